@@ -1,0 +1,76 @@
+"""Every error that a caller can catch.
+
+    KakusanError                        anything kakusan raises on purpose
+    ├── InputError (ValueError)         something handed in cannot be used; the command line exits with 2
+    │   ├── RequestError                an argument of a generation: size, steps, seed, list lengths
+    │   │   └── UnknownArgumentError (TypeError)   an argument name that does not exist
+    │   ├── UnknownNameError            no scheduler, component or model has this name
+    │   ├── CheckpointError             a model's files are missing, broken or not what they claim to be
+    │   │   └── ModelNotFoundError      the model is neither here nor in the cache nor reachable
+    │   └── OutputError                 a result cannot be written
+    ├── NumericalError                  a stage gave NaN or infinity even in the highest precision
+    └── GenerationInterrupted (KeyboardInterrupt)   stopped by the user; carries what was finished
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+class KakusanError(Exception):
+    """Anything that kakusan raises on purpose."""
+
+
+class InputError(KakusanError, ValueError):
+    """Something handed in cannot be used. The message says what, what is allowed, and what to do."""
+
+
+class RequestError(InputError):
+    """An argument of a generation is out of its range or contradicts another."""
+
+
+class UnknownArgumentError(RequestError, TypeError):
+    """An argument name that does not exist; the message names the nearest ones."""
+
+
+class UnknownNameError(InputError):
+    """No scheduler, component or model has this name; the message names the nearest ones."""
+
+
+class CheckpointError(InputError):
+    """A model's files are missing, broken, or not what they claim to be."""
+
+
+class ModelNotFoundError(CheckpointError):
+    """The model is neither a folder here nor in the cache, and could not be fetched."""
+
+
+class OutputError(InputError):
+    """A result cannot be written where it was asked for."""
+
+
+class NumericalError(KakusanError, ArithmeticError):
+    """A stage gave NaN or infinity even in the highest precision."""
+
+
+class GenerationInterrupted(KakusanError, KeyboardInterrupt):
+    """The user stopped a generation. `finished` holds the pictures that were complete by then."""
+
+    def __init__(self, finished: Sequence[Any] = ()) -> None:
+        super().__init__(f"interrupted after {len(finished)} finished picture(s)")
+        self.finished = list(finished)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: ` Did you mean "x"? Known: x, y, z.`"""
+    names = sorted(known)
+    by_folded = {candidate.casefold(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
+    guess = f" Did you mean {' or '.join(repr(by_folded[match]) for match in close)}?" if close else ""
+    return f"{guess} Known: {', '.join(names)}."
+
+
+def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `UnknownArgumentError` for the first of `unknown`, naming the nearest of `known`."""
+    for name in unknown:
+        raise UnknownArgumentError(f"{where} has no argument {name!r}.{nearest(name, known)}")
