@@ -1,0 +1,1 @@
+"""The machine: its devices, what each computes in, and why."""

@@ -1,0 +1,37 @@
+"""Which device to compute on."""
+
+import torch
+
+from kakusan.errors import RequestError
+
+
+def best_device() -> torch.device:
+    """The fastest device here: CUDA (or ROCm), then Apple's GPU, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _reachable() -> list[str]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cuda = ["cuda", *(f"cuda:{i}" for i in range(count))] if count else []
+    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def parse_device(name: str | torch.device | None) -> torch.device:
+    """The device called `name`; None means the best one here.
+
+    Raises:
+        RequestError: There is no such device on this machine.
+    """
+    if name is None:
+        return best_device()
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or str(device) not in _reachable():
+        raise RequestError(
+            f"device {str(name)!r} is not on this machine; choose one of: {', '.join(_reachable())}"
+        )
+    return device

@@ -1,0 +1,53 @@
+"""In what precision weights are kept, and in what they are computed.
+
+`torch_dtype` says how weights are kept. What they are computed in also depends on the device:
+float16 has no fast instructions on most processors (a matrix product is a thousand times slower
+there than in float32), and bfloat16 has them only on some.
+"""
+
+import torch
+
+from kakusan.errors import RequestError
+from kakusan.runtime.machine import machine
+
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+ALIASES = {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}
+
+
+def parse_dtype(name: str | torch.dtype) -> torch.dtype:
+    """The dtype called `name`: float32, float16 or bfloat16, or a short form of it.
+
+    Raises:
+        RequestError: Another name.
+    """
+    found = name if isinstance(name, torch.dtype) else DTYPES.get(ALIASES.get(name, name))
+    if found not in DTYPES.values():
+        raise RequestError(f"dtype {str(name)!r} is unknown; choose one of: {', '.join(DTYPES)}")
+    return found
+
+
+def compute_dtype(kept: torch.dtype, device: torch.device) -> torch.dtype:
+    """What weights kept in `kept` are computed in on `device`."""
+    if device.type != "cpu" or kept not in (torch.float16, torch.bfloat16):
+        return kept
+    return torch.bfloat16 if machine().fast_bfloat16 else torch.float32
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """What large models are kept in when the user does not say."""
+    return torch.float16 if device.type != "cpu" else compute_dtype(torch.bfloat16, device)
+
+
+def explain(device: torch.device) -> str:
+    """One line: what `device` computes in by default, and why."""
+    name = str(default_dtype(device)).removeprefix("torch.")
+    if device.type != "cpu":
+        return f"{name}: half the memory of float32, and this GPU has instructions for it"
+    if machine().fast_bfloat16:
+        found = next(i for i in ("amx_bf16", "avx512_bf16", "bf16") if i in machine().instructions)
+        return f"{name}: this processor has {found}; float16 weights are computed in bfloat16 too"
+    return f"{name}: this processor has no bfloat16 instructions, so 16-bit weights are widened"
