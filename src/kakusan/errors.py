@@ -1,15 +1,15 @@
 """Every error that a caller can catch.
 
-    KakusanError                        anything kakusan raises on purpose
-    ├── InputError (ValueError)         something handed in cannot be used; the command line exits with 2
-    │   ├── RequestError                an argument of a generation: size, steps, seed, list lengths
-    │   │   └── UnknownArgumentError (TypeError)   an argument name that does not exist
-    │   ├── UnknownNameError            no scheduler, component or model has this name
-    │   ├── CheckpointError             a model's files are missing, broken or not what they claim to be
-    │   │   └── ModelNotFoundError      the model is neither here nor in the cache nor reachable
-    │   └── OutputError                 a result cannot be written
-    ├── NumericalError                  a stage gave NaN or infinity even in the highest precision
-    └── GenerationInterrupted (KeyboardInterrupt)   stopped by the user; carries what was finished
+KakusanError                        anything kakusan raises on purpose
+├── InputError (ValueError)         something handed in cannot be used; exit code 2
+│   ├── RequestError                an argument of a generation: size, steps, seed, list lengths
+│   │   └── UnknownArgumentError (TypeError)   an argument name that does not exist
+│   ├── UnknownNameError            no scheduler, component or model has this name
+│   ├── CheckpointError             a model's files are missing or broken
+│   │   └── ModelNotFoundError      the model is neither here nor in the cache nor reachable
+│   └── OutputError                 a result cannot be written
+├── NumericalError                  a stage gave NaN or infinity even in the highest precision
+└── GenerationInterrupted (KeyboardInterrupt)   stopped by the user; carries what was finished
 """
 
 import difflib
@@ -22,7 +22,7 @@ class KakusanError(Exception):
 
 
 class InputError(KakusanError, ValueError):
-    """Something handed in cannot be used. The message says what, what is allowed, and what to do."""
+    """Something handed in cannot be used: the message says what, and what to do."""
 
 
 class RequestError(InputError):
@@ -53,7 +53,7 @@ class NumericalError(KakusanError, ArithmeticError):
     """A stage gave NaN or infinity even in the highest precision."""
 
 
-class GenerationInterrupted(KakusanError, KeyboardInterrupt):
+class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818
     """The user stopped a generation. `finished` holds the pictures that were complete by then."""
 
     def __init__(self, finished: Sequence[Any] = ()) -> None:
@@ -66,7 +66,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     by_folded = {candidate.casefold(): candidate for candidate in names}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
-    guess = f" Did you mean {' or '.join(repr(by_folded[match]) for match in close)}?" if close else ""
+    guess = (
+        f" Did you mean {' or '.join(repr(by_folded[match]) for match in close)}?" if close else ""
+    )
     return f"{guess} Known: {', '.join(names)}."
 
 
