@@ -1,0 +1,97 @@
+"""The two parts that cost time, loaded from one folder by the reference and by kakusan."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.v1_4 import DECODE_FLOP, UNET_FLOP
+
+Inputs = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One network's work: what to load, what to call, and what a call costs at v1.4's size."""
+
+    subfolder: str
+    class_name: str
+    flop: float
+    inputs: Callable[[int], Inputs]  # from the width of the text embeddings
+    forward: Callable[..., torch.Tensor]
+
+
+def _normal(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _unet_inputs(text_width: int) -> Inputs:
+    latents, text = _normal(2, 4, 64, 64, seed=3), _normal(2, 77, text_width, seed=4)
+    return latents, torch.tensor(500.0), text
+
+
+def _decoder_inputs(_text_width: int) -> Inputs:
+    return (_normal(1, 4, 64, 64, seed=5),)
+
+
+def _call_unet(
+    model: Any, latents: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor
+) -> torch.Tensor:
+    return model(latents, timestep, encoder_hidden_states=text).sample
+
+
+def _call_decoder(model: Any, latents: torch.Tensor) -> torch.Tensor:
+    return model.decode(latents).sample
+
+
+PARTS = {
+    "unet": Part(
+        subfolder="unet",
+        class_name="UNet2DConditionModel",
+        flop=UNET_FLOP,
+        inputs=_unet_inputs,
+        forward=_call_unet,
+    ),
+    "decode": Part(
+        subfolder="vae",
+        class_name="AutoencoderKL",
+        flop=DECODE_FLOP,
+        inputs=_decoder_inputs,
+        forward=_call_decoder,
+    ),
+}
+TITLES = {
+    "unet": "UNet call, batch 2, 64×64 latents",
+    "decode": "VAE decode, 512×512 picture",
+}
+
+
+def has_reference() -> bool:
+    """Whether diffusers is installed here."""
+    try:
+        import diffusers
+    except ImportError:
+        return False
+    return bool(diffusers.__version__)
+
+
+def load(library: str, part: Part, folder: Path, dtype: torch.dtype, device: torch.device) -> Any:
+    """The part's network from `folder`, by "diffusers" or "kakusan"."""
+    if library == "kakusan":
+        import kakusan as module
+    else:
+        import diffusers as module
+    cls = getattr(module, part.class_name)
+    return cls.from_pretrained(folder / part.subfolder, torch_dtype=dtype).to(device).eval()
+
+
+def bind(part: Part, model: Any, text_width: int) -> Callable[[], torch.Tensor]:
+    """A call without arguments, on inputs that are the same for every library and dtype."""
+    weight = next(model.parameters())
+    inputs = [x.to(weight.device) for x in part.inputs(text_width)]
+    # the timestep stays float32 as schedulers give it
+    inputs = [x.to(weight.dtype) if x.ndim else x for x in inputs]
+    return torch.inference_mode()(partial(part.forward, model, *inputs))
