@@ -145,6 +145,29 @@ def write_checkpoint(folder: Path, size: Size = "v1.4") -> None:
     (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
 
 
+def write_with_kakusan(folder: Path) -> None:
+    """The same folder without the reference library, for machines that lack it."""
+    from kakusan import (
+        AutoencoderKL,
+        CLIPTextModel,
+        CLIPTokenizer,
+        PNDMScheduler,
+        StableDiffusionPipeline,
+        UNet2DConditionModel,
+    )
+
+    torch.manual_seed(0)
+    write_tokenizer(folder / "tokenizer")
+    pipe = StableDiffusionPipeline(
+        vae=AutoencoderKL.from_config(VAE).half(),
+        text_encoder=CLIPTextModel.from_config(TEXT).half(),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        unet=UNet2DConditionModel.from_config(UNET).half(),
+        scheduler=PNDMScheduler.from_config(SCHEDULER),
+    )
+    pipe.save_pretrained(folder)
+
+
 def main() -> None:
     """Write the checkpoint to the folder named on the command line."""
     parser = argparse.ArgumentParser(description="write a v1.4-sized checkpoint, random weights")
