@@ -14,10 +14,7 @@ _ROOMS = {
         "InputError",
         "KakusanError",
     ),
-    "kakusan.generation": (
-        "Request",
-        "Step",
-    ),
+    "kakusan.generation": ("Step",),
     "kakusan.images": (
         "image_grid",
         "save_image",
@@ -36,6 +33,7 @@ _ROOMS = {
         "generate",
         "reproduce",
     ),
+    "kakusan.request": ("Request",),
     "kakusan.schedulers": (
         "DDIMScheduler",
         "DDPMScheduler",

@@ -25,7 +25,7 @@ def parse_dtype(name: str | torch.dtype) -> torch.dtype:
         RequestError: Another name.
     """
     found = name if isinstance(name, torch.dtype) else DTYPES.get(ALIASES.get(name, name))
-    if found not in DTYPES.values():
+    if found is None or found not in DTYPES.values():
         raise RequestError(f"dtype {str(name)!r} is unknown; choose one of: {', '.join(DTYPES)}")
     return found
 

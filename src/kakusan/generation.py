@@ -1,0 +1,201 @@
+"""The denoising loop: from noise latents to clean ones, one Step at a time.
+
+The loop is a generator. Who reads it may stop at any step, look at any step, and `send` a
+`StepChange` back. It knows networks and schedulers only by what it calls on them.
+"""
+
+import functools
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from kakusan.errors import NumericalError, RequestError
+from kakusan.schedulers import Scheduler
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from kakusan.models import UNet2DConditionModel
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the denoising loop, after it was taken.
+
+    `latents` (b, c, h, w) go on into the next step; `denoised`, of the same shape, is the
+    network's present guess of where they will end. `pictures` numbers the pictures of this batch
+    among all that were asked for. `timestep` and `sigma` are the noise level the step began at.
+    """
+
+    index: int
+    total: int
+    timestep: float
+    sigma: float
+    latents: Tensor
+    denoised: Tensor
+    pictures: range = range(1)
+    _preview: Callable[[Tensor], "list[Image]"] | None = field(default=None, repr=False)
+    _decode: Callable[[Tensor], "list[Image]"] | None = field(default=None, repr=False)
+
+    @property
+    def is_last(self) -> bool:
+        return self.index == self.total - 1
+
+    def preview(self) -> "list[Image]":
+        """Small pictures of the present guess, at the latents' size, for next to no time."""
+        assert self._preview is not None, "this step does not come from a pipeline"
+        return self._preview(self.denoised)
+
+    def decode(self) -> "list[Image]":
+        """Full pictures of the present guess (of the result, at the last step), by the VAE."""
+        assert self._decode is not None, "this step does not come from a pipeline"
+        return self._decode(self.latents if self.is_last else self.denoised)
+
+
+@dataclass(frozen=True)
+class StepChange:
+    """What a reader of the loop may send back into it; None leaves a value as it is."""
+
+    latents: Tensor | None = None
+    embeddings: Tensor | None = None
+    stop: bool = False
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance (arXiv:2207.12598) with optional rescaling (arXiv:2305.08891).
+
+    It is on only for `scale > 1`; the batch that the network sees is then twice as large,
+    unconditional half first.
+    """
+
+    scale: float = 7.5
+    rescale: float = 0.0
+
+    @property
+    def on(self) -> bool:
+        return self.scale > 1.0
+
+    def combine(self, prediction: Tensor) -> Tensor:
+        """(2b, c, h, w) -> (b, c, h, w): the prediction pushed away from the unconditional one."""
+        if not self.on:
+            return prediction
+        unconditional, text = prediction.chunk(2)
+        guided = unconditional + self.scale * (text - unconditional)
+        return self._rescaled(guided, text) if self.rescale > 0.0 else guided
+
+    def _rescaled(self, guided: Tensor, text: Tensor) -> Tensor:
+        # Section 3.4: give the guided prediction the deviation of the text's, then mix
+        dims = list(range(1, guided.ndim))
+        deviation = text.std(dim=dims, keepdim=True) / guided.std(dim=dims, keepdim=True)
+        return self.rescale * (guided * deviation) + (1.0 - self.rescale) * guided
+
+
+def draw_noise(
+    shape: Sequence[int], generator: Generators, *, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Standard normal noise of `shape` (b, c, h, w), drawn on the generator's device, then moved.
+
+    A list of generators draws one picture each; no generator draws from torch's global one.
+
+    Raises:
+        RequestError: The list's length is not b.
+    """
+    if isinstance(generator, torch.Generator) or generator is None:
+        source = device if generator is None else generator.device
+        return torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source).to(device)
+    if len(generator) != shape[0]:
+        raise RequestError(
+            f"the generator list has {len(generator)} entries but {shape[0]} pictures are drawn; "
+            "give one generator, or one for each picture"
+        )
+    one = (1, *shape[1:])
+    return torch.cat([draw_noise(one, g, dtype=dtype, device=device) for g in generator])
+
+
+def finite(run: Callable[[], Tensor], part: nn.Module, name: str, notes: list[str]) -> Tensor:
+    """What `run()` gives; if it holds NaN or infinity, `part` is widened to float32 and run again.
+
+    Half precision overflows in some published networks (the VAE of several, the UNet of v2.1).
+    A widened part stays wide. `notes` gains a line that says so.
+
+    Raises:
+        NumericalError: The result is not finite in float32 either.
+    """
+    result = run()
+    if torch.isfinite(result).all():
+        return result
+    kept = next(part.parameters()).dtype
+    if kept != torch.float32:
+        part.to(torch.float32)
+        notes.append(f"{name} computed in float32: {str(kept).removeprefix('torch.')} overflowed")
+        result = run()
+    if not torch.isfinite(result).all():
+        raise NumericalError(
+            f"the {name} gave NaN or infinity, in float32 too; the weights or the given "
+            "latents or embeddings are at fault"
+        )
+    return result
+
+
+def step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
+    """The keywords among `eta` and `generator` that this scheduler's step takes."""
+    options = {"eta": eta, "generator": generator}
+    return {name: value for name, value in options.items() if name in scheduler.step_options}
+
+
+def _predict(
+    unet: "UNet2DConditionModel", model_input: Tensor, timestep: Tensor, embeddings: Tensor
+) -> Tensor:
+    return unet(model_input, timestep, encoder_hidden_states=embeddings).sample
+
+
+def denoise(
+    unet: "UNet2DConditionModel",
+    scheduler: Scheduler,
+    latents: Tensor,
+    embeddings: Tensor,
+    guidance: Guidance,
+    *,
+    options: dict[str, Any],
+    notes: list[str],
+) -> Generator[Step, StepChange | None, None]:
+    """Take every step of `scheduler`, whose timesteps are set and which no one else runs.
+
+    Args:
+        latents: (b, c, h, w) noise, already multiplied by `init_noise_sigma`.
+        embeddings: (b, n, d), or (2b, n, d) with the unconditional half first under guidance.
+        options: Keywords of the scheduler's step, from `step_options`.
+        notes: Gains a line where a part had to be widened.
+
+    Yields:
+        Each Step after it was taken. A `StepChange` sent back acts on the next one.
+    """
+    timesteps = scheduler.timesteps
+    for index, timestep in enumerate(timesteps):
+        doubled = torch.cat([latents] * 2) if guidance.on else latents
+        model_input = scheduler.scale_model_input(doubled, timestep)
+
+        predict = functools.partial(_predict, unet, model_input, timestep, embeddings)
+        noise_pred = guidance.combine(finite(predict, unet, "UNet", notes))
+        denoised = scheduler.denoised(noise_pred, timestep, latents)
+        sigma = scheduler.sigma_at(timestep)
+        latents = scheduler.step(noise_pred, timestep, latents, **options).prev_sample
+        change = yield Step(
+            index=index,
+            total=len(timesteps),
+            timestep=float(timestep),
+            sigma=sigma,
+            latents=latents,
+            denoised=denoised,
+        )
+        if change is not None:
+            if change.stop:
+                return
+            latents = latents if change.latents is None else change.latents
+            embeddings = embeddings if change.embeddings is None else change.embeddings

@@ -1,0 +1,13 @@
+"""The parts put together: from a prompt to a picture."""
+
+from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
+from kakusan.pipeline.short import generate, reproduce
+from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+
+__all__ = [
+    "Picture",
+    "StableDiffusionPipeline",
+    "StableDiffusionPipelineOutput",
+    "generate",
+    "reproduce",
+]

@@ -1,0 +1,46 @@
+"""Prompts to text embeddings."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kakusan.errors import RequestError
+from kakusan.models import CLIPTextModel
+from kakusan.text import CLIPTokenizer
+
+
+@torch.no_grad()
+def encode_texts(
+    texts: Sequence[str],
+    tokenizer: CLIPTokenizer,
+    text_encoder: CLIPTextModel,
+    clip_skip: int | None = None,
+) -> Tensor:
+    """Embeddings (len(texts), 77, d); each distinct text is encoded once, alone.
+
+    Alone, so that a text's embeddings do not depend on what stands beside it. `clip_skip=k`
+    leaves out the last k layers.
+
+    Raises:
+        RequestError: `clip_skip` leaves no layer.
+    """
+    layers = text_encoder.config.num_hidden_layers
+    if clip_skip is not None and clip_skip >= layers:
+        raise RequestError(
+            f"clip_skip must be below the text encoder's {layers} layers, not {clip_skip}"
+        )
+    distinct = {
+        text: _states(tokenizer.encode_prompts([text]), text_encoder, clip_skip)
+        for text in dict.fromkeys(texts)
+    }
+    return torch.cat([distinct[text] for text in texts])
+
+
+def _states(input_ids: Tensor, text_encoder: CLIPTextModel, clip_skip: int | None) -> Tensor:
+    input_ids = input_ids.to(text_encoder.device)
+    if clip_skip is None:
+        return text_encoder(input_ids).last_hidden_state
+    hidden = text_encoder(input_ids, output_hidden_states=True).hidden_states
+    assert hidden is not None
+    return text_encoder.final_layer_norm(hidden[-(clip_skip + 1)])

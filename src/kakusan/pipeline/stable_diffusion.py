@@ -1,0 +1,422 @@
+"""StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self, cast
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from kakusan.checkpoints import Source, locate, read_json
+from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown, nearest
+from kakusan.generation import Generators, Step, StepChange, finite
+from kakusan.images import to_numpy, to_pil
+from kakusan.models import (
+    AutoencoderKL,
+    CLIPImageProcessor,
+    CLIPTextModel,
+    StableDiffusionSafetyChecker,
+    UNet2DConditionModel,
+)
+from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
+from kakusan.pipeline.parts import CLASSES, DEFAULTS, WITH_WEIGHTS, read_index, write_index
+from kakusan.pipeline.preview import LatentPreview
+from kakusan.pipeline.prompts import encode_texts
+from kakusan.pipeline.run import Batch, Given, Run
+from kakusan.request import Request
+from kakusan.runtime.device import parse_device
+from kakusan.runtime.precision import parse_dtype
+from kakusan.schedulers import Scheduler
+from kakusan.text import CLIPTokenizer
+
+OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+CALLBACK_TENSORS = ("latents", "prompt_embeds", "negative_prompt_embeds")
+Callback = Callable[["StableDiffusionPipeline", int, Tensor, dict[str, Tensor]], Mapping[str, Any]]
+
+
+class StableDiffusionPipeline:
+    """Text to picture by latent diffusion (arXiv:2112.10752).
+
+    The parts are public and may be exchanged between calls (`pipe.scheduler = ...`). A call keeps
+    no state in the pipeline, so one pipeline serves many threads.
+    """
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        unet: UNet2DConditionModel,
+        scheduler: Scheduler,
+        safety_checker: StableDiffusionSafetyChecker | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+    ) -> None:
+        if safety_checker is not None and feature_extractor is None:
+            raise RequestError("a safety_checker needs a feature_extractor; give both or neither")
+        self.vae = vae
+        self.text_encoder = text_encoder
+        self.tokenizer = tokenizer
+        self.unet = unet
+        # Published v1 configs of the first days lack these two; every release was made with them
+        self.scheduler = scheduler.from_config(
+            scheduler.config, **_corrections(dict(scheduler.config))
+        )
+        self.safety_checker = safety_checker
+        self.feature_extractor = feature_extractor
+        self.source: Source | None = None
+        self.defaults: dict[str, Any] = {}
+        self._progress: dict[str, Any] = {}
+        self._call = threading.local()
+        self._preview: tuple[AutoencoderKL, LatentPreview] | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | PathLike[str],
+        *,
+        torch_dtype: torch.dtype | str | None = None,
+        revision: str | None = None,
+        variant: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | PathLike[str] | None = None,
+        local_files_only: bool = False,
+        use_safetensors: bool | None = None,
+        **parts: Any,
+    ) -> Self:
+        """Load "builtin", a folder, or a Hub id, in the published layout.
+
+        Args:
+            torch_dtype: How weights are kept; float32 where not given.
+            parts: Ready parts by name (`scheduler=`, `vae=`, ...) in place of the folder's;
+                `safety_checker=None` goes without it.
+
+        Raises:
+            CheckpointError: A file is missing, broken, or not what it claims to be.
+            UnknownArgumentError: An argument that does not exist.
+        """
+        check_no_unknown("from_pretrained", set(parts) - set(CLASSES), {*CLASSES, *_LOADING})
+        dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
+        source = locate(
+            name,
+            revision=revision,
+            variant=variant,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            use_safetensors=use_safetensors,
+        )
+        classes = read_index(source.folder)
+        if "safety_checker" in parts and parts["safety_checker"] is None:
+            parts.setdefault("feature_extractor", None)
+        # Small parts first, so that a broken one is found before gigabytes are read
+        for part in sorted(set(classes) - set(parts), key=lambda part: part in WITH_WEIGHTS):
+            part_class = classes[part]
+            weights = {"torch_dtype": dtype, "variant": variant, "use_safetensors": use_safetensors}
+            options = weights if part in WITH_WEIGHTS else {}
+            parts[part] = part_class and part_class.from_pretrained(source.folder / part, **options)
+        pipe = cls(**parts)
+        pipe.source = source
+        if (source.folder / DEFAULTS).is_file():
+            pipe.defaults = dict(read_json(source.folder / DEFAULTS))
+        return pipe
+
+    def save_pretrained(self, folder: str | PathLike[str], *, variant: str | None = None) -> None:
+        """Write every part in the published layout; the reference library loads it again."""
+        for part, value in self.components.items():
+            if value is not None:
+                options = {"variant": variant} if part in WITH_WEIGHTS else {}
+                value.save_pretrained(Path(folder) / part, **options)
+        write_index(Path(folder), self.components)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """The parts by name; an absent optional one is None."""
+        return {part: getattr(self, part) for part in CLASSES}
+
+    @property
+    def device(self) -> torch.device:
+        return self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.unet.dtype
+
+    def to(self, *targets: str | torch.device | torch.dtype) -> Self:
+        """Move every network to a device, or keep its weights in another dtype, or both."""
+        for target in targets:
+            checked = target if isinstance(target, torch.dtype) else parse_device(target)
+            for part in WITH_WEIGHTS:
+                if getattr(self, part) is not None:
+                    getattr(self, part).to(checked)
+        return self
+
+    def set_progress_bar_config(self, **options: Any) -> None:
+        """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
+        self._progress = options
+
+    @property
+    def _interrupt(self) -> bool:
+        """Set to True inside `callback_on_step_end` to stop there and decode what there is."""
+        return getattr(self._call, "stop", False)
+
+    @_interrupt.setter
+    def _interrupt(self, stop: bool) -> None:
+        self._call.stop = stop
+
+    def full_size(self, height: int | None, width: int | None) -> dict[str, int]:
+        """Height and width with the model's own in place of None.
+
+        Raises:
+            RequestError: Not a multiple of the VAE's factor.
+        """
+        factor, own = self.vae.scale_factor, self.unet.config.sample_size * self.vae.scale_factor
+        size = {"height": height or own, "width": width or own}
+        for name, value in size.items():
+            if value % factor:
+                raise RequestError(f"{name} must be a multiple of {factor}, not {value}")
+        return size
+
+    def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
+        """Text embeddings (len(texts), 77, d), see `kakusan.pipeline.prompts`."""
+        return encode_texts(texts, self.tokenizer, self.text_encoder, clip_skip)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, notes: list[str] | None = None) -> Tensor:
+        """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
+        scaled = latents / self.vae.config.scaling_factor
+        noted = [] if notes is None else notes
+        return finite(lambda: self.vae.decode(scaled).sample, self.vae, "VAE", noted)
+
+    def decode_to_pil(self, latents: Tensor, notes: list[str] | None = None) -> list[Image]:
+        """Pictures of latents, not yet seen by the safety checker."""
+        return to_pil(self.decode(latents, notes))
+
+    def preview(self, latents: Tensor) -> list[Image]:
+        """Small pictures of latents without the VAE, see `Step.preview`."""
+        if self._preview is None or self._preview[0] is not self.vae:
+            self._preview = (self.vae, LatentPreview(self.vae))
+        return self._preview[1](latents)
+
+    def stream(
+        self, prompt: str | Sequence[str] | None = None, *, batch_size: int = 1, **arguments: Any
+    ) -> Iterator[Step]:
+        """Yield every Step of a generation; the arguments are those of a call.
+
+        What the reader does not take is not computed: stop reading, and the work stops.
+        """
+        run = self._prepare({"prompt": prompt, **arguments}, batch_size)
+        for batch in run.batches():
+            yield from run.steps(batch)
+
+    def pictures(
+        self, prompt: str | Sequence[str], *, batch_size: int = 1, **arguments: Any
+    ) -> Iterator[Picture]:
+        """Yield each picture as soon as it is finished; the arguments are those of a call."""
+        run = self._prepare({"prompt": prompt, **arguments}, batch_size)
+        with self._bar(run) as bar:
+            for batch in run.batches():
+                latents = self._denoise(run, batch, bar, None, ("latents",))
+                pixels, flags = self._finish(run, latents)
+                for index, image in zip(batch.pictures, to_pil(pixels), strict=True):
+                    flagged = bool(flags and flags[index - batch.pictures.start])
+                    yield Picture(image, run.record(index), flagged)
+
+    def __call__(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        num_inference_steps: int | None = None,
+        timesteps: Sequence[int] | None = None,
+        sigmas: Sequence[float] | None = None,
+        guidance_scale: float | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        num_images_per_prompt: int | None = 1,
+        eta: float = 0.0,
+        generator: Generators = None,
+        latents: Tensor | None = None,
+        prompt_embeds: Tensor | None = None,
+        negative_prompt_embeds: Tensor | None = None,
+        *,
+        guidance_rescale: float = 0.0,
+        clip_skip: int | None = None,
+        seed: int | None = None,
+        batch_size: int = 1,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: Callback | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        **unknown: Any,
+    ) -> StableDiffusionPipelineOutput | tuple[Any, list[bool] | None]:
+        """Draw pictures of `prompt`.
+
+        Args:
+            prompt: One text or several; `prompt_embeds` (prompts, n, d) can stand in its place.
+            height, width: Multiples of 8; the model's own where not given.
+            num_inference_steps: 50, or what the model's folder says is good for it.
+            guidance_scale: 7.5, or what the model's folder says; no guidance at 1 or below.
+            generator: One for all pictures, or a list with one a picture, as in the reference.
+            seed: In its place: picture i is drawn from seed + i, the same alone or in any batch.
+            batch_size: How many pictures with a `seed` go through the networks together.
+            output_type: "pil", "np" (n, h, w, 3), "pt" (n, 3, h, w), both in [0, 1], "latent".
+            return_dict: False for a plain (images, flags).
+            callback_on_step_end: Called as (pipe, index, timestep, tensors) after every step. The
+                mapping it returns may hold new "latents" and "prompt_embeds" (under guidance with
+                the unconditional half first); `pipe._interrupt = True` stops the run.
+            callback_on_step_end_tensor_inputs: Which tensors it is shown.
+
+        Raises:
+            RequestError: Anything of this does not fit, before any network runs.
+            GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
+        """
+        given = {key: value for key, value in locals().items() if key in _DRAWING}
+        check_no_unknown("the pipeline", unknown, _CALL)
+        if output_type not in OUTPUT_TYPES:
+            raise RequestError(f"output_type {output_type!r}.{nearest(output_type, OUTPUT_TYPES)}")
+        for name in callback_on_step_end_tensor_inputs:
+            if name not in CALLBACK_TENSORS:
+                raise RequestError(f"no tensor {name!r}.{nearest(name, CALLBACK_TENSORS)}")
+        run = self._prepare(given, batch_size)
+        finished: list[tuple[Tensor, list[bool] | None]] = []
+        try:
+            with self._bar(run) as bar:
+                for batch in run.batches():
+                    final = self._denoise(
+                        run, batch, bar, callback_on_step_end, callback_on_step_end_tensor_inputs
+                    )
+                    latent = output_type == "latent"
+                    finished.append((final, None) if latent else self._finish(run, final))
+        except KeyboardInterrupt:
+            done = [] if output_type == "latent" else [t for f, _ in finished for t in to_pil(f)]
+            raise GenerationInterrupted(done) from None
+        images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
+        flags = [flag for _, some in finished for flag in some or ()] or None
+        records = [run.record(index) for index in range(run.request.num_pictures)]
+        output = StableDiffusionPipelineOutput(images, flags, records)
+        return output if return_dict else output[:2]
+
+    def _prepare(self, arguments: dict[str, Any], batch_size: int) -> Run:
+        """Check everything that can be checked before a network runs."""
+        check_no_unknown("the pipeline", set(arguments) - _DRAWING, _DRAWING)
+        tensors = {name: arguments.pop(name, None) for name in Given.__dataclass_fields__}
+        given = Given(**tensors)
+        prompt = _texts_or_embeds("prompt", arguments.pop("prompt", None), given.prompt_embeds)
+        negative = arguments.pop("negative_prompt", None)
+        if given.negative_prompt_embeds is not None:
+            negative = _texts_or_embeds("negative_prompt", negative, given.negative_prompt_embeds)
+        for name in ("num_inference_steps", "guidance_scale"):
+            if arguments.get(name) is None:
+                arguments[name] = self.defaults.get(name)
+        request = Request.of(prompt, negative_prompt=negative, **arguments)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
+        return Run(self, request, given, batch_size)
+
+    def _bar(self, run: Run) -> "tqdm[Any]":
+        return tqdm(**{"total": run.total_steps, **self._progress})
+
+    def _denoise(
+        self,
+        run: Run,
+        batch: Batch,
+        bar: "tqdm[Any]",
+        callback: Callback | None,
+        names: Sequence[str],
+    ) -> Tensor:
+        """Take all steps of a batch; the last latents (b, c, h, w)."""
+        steps = run.steps(batch)
+        step, embeddings = next(steps), batch.embeddings
+        self._interrupt = False
+        while True:
+            bar.update()
+            change = None
+            if callback is not None:
+                change = self._called_back(callback, run, step, embeddings, names)
+                embeddings = embeddings if change.embeddings is None else change.embeddings
+                if change.stop or step.is_last:
+                    return step.latents if change.latents is None else change.latents
+            following = _sent(steps, change)
+            if following is None:
+                return step.latents
+            step = following
+
+    def _called_back(
+        self, callback: Callback, run: Run, step: Step, embeddings: Tensor, names: Sequence[str]
+    ) -> StepChange:
+        negative = embeddings.chunk(2)[0] if run.guidance.on else embeddings[:0]
+        tensors = dict(zip(CALLBACK_TENSORS, (step.latents, embeddings, negative), strict=True))
+        timestep = run.scheduler.timesteps[step.index]
+        shown = {name: tensors[name] for name in names}
+        returned = callback(self, step.index, timestep, shown) or {}
+        check_no_unknown("the result of callback_on_step_end", set(returned) - set(shown), shown)
+        return StepChange(
+            latents=returned.get("latents"),
+            embeddings=returned.get("prompt_embeds"),
+            stop=self._interrupt,
+        )
+
+    def _finish(self, run: Run, latents: Tensor) -> tuple[Tensor, list[bool] | None]:
+        """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
+        pixels = self.decode(latents, run.notes)
+        if self.safety_checker is None or self.feature_extractor is None:
+            return pixels, None
+        seen = self.feature_extractor(to_pil(pixels), return_tensors="pt").pixel_values
+        with torch.no_grad():
+            _, flags = self.safety_checker(list(pixels), seen.to(self.device))
+        pixels[torch.tensor(flags, device=pixels.device)] = -1.0
+        return pixels, list(flags)
+
+
+_LOADING = (
+    "torch_dtype",
+    "revision",
+    "variant",
+    "token",
+    "cache_dir",
+    "local_files_only",
+    "use_safetensors",
+)
+_DRAWING = frozenset({*Request.__dataclass_fields__, *Given.__dataclass_fields__})
+_CALL = frozenset(StableDiffusionPipeline.__call__.__annotations__) - {"return", "unknown"}
+
+
+def _corrections(config: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {"steps_offset": 1, "clip_sample": False}
+    return {key: value for key, value in wanted.items() if config.get(key, value) != value}
+
+
+def _texts_or_embeds(
+    name: str, texts: str | Sequence[str] | None, embeds: Tensor | None
+) -> str | Sequence[str | None]:
+    if (texts is None) == (embeds is None):
+        both = "were both given" if texts is not None else "are both missing"
+        raise RequestError(f"{name} and {name}_embeds {both}; give exactly one of them")
+    if embeds is None:
+        return cast("str | Sequence[str]", texts)
+    if embeds.ndim != 3:
+        shape = tuple(embeds.shape)
+        raise RequestError(
+            f"{name}_embeds must have the shape (prompts, tokens, width), not {shape}"
+        )
+    return [None] * len(embeds)
+
+
+def _converted(tensor: Tensor, output_type: str) -> Any:
+    if output_type == "latent":
+        return tensor
+    if output_type == "pt":
+        return (tensor / 2 + 0.5).clamp(0, 1)
+    return to_numpy(tensor) if output_type == "np" else to_pil(tensor)
+
+
+def _sent(
+    steps: Generator[Step, StepChange | None, None], change: StepChange | None
+) -> Step | None:
+    try:
+        return steps.send(change)
+    except StopIteration:
+        return None
