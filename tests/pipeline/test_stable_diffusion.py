@@ -1,0 +1,284 @@
+"""What the pipeline promises beyond the reference's pictures."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import kakusan
+from kakusan.errors import (
+    CheckpointError,
+    GenerationInterrupted,
+    RequestError,
+    UnknownArgumentError,
+)
+from kakusan.pipeline import short
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_v1: Path) -> kakusan.StableDiffusionPipeline:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def draw(pipe: Any, prompt: Any = "a cat", **arguments: Any) -> list[np.ndarray]:
+    arguments = {"num_inference_steps": 3, **arguments}
+    return [np.asarray(image) for image in pipe(prompt, **arguments).images]
+
+
+def test_picture_i_of_a_seed_is_the_same_alone_or_in_any_company(pipe: Any) -> None:
+    company = draw(pipe, ["a cat", "a dog"], seed=5, num_images_per_prompt=2)
+    assert len(company) == 4
+    for index, prompt in enumerate(["a cat", "a cat", "a dog", "a dog"]):
+        (alone,) = draw(pipe, prompt, seed=5 + index)
+        assert (alone == company[index]).all()
+
+
+def test_seed_is_a_fresh_generator(pipe: Any) -> None:
+    (seeded,) = draw(pipe, seed=7)
+    (drawn,) = draw(pipe, generator=torch.Generator().manual_seed(7))
+    assert (seeded == drawn).all()
+
+
+def test_together_in_a_batch_differs_by_rounding_at_most(pipe: Any) -> None:
+    alone, together = (draw(pipe, seed=5, num_images_per_prompt=3, batch_size=b) for b in (1, 3))
+    assert max(np.abs(a.astype(int) - b).max() for a, b in zip(alone, together, strict=True)) <= 1
+
+
+def test_records_tell_the_seed_where_it_is_known(pipe: Any) -> None:
+    def seeds(**arguments: Any) -> list[int | None]:
+        output = pipe("a cat", num_inference_steps=1, **arguments)
+        return [record["seed"] for record in output.records]
+
+    assert seeds(seed=3, num_images_per_prompt=2) == [3, 4]
+    used = torch.Generator().manual_seed(9)
+    assert seeds(generator=used) == [9]
+    assert seeds(generator=used) == [None]
+    assert seeds() == [None]
+
+
+def test_a_record_makes_the_same_pixels_again(tiny_v1: Path) -> None:
+    pictures = kakusan.generate(
+        ["a cat", "犬"],
+        model=tiny_v1,
+        seed=3,
+        steps=3,
+        guidance=4.0,
+        scheduler="euler-a",
+        dtype="float32",
+        device="cpu",
+        width=80,
+        progress=False,
+    )
+    for picture in pictures:
+        short._loaded.cache_clear()
+        again = kakusan.reproduce(picture.record, progress=False)
+        assert (np.asarray(again.image) == np.asarray(picture.image)).all()
+        assert again.record == picture.record
+
+
+def test_the_stream_yields_every_step_with_a_preview(pipe: Any) -> None:
+    steps = list(pipe.stream("a cat", seed=1, num_inference_steps=4))
+    assert [step.index for step in steps] == list(range(steps[0].total))
+    factor = pipe.vae.scale_factor
+    image = steps[-1].decode()[0]
+    assert steps[-1].preview()[0].size == (image.width // factor, image.height // factor)
+    (called,) = pipe("a cat", seed=1, num_inference_steps=4).images
+    assert (np.asarray(image) == np.asarray(called)).all()
+
+
+def test_a_stream_that_is_not_read_computes_nothing(pipe: Any) -> None:
+    calls = []
+    hook = pipe.unet.register_forward_hook(lambda *_: calls.append(1))
+    stream = pipe.stream("a cat", seed=1, num_inference_steps=10)
+    next(stream)
+    next(stream)
+    stream.close()
+    hook.remove()
+    assert len(calls) == 2
+
+
+def test_a_callback_sees_and_changes_latents_and_stops(pipe: Any) -> None:
+    seen = []
+
+    def callback(pipeline: Any, index: int, timestep: Any, tensors: Any) -> dict[str, Any]:
+        seen.append((index, int(timestep), sorted(tensors)))
+        if index == 1:
+            pipeline._interrupt = True
+        return {"latents": torch.zeros_like(tensors["latents"])}
+
+    output = pipe(
+        "a cat",
+        seed=1,
+        num_inference_steps=10,
+        output_type="latent",
+        callback_on_step_end=callback,
+        callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"],
+    )
+    assert [index for index, _, _ in seen] == [0, 1]
+    assert seen[0][2] == ["latents", "prompt_embeds"]
+    assert output.images.abs().max() == 0
+    (after,) = draw(pipe, seed=1)
+    assert (after == draw(pipe, seed=1)[0]).all(), "a stopped run must leave nothing behind"
+
+
+def test_one_pipeline_serves_many_threads(pipe: Any) -> None:
+    wanted = {seed: draw(pipe, seed=seed)[0] for seed in range(4)}
+    got: dict[int, np.ndarray] = {}
+
+    def work(seed: int) -> None:
+        got[seed] = draw(pipe, seed=seed)[0]
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all((got[seed] == wanted[seed]).all() for seed in wanted)
+
+
+def test_ctrl_c_stops_within_a_step_and_carries_the_finished(pipe: Any) -> None:
+    calls = []
+
+    def callback(pipeline: Any, index: int, timestep: Any, tensors: Any) -> dict[str, Any]:
+        calls.append(index)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return {}
+
+    with pytest.raises(GenerationInterrupted) as caught:
+        pipe(
+            "a cat",
+            seed=1,
+            num_images_per_prompt=3,
+            num_inference_steps=3,
+            callback_on_step_end=callback,
+        )
+    assert len(calls) == 6
+    assert len(caught.value.finished) == 1
+    assert (np.asarray(caught.value.finished[0]) == draw(pipe, seed=1)[0]).all()
+
+
+def test_generate_hands_over_each_picture_before_the_next(tiny_v1: Path) -> None:
+    saved = []
+
+    def on_picture(picture: kakusan.Picture) -> None:
+        saved.append(picture)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(GenerationInterrupted) as caught:
+        kakusan.generate(
+            "a cat", model=tiny_v1, seed=1, count=5, steps=1, progress=False, on_picture=on_picture
+        )
+    assert caught.value.finished == saved
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_on_a_cpu_is_right(tiny_v1: Path, dtype: torch.dtype) -> None:
+    half = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=dtype)
+    full = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    for pipe in (half, full):
+        pipe.set_progress_bar_config(disable=True)
+    ours, exact = (draw(p, seed=1, num_inference_steps=5)[0].astype(float) for p in (half, full))
+    assert np.abs(ours - exact).mean() < 8
+    assert np.corrcoef(ours.ravel(), exact.ravel())[0, 1] > 0.98
+
+
+def test_an_overflowing_vae_is_widened_and_the_record_says_so(tiny_v1: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=torch.bfloat16)
+    pipe.set_progress_bar_config(disable=True)
+    plain = pipe.vae.decode
+
+    def decode(latents: Any) -> Any:
+        output = plain(latents)
+        if pipe.vae.dtype != torch.float32:
+            output.sample[0, 0, 0, 0] = float("nan")
+        return output
+
+    pipe.vae.decode = decode  # pyright: ignore
+    output = pipe("a cat", seed=1, num_inference_steps=2)
+    assert "VAE computed in float32" in output.records[0]["notes"][0]
+
+
+def test_the_scheduler_may_be_exchanged_between_calls(pipe: Any) -> None:
+    kept = pipe.scheduler
+    before = draw(pipe, seed=1)[0]
+    pipe.scheduler = kakusan.DPMSolverMultistepScheduler.from_config(kept.config)
+    other = draw(pipe, seed=1)[0]
+    pipe.scheduler = kept
+    assert (before != other).any()
+    assert (before == draw(pipe, seed=1)[0]).all()
+
+
+def test_one_side_alone_leaves_the_other_its_default(pipe: Any) -> None:
+    own = pipe.unet.config.sample_size * pipe.vae.scale_factor
+    (image,) = pipe("a cat", height=own + 8, seed=1, num_inference_steps=1).images
+    assert image.size == (own, own + 8)
+
+
+def test_the_first_days_configs_are_corrected(tiny_v1: Path) -> None:
+    parts = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1).components
+    old = kakusan.DDIMScheduler(steps_offset=0, clip_sample=True)
+    pipe = kakusan.StableDiffusionPipeline(**{**parts, "scheduler": old})
+    assert pipe.scheduler.config.steps_offset == 1
+    assert pipe.scheduler.config.clip_sample is False
+    assert old.config.steps_offset == 0
+
+
+BAD_CALLS: list[dict[str, Any]] = [
+    {"prompt": []},
+    {"prompt": "a", "heigth": 64},
+    {"prompt": "a", "generator": [torch.Generator()] * 3},
+    {"prompt": "a", "generator": torch.Generator(), "seed": 1},
+    {"prompt": "a", "output_type": "jpg"},
+    {"prompt": "a", "latents": torch.zeros(1, 4, 3, 3)},
+    {"prompt": "a", "prompt_embeds": torch.zeros(1, 77, 32)},
+    {},
+    {"prompt_embeds": torch.zeros(77, 32)},
+    {"prompt": "a", "clip_skip": 60},
+    {"prompt": "a", "batch_size": 0},
+    {"prompt": "a", "callback_on_step_end_tensor_inputs": ["noise"]},
+    {"prompt": "a", "guidance_scale": float("nan")},
+]
+
+
+@pytest.mark.parametrize("bad", BAD_CALLS, ids=[f"{i}" for i in range(len(BAD_CALLS))])
+def test_bad_calls_are_one_line_before_any_network_runs(pipe: Any, bad: dict[str, Any]) -> None:
+    calls = []
+    hook = pipe.unet.register_forward_hook(lambda *_: calls.append(1))
+    with pytest.raises(RequestError) as caught:
+        pipe(**bad)
+    hook.remove()
+    assert not calls
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_argument_of_from_pretrained(tiny_v1: Path) -> None:
+    with pytest.raises(UnknownArgumentError, match="torch_dtype"):
+        kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtyp=torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("index", "match"),
+    [
+        (None, "no model_index.json"),
+        ("{", "model_index.json"),
+        ('{"_class_name": "StableDiffusionXLPipeline"}', "StableDiffusionXLPipeline"),
+        ('{"_class_name": "StableDiffusionPipeline"}', "vae"),
+        (
+            '{"_class_name": "StableDiffusionPipeline", "vae": ["os", "system"]}',
+            "'system', which kakusan does not have",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_pipeline(tmp_path: Path, index: str | None, match: str) -> None:
+    if index is not None:
+        (tmp_path / "model_index.json").write_text(index)
+    with pytest.raises(CheckpointError, match=match) as caught:
+        kakusan.StableDiffusionPipeline.from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
