@@ -1,0 +1,108 @@
+"""Reading published JSON, and writing files that appear whole or not at all."""
+
+import json
+import os
+import secrets
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from kakusan.errors import CheckpointError, OutputError
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+# The largest published file (a tokenizer.json) has about 4 MB.
+MAX_JSON_BYTES = 64 * 2**20
+
+
+def read_json(path: Path) -> dict[str, JSON]:
+    """Read a file that holds one JSON object.
+
+    Raises:
+        CheckpointError: The file is absent, unreadable, larger than 64 MiB, not JSON (the message
+            has line and column), nested too deep, or not an object.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_JSON_BYTES:
+            raise CheckpointError(
+                f"{path} has {size} bytes; a JSON file of a model has at most {MAX_JSON_BYTES}."
+            )
+        value: JSON = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except json.JSONDecodeError as error:
+        raise CheckpointError(
+            f"{path} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is not UTF-8 text: byte {error.start}.") from None
+    except RecursionError:
+        raise CheckpointError(f"{path} is not a model's JSON: nested too deep.") from None
+    except CheckpointError:
+        raise
+    except ValueError as error:  # an integer of thousands of digits
+        raise CheckpointError(f"{path} is not a model's JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} must hold a JSON object, not {describe(value)}.")
+    return value
+
+
+def describe(value: JSON) -> str:
+    """The value as JSON for a message, cut to a readable length."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@contextmanager
+def atomic(path: Path) -> Generator[Path, None, None]:
+    """Give a temporary path beside `path` to write to; on success it becomes `path`, synced.
+
+    The folder is made if need be. Whatever goes wrong inside, `path` is as it was before and the
+    temporary file is gone.
+
+    Raises:
+        OutputError: The folder cannot be made or written, or the disk is full.
+    """
+    # A short name of its own: the final one may already have the longest length allowed.
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        yield temporary
+        temporary.chmod(mode)  # safetensors replaces the file with one that only its owner may read
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically. Raises `OutputError` as `atomic` does."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, line ends as given. Raises `OutputError` as `atomic` does."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Mapping[str, JSON]) -> None:
+    """Write an object as published JSON is written: two spaces, sorted keys, a line end."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,0 +1,68 @@
+"""Which files of a folder are its weights: names, variants and shards of the published layout."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+# Stems of the parts' weights. A `.bin` of the stem "model" is called pytorch_model.bin.
+STEMS = ("diffusion_pytorch_model", "model")
+
+
+@dataclass(frozen=True)
+class WeightsName:
+    """The names that one set of weights has: a single file, or an index with its shards."""
+
+    stem: str
+    variant: str | None
+    safetensors: bool
+
+    @property
+    def _base(self) -> str:
+        return "pytorch_model" if self.stem == "model" and not self.safetensors else self.stem
+
+    @property
+    def _suffix(self) -> str:
+        return "safetensors" if self.safetensors else "bin"
+
+    @property
+    def single(self) -> str:
+        """`model.fp16.safetensors`"""
+        return ".".join(filter(None, (self._base, self.variant, self._suffix)))
+
+    @property
+    def index(self) -> str:
+        """`model.safetensors.index.fp16.json`"""
+        return ".".join(filter(None, (self._base, self._suffix, "index", self.variant, "json")))
+
+    def shard(self, number: int, count: int) -> str:
+        """`model.fp16-00001-of-00003.safetensors`, as current libraries write it."""
+        base = ".".join(filter(None, (self._base, self.variant)))
+        return f"{base}-{number:05}-of-{count:05}.{self._suffix}"
+
+    def is_shard(self, name: str) -> bool:
+        """Whether `name` is a shard of this set; older libraries put the variant at the end."""
+        variant = f".{re.escape(self.variant)}" if self.variant else ""
+        base, count = re.escape(self._base), r"-\d+-of-\d+"
+        pattern = rf"{base}(?:{variant}{count}|{count}{variant})\.{self._suffix}"
+        return re.fullmatch(pattern, name) is not None
+
+
+def candidates(stem: str, variant: str | None, use_safetensors: bool | None) -> list[WeightsName]:
+    """Sets of weights by preference: safetensors before `.bin`, then the variant before plain."""
+    kinds = [True, False] if use_safetensors is None else [use_safetensors]
+    variants = [variant, None] if variant else [None]
+    return [WeightsName(stem, one, kind) for kind in kinds for one in variants]
+
+
+def choose(
+    names: Collection[str],
+    stem: str,
+    *,
+    variant: str | None = None,
+    use_safetensors: bool | None = None,
+) -> WeightsName | None:
+    """The preferred set of weights among a folder's file names, or None."""
+    for candidate in candidates(stem, variant, use_safetensors):
+        if candidate.single in names or candidate.index in names:
+            return candidate
+    return None
