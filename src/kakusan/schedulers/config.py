@@ -1,0 +1,171 @@
+"""The settings of a scheduler, as `scheduler_config.json` writes them."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+
+from kakusan.errors import RequestError, check_no_unknown
+from kakusan.schedulers.prediction import PREDICTION_TYPES
+from kakusan.schedulers.schedule import BETA_SCHEDULES
+
+DEFAULTED = "_use_default_values"
+_BOOKKEEPING = ("others", "defaulted")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SchedulerConfig(Mapping[str, object]):
+    """The settings that every scheduler has; read as attributes or as a mapping.
+
+    As a mapping it also holds what was written for other schedulers (`others`), so that going from
+    one scheduler to another and back loses nothing, and under `_use_default_values` the names of
+    the settings that nobody set: those stay behind when another scheduler is made from this one.
+    """
+
+    class_name: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, Sequence[object]]] = {
+        "beta_schedule": tuple(BETA_SCHEDULES),
+        "prediction_type": PREDICTION_TYPES,
+        "timestep_spacing": ("linspace", "leading", "trailing"),
+    }
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "num_train_timesteps": (1, 100_000),
+        "beta_start": (1e-10, 0.9999),
+        "beta_end": (1e-10, 0.9999),
+        "steps_offset": (0, 100_000),
+        "solver_order": (1, 3),
+        "dynamic_thresholding_ratio": (0, 1),
+        "clip_sample_range": (0, math.inf),
+        "sample_max_value": (0, math.inf),
+        "sigma_min": (1e-10, 1e10),
+        "sigma_max": (1e-10, 1e10),
+        "lambda_min_clipped": (-math.inf, math.inf),
+        "flow_shift": (0, math.inf),
+    }
+    # Values that mean one of ours under another scheduler's name.
+    synonyms: ClassVar[Mapping[str, Mapping[object, object]]] = {}
+
+    num_train_timesteps: int = 1000
+    beta_start: float = 0.0001
+    beta_end: float = 0.02
+    beta_schedule: str = "linear"
+    trained_betas: Sequence[float] | None = None
+    prediction_type: str = "epsilon"
+    timestep_spacing: str = "leading"
+    steps_offset: int = 0
+    others: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
+    defaulted: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if item.name not in _BOOKKEEPING and item.name != "trained_betas":
+                self._check(item.name, getattr(self, item.name), item.default)
+        if self.trained_betas is not None and len(self.trained_betas) != self.num_train_timesteps:
+            raise RequestError(
+                f"{self.class_name}: trained_betas has {len(self.trained_betas)} values, "
+                f"num_train_timesteps says {self.num_train_timesteps}"
+            )
+
+    def _check(self, name: str, value: object, default: object) -> None:
+        where = f"{self.class_name}: {name}={value!r}"
+        if name in self.choices:
+            if value not in self.choices[name]:
+                allowed = ", ".join(map(repr, self.choices[name]))
+                raise RequestError(f"{where} is not supported; allowed: {allowed}")
+        elif isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise RequestError(f"{where} must be true or false")
+        elif value is not None or default is not None:
+            low, high = self.ranges[name]
+            kind = "a whole number" if isinstance(default, int) else "a number"
+            numeric = isinstance(value, int if isinstance(default, int) else (int, float))
+            if isinstance(value, bool) or not numeric or not low <= cast(float, value) <= high:
+                raise RequestError(f"{where} must be {kind} from {low:g} to {high:g}")
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The settings of this scheduler."""
+        return tuple(item.name for item in fields(cls) if item.name not in _BOOKKEEPING)
+
+    @classmethod
+    def from_settings(
+        cls, settings: Mapping[str, object], others: Mapping[str, object] | None = None
+    ) -> Self:
+        """Settings given by name; what is absent takes its default.
+
+        Raises:
+            UnknownArgumentError: no setting has this name.
+            RequestError: a value that is not allowed.
+        """
+        check_no_unknown(
+            cls.class_name, (name for name in settings if name not in cls.names()), cls.names()
+        )
+        values = {name: cls._standard(name, value) for name, value in settings.items()}
+        return cls(
+            **cast(dict[str, Any], values),
+            others=dict(others or {}),
+            defaulted=frozenset(cls.names()) - settings.keys(),
+        )
+
+    @classmethod
+    def from_published(
+        cls, published: Mapping[str, object], overrides: Mapping[str, object]
+    ) -> Self:
+        """The settings that another scheduler's config, or a file's JSON, means for this one.
+
+        Raises:
+            UnknownArgumentError: no scheduler has a setting of an override's name.
+        """
+        known = {name for kind in SchedulerConfig.__subclasses__() for name in kind.names()}
+        check_no_unknown(cls.class_name, (name for name in overrides if name not in known), known)
+        left_behind = cast(Sequence[str], published.get(DEFAULTED, ()))
+        written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}
+        written = {**written, **overrides}
+        others = {k: v for k, v in written.items() if k not in cls.names() and k != "_class_name"}
+        return cls.from_settings({k: v for k, v in written.items() if k in cls.names()}, others)
+
+    @classmethod
+    def _standard(cls, name: str, value: object) -> object:
+        if name == "trained_betas" and value is not None:
+            return _betas(cls.class_name, value)
+        for known, meaning in cls.synonyms.get(name, {}).items():
+            if known == value:
+                return meaning
+        return value
+
+    def to_published(self) -> dict[str, object]:
+        """What `scheduler_config.json` holds, and what the mapping shows.
+
+        Infinite values are defaults that JSON cannot write: left out.
+        """
+        values = {
+            "_class_name": self.class_name,
+            **self.others,
+            **{name: getattr(self, name) for name in self.names()},
+        }
+        return {k: v for k, v in values.items() if not (isinstance(v, float) and math.isinf(v))}
+
+    def __getitem__(self, key: str) -> object:
+        if key in self.names():
+            return getattr(self, key)
+        if key == "_class_name":
+            return self.class_name
+        return sorted(self.defaulted) if key == DEFAULTED else self.others[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*self.to_published(), DEFAULTED)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _betas(where: str, value: object) -> list[float]:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    numbers = cast(list[object], value) if isinstance(value, (list, tuple)) else []
+    betas = [float(each) for each in numbers if isinstance(each, (int, float)) and 0 < each < 1]
+    if not betas or len(betas) != len(numbers):
+        raise RequestError(f"{where}: trained_betas must be a list of numbers between 0 and 1")
+    return betas

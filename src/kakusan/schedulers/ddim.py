@@ -1,0 +1,86 @@
+"""DDIM: denoising diffusion implicit models (arXiv:2010.02502)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kakusan.errors import RequestError
+from kakusan.schedulers.alpha_scheduler import AlphaScheduler
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.prediction import dynamic_threshold, predicted_noise
+from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DDIMConfig(SchedulerConfig):
+    """Settings of `DDIMScheduler`."""
+
+    class_name = "DDIMScheduler"
+
+    clip_sample: bool = True
+    clip_sample_range: float = 1.0
+    set_alpha_to_one: bool = True
+    thresholding: bool = False
+    dynamic_thresholding_ratio: float = 0.995
+    sample_max_value: float = 1.0
+    rescale_betas_zero_snr: bool = False
+
+
+class DDIMScheduler(AlphaScheduler[DDIMConfig]):
+    """Deterministic at `eta` 0, as noisy as DDPM at `eta` 1."""
+
+    config_class = DDIMConfig
+    step_options = frozenset({"eta", "generator", "use_clipped_model_output"})
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: Timestep,
+        sample: Tensor,
+        *,
+        eta: float = 0.0,
+        use_clipped_model_output: bool = False,
+        generator: Generators = None,
+        return_dict: bool = True,  # noqa: ARG002
+    ) -> SchedulerOutput:
+        """One step of equation 12; `eta` scales the noise of equation 16.
+
+        Args:
+            use_clipped_model_output: derive the noise again from the clipped clean sample.
+        """
+        if not 0 <= eta < float("inf"):
+            raise RequestError(f"eta is {eta!r}; allowed: 0 (deterministic) to 1 (as DDPM)")
+        now, before = self._alphas_cumprod_around(int(timestep))
+        alpha, sigma = now**0.5, (1 - now) ** 0.5
+        clean = self._limited(self.denoised(model_output, timestep, sample))
+        noise = predicted_noise(self.config.prediction_type, model_output, sample, alpha, sigma)
+        if use_clipped_model_output:
+            noise = (sample - alpha * clean) / sigma
+        std = eta * ((1 - before) / (1 - now) * (1 - now / before)) ** 0.5
+        x = before**0.5 * clean + (1 - before - std**2) ** 0.5 * noise
+        if eta > 0:
+            x = x + std * draw_noise(model_output, generator)
+        return SchedulerOutput(x, clean)
+
+    def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:
+        """`alphas_cumprod` here and one step further towards the clean end."""
+        previous = timestep - self.config.num_train_timesteps // self._steps_of_run()
+        at_end = torch.tensor(1.0) if self.config.set_alpha_to_one else self.alphas_cumprod[0]
+        return self.alphas_cumprod[timestep], self.alphas_cumprod[
+            previous
+        ] if previous >= 0 else at_end
+
+    def _limited(self, clean: Tensor) -> Tensor:
+        c = self.config
+        if c.thresholding:
+            return dynamic_threshold(clean, c.dynamic_thresholding_ratio, c.sample_max_value)
+        return clean.clamp(-c.clip_sample_range, c.clip_sample_range) if c.clip_sample else clean
+
+    def _plan(self, steps: int) -> None:
+        self.timesteps = torch.tensor(self._spaced(steps))
+        self.num_inference_steps = steps
+
+    def _begin_run(self) -> None:
+        """A step depends on nothing but its arguments."""

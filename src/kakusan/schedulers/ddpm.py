@@ -1,0 +1,95 @@
+"""DDPM: denoising diffusion probabilistic models (arXiv:2006.11239)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kakusan.errors import RequestError
+from kakusan.schedulers.alpha_scheduler import AlphaScheduler
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.prediction import dynamic_threshold
+from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DDPMConfig(SchedulerConfig):
+    """Settings of `DDPMScheduler`."""
+
+    class_name = "DDPMScheduler"
+    choices: ClassVar[Mapping[str, Sequence[object]]] = {
+        **SchedulerConfig.choices,
+        "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
+    }
+
+    variance_type: str = "fixed_small"
+    clip_sample: bool = True
+    clip_sample_range: float = 1.0
+    thresholding: bool = False
+    dynamic_thresholding_ratio: float = 0.995
+    sample_max_value: float = 1.0
+    rescale_betas_zero_snr: bool = False
+
+
+class DDPMScheduler(AlphaScheduler[DDPMConfig]):
+    """Ancestral sampling with the posterior of the forward process; also used in training."""
+
+    config_class = DDPMConfig
+    step_options = frozenset({"generator"})
+    custom_schedules = frozenset({"timesteps"})
+
+    def step(
+        self,
+        model_output: Tensor,
+        timestep: Timestep,
+        sample: Tensor,
+        *,
+        generator: Generators = None,
+        return_dict: bool = True,  # noqa: ARG002
+    ) -> SchedulerOutput:
+        """One step of Algorithm 2: the mean of equation 7, and noise but at timestep 0."""
+        now, before = self._alphas_cumprod_around(int(timestep))
+        alpha, beta = now / before, 1 - now / before
+        clean = self._limited(self.denoised(model_output, timestep, sample))
+        x = before**0.5 * beta / (1 - now) * clean + alpha**0.5 * (1 - before) / (1 - now) * sample
+        if int(timestep) > 0:
+            x = x + self._std(now, before) * draw_noise(model_output, generator)
+        return SchedulerOutput(x, clean)
+
+    def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:
+        """`alphas_cumprod` here and at the next timestep of the run; 1 after the last."""
+        self._steps_of_run()
+        found = (self.timesteps == timestep).nonzero()
+        if len(found) == 0:
+            raise RequestError(f"timestep {timestep} is not one of this run's timesteps")
+        following = int(found[0]) + 1
+        if following == len(self.timesteps):
+            return self.alphas_cumprod[timestep], torch.tensor(1.0)
+        return self.alphas_cumprod[timestep], self.alphas_cumprod[int(self.timesteps[following])]
+
+    def _std(self, now: Tensor, before: Tensor) -> Tensor:
+        """The two choices of section 3.2; "log" says only how a file stores it."""
+        beta = 1 - now / before
+        if self.config.variance_type.startswith("fixed_large"):
+            return beta**0.5
+        return torch.clamp((1 - before) / (1 - now) * beta, min=1e-20) ** 0.5
+
+    def _limited(self, clean: Tensor) -> Tensor:
+        c = self.config
+        if c.thresholding:
+            return dynamic_threshold(clean, c.dynamic_thresholding_ratio, c.sample_max_value)
+        return clean.clamp(-c.clip_sample_range, c.clip_sample_range) if c.clip_sample else clean
+
+    def _plan(self, steps: int) -> None:
+        self.timesteps = torch.tensor(self._spaced(steps))
+        self.num_inference_steps = steps
+
+    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
+        self.timesteps = torch.tensor([int(each) for each in timesteps])
+        self.num_inference_steps = len(timesteps)
+
+    def _begin_run(self) -> None:
+        """A step depends on nothing but its arguments."""
