@@ -1,0 +1,1 @@
+"""Building blocks that the networks share. Tensor names follow the published checkpoints."""

@@ -1,0 +1,112 @@
+"""CLIP's text encoder: tokens to the embeddings that the UNet attends to."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from kakusan.errors import RequestError
+from kakusan.models.layers.clip import ClipEncoder
+from kakusan.models.model import Model
+from kakusan.models.text_encoder_config import TextEncoderConfig
+
+# What old files give as the end token; the real one is then found as the largest id of a text.
+LEGACY_EOS = 2
+
+
+class TextEncoderOutput(NamedTuple):
+    """What the text encoder gives.
+
+    Attributes:
+        last_hidden_state: the text embeddings, shape (batch, tokens, hidden_size).
+        pooler_output: the embedding at each text's end token, shape (batch, hidden_size).
+        hidden_states: if asked for: the states before the first and after each layer, without the
+            final normalisation.
+    """
+
+    last_hidden_state: Tensor
+    pooler_output: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+class TextEmbeddings(nn.Module):
+    """Token embeddings plus position embeddings."""
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        nn.init.normal_(self.position_embedding.weight, std=0.02)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        positions = torch.arange(input_ids.shape[-1], device=input_ids.device)
+        return self.token_embedding(input_ids) + self.position_embedding(positions)
+
+
+class CLIPTextModel(Model):
+    """The text tower of CLIP. arXiv:2103.00020, section 2.4."""
+
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = TextEmbeddings(config)
+        self.encoder = ClipEncoder(
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            config.num_attention_heads,
+            activation=config.hidden_act,
+            eps=config.layer_norm_eps,
+        )
+        self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        output_hidden_states: bool = False,
+        return_dict: bool = True,
+    ) -> TextEncoderOutput | tuple[Tensor, ...]:
+        """Encode texts.
+
+        Args:
+            input_ids: token ids, shape (batch, tokens).
+            attention_mask: 1 for tokens and 0 for padding that must not be attended to, same shape.
+                Stable Diffusion attends to its padding: leave it out.
+            output_hidden_states: also give the states between the layers.
+            return_dict: False gives a plain tuple without what is None.
+        """
+        self.prepare()
+        self._check_ids(input_ids)
+        x = self.embeddings(input_ids)
+        states: list[Tensor] = self.encoder(x, _mask(x, attention_mask))
+        last: Tensor = self.final_layer_norm(states[-1])
+        pooled = last[torch.arange(len(last), device=last.device), self._ends(input_ids)]
+        output = TextEncoderOutput(last, pooled, tuple(states) if output_hidden_states else None)
+        return output if return_dict else tuple(part for part in output if part is not None)
+
+    def _check_ids(self, input_ids: Tensor) -> None:
+        longest = self.config.max_position_embeddings
+        if input_ids.ndim != 2 or input_ids.shape[1] > longest:
+            raise RequestError(
+                f"input_ids have shape {tuple(input_ids.shape)}; they must be (batch, tokens) "
+                f"with at most {longest} tokens"
+            )
+
+    def _ends(self, input_ids: Tensor) -> Tensor:
+        """The position of each text's first end token."""
+        eos = self.config.eos_token_id
+        found = input_ids if eos == LEGACY_EOS else (input_ids == eos).int()
+        return found.argmax(dim=-1)
+
+
+def _mask(x: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """What is added to the scores: no token sees a later one, nor one that is masked out."""
+    tokens = x.shape[1]
+    lowest = torch.finfo(x.dtype).min
+    hidden = torch.ones(tokens, tokens, dtype=torch.bool, device=x.device).triu(1)[None, None]
+    if attention_mask is not None:
+        hidden = hidden | (attention_mask == 0)[:, None, None, :]  # (batch, 1, tokens, tokens)
+    return torch.zeros(hidden.shape, dtype=x.dtype, device=x.device).masked_fill(hidden, lowest)

@@ -1,0 +1,240 @@
+"""The shape of a UNet, and how published configs spell it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from kakusan.checkpoints.fields import Fields
+from kakusan.checkpoints.files import JSON
+from kakusan.errors import CheckpointError
+from kakusan.models.published import check_implemented, check_known
+
+MAX_CHANNELS = 16384
+# Fields that have one meaning here. The order of normalisation, the activation and the kernel sizes
+# are the same in every Stable Diffusion.
+IMPLEMENTED: dict[str, list[JSON]] = {
+    "act_fn": ["silu", "swish"],
+    "addition_embed_type": ["text_time"],
+    "attention_type": ["default"],
+    "center_input_sample": [False],
+    "class_embed_type": [],
+    "class_embeddings_concat": [False],
+    "conv_in_kernel": [3],
+    "conv_out_kernel": [3],
+    "cross_attention_norm": [],
+    "downsample_padding": [1],
+    "dropout": [0],
+    "dual_cross_attention": [False],
+    "encoder_hid_dim": [],
+    "encoder_hid_dim_type": [],
+    "flip_sin_to_cos": [True],
+    "freq_shift": [0],
+    "mid_block_only_cross_attention": [False],
+    "mid_block_scale_factor": [1],
+    "mid_block_type": ["UNetMidBlock2DCrossAttn"],
+    "norm_eps": [1e-5],
+    "num_attention_heads": [],
+    "num_class_embeds": [],
+    "only_cross_attention": [False],
+    "resnet_out_scale_factor": [1],
+    "resnet_skip_time_act": [False],
+    "resnet_time_scale_shift": ["default"],
+    "reverse_transformer_layers_per_block": [],
+    "time_cond_proj_dim": [],
+    "time_embedding_act_fn": [],
+    "time_embedding_dim": [],
+    "time_embedding_type": ["positional"],
+    "timestep_post_act": [],
+}
+READ = {
+    "addition_time_embed_dim",
+    "attention_head_dim",
+    "block_out_channels",
+    "cross_attention_dim",
+    "down_block_types",
+    "in_channels",
+    "layers_per_block",
+    "norm_num_groups",
+    "out_channels",
+    "projection_class_embeddings_input_dim",
+    "sample_size",
+    "transformer_layers_per_block",
+    "up_block_types",
+    "use_linear_projection",
+}
+WITHOUT_EFFECT = {"addition_embed_type_num_heads", "upcast_attention"}
+DOWN_TYPES = {False: "DownBlock2D", True: "CrossAttnDownBlock2D"}
+UP_TYPES = {False: "UpBlock2D", True: "CrossAttnUpBlock2D"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig:
+    """The shape of a UNet; the defaults are Stable Diffusion 1.x.
+
+    Attributes:
+        sample_size: height and width of the latents that it was trained on.
+        in_channels: channels of the latents.
+        out_channels: channels of the prediction.
+        block_out_channels: channels of each level, the finest first.
+        layers_per_block: residual blocks of a level on the way down; on the way up one more.
+        transformer_depth: transformer blocks of each level; 0 is a level without attention.
+        middle_transformer_depth: transformer blocks in the middle; the last level's, unless that
+            is 0 (published configs cannot say otherwise).
+        num_heads: attention heads of each level; the middle has the last level's.
+        cross_attention_dim: width of the text embeddings.
+        norm_num_groups: groups of the group normalisations.
+        linear_projection: whether files hold the transformers' outer projections as linear layers
+            (v2, SDXL) rather than as 1x1 convolutions (v1).
+        added_time_dim: SDXL: width of the embedding of each size that conditions; 0 for none.
+        added_conditioning_dim: SDXL: width of the pooled text and all embedded sizes together.
+    """
+
+    sample_size: int = 64
+    in_channels: int = 4
+    out_channels: int = 4
+    block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    layers_per_block: int = 2
+    transformer_depth: tuple[int, ...] = (1, 1, 1, 0)
+    middle_transformer_depth: int = 1
+    num_heads: tuple[int, ...] = (8, 8, 8, 8)
+    cross_attention_dim: int = 768
+    norm_num_groups: int = 32
+    linear_projection: bool = False
+    added_time_dim: int = 0
+    added_conditioning_dim: int = 0
+
+    def __post_init__(self) -> None:
+        levels = len(self.block_out_channels)
+        for name in ("transformer_depth", "num_heads"):
+            if len(getattr(self, name)) != levels:
+                raise CheckpointError(
+                    f"UNetConfig: {name} has {len(getattr(self, name))} values for {levels} levels."
+                )
+        for channels, heads in zip(self.block_out_channels, self.num_heads, strict=True):
+            if channels % self.norm_num_groups or channels % heads or channels % 2:
+                raise CheckpointError(
+                    f"UNetConfig: {channels} channels must be a multiple of 2, of "
+                    f"norm_num_groups {self.norm_num_groups} and of the level's {heads} heads."
+                )
+        last = self.transformer_depth[-1]
+        if self.middle_transformer_depth < 1 or last not in (0, self.middle_transformer_depth):
+            raise CheckpointError(
+                f"UNetConfig: middle_transformer_depth is {self.middle_transformer_depth}; it must "
+                f"be {last or 'at least 1'}."
+            )
+        if bool(self.added_time_dim) != bool(self.added_conditioning_dim):
+            raise CheckpointError(
+                "UNetConfig: added_time_dim and added_conditioning_dim must be given together."
+            )
+
+    @classmethod
+    def from_published(cls, published: Mapping[str, JSON], where: str = "config.json") -> Self:
+        """Read a published config; `where` names the file in messages.
+
+        Raises:
+            CheckpointError: A value is absurd or asks for what this UNet does not have.
+        """
+        check_implemented(published, where, IMPLEMENTED)
+        check_known(published, where, READ | WITHOUT_EFFECT | IMPLEMENTED.keys())
+        fields = Fields(published, where)
+        channels = fields.integers(
+            "block_out_channels", (320, 640, 1280, 1280), maximum=MAX_CHANNELS
+        )
+        levels = len(channels)
+        attends = _levels_with_attention(fields, levels)
+        # a published depth counts only where the block's type says attention, and in the middle
+        depths = fields.integers("transformer_layers_per_block", 1, length=levels, maximum=64)
+        adds = fields.has("addition_embed_type")
+        return cls(
+            sample_size=_sample_size(published, fields),
+            in_channels=fields.integer("in_channels", 4, maximum=256),
+            out_channels=fields.integer("out_channels", 4, maximum=256),
+            block_out_channels=channels,
+            layers_per_block=fields.integer("layers_per_block", 2, maximum=16),
+            transformer_depth=tuple(
+                depth if attention else 0 for depth, attention in zip(depths, attends, strict=True)
+            ),
+            middle_transformer_depth=depths[-1],
+            # the published name is a misnomer: it has always been the number of heads
+            num_heads=fields.integers("attention_head_dim", 8, length=levels, maximum=MAX_CHANNELS),
+            cross_attention_dim=fields.integer("cross_attention_dim", 1280, maximum=MAX_CHANNELS),
+            norm_num_groups=fields.integer("norm_num_groups", 32, maximum=MAX_CHANNELS),
+            linear_projection=fields.boolean("use_linear_projection", False),
+            added_time_dim=fields.integer("addition_time_embed_dim", maximum=MAX_CHANNELS)
+            if adds
+            else 0,
+            added_conditioning_dim=fields.integer("projection_class_embeddings_input_dim")
+            if adds
+            else 0,
+        )
+
+    def to_published(self) -> dict[str, JSON]:
+        """The published JSON that `from_published` reads as this config."""
+        attends = [depth > 0 for depth in self.transformer_depth]
+        depths = [depth or 1 for depth in self.transformer_depth[:-1]]
+        published: dict[str, JSON] = {
+            "act_fn": "silu",
+            "attention_head_dim": list(self.num_heads),
+            "block_out_channels": list(self.block_out_channels),
+            "center_input_sample": False,
+            "cross_attention_dim": self.cross_attention_dim,
+            "down_block_types": [DOWN_TYPES[attention] for attention in attends],
+            "downsample_padding": 1,
+            "flip_sin_to_cos": True,
+            "freq_shift": 0,
+            "in_channels": self.in_channels,
+            "layers_per_block": self.layers_per_block,
+            "mid_block_scale_factor": 1,
+            "mid_block_type": "UNetMidBlock2DCrossAttn",
+            "norm_eps": 1e-5,
+            "norm_num_groups": self.norm_num_groups,
+            "out_channels": self.out_channels,
+            "sample_size": self.sample_size,
+            "transformer_layers_per_block": [*depths, self.middle_transformer_depth],
+            "up_block_types": [UP_TYPES[attention] for attention in reversed(attends)],
+            "use_linear_projection": self.linear_projection,
+        }
+        if self.added_time_dim:
+            published["addition_embed_type"] = "text_time"
+            published["addition_time_embed_dim"] = self.added_time_dim
+            published["projection_class_embeddings_input_dim"] = self.added_conditioning_dim
+        return published
+
+
+def _levels_with_attention(fields: Fields, levels: int) -> list[bool]:
+    """Read the block types of both ways, which must mirror each other."""
+    published_down = (*[DOWN_TYPES[True]] * (levels - 1), DOWN_TYPES[False])
+    published_up = (UP_TYPES[False], *[UP_TYPES[True]] * (levels - 1))
+    down = fields.texts("down_block_types", published_down, length=levels)
+    up = fields.texts("up_block_types", published_up, length=levels)
+    attends = {
+        key: [_attends(fields.where, key, name, types) for name in names]
+        for key, names, types in (
+            ("down_block_types", down, DOWN_TYPES),
+            ("up_block_types", up, UP_TYPES),
+        )
+    }
+    if attends["down_block_types"] != attends["up_block_types"][::-1]:
+        raise CheckpointError(
+            f"{fields.where}: 'up_block_types' must have attention at the levels where "
+            f"'down_block_types' has it, in reversed order."
+        )
+    return attends["down_block_types"]
+
+
+def _attends(where: str, key: str, name: str, types: Mapping[bool, str]) -> bool:
+    for attention, known in types.items():
+        if name == known:
+            return attention
+    raise CheckpointError(
+        f"{where}: {key!r} has {name!r}, which kakusan does not have; "
+        f"it has {' and '.join(types.values())}."
+    )
+
+
+def _sample_size(published: Mapping[str, JSON], fields: Fields) -> int:
+    """The size trained on; configs from before version 0.9 could hold a wrong one below 64."""
+    size = fields.integer("sample_size", 64, maximum=4096)
+    version = str(published.get("_diffusers_version", "1")).split(".")[:2]
+    old = all(number.isdigit() for number in version) and [int(n) for n in version] < [0, 9]
+    return max(size, 64) if old else size

@@ -1,0 +1,118 @@
+"""The shape of a VAE, and how published configs spell it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from kakusan.checkpoints.fields import Fields
+from kakusan.checkpoints.files import JSON
+from kakusan.errors import CheckpointError
+from kakusan.models.published import check_implemented, check_known
+
+IMPLEMENTED: dict[str, list[JSON]] = {
+    "act_fn": ["silu", "swish"],
+    "latents_mean": [],
+    "latents_std": [],
+    "mid_block_add_attention": [True],
+    "shift_factor": [0],
+    "use_post_quant_conv": [True],
+    "use_quant_conv": [True],
+}
+READ = {
+    "block_out_channels",
+    "down_block_types",
+    "force_upcast",
+    "in_channels",
+    "latent_channels",
+    "layers_per_block",
+    "norm_num_groups",
+    "out_channels",
+    "sample_size",
+    "scaling_factor",
+    "up_block_types",
+}
+DOWN_TYPE = "DownEncoderBlock2D"
+UP_TYPE = "UpDecoderBlock2D"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig:
+    """The shape of a VAE; the defaults are Stable Diffusion 1.x.
+
+    Attributes:
+        in_channels: channels of a picture.
+        out_channels: channels of a decoded picture.
+        latent_channels: channels of the latents.
+        block_out_channels: channels of each level, the finest first.
+        layers_per_block: residual blocks of an encoder level; the decoder has one more.
+        norm_num_groups: groups of the group normalisations.
+        scaling_factor: what latents are multiplied with to have a standard deviation near 1.
+        force_upcast: whether float16 overflows in it, so that it must run in a wider type.
+        sample_size: height and width of the pictures that it was trained on; the size of a tile.
+    """
+
+    in_channels: int = 3
+    out_channels: int = 3
+    latent_channels: int = 4
+    block_out_channels: tuple[int, ...] = (128, 256, 512, 512)
+    layers_per_block: int = 2
+    norm_num_groups: int = 32
+    scaling_factor: float = 0.18215
+    force_upcast: bool = True
+    sample_size: int = 512
+
+    def __post_init__(self) -> None:
+        for channels in self.block_out_channels:
+            if channels % self.norm_num_groups:
+                raise CheckpointError(
+                    f"VAEConfig: {channels} channels must be a multiple of "
+                    f"norm_num_groups {self.norm_num_groups}."
+                )
+
+    @classmethod
+    def from_published(cls, published: Mapping[str, JSON], where: str = "config.json") -> Self:
+        """Read a published config; `where` names the file in messages.
+
+        Raises:
+            CheckpointError: A value is absurd or asks for what this VAE does not have.
+        """
+        check_implemented(published, where, IMPLEMENTED)
+        check_known(published, where, READ | IMPLEMENTED.keys())
+        fields = Fields(published, where)
+        channels = fields.integers("block_out_channels", (64,), maximum=16384)
+        for key, known in (("down_block_types", DOWN_TYPE), ("up_block_types", UP_TYPE)):
+            for name in fields.texts(key, [known] * len(channels), length=len(channels)):
+                if name != known:
+                    raise CheckpointError(
+                        f"{where}: {key!r} has {name!r}, which kakusan does not have; "
+                        f"it has {known}."
+                    )
+        return cls(
+            in_channels=fields.integer("in_channels", 3, maximum=64),
+            out_channels=fields.integer("out_channels", 3, maximum=64),
+            latent_channels=fields.integer("latent_channels", 4, maximum=256),
+            block_out_channels=channels,
+            layers_per_block=fields.integer("layers_per_block", 1, maximum=16),
+            norm_num_groups=fields.integer("norm_num_groups", 32, maximum=16384),
+            scaling_factor=fields.number("scaling_factor", 0.18215, minimum=1e-6, maximum=1e6),
+            force_upcast=fields.boolean("force_upcast", True),
+            sample_size=fields.integer("sample_size", 32, maximum=16384),
+        )
+
+    def to_published(self) -> dict[str, JSON]:
+        """The published JSON that `from_published` reads as this config."""
+        levels = len(self.block_out_channels)
+        return {
+            "act_fn": "silu",
+            "block_out_channels": list(self.block_out_channels),
+            "down_block_types": [DOWN_TYPE] * levels,
+            "force_upcast": self.force_upcast,
+            "in_channels": self.in_channels,
+            "latent_channels": self.latent_channels,
+            "layers_per_block": self.layers_per_block,
+            "norm_num_groups": self.norm_num_groups,
+            "out_channels": self.out_channels,
+            "sample_size": self.sample_size,
+            "scaling_factor": self.scaling_factor,
+            "up_block_types": [UP_TYPE] * levels,
+        }
