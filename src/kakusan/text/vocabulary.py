@@ -1,0 +1,211 @@
+"""A tokenizer's published files, of old and new layouts: vocabulary, merges, special tokens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kakusan.checkpoints.fields import Fields
+from kakusan.checkpoints.files import JSON, read_json, write_json, write_text
+from kakusan.errors import CheckpointError
+
+SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
+_MODEL_MAX_LENGTH = 77
+# Without a limit the files say 1e30; no text encoder of this family has more positions.
+_LONGEST = 4096
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token that is found in the text before it is split into words.
+
+    `normalized`: looked for after the text is lower-cased, so that its case does not matter.
+    """
+
+    content: str
+    special: bool = True
+    normalized: bool = False
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """All that a tokenizer needs. `added` maps ids to tokens; `special` has bos, eos, unk, pad."""
+
+    ids: dict[str, int]
+    merges: list[tuple[str, str]]
+    special: dict[str, str]
+    added: dict[int, AddedToken] = field(default_factory=dict[int, AddedToken])
+    model_max_length: int = _MODEL_MAX_LENGTH
+
+    @classmethod
+    def read(cls, folder: Path) -> "Vocabulary":
+        """Read tokenizer.json, or vocab.json and merges.txt, with the special tokens beside them.
+
+        Raises:
+            CheckpointError: Files are missing or broken, or contradict each other.
+        """
+        config = _config(folder)
+        whole = folder / "tokenizer.json"
+        if whole.is_file():
+            ids, merges, added = _read_whole(whole)
+        else:
+            ids, merges, added = _read_ids(folder), _read_merges(folder / "merges.txt"), {}
+        added |= _declared(config, folder, ids)
+        tokens = {name: _special(config, name, str(folder)) for name in SPECIAL_NAMES}
+        # Of several special tokens with the same content the last one's way of matching counts.
+        by_content = {token.content: token for token in tokens.values()}
+        known = {token.content for token in added.values()}
+        for content, token in by_content.items():
+            if content not in ids and content not in known:
+                raise CheckpointError(f"{folder}: the special token {content!r} is not in it.")
+            if content not in known:
+                added[ids[content]] = token
+        return cls(
+            ids=ids,
+            merges=merges,
+            special={name: token.content for name, token in tokens.items()},
+            added=added,
+            model_max_length=_max_length(config, str(folder)),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the files of the old layout, which every version of the reference reads."""
+        lines = ["#version: 0.2", *(f"{left} {right}" for left, right in self.merges)]
+        write_json(folder / "vocab.json", dict(self.ids))
+        write_text(folder / "merges.txt", "\n".join(lines) + "\n")
+        write_json(folder / "special_tokens_map.json", dict(self.special))
+        added: dict[str, JSON] = {str(i): dict(vars(token)) for i, token in self.added.items()}
+        extra: dict[str, JSON] = {
+            token.content: i for i, token in self.added.items() if token.content not in self.ids
+        }
+        for stale in ("tokenizer.json", "added_tokens.json"):  # they would be read first
+            (folder / stale).unlink(missing_ok=True)
+        if extra:
+            write_json(folder / "added_tokens.json", extra)
+        write_json(
+            folder / "tokenizer_config.json",
+            {
+                **self.special,
+                "add_prefix_space": False,
+                "added_tokens_decoder": added,
+                "do_lower_case": True,
+                "errors": "replace",
+                "model_max_length": self.model_max_length,
+                "tokenizer_class": "CLIPTokenizer",
+            },
+        )
+
+
+def _config(folder: Path) -> dict[str, JSON]:
+    merged: dict[str, JSON] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            merged |= {key: value for key, value in read_json(folder / name).items() if value}
+    return merged
+
+
+def _max_length(config: Mapping[str, JSON], where: str) -> int:
+    length = Fields(config, where).number("model_max_length", _MODEL_MAX_LENGTH, maximum=1e31)
+    if length < 2:
+        raise CheckpointError(f"{where}: 'model_max_length' is {length:g}; it must be at least 2.")
+    return int(length) if length <= _LONGEST else _MODEL_MAX_LENGTH
+
+
+def _read_whole(path: Path) -> tuple[dict[str, int], list[tuple[str, str]], dict[int, AddedToken]]:
+    fields = Fields(read_json(path), str(path))
+    model = fields.part("model")
+    merges = model.json.get("merges")
+    if not isinstance(merges, list):
+        raise CheckpointError(f"{path} has no list of merges.")
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
+    added: dict[int, AddedToken] = {}
+    for value in fields.objects("added_tokens"):
+        token = _added_token(value, str(path))
+        added[Fields(value, str(path)).integer("id", minimum=0)] = token
+    return _checked_ids(model.part("vocab").json, path), _checked_pairs(pairs, path), added
+
+
+def _read_ids(folder: Path) -> dict[str, int]:
+    path = folder / "vocab.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} holds no tokenizer: neither tokenizer.json nor vocab.json is in it."
+        )
+    return _checked_ids(read_json(path), path)
+
+
+def _checked_ids(values: Mapping[str, JSON], path: Path) -> dict[str, int]:
+    ids: dict[str, int] = {}
+    for token, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10_000_000:
+            raise CheckpointError(f"{path}: the token {token!r} has the id {value!r}.")
+        ids[token] = value
+    return ids
+
+
+def _read_merges(path: Path) -> list[tuple[str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    merges = [line.rstrip("\r") for line in lines if not line.startswith("#version")]
+    return _checked_pairs([line.split(" ") for line in merges if line], path)
+
+
+def _checked_pairs(pairs: Sequence[object], path: Path) -> list[tuple[str, str]]:
+    checked: list[tuple[str, str]] = []
+    for number, pair in enumerate(pairs, start=1):
+        match pair:
+            case [str(left), str(right)] if left and right:
+                checked.append((left, right))
+            case _:
+                raise CheckpointError(f"{path}: merge {number} is not a pair of two tokens.")
+    return checked
+
+
+def _added_token(value: Mapping[str, JSON], where: str) -> AddedToken:
+    fields = Fields(value, where)
+    return AddedToken(
+        content=fields.text("content"),
+        special=fields.boolean("special", False),
+        normalized=fields.boolean("normalized", True),
+        single_word=fields.boolean("single_word", False),
+        lstrip=fields.boolean("lstrip", False),
+        rstrip=fields.boolean("rstrip", False),
+    )
+
+
+def _declared(
+    config: Mapping[str, JSON], folder: Path, ids: Mapping[str, int]
+) -> dict[int, AddedToken]:
+    """Tokens that tokenizer_config.json lists by id, and those of the older added_tokens.json."""
+    added: dict[int, AddedToken] = {}
+    path = folder / "added_tokens.json"
+    if path.is_file():
+        for content, index in _checked_ids(read_json(path), path).items():
+            if content not in ids:
+                added[index] = AddedToken(content, special=False, normalized=True)
+    listed = Fields(config, str(folder)).part("added_tokens_decoder", {})
+    for key in listed.json:
+        if not key.isascii() or not key.isdigit() or len(key) > 8:
+            raise CheckpointError(f"{folder}: added_tokens_decoder has the id {key!r}.")
+        added[int(key)] = _added_token(listed.part(key).json, listed.where)
+    return added
+
+
+_DEFAULTS = {"bos_token": "<|startoftext|>"}
+
+
+def _special(config: Mapping[str, JSON], name: str, where: str) -> AddedToken:
+    """A special token: plain text, or an object that also says how it is matched."""
+    value = config.get(name, _DEFAULTS.get(name, "<|endoftext|>"))
+    if isinstance(value, dict):
+        token = _added_token(value, f"{where}: {name}")
+        return AddedToken(token.content, True, token.normalized, *_strips(token))
+    return AddedToken(Fields({name: value}, where).text(name))
+
+
+def _strips(token: AddedToken) -> tuple[bool, bool, bool]:
+    return token.single_word, token.lstrip, token.rstrip
