@@ -143,7 +143,7 @@ def finite(run: Callable[[], Tensor], part: nn.Module, name: str, notes: list[st
     return result
 
 
-def step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
+def step_options(scheduler: Scheduler[Any], eta: float, generator: Generators) -> dict[str, Any]:
     """The keywords among `eta` and `generator` that this scheduler's step takes."""
     options = {"eta": eta, "generator": generator}
     return {name: value for name, value in options.items() if name in scheduler.step_options}
@@ -152,12 +152,12 @@ def step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dic
 def _predict(
     unet: "UNet2DConditionModel", model_input: Tensor, timestep: Tensor, embeddings: Tensor
 ) -> Tensor:
-    return unet(model_input, timestep, encoder_hidden_states=embeddings).sample
+    return unet(model_input, timestep, encoder_hidden_states=embeddings)[0]
 
 
 def denoise(
     unet: "UNet2DConditionModel",
-    scheduler: Scheduler,
+    scheduler: Scheduler[Any],
     latents: Tensor,
     embeddings: Tensor,
     guidance: Guidance,

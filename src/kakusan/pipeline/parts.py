@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from kakusan.checkpoints import read_json, write_json
+from kakusan.checkpoints.files import read_json, write_json
 from kakusan.errors import CheckpointError, nearest
 from kakusan.models import (
     AutoencoderKL,

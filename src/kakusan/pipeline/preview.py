@@ -23,7 +23,7 @@ class LatentPreview:
         colours = torch.rand((1, 3, 5, 5), generator=torch.Generator().manual_seed(0)) * 2 - 1
         field = F.interpolate(colours, (side, side), mode="bicubic").clamp(-1, 1)
         with torch.no_grad():
-            encoded = vae.encode(field.to(vae.device)).latent_dist.mode()
+            encoded = vae.encode(field.to(vae.device))[0].mode()
         latents = _with_ones(encoded.float().cpu() * vae.config.scaling_factor)
         wanted = F.interpolate(field, (_FIELD, _FIELD), mode="area").movedim(1, -1).flatten(0, 2)
         self.weights = torch.linalg.lstsq(latents.flatten(0, 2), wanted).solution  # (c + 1, 3)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from kakusan import __version__
@@ -83,7 +84,7 @@ class Run:
             _check_shape("latents", self.given.latents, self._latents_shape())
         self.seeds = self._known_seeds()
 
-    def _planned_scheduler(self) -> Scheduler:
+    def _planned_scheduler(self) -> Scheduler[Any]:
         scheduler, request = self.pipe.scheduler.fresh(), self.request
         steps = None if request.timesteps or request.sigmas else request.num_inference_steps
         scheduler.set_timesteps(
@@ -175,8 +176,11 @@ class Run:
                 step,
                 pictures=batch.pictures,
                 _preview=self.pipe.preview,
-                _decode=lambda latents: self.pipe.decode_to_pil(latents, self.notes),
+                _decode=self._decoded,
             )
+
+    def _decoded(self, latents: Tensor) -> list[Image]:
+        return self.pipe.decode_to_pil(latents, self.notes)
 
     def _noise(self, batch: Batch) -> Tensor:
         """(b, c, h, w) in float32: the loop is not where precision should be lost."""
@@ -192,14 +196,13 @@ class Run:
     def record(self, index: int) -> dict[str, Any]:
         """All that makes picture `index` again, as plain JSON."""
         source = self.pipe.source
-        scheduler = {"_class_name": type(self.scheduler).__name__, **dict(self.scheduler.config)}
         return {
             "kakusan": __version__,
             "model": None if source is None else source.name,
             "commit": None if source is None else source.commit,
             **self.request.picture(index).to_record(),
             "seed": self.seeds[index],
-            "scheduler": scheduler,
+            "scheduler": self.scheduler.config.to_published(),
             "dtype": str(self.pipe.unet.dtype).removeprefix("torch."),
             "device": self.pipe.device.type,
             "notes": list(self.notes),

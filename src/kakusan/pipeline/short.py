@@ -10,7 +10,6 @@ import torch
 
 from kakusan.errors import GenerationInterrupted, RequestError
 from kakusan.pipeline.output import Picture
-from kakusan.pipeline.parts import CLASSES
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
@@ -139,13 +138,13 @@ def _pipeline(
 
 def _with_scheduler(pipe: StableDiffusionPipeline, scheduler: Scheduler) -> StableDiffusionPipeline:
     """A pipeline of the same parts with its own scheduler and settings."""
-    parts = {part: getattr(pipe, part) for part in CLASSES}
-    other = StableDiffusionPipeline(**{**parts, "scheduler": scheduler})
+    parts: dict[str, Any] = {**pipe.components, "scheduler": scheduler}
+    other = StableDiffusionPipeline(**parts)
     other.source, other.defaults = pipe.source, pipe.defaults
     return other
 
 
-def _recorded_scheduler(record: Mapping[str, Any]) -> Scheduler | None:
+def _recorded_scheduler(record: Mapping[str, Any]) -> Scheduler[Any] | None:
     recorded = record.get("scheduler")
     if recorded is None:
         return None

@@ -11,7 +11,8 @@ from PIL.Image import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from kakusan.checkpoints import Source, locate, read_json
+from kakusan.checkpoints.files import read_json
+from kakusan.checkpoints.source import Source, locate
 from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown, nearest
 from kakusan.generation import Generators, Step, StepChange, finite
 from kakusan.images import to_numpy, to_pil
@@ -34,7 +35,7 @@ from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
-CALLBACK_TENSORS = ("latents", "prompt_embeds", "negative_prompt_embeds")
+CALLBACK_TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds")
 Callback = Callable[["StableDiffusionPipeline", int, Tensor, dict[str, Tensor]], Mapping[str, Any]]
 
 
@@ -51,7 +52,7 @@ class StableDiffusionPipeline:
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         unet: UNet2DConditionModel,
-        scheduler: Scheduler,
+        scheduler: Scheduler[Any],
         safety_checker: StableDiffusionSafetyChecker | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
     ) -> None:
@@ -189,7 +190,7 @@ class StableDiffusionPipeline:
         """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
         scaled = latents / self.vae.config.scaling_factor
         noted = [] if notes is None else notes
-        return finite(lambda: self.vae.decode(scaled).sample, self.vae, "VAE", noted)
+        return finite(lambda: self.vae.decode(scaled)[0], self.vae, "VAE", noted)
 
     def decode_to_pil(self, latents: Tensor, notes: list[str] | None = None) -> list[Image]:
         """Pictures of latents, not yet seen by the safety checker."""
@@ -312,12 +313,13 @@ class StableDiffusionPipeline:
             if arguments.get(name) is None:
                 arguments[name] = self.defaults.get(name)
         request = Request.of(prompt, negative_prompt=negative, **arguments)
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if batch_size < 1:
             raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
         return Run(self, request, given, batch_size)
 
     def _bar(self, run: Run) -> "tqdm[Any]":
-        return tqdm(**{"total": run.total_steps, **self._progress})
+        options: dict[str, Any] = {"total": run.total_steps, **self._progress}
+        return tqdm(**options)
 
     def _denoise(
         self,
