@@ -1,0 +1,213 @@
+"""The training loop that both stages share: steps, averages, checkpoints, progress."""
+
+import math
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from kakusan.checkpoints.files import atomic
+from kakusan.errors import CheckpointError
+from kakusan.runtime.precision import compute_dtype
+from kakusan.training.ema import MovingAverage
+
+NetworksT = TypeVar("NetworksT", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """How long and how fast one stage learns. Everything is counted in steps, so runs repeat."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup_steps: int = 100
+    ema_decay: float = 0.999
+    save_every: int = 250
+    sample_every: int = 500
+
+
+class Stage(ABC, Generic[NetworksT]):
+    """One network or more, and what they learn.
+
+    Each step draws its data and noise from a generator seeded with (seed, name, step), so a run
+    that was stopped goes on exactly as it would have without the stop.
+    """
+
+    name: str
+    settings: StageSettings
+    networks: NetworksT
+    seed: int
+
+    @abstractmethod
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        """Return the loss of one batch drawn with `rng`."""
+
+    @abstractmethod
+    def samples(self) -> Image.Image:
+        """Return a grid of pictures that shows what has been learnt so far."""
+
+    def rng(self, step: int) -> np.random.Generator:
+        """Return the generator of one step."""
+        return np.random.default_rng([self.seed, *self.name.encode(), step])
+
+
+class Run:
+    """The state of a stage between steps, kept in `<folder>/<stage>.safetensors`."""
+
+    def __init__(self, stage: Stage[NetworksT], folder: Path) -> None:
+        self.stage = stage
+        self.folder = folder
+        self.path = folder / f"{stage.name}.safetensors"
+        self.step = 0
+        self.parameters = {
+            name: parameter
+            for name, parameter in stage.networks.named_parameters()
+            if parameter.requires_grad
+        }
+        self.average = MovingAverage(self.parameters.values(), stage.settings.ema_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters.values(),
+            lr=stage.settings.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=0.01,
+            fused=True,
+        )
+        if self.path.exists():
+            self._restore()
+
+    def advance(self) -> float:
+        """Learn from one batch and return its loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.stage.settings, self.step)
+        loss = self.stage.loss(self.stage.rng(self.step))
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update(self.parameters.values())
+        self.step += 1
+        return float(loss.detach())
+
+    def sample(self) -> None:
+        """Write a sample grid made with the averaged weights."""
+        learnt = [parameter.detach().clone() for parameter in self.parameters.values()]
+        self.average.copy_to(self.parameters.values())
+        grid = self.stage.samples()
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters.values(), learnt, strict=True):
+                parameter.copy_(value)
+        path = self.folder / f"{self.stage.name}-{self.step:06d}.png"
+        with atomic(path) as temporary:
+            grid.save(temporary, format="PNG")
+
+    def save(self) -> None:
+        """Write weights, averages and the optimizer's state, atomically."""
+        tensors: dict[str, Tensor] = {}
+        for (name, parameter), average in zip(
+            self.parameters.items(), self.average.averages, strict=True
+        ):
+            tensors[f"weight.{name}"] = parameter.detach()
+            tensors[f"average.{name}"] = average
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{key}.{name}"] = value
+        with atomic(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"step": str(self.step)})
+
+    def _restore(self) -> None:
+        with safe_open(self.path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            self.step = int(file.metadata()["step"])
+        self.average.updates = self.step
+        try:
+            with torch.no_grad():
+                for index, (name, parameter) in enumerate(self.parameters.items()):
+                    parameter.copy_(tensors[f"weight.{name}"])
+                    self.average.averages[index].copy_(tensors[f"average.{name}"])
+                    self.optimizer.state[parameter] = {
+                        key: tensors[f"optimizer.{key}.{name}"]
+                        for key in ("step", "exp_avg", "exp_avg_sq")
+                    }
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self.path} is of another recipe than this one ({error}); "
+                "remove it or give another run folder."
+            ) from None
+
+
+def train(stage: Stage[NetworksT], folder: Path) -> None:
+    """Run a stage to its end, from its last checkpoint if there is one.
+
+    Afterwards the stage's networks hold the averaged weights.
+    """
+    run = Run(stage, folder)
+    settings = stage.settings
+    progress = Progress(stage.name, run.step, settings)
+    while run.step < settings.steps:
+        progress.report(run.step + 1, run.advance())
+        last = run.step == settings.steps
+        if last or run.step % settings.save_every == 0:
+            run.save()
+        if last or run.step % settings.sample_every == 0:
+            run.sample()
+    run.average.copy_to(run.parameters.values())
+
+
+def learning_rate(settings: StageSettings, step: int) -> float:
+    """Return the rate of a step: a linear warm-up, then half a cosine down to a hundredth."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+
+class Progress:
+    """Lines on stderr: step, mean loss, samples per second, time left."""
+
+    def __init__(self, name: str, step: int, settings: StageSettings, every: int = 50) -> None:
+        self.name = name
+        self.settings = settings
+        self.every = every
+        self.first = self.last = step
+        self.losses: list[float] = []
+        self.began = self.since = time.monotonic()
+
+    def report(self, step: int, loss: float) -> None:
+        """Take note of a finished step; every so often print a line."""
+        self.losses.append(loss)
+        if step % self.every and step != self.settings.steps:
+            return
+        now = time.monotonic()
+        rate = (step - self.last) / (now - self.since)
+        overall = (step - self.first) / (now - self.began)
+        left = (self.settings.steps - step) / overall
+        print(
+            f"{self.name} {step}/{self.settings.steps}  loss {np.mean(self.losses):.4f}  "
+            f"{rate * self.settings.batch_size:.1f} samples/s  {left / 60:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.losses, self.last, self.since = [], step, now
+
+
+@contextmanager
+def mixed_precision() -> Generator[None]:
+    """Compute in bfloat16 where this processor is fast at it, and attention as plain products.
+
+    The fused attention's backward pass takes twice as long in bfloat16 at these sizes.
+    """
+    fast = compute_dtype(torch.bfloat16, torch.device("cpu")) == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16, enabled=fast), sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -1,0 +1,126 @@
+"""The first stage: an autoencoder between pictures and latents."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from kakusan.models import AutoencoderKL, VAEConfig
+from kakusan.training.grids import grid, to_pictures, to_tensor
+from kakusan.training.losses import kl_loss, reconstruction_loss
+from kakusan.training.scenes import Painter, random_scene
+from kakusan.training.trainer import Stage, StageSettings, mixed_precision
+
+INITIAL_LOGVAR = -8.0
+LATENT_NOISE = 0.15  # of the latents' standard deviation, at most
+
+
+class VAEStage(Stage[AutoencoderKL]):
+    """Learns to reconstruct scenes from sampled latents, with a small KL term."""
+
+    name = "vae"
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        settings: StageSettings,
+        *,
+        pixels: int,
+        kl_weight: float,
+        seed: int,
+    ) -> None:
+        self.networks = vae
+        self.settings = settings
+        self.seed = seed
+        self.kl_weight = kl_weight
+        self.painter = Painter(pixels)
+
+    def pictures(self, rng: np.random.Generator, count: int) -> Tensor:
+        """Draw scenes, float32 `(count, 3, pixels, pixels)` in [-1, 1]."""
+        return to_tensor(np.stack([self.painter.draw(random_scene(rng)) for _ in range(count)]))
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        """Return the reconstruction loss plus the weighted KL divergence."""
+        pictures = self.pictures(rng, self.settings.batch_size)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        with mixed_precision():
+            posterior = self.networks.encode(pictures)[0]
+            mean, logvar = posterior.mean.float(), posterior.logvar.float()
+            noise = torch.randn(mean.shape, generator=generator)
+            decoded = self.networks.decode(mean + (0.5 * logvar).exp() * noise)[0]
+        reconstruction = reconstruction_loss(decoded.float(), pictures)
+        return reconstruction + self.kl_weight * kl_loss(mean, logvar)
+
+    @torch.no_grad()
+    def samples(self) -> Image.Image:
+        """Return rows of originals above their reconstructions; the scenes are always the same."""
+        pictures = self.pictures(np.random.default_rng(self.seed), 32)
+        decoded = self.networks.decode(self.networks.encode(pictures)[0].mode())[0]
+        rows = [
+            half
+            for pair in zip(pictures.split(16), decoded.split(16), strict=True)
+            for half in pair
+        ]
+        return grid(to_pictures(torch.cat(rows)), columns=16)
+
+
+class DecoderStage(VAEStage):
+    """Learns to decode better, and from imperfect latents, while the encoder stays as it is.
+
+    Latents made before this stage stay valid, so it may run beside or after the UNet's.
+    """
+
+    name = "decoder"
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        settings: StageSettings,
+        *,
+        pixels: int,
+        kl_weight: float,
+        seed: int,
+    ) -> None:
+        super().__init__(vae, settings, pixels=pixels, kl_weight=kl_weight, seed=seed)
+        for frozen in (vae.encoder, vae.quant_conv):
+            frozen.requires_grad_(False)
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        """Return the reconstruction loss from latents with a little noise."""
+        pictures = self.pictures(rng, self.settings.batch_size)
+        with mixed_precision():
+            with torch.no_grad():
+                mean = self.networks.encode(pictures)[0].mean
+            # A UNet's latents are never exact; each picture gets its own degree of it.
+            degree = rng.uniform(0, LATENT_NOISE, (len(mean), 1, 1, 1)) * float(mean.std())
+            noise = torch.from_numpy(rng.standard_normal(mean.shape) * degree)
+            decoded = self.networks.decode(mean + noise.to(mean))[0]
+        return reconstruction_loss(decoded.float(), pictures)
+
+
+def new_vae(config: VAEConfig, seed: int) -> AutoencoderKL:
+    """Return a VAE with seeded weights that passes colours and shapes from the first step on."""
+    torch.manual_seed(seed)
+    vae = AutoencoderKL(config)
+    begin_linear(vae)
+    return vae
+
+
+@torch.no_grad()
+def begin_linear(vae: AutoencoderKL) -> None:
+    """Let a new VAE pass colours and coarse shapes from the first step on.
+
+    Convolutions keep the variance of what they get, residual branches begin at zero, and the
+    latents with almost no noise: with much of it nothing gets through at first.
+    """
+    for module in vae.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for name, parameter in vae.named_parameters():
+        if name.endswith((".conv2.weight", ".to_out.0.weight")):
+            nn.init.zeros_(parameter)
+        if name.startswith("quant_conv."):
+            level = INITIAL_LOGVAR if name.endswith(".bias") else 0.0
+            nn.init.constant_(parameter[vae.config.latent_channels :], level)
