@@ -58,8 +58,8 @@ class AlphaScheduler(Scheduler[ConfigT]):
         self._check_in_schedule(timesteps[0], steps)
         if self.alphas_cumprod[timesteps[0]] == 0 and c.prediction_type == "epsilon":
             raise RequestError(
-                "rescale_betas_zero_snr makes the first step pure noise, of which epsilon prediction "
-                "tells nothing; use a v_prediction model or timestep_spacing='leading'"
+                "rescale_betas_zero_snr makes the first step pure noise, of which epsilon "
+                "prediction tells nothing; use a v_prediction model or timestep_spacing='leading'"
             )
         return timesteps
 

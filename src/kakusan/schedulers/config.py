@@ -62,6 +62,11 @@ class SchedulerConfig(Mapping[str, object]):
         for item in fields(self):
             if item.name not in _BOOKKEEPING and item.name != "trained_betas":
                 self._check(item.name, getattr(self, item.name), item.default)
+        spacings = ("use_karras_sigmas", "use_exponential_sigmas")
+        if all(getattr(self, name, False) for name in spacings):
+            raise RequestError(
+                f"{self.class_name}: only one of {' and '.join(spacings)} can be true"
+            )
         if self.trained_betas is not None and len(self.trained_betas) != self.num_train_timesteps:
             raise RequestError(
                 f"{self.class_name}: trained_betas has {len(self.trained_betas)} values, "

@@ -196,7 +196,7 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
         differences = self._divided_differences(index, recent, h)
         noise = None
         if weights.noise is not None:
-            noise = weights.noise * draw_noise(recent[-1], generator, torch.float32)
+            noise = weights.noise * draw_noise(x, generator)
         x = weights.sample * x
         for weight, difference in zip(weights.terms, differences, strict=False):
             x = x + weight * difference

@@ -54,10 +54,8 @@ class LMSDiscreteScheduler(UnscaledSigmaScheduler[LMSConfig]):
         coefficients = lagrange_integrals(
             known, float(self.sigmas[index]), float(self.sigmas[index + 1])
         )
-        x = sample
-        for coefficient, slope in zip(coefficients, reversed(self._slopes), strict=True):
-            x = x + coefficient * slope
-        return SchedulerOutput(x, clean)
+        terms = [a * slope for a, slope in zip(coefficients, reversed(self._slopes), strict=True)]
+        return SchedulerOutput(sample + sum(terms[1:], terms[0]), clean)
 
     def _begin_run(self) -> None:
         super()._begin_run()

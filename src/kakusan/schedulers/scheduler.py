@@ -247,7 +247,7 @@ class Scheduler(ABC, Generic[ConfigT]):
             )
         if named[0] != "num_inference_steps" and named[0] not in self.custom_schedules:
             raise RequestError(
-                f"{type(self).__name__} takes no custom {named[0]}; give num_inference_steps instead"
+                f"{type(self).__name__} takes no custom {named[0]}; give num_inference_steps"
             )
         respaced = [
             key
@@ -284,8 +284,8 @@ class Scheduler(ABC, Generic[ConfigT]):
     def _check_in_schedule(self, highest: float, steps: int) -> None:
         if highest >= self.config.num_train_timesteps:
             raise RequestError(
-                f"num_inference_steps={steps} with steps_offset={self.config.steps_offset} starts past "
-                f"the last of {self.config.num_train_timesteps} training steps; take fewer steps"
+                f"num_inference_steps={steps} with steps_offset={self.config.steps_offset} starts "
+                f"past the last of {self.config.num_train_timesteps} training steps; take fewer"
             )
 
 

@@ -120,9 +120,9 @@ class SigmaScheduler(Scheduler[ConfigT]):
         found = [index for index, each in enumerate(self._schedule) if each == value]
         if not found:
             raise RequestError(f"timestep {value:g} is not one of this run's timesteps")
-        # Of a pair (Heun's two calls at one level) the second begins a step: a run that starts
-        # midway begins there.
-        return found[1] if len(found) > 1 else found[0]
+        # Of a pair (Heun's two calls at one level) the second begins a step, and so may begin a run
+        # that starts midway. A run from the top begins at the top, though timesteps repeat.
+        return found[1] if len(found) > 1 and found[0] > 0 else found[0]
 
     def _sigmas_of(self, timesteps: Tensor, like: Tensor) -> Tensor:
         indices = [self._find(each) for each in timesteps.flatten().tolist()]

@@ -1,0 +1,172 @@
+"""Settings: from one scheduler to another, to files and back, and what is refused."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+
+from kakusan.errors import (
+    CheckpointError,
+    InputError,
+    RequestError,
+    UnknownArgumentError,
+    UnknownNameError,
+)
+from kakusan.schedulers import (
+    SCHEDULERS,
+    SHORT_NAMES,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    named_scheduler,
+    scheduler_class,
+    short_name,
+)
+
+# The reference calls numpy in a way that it warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+PUBLISHED_V1: dict[str, Any] = {
+    "_class_name": "PNDMScheduler",
+    "_diffusers_version": "0.7.0.dev0",
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "trained_betas": None,
+    "clip_sample": False,
+}
+
+
+@pytest.mark.parametrize("last", SCHEDULERS)
+@pytest.mark.parametrize(
+    "middle", ["DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler"]
+)
+def test_configs_travel_like_the_references(middle: str, last: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs: Any = diffusers.PNDMScheduler.from_config(PUBLISHED_V1)
+        for name in (middle, last):
+            theirs = getattr(diffusers, name).from_config(theirs.config)
+    ours: Any = PNDMScheduler.from_config(PUBLISHED_V1)
+    for name in (middle, last):
+        ours = SCHEDULERS[name].from_config(ours.config)
+    # -inf, which JSON cannot say, is left out of ours
+    expected = {k: v for k, v in theirs.config.items() if k[0] != "_" and v != float("-inf")}
+    assert {k: v for k, v in ours.config.items() if k[0] != "_"} == expected
+    assert ours.config["_class_name"] == last
+
+
+def test_going_back_restores_what_was_written() -> None:
+    pndm = PNDMScheduler.from_config(PUBLISHED_V1)
+    back = PNDMScheduler.from_config(EulerDiscreteScheduler.from_config(pndm.config).config)
+    assert dict(back.config) == dict(pndm.config)
+
+
+def test_config_reads_as_attributes_and_as_a_mapping() -> None:
+    config = PNDMScheduler(skip_prk_steps=True).config
+    assert config.skip_prk_steps is True
+    assert config["skip_prk_steps"] is True
+    assert config.get("clip_sample") is None
+    assert dict(config)["timestep_spacing"] == "leading"
+    json.dumps(dict(DPMSolverMultistepScheduler().config), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_files_go_both_ways(name: str, tmp_path: Path) -> None:
+    ours = SCHEDULERS[name](beta_schedule="scaled_linear", beta_end=0.012, steps_offset=1)
+    ours.save_pretrained(tmp_path / "ours")
+    theirs = getattr(diffusers, name).from_pretrained(tmp_path / "ours")
+    for key in ours.config.names():
+        assert theirs.config[key] == ours.config[key], key
+    theirs.save_pretrained(tmp_path / "theirs")
+    again = SCHEDULERS[name].from_pretrained(tmp_path / "theirs")
+    for key in ours.config.names():
+        assert again.config[key] == ours.config[key], key
+
+
+def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+    PNDMScheduler().save_pretrained(tmp_path / "scheduler")
+    scheduler = DDIMScheduler.from_pretrained(
+        tmp_path, subfolder="scheduler", timestep_spacing="trailing"
+    )
+    assert scheduler.config.timestep_spacing == "trailing"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beta_schedule": "cubic"}, "cubic"),
+        ({"num_train_timesteps": 10**9}, "num_train_timesteps"),
+        ({"num_train_timesteps": 0}, "1 to"),
+        ({"num_train_timesteps": "many"}, "whole number"),
+        ({"beta_start": float("nan")}, "beta_start"),
+        ({"beta_end": True}, "beta_end"),
+        ({"clip_sample": "no"}, "true or false"),
+        ({"prediction_type": ["epsilon"]}, "v_prediction"),
+        ({"trained_betas": [0.1, 0.2]}, "trained_betas has 2"),
+        ({"trained_betas": "linear"}, "list of numbers"),
+        ({"trained_betas": [0.1, -1.0]}, "between 0 and 1"),
+    ],
+)
+def test_bad_values_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=message):
+        DDIMScheduler(**settings)
+    file = tmp_path / "scheduler_config.json"
+    file.write_text(json.dumps({"_class_name": "DDIMScheduler", **settings}))
+    with pytest.raises(CheckpointError, match=r"scheduler_config\.json"):
+        DDIMScheduler.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["use_beta_sigmas", "use_lu_lambdas", "use_flow_sigmas"])
+def test_unsupported_settings_are_named(key: str) -> None:
+    with pytest.raises(RequestError, match=key):
+        DPMSolverMultistepScheduler(**{key: True})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"algorithm_type": "dpmsolver"},
+        {"algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min", "solver_order": 3},
+        {"use_karras_sigmas": True, "use_exponential_sigmas": True},
+    ],
+)
+def test_contradictions_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        DPMSolverMultistepScheduler(**settings)
+
+
+def test_unknown_names_say_the_nearest() -> None:
+    with pytest.raises(UnknownArgumentError, match="beta_start"):
+        PNDMScheduler(beta_strat=0.1)
+    with pytest.raises(UnknownArgumentError, match="steps_offset"):
+        PNDMScheduler.from_config({}, step_offset=1)
+    with pytest.raises(UnknownNameError, match="euler"):
+        named_scheduler("eular", PNDMScheduler())
+    with pytest.raises(UnknownNameError, match="PNDMScheduler"):
+        scheduler_class("PNMDScheduler")
+    with pytest.raises(InputError):
+        PNDMScheduler.from_pretrained("/nowhere/at/all")
+
+
+def test_an_override_for_other_schedulers_is_kept_for_them() -> None:
+    pndm = PNDMScheduler.from_config(PUBLISHED_V1, steps_offset=1, clip_sample=False)
+    assert DDIMScheduler.from_config(pndm.config).config.clip_sample is False
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_short_names_lead_back_to_themselves(name: str) -> None:
+    assert short_name(named_scheduler(name, PNDMScheduler.from_config(PUBLISHED_V1))) == name
+
+
+def test_values_of_other_libraries_schedulers_are_understood() -> None:
+    unipc = {"_class_name": "UniPCMultistepScheduler", "solver_type": "bh2", "predict_x0": True}
+    assert DPMSolverMultistepScheduler.from_config(unipc).config.solver_type == "midpoint"

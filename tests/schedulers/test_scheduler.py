@@ -1,0 +1,212 @@
+"""What holds for every scheduler, without a reference."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kakusan.errors import RequestError
+from kakusan.schedulers import (
+    SCHEDULERS,
+    SHORT_NAMES,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    LMSDiscreteScheduler,
+    PNDMScheduler,
+    Scheduler,
+    named_scheduler,
+)
+from kakusan.schedulers.lms import lagrange_integrals
+
+BASE = PNDMScheduler(
+    beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+)
+
+
+def noise_of(clean: Tensor, x: Tensor, scheduler: Scheduler, t: Tensor) -> Tensor:
+    """What a model predicts that knows the clean sample."""
+    sigma = scheduler.sigma_at(t)
+    if scheduler.init_noise_sigma == 1.0:  # alpha² + sigma² = 1
+        alpha = 1 / (1 + sigma**2) ** 0.5
+        return (x - alpha * clean) / (sigma * alpha)
+    return (x - clean) / sigma
+
+
+def steps_of_run(scheduler: Scheduler, seed: int) -> Any:
+    """A run that can be stopped after each step; gives the latents last."""
+    x = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(seed))
+    x = x * scheduler.init_noise_sigma
+    generator = torch.Generator().manual_seed(seed)
+    options = {"generator": generator} if "generator" in scheduler.step_options else {}
+    for t in scheduler.timesteps:
+        output = torch.sin(scheduler.scale_model_input(x, t) * 2 + t / 200)
+        x = scheduler.step(output, t, x, **options).prev_sample
+        yield x
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_a_model_that_knows_the_picture_leads_to_it(name: str) -> None:
+    scheduler = named_scheduler(name, BASE)
+    scheduler.set_timesteps(9)
+    clean = torch.linspace(-2, 2, 36, dtype=torch.float64).reshape(1, 4, 3, 3)
+    x = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = scheduler.add_noise(clean, x, scheduler.timesteps[:1])
+    for t in scheduler.timesteps:
+        output = noise_of(clean, x, scheduler, t)
+        assert torch.allclose(scheduler.denoised(output, t, x), clean, atol=1e-4)
+        result = scheduler.step(output, t, x)
+        assert torch.allclose(result.pred_original_sample, clean, atol=1e-4)
+        x = result.prev_sample
+    # PNDM and DDIM end at the noise of the first training step, DDPM with none.
+    assert (x - clean).abs().max() < 0.15
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_two_runs_of_one_scheduler_do_not_meet(name: str) -> None:
+    shared = named_scheduler(name, BASE)
+    alone: list[Tensor] = []
+    for seed in (1, 2):
+        scheduler = named_scheduler(name, BASE)
+        scheduler.set_timesteps(8)
+        alone.append(list(steps_of_run(scheduler, seed))[-1])
+    shared.set_timesteps(8)
+    runs = [steps_of_run(shared.fresh(), seed) for seed in (1, 2)]
+    together = list(zip(*runs, strict=True))[-1]
+    assert torch.equal(together[0], alone[0])
+    assert torch.equal(together[1], alone[1])
+    # Nothing of them is left in the shared one, and a second run of it is as the first.
+    assert torch.equal(list(steps_of_run(shared, 1))[-1], alone[0])
+    shared.set_timesteps(8)
+    assert torch.equal(list(steps_of_run(shared, 1))[-1], alone[0])
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_fresh_runs_may_have_other_steps(name: str) -> None:
+    shared = named_scheduler(name, BASE)
+    shared.set_timesteps(8)
+    before = shared.timesteps.clone()
+    shared.fresh().set_timesteps(5)
+    assert torch.equal(shared.timesteps, before)
+    assert shared.num_inference_steps == 8
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50, 333])
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_noise_falls_strictly(name: str, steps: int) -> None:
+    scheduler = named_scheduler(name, BASE)
+    scheduler.set_timesteps(steps)
+    distinct = list(dict.fromkeys(scheduler.timesteps.tolist()))
+    sigmas = [scheduler.sigma_at(t) for t in distinct]
+    assert all(a > b for a, b in pairwise(sigmas))
+    assert sigmas[-1] > 0
+
+
+@pytest.mark.parametrize("steps", [0, -1, 10**9, 1001, True, 2.5, "20", None])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_steps_out_of_range_are_refused(name: str, steps: Any) -> None:
+    with pytest.raises(RequestError, match="num_inference_steps"):
+        SCHEDULERS[name]().set_timesteps(steps)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_step_needs_a_run(name: str) -> None:
+    scheduler = SCHEDULERS[name]()
+    x = torch.zeros(1, 1, 2, 2)
+    with pytest.raises(RequestError, match="set_timesteps"):
+        scheduler.step(x, scheduler.timesteps[0], x)
+
+
+@pytest.mark.parametrize(
+    "kind", [PNDMScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, LMSDiscreteScheduler]
+)
+def test_a_run_ends(kind: type[Scheduler]) -> None:
+    scheduler = kind()
+    scheduler.set_timesteps(5)
+    x = list(steps_of_run(scheduler, 1))[-1]
+    with pytest.raises(RequestError, match="over"):
+        scheduler.step(x, scheduler.timesteps[-1], x)
+
+
+def test_plans_that_cannot_be_are_refused() -> None:
+    with pytest.raises(RequestError, match="no custom sigmas"):
+        DDIMScheduler().set_timesteps(sigmas=[1.0, 0.0])
+    with pytest.raises(RequestError, match="exactly one"):
+        EulerDiscreteScheduler().set_timesteps(5, timesteps=[3])
+    for timesteps in ([], [5, 5], [3, 9], [1000, 1], [-1], [float("nan")]):
+        with pytest.raises(RequestError, match="timesteps"):
+            EulerDiscreteScheduler().set_timesteps(timesteps=timesteps)
+    for sigmas in ([], [1.0], [1.0, 2.0], [1.0, -1.0], [float("inf"), 0.0]):
+        with pytest.raises(RequestError, match="sigmas"):
+            EulerDiscreteScheduler().set_timesteps(sigmas=sigmas)
+    with pytest.raises(RequestError, match="use_karras_sigmas"):
+        EulerDiscreteScheduler(use_karras_sigmas=True).set_timesteps(timesteps=[3])
+    with pytest.raises(RequestError, match="steps_offset"):
+        PNDMScheduler(steps_offset=1, skip_prk_steps=True).set_timesteps(1000)
+    with pytest.raises(RequestError, match="equal noise levels"):
+        DPMSolverMultistepScheduler().set_timesteps(1000)
+    with pytest.raises(RequestError, match="pure noise"):
+        DDIMScheduler(rescale_betas_zero_snr=True, timestep_spacing="trailing").set_timesteps(5)
+    scheduler = EulerDiscreteScheduler()
+    scheduler.set_timesteps(5)
+    with pytest.raises(RequestError, match="not one of"):
+        scheduler.sigma_at(3.5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_pndm_without_room_for_runge_kutta_begins_like_plms(steps: int) -> None:
+    results: list[Tensor] = []
+    for skip in (False, True):
+        scheduler = PNDMScheduler(skip_prk_steps=skip)
+        scheduler.set_timesteps(steps)
+        results.append(list(steps_of_run(scheduler, 1))[-1])
+    assert torch.equal(*results)
+
+
+def test_calls_per_step() -> None:
+    for kind, settings, calls in (
+        (PNDMScheduler, {"skip_prk_steps": True}, 51),
+        (PNDMScheduler, {}, 59),
+        (HeunDiscreteScheduler, {}, 99),
+        (EulerDiscreteScheduler, {}, 50),
+    ):
+        scheduler = kind(**settings)
+        scheduler.set_timesteps(50)
+        assert len(scheduler.timesteps) == calls
+
+
+def test_a_run_may_begin_midway() -> None:
+    for name in SHORT_NAMES:
+        scheduler = named_scheduler(name, BASE)
+        scheduler.set_timesteps(10)
+        start = 5 * scheduler.order
+        if name == "pndm":
+            continue  # counts its calls; its first two belong together
+        clean = torch.ones(1, 4, 3, 3, dtype=torch.float64)
+        x = scheduler.add_noise(
+            clean, torch.randn_like(clean), scheduler.timesteps[start : start + 1]
+        )
+        for t in scheduler.timesteps[start:]:
+            x = scheduler.step(noise_of(clean, x, scheduler, t), t, x).prev_sample
+        assert (x - clean).abs().max() < 0.15, name
+
+
+def test_generator_lists_of_the_wrong_length_are_refused() -> None:
+    scheduler = named_scheduler("euler-a", BASE)
+    scheduler.set_timesteps(2)
+    x = torch.zeros(2, 1, 2, 2)
+    with pytest.raises(RequestError, match="3 generators"):
+        scheduler.step(x, scheduler.timesteps[0], x, generator=[torch.Generator()] * 3)
+
+
+def test_lagrange_integrals_are_exact() -> None:
+    nodes = [1.7, 2.4, 3.9, 6.0]
+    for degree in range(4):
+        weights = lagrange_integrals(nodes, 1.7, 1.1)
+        quadrature = sum(w * node**degree for w, node in zip(weights, nodes, strict=True))
+        exact = (1.1 ** (degree + 1) - 1.7 ** (degree + 1)) / (degree + 1)
+        assert np.isclose(quadrature, exact, rtol=1e-10)
