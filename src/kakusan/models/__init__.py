@@ -1,5 +1,10 @@
 """The networks: UNet, VAE, text encoder and safety checker."""
 
+from kakusan.models.gaussian import DiagonalGaussian
+from kakusan.models.image_processor import CLIPImageProcessor, ImageProcessorConfig
+from kakusan.models.model import Model
+from kakusan.models.safety_checker import StableDiffusionSafetyChecker
+from kakusan.models.safety_checker_config import SafetyCheckerConfig
 from kakusan.models.text_encoder import CLIPTextModel, TextEncoderOutput
 from kakusan.models.text_encoder_config import TextEncoderConfig
 from kakusan.models.unet import AddedConditioning, UNet2DConditionModel, UNetOutput
@@ -10,9 +15,15 @@ from kakusan.models.vae_config import VAEConfig
 __all__ = [
     "AddedConditioning",
     "AutoencoderKL",
+    "CLIPImageProcessor",
     "CLIPTextModel",
     "DecoderOutput",
+    "DiagonalGaussian",
     "EncoderOutput",
+    "ImageProcessorConfig",
+    "Model",
+    "SafetyCheckerConfig",
+    "StableDiffusionSafetyChecker",
     "TextEncoderConfig",
     "TextEncoderOutput",
     "UNet2DConditionModel",

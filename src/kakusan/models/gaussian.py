@@ -32,7 +32,7 @@ class DiagonalGaussian:
     ) -> Tensor:
         """Draw latents; a list of generators draws one picture each.
 
-        The noise is drawn on the generator's device, so that a seed gives the same latents anywhere.
+        The noise is drawn on the generator's device, so that a seed means the same anywhere.
         """
         if isinstance(generator, Sequence):
             draws = [self._noise((1, *self.mean.shape[1:]), one) for one in generator]

@@ -1,13 +1,131 @@
-"""What every network has in common."""
+"""What every network has in common: its files, its dtype and its device."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from kakusan.runtime.precision import compute_dtype
+from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.source import PathLike, locate
+from kakusan.checkpoints.weights import find_weights, load_into, read_weights, save_weights
+from kakusan.errors import CheckpointError, check_no_unknown
+from kakusan.runtime.precision import compute_dtype, parse_dtype
+
+CONFIG_FILE = "config.json"
+# The oldest reference version whose way of reading configs is the one that is written here.
+PUBLISHED_VERSION = "0.30.0"
 
 
-class Model(nn.Module):
-    """A network of the pipeline."""
+class PublishedConfig(Protocol):
+    """A config that has a published JSON form."""
+
+    @classmethod
+    def from_published(cls, published: Mapping[str, JSON], where: str = CONFIG_FILE) -> Self: ...
+
+    def to_published(self) -> dict[str, JSON]: ...
+
+
+ConfigT = TypeVar("ConfigT", bound=PublishedConfig)
+
+
+class Model(nn.Module, ABC, Generic[ConfigT]):
+    """A network that is built from a config and that has a folder of files.
+
+    Attributes:
+        config_class: the class of `config`.
+        weights_stem: how the file of weights is called, without variant and suffix.
+        ignored: tensors with one of these between the dots of their name may be left over.
+    """
+
+    config_class: type[ConfigT]
+    weights_stem: ClassVar[str] = "diffusion_pytorch_model"
+    ignored: ClassVar[frozenset[str]] = frozenset()
+
+    config: ConfigT
+
+    def __init__(self, config: ConfigT) -> None:
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
+        """A network with fresh weights, from a config or from its published JSON."""
+        if isinstance(config, Mapping):
+            return cls(cls.config_class.from_published(config))
+        return cls(config)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: PathLike,
+        *,
+        subfolder: str | None = None,
+        revision: str | None = None,
+        variant: str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        local_files_only: bool = False,
+        use_safetensors: bool | None = None,
+        **unknown: object,
+    ) -> Self:
+        """Load a folder or a Hub model, for inference (`eval` mode).
+
+        Args:
+            name: as `kakusan.checkpoints.source.locate` takes it, and likewise what is not below.
+            torch_dtype: how the weights are kept; float32 where not given. Weights that the file
+                has in this dtype stay mapped to it.
+            unknown: none is accepted.
+
+        Raises:
+            CheckpointError: a file is missing, broken, or not what it claims to be.
+            UnknownArgumentError: an argument that does not exist.
+        """
+        check_no_unknown(f"{cls.__name__}.from_pretrained", unknown, _LOADING)
+        dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
+        folder = locate(
+            name,
+            subfolder=subfolder,
+            revision=revision,
+            variant=variant,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            use_safetensors=use_safetensors,
+        ).folder
+        with torch.device("meta"):
+            model = cls(cls._read_config(folder))
+        paths = find_weights(
+            folder, cls.weights_stem, variant=variant, use_safetensors=use_safetensors
+        )
+        tensors = model.from_published_tensors(read_weights(paths, dtype=dtype))
+        load_into(model, tensors, where=str(folder), ignorable=cls._ignores)
+        return model.eval()
+
+    def save_pretrained(self, folder: PathLike, *, variant: str | None = None) -> None:
+        """Write config and weights, under the published names, as the reference library reads them.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        tensors = self.to_published_tensors(self.state_dict())
+        save_weights(tensors, Path(folder), self.weights_stem, variant=variant)
+        header: dict[str, JSON] = {
+            "_class_name": type(self).__name__,
+            "_diffusers_version": PUBLISHED_VERSION,
+        }
+        write_json(Path(folder) / CONFIG_FILE, header | self.config.to_published())
+
+    @abstractmethod
+    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a file, under our names and in our shapes."""
+
+    @abstractmethod
+    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our tensors, under the published names and in the published shapes."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -27,3 +145,31 @@ class Model(nn.Module):
         dtype = compute_dtype(self.dtype, self.device)
         if dtype != self.dtype:
             self.to(dtype)
+
+    @classmethod
+    def _ignores(cls, name: str) -> bool:
+        return not cls.ignored.isdisjoint(name.split("."))
+
+    @classmethod
+    def _read_config(cls, folder: Path) -> ConfigT:
+        path = folder / CONFIG_FILE
+        if not path.is_file() and (folder / "model_index.json").is_file():
+            raise CheckpointError(f"{folder} is a whole pipeline; say which part with subfolder=.")
+        try:
+            return cls.config_class.from_published(read_json(path), str(path))
+        except CheckpointError as error:
+            if str(path) in str(error):
+                raise
+            raise CheckpointError(f"{path}: {error}") from None
+
+
+_LOADING = (
+    "subfolder",
+    "revision",
+    "variant",
+    "torch_dtype",
+    "token",
+    "cache_dir",
+    "local_files_only",
+    "use_safetensors",
+)

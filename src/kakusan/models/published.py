@@ -40,3 +40,16 @@ def check_known(published: Mapping[str, JSON], where: str, known: set[str]) -> N
                 f"{where}: {key!r} is not known to kakusan; without it the picture may be wrong. "
                 f"Remove the key if it has no effect."
             )
+
+
+def tower_fields(published: Mapping[str, JSON], key: str) -> Mapping[str, JSON]:
+    """The fields of one tower of a whole CLIP's config; a config without `key` is the tower's own.
+
+    Old files hold them twice, as `text_config` and as `text_config_dict`; the second counts more.
+    """
+    merged: dict[str, JSON] = {}
+    nested = [published.get(key), published.get(f"{key}_dict")]
+    for part in nested:
+        if isinstance(part, dict):
+            merged |= part
+    return merged if any(isinstance(part, dict) for part in nested) else published

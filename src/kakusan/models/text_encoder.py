@@ -1,5 +1,6 @@
 """CLIP's text encoder: tokens to the embeddings that the UNet attends to."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -8,10 +9,14 @@ from torch import Tensor, nn
 from kakusan.errors import RequestError
 from kakusan.models.layers.clip import ClipEncoder
 from kakusan.models.model import Model
+from kakusan.models.names import replace_prefix
 from kakusan.models.text_encoder_config import TextEncoderConfig
 
 # What old files give as the end token; the real one is then found as the largest id of a text.
 LEGACY_EOS = 2
+PREFIX = "text_model."
+# what else a whole CLIP's file holds
+OTHER_PARTS = {"vision_model", "logit_scale", "visual_projection", "text_projection"}
 
 
 class TextEncoderOutput(NamedTuple):
@@ -44,12 +49,16 @@ class TextEmbeddings(nn.Module):
         return self.token_embedding(input_ids) + self.position_embedding(positions)
 
 
-class CLIPTextModel(Model):
+class CLIPTextModel(Model[TextEncoderConfig]):
     """The text tower of CLIP. arXiv:2103.00020, section 2.4."""
 
+    config_class = TextEncoderConfig
+    weights_stem = "model"
+    # old files also hold the numbers of the positions
+    ignored = frozenset({"position_ids", *OTHER_PARTS})
+
     def __init__(self, config: TextEncoderConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.embeddings = TextEmbeddings(config)
         self.encoder = ClipEncoder(
             config.num_hidden_layers,
@@ -68,7 +77,7 @@ class CLIPTextModel(Model):
         *,
         output_hidden_states: bool = False,
         return_dict: bool = True,
-    ) -> TextEncoderOutput | tuple[Tensor, ...]:
+    ) -> TextEncoderOutput | tuple[Tensor | tuple[Tensor, ...], ...]:
         """Encode texts.
 
         Args:
@@ -86,6 +95,14 @@ class CLIPTextModel(Model):
         pooled = last[torch.arange(len(last), device=last.device), self._ends(input_ids)]
         output = TextEncoderOutput(last, pooled, tuple(states) if output_hidden_states else None)
         return output if return_dict else tuple(part for part in output if part is not None)
+
+    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Most published files put a prefix before every name, today's reference does not."""
+        return replace_prefix(tensors, PREFIX, "")
+
+    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """With the prefix, which every version of the reference reads."""
+        return {PREFIX + name: tensor for name, tensor in tensors.items()}
 
     def _check_ids(self, input_ids: Tensor) -> None:
         longest = self.config.max_position_embeddings

@@ -8,6 +8,9 @@ from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError
 from kakusan.models.layers.clip import ACTIVATIONS
+from kakusan.models.published import tower_fields
+
+MODEL_TYPES = ("clip", "clip_text_model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +66,9 @@ class TextEncoderConfig:
             CheckpointError: A value is absurd or asks for what this encoder does not have.
         """
         fields = Fields(tower_fields(published, "text_config"), where)
-        vocab_size = fields.integer("vocab_size", 49408, maximum=2_000_000)
+        fields.choice("model_type", "clip", MODEL_TYPES)
         return cls(
-            vocab_size=vocab_size,
+            vocab_size=fields.integer("vocab_size", 49408, maximum=2_000_000),
             hidden_size=fields.integer("hidden_size", 512, maximum=16384),
             intermediate_size=fields.integer("intermediate_size", 2048, maximum=65536),
             num_hidden_layers=fields.integer("num_hidden_layers", 12, maximum=256),
@@ -98,16 +101,3 @@ class TextEncoderConfig:
             "projection_dim": self.projection_dim,
             "vocab_size": self.vocab_size,
         }
-
-
-def tower_fields(published: Mapping[str, JSON], key: str) -> Mapping[str, JSON]:
-    """The fields of one tower of a whole CLIP's config; a config without `key` is the tower's own.
-
-    Old files hold them twice, as `text_config` and as `text_config_dict`; the second counts more.
-    """
-    merged: dict[str, JSON] = {}
-    nested = [published.get(key), published.get(f"{key}_dict")]
-    for part in nested:
-        if isinstance(part, dict):
-            merged |= part
-    return merged if any(isinstance(part, dict) for part in nested) else published

@@ -1,5 +1,6 @@
 """The UNet: predicts the noise in latents from their noise level and a text."""
 
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import torch
@@ -11,6 +12,7 @@ from kakusan.models.layers.attention import SpatialTransformer
 from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.layers.time_embedding import TimestepEmbedding, sinusoidal_embedding
 from kakusan.models.model import Model
+from kakusan.models.names import as_convolution, as_linear
 from kakusan.models.unet_config import UNetConfig
 
 NORM_EPS = 1e-5
@@ -115,12 +117,13 @@ class Middle(nn.Module):
         return self.resnets[1](x, emb)
 
 
-class UNet2DConditionModel(Model):
+class UNet2DConditionModel(Model[UNetConfig]):
     """The denoising network of Stable Diffusion 1, 2 and XL. arXiv:2112.10752, section 3.3."""
 
+    config_class = UNetConfig
+
     def __init__(self, config: UNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         widths = config.block_out_channels
         emb_channels = 4 * widths[0]
         self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
@@ -187,6 +190,22 @@ class UNet2DConditionModel(Model):
         x = self.conv_out(F.silu(self.conv_norm_out(x))).to(sample.dtype)
         return UNetOutput(x) if return_dict else (x,)
 
+    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Version 1's outer projections of the transformers are 1x1 convolutions."""
+        return {
+            name: as_linear(tensor) if _is_outer_projection(name) else tensor
+            for name, tensor in tensors.items()
+        }
+
+    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Convolutions again, unless the config says linear."""
+        if self.config.linear_projection:
+            return dict(tensors)
+        return {
+            name: as_convolution(tensor) if _is_outer_projection(name) else tensor
+            for name, tensor in tensors.items()
+        }
+
     def _embedding(
         self, sample: Tensor, timestep: Tensor | float, added: AddedConditioning | None
     ) -> Tensor:
@@ -204,6 +223,10 @@ class UNet2DConditionModel(Model):
                 torch.cat([added.text_embeds.to(self.dtype), sizes], dim=-1)
             )
         return F.silu(emb)
+
+
+def _is_outer_projection(name: str) -> bool:
+    return ".proj_in." in name or ".proj_out." in name
 
 
 def _resnet(config: UNetConfig, in_channels: int, out_channels: int) -> ResnetBlock:

@@ -9,6 +9,7 @@ from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError
 from kakusan.models.published import check_implemented, check_known
 
+CLASS_NAME = "UNet2DConditionModel"
 MAX_CHANNELS = 16384
 # Fields that have one meaning here. The order of normalisation, the activation and the kernel sizes
 # are the same in every Stable Diffusion.
@@ -137,6 +138,7 @@ class UNetConfig:
         check_implemented(published, where, IMPLEMENTED)
         check_known(published, where, READ | WITHOUT_EFFECT | IMPLEMENTED.keys())
         fields = Fields(published, where)
+        fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
         channels = fields.integers(
             "block_out_channels", (320, 640, 1280, 1280), maximum=MAX_CHANNELS
         )

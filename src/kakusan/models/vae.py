@@ -1,6 +1,6 @@
 """The VAE: compresses pictures to latents an eighth as high and wide, and back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,10 +11,13 @@ from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.layers.attention import PictureAttention
 from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.model import Model
+from kakusan.models.names import as_linear
 from kakusan.models.tiling import tiled
 from kakusan.models.vae_config import VAEConfig
 
 NORM_EPS = 1e-6
+# the names of version 1.x's attention
+OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 class EncoderOutput(NamedTuple):
@@ -133,12 +136,13 @@ class Decoder(nn.Module):
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
 
-class AutoencoderKL(Model):
+class AutoencoderKL(Model[VAEConfig]):
     """The autoencoder of Stable Diffusion. arXiv:2112.10752, section 3.1."""
 
+    config_class = VAEConfig
+
     def __init__(self, config: VAEConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         channels = config.latent_channels
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
@@ -190,7 +194,7 @@ class AutoencoderKL(Model):
         return EncoderOutput(distribution) if return_dict else (distribution,)
 
     def decode(self, z: Tensor, *, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:
-        """Decode latents, already divided by `config.scaling_factor`, to pictures of their dtype."""
+        """Decode latents, divided by `config.scaling_factor`, to pictures of their dtype."""
         tile = self._tile // self.scale_factor
         sample = self._run(z, self._decode, tile, float(self.scale_factor))
         return DecoderOutput(sample) if return_dict else (sample,)
@@ -207,6 +211,17 @@ class AutoencoderKL(Model):
         distribution = self.encode(x)[0]
         z = distribution.sample(generator) if sample_posterior else distribution.mode()
         return self.decode(z, return_dict=return_dict)
+
+    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The attention has had other names, and has been 1x1 convolutions."""
+        return {
+            _todays_name(name): as_linear(tensor) if ".attentions." in name else tensor
+            for name, tensor in tensors.items()
+        }
+
+    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Today's published names are ours."""
+        return dict(tensors)
 
     @property
     def _tile(self) -> int:
@@ -232,3 +247,9 @@ class AutoencoderKL(Model):
 
 def _resnet(in_channels: int, out_channels: int, groups: int) -> ResnetBlock:
     return ResnetBlock(in_channels, out_channels, emb_channels=0, groups=groups, eps=NORM_EPS)
+
+
+def _todays_name(name: str) -> str:
+    layer, dot, rest = name.rpartition(".attentions.0.")
+    old, _, kind = rest.rpartition(".")
+    return f"{layer}{dot}{OLD_ATTENTION[old]}.{kind}" if dot and old in OLD_ATTENTION else name

@@ -31,6 +31,7 @@ READ = {
     "scaling_factor",
     "up_block_types",
 }
+CLASS_NAME = "AutoencoderKL"
 DOWN_TYPE = "DownEncoderBlock2D"
 UP_TYPE = "UpDecoderBlock2D"
 
@@ -79,6 +80,7 @@ class VAEConfig:
         check_implemented(published, where, IMPLEMENTED)
         check_known(published, where, READ | IMPLEMENTED.keys())
         fields = Fields(published, where)
+        fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
         channels = fields.integers("block_out_channels", (64,), maximum=16384)
         for key, known in (("down_block_types", DOWN_TYPE), ("up_block_types", UP_TYPE)):
             for name in fields.texts(key, [known] * len(channels), length=len(channels)):
@@ -105,7 +107,7 @@ class VAEConfig:
         return {
             "act_fn": "silu",
             "block_out_channels": list(self.block_out_channels),
-            "down_block_types": [DOWN_TYPE] * levels,
+            "down_block_types": [*[DOWN_TYPE] * levels],
             "force_upcast": self.force_upcast,
             "in_channels": self.in_channels,
             "latent_channels": self.latent_channels,
@@ -114,5 +116,5 @@ class VAEConfig:
             "out_channels": self.out_channels,
             "sample_size": self.sample_size,
             "scaling_factor": self.scaling_factor,
-            "up_block_types": [UP_TYPE] * levels,
+            "up_block_types": [*[UP_TYPE] * levels],
         }

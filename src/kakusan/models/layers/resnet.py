@@ -43,7 +43,7 @@ class Downsample(nn.Module):
 
     Args:
         channels: channels in and out.
-        pad_end_only: pad the right and the bottom only, as the VAE's encoder was trained, instead of
+        pad_end_only: pad the right and the bottom only, as the VAE's encoder was trained, and not
             all four sides.
     """
 

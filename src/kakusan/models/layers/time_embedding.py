@@ -10,7 +10,7 @@ from torch.nn import functional as F
 def sinusoidal_embedding(values: Tensor, dim: int) -> Tensor:
     """Cosines and then sines of `values` at geometrically spaced frequencies.
 
-    Computed in float32 whatever the network's dtype: half precision cannot tell timestep 997 from 998.
+    Computed in float32 whatever the network's dtype: half precision cannot tell step 997 from 998.
 
     Args:
         values: shape (n,), any real dtype.

@@ -1,0 +1,132 @@
+"""The safety checker: CLIP's view of a picture, compared with concepts that must not be shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kakusan.models.layers.clip import ClipEncoder
+from kakusan.models.model import Model
+from kakusan.models.names import replace_prefix
+from kakusan.models.safety_checker_config import SafetyCheckerConfig
+
+NUM_CONCEPTS = 17
+NUM_SPECIAL_CONCEPTS = 3
+# How much stricter all concepts are judged once a special one is seen.
+SPECIAL_ADJUSTMENT = 0.01
+
+Array: TypeAlias = npt.NDArray[np.float32]
+
+
+class PatchEmbeddings(nn.Module):
+    """A class token and a token for each patch, with position embeddings."""
+
+    def __init__(self, config: SafetyCheckerConfig) -> None:
+        super().__init__()
+        width, patch = config.hidden_size, config.patch_size
+        tokens = (config.image_size // patch) ** 2 + 1
+        self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5)
+        self.patch_embedding = nn.Conv2d(3, width, patch, stride=patch, bias=False)
+        self.position_embedding = nn.Embedding(tokens, width)
+        nn.init.normal_(self.position_embedding.weight, std=0.02)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)  # (b, n, c)
+        first = self.class_embedding.expand(len(pixels), 1, -1)
+        return torch.cat([first, patches], dim=1) + self.position_embedding.weight
+
+
+class VisionTower(nn.Module):
+    """CLIP's picture tower, up to the state of its class token."""
+
+    def __init__(self, config: SafetyCheckerConfig) -> None:
+        super().__init__()
+        self.embeddings = PatchEmbeddings(config)
+        # misspelt in all published files
+        self.pre_layrnorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.encoder = ClipEncoder(
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            config.num_attention_heads,
+            activation=config.hidden_act,
+            eps=config.layer_norm_eps,
+        )
+        self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        states = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
+        return self.post_layernorm(states[-1][:, 0])
+
+
+class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
+    """Finds pictures that must not be shown. arXiv:2210.04610 describes the published one."""
+
+    config_class = SafetyCheckerConfig
+    weights_stem = "model"
+    ignored = frozenset({"position_ids"})  # old files hold the numbers of the positions
+
+    def __init__(self, config: SafetyCheckerConfig) -> None:
+        super().__init__(config)
+        width = config.projection_dim
+        self.vision_model = VisionTower(config)
+        self.visual_projection = nn.Linear(config.hidden_size, width, bias=False)
+        self.concept_embeds = _constant(NUM_CONCEPTS, width)
+        self.special_care_embeds = _constant(NUM_SPECIAL_CONCEPTS, width)
+        self.concept_embeds_weights = _constant(NUM_CONCEPTS)
+        self.special_care_embeds_weights = _constant(NUM_SPECIAL_CONCEPTS)
+
+    @torch.no_grad()
+    def forward(
+        self, images: Tensor | Sequence[Tensor | Array], clip_input: Tensor
+    ) -> tuple[Tensor | list[Tensor | Array], list[bool]]:
+        """Judge pictures and black out those that must not be shown.
+
+        Args:
+            images: the pictures, of whatever size; a flagged one is replaced by zeros.
+            clip_input: the same pictures after `CLIPImageProcessor`, shape (batch, 3, size, size).
+
+        Returns:
+            The pictures, as a batch if they came as one, and which of them were flagged.
+        """
+        self.prepare()
+        seen = self.visual_projection(self.vision_model(clip_input.to(self.dtype)))
+        flags = self._flags(seen)
+        if isinstance(images, Tensor):
+            flagged = torch.tensor(flags, device=images.device)[:, None, None, None]
+            return images.masked_fill(flagged, 0), flags
+        pairs = zip(images, flags, strict=True)
+        return [image * 0 if flag else image for image, flag in pairs], flags
+
+    def _flags(self, seen: Tensor) -> list[bool]:
+        """Whether any concept is nearer than its threshold, shape of `seen` (batch, width)."""
+        special = _similarity(seen, self.special_care_embeds) - self.special_care_embeds_weights
+        adjustment = SPECIAL_ADJUSTMENT * _positive(special).any(dim=1, keepdim=True)
+        scores = _similarity(seen, self.concept_embeds) - self.concept_embeds_weights + adjustment
+        return [bool(flag) for flag in _positive(scores).any(dim=1)]
+
+    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Published files nest the tower twice."""
+        return replace_prefix(tensors, "vision_model.vision_model.", "vision_model.")
+
+    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Nest the tower twice, as published."""
+        return replace_prefix(tensors, "vision_model.", "vision_model.vision_model.")
+
+
+def _constant(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.ones(shape), requires_grad=False)
+
+
+def _similarity(seen: Tensor, concepts: Tensor) -> Tensor:
+    """Cosines, in float32 whatever the weights are, shape (batch, concepts)."""
+    return F.normalize(seen.float()) @ F.normalize(concepts.float()).T
+
+
+def _positive(scores: Tensor) -> Tensor:
+    """The published thresholds were chosen for scores of three decimals."""
+    return torch.round(scores, decimals=3) > 0
