@@ -1,0 +1,80 @@
+"""All commands, and how a run ends: 0 done, 1 failed, 2 bad usage, 3 partly, 130 interrupted."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from kakusan import __version__
+from kakusan.cli import models
+from kakusan.cli.console import complain, describe, plain_notices, say
+from kakusan.cli.doctor import doctor
+from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, USAGE
+from kakusan.cli.generate import generate
+from kakusan.cli.info import info
+from kakusan.cli.reproduce import reproduce
+from kakusan.errors import InputError, KakusanError
+
+# Plain help: rich would double the time that `kakusan --help` takes
+app = typer.Typer(
+    name="kakusan",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(generate)
+app.command()(info)
+app.command()(reproduce)
+app.add_typer(models.app, name="models")
+app.command()(doctor)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say the version and end.")] = False,
+) -> None:
+    """Stable Diffusion: text in, pictures out.
+
+    Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 bad usage,
+    3 partly done, 130 interrupted.
+    """
+    if version:
+        say(f"kakusan {__version__}")
+        raise typer.Exit(DONE)
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+        raise typer.Exit(DONE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (`sys.argv` where none is given); returns the exit code."""
+    with plain_notices():
+        try:
+            code = get_command(app).main(
+                args=None if arguments is None else list(arguments),
+                prog_name="kakusan",
+                standalone_mode=False,
+            )
+        except typer.TyperException as error:
+            complain(f"{error.format_message()} (`kakusan --help` shows how)")
+            return USAGE
+        except (KeyboardInterrupt, typer.Abort):
+            code = INTERRUPTED
+        except InputError as error:
+            complain(describe(error))
+            return USAGE
+        except KakusanError as error:
+            complain(describe(error))
+            return FAILED
+        except MemoryError:
+            complain("out of memory; ask for a smaller size or fewer pictures")
+            return FAILED
+        except Exception as error:
+            complain(f"{type(error).__name__}: {describe(error)} (KAKUSAN_DEBUG=1 shows where)")
+            return FAILED
+        if code == INTERRUPTED:
+            complain("interrupted")
+        return code or DONE

@@ -1,0 +1,3 @@
+"""How a run ends."""
+
+DONE, FAILED, USAGE, PARTLY, INTERRUPTED = 0, 1, 2, 3, 130

@@ -1,0 +1,102 @@
+"""`kakusan models`: what is in the cache, and what goes in and out of it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kakusan.cli.console import complain, progress, say, say_json
+from kakusan.cli.exits import DONE
+from kakusan.errors import InputError
+
+app = typer.Typer(help="List, fetch, show and remove models.", rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="builtin, a folder, or a Hub id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def readable_size(size: int) -> str:
+    """Bytes as people read them: "2.1 GB"."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> int:
+    """List the built-in model and the Hub models in the cache, with their sizes."""
+    from kakusan.cli.inventory import available_models
+
+    models = available_models()
+    if as_json:
+        say_json([model.to_json() for model in models])
+        return DONE
+    width = max((len(model.name) for model in models), default=0)
+    for model in models:
+        say(f"{model.name:{width}}  {readable_size(model.size):>9}  {model.folder}")
+    return DONE
+
+
+@app.command()
+def pull(
+    model: Name,
+    revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Weights such as fp16.")] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+) -> int:
+    """Fetch MODEL from the Hugging Face Hub and print where it is."""
+    progress(quiet)
+    from kakusan.checkpoints.source import locate
+
+    say(str(locate(model, revision=revision, variant=variant).folder))
+    return DONE
+
+
+@app.command()
+def show(model: Name, as_json: AsJson = False) -> int:
+    """Show where MODEL is, how large it is and what parts it has; nothing is fetched."""
+    from kakusan.cli.inventory import describe_model
+
+    facts = describe_model(model)
+    if as_json:
+        say_json(facts)
+        return DONE
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            for part, kind in value.items():  # pyright: ignore[reportUnknownVariableType]
+                say(f"{part}: {kind}")
+        elif name == "bytes" and isinstance(value, int):
+            say(f"size: {readable_size(value)}")
+        elif value is not None:
+            say(f"{name}: {value}")
+    return DONE
+
+
+@app.command()
+def rm(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id in the cache.")],
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+) -> int:
+    """Remove all of MODEL from the cache."""
+    from kakusan.cli.inventory import cached_model, remove_cached_model
+
+    found = cached_model(model)
+    question = f"remove {found.name} ({readable_size(found.size)}) from the cache?"
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(f"{question} Add --yes to do so without being asked")
+        if not typer.confirm(question, err=True):
+            complain("nothing was removed")
+            return DONE
+    remove_cached_model(found)
+    say(f"removed {found.name}, {readable_size(found.size)}")
+    return DONE

@@ -1,0 +1,31 @@
+"""Pictures: from tensors to PIL, grids of them, and files that know how they were made."""
+
+from kakusan.images.conversion import to_numpy, to_pil
+from kakusan.images.grid import grid_record, grid_records, image_grid
+from kakusan.images.metadata import (
+    check_fits,
+    format_of,
+    parameters_text,
+    read_parameters,
+    read_picture,
+    read_record,
+    save_image,
+)
+from kakusan.images.naming import free_path, slug
+
+__all__ = [
+    "check_fits",
+    "format_of",
+    "free_path",
+    "grid_record",
+    "grid_records",
+    "image_grid",
+    "parameters_text",
+    "read_parameters",
+    "read_picture",
+    "read_record",
+    "save_image",
+    "slug",
+    "to_numpy",
+    "to_pil",
+]

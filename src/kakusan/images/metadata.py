@@ -1,0 +1,224 @@
+"""Pictures in files, each with the record of how it was made.
+
+The record is kept twice: as JSON, from which `kakusan reproduce` makes the picture again, and as
+AUTOMATIC1111's `parameters` text, which other tools read.
+
+    PNG     text chunks `kakusan` and `parameters`
+    JPEG    EXIF ImageDescription (JSON) and UserComment (text); a record over EXIF's 64 kB goes
+            into comment segments, and the text is left out
+    WebP    the same EXIF tags, which have no limit there
+"""
+
+import io
+import json
+import struct
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from PIL import Image, PngImagePlugin
+
+from kakusan.checkpoints.files import write_bytes
+from kakusan.errors import InputError, OutputError
+from kakusan.images.parameters import Record, parameters_text, parse_parameters
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65500, "WEBP": 16383}
+KEY, PARAMETERS = "kakusan", "parameters"
+
+_DESCRIPTION, _EXIF_IFD, _USER_COMMENT = 0x010E, 0x8769, 0x9286
+_UTF16 = b"UNICODE\0"  # EXIF 2.32, table 9: how a UserComment says what follows
+_MARKER_BYTES = 65533  # a JPEG segment counts its bytes, and itself, in 16 bits
+_COMMENT_MARKER, _COMMENT_PREFIX = b"\xff\xfe", b"kakusan:"
+# What Pillow raises on broken or hostile files of the three formats
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+def format_of(path: Path) -> str:
+    """PNG, JPEG or WEBP, by the suffix of `path`.
+
+    Raises:
+        OutputError: Another suffix, or none.
+    """
+    kind = FORMATS.get(path.suffix.casefold())
+    if kind is None:
+        got = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
+        raise OutputError(f"'{path}' has {got}; a picture's file ends in .png, .jpg or .webp")
+    return kind
+
+
+def check_fits(path: Path, width: int, height: int) -> None:
+    """Raise `OutputError` when the format of `path` cannot hold a picture of this size."""
+    limit = LARGEST_SIDE[format_of(path)]
+    if max(width, height) > limit:
+        raise OutputError(
+            f"'{path}' cannot hold {width}x{height} pixels: the format's largest side is {limit}; "
+            "use .png, or a smaller size or grid"
+        )
+
+
+def _exif(description: str, comment: str) -> bytes:
+    exif = Image.Exif()
+    exif[_DESCRIPTION] = description
+    if comment:
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UTF16 + comment.encode("utf-16-be")
+    return exif.tobytes()
+
+
+def _png_options(text: str, parameters: str) -> dict[str, object]:
+    info = PngImagePlugin.PngInfo()
+    info.add_text(KEY, text)
+    info.add_text(PARAMETERS, parameters)
+    return {"pnginfo": info}
+
+
+def _jpeg_options(text: str, parameters: str) -> dict[str, object]:
+    for exif in (_exif(text, parameters), _exif(text, "")):
+        if len(exif) <= _MARKER_BYTES:
+            return {"exif": exif}
+    data, room = text.encode("ascii"), _MARKER_BYTES - len(_COMMENT_PREFIX)
+    pieces = (_COMMENT_PREFIX + data[i : i + room] for i in range(0, len(data), room))
+    segments = (_COMMENT_MARKER + struct.pack(">H", len(p) + 2) + p for p in pieces)
+    return {"extra": b"".join(segments)}
+
+
+def _options(kind: str, record: Mapping[str, object] | None) -> dict[str, object]:
+    if record is None:
+        return {}
+    text, parameters = json.dumps(record, ensure_ascii=True), parameters_text(record)
+    if kind == "PNG":
+        return _png_options(text, parameters)
+    return _jpeg_options(text, parameters) if kind == "JPEG" else {"exif": _exif(text, parameters)}
+
+
+def save_image(
+    image: Image.Image,
+    path: Path | str,
+    record: Mapping[str, object] | None = None,
+    *,
+    quality: int = 95,
+) -> Path:
+    """Write `image` to `path`, whole or not at all, with its record; the suffix says the format.
+
+    Args:
+        image: The picture; transparency is kept in PNG and WebP only.
+        path: Ends in .png, .jpg, .jpeg or .webp. A file that is there is replaced.
+        record: A JSON object that tells how the picture was made.
+        quality: Of JPEG and WebP, 1 to 100; PNG keeps every pixel.
+
+    Raises:
+        OutputError: Unknown suffix, a size the format cannot hold, or nowhere to write.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    check_fits(path, *image.size)
+    if image.mode != "RGB" and (kind == "JPEG" or image.mode not in ("RGBA", "L")):
+        image = image.convert("RGB")
+    buffer = io.BytesIO()
+    options = _options(kind, record)
+    if kind == "JPEG":  # 4:4:4 keeps thin coloured lines
+        options |= {"quality": quality, "subsampling": 0}
+    elif kind == "WEBP":
+        options |= {"quality": quality}
+    image.save(buffer, kind, **options)
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Image.Image]:
+    """The open picture; whatever goes wrong with the file is one line that names it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # "Corrupt EXIF data": read what is there
+            with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+                yield image
+    except FileNotFoundError:
+        raise InputError(f"there is no file '{path}'") from None
+    except IsADirectoryError:
+        raise InputError(f"'{path}' is a folder, not a picture") from None
+    except PermissionError:
+        raise InputError(f"'{path}' may not be read: permission denied") from None
+    except Image.UnidentifiedImageError:
+        raise InputError(f"'{path}' is not a PNG, JPEG or WebP picture") from None
+    except _BROKEN as error:
+        raise InputError(f"'{path}' is a broken picture: {error}") from None
+
+
+def read_picture(path: Path | str) -> Image.Image:
+    """The pixels of a PNG, JPEG or WebP file, as RGB.
+
+    Raises:
+        InputError: No such file, not a picture, broken, or too large to be decoded safely.
+    """
+    with _opened(Path(path)) as image:
+        return image.convert("RGB")
+
+
+def _user_comment(exif: Image.Exif) -> str | None:
+    comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    if not isinstance(comment, bytes):
+        return None
+    if comment.startswith(_UTF16):
+        return comment.removeprefix(_UTF16).decode("utf-16-be", errors="replace")
+    return comment.removeprefix(b"ASCII\0\0\0").decode("utf-8", errors="replace")
+
+
+def _texts(path: Path) -> tuple[str | None, str | None]:
+    """Our JSON and the `parameters` text, as they stand in the file."""
+    with _opened(path) as image:
+        if isinstance(image, PngImagePlugin.PngImageFile):
+            found = image.info.get(KEY), image.info.get(PARAMETERS)
+            return cast(tuple[str | None, str | None], found)
+        segments = cast(list[tuple[str, bytes]], getattr(image, "applist", []))
+        comments = (data for marker, data in segments if marker == "COM")
+        pieces = [data for data in comments if data.startswith(_COMMENT_PREFIX)]
+        exif = image.getexif()
+        text = b"".join(p.removeprefix(_COMMENT_PREFIX) for p in pieces).decode("ascii", "replace")
+        description = text or exif.get(_DESCRIPTION)
+        ours = isinstance(description, str) and description.startswith("{")
+        return description if ours else None, _user_comment(exif)
+
+
+def _parsed(text: str, path: Path) -> Record | None:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the kakusan record in '{path}' is broken: {error}") from None
+    return cast(Record, record) if isinstance(record, dict) and KEY in record else None
+
+
+def read_parameters(path: Path | str) -> str | None:
+    """The `parameters` text in a picture's file; None when it has none."""
+    return _texts(Path(path))[1]
+
+
+def read_record(path: Path | str) -> Record | None:
+    """The record in a picture's file; None when it has none.
+
+    A file without our JSON but with `parameters` text gives what that text tells; such a record
+    has no key `kakusan`.
+
+    Raises:
+        InputError: The file is not a picture that can be read, or its record is broken.
+    """
+    text, parameters = _texts(Path(path))
+    record = _parsed(text, Path(path)) if text else None
+    if record is None and parameters and parameters.strip():
+        return parse_parameters(parameters)
+    return record
