@@ -47,6 +47,18 @@ class WeightsName:
         return re.fullmatch(pattern, name) is not None
 
 
+_VARIANT = re.compile(
+    r"(?:diffusion_pytorch_model|pytorch_model|model)(?:-\d+-of-\d+)?(?:\.(?:safetensors|bin)\.index)?"
+    r"\.([\w-]+?)(?:-\d+-of-\d+)?\.(?:safetensors|bin|json)"
+)
+
+
+def variant_of(name: str) -> str | None:
+    """The variant in the name of a weights file or index: fp16 of `model.fp16.safetensors`."""
+    match = _VARIANT.fullmatch(name)
+    return match[1] if match else None
+
+
 def candidates(stem: str, variant: str | None, use_safetensors: bool | None) -> list[WeightsName]:
     """Sets of weights by preference: safetensors before `.bin`, then the variant before plain."""
     kinds = [True, False] if use_safetensors is None else [use_safetensors]

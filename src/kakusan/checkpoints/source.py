@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-import kakusan
-from kakusan.checkpoints.hub import MOVED, HubRequest, cached_snapshot, fetch, lacking, logger
-from kakusan.errors import CheckpointError, ModelNotFoundError, nearest
+from kakusan.checkpoints.contents import Wanted, check_variant, files_of, lacking
+from kakusan.checkpoints.hub import MOVED, HubRequest, cached_snapshot, fetch, logger
+from kakusan.errors import CheckpointError, ModelNotFoundError
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -53,47 +53,48 @@ def locate(
         CheckpointError: It has no such subfolder or variant.
     """
     text = os.fspath(name)
+    wanted = Wanted(subfolder, variant, use_safetensors)
     local = _local_folder(text)
     if local is not None:
+        check_variant(text, files_of(local), wanted)
         return Source(text, _within(local, subfolder, text), None)
     request = HubRequest(
         name=_hub_id(text),
+        wanted=wanted,
         revision=revision,
-        subfolder=subfolder,
-        variant=variant,
-        use_safetensors=use_safetensors,
         token=token,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         local_files_only=local_files_only,
     )
     request = _living(request)
     snapshot = fetch(request)
+    check_variant(request.name, files_of(snapshot), wanted)
     return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
 
 
 def _local_folder(text: str) -> Path | None:
     if text == BUILTIN:
-        folder = Path(kakusan.__file__).parent / "builtin" / "model"
+        folder = Path(__file__).parents[1] / "builtin" / "model"
         if not folder.is_dir():
             raise ModelNotFoundError(f"this installation lacks the built-in model ({folder}).")
         return folder
     try:
         path = Path(text).expanduser()
-        if path.is_file():
-            raise CheckpointError(f"{text} is a file; a model is a folder with model_index.json.")
-        return path if text and path.is_dir() else None
+        is_file, is_folder = path.is_file(), bool(text) and path.is_dir()
     except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown ~user
         return None
+    if is_file:
+        raise CheckpointError(f"{text} is a file; a model is a folder with model_index.json.")
+    return path if is_folder else None
 
 
 def _hub_id(text: str) -> str:
     if _HUB_ID.fullmatch(text) and ".." not in text and "--" not in text and len(text) <= 96:
         return text
     shown = text if len(text) <= 80 else f"{text[:77]}..."
-    hint = "" if "/" in text else nearest(text, [BUILTIN])
     raise ModelNotFoundError(
         f"there is no model {shown!r}: a model is {BUILTIN!r}, an existing folder, or OWNER/NAME "
-        f"on the Hugging Face Hub.{hint}"
+        "on the Hugging Face Hub."
     )
 
 
@@ -101,7 +102,7 @@ def _living(request: HubRequest) -> HubRequest:
     """The same request for the living copy, if the address is dead and not in the cache."""
     copy = MOVED.get(request.name)
     cached = cached_snapshot(request)
-    if copy is None or (cached is not None and not lacking(request, cached)):
+    if copy is None or (cached is not None and not lacking(cached, request.wanted)):
         return request
     logger.warning("%s is gone from the hub; using its copy %s.", request.name, copy)
     return replace(request, name=copy)
@@ -110,7 +111,7 @@ def _living(request: HubRequest) -> HubRequest:
 def _within(folder: Path, subfolder: str | None, name: str) -> Path:
     if not subfolder:
         return folder
-    inside = (folder / subfolder).resolve().is_relative_to(folder.resolve())
+    inside = ".." not in Path(subfolder).parts and not Path(subfolder).is_absolute()
     if inside and (folder / subfolder).is_dir():
         return folder / subfolder
     found = ", ".join(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))

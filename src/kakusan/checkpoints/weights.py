@@ -1,7 +1,5 @@
 """Weights from and to files, without trusting the files and without a second copy in memory."""
 
-import pickle
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kakusan.checkpoints.files import JSON, atomic, read_json, write_json
+from kakusan.checkpoints.pickled import read_pickled
 from kakusan.checkpoints.selection import WeightsName, choose
 from kakusan.errors import CheckpointError, OutputError
 
@@ -81,7 +80,7 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
     tensors: dict[str, Tensor] = {}
     for path in paths:
         read = _read_safetensors if path.suffix == ".safetensors" else _read_bin
-        for name, tensor in read(path, dtype).items():
+        for name, tensor in read(path, dtype):
             if name in tensors:
                 raise CheckpointError(f"{path} repeats the tensor {name} of another shard.")
             tensors[name] = tensor
@@ -92,16 +91,19 @@ def _convert(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
 
 
-def _read_safetensors(path: Path, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
+def _read_bin(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in read_pickled(path):
+        yield name, _convert(tensor, dtype)
+
+
+def _read_safetensors(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
     try:
-        for batch in _mappings(path, dtype):
-            tensors.update(batch)
+        for group in _mappings(path, dtype):
+            yield from group.items()
     except SafetensorError as error:
         raise CheckpointError(_safetensors_message(path, str(error))) from error
     except (OSError, OverflowError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
-    return tensors
 
 
 def _mappings(path: Path, dtype: torch.dtype | None) -> Iterator[dict[str, Tensor]]:
@@ -130,49 +132,6 @@ def _safetensors_message(path: Path, detail: str) -> str:
     if start == b"PK\x03\x04" or start[:1] == b"\x80":
         return f"{path} is a pickle, not a safetensors file, and was not read."
     return f"{path} is not a whole safetensors file: {' '.join(detail.split())}."
-
-
-def _read_bin(path: Path, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    try:
-        mapped = zipfile.is_zipfile(path)
-        if mapped:
-            _check_not_inflated(path)
-        loaded: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is not a file of weights alone and was not read; "
-            "ask for the same weights as safetensors."
-        ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} cannot be read as weights: {first_line}.") from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict):
-        raise CheckpointError(f"{path} holds {type(loaded).__name__}, not named tensors.")
-    tensors: dict[str, Tensor] = {}
-    while loaded:  # let go of each tensor as soon as it is converted
-        name, tensor = loaded.popitem()
-        _check_plain(path, name, tensor)
-        tensors[name] = _convert(tensor.detach(), dtype)
-    return dict(reversed(tensors.items()))
-
-
-def _check_not_inflated(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-            raise CheckpointError(f"{path} is compressed; a file of weights never is. Not read.")
-
-
-def _check_plain(path: Path, name: object, tensor: object) -> None:
-    """A pickle may describe a tensor far larger than the bytes that it has."""
-    if not isinstance(name, str) or not isinstance(tensor, Tensor):
-        raise CheckpointError(f"{path} holds {name!r}, a {type(tensor).__name__}, not a tensor.")
-    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
-    if not plain or tensor.nbytes > tensor.untyped_storage().nbytes():
-        raise CheckpointError(f"{path}: the tensor {name} is not a plain array of its own values.")
 
 
 def _never(_name: str) -> bool:
