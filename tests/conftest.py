@@ -1,0 +1,34 @@
+"""One thread for every test, and tiny checkpoints that the reference libraries wrote."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.oracle import published, tiny
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_v1(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline folder of version 1's family, in today's names."""
+    return tiny.write_pipeline(tmp_path_factory.mktemp("tiny_v1"), tiny.V1)
+
+
+@pytest.fixture(scope="session")
+def tiny_v2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline folder of version 2's family: v_prediction, linear projections, gelu."""
+    return tiny.write_pipeline(tmp_path_factory.mktemp("tiny_v2"), tiny.V2)
+
+
+@pytest.fixture(scope="session")
+def tiny_v1_checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_v1` with a safety checker."""
+    return tiny.write_pipeline(tmp_path_factory.mktemp("tiny_checked"), tiny.V1, checked=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_v1_published(tiny_v1_checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_v1_checked` as the first release would have it: old names, old configs."""
+    return published.rewrite(tiny_v1_checked, tmp_path_factory.mktemp("tiny_published"))
