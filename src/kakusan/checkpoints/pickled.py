@@ -11,50 +11,63 @@ from torch import Tensor
 from kakusan.errors import CheckpointError
 
 
-def read_pickled(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """The named tensors of a `.bin` file, each let go of here once it is handed out.
+def read_pickled(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
+    """The named tensors of a `.bin` file, floating point ones in `dtype` (None: as they are).
 
-    Only torch's weights-only reader touches the file, and where its format allows the tensors are
-    mapped, not read. A `state_dict` at the top, as training programs write, is looked into.
+    Only torch's weights-only reader touches the file. Tensors that stay as they are stay mapped,
+    where the file's form allows it. If one must be converted all are read, and each is let go of
+    once it is converted. A `state_dict` at the top, as training programs write, is looked into.
 
     Raises:
         CheckpointError: The file is broken or holds more than named tensors.
     """
-    loaded = _load(path)
+    tensors = _named_tensors(path, mapped=True)
+    if dtype and any(t.is_floating_point() and t.dtype != dtype for t in tensors.values()):
+        tensors = _named_tensors(path, mapped=False)
+    for name in list(tensors):
+        tensor = tensors.pop(name).detach()
+        yield name, tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+
+
+def _named_tensors(path: Path, *, mapped: bool) -> dict[str, Tensor]:
+    loaded = _load(path, mapped=mapped)
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} holds {type(loaded).__name__}, not named tensors.")
-    for name in list(loaded):
-        tensor = loaded.pop(name)
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(
-                f"{path} holds {name!r}, a {type(tensor).__name__}, not a tensor."
-            )
-        _check_plain(path, name, tensor)
-        yield name, tensor.detach()
+    tensors: dict[str, Tensor] = {}
+    for name, value in loaded.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise CheckpointError(f"{path} holds {name!r}, a {type(value).__name__}, not a tensor.")
+        _check_plain(path, name, value)
+        tensors[name] = value
+    return tensors
 
 
-def _load(path: Path) -> object:
-    if path.open("rb").read(16)[8:9] == b"{":
-        raise CheckpointError(
-            f"{path} is a safetensors file; rename it to {path.stem}.safetensors."
-        )
+def _load(path: Path, *, mapped: bool) -> object:
     try:
-        mapped = zipfile.is_zipfile(path)
-        if mapped:
+        whole_zip = zipfile.is_zipfile(path)  # the form before torch 1.6 is a bare pickle
+        if whole_zip:
             _check_not_inflated(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and whole_zip)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is not a file of weights alone and was not read; "
-            "ask for the same weights as safetensors."
-        ) from error
+        raise CheckpointError(_refused(path)) from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path} cannot be read as weights: {first_line}.") from error
+
+
+def _refused(path: Path) -> str:
+    with path.open("rb") as file:
+        is_safetensors = file.read(9)[8:] == b"{"
+    if is_safetensors:
+        return f"{path} is a safetensors file; rename it to {path.stem}.safetensors."
+    return (
+        f"{path} is not a file of weights alone and was not read; "
+        "ask for the same weights as safetensors."
+    )
 
 
 def _check_not_inflated(path: Path) -> None:

@@ -79,21 +79,12 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
-        read = _read_safetensors if path.suffix == ".safetensors" else _read_bin
+        read = _read_safetensors if path.suffix == ".safetensors" else read_pickled
         for name, tensor in read(path, dtype):
             if name in tensors:
                 raise CheckpointError(f"{path} repeats the tensor {name} of another shard.")
             tensors[name] = tensor
     return tensors
-
-
-def _convert(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    return tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
-
-
-def _read_bin(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in read_pickled(path):
-        yield name, _convert(tensor, dtype)
 
 
 def _read_safetensors(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
@@ -115,9 +106,11 @@ def _mappings(path: Path, dtype: torch.dtype | None) -> Iterator[dict[str, Tenso
         with safe_open(path, framework="pt") as file:
             names = file.offset_keys()
             for name in names[done:]:
-                mapped = file.get_tensor(name)
-                group[name] = _convert(mapped, dtype)
-                converted += 0 if group[name] is mapped else mapped.nbytes
+                tensor = group[name] = file.get_tensor(name)
+                if dtype and tensor.is_floating_point() and tensor.dtype != dtype:
+                    group[name] = tensor.to(dtype)
+                    converted += tensor.nbytes
+                del tensor  # it would keep the mapping
                 if converted >= CONVERTED_PER_MAPPING:
                     break
         done += len(group)
