@@ -135,10 +135,10 @@ class UNetConfig:
         Raises:
             CheckpointError: A value is absurd or asks for what this UNet does not have.
         """
-        check_implemented(published, where, IMPLEMENTED)
-        check_known(published, where, READ | WITHOUT_EFFECT | IMPLEMENTED.keys())
         fields = Fields(published, where)
         fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
+        check_implemented(published, where, IMPLEMENTED)
+        check_known(published, where, READ | WITHOUT_EFFECT | IMPLEMENTED.keys())
         channels = fields.integers(
             "block_out_channels", (320, 640, 1280, 1280), maximum=MAX_CHANNELS
         )

@@ -77,10 +77,10 @@ class VAEConfig:
         Raises:
             CheckpointError: A value is absurd or asks for what this VAE does not have.
         """
-        check_implemented(published, where, IMPLEMENTED)
-        check_known(published, where, READ | IMPLEMENTED.keys())
         fields = Fields(published, where)
         fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
+        check_implemented(published, where, IMPLEMENTED)
+        check_known(published, where, READ | IMPLEMENTED.keys())
         channels = fields.integers("block_out_channels", (64,), maximum=16384)
         for key, known in (("down_block_types", DOWN_TYPE), ("up_block_types", UP_TYPE)):
             for name in fields.texts(key, [known] * len(channels), length=len(channels)):

@@ -1,0 +1,89 @@
+"""Loading and saving, where all networks are alike."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from kakusan.errors import CheckpointError, UnknownArgumentError
+from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, VAEConfig
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def unet_folder(tiny_v1: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny_v1 / "unet", tmp_path / "unet")
+    return tmp_path / "unet"
+
+
+def test_what_loading_gives(tiny_v1: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(tiny_v1, subfolder="unet")
+    assert not unet.training
+    assert unet.dtype == torch.float32
+    assert unet.device == torch.device("cpu")
+    assert all(parameter.requires_grad for parameter in unet.parameters())
+    kept = UNet2DConditionModel.from_pretrained(tiny_v1, subfolder="unet", torch_dtype="bfloat16")
+    assert {parameter.dtype for parameter in kept.parameters()} == {torch.bfloat16}
+
+
+def test_files_of_half_precision_become_float32_unless_asked(
+    unet_folder: Path, tmp_path: Path
+) -> None:
+    unet = UNet2DConditionModel.from_pretrained(unet_folder).half()
+    unet.save_pretrained(tmp_path / "half", variant="fp16")
+    assert (tmp_path / "half" / "diffusion_pytorch_model.fp16.safetensors").is_file()
+    again = UNet2DConditionModel.from_pretrained(tmp_path / "half", variant="fp16")
+    assert again.dtype == torch.float32
+    for ours, kept in zip(again.parameters(), unet.parameters(), strict=True):
+        assert torch.equal(ours, kept.float())
+
+
+def test_from_config_builds_a_fresh_network() -> None:
+    published = VAEConfig(block_out_channels=(32, 32), layers_per_block=1).to_published()
+    vae = AutoencoderKL.from_config(published)
+    assert vae.training
+    assert vae.config == AutoencoderKL.from_config(vae.config).config
+
+
+def test_an_argument_that_does_not_exist(tiny_v1: Path) -> None:
+    with pytest.raises(UnknownArgumentError, match=r"'torch_type'.*torch_dtype"):
+        UNet2DConditionModel.from_pretrained(tiny_v1, subfolder="unet", torch_type=torch.float16)
+
+
+def test_a_whole_pipeline_in_place_of_a_part(tiny_v1: Path) -> None:
+    with pytest.raises(CheckpointError, match="subfolder="):
+        CLIPTextModel.from_pretrained(tiny_v1)
+
+
+def test_another_parts_folder(tiny_v1: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json.*AutoencoderKL"):
+        UNet2DConditionModel.from_pretrained(tiny_v1, subfolder="vae")
+
+
+def test_errors_of_the_config_name_its_file(unet_folder: Path) -> None:
+    path = unet_folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"norm_num_groups": 7}))
+    with pytest.raises(CheckpointError, match=r"config\.json: UNetConfig: 16 channels"):
+        UNet2DConditionModel.from_pretrained(unet_folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda tensors: tensors.pop("conv_in.bias"), "missing conv_in.bias"),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "left over extra"),
+        (lambda tensors: tensors.update({"conv_in.bias": torch.zeros(3)}), "shape"),
+        (lambda tensors: tensors["conv_in.bias"].fill_(torch.nan), "NaN"),
+    ],
+)
+def test_weights_that_do_not_fit(unet_folder: Path, damage: object, message: str) -> None:
+    tensors = load_file(unet_folder / WEIGHTS)
+    assert callable(damage)
+    damage(tensors)
+    save_file(tensors, unet_folder / WEIGHTS)
+    with pytest.raises(CheckpointError, match=message):
+        UNet2DConditionModel.from_pretrained(unet_folder)
