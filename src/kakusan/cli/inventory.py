@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import CachedRepoInfo, HFCacheInfo, scan_cache_dir
+from huggingface_hub import CachedRepoInfo, HFCacheInfo, constants, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound
 
 from kakusan.checkpoints.files import read_json
@@ -35,7 +35,7 @@ class AvailableModel:
 
 def _cache() -> HFCacheInfo | None:
     try:
-        return scan_cache_dir()
+        return scan_cache_dir(constants.HF_HUB_CACHE)
     except CacheNotFound:
         return None
 

@@ -1,0 +1,253 @@
+"""`kakusan generate`: names, formats, grids, and what is left when a run breaks off."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kakusan.errors import GenerationInterrupted, NumericalError, OutputError, RequestError
+from kakusan.images import read_picture, read_record
+from tests.cli.fakes import FakeDrawing, Run
+
+Command = Callable[..., Run]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_the_path_is_the_result(run: Command, fake: FakeDrawing, here: Path) -> None:
+    done = run("generate", "A cat!", "--seed", "7")
+    assert (done.code, done.out, done.err) == (0, "kakusan-7-a-cat.png\n", "")
+    record = read_record(here / "kakusan-7-a-cat.png")
+    assert record == fake.record("A cat!", 7)
+
+
+def test_every_option_reaches_the_pipeline(run: Command, fake: FakeDrawing) -> None:
+    options = (
+        "-n dark --model m --steps 3 --guidance 2.5 --seed 4 --width 64 --height 72 --count 2 "
+        "--scheduler euler-a --device cpu --dtype bfloat16 --quiet -o out/"
+    )
+    assert run("generate", "a cat", *options.split()).code == 0
+    assert fake.asked == {
+        "prompt": "a cat",
+        "negative_prompt": "dark",
+        "model": "m",
+        "steps": 3,
+        "guidance": 2.5,
+        "seed": 4,
+        "width": 64,
+        "height": 72,
+        "count": 2,
+        "scheduler": "euler-a",
+        "device": "cpu",
+        "dtype": "bfloat16",
+        "progress": False,
+    }
+
+
+def test_names_never_collide(run: Command, fake: FakeDrawing, here: Path) -> None:
+    for _ in range(3):
+        run("generate", "cat", "--seed", "1")
+    assert files(here) == ["kakusan-1-cat-2.png", "kakusan-1-cat-3.png", "kakusan-1-cat.png"]
+
+
+@pytest.mark.parametrize("prompt", ["", "🐱", "../../x", "\ud83d", "a\0b", "x" * 5000, "赤い猫"])
+def test_any_prompt_gives_a_file_here(
+    run: Command, fake: FakeDrawing, here: Path, prompt: str
+) -> None:
+    done = run("generate", "--seed", "1", "--", prompt)
+    assert done.code == 0
+    (name,) = files(here)
+    assert name.startswith("kakusan-1")
+    assert done.lines == [name]
+    record = read_record(here / name)
+    assert record is not None
+    assert record["prompt"] == prompt
+
+
+def test_a_prompt_may_begin_with_a_hyphen(run: Command, fake: FakeDrawing) -> None:
+    assert run("generate", "--", "--steps").code == 0
+    assert fake.asked["prompt"] == "--steps"
+
+
+@pytest.mark.parametrize(
+    ("data", "prompt"),
+    [
+        (b"a cat\n", "a cat"),
+        (b"two\nlines\r\n", "two\nlines"),
+        ("猫".encode("utf-8-sig"), "猫"),
+        (b"", ""),
+    ],
+)
+def test_a_hyphen_reads_the_prompt_from_stdin(
+    run: Command, fake: FakeDrawing, monkeypatch: pytest.MonkeyPatch, data: bytes, prompt: str
+) -> None:
+    stdin(monkeypatch, data)
+    assert run("generate", "-").code == 0
+    assert fake.asked["prompt"] == prompt
+
+
+def test_stdin_that_is_not_text_is_refused(
+    run: Command, fake: FakeDrawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin(monkeypatch, b"a \xff cat")
+    done = run("generate", "-")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "kakusan: the prompt on stdin is not UTF-8 text: byte 2\n"
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "PNG"])
+def test_the_suffix_says_the_format(
+    run: Command, fake: FakeDrawing, here: Path, suffix: str
+) -> None:
+    assert run("generate", "cat", "-o", f"a.{suffix}").lines == [f"a.{suffix}"]
+    assert read_picture(here / f"a.{suffix}").size == (16, 8)
+
+
+def test_several_pictures_are_numbered(run: Command, fake: FakeDrawing, here: Path) -> None:
+    done = run("generate", "cat", "-o", "new/a.png", "--count", "10")
+    assert done.lines[0] == os.path.join("new", "a-01.png")
+    assert files(here / "new") == [f"a-{i:02}.png" for i in range(1, 11)]
+
+
+def test_a_folder_takes_made_up_names(run: Command, fake: FakeDrawing, here: Path) -> None:
+    (here / "there").mkdir()
+    run("generate", "cat", "-o", "there", "--seed", "3", "--count", "2")
+    run("generate", "cat", "-o", "new/", "--seed", "3")
+    assert files(here / "there") == ["kakusan-3-cat.png", "kakusan-4-cat.png"]
+    assert files(here / "new") == ["kakusan-3-cat.png"]
+
+
+def test_a_grid_is_one_picture(run: Command, fake: FakeDrawing, here: Path) -> None:
+    done = run("generate", "cat", "--grid", "2x3", "--seed", "5")
+    assert done.lines == ["kakusan-5-cat-2x3.png"]
+    assert fake.asked["count"] == 6
+    grid = read_picture(here / "kakusan-5-cat-2x3.png")
+    assert grid.size == (48, 16)
+    assert grid.getpixel((40, 12)) == (10, 40, 200)
+    record = read_record(here / "kakusan-5-cat-2x3.png")
+    assert record is not None
+    assert record["pictures"] == [{"seed": seed} for seed in range(5, 11)]
+
+
+def test_json_is_one_document(run: Command, fake: FakeDrawing) -> None:
+    done = run("generate", "猫\ud83d", "--count", "2", "--seed", "1", "--json", "-o", "a.png")
+    assert done.json() == {
+        "pictures": [
+            {"path": f"a-{i}.png", "flagged": False, "record": fake.record("猫\ud83d", i)}
+            for i in (1, 2)
+        ],
+        "error": None,
+    }
+    assert done.err == ""
+
+
+def test_a_flagged_picture_is_said(run: Command, fake: FakeDrawing) -> None:
+    fake.flagged = True
+    done = run("generate", "cat", "--seed", "1")
+    assert done.code == 0
+    assert "picture of seed 1 was flagged" in done.err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GenerationInterrupted()])
+def test_ctrl_c_keeps_what_was_finished(
+    run: Command, fake: FakeDrawing, here: Path, error: BaseException
+) -> None:
+    fake.fails_at, fake.failure = 2, error
+    done = run("generate", "cat", "--count", "4", "-o", "a.png")
+    assert (done.code, done.lines) == (130, ["a-1.png", "a-2.png"])
+    assert done.err == "kakusan: interrupted\n"
+    assert files(here) == ["a-1.png", "a-2.png"]
+
+
+def test_ctrl_c_before_the_first_picture(run: Command, fake: FakeDrawing, here: Path) -> None:
+    fake.fails_at, fake.failure = 0, KeyboardInterrupt()
+    done = run("generate", "cat", "-o", "new/a.png")
+    assert (done.code, done.out) == (130, "")
+    assert not files(here)
+
+
+def test_ctrl_c_in_a_grid_saves_its_pictures(run: Command, fake: FakeDrawing, here: Path) -> None:
+    fake.fails_at, fake.failure = 2, GenerationInterrupted()
+    done = run("generate", "cat", "--grid", "2x2", "-o", "a.png", "--json")
+    assert done.code == 130
+    assert [picture["path"] for picture in done.json()["pictures"]] == ["a-1.png", "a-2.png"]
+    assert done.json()["error"] == "interrupted"
+    assert files(here) == ["a-1.png", "a-2.png"]
+
+
+@pytest.mark.parametrize(
+    "error", [NumericalError("the vae gave NaN"), OutputError("disk full"), RuntimeError("x\ny")]
+)
+def test_a_failure_after_some_pictures_is_partly_done(
+    run: Command, fake: FakeDrawing, here: Path, error: Exception
+) -> None:
+    fake.fails_at, fake.failure = 1, error
+    done = run("generate", "cat", "--count", "3", "-o", "a.png")
+    assert (done.code, done.lines) == (3, ["a-1.png"])
+    assert done.err.endswith("(1 of 3 pictures were saved)\n")
+    assert len(done.err.splitlines()) == 1
+    assert files(here) == ["a-1.png"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NumericalError("the vae gave NaN"), 1),
+        (RuntimeError("out of\nmemory"), 1),
+        (MemoryError(), 1),
+        (RequestError("no such thing"), 2),
+        (OutputError("disk full"), 2),
+    ],
+)
+def test_a_failure_before_the_first_picture(
+    run: Command, fake: FakeDrawing, here: Path, error: Exception, code: int
+) -> None:
+    fake.fails_at, fake.failure = 0, error
+    done = run("generate", "cat", "--json")
+    assert (done.code, done.out) == (code, "")
+    assert len(done.err.splitlines()) == 1
+    assert "Traceback" not in done.err
+    assert not files(here)
+
+
+def test_debugging_shows_the_traceback(
+    run: Command, fake: FakeDrawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAKUSAN_DEBUG", "1")
+    fake.fails_at, fake.failure = 0, RuntimeError("deep inside")
+    done = run("generate", "cat")
+    assert "Traceback" in done.err
+    assert "kakusan: RuntimeError: deep inside" in done.err
+
+
+def test_a_disk_that_fills_up_leaves_no_empty_file(
+    run: Command, fake: FakeDrawing, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        del data
+        raise OutputError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr("kakusan.images.metadata.write_bytes", full)
+    done = run("generate", "cat", "--seed", "1")
+    assert done.code == 2
+    assert "No space left" in done.err
+    assert not files(here)
+
+
+def test_a_grid_too_large_for_its_format_is_said_at_once(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    fake.size = (8192, 8)
+    done = run("generate", "cat", "--grid", "1x3", "-o", "a.webp")
+    assert done.code == 2
+    assert "'a.webp' cannot hold 24576x8 pixels" in done.err
+    assert not files(here)
