@@ -27,8 +27,6 @@ from kakusan.training.trainer import train
 from kakusan.training.vae import DecoderStage, VAEStage, new_vae
 from kakusan.training.vocabulary import learn_merges, write_tokenizer
 
-CAPTIONS_FOR_VOCABULARY = 20_000
-
 
 def build(recipe: Recipe, run: Path, output: Path) -> None:
     """Train both stages in the folder `run`, going on where it was stopped, and write `output`."""
@@ -45,7 +43,7 @@ def build(recipe: Recipe, run: Path, output: Path) -> None:
 def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:
     """Learn the vocabulary from captions and return its tokenizer."""
     rng = np.random.default_rng(recipe.seed)
-    captions = (caption(random_scene(rng), rng) for _ in range(CAPTIONS_FOR_VOCABULARY))
+    captions = (caption(random_scene(rng), rng) for _ in range(recipe.captions))
     write_tokenizer(folder, learn_merges(captions), recipe.text.max_position_embeddings)
     return CLIPTokenizer.from_pretrained(folder)
 
@@ -102,13 +100,9 @@ def export(recipe: Recipe, stage: DiffusionStage, tokenizer: Path, output: Path)
     """Write the published folder: weights in float16, configs, tokenizer, our defaults."""
     vae = AutoencoderKL(dataclasses.replace(recipe.vae, scaling_factor=stage.scale))
     vae.load_state_dict(stage.vae.state_dict())
-    for part, name in (
-        (vae, "vae"),
-        (stage.networks.unet, "unet"),
-        (stage.networks.text_encoder, "text_encoder"),
-    ):
-        part.half()
-        part.save_pretrained(output / name)
+    vae.half().save_pretrained(output / "vae")
+    stage.networks.unet.half().save_pretrained(output / "unet")
+    stage.networks.text_encoder.half().save_pretrained(output / "text_encoder")
     stage.scheduler.save_pretrained(output / "scheduler")
     shutil.copytree(tokenizer, output / "tokenizer", dirs_exist_ok=True)
     write_json(output / "model_index.json", MODEL_INDEX)

@@ -10,13 +10,15 @@ from kakusan.training.trainer import StageSettings
 class Recipe:
     """Everything that decides what a training run gives; the defaults are the built-in model.
 
+    The vocabulary is learnt from `captions` captions, the UNet from `scenes` encoded scenes.
     `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
     """
 
     seed: int = 20
     pixels: int = 64
     kl_weight: float = 1e-4
-    scenes: int = 24576
+    captions: int = 20_000
+    scenes: int = 24_576
     vae: VAEConfig = field(
         default=VAEConfig(
             latent_channels=8,
@@ -34,7 +36,7 @@ class Recipe:
     )
     decoder_settings: StageSettings = field(
         default=StageSettings(
-            steps=6000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
+            steps=4000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
         )
     )
     text: TextEncoderConfig = field(
@@ -62,6 +64,6 @@ class Recipe:
     )
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=5000, batch_size=32, learning_rate=8e-4, warmup_steps=200, sample_every=1000
+            steps=4500, batch_size=32, learning_rate=8e-4, warmup_steps=200, sample_every=750
         )
     )
