@@ -31,7 +31,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "here"
     folder.mkdir()
     with contextlib.chdir(folder):
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        for module in ("constants", "utils._cache_manager"):
+            name = f"huggingface_hub.{module}.HF_HUB_CACHE"
+            monkeypatch.setattr(name, str(tmp_path / "cache"))
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         yield folder
 

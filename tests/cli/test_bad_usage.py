@@ -44,8 +44,9 @@ BAD = {
     "show an unknown model": ("models show nowhere", "there is no model 'nowhere'"),
     "show an uncached model": ("models show owner/name", "owner/name"),
     "pull while offline": ("models pull owner/name", "owner/name"),
-    "remove the built-in model": ("models rm builtin", "comes with the package"),
-    "remove an unknown model": ("models rm owner/name", "is not there"),
+    "remove the built-in model": ("models rm builtin --yes", "the cache has no model 'builtin'"),
+    "remove unasked": ("models rm owner/name", "Add --yes to do so"),
+    "remove an unknown model": ("models rm owner/name -y", "the cache has no model 'owner/name'"),
     "empty output": ("generate cat -o ''", "empty name"),
 }
 
@@ -73,7 +74,7 @@ REAL = {
     "dtype": ("generate cat --dtype float8", "'float8' is unknown; choose one of: float32"),
     "model": (
         "generate cat --model builtn",
-        "a model is 'builtin', an existing folder, or OWNER/NAME",
+        "a model is 'builtin', an existing folder, or",
     ),
     "Hub id while offline": ("generate cat --model owner/name", "kakusan models pull owner/name"),
     "empty folder": ("generate cat --model ../here", "has no model_index.json"),

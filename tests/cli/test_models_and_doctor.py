@@ -43,7 +43,7 @@ def test_the_list_has_what_is_cached(run: Command, cached: Path) -> None:
     assert "5.1 kB" in line
     assert str(cached) in line
     (model,) = [m for m in run("models", "list", "--json").json() if m["name"] == "owner/name"]
-    assert model["commits"] == [COMMIT]
+    assert model["commit"] == COMMIT
 
 
 def test_show_names_the_parts(run: Command, cached: Path) -> None:

@@ -12,6 +12,7 @@ from kakusan.errors import InputError
 app = typer.Typer(help="List, fetch, show and remove models.", rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="builtin, a folder, or a Hub id.")]
+HubId = Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id: OWNER/NAME.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -48,16 +49,16 @@ def list_models(as_json: AsJson = False) -> int:
 
 @app.command()
 def pull(
-    model: Name,
+    model: HubId,
     revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
     variant: Annotated[str | None, typer.Option(help="Weights such as fp16.")] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
 ) -> int:
     """Fetch MODEL from the Hugging Face Hub and print where it is."""
     progress(quiet)
-    from kakusan.checkpoints.source import locate
+    from kakusan.checkpoints.cached import pull
 
-    say(str(locate(model, revision=revision, variant=variant).folder))
+    say(str(pull(model, revision=revision, variant=variant).folder))
     return DONE
 
 
@@ -83,20 +84,19 @@ def show(model: Name, as_json: AsJson = False) -> int:
 
 @app.command()
 def rm(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id in the cache.")],
+    model: HubId,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
 ) -> int:
     """Remove all of MODEL from the cache."""
-    from kakusan.cli.inventory import cached_model, remove_cached_model
+    from kakusan.checkpoints.cached import remove_cached_model
 
-    found = cached_model(model)
-    question = f"remove {found.name} ({readable_size(found.size)}) from the cache?"
     if not yes:
+        question = f"remove {model} from the cache?"
         if not sys.stdin.isatty():
             raise InputError(f"{question} Add --yes to do so without being asked")
         if not typer.confirm(question, err=True):
             complain("nothing was removed")
             return DONE
-    remove_cached_model(found)
-    say(f"removed {found.name}, {readable_size(found.size)}")
+    freed = remove_cached_model(model)
+    say(f"removed {model}, {readable_size(freed)}")
     return DONE
