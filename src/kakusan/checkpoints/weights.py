@@ -15,7 +15,7 @@ from kakusan.errors import CheckpointError, OutputError
 
 # While converting, a file is mapped anew after this many bytes, so that the pages already
 # converted do not stay in memory beside their copies.
-CONVERTED_PER_MAPPING = 64 * 2**20
+CONVERTED_PER_MAPPING = 32 * 2**20
 
 
 def find_weights(
@@ -230,7 +230,13 @@ def _grouped(state: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tens
 
 
 def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    plain: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        value = tensor.detach().contiguous()
+        storage = value.untyped_storage().data_ptr()
+        plain[name] = value.clone() if storage in storages else value  # the format shares nothing
+        storages.add(storage)
     with atomic(path) as temporary:
         try:
             save_file(plain, temporary, metadata={"format": "pt"})
