@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from kakusan.errors import CheckpointError, UnknownArgumentError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, VAEConfig
+from tests.models.comparing import noise
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -47,6 +51,26 @@ def test_from_config_builds_a_fresh_network() -> None:
     vae = AutoencoderKL.from_config(published)
     assert vae.training
     assert vae.config == AutoencoderKL.from_config(vae.config).config
+
+
+def test_loading_leaves_the_compiler_alone(tiny_v1: Path) -> None:
+    script = (
+        "import sys, torch; from kakusan.models import CLIPTextModel; before = set(sys.modules);"
+        f"CLIPTextModel.from_pretrained({str(tiny_v1)!r}, subfolder='text_encoder');"
+        "print(len(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert int(done.stdout) < 50, "importing it takes seconds"
+
+
+def test_threads_may_share_weights_that_must_be_cast_first(tiny_v1: Path) -> None:
+    folder = tiny_v1 / "vae"
+    latents = noise(1, 4, 2, 2)
+    for _ in range(5):
+        vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float16)
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda vae: vae.decode(latents)[0].detach(), [vae] * 4))
+        assert all(torch.equal(result, results[0]) for result in results)
 
 
 def test_an_argument_that_does_not_exist(tiny_v1: Path) -> None:

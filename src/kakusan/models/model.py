@@ -1,5 +1,6 @@
 """What every network has in common: its files, its dtype and its device."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,11 @@ from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.weights import find_weights, load_into, read_weights, save_weights
 from kakusan.errors import CheckpointError, check_no_unknown
+from kakusan.models.skeleton import skeleton
 from kakusan.runtime.precision import compute_dtype, parse_dtype
 
 CONFIG_FILE = "config.json"
+_CASTING = threading.Lock()
 # The oldest reference version whose way of reading configs is the one that is written here.
 PUBLISHED_VERSION = "0.30.0"
 
@@ -96,7 +99,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             local_files_only=local_files_only,
             use_safetensors=use_safetensors,
         ).folder
-        with torch.device("meta"):
+        with skeleton():
             model = cls(cls._read_config(folder))
         paths = find_weights(
             folder, cls.weights_stem, variant=variant, use_safetensors=use_safetensors
@@ -142,9 +145,10 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
         float16 weights on a CPU are the case: it has no fast instructions for them.
         """
-        dtype = compute_dtype(self.dtype, self.device)
-        if dtype != self.dtype:
-            self.to(dtype)
+        with _CASTING:  # a second thread must not meet weights that are half cast
+            dtype = compute_dtype(self.dtype, self.device)
+            if dtype != self.dtype:
+                self.to(dtype)
 
     @classmethod
     def _ignores(cls, name: str) -> bool:

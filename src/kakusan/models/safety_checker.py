@@ -29,9 +29,10 @@ class PatchEmbeddings(nn.Module):
         super().__init__()
         width, patch = config.hidden_size, config.patch_size
         tokens = (config.image_size // patch) ** 2 + 1
-        self.class_embedding = nn.Parameter(torch.randn(width) * width**-0.5)
+        self.class_embedding = nn.Parameter(torch.empty(width))
         self.patch_embedding = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.position_embedding = nn.Embedding(tokens, width)
+        nn.init.normal_(self.class_embedding, std=width**-0.5)
         nn.init.normal_(self.position_embedding.weight, std=0.02)
 
     def forward(self, pixels: Tensor) -> Tensor:

@@ -8,14 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.errors import RequestError
-from kakusan.models.layers.attention import SpatialTransformer
-from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.layers.time_embedding import TimestepEmbedding, sinusoidal_embedding
 from kakusan.models.model import Model
 from kakusan.models.names import as_convolution, as_linear
 from kakusan.models.unet_config import UNetConfig
-
-NORM_EPS = 1e-5
+from kakusan.models.unet_levels import NORM_EPS, Middle, down_levels, up_levels
 
 
 class UNetOutput(NamedTuple):
@@ -40,83 +37,6 @@ class AddedConditioning(NamedTuple):
     time_ids: Tensor
 
 
-class Level(nn.Module):
-    """The residual blocks of one resolution on one way, each followed by attention if there is any.
-
-    Args:
-        config: the UNet's.
-        index: which level, the finest is 0.
-        in_channels: channels that enter each residual block.
-    """
-
-    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        super().__init__()
-        channels = config.block_out_channels[index]
-        depth = config.transformer_depth[index]
-        self.resnets = nn.ModuleList(_resnet(config, n, channels) for n in in_channels)
-        self.attentions = nn.ModuleList(
-            _transformer(config, index, depth) for _ in in_channels if depth
-        )
-
-    def layer(self, index: int, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
-        """One residual block and its attention."""
-        x = self.resnets[index](x, emb)
-        return self.attentions[index](x, context) if len(self.attentions) else x
-
-
-class DownLevel(Level):
-    """A level on the way down; all but the last end by halving the resolution."""
-
-    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        super().__init__(config, index, in_channels)
-        channels = config.block_out_channels[index]
-        last = index == len(config.block_out_channels) - 1
-        self.downsamplers = nn.ModuleList(
-            [] if last else [Downsample(channels, pad_end_only=False)]
-        )
-
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> list[Tensor]:
-        """Every intermediate result, for the way up; the last one goes on."""
-        outputs: list[Tensor] = []
-        for index in range(len(self.resnets)):
-            x = self.layer(index, x, emb, context)
-            outputs.append(x)
-        for downsample in self.downsamplers:
-            outputs.append(downsample(x))
-        return outputs
-
-
-class UpLevel(Level):
-    """A level on the way up; all but the finest end by enlarging."""
-
-    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        super().__init__(config, index, in_channels)
-        channels = config.block_out_channels[index]
-        self.upsamplers = nn.ModuleList([Upsample(channels)] if index > 0 else [])
-
-    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: Tensor) -> Tensor:
-        """Consume `skips` from the end, one for each residual block."""
-        for index in range(len(self.resnets)):
-            x = self.layer(index, torch.cat([x, skips.pop()], dim=1), emb, context)
-        for upsample in self.upsamplers:
-            x = upsample(x, (skips[-1].shape[-2], skips[-1].shape[-1]))
-        return x
-
-
-class Middle(nn.Module):
-    """Residual block, attention, residual block at the coarsest resolution."""
-
-    def __init__(self, config: UNetConfig) -> None:
-        super().__init__()
-        channels = config.block_out_channels[-1]
-        self.resnets = nn.ModuleList(_resnet(config, channels, channels) for _ in range(2))
-        self.attentions = nn.ModuleList([_transformer(config, -1, config.middle_transformer_depth)])
-
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
-        x = self.attentions[0](self.resnets[0](x, emb), context)
-        return self.resnets[1](x, emb)
-
-
 class UNet2DConditionModel(Model[UNetConfig]):
     """The denoising network of Stable Diffusion 1, 2 and XL. arXiv:2112.10752, section 3.3."""
 
@@ -131,22 +51,9 @@ class UNet2DConditionModel(Model[UNetConfig]):
         if config.added_time_dim:
             self.add_embedding = TimestepEmbedding(config.added_conditioning_dim, emb_channels)
         skips = [widths[0]]
-        downs: list[nn.Module] = []
-        for index, width in enumerate(widths):
-            downs.append(
-                DownLevel(config, index, [skips[-1]] + [width] * (config.layers_per_block - 1))
-            )
-            last = index == len(widths) - 1
-            skips += [width] * (config.layers_per_block + (0 if last else 1))
-        self.down_blocks = nn.ModuleList(downs)
+        self.down_blocks = nn.ModuleList(down_levels(config, skips))
         self.mid_block = Middle(config)
-        ups: list[nn.Module] = []
-        below = widths[-1]
-        for index, width in reversed(list(enumerate(widths))):
-            entering = [below] + [width] * config.layers_per_block
-            ups.append(UpLevel(config, index, [channels + skips.pop() for channels in entering]))
-            below = width
-        self.up_blocks = nn.ModuleList(ups)
+        self.up_blocks = nn.ModuleList(up_levels(config, skips))
         self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[0], eps=NORM_EPS)
         self.conv_out = nn.Conv2d(widths[0], config.out_channels, 3, padding=1)
 
@@ -227,23 +134,3 @@ class UNet2DConditionModel(Model[UNetConfig]):
 
 def _is_outer_projection(name: str) -> bool:
     return ".proj_in." in name or ".proj_out." in name
-
-
-def _resnet(config: UNetConfig, in_channels: int, out_channels: int) -> ResnetBlock:
-    return ResnetBlock(
-        in_channels,
-        out_channels,
-        emb_channels=4 * config.block_out_channels[0],
-        groups=config.norm_num_groups,
-        eps=NORM_EPS,
-    )
-
-
-def _transformer(config: UNetConfig, level: int, depth: int) -> SpatialTransformer:
-    return SpatialTransformer(
-        config.block_out_channels[level],
-        config.num_heads[level],
-        depth=depth,
-        context_width=config.cross_attention_dim,
-        groups=config.norm_num_groups,
-    )

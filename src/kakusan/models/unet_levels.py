@@ -1,0 +1,126 @@
+"""The levels of the UNet: what happens at one resolution, on the way down and on the way up."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from kakusan.models.layers.attention import SpatialTransformer
+from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
+from kakusan.models.unet_config import UNetConfig
+
+NORM_EPS = 1e-5
+
+
+class Level(nn.Module):
+    """The residual blocks of one resolution on one way, each followed by attention if there is any.
+
+    Args:
+        config: the UNet's.
+        index: which level, the finest is 0.
+        in_channels: channels that enter each residual block.
+    """
+
+    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
+        super().__init__()
+        channels = config.block_out_channels[index]
+        depth = config.transformer_depth[index]
+        self.resnets = nn.ModuleList(_resnet(config, n, channels) for n in in_channels)
+        self.attentions = nn.ModuleList(
+            _transformer(config, index, depth) for _ in in_channels if depth
+        )
+
+    def layer(self, index: int, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+        """One residual block and its attention."""
+        x = self.resnets[index](x, emb)
+        return self.attentions[index](x, context) if len(self.attentions) else x
+
+
+class DownLevel(Level):
+    """A level on the way down; all but the last end by halving the resolution."""
+
+    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
+        super().__init__(config, index, in_channels)
+        channels = config.block_out_channels[index]
+        last = index == len(config.block_out_channels) - 1
+        self.downsamplers = nn.ModuleList(
+            [] if last else [Downsample(channels, pad_end_only=False)]
+        )
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> list[Tensor]:
+        """Every intermediate result, for the way up; the last one goes on."""
+        outputs: list[Tensor] = []
+        for index in range(len(self.resnets)):
+            x = self.layer(index, x, emb, context)
+            outputs.append(x)
+        for downsample in self.downsamplers:
+            outputs.append(downsample(x))
+        return outputs
+
+
+class UpLevel(Level):
+    """A level on the way up; all but the finest end by enlarging."""
+
+    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
+        super().__init__(config, index, in_channels)
+        channels = config.block_out_channels[index]
+        self.upsamplers = nn.ModuleList([Upsample(channels)] if index > 0 else [])
+
+    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: Tensor) -> Tensor:
+        """Consume `skips` from the end, one for each residual block."""
+        for index in range(len(self.resnets)):
+            x = self.layer(index, torch.cat([x, skips.pop()], dim=1), emb, context)
+        for upsample in self.upsamplers:
+            x = upsample(x, (skips[-1].shape[-2], skips[-1].shape[-1]))
+        return x
+
+
+class Middle(nn.Module):
+    """Residual block, attention, residual block at the coarsest resolution."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        channels = config.block_out_channels[-1]
+        self.resnets = nn.ModuleList(_resnet(config, channels, channels) for _ in range(2))
+        self.attentions = nn.ModuleList([_transformer(config, -1, config.middle_transformer_depth)])
+
+    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+        x = self.attentions[0](self.resnets[0](x, emb), context)
+        return self.resnets[1](x, emb)
+
+
+def down_levels(config: UNetConfig, skips: list[int]) -> Iterator[DownLevel]:
+    """The levels on the way down, noting in `skips` the channels of all that they give."""
+    for index, width in enumerate(config.block_out_channels):
+        level = DownLevel(config, index, [skips[-1]] + [width] * (config.layers_per_block - 1))
+        skips += [width] * (len(level.resnets) + len(level.downsamplers))
+        yield level
+
+
+def up_levels(config: UNetConfig, skips: list[int]) -> Iterator[UpLevel]:
+    """The levels on the way up, each residual block taking the last of `skips` besides its own."""
+    below = config.block_out_channels[-1]
+    for index, width in reversed(list(enumerate(config.block_out_channels))):
+        entering = [below] + [width] * config.layers_per_block
+        yield UpLevel(config, index, [channels + skips.pop() for channels in entering])
+        below = width
+
+
+def _resnet(config: UNetConfig, in_channels: int, out_channels: int) -> ResnetBlock:
+    return ResnetBlock(
+        in_channels,
+        out_channels,
+        emb_channels=4 * config.block_out_channels[0],
+        groups=config.norm_num_groups,
+        eps=NORM_EPS,
+    )
+
+
+def _transformer(config: UNetConfig, level: int, depth: int) -> SpatialTransformer:
+    return SpatialTransformer(
+        config.block_out_channels[level],
+        config.num_heads[level],
+        depth=depth,
+        context_width=config.cross_attention_dim,
+        groups=config.norm_num_groups,
+    )
