@@ -1,0 +1,81 @@
+"""The command line with a real, tiny model: pictures, and the same pictures again."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import kakusan
+from kakusan.images import read_picture, read_record
+from tests.cli.fakes import Run
+
+Command = Callable[..., Run]
+SIZE = ["--width", "64", "--height", "32"]
+OPTIONS = [*SIZE, "--steps", "2", "--seed", "7", "--quiet", "--device", "cpu"]
+
+
+def pixels(path: Path) -> bytes:
+    return read_picture(path).tobytes()
+
+
+@pytest.mark.parametrize("scheduler", ["pndm", "euler-a", "dpmpp-2m-sde-karras"])
+def test_a_picture_and_the_same_again(
+    run: Command, here: Path, tiny_v1: Path, scheduler: str
+) -> None:
+    model = ["--model", str(tiny_v1), "--scheduler", scheduler]
+    done = run("generate", "a cat", *OPTIONS, *model, "-n", "dark", "-o", "cat.png")
+    assert (done.code, done.lines, done.err) == (0, ["cat.png"], "")
+    assert read_picture(here / "cat.png").size == (64, 32)
+    done = run("reproduce", "cat.png", "-q")
+    assert (done.code, done.lines) == (0, ["cat-reproduced.png"])
+    assert done.err == "kakusan: the pixels are identical to the given picture's\n"
+    assert read_record(here / "cat.png") == read_record(here / "cat-reproduced.png")
+
+
+def test_a_picture_of_a_batch_is_made_again_alone(run: Command, here: Path, tiny_v1: Path) -> None:
+    many = ["--model", str(tiny_v1), "--count", "2", "-o", "a.png"]
+    assert run("generate", "a cat", *OPTIONS, *many).lines == ["a-1.png", "a-2.png"]
+    assert pixels(here / "a-1.png") != pixels(here / "a-2.png")
+    assert run("reproduce", "a-2.png", "-q").code == 0
+
+
+def test_a_grid_and_the_same_again(run: Command, here: Path, tiny_v1: Path) -> None:
+    run("generate", "a cat", *OPTIONS, "--model", str(tiny_v1), "--grid", "1x2", "-o", "a.png")
+    assert read_picture(here / "a.png").size == (128, 32)
+    done = run("reproduce", "a.png", "-q", "--json")
+    assert done.json()["identical"] is True
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_prompt_that_is_cut_is_one_line_of_notice(
+    run: Command, here: Path, tiny_v1: Path
+) -> None:
+    done = run("generate", "a cat " * 100, *OPTIONS, "--model", str(tiny_v1), "-o", "a.png")
+    assert done.code == 0
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith("kakusan: ")
+    assert (here / "a.png").is_file()
+
+
+def test_ctrl_c_keeps_the_finished_pictures(here: Path, tiny_v1: Path) -> None:
+    many = ["--model", str(tiny_v1), "--count", "500", "-o", "a.png"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kakusan", "generate", "a cat", *OPTIONS, *many],
+        env=os.environ | {"PYTHONPATH": str(Path(kakusan.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline().strip()
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "kakusan: interrupted\n")
+    paths = [first, *rest.splitlines()]
+    assert 0 < len(paths) < 500
+    assert sorted(path.name for path in here.iterdir()) == sorted(paths)
+    assert {read_picture(here / path).size for path in paths} == {(64, 32)}
