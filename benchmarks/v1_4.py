@@ -55,7 +55,11 @@ SCHEDULER: dict[str, Any] = {
     "skip_prk_steps": True,
 }
 # The same shape, small enough to try a benchmark out in seconds
-TINY_UNET = UNET | {"block_out_channels": [32, 64, 64, 64], "cross_attention_dim": 32}
+TINY_UNET = UNET | {
+    "sample_size": 16,
+    "block_out_channels": [32, 64, 64, 64],
+    "cross_attention_dim": 32,
+}
 TINY_VAE = VAE | {"block_out_channels": [32, 32, 64, 64], "layers_per_block": 1}
 TINY_TEXT = TEXT | {
     "hidden_size": 32,
