@@ -32,9 +32,10 @@ MOVED = {
 
 # The library below huggingface_hub (requests, httpx, by its version) raises one of these kinds when
 # the hub cannot be reached; huggingface_hub.errors has that library's HTTPError by this name.
-_UNREACHABLE: tuple[type[Exception], ...] = (OSError, HTTPError)
+_FAILURES: tuple[type[Exception], ...] = (OSError, HTTPError)
 
 _NETWORK = (ConnectionError, TimeoutError)
+_LOGIN = "pass token= or run `hf auth login`"
 
 
 @dataclass(frozen=True)
@@ -58,45 +59,42 @@ def fetch(request: HubRequest) -> Path:
     """
     cached = cached_snapshot(request)
     if request.local_files_only or constants.HF_HUB_OFFLINE:
-        return _from_cache(request, cached, "the hub is not asked (offline)")
+        return _from_cache(request, "the hub is not asked (offline)")
     pinned = cached is not None and cached.name == request.revision  # a commit never changes
     if cached and pinned and not request.wanted.variant and not lacking(cached, request.wanted):
         return cached
     try:
         return _download(request)
-    except RevisionNotFoundError as error:
-        raise ModelNotFoundError(
-            f"{request.name} has no revision {request.revision!r}; "
-            "it must be a branch, a tag or a commit of that model."
-        ) from error
-    except GatedRepoError as error:
-        reason = (
-            f"its owner asks you to accept conditions: visit https://huggingface.co/{request.name}"
-            ", then pass token= or run `hf auth login`"
-        )
-        return _from_cache(request, cached, reason, error)
-    except RepositoryNotFoundError as error:
-        reason = "the hub has no such model, or it is private (pass token= or run `hf auth login`)"
-        return _from_cache(request, cached, reason, error)
-    except _UNREACHABLE as error:
+    except _FAILURES as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, _NETWORK):
             raise OutputError(f"cannot keep {request.name} in the cache: {error}.") from error
-        detail = (str(error).splitlines() or [""])[0] or type(error).__name__
-        return _from_cache(request, cached, f"the hub cannot be reached: {detail}", error)
+        return _from_cache(request, _reason(request, error), error)
 
 
-def _from_cache(
-    request: HubRequest, cached: Path | None, reason: str, cause: Exception | None = None
-) -> Path:
-    lacks = lacking(cached, request.wanted) if cached else "nothing of it"
+def _reason(request: HubRequest, error: Exception) -> str:
+    match error:
+        case GatedRepoError():
+            page = f"https://huggingface.co/{request.name}"
+            return f"its owner asks you to accept conditions: visit {page}, then {_LOGIN}"
+        case RepositoryNotFoundError():
+            return f"the hub has no such model, or it is private ({_LOGIN})"
+        case RevisionNotFoundError():
+            return "the hub has the model but not this revision (a branch, a tag or a commit)"
+        case _:
+            detail = " ".join(str(error).split()) or type(error).__name__
+            return f"the hub cannot be reached or failed: {detail[:200]}"
+
+
+def _from_cache(request: HubRequest, reason: str, cause: Exception | None = None) -> Path:
+    cached = cached_snapshot(request)  # anew: a download may have stopped halfway
+    lacks = lacking(cached, request.wanted) if cached else "it"
     if cached and not lacks:
         if cause is not None:
             logger.warning("%s: %s; using the copy in the cache.", request.name, reason)
         return cached
-    held = f"the cache lacks {lacks}" if cached else "it is not in the cache"
     at = f" at revision {request.revision!r}" if request.revision else ""
     raise ModelNotFoundError(
-        f"cannot load {request.name}{at}: {reason}, and {held}. While online run "
+        f"cannot load {request.name}{at}: {reason}, and the cache lacks {lacks}. While online run "
         f"`kakusan models pull {request.name}`, or give the path of a folder that holds the model."
     ) from cause
 
