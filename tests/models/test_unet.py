@@ -63,6 +63,17 @@ def test_channels_last_gives_the_same(both: Any) -> None:
     assert_near(last, plain)
 
 
+@torch.no_grad()
+def test_every_layer_keeps_the_memory_format(both: Any) -> None:
+    ours, _ = both
+    context, emb = noise(1, 77, ours.config.cross_attention_dim), noise(1, 64)
+    down = ours.down_blocks[0]
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        x = noise(1, 16, 8, 6).contiguous(memory_format=memory_format)
+        for result in (down.resnets[0](x, emb), down.attentions[0](x, context)):
+            assert result.is_contiguous(memory_format=memory_format), "mixed formats are slow"
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_near_and_gives_back_the_callers_dtype(
     tiny_v1: Path, dtype: torch.dtype
@@ -112,8 +123,7 @@ def test_a_tuple_on_demand_and_the_articles_attribute(both: Any) -> None:
     assert ours.in_channels == ours.config.in_channels == 4
 
 
-def test_a_fresh_network_learns(tiny_v2: Path) -> None:
-    del tiny_v2
+def test_a_fresh_network_learns() -> None:
     config = UNetConfig(
         block_out_channels=(32, 32), transformer_depth=(1, 0), num_heads=(2, 2), norm_num_groups=8
     )

@@ -106,7 +106,8 @@ class SpatialTransformer(nn.Module):
         tokens = self.proj_in(self.norm(x).permute(0, 2, 3, 1).flatten(1, 2))  # (b, h*w, c)
         for block in self.transformer_blocks:
             tokens = block(tokens, context)
-        return self.proj_out(tokens).unflatten(1, (height, width)).permute(0, 3, 1, 2) + x
+        out = self.proj_out(tokens).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+        return x + out  # the sum has the memory format of its first part
 
 
 class PictureAttention(nn.Module):
@@ -124,4 +125,5 @@ class PictureAttention(nn.Module):
         height, width = x.shape[-2:]
         tokens = self.group_norm(x).permute(0, 2, 3, 1).flatten(1, 2)  # (b, h*w, c)
         out = attend(self.to_q(tokens), self.to_k(tokens), self.to_v(tokens), num_heads=1)
-        return self.to_out[0](out).unflatten(1, (height, width)).permute(0, 3, 1, 2) + x
+        out = self.to_out[0](out).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+        return x + out  # the sum has the memory format of its first part
