@@ -1,6 +1,6 @@
 """The models in the hub's cache: listing, fetching and removing them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -66,11 +66,16 @@ def remove_cached_model(name: str, *, cache_dir: PathLike | None = None) -> int:
     if cache is None or name not in by_name:
         hint = nearest(name, by_name) if by_name else " The cache is empty."
         raise UnknownNameError(f"the cache has no model {name!r}.{hint}")
-    commits = [revision.commit_hash for revision in by_name[name].revisions]
-    strategy = cache.delete_revisions(*commits)
-    strategy.execute()
-    if by_name[name].repo_path.exists():
-        raise OutputError(f"{by_name[name].repo_path} could not be removed.")
+    repo = by_name[name]
+    # The library deletes by commit, and a copy of a model may share its commits: show it this one.
+    alone = replace(cache, repos=frozenset({repo}))
+    strategy = alone.delete_revisions(*(revision.commit_hash for revision in repo.revisions))
+    try:
+        strategy.execute()
+    except OSError as error:
+        raise OutputError(f"cannot remove {repo.repo_path}: {error.strerror}.") from error
+    if repo.repo_path.exists():
+        raise OutputError(f"cannot remove {repo.repo_path}; is it another user's?")
     return strategy.expected_freed_size
 
 
