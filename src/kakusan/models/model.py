@@ -17,7 +17,7 @@ from kakusan.models.skeleton import skeleton
 from kakusan.runtime.precision import compute_dtype, parse_dtype
 
 CONFIG_FILE = "config.json"
-_CASTING = threading.Lock()
+_PREPARING = threading.Lock()
 # The oldest reference version whose way of reading configs is the one that is written here.
 PUBLISHED_VERSION = "0.30.0"
 
@@ -52,6 +52,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
     def __init__(self, config: ConfigT) -> None:
         super().__init__()
         self.config = config
+        self._channels_last = False
 
     @classmethod
     def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
@@ -141,14 +142,18 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         return next(self.parameters()).device
 
     def prepare(self) -> None:
-        """Cast the weights, once, if this machine computes in another dtype than they are kept in.
+        """Bring the weights, once, into the dtype and the layout that their device is fast in.
 
-        float16 weights on a CPU are the case: it has no fast instructions for them.
+        float16 weights on a CPU are cast: it has no fast instructions for them. Convolutions are
+        laid out channels last, the order that their kernels and the transformers both work in.
         """
-        with _CASTING:  # a second thread must not meet weights that are half cast
+        with _PREPARING:  # a second thread must not meet weights that are half done
             dtype = compute_dtype(self.dtype, self.device)
             if dtype != self.dtype:
                 self.to(dtype)
+            if not self._channels_last:
+                self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+                self._channels_last = True
 
     @classmethod
     def _ignores(cls, name: str) -> bool:
