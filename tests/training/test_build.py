@@ -54,6 +54,7 @@ TINY = Recipe(
         norm_num_groups=2,
     ),
     unet_settings=settings(5),
+    focus_settings=settings(3),
 )
 
 
@@ -72,7 +73,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advance = trainer.Run.advance
-    kills = {("vae", 3), ("decoder", 1), ("unet", 3)}
+    kills = {("vae", 3), ("decoder", 1), ("unet", 3), ("focus", 2)}
 
     def advance_unless_killed(run: trainer.Run) -> float:
         if (now := (run.stage.name, run.step)) in kills:
@@ -81,12 +82,12 @@ def test_killed_and_resumed_equals_uninterrupted(
         return advance(run)
 
     monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
-    for _ in range(3):
+    for _ in range(4):
         with pytest.raises(KilledError):
             build(TINY, tmp_path, tmp_path / "model")
     build(TINY, tmp_path, tmp_path / "model")
     assert not kills
-    for name in ("vae", "decoder", "unet"):
+    for name in ("vae", "decoder", "unet", "focus"):
         ours, theirs = (load_file(folder / f"{name}.safetensors") for folder in (tmp_path, whole))
         assert ours.keys() == theirs.keys()
         for key in ours:
@@ -107,6 +108,7 @@ def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str
         "vae-000005.png",
         "decoder-000003.png",
         "unet-000005.png",
+        "focus-000003.png",
     }
 
 
@@ -124,3 +126,5 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0.01 <= rates[-1] < 0.02
+    slower = dataclasses.replace(plan, decay_steps=200)
+    assert [learning_rate(slower, step) for step in (9, 199)] == pytest.approx([1, 0.01], abs=1e-3)

@@ -36,6 +36,15 @@ def test_random_scenes_repeat_and_keep_the_object_inside() -> None:
             assert scene.size / 2 <= centre <= 1 - scene.size / 2
 
 
+def test_less_variety_is_nearer_to_the_middle() -> None:
+    rng = np.random.default_rng(0)
+    for scene in (random_scene(rng, variety=0.35) for _ in range(200)):
+        assert 0.75 < scene.size < 0.88
+        assert abs(scene.x - 0.5) < 0.04
+        assert abs(scene.y - 0.5) < 0.04
+    assert random_scene(rng, variety=0).size == pytest.approx(0.82)
+
+
 @needs_font
 def test_the_same_scene_gives_the_same_pixels(painter: Painter) -> None:
     rng = np.random.default_rng(1)

@@ -33,8 +33,7 @@ def build(recipe: Recipe, run: Path, output: Path) -> None:
     began, began_cpu = time.monotonic(), time.process_time()
     tokenizer = build_tokenizer(recipe, run / "tokenizer")
     vae = train_vae(recipe, run)
-    stage = diffusion_stage(recipe, run, vae, tokenizer)
-    train(stage, run)
+    stage = train_diffusion(recipe, run, vae, tokenizer)
     export(recipe, stage, run / "tokenizer", output)
     minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
     print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
@@ -62,13 +61,20 @@ def train_vae(recipe: Recipe, run: Path) -> AutoencoderKL:
     return vae.eval().requires_grad_(False)
 
 
-def diffusion_stage(
+def train_diffusion(
     recipe: Recipe, run: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer
 ) -> DiffusionStage:
-    """Encode the scenes and return the second stage, ready to be trained."""
-    scenes = draw_scenes(recipe.scenes, recipe.seed)
-    latents = encode_scenes(vae, scenes, Painter(recipe.pixels), run / "latents.safetensors")
-    scale = latent_scale(latents)
+    """Train UNet and text encoder, on varied scenes, then on plainer ones; return that stage."""
+    networks = new_networks(recipe, tokenizer)
+    varied = diffusion_stage(recipe, run, "unet", networks, vae, tokenizer)
+    train(varied, run)
+    focused = diffusion_stage(recipe, run, "focus", networks, vae, tokenizer, scale=varied.scale)
+    train(focused, run)
+    return focused
+
+
+def new_networks(recipe: Recipe, tokenizer: CLIPTokenizer) -> Networks:
+    """Return UNet and text encoder with seeded weights."""
     torch.manual_seed(recipe.seed)
     text = dataclasses.replace(
         recipe.text,
@@ -79,13 +85,35 @@ def diffusion_stage(
     )
     networks = Networks(UNet2DConditionModel(recipe.unet), CLIPTextModel(text))
     begin_quietly(networks)
+    return networks
+
+
+def diffusion_stage(
+    recipe: Recipe,
+    run: Path,
+    name: str,
+    networks: Networks,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    *,
+    scale: float | None = None,
+) -> DiffusionStage:
+    """Encode a stage's scenes and return the stage; a `scale` of None is measured from them."""
+    variety = recipe.focus_variety if name == "focus" else 1.0
+    settings = recipe.focus_settings if name == "focus" else recipe.unet_settings
+    scenes = draw_scenes(recipe.scenes, recipe.seed, variety)
+    path = run / f"{name}-latents.safetensors"
+    latents = encode_scenes(vae, scenes, Painter(recipe.pixels), path)
+    scale = scale or latent_scale(latents)
+    scaled = (latents.float() * scale).half()
     return DiffusionStage(
+        name,
         networks,
         vae,
         tokenizer,
-        (latents.float() * scale).half(),
+        scaled,
         scenes,
-        recipe.unet_settings,
+        settings,
         seed=recipe.seed,
         scale=scale,
     )

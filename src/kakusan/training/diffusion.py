@@ -55,10 +55,9 @@ class DiffusionStage(Stage[Networks]):
     they show. A tenth of the captions is left out, for classifier-free guidance.
     """
 
-    name = "unet"
-
     def __init__(
         self,
+        name: str,
         networks: Networks,
         vae: AutoencoderKL,
         tokenizer: CLIPTokenizer,
@@ -69,6 +68,7 @@ class DiffusionStage(Stage[Networks]):
         seed: int,
         scale: float,
     ) -> None:
+        self.name = name
         self.networks = networks
         self.vae = vae
         self.tokenizer = tokenizer
@@ -131,7 +131,7 @@ def noise_scheduler() -> DDIMScheduler:
         prediction_type="v_prediction",
         timestep_spacing="trailing",
         clip_sample=False,
-        set_alpha_to_one=True,
+        steps_offset=1,  # without effect with "trailing"; the reference wants to see it
     )
 
 
@@ -143,10 +143,10 @@ def begin_quietly(networks: Networks) -> None:
             nn.init.zeros_(parameter)
 
 
-def draw_scenes(count: int, seed: int) -> list[Scene]:
-    """Return the scenes that the second stage learns from."""
+def draw_scenes(count: int, seed: int, variety: float) -> list[Scene]:
+    """Return the scenes that a diffusion stage learns from."""
     rng = np.random.default_rng([seed, count])
-    return [random_scene(rng) for _ in range(count)]
+    return [random_scene(rng, variety=variety) for _ in range(count)]
 
 
 @torch.no_grad()

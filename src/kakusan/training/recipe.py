@@ -36,7 +36,7 @@ class Recipe:
     )
     decoder_settings: StageSettings = field(
         default=StageSettings(
-            steps=4000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
+            steps=2400, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
         )
     )
     text: TextEncoderConfig = field(
@@ -64,6 +64,22 @@ class Recipe:
     )
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=4500, batch_size=32, learning_rate=8e-4, warmup_steps=200, sample_every=750
+            steps=2000,
+            decay_steps=4500,
+            batch_size=32,
+            learning_rate=8e-4,
+            warmup_steps=200,
+            sample_every=750,
+        )
+    )
+    focus_variety: float = 0.35
+    focus_settings: StageSettings = field(
+        default=StageSettings(
+            steps=2000,
+            batch_size=32,
+            learning_rate=6e-4,
+            warmup_steps=50,
+            ema_decay=0.998,
+            sample_every=1000,
         )
     )

@@ -42,11 +42,14 @@ class Scene:
     jitter: tuple[int, int, int] = (0, 0, 0)
 
 
-def random_scene(rng: np.random.Generator, *, empty: float = 0.03) -> Scene:
-    """Draw a scene: any object on any colour, whole, near the middle; `empty` of them without."""
+def random_scene(rng: np.random.Generator, *, empty: float = 0.03, variety: float = 1.0) -> Scene:
+    """Draw a scene: any object on any colour, whole, near the middle; `empty` of them without.
+
+    `variety` of 1 gives sizes of 0.64 to 0.9 and places to match, 0 always 0.82 in the middle.
+    """
     thing = None if rng.random() < empty else int(rng.integers(len(THINGS)))
-    size = float(rng.uniform(0.64, 0.9))
-    room = (1 - size) / 2 * 0.7
+    size = float(rng.uniform(0.64 + 0.18 * (1 - variety), 0.9 - 0.08 * (1 - variety)))
+    room = (1 - size) / 2 * 0.7 * variety
     x, y = (float(0.5 + rng.uniform(-room, room)) for _ in range(2))
     red, green, blue = (int(v) for v in rng.integers(-_COLOUR_JITTER, _COLOUR_JITTER + 1, 3))
     return Scene(

@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kakusan.checkpoints.files import atomic
 from kakusan.errors import CheckpointError
+from kakusan.models import Model
 from kakusan.runtime.precision import compute_dtype
 from kakusan.training.ema import MovingAverage
 
@@ -28,12 +29,17 @@ NetworksT = TypeVar("NetworksT", bound=nn.Module)
 
 @dataclass(frozen=True, kw_only=True)
 class StageSettings:
-    """How long and how fast one stage learns. Everything is counted in steps, so runs repeat."""
+    """How long and how fast one stage learns. Everything is counted in steps, so runs repeat.
+
+    The learning rate falls over `decay_steps`, which may be more than `steps` where another stage
+    goes on from this one; None means `steps`.
+    """
 
     steps: int
     batch_size: int
     learning_rate: float
     warmup_steps: int = 100
+    decay_steps: int | None = None
     ema_decay: float = 0.999
     save_every: int = 250
     sample_every: int = 500
@@ -72,6 +78,9 @@ class Run:
         self.folder = folder
         self.path = folder / f"{stage.name}.safetensors"
         self.step = 0
+        for module in stage.networks.modules():
+            if isinstance(module, Model):
+                module.prepare()  # what follows copies the layout in memory that this decides
         self.parameters = {
             name: parameter
             for name, parameter in stage.networks.named_parameters()
@@ -119,10 +128,10 @@ class Run:
         for (name, parameter), average in zip(
             self.parameters.items(), self.average.averages, strict=True
         ):
-            tensors[f"weight.{name}"] = parameter.detach()
-            tensors[f"average.{name}"] = average
+            tensors[f"weight.{name}"] = parameter.detach().contiguous()
+            tensors[f"average.{name}"] = average.contiguous()
             for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{key}.{name}"] = value
+                tensors[f"optimizer.{key}.{name}"] = value.contiguous()
         with atomic(self.path) as temporary:
             save_file(tensors, temporary, metadata={"step": str(self.step)})
 
@@ -137,8 +146,13 @@ class Run:
                     parameter.copy_(tensors[f"weight.{name}"])
                     self.average.averages[index].copy_(tensors[f"average.{name}"])
                     self.optimizer.state[parameter] = {
-                        key: tensors[f"optimizer.{key}.{name}"]
-                        for key in ("step", "exp_avg", "exp_avg_sq")
+                        "step": tensors[f"optimizer.step.{name}"],
+                        **{
+                            key: torch.empty_like(parameter).copy_(
+                                tensors[f"optimizer.{key}.{name}"]
+                            )
+                            for key in ("exp_avg", "exp_avg_sq")
+                        },
                     }
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
@@ -169,7 +183,8 @@ def learning_rate(settings: StageSettings, step: int) -> float:
     """Return the rate of a step: a linear warm-up, then half a cosine down to a hundredth."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    decay_steps = (settings.decay_steps or settings.steps) - settings.warmup_steps
+    done = (step - settings.warmup_steps) / max(1, decay_steps)
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
 
