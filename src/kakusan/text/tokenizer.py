@@ -219,11 +219,10 @@ class CLIPTokenizer:
 
     def _warn_cut(self, cut: str, length: int) -> None:
         room = self.model_max_length - 2
-        shown = cut.strip()
-        if len(shown) > _QUOTED:
-            shown = f"{shown[:_QUOTED]}... ({len(shown) - _QUOTED} more characters)"
+        cut = cut.strip()
+        more = f"... ({len(cut) - _QUOTED} more characters)" if len(cut) > _QUOTED else ""
         warnings.warn(
-            f"the prompt has {length} tokens, {room} are used; cut off: {shown!r}",
+            f"the prompt has {length} tokens, {room} are used; cut off: {cut[:_QUOTED]!r}{more}",
             PromptCutWarning,
             stacklevel=3,
         )

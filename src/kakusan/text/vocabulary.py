@@ -98,12 +98,13 @@ class Vocabulary:
         )
 
 
-def _config(folder: Path) -> dict[str, JSON]:
-    merged: dict[str, JSON] = {}
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (folder / name).is_file():
-            merged |= {key: value for key, value in read_json(folder / name).items() if value}
-    return merged
+def _config(folder: Path) -> Mapping[str, JSON]:
+    config, special = (
+        {key: value for key, value in read_json(path).items() if value} if path.is_file() else {}
+        for path in (folder / "tokenizer_config.json", folder / "special_tokens_map.json")
+    )
+    # A file that lists the tokens with their ids is of newer make, and has the last word.
+    return special | config if "added_tokens_decoder" in config else config | special
 
 
 def _max_length(config: Mapping[str, JSON], where: str) -> int:
