@@ -17,7 +17,8 @@ from kakusan.text import CLIPTokenizer, PromptCutWarning
 START, END = "<|startoftext|>", "<|endoftext|>"
 CORPUS = """a photo of an astronaut riding a horse on mars, don't you think it's the best,
 we've seen a cat and a dog! a painting by a fox in the style of an old master, they'll say I'm
-42 years old... naïve café 日本語 の プロンプト photograph photographs astronauts horses riding the cat the dog"""
+42 years old... naïve café 日本語 の プロンプト
+photograph photographs astronauts horses riding the cat the dog"""
 TEXTS = [
     "",
     " ",
