@@ -72,6 +72,13 @@ def test_shards_are_written_and_read(tmp_path: Path, variant: str | None) -> Non
     assert same(read_weights(paths, dtype=None), state)
 
 
+def test_weights_saved_earlier_in_another_form_are_not_read(tmp_path: Path) -> None:
+    other = {name: tensor + 1 for name, tensor in STATE.items()}
+    for state, size in ((STATE, 10**6), (other, 20), (STATE, 10**6)):
+        save_weights(state, tmp_path, "model", max_shard_size=size)
+        assert same(read_weights(find_weights(tmp_path, "model"), dtype=None), state)
+
+
 def test_the_reference_reads_what_is_written(tmp_path: Path) -> None:
     from diffusers import AutoencoderKL
 

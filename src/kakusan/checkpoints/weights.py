@@ -207,6 +207,7 @@ def save_weights(
     groups = _grouped(state, max_shard_size)
     if len(groups) == 1:
         _save(groups[0], folder / name.single)
+        (folder / name.index).unlink(missing_ok=True)
         return
     weight_map: dict[str, JSON] = {}
     for number, group in enumerate(groups, start=1):
@@ -215,6 +216,7 @@ def save_weights(
         weight_map |= dict.fromkeys(group, shard)
     total: JSON = sum(tensor.nbytes for tensor in state.values())
     write_json(folder / name.index, {"metadata": {"total_size": total}, "weight_map": weight_map})
+    (folder / name.single).unlink(missing_ok=True)  # an earlier one would be read instead
 
 
 def _grouped(state: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:
