@@ -242,7 +242,11 @@ BAD_CALLS: list[dict[str, Any]] = [
     {"prompt_embeds": torch.zeros(77, 32)},
     {"prompt": "a", "clip_skip": 60},
     {"prompt": "a", "batch_size": 0},
-    {"prompt": "a", "callback_on_step_end_tensor_inputs": ["noise"]},
+    {
+        "prompt": "a",
+        "callback_on_step_end": lambda *_: {},
+        "callback_on_step_end_tensor_inputs": ["noise"],
+    },
     {"prompt": "a", "guidance_scale": float("nan")},
 ]
 

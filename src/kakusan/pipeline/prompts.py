@@ -1,6 +1,7 @@
 """Prompts to text embeddings."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -44,3 +45,24 @@ def _states(input_ids: Tensor, text_encoder: CLIPTextModel, clip_skip: int | Non
     hidden = text_encoder(input_ids, output_hidden_states=True).hidden_states
     assert hidden is not None
     return text_encoder.final_layer_norm(hidden[-(clip_skip + 1)])
+
+
+def texts_or_embeds(
+    name: str, texts: str | Sequence[str] | None, embeds: Tensor | None
+) -> str | Sequence[str | None]:
+    """The texts, or a None for each row of `embeds` (prompts, tokens, width) in their place.
+
+    Raises:
+        RequestError: Both or neither were given, or `embeds` has another shape.
+    """
+    if (texts is None) == (embeds is None):
+        both = "were both given" if texts is not None else "are both missing"
+        raise RequestError(f"{name} and {name}_embeds {both}; give exactly one of them")
+    if embeds is None:
+        return cast("str | Sequence[str]", texts)
+    if embeds.ndim != 3:
+        shape = tuple(embeds.shape)
+        raise RequestError(
+            f"{name}_embeds must have the shape (prompts, tokens, width), not {shape}"
+        )
+    return [None] * len(embeds)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from PIL.Image import Image
@@ -23,10 +23,11 @@ from kakusan.models import (
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
 )
+from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import CLASSES, DEFAULTS, WITH_WEIGHTS, read_index, write_index
 from kakusan.pipeline.preview import LatentPreview
-from kakusan.pipeline.prompts import encode_texts
+from kakusan.pipeline.prompts import encode_texts, texts_or_embeds
 from kakusan.pipeline.run import Batch, Given, Run
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
@@ -35,8 +36,6 @@ from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
-CALLBACK_TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds")
-Callback = Callable[["StableDiffusionPipeline", int, Tensor, dict[str, Tensor]], Mapping[str, Any]]
 
 
 class StableDiffusionPipeline:
@@ -220,7 +219,7 @@ class StableDiffusionPipeline:
         run = self._prepare({"prompt": prompt, **arguments}, batch_size)
         with self._bar(run) as bar:
             for batch in run.batches():
-                latents = self._denoise(run, batch, bar, None, ("latents",))
+                latents = self._denoise(run, batch, bar, None)
                 pixels, flags = self._finish(run, latents)
                 for index, image in zip(batch.pictures, to_pil(pixels), strict=True):
                     flagged = bool(flags and flags[index - batch.pictures.start])
@@ -249,7 +248,7 @@ class StableDiffusionPipeline:
         batch_size: int = 1,
         output_type: str = "pil",
         return_dict: bool = True,
-        callback_on_step_end: Callback | None = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         **unknown: Any,
     ) -> StableDiffusionPipelineOutput | tuple[Any, list[bool] | None]:
@@ -278,17 +277,15 @@ class StableDiffusionPipeline:
         check_no_unknown("the pipeline", unknown, _CALL)
         if output_type not in OUTPUT_TYPES:
             raise RequestError(f"output_type {output_type!r}.{nearest(output_type, OUTPUT_TYPES)}")
-        for name in callback_on_step_end_tensor_inputs:
-            if name not in CALLBACK_TENSORS:
-                raise RequestError(f"no tensor {name!r}.{nearest(name, CALLBACK_TENSORS)}")
+        callback = callback_on_step_end and StepCallback(
+            callback_on_step_end, callback_on_step_end_tensor_inputs
+        )
         run = self._prepare(given, batch_size)
         finished: list[tuple[Tensor, list[bool] | None]] = []
         try:
             with self._bar(run) as bar:
                 for batch in run.batches():
-                    final = self._denoise(
-                        run, batch, bar, callback_on_step_end, callback_on_step_end_tensor_inputs
-                    )
+                    final = self._denoise(run, batch, bar, callback)
                     latent = output_type == "latent"
                     finished.append((final, None) if latent else self._finish(run, final))
         except KeyboardInterrupt:
@@ -305,10 +302,10 @@ class StableDiffusionPipeline:
         check_no_unknown("the pipeline", set(arguments) - _DRAWING, _DRAWING)
         tensors = {name: arguments.pop(name, None) for name in Given.__dataclass_fields__}
         given = Given(**tensors)
-        prompt = _texts_or_embeds("prompt", arguments.pop("prompt", None), given.prompt_embeds)
+        prompt = texts_or_embeds("prompt", arguments.pop("prompt", None), given.prompt_embeds)
         negative = arguments.pop("negative_prompt", None)
         if given.negative_prompt_embeds is not None:
-            negative = _texts_or_embeds("negative_prompt", negative, given.negative_prompt_embeds)
+            negative = texts_or_embeds("negative_prompt", negative, given.negative_prompt_embeds)
         for name in ("num_inference_steps", "guidance_scale"):
             if arguments.get(name) is None:
                 arguments[name] = self.defaults.get(name)
@@ -322,12 +319,7 @@ class StableDiffusionPipeline:
         return tqdm(**options)
 
     def _denoise(
-        self,
-        run: Run,
-        batch: Batch,
-        bar: "tqdm[Any]",
-        callback: Callback | None,
-        names: Sequence[str],
+        self, run: Run, batch: Batch, bar: "tqdm[Any]", callback: StepCallback | None
     ) -> Tensor:
         """Take all steps of a batch; the last latents (b, c, h, w)."""
         steps = run.steps(batch)
@@ -337,7 +329,7 @@ class StableDiffusionPipeline:
             bar.update()
             change = None
             if callback is not None:
-                change = self._called_back(callback, run, step, embeddings, names)
+                change = callback(run, step, embeddings)
                 embeddings = embeddings if change.embeddings is None else change.embeddings
                 if change.stop or step.is_last:
                     return step.latents if change.latents is None else change.latents
@@ -345,21 +337,6 @@ class StableDiffusionPipeline:
             if following is None:
                 return step.latents
             step = following
-
-    def _called_back(
-        self, callback: Callback, run: Run, step: Step, embeddings: Tensor, names: Sequence[str]
-    ) -> StepChange:
-        negative = embeddings.chunk(2)[0] if run.guidance.on else embeddings[:0]
-        tensors = dict(zip(CALLBACK_TENSORS, (step.latents, embeddings, negative), strict=True))
-        timestep = run.scheduler.timesteps[step.index]
-        shown = {name: tensors[name] for name in names}
-        returned = callback(self, step.index, timestep, shown) or {}
-        check_no_unknown("the result of callback_on_step_end", set(returned) - set(shown), shown)
-        return StepChange(
-            latents=returned.get("latents"),
-            embeddings=returned.get("prompt_embeds"),
-            stop=self._interrupt,
-        )
 
     def _finish(self, run: Run, latents: Tensor) -> tuple[Tensor, list[bool] | None]:
         """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
@@ -389,22 +366,6 @@ _CALL = frozenset(StableDiffusionPipeline.__call__.__annotations__) - {"return",
 def _corrections(config: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {"steps_offset": 1, "clip_sample": False}
     return {key: value for key, value in wanted.items() if config.get(key, value) != value}
-
-
-def _texts_or_embeds(
-    name: str, texts: str | Sequence[str] | None, embeds: Tensor | None
-) -> str | Sequence[str | None]:
-    if (texts is None) == (embeds is None):
-        both = "were both given" if texts is not None else "are both missing"
-        raise RequestError(f"{name} and {name}_embeds {both}; give exactly one of them")
-    if embeds is None:
-        return cast("str | Sequence[str]", texts)
-    if embeds.ndim != 3:
-        shape = tuple(embeds.shape)
-        raise RequestError(
-            f"{name}_embeds must have the shape (prompts, tokens, width), not {shape}"
-        )
-    return [None] * len(embeds)
 
 
 def _converted(tensor: Tensor, output_type: str) -> Any:
