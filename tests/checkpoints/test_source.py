@@ -106,6 +106,18 @@ def test_only_what_is_needed_is_fetched(tmp_path: Path, hub: Hub) -> None:
     assert not [line for line in hub.asked if "resolve" in line and line.startswith("GET")]
 
 
+def test_a_part_that_is_not_wanted_is_not_fetched(
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"cache_dir": tmp_path, "without": ["unet"]}
+    fetched = locate("owner/model", **arguments).folder  # pyright: ignore
+    assert contents(fetched) == {file for file in PLAIN if not file.startswith("unet/")}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert locate("owner/model", **arguments).folder == fetched  # pyright: ignore
+    with pytest.raises(ModelNotFoundError, match="unet/"):
+        locate("owner/model", cache_dir=tmp_path)
+
+
 def test_a_variant_is_fetched_where_a_part_has_it(tmp_path: Path, hub: Hub) -> None:
     source = locate("owner/model", variant="fp16", cache_dir=tmp_path)
     assert contents(source.folder) == HALF

@@ -12,11 +12,12 @@ from kakusan.errors import CheckpointError
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of a model: all parts or one, and which of their weights."""
+    """What is wanted of a model: all parts, all but some, or one; and which of their weights."""
 
     subfolder: str | None = None
     variant: str | None = None
     use_safetensors: bool | None = None
+    without: frozenset[str] = frozenset()
 
     def weights(self, names: Collection[str]) -> WeightsName | None:
         """The set of weights to take among the file names of one part's folder."""
@@ -41,7 +42,7 @@ def needed(name: str, files: Collection[str], wanted: Wanted) -> list[str]:
     has_index = "model_index.json" in files
     taken: list[str] = []
     for folder, names in _by_folder(files).items():
-        if wanted.subfolder not in (None, folder) or "/" in folder:
+        if wanted.subfolder not in (None, folder) or "/" in folder or folder in wanted.without:
             continue
         kept = [
             name for name in names if name.endswith((".json", ".txt")) and ".index." not in name
@@ -99,6 +100,7 @@ def lacking(snapshot: Path, wanted: Wanted) -> str:
         part
         for part, value in read_json(index).items()
         if isinstance(value, list) and value and value[0] is not None and Path(part).name == part
+        if part not in wanted.without
     ]
     return ", ".join(filter(None, (_part_lacking(snapshot / part, wanted) for part in parts)))
 

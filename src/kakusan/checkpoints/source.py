@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -35,6 +36,7 @@ def locate(
     cache_dir: PathLike | None = None,
     local_files_only: bool = False,
     use_safetensors: bool | None = None,
+    without: Collection[str] = (),
 ) -> Source:
     """Find a model, fetching from the hub only what loading it takes and the cache lacks.
 
@@ -47,13 +49,14 @@ def locate(
         cache_dir: Instead of the hub's usual cache.
         local_files_only: Do not ask the hub.
         use_safetensors: False takes `.bin` weights, True refuses them, None prefers safetensors.
+        without: Parts that are not wanted and so not fetched.
 
     Raises:
         ModelNotFoundError: There is no such model here, in the cache or on the hub.
         CheckpointError: It has no such subfolder or variant.
     """
     text = os.fspath(name)
-    wanted = Wanted(subfolder, variant, use_safetensors)
+    wanted = Wanted(subfolder, variant, use_safetensors, frozenset(without))
     local = _local_folder(text)
     if local is not None:
         check_variant(text, files_of(local), wanted)

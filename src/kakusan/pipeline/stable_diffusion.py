@@ -108,6 +108,7 @@ class StableDiffusionPipeline:
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             use_safetensors=use_safetensors,
+            without=parts,
         )
         classes = read_index(source.folder)
         if "safety_checker" in parts and parts["safety_checker"] is None:
