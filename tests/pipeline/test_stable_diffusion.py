@@ -267,6 +267,17 @@ def test_a_misspelt_argument_of_from_pretrained(tiny_v1: Path) -> None:
         kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtyp=torch.float16)
 
 
+def test_broken_weights_of_the_last_part_are_found_first(tiny_v1: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    with torch.no_grad():
+        pipe.vae.decoder.conv_out.bias.fill_(torch.nan)
+    calls = []
+    pipe.unet.register_forward_hook(lambda *_: calls.append(1))
+    with pytest.raises(CheckpointError, match=r"conv_out.*NaN"):
+        pipe("a cat", seed=1)
+    assert not calls
+
+
 @pytest.mark.parametrize(
     ("index", "match"),
     [

@@ -147,8 +147,7 @@ def load_into(
         ignorable: Whether a name that the module does not have may be left over.
 
     Raises:
-        CheckpointError: Names are missing or left over, a shape differs, or a value is NaN or
-            infinite.
+        CheckpointError: Names are missing or left over, or a shape differs.
     """
     expected = module.state_dict()
     taken = {name: tensor for name, tensor in tensors.items() if name in expected}
@@ -165,10 +164,18 @@ def load_into(
                 f"{where}: {name} has the shape {tuple(tensor.shape)}; "
                 f"the config asks for {tuple(expected[name].shape)}."
             )
-    for name, tensor in taken.items():
+    module.load_state_dict(taken, assign=True)
+
+
+def check_finite(module: nn.Module, *, where: str) -> None:
+    """Look at every weight once, which reads all of a mapped file.
+
+    Raises:
+        CheckpointError: A value is NaN or infinite.
+    """
+    for name, tensor in module.state_dict().items():
         if not _all_finite(tensor):
             raise CheckpointError(f"{where}: {name} has values that are NaN or infinite.")
-    module.load_state_dict(taken, assign=True)
 
 
 def _listed(what: str, names: list[str]) -> str:

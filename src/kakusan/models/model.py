@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.checkpoints.source import PathLike, locate
-from kakusan.checkpoints.weights import find_weights, load_into, read_weights, save_weights
+from kakusan.checkpoints.weights import (
+    check_finite,
+    find_weights,
+    load_into,
+    read_weights,
+    save_weights,
+)
 from kakusan.errors import CheckpointError, check_no_unknown
 from kakusan.models.skeleton import skeleton
 from kakusan.runtime.precision import compute_dtype, parse_dtype
@@ -53,6 +59,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         super().__init__()
         self.config = config
         self._channels_last = False
+        self._unseen: str | None = None  # where weights come from that nobody looked at yet
 
     @classmethod
     def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
@@ -107,6 +114,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         )
         tensors = model.from_published_tensors(read_weights(paths, dtype=dtype))
         load_into(model, tensors, where=str(folder), ignorable=cls._ignores)
+        model._unseen = str(folder)
         return model.eval()
 
     def save_pretrained(self, folder: PathLike, *, variant: str | None = None) -> None:
@@ -142,16 +150,25 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         return next(self.parameters()).device
 
     def prepare(self) -> None:
-        """Bring the weights, once, into the dtype and the layout that their device is fast in.
+        """Check loaded weights, and bring them into the dtype and layout that is fast; once.
 
-        float16 weights on a CPU are cast: it has no fast instructions for them. Convolutions are
-        laid out channels last, the order that their kernels and the transformers both work in.
+        float16 weights on a CPU are cast: it has no fast instructions for them. In 16 bits the
+        convolutions are laid out channels last, the order that their kernels and the transformers
+        both work in. In float32 they are not: torch's group normalisation is only accurate to
+        1e-5 then, on a CPU.
+
+        Raises:
+            CheckpointError: The weights came from a file and some are NaN or infinite. Only now,
+                because looking at them reads the whole file, which loading does not.
         """
         with _PREPARING:  # a second thread must not meet weights that are half done
+            if self._unseen is not None:
+                check_finite(self, where=self._unseen)
+                self._unseen = None
             dtype = compute_dtype(self.dtype, self.device)
             if dtype != self.dtype:
                 self.to(dtype)
-            if not self._channels_last:
+            if dtype.itemsize == 2 and not self._channels_last:
                 self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
                 self._channels_last = True
 

@@ -87,7 +87,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         dtype = self.dtype
         context = encoder_hidden_states.to(dtype)
         emb = self._embedding(sample, timestep, added_conditioning)
-        x = self.conv_in(sample.to(dtype, memory_format=torch.channels_last))
+        x = self.conv_in(sample.to(dtype))
         skips: list[Tensor] = [x]
         for down in self.down_blocks:
             skips += down(skips[-1], emb, context)

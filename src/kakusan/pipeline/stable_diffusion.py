@@ -313,7 +313,11 @@ class StableDiffusionPipeline:
         request = Request.of(prompt, negative_prompt=negative, **arguments)
         if batch_size < 1:
             raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
-        return Run(self, request, given, batch_size)
+        run = Run(self, request, given, batch_size)
+        for part in WITH_WEIGHTS:  # broken weights are found before any network runs
+            if getattr(self, part) is not None:
+                getattr(self, part).prepare()
+        return run
 
     def _bar(self, run: Run) -> "tqdm[Any]":
         options: dict[str, Any] = {"total": run.total_steps, **self._progress}
