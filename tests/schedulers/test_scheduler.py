@@ -19,6 +19,7 @@ from kakusan.schedulers import (
     LMSDiscreteScheduler,
     PNDMScheduler,
     Scheduler,
+    draw_noise,
     named_scheduler,
 )
 from kakusan.schedulers.lms import lagrange_integrals
@@ -199,8 +200,21 @@ def test_generator_lists_of_the_wrong_length_are_refused() -> None:
     scheduler = named_scheduler("euler-a", BASE)
     scheduler.set_timesteps(2)
     x = torch.zeros(2, 1, 2, 2)
-    with pytest.raises(RequestError, match="3 generators"):
-        scheduler.step(x, scheduler.timesteps[0], x, generator=[torch.Generator()] * 3)
+    for count in (0, 1, 3):
+        with pytest.raises(RequestError, match=f"{count} entries but 2 pictures"):
+            scheduler.step(x, scheduler.timesteps[0], x, generator=[torch.Generator()] * count)
+
+
+def test_each_generator_of_a_list_draws_as_if_alone() -> None:
+    where = {"dtype": torch.bfloat16, "device": torch.device("cpu")}
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    together = draw_noise((2, 4, 3, 3), generators, **where)
+    assert together.dtype == torch.bfloat16
+    for seed, noise in zip((1, 2), together, strict=True):
+        generator = torch.Generator().manual_seed(seed)
+        assert torch.equal(draw_noise((1, 4, 3, 3), generator, **where)[0], noise)
+        generator.manual_seed(seed)
+        assert torch.equal(draw_noise((1, 4, 3, 3), [generator], **where)[0], noise)
 
 
 def test_lagrange_integrals_are_exact() -> None:

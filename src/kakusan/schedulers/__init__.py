@@ -14,6 +14,7 @@ from kakusan.schedulers.names import (
     scheduler_class,
     short_name,
 )
+from kakusan.schedulers.noise import Generators, draw_noise
 from kakusan.schedulers.pndm import PNDMScheduler
 from kakusan.schedulers.scheduler import Scheduler, SchedulerOutput
 
@@ -25,11 +26,13 @@ __all__ = [
     "DPMSolverMultistepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
+    "Generators",
     "HeunDiscreteScheduler",
     "LMSDiscreteScheduler",
     "PNDMScheduler",
     "Scheduler",
     "SchedulerOutput",
+    "draw_noise",
     "named_scheduler",
     "scheduler_class",
     "short_name",

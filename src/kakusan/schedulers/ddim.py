@@ -8,7 +8,7 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers.alpha_scheduler import AlphaScheduler
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import dynamic_threshold, predicted_noise
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
@@ -61,7 +61,7 @@ class DDIMScheduler(AlphaScheduler[DDIMConfig]):
         std = eta * ((1 - before) / (1 - now) * (1 - now / before)) ** 0.5
         x = before**0.5 * clean + (1 - before - std**2) ** 0.5 * noise
         if eta > 0:
-            x = x + std * draw_noise(model_output, generator)
+            x = x + std * noise_like(model_output, generator)
         return SchedulerOutput(x, clean)
 
     def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:

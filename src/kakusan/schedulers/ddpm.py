@@ -10,7 +10,7 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers.alpha_scheduler import AlphaScheduler
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import dynamic_threshold
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
@@ -56,7 +56,7 @@ class DDPMScheduler(AlphaScheduler[DDPMConfig]):
         clean = self._limited(self.denoised(model_output, timestep, sample))
         x = before**0.5 * beta / (1 - now) * clean + alpha**0.5 * (1 - before) / (1 - now) * sample
         if int(timestep) > 0:
-            x = x + self._std(now, before) * draw_noise(model_output, generator)
+            x = x + self._std(now, before) * noise_like(model_output, generator)
         return SchedulerOutput(x, clean)
 
     def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:

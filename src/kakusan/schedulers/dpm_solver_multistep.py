@@ -12,7 +12,7 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers import schedule
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import dynamic_threshold, predicted_clean, predicted_noise
 from kakusan.schedulers.schedule import Floats
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
@@ -196,7 +196,7 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
         differences = self._divided_differences(index, recent, h)
         noise = None
         if weights.noise is not None:
-            noise = weights.noise * draw_noise(x, generator)
+            noise = weights.noise * noise_like(x, generator)
         x = weights.sample * x
         for weight, difference in zip(weights.terms, differences, strict=False):
             x = x + weight * difference

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kakusan.schedulers import schedule
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import predicted_clean_unscaled
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
@@ -67,7 +67,7 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         x, churned = sample.float(), sigma
         if s_churn > 0 and s_tmin <= sigma <= s_tmax:
             churned = sigma * (1 + min(s_churn / (len(self.sigmas) - 1), 2**0.5 - 1))
-            noise = draw_noise(model_output, generator) * s_noise
+            noise = noise_like(model_output, generator) * s_noise
             x = x + noise * (churned**2 - sigma**2) ** 0.5
         # A velocity was predicted for the level before the churn.
         level = churned if self.config.prediction_type == "epsilon" else sigma

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
@@ -47,5 +47,5 @@ class EulerAncestralDiscreteScheduler(UnscaledSigmaScheduler[EulerAncestralConfi
         x = sample.float()
         clean = self._denoised_at(index, model_output, x)
         x = x + (x - clean) / sigma * (sigma_down - sigma)
-        x = x + draw_noise(model_output, generator) * sigma_up
+        x = x + noise_like(model_output, generator) * sigma_up
         return SchedulerOutput(x.to(model_output.dtype), clean)

@@ -1,4 +1,4 @@
-"""Random numbers that samplers add on the way."""
+"""Random numbers: the first latents, and what samplers add on the way."""
 
 from collections.abc import Sequence
 
@@ -10,29 +10,34 @@ from kakusan.errors import RequestError
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
-def draw_noise(like: Tensor, generator: Generators) -> Tensor:
-    """Normal noise of the shape, the dtype and on the device of `like`, shape (batch, ...).
+def draw_noise(
+    shape: Sequence[int], generator: Generators, *, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Standard normal noise of `shape` (batch, ...), drawn on the generator's device, then moved.
 
-    It is drawn on the generator's own device, so that a seed gives the same numbers everywhere. A
-    list of generators draws one picture each.
+    Drawing there makes a seed give the same numbers whatever device computes. A list of generators
+    draws one picture each, of shape (1, ...), so that a picture's noise is the same in any batch.
+    Without a generator, torch's global one of `device` draws.
 
     Raises:
-        RequestError: the list has another length than the batch.
+        RequestError: The list's length is not the batch size.
     """
     if generator is None or isinstance(generator, torch.Generator):
-        return _draw(like.shape, generator, like.device, like.dtype)
-    if len(generator) == 1:
-        return _draw(like.shape, generator[0], like.device, like.dtype)
-    if len(generator) != like.shape[0]:
+        source = device if generator is None else generator.device
+        return torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source).to(device)
+    if len(generator) != shape[0]:
         raise RequestError(
-            f"{len(generator)} generators for a batch of {like.shape[0]}; give one, or one each"
+            f"the generator list has {len(generator)} entries but {shape[0]} pictures are drawn; "
+            "give one generator, or one for each picture"
         )
-    shape = torch.Size([1, *like.shape[1:]])
-    return torch.cat([_draw(shape, each, like.device, like.dtype) for each in generator])
+    one = (1, *shape[1:])
+    return torch.cat([draw_noise(one, each, dtype=dtype, device=device) for each in generator])
 
 
-def _draw(
-    shape: torch.Size, generator: torch.Generator | None, device: torch.device, dtype: torch.dtype
-) -> Tensor:
-    source = device if generator is None else generator.device
-    return torch.randn(shape, generator=generator, device=source, dtype=dtype).to(device)
+def noise_like(like: Tensor, generator: Generators) -> Tensor:
+    """`draw_noise` of the shape, the dtype and on the device of `like`.
+
+    Raises:
+        RequestError: The list's length is not the batch size.
+    """
+    return draw_noise(like.shape, generator, dtype=like.dtype, device=like.device)
