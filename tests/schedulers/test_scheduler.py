@@ -15,6 +15,7 @@ from kakusan.schedulers import (
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    Generators,
     HeunDiscreteScheduler,
     LMSDiscreteScheduler,
     PNDMScheduler,
@@ -198,23 +199,25 @@ def test_a_run_may_begin_midway() -> None:
 
 def test_generator_lists_of_the_wrong_length_are_refused() -> None:
     scheduler = named_scheduler("euler-a", BASE)
-    scheduler.set_timesteps(2)
     x = torch.zeros(2, 1, 2, 2)
     for count in (0, 1, 3):
+        scheduler.set_timesteps(2)
         with pytest.raises(RequestError, match=f"{count} entries but 2 pictures"):
             scheduler.step(x, scheduler.timesteps[0], x, generator=[torch.Generator()] * count)
 
 
 def test_each_generator_of_a_list_draws_as_if_alone() -> None:
-    where = {"dtype": torch.bfloat16, "device": torch.device("cpu")}
-    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
-    together = draw_noise((2, 4, 3, 3), generators, **where)
+    def draw(pictures: int, generator: Generators) -> Tensor:
+        shape, device = (pictures, 4, 3, 3), torch.device("cpu")
+        return draw_noise(shape, generator, dtype=torch.bfloat16, device=device)
+
+    def generator(seed: int) -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    together = draw(2, [generator(1), generator(2)])
     assert together.dtype == torch.bfloat16
-    for seed, noise in zip((1, 2), together, strict=True):
-        generator = torch.Generator().manual_seed(seed)
-        assert torch.equal(draw_noise((1, 4, 3, 3), generator, **where)[0], noise)
-        generator.manual_seed(seed)
-        assert torch.equal(draw_noise((1, 4, 3, 3), [generator], **where)[0], noise)
+    assert torch.equal(together, torch.cat([draw(1, generator(1)), draw(1, generator(2))]))
+    assert torch.equal(draw(1, [generator(1)]), draw(1, generator(1)))
 
 
 def test_lagrange_integrals_are_exact() -> None:
