@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kakusan.errors import NumericalError, RequestError
-from kakusan.generation import Guidance, StepChange, denoise, draw_noise, finite
+from kakusan.errors import NumericalError
+from kakusan.generation import Guidance, StepChange, Widening, denoise
+from kakusan.models import Model
 from kakusan.schedulers import DDIMScheduler, HeunDiscreteScheduler, PNDMScheduler
 
 
@@ -28,7 +29,9 @@ def run(unet: nn.Module, scheduler: Any, guidance: Guidance) -> list[Any]:
     rows = 2 if guidance.on else 1
     embeddings = torch.ones(rows, 3, 5)
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    return list(denoise(unet, scheduler, latents, embeddings, guidance, options={}, notes=[]))  # pyright: ignore
+    return list(
+        denoise(unet, scheduler, latents, embeddings, guidance, options={}, widening=Widening())
+    )  # pyright: ignore
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10])
@@ -79,7 +82,7 @@ def test_a_reader_can_change_latents_and_stop() -> None:
         torch.ones(1, 1, 1),
         Guidance(1.0),
         options={},
-        notes=[],
+        widening=Widening(),
     )  # pyright: ignore
     next(loop)
     changed = loop.send(StepChange(latents=torch.zeros(1, 1, 2, 2)))
@@ -89,34 +92,36 @@ def test_a_reader_can_change_latents_and_stop() -> None:
     assert unet.calls == 2
 
 
-def test_a_list_of_generators_draws_each_picture_as_if_alone() -> None:
-    def generator(seed: int) -> torch.Generator:
-        return torch.Generator().manual_seed(seed)
-
-    where = {"dtype": torch.float32, "device": torch.device("cpu")}
-    together = draw_noise((2, 4, 8, 8), [generator(1), generator(2)], **where)
-    alone = [draw_noise((1, 4, 8, 8), generator(seed), **where) for seed in (1, 2)]
-    assert torch.equal(together, torch.cat(alone))
-    with pytest.raises(RequestError, match="3 entries but 2 pictures"):
-        draw_noise((2, 4, 8, 8), [generator(i) for i in range(3)], **where)
-
-
-class Overflowing(nn.Linear):
+class Overflowing(Model[Any]):
     """Gives infinity in anything narrower than float32, as half-precision networks do."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        return input if self.weight.dtype == torch.float32 else input / 0.0
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.weight.dtype == torch.float32 else x / 0.0
+
+    from_published_tensors = to_published_tensors = None  # pyright: ignore
 
 
-def test_a_stage_that_overflows_is_done_again_in_float32() -> None:
-    part, notes = Overflowing(1, 1).to(torch.bfloat16), []
-    result = finite(lambda: part(torch.ones(3)), part, "VAE", notes)
-    assert torch.equal(result, torch.ones(3))
-    assert part.weight.dtype == torch.float32
-    assert notes == ["VAE computed in float32: bfloat16 overflowed"]
+def test_a_stage_that_overflows_is_done_again_in_float32_and_stays_as_it_is() -> None:
+    part, widening = Overflowing().to(torch.bfloat16), Widening()
+    for _ in range(2):
+        result = widening.compute("VAE", part, lambda vae: vae(torch.ones(3)))
+        assert torch.equal(result, torch.ones(3))
+    assert part.weight.dtype == torch.bfloat16, "other runs may be using it"
+    assert widening.notes == ["VAE computed in float32: bfloat16 overflowed"]
+    assert Widening().compute("VAE", part.widened(), lambda vae: vae(torch.ones(3))).sum() == 3
+
+
+def test_a_network_that_is_moved_makes_a_new_twin() -> None:
+    part = Overflowing().to(torch.bfloat16)
+    twin = part.widened()
+    assert part.widened() is twin
+    assert part.to(torch.float16).widened() is not twin
 
 
 def test_nan_in_float32_is_an_error() -> None:
-    part = nn.Linear(1, 1)
     with pytest.raises(NumericalError, match="UNet"):
-        finite(lambda: torch.tensor([float("nan")]), part, "UNet", [])
+        Widening().compute("UNet", Overflowing(), lambda _: torch.tensor([float("nan")]))

@@ -5,22 +5,17 @@ The loop is a generator. Who reads it may stop at any step, look at any step, an
 """
 
 import functools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from PIL.Image import Image
+from torch import Tensor
 
-from kakusan.errors import NumericalError, RequestError
-from kakusan.schedulers import Scheduler
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from kakusan.models import UNet2DConditionModel
-
-Generators = torch.Generator | Sequence[torch.Generator] | None
+from kakusan.errors import NumericalError
+from kakusan.models import Model, UNet2DConditionModel
+from kakusan.schedulers import Generators, Scheduler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +34,19 @@ class Step:
     latents: Tensor
     denoised: Tensor
     pictures: range = range(1)
-    _preview: Callable[[Tensor], "list[Image]"] | None = field(default=None, repr=False)
-    _decode: Callable[[Tensor], "list[Image]"] | None = field(default=None, repr=False)
+    _preview: Callable[[Tensor], list[Image]] | None = field(default=None, repr=False)
+    _decode: Callable[[Tensor], list[Image]] | None = field(default=None, repr=False)
 
     @property
     def is_last(self) -> bool:
         return self.index == self.total - 1
 
-    def preview(self) -> "list[Image]":
+    def preview(self) -> list[Image]:
         """Small pictures of the present guess, at the latents' size, for next to no time."""
         assert self._preview is not None, "this step does not come from a pipeline"
         return self._preview(self.denoised)
 
-    def decode(self) -> "list[Image]":
+    def decode(self) -> list[Image]:
         """Full pictures of the present guess (of the result, at the last step), by the VAE."""
         assert self._decode is not None, "this step does not come from a pipeline"
         return self._decode(self.latents if self.is_last else self.denoised)
@@ -64,6 +59,11 @@ class StepChange:
     latents: Tensor | None = None
     embeddings: Tensor | None = None
     stop: bool = False
+
+    @property
+    def alters(self) -> bool:
+        """Whether the run goes on in another way than it would have."""
+        return self.stop or self.latents is not None or self.embeddings is not None
 
 
 @dataclass(frozen=True)
@@ -96,51 +96,36 @@ class Guidance:
         return self.rescale * (guided * deviation) + (1.0 - self.rescale) * guided
 
 
-def draw_noise(
-    shape: Sequence[int], generator: Generators, *, dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    """Standard normal noise of `shape` (b, c, h, w), drawn on the generator's device, then moved.
-
-    A list of generators draws one picture each; no generator draws from torch's global one.
-
-    Raises:
-        RequestError: The list's length is not b.
-    """
-    if isinstance(generator, torch.Generator) or generator is None:
-        source = device if generator is None else generator.device
-        return torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source).to(device)
-    if len(generator) != shape[0]:
-        raise RequestError(
-            f"the generator list has {len(generator)} entries but {shape[0]} pictures are drawn; "
-            "give one generator, or one for each picture"
-        )
-    one = (1, *shape[1:])
-    return torch.cat([draw_noise(one, g, dtype=dtype, device=device) for g in generator])
-
-
-def finite(run: Callable[[], Tensor], part: nn.Module, name: str, notes: list[str]) -> Tensor:
-    """What `run()` gives; if it holds NaN or infinity, `part` is widened to float32 and run again.
+@dataclass
+class Widening:
+    """Which parts of one run had to be computed in float32, and the notes that say so.
 
     Half precision overflows in some published networks (the VAE of several, the UNet of v2.1).
-    A widened part stays wide. `notes` gains a line that says so.
-
-    Raises:
-        NumericalError: The result is not finite in float32 either.
+    From then on, and for this run, the part's float32 twin computes in its place.
     """
-    result = run()
-    if torch.isfinite(result).all():
+
+    notes: list[str] = field(default_factory=list[str])
+    twins: dict[str, Model[Any]] = field(default_factory=dict[str, Model[Any]])
+
+    def compute(self, name: str, part: Model[Any], run: Callable[[Any], Tensor]) -> Tensor:
+        """What `run(part)` gives, or its twin if that holds NaN or infinity.
+
+        Raises:
+            NumericalError: The result is not finite in float32 either.
+        """
+        part = self.twins.get(name, part)
+        result = run(part)
+        if not torch.isfinite(result).all() and part.dtype != torch.float32:
+            kept = str(part.dtype).removeprefix("torch.")
+            self.notes.append(f"{name} computed in float32: {kept} overflowed")
+            self.twins[name] = part.widened()
+            result = run(self.twins[name])
+        if not torch.isfinite(result).all():
+            raise NumericalError(
+                f"the {name} gave NaN or infinity, in float32 too; the weights or the given "
+                "latents or embeddings are at fault"
+            )
         return result
-    kept = next(part.parameters()).dtype
-    if kept != torch.float32:
-        part.to(torch.float32)
-        notes.append(f"{name} computed in float32: {str(kept).removeprefix('torch.')} overflowed")
-        result = run()
-    if not torch.isfinite(result).all():
-        raise NumericalError(
-            f"the {name} gave NaN or infinity, in float32 too; the weights or the given "
-            "latents or embeddings are at fault"
-        )
-    return result
 
 
 def step_options(scheduler: Scheduler[Any], eta: float, generator: Generators) -> dict[str, Any]:
@@ -149,21 +134,19 @@ def step_options(scheduler: Scheduler[Any], eta: float, generator: Generators) -
     return {name: value for name, value in options.items() if name in scheduler.step_options}
 
 
-def _predict(
-    unet: "UNet2DConditionModel", model_input: Tensor, timestep: Tensor, embeddings: Tensor
-) -> Tensor:
-    return unet(model_input, timestep, encoder_hidden_states=embeddings)[0]
+def _predict(unet: UNet2DConditionModel, x: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
+    return unet(x, timestep, encoder_hidden_states=embeddings)[0]
 
 
 def denoise(
-    unet: "UNet2DConditionModel",
+    unet: UNet2DConditionModel,
     scheduler: Scheduler[Any],
     latents: Tensor,
     embeddings: Tensor,
     guidance: Guidance,
     *,
     options: dict[str, Any],
-    notes: list[str],
+    widening: Widening,
 ) -> Generator[Step, StepChange | None, None]:
     """Take every step of `scheduler`, whose timesteps are set and which no one else runs.
 
@@ -171,7 +154,7 @@ def denoise(
         latents: (b, c, h, w) noise, already multiplied by `init_noise_sigma`.
         embeddings: (b, n, d), or (2b, n, d) with the unconditional half first under guidance.
         options: Keywords of the scheduler's step, from `step_options`.
-        notes: Gains a line where a part had to be widened.
+        widening: Takes note of a UNet that had to be widened.
 
     Yields:
         Each Step after it was taken. A `StepChange` sent back acts on the next one.
@@ -181,8 +164,10 @@ def denoise(
         doubled = torch.cat([latents] * 2) if guidance.on else latents
         model_input = scheduler.scale_model_input(doubled, timestep)
 
-        predict = functools.partial(_predict, unet, model_input, timestep, embeddings)
-        noise_pred = guidance.combine(finite(predict, unet, "UNet", notes))
+        predict = functools.partial(
+            _predict, x=model_input, timestep=timestep, embeddings=embeddings
+        )
+        noise_pred = guidance.combine(widening.compute("UNet", unet, predict))
         denoised = scheduler.denoised(noise_pred, timestep, latents)
         sigma = scheduler.sigma_at(timestep)
         latents = scheduler.step(noise_pred, timestep, latents, **options).prev_sample

@@ -89,8 +89,8 @@ class Request:
         steps = self.num_inference_steps
         if timesteps is not None:
             steps = len(timesteps)
-        if sigmas is not None:  # the last one, 0, is where the last step ends
-            steps = len(sigmas) - (sigmas[-1] == 0)
+        if sigmas is not None:  # the last one is where the last step ends
+            steps = len(sigmas) - 1
         return {
             "timesteps": timesteps,
             "sigmas": sigmas,
@@ -205,6 +205,8 @@ def _numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None
     numbers = [_number(f"each of {name}", item) for item in value]  # pyright: ignore
     if not numbers or any(a <= b for a, b in itertools.pairwise(numbers)):
         raise RequestError(f"{name} must be a list of decreasing numbers, not {_shown(value)}")
+    if whole and any(number != int(number) for number in numbers):
+        raise RequestError(f"{name} must be whole numbers, not {_shown(value)}")
     return tuple(int(number) for number in numbers) if whole else tuple(numbers)
 
 

@@ -1,5 +1,6 @@
 """What the pipeline promises beyond the reference's pictures."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from kakusan.errors import (
     RequestError,
     UnknownArgumentError,
 )
+from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline import short
 
 
@@ -81,12 +83,115 @@ def test_a_record_makes_the_same_pixels_again(tiny_v1: Path) -> None:
         assert again.record == picture.record
 
 
+@pytest.fixture
+def redrawn(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Saves a picture's record, loads everything anew, and tells whether the pixels are equal."""
+
+    def again(output: Any, index: int = 0) -> bool:
+        short._loaded.cache_clear()
+        record = json.loads(json.dumps(output.records[index]))
+        picture = kakusan.reproduce(record, progress=False)
+        return bool((np.asarray(picture.image) == np.asarray(output.images[index])).all())
+
+    return again
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(
+    ("scheduler", "arguments"),
+    [
+        (None, {"seed": 3}),
+        (None, {"generator": 5}),
+        ("DDIMScheduler", {"seed": 3, "negative_prompt": "blur", "eta": 0.5}),
+        ("EulerAncestralDiscreteScheduler", {"seed": 3, "guidance_rescale": 0.5, "clip_skip": 1}),
+        ("EulerDiscreteScheduler", {"seed": 3, "sigmas": [14.0, 3.0, 0.0]}),
+        ("DPMSolverMultistepScheduler", {"seed": 3, "timesteps": [801, 401, 1]}),
+    ],
+)
+def test_any_record_with_a_seed_draws_the_same_pixels(
+    tiny_v1: Path, redrawn: Any, arguments: Any, dtype: Any, scheduler: str | None
+) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=dtype)
+    pipe.set_progress_bar_config(disable=True)
+    if scheduler == "DDIMScheduler":  # not what a pipeline would be corrected to
+        pipe.scheduler = kakusan.DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=True)
+    elif scheduler:
+        pipe.scheduler = getattr(kakusan, scheduler).from_config(pipe.scheduler.config)
+    if "generator" in arguments:
+        arguments = {"generator": torch.Generator().manual_seed(arguments["generator"])}
+    output = pipe("a cat", **{"num_inference_steps": 3, **arguments})
+    if output.records[0]["seed"] is None:
+        assert "generator" in arguments
+        assert dtype == torch.float16
+        return
+    assert redrawn(output)
+
+
+def test_records_do_not_claim_what_they_cannot_keep(tiny_v1: Path, tiny_v2: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+
+    def record(**arguments: Any) -> Any:
+        return pipe("a cat", num_inference_steps=2, seed=1, **arguments).records[0]
+
+    changed = record(callback_on_step_end=lambda *a: {"latents": a[3]["latents"] * 0.5})
+    assert changed["seed"] is None
+    assert record(callback_on_step_end=lambda *a: a[3])["seed"] == 1
+    embeds = torch.zeros(1, 77, pipe.unet.config.cross_attention_dim)
+    with pytest.raises(RequestError, match="negative prompt was given as embeddings"):
+        kakusan.reproduce(record(negative_prompt_embeds=embeds), progress=False)
+    pipe.vae = kakusan.AutoencoderKL.from_pretrained(tiny_v1, subfolder="vae")
+    exchanged = record()
+    assert exchanged["model"] is None
+    with pytest.raises(RequestError, match="no model"):
+        kakusan.reproduce(exchanged, progress=False)
+    again = kakusan.reproduce(exchanged, model=tiny_v1, progress=False)
+    assert again.record["model"] == str(tiny_v1)
+
+
+def test_the_safety_checker_blackens_what_it_flags(
+    tiny_v1_checked: Path, redrawn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1_checked)
+    pipe.set_progress_bar_config(disable=True)
+    plain = type(pipe.safety_checker).forward
+    monkeypatch.setattr(
+        type(pipe.safety_checker),
+        "forward",
+        lambda self, images, seen: (plain(self, images, seen)[0], [False, True][: len(images)]),
+    )
+    output = pipe(
+        ["a cat", "a dog"],
+        num_inference_steps=2,
+        generator=[torch.Generator().manual_seed(seed) for seed in (1, 2)],
+    )
+    assert output.nsfw_content_detected == [False, True]
+    assert np.asarray(output.images[0]).max() > 0
+    assert np.asarray(output.images[1]).max() == 0
+    pipe.safety_checker = None
+    unchecked = pipe("a cat", num_inference_steps=2, seed=2)
+    assert unchecked.nsfw_content_detected is None
+    assert redrawn(unchecked)
+    pipe.safety_checker, pipe.feature_extractor = object(), None
+    with pytest.raises(RequestError, match="feature_extractor"):
+        pipe("a cat", seed=1)
+
+
+def test_defaults_survive_saving(tmp_path: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained("builtin")
+    pipe.save_pretrained(tmp_path)
+    again = kakusan.StableDiffusionPipeline.from_pretrained(tmp_path)
+    assert again.defaults == pipe.defaults != {}
+
+
 def test_the_stream_yields_every_step_with_a_preview(pipe: Any) -> None:
     steps = list(pipe.stream("a cat", seed=1, num_inference_steps=4))
     assert [step.index for step in steps] == list(range(steps[0].total))
     factor = pipe.vae.scale_factor
     image = steps[-1].decode()[0]
     assert steps[-1].preview()[0].size == (image.width // factor, image.height // factor)
+    with pytest.raises(RequestError):
+        pipe.stream("a cat", height=63)  # at once, not at the first step
     (called,) = pipe("a cat", seed=1, num_inference_steps=4).images
     assert (np.asarray(image) == np.asarray(called)).all()
 
@@ -114,12 +219,14 @@ def test_a_callback_sees_and_changes_latents_and_stops(pipe: Any) -> None:
     output = pipe(
         "a cat",
         seed=1,
+        num_images_per_prompt=3,
         num_inference_steps=10,
         output_type="latent",
         callback_on_step_end=callback,
         callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"],
     )
-    assert [index for index, _, _ in seen] == [0, 1]
+    assert [index for index, _, _ in seen] == [0, 1], "the other pictures are not begun"
+    assert len(output.images) == len(output.records) == 1
     assert seen[0][2] == ["latents", "prompt_embeds"]
     assert output.images.abs().max() == 0
     (after,) = draw(pipe, seed=1)
@@ -189,20 +296,26 @@ def test_half_precision_on_a_cpu_is_right(tiny_v1: Path, dtype: torch.dtype) -> 
     assert np.corrcoef(ours.ravel(), exact.ravel())[0, 1] > 0.98
 
 
-def test_an_overflowing_vae_is_widened_and_the_record_says_so(tiny_v1: Path) -> None:
-    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=torch.bfloat16)
-    pipe.set_progress_bar_config(disable=True)
-    plain = pipe.vae.decode
+@pytest.mark.parametrize("part", ["VAE", "UNet", "text encoder"])
+def test_an_overflowing_part_is_widened_for_this_run(
+    tiny_v1: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = {"VAE": AutoencoderKL, "UNet": UNet2DConditionModel, "text encoder": CLIPTextModel}[part]
+    name = "decode" if part == "VAE" else "forward"
+    plain = getattr(kind, name)
 
-    def decode(latents: Any) -> Any:
-        output = plain(latents)
-        if pipe.vae.dtype != torch.float32:
-            output.sample[0, 0, 0, 0] = float("nan")
+    def overflowing(self: Any, *args: Any, **options: Any) -> Any:
+        output = plain(self, *args, **options)
+        if self.dtype != torch.float32:
+            output[0][(0,) * output[0].ndim] = float("nan")
         return output
 
-    pipe.vae.decode = decode  # pyright: ignore
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=torch.bfloat16)
+    pipe.set_progress_bar_config(disable=True)
+    monkeypatch.setattr(kind, name, overflowing)
     output = pipe("a cat", seed=1, num_inference_steps=2)
-    assert "VAE computed in float32" in output.records[0]["notes"][0]
+    assert output.records[0]["notes"] == [f"{part} computed in float32: bfloat16 overflowed"]
+    assert pipe.unet.dtype == pipe.vae.dtype == torch.bfloat16
 
 
 def test_the_scheduler_may_be_exchanged_between_calls(pipe: Any) -> None:
@@ -241,6 +354,13 @@ BAD_CALLS: list[dict[str, Any]] = [
     {},
     {"prompt_embeds": torch.zeros(77, 32)},
     {"prompt": "a", "clip_skip": 60},
+    {"prompt": "a", "generator": "7"},
+    {"prompt": "a", "latents": [1.0]},
+    {"prompt": "a", "latents": torch.full((1, 4, 8, 8), torch.nan)},
+    {"prompt_embeds": torch.zeros(1, 77, 5)},
+    {"prompt_embeds": torch.zeros(2, 77, 32), "negative_prompt": ["a", "b", "c"]},
+    {"prompt": "a", "batch_size": "2"},
+    {"prompt": "a", "timesteps": [10.5, 1]},
     {"prompt": "a", "batch_size": 0},
     {
         "prompt": "a",
@@ -254,12 +374,36 @@ BAD_CALLS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("bad", BAD_CALLS, ids=[f"{i}" for i in range(len(BAD_CALLS))])
 def test_bad_calls_are_one_line_before_any_network_runs(pipe: Any, bad: dict[str, Any]) -> None:
     calls = []
-    hook = pipe.unet.register_forward_hook(lambda *_: calls.append(1))
+    hooks = [
+        part.register_forward_hook(lambda *_: calls.append(1))
+        for part in (pipe.unet, pipe.text_encoder, pipe.vae)
+    ]
     with pytest.raises(RequestError) as caught:
         pipe(**bad)
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
     assert not calls
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        torch.zeros(3),
+        {"latents": torch.zeros(1, 4, 3, 3)},
+        {"latents": torch.full((1, 4, 32, 32), torch.nan)},
+        {"latent": torch.zeros(1)},
+    ],
+)
+def test_what_a_callback_returns_is_checked(pipe: Any, returned: Any) -> None:
+    with pytest.raises(RequestError) as caught:
+        pipe("a", num_inference_steps=2, callback_on_step_end=lambda *_: returned)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pipeline_lacks_no_part(tiny_v1: Path) -> None:
+    with pytest.raises(RequestError, match="unet is None"):
+        kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, unet=None)
 
 
 def test_a_misspelt_argument_of_from_pretrained(tiny_v1: Path) -> None:

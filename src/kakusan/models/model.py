@@ -1,8 +1,9 @@
 """What every network has in common: its files, its dtype and its device."""
 
+import copy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -60,6 +61,8 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         self.config = config
         self._channels_last = False
         self._unseen: str | None = None  # where weights come from that nobody looked at yet
+        self._cast_from: torch.dtype | None = None
+        self._twin: list[Self] = []  # in a list, so that it is no part of this network
 
     @classmethod
     def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
@@ -165,12 +168,32 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if self._unseen is not None:
                 check_finite(self, where=self._unseen)
                 self._unseen = None
-            dtype = compute_dtype(self.dtype, self.device)
+            kept, dtype = self.kept_dtype, compute_dtype(self.dtype, self.device)
             if dtype != self.dtype:
                 self.to(dtype)
             if dtype.itemsize == 2 and not self._channels_last:
                 self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
                 self._channels_last = True
+            self._cast_from = kept
+
+    @property
+    def kept_dtype(self) -> torch.dtype:
+        """The dtype that was asked for, whatever `prepare` made of it."""
+        return self._cast_from or self.dtype
+
+    def widened(self) -> Self:
+        """The float32 twin of a 16-bit network, for where 16 bits overflow; made once."""
+        with _PREPARING:
+            if not self._twin:
+                twin = copy.deepcopy(self).to(torch.float32)
+                self._twin.append(twin.to(memory_format=torch.contiguous_format))  # pyright: ignore[reportCallIssue]
+            return self._twin[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # whatever moves or casts the weights makes these out of date
+        self._cast_from = None
+        self._twin.clear()
+        return super()._apply(fn, recurse)
 
     @classmethod
     def _ignores(cls, name: str) -> bool:

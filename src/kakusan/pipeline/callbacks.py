@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError, check_no_unknown, nearest
 from kakusan.generation import Step, StepChange
+from kakusan.pipeline.given import check_shape, check_tensor
 from kakusan.pipeline.run import Run
 
 if TYPE_CHECKING:
@@ -42,10 +44,32 @@ class StepCallback:
         tensors = dict(zip(TENSORS, (step.latents, embeddings, negative), strict=True))
         timestep = run.scheduler.timesteps[step.index]
         seen = {name: tensors[name] for name in self.shown}
-        returned: Mapping[str, Any] = self.function(run.pipe, step.index, timestep, seen) or {}
-        check_no_unknown("the result of callback_on_step_end", set(returned) - set(seen), seen)
+        returned = self.function(run.pipe, step.index, timestep, dict(seen))
+        changed = _changed({} if returned is None else returned, seen)
+        new_embeddings = changed.get("prompt_embeds")
+        if "negative_prompt_embeds" in changed and run.guidance.on:
+            text = changed.get("prompt_embeds", tensors["prompt_embeds"]).chunk(2)[1]
+            new_embeddings = torch.cat([changed["negative_prompt_embeds"], text])
         return StepChange(
-            latents=returned.get("latents"),
-            embeddings=returned.get("prompt_embeds"),
+            latents=changed.get("latents"),
+            embeddings=new_embeddings,
             stop=run.pipe._interrupt,  # pyright: ignore[reportPrivateUsage]  the reference's name
         )
+
+
+def _changed(returned: object, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that a callback gave back new, checked against those that it was shown."""
+    where = "the result of callback_on_step_end"
+    if not isinstance(returned, Mapping):
+        raise RequestError(f"{where} must be a mapping or None, not a {type(returned).__name__}")
+    result = cast("Mapping[str, Tensor]", returned)
+    check_no_unknown(where, set(result) - set(seen), seen)
+    changed = {
+        name: value
+        for name, value in result.items()
+        if value is not None and value is not seen[name]
+    }
+    for name, value in changed.items():
+        check_tensor(name, value)
+        check_shape(name, value, seen[name].shape)
+    return changed

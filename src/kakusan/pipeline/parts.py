@@ -1,10 +1,11 @@
 """Which parts a pipeline has, and how its folder names them (model_index.json)."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
-from kakusan.checkpoints.files import read_json, write_json
-from kakusan.errors import CheckpointError, nearest
+from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.errors import CheckpointError, RequestError, nearest
 from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
@@ -12,6 +13,7 @@ from kakusan.models import (
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
 )
+from kakusan.models.model import PUBLISHED_VERSION
 from kakusan.schedulers import SCHEDULERS
 from kakusan.text import CLIPTokenizer
 
@@ -19,15 +21,6 @@ INDEX = "model_index.json"
 PIPELINE_CLASS = "StableDiffusionPipeline"
 # What a kakusan folder may say of its own good defaults; other libraries pass it by
 DEFAULTS = "kakusan.json"
-
-
-class Part(Protocol):
-    """What every part can do, whatever it computes."""
-
-    @classmethod
-    def from_pretrained(cls, name: str | Path, **options: Any) -> Self: ...
-
-    def save_pretrained(self, folder: str | Path) -> None: ...
 
 
 # part -> {class name in published files: our class}; nothing is ever imported by name
@@ -46,6 +39,8 @@ CLASSES: dict[str, dict[str, type[Any]]] = {
     },
 }
 OPTIONAL = frozenset({"safety_checker", "feature_extractor"})
+# The parts that a picture is drawn by, beside the scheduler, which its record holds whole
+DRAWN_BY = ("vae", "text_encoder", "tokenizer", "unet")
 WITH_WEIGHTS = frozenset({"vae", "text_encoder", "unet", "safety_checker"})
 # (library, class) as the reference's loader expects them in model_index.json
 _PUBLISHED = {
@@ -93,11 +88,66 @@ def _class_of(path: Path, part: str, entry: object) -> type[Any] | None:
     return CLASSES[part][name]
 
 
-def write_index(folder: Path, parts: dict[str, object | None]) -> None:
+def write_index(folder: Path, parts: Mapping[str, object | None]) -> None:
     """Write model_index.json for `parts`, in the form that the reference library loads."""
-    index: dict[str, Any] = {"_class_name": PIPELINE_CLASS, "_diffusers_version": "0.30.0"}
+    index: dict[str, Any] = {"_class_name": PIPELINE_CLASS, "_diffusers_version": PUBLISHED_VERSION}
     for part, value in parts.items():
         published = _PUBLISHED.get(part, ("diffusers", type(value).__name__))
         index[part] = list(published) if value is not None else [None, None]
     index["requires_safety_checker"] = parts.get("safety_checker") is not None
     write_json(folder / INDEX, index)
+
+
+def load_parts(
+    folder: Path, given: Mapping[str, Any], weights: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every part of a pipeline: those of `given` as they are, the others from `folder`.
+
+    Args:
+        weights: Keywords for the parts that have weights: dtype, variant, form of file.
+
+    Raises:
+        CheckpointError: A file is missing, broken, or not what it claims to be.
+    """
+    parts = dict(given)
+    if "safety_checker" in parts and parts["safety_checker"] is None:
+        parts.setdefault("feature_extractor", None)
+    classes = read_index(folder)
+    # Small parts first, so that a broken one is found before gigabytes are read
+    for part in sorted(set(classes) - set(parts), key=lambda part: part in WITH_WEIGHTS):
+        part_class = classes[part]
+        options = weights if part in WITH_WEIGHTS else {}
+        parts[part] = part_class and part_class.from_pretrained(folder / part, **options)
+    return parts
+
+
+def check_complete(parts: Mapping[str, object | None]) -> None:
+    """Raise RequestError where a part is None that a pipeline cannot do without."""
+    for part, value in parts.items():
+        if value is None and part not in OPTIONAL:
+            raise RequestError(f"{part} is None; only {' and '.join(sorted(OPTIONAL))} may be")
+    if parts["safety_checker"] is not None and parts["feature_extractor"] is None:
+        raise RequestError("safety_checker needs feature_extractor; give both or neither")
+
+
+def read_defaults(folder: Path) -> dict[str, JSON]:
+    """What a model's folder says is good for it; empty where it does not say."""
+    path = folder / DEFAULTS
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def save_parts(
+    folder: Path, parts: Mapping[str, Any], defaults: Mapping[str, JSON], variant: str | None
+) -> None:
+    """Write every part, the model's own defaults, and last the index that makes it a pipeline.
+
+    Raises:
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    for part, value in parts.items():
+        if value is not None:
+            options = {"variant": variant} if part in WITH_WEIGHTS else {}
+            value.save_pretrained(folder / part, **options)
+    if defaults:
+        write_json(folder / DEFAULTS, dict(defaults))
+    write_index(folder, parts)

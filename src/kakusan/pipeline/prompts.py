@@ -1,5 +1,6 @@
 """Prompts to text embeddings."""
 
+import functools
 from collections.abc import Sequence
 from typing import cast
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
+from kakusan.generation import Widening
 from kakusan.models import CLIPTextModel
 from kakusan.text import CLIPTokenizer
 
@@ -16,12 +18,13 @@ def encode_texts(
     texts: Sequence[str],
     tokenizer: CLIPTokenizer,
     text_encoder: CLIPTextModel,
-    clip_skip: int | None = None,
+    clip_skip: int | None,
+    widening: Widening,
 ) -> Tensor:
     """Embeddings (len(texts), 77, d); each distinct text is encoded once, alone.
 
     Alone, so that a text's embeddings do not depend on what stands beside it. `clip_skip=k`
-    leaves out the last k layers.
+    leaves out the last k layers; `widening` takes note of an encoder that overflowed.
 
     Raises:
         RequestError: `clip_skip` leaves no layer.
@@ -31,14 +34,15 @@ def encode_texts(
         raise RequestError(
             f"clip_skip must be below the text encoder's {layers} layers, not {clip_skip}"
         )
-    distinct = {
-        text: _states(tokenizer.encode_prompts([text]), text_encoder, clip_skip)
-        for text in dict.fromkeys(texts)
-    }
+    distinct: dict[str, Tensor] = {}
+    for text in dict.fromkeys(texts):
+        ids = tokenizer.encode_prompts([text])
+        states = functools.partial(_states, input_ids=ids, clip_skip=clip_skip)
+        distinct[text] = widening.compute("text encoder", text_encoder, states)
     return torch.cat([distinct[text] for text in texts])
 
 
-def _states(input_ids: Tensor, text_encoder: CLIPTextModel, clip_skip: int | None) -> Tensor:
+def _states(text_encoder: CLIPTextModel, input_ids: Tensor, clip_skip: int | None) -> Tensor:
     input_ids = input_ids.to(text_encoder.device)
     if clip_skip is None:
         return text_encoder(input_ids).last_hidden_state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,34 +12,13 @@ from torch import Tensor
 
 from kakusan import __version__
 from kakusan.errors import RequestError
-from kakusan.generation import (
-    Generators,
-    Guidance,
-    Step,
-    StepChange,
-    denoise,
-    draw_noise,
-    step_options,
-)
+from kakusan.generation import Guidance, Step, StepChange, Widening, denoise, step_options
+from kakusan.pipeline.given import Given, check_shape
 from kakusan.request import Request
-from kakusan.schedulers import Scheduler
+from kakusan.schedulers import Generators, Scheduler, draw_noise
 
 if TYPE_CHECKING:
     from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What a caller hands in ready-made beside the request; None where kakusan makes it.
-
-    `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), `latents`
-    (pictures, c, h, w) and not yet multiplied by `init_noise_sigma`.
-    """
-
-    generator: Generators = None
-    latents: Tensor | None = None
-    prompt_embeds: Tensor | None = None
-    negative_prompt_embeds: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +34,10 @@ class Batch:
 class Run:
     """Everything of one call, so that the shared pipeline keeps no state of it.
 
+    Attributes:
+        widening: What had to be computed in float32.
+        changed: The pictures that a callback changed; their records cannot make them again.
+
     Raises:
         RequestError: Shapes or counts of what was given do not fit the request or the model.
     """
@@ -63,25 +46,17 @@ class Run:
     request: Request
     given: Given
     batch_size: int = 1
-    notes: list[str] = field(default_factory=list[str])
+    widening: Widening = field(default_factory=Widening)
+    changed: set[int] = field(default_factory=set[int])
 
     def __post_init__(self) -> None:
-        self.request = replace(
-            self.request, **self.pipe.full_size(self.request.height, self.request.width)
-        )
-        self.guidance = Guidance(self.request.guidance_scale, self.request.guidance_rescale)
+        request = self.request
+        self.request = replace(request, **self.pipe.full_size(request.height, request.width))
+        self.guidance = Guidance(request.guidance_scale, request.guidance_rescale)
         self.scheduler = self._planned_scheduler()
-        if self.request.seed is not None and self.given.generator is not None:
-            raise RequestError("seed and generator were both given; give only one of them")
-        if isinstance(self.given.generator, Sequence):
-            count, wanted = len(self.given.generator), self.request.num_pictures
-            if count != wanted:
-                raise RequestError(
-                    f"the generator list has {count} entries but {wanted} pictures are drawn; "
-                    "give one generator, or one for each picture"
-                )
-        if self.given.latents is not None:
-            _check_shape("latents", self.given.latents, self._latents_shape())
+        self.given.check_against(
+            self.request, self._latents_shape(), self.pipe.unet.config.cross_attention_dim
+        )
         self.seeds = self._known_seeds()
 
     def _planned_scheduler(self) -> Scheduler[Any]:
@@ -96,24 +71,21 @@ class Run:
         return scheduler
 
     def _latents_shape(self) -> tuple[int, int, int, int]:
-        factor = self.pipe.vae.scale_factor
-        assert self.request.height is not None
-        assert self.request.width is not None
-        size = (self.request.height // factor, self.request.width // factor)
-        return (self.request.num_pictures, self.pipe.unet.config.in_channels, *size)
+        factor, request = self.pipe.vae.scale_factor, self.request
+        assert request.height is not None
+        assert request.width is not None
+        size = (request.height // factor, request.width // factor)
+        return (request.num_pictures, self.pipe.unet.config.in_channels, *size)
 
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
         count = self.request.num_pictures
-        if self.given.latents is not None:
-            return [None] * count
-        if self.request.seed is not None:
+        if self.given.latents is None and self.request.seed is not None:
             return [self.request.seed_of(index) for index in range(count)]
-        generator = self.given.generator
-        each = [generator] if isinstance(generator, torch.Generator) else list(generator or ())
-        if len(each) != count or self.pipe.text_encoder.dtype != torch.float32:
-            return [None] * count
-        return [_fresh_seed(one) for one in each]
+        # a generator draws in the embeddings' dtype, a seed always in float32
+        same = self.given.latents is None and self.pipe.text_encoder.dtype == torch.float32
+        seeds = self.given.known_seed() if same else []
+        return seeds if len(seeds) == count else [None] * count
 
     @property
     def total_steps(self) -> int:
@@ -138,20 +110,23 @@ class Run:
             yield Batch(pictures, generator, torch.cat(rows))
 
     def _embeddings(self) -> list[Tensor]:
-        request, given, encode = self.request, self.given, self.pipe.encode_texts
+        request, given = self.request, self.given
         text = given.prompt_embeds
         if text is None:
-            text = encode([t or "" for t in request.prompt], request.clip_skip)
+            text = self._encoded(request.prompt, request.clip_skip)
         parts = [text]
         if self.guidance.on:
             negative = given.negative_prompt_embeds
             if negative is None:
                 # The reference does not apply clip_skip here
-                negative = encode([t or "" for t in request.negative_prompt], None)
-            _check_shape("negative_prompt_embeds", negative, text.shape)
+                negative = self._encoded(request.negative_prompt, None)
+            check_shape("the negative prompt's embeddings", negative, text.shape)
             parts.insert(0, negative.to(text))
         device = self.pipe.device
         return [p.to(device).repeat_interleave(request.num_images_per_prompt, 0) for p in parts]
+
+    def _encoded(self, texts: tuple[str | None, ...], clip_skip: int | None) -> Tensor:
+        return self.pipe.encode_texts([text or "" for text in texts], clip_skip, self.widening)
 
     def steps(self, batch: Batch) -> Generator[Step, StepChange | None, None]:
         """Denoise one batch; `send` a StepChange to act on the next step."""
@@ -163,7 +138,7 @@ class Run:
             batch.embeddings,
             self.guidance,
             options=step_options(scheduler, self.request.eta, batch.generator),
-            notes=self.notes,
+            widening=self.widening,
         )
         change = None
         while True:
@@ -180,7 +155,7 @@ class Run:
             )
 
     def _decoded(self, latents: Tensor) -> list[Image]:
-        return self.pipe.decode_to_pil(latents, self.notes)
+        return self.pipe.decode_to_pil(latents, self.widening)
 
     def _noise(self, batch: Batch) -> Tensor:
         """(b, c, h, w) in float32: the loop is not where precision should be lost."""
@@ -195,36 +170,34 @@ class Run:
 
     def record(self, index: int) -> dict[str, Any]:
         """All that makes picture `index` again, as plain JSON."""
-        source = self.pipe.source
+        source = self.pipe.own_source
         return {
             "kakusan": __version__,
             "model": None if source is None else source.name,
             "commit": None if source is None else source.commit,
+            "variant": self.pipe.variant,
             **self.request.picture(index).to_record(),
-            "seed": self.seeds[index],
+            "seed": None if index in self.changed else self.seeds[index],
             "scheduler": self.scheduler.config.to_published(),
-            "dtype": str(self.pipe.unet.dtype).removeprefix("torch."),
+            "safety_checker": self.pipe.safety_checker is not None,
+            "dtype": str(self.pipe.unet.kept_dtype).removeprefix("torch."),
             "device": self.pipe.device.type,
-            "notes": list(self.notes),
+            "notes": self._notes(index),
         }
+
+    def _notes(self, index: int) -> list[str]:
+        together = next(len(pictures) for pictures in self._ranges() if index in pictures)
+        notes = list(self.widening.notes)
+        if index in self.changed:
+            notes.append("callback_on_step_end changed or stopped it: no seed makes it again")
+        if together > 1:
+            notes.append(f"computed in a batch of {together}: alone it may differ by a rounding")
+        if self.pipe.source is not None and self.pipe.own_source is None:
+            notes.append(f"parts of {self.pipe.source.name} were exchanged")
+        return notes
 
 
 def _seeded(seed: int | None) -> torch.Generator:
-    assert seed is not None
+    if seed is None:
+        raise RequestError("a picture without a seed has no generator of its own")
     return torch.Generator("cpu").manual_seed(seed)
-
-
-def _fresh_seed(generator: torch.Generator) -> int | None:
-    """The seed of a generator that nothing was drawn from yet; None otherwise."""
-    if generator.device.type != "cpu":
-        return None
-    seed = generator.initial_seed()
-    fresh = torch.Generator("cpu").manual_seed(seed).get_state()
-    return seed if torch.equal(fresh, generator.get_state()) else None
-
-
-def _check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
-    if tuple(tensor.shape) != tuple(expected):
-        raise RequestError(
-            f"{name} has the shape {tuple(tensor.shape)}; expected {tuple(expected)}"
-        )

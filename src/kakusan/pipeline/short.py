@@ -83,6 +83,7 @@ def generate(
 def reproduce(
     record: Mapping[str, Any],
     *,
+    model: str | PathLike[str] | None = None,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | None = True,
@@ -90,21 +91,30 @@ def reproduce(
     """Draw the picture of `record` again, with the record's model, scheduler and precision.
 
     Args:
+        model: Where the record's model is now, if not where the record says.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
         RequestError: The record does not tell enough, or what it tells is out of its range.
     """
-    for key, what in (("seed", "seed"), ("model", "model"), ("prompt", "prompt")):
+    record = {**record, "model": record.get("model") if model is None else model}
+    for key in ("seed", "model", "prompt"):
         if record.get(key) is None:
-            raise RequestError(f"the record has no {what}, so this picture cannot be made again")
+            raise RequestError(f"the record has no {key}, so this picture cannot be made again")
     request = Request.from_record(record)
+    if request.negative_prompt[0] is None and request.guidance_scale > 1:
+        raise RequestError(
+            "the negative prompt was given as embeddings, which the record does not hold, "
+            "so this picture cannot be made again"
+        )
     scheduler = _recorded_scheduler(record)
     pipe = _pipeline(
         record["model"],
         device or record.get("device"),
         record.get("dtype", "float32"),
-        record.get("commit"),
+        revision=None if model is not None else record.get("commit"),
+        variant=record.get("variant"),
+        checked=record.get("safety_checker", True),
     )
     if scheduler is not None:
         pipe = _with_scheduler(pipe, scheduler)
@@ -115,24 +125,41 @@ def reproduce(
 
 @functools.lru_cache(maxsize=1)
 def _loaded(
-    model: str, device: torch.device, dtype: torch.dtype, revision: str | None
+    model: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    revision: str | None,
+    variant: str | None,
+    checked: bool,
 ) -> StableDiffusionPipeline:
-    return StableDiffusionPipeline.from_pretrained(model, torch_dtype=dtype, revision=revision).to(
-        device
-    )
+    without: dict[str, Any] = {} if checked else {"safety_checker": None}
+    return StableDiffusionPipeline.from_pretrained(
+        model, torch_dtype=dtype, revision=revision, variant=variant, **without
+    ).to(device)
 
 
 def _pipeline(
     model: str | PathLike[str],
     device: str | torch.device | None,
     dtype: str | torch.dtype | None,
+    *,
     revision: str | None = None,
+    variant: str | None = None,
+    checked: bool = True,
 ) -> StableDiffusionPipeline:
     """The model, as last loaded if it is the same; the caller may change the copy's settings."""
     where = parse_device(device)
     # The built-in model is small enough that full precision costs nothing
     own = torch.float32 if model == BUILTIN else default_dtype(where)
-    loaded = _loaded(fspath(model), where, own if dtype is None else parse_dtype(dtype), revision)
+    loaded = _loaded(
+        fspath(model),
+        where,
+        own if dtype is None else parse_dtype(dtype),
+        revision=revision,
+        variant=variant,
+        checked=checked,
+    )
     return _with_scheduler(loaded, loaded.scheduler)
 
 
@@ -140,7 +167,9 @@ def _with_scheduler(pipe: StableDiffusionPipeline, scheduler: Scheduler) -> Stab
     """A pipeline of the same parts with its own scheduler and settings."""
     parts: dict[str, Any] = {**pipe.components, "scheduler": scheduler}
     other = StableDiffusionPipeline(**parts)
-    other.source, other.defaults = pipe.source, pipe.defaults
+    other.scheduler = scheduler  # as it is: what is asked for or recorded needs no correction
+    other.source, other.variant, other.defaults = pipe.source, pipe.variant, pipe.defaults
+    other._loaded = pipe._loaded  # pyright: ignore[reportPrivateUsage]
     return other
 
 

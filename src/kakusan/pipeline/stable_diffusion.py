@@ -11,10 +11,9 @@ from PIL.Image import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from kakusan.checkpoints.files import read_json
 from kakusan.checkpoints.source import Source, locate
 from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown, nearest
-from kakusan.generation import Generators, Step, StepChange, finite
+from kakusan.generation import Step, StepChange, Widening
 from kakusan.images import to_numpy, to_pil
 from kakusan.models import (
     AutoencoderKL,
@@ -24,15 +23,24 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.callbacks import StepCallback
+from kakusan.pipeline.given import Given
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
-from kakusan.pipeline.parts import CLASSES, DEFAULTS, WITH_WEIGHTS, read_index, write_index
+from kakusan.pipeline.parts import (
+    CLASSES,
+    DRAWN_BY,
+    WITH_WEIGHTS,
+    check_complete,
+    load_parts,
+    read_defaults,
+    save_parts,
+)
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.prompts import encode_texts, texts_or_embeds
-from kakusan.pipeline.run import Batch, Given, Run
+from kakusan.pipeline.run import Batch, Run
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
-from kakusan.schedulers import Scheduler
+from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
@@ -55,19 +63,21 @@ class StableDiffusionPipeline:
         safety_checker: StableDiffusionSafetyChecker | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
     ) -> None:
-        if safety_checker is not None and feature_extractor is None:
-            raise RequestError("a safety_checker needs a feature_extractor; give both or neither")
         self.vae = vae
         self.text_encoder = text_encoder
         self.tokenizer = tokenizer
         self.unet = unet
+        self.safety_checker = safety_checker
+        self.feature_extractor = feature_extractor
+        self.scheduler = scheduler
+        check_complete(self.components)
         # Published v1 configs of the first days lack these two; every release was made with them
         self.scheduler = scheduler.from_config(
             scheduler.config, **_corrections(dict(scheduler.config))
         )
-        self.safety_checker = safety_checker
-        self.feature_extractor = feature_extractor
         self.source: Source | None = None
+        self.variant: str | None = None
+        self._loaded: dict[str, object] = {}
         self.defaults: dict[str, Any] = {}
         self._progress: dict[str, Any] = {}
         self._call = threading.local()
@@ -100,6 +110,7 @@ class StableDiffusionPipeline:
         """
         check_no_unknown("from_pretrained", set(parts) - set(CLASSES), {*CLASSES, *_LOADING})
         dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
+        given = set(parts)
         source = locate(
             name,
             revision=revision,
@@ -110,33 +121,32 @@ class StableDiffusionPipeline:
             use_safetensors=use_safetensors,
             without=parts,
         )
-        classes = read_index(source.folder)
-        if "safety_checker" in parts and parts["safety_checker"] is None:
-            parts.setdefault("feature_extractor", None)
-        # Small parts first, so that a broken one is found before gigabytes are read
-        for part in sorted(set(classes) - set(parts), key=lambda part: part in WITH_WEIGHTS):
-            part_class = classes[part]
-            weights = {"torch_dtype": dtype, "variant": variant, "use_safetensors": use_safetensors}
-            options = weights if part in WITH_WEIGHTS else {}
-            parts[part] = part_class and part_class.from_pretrained(source.folder / part, **options)
+        weights = {"torch_dtype": dtype, "variant": variant, "use_safetensors": use_safetensors}
+        parts = load_parts(source.folder, parts, weights)
         pipe = cls(**parts)
-        pipe.source = source
-        if (source.folder / DEFAULTS).is_file():
-            pipe.defaults = dict(read_json(source.folder / DEFAULTS))
+        pipe.source, pipe.variant = source, variant
+        pipe._loaded = {part: parts[part] for part in DRAWN_BY if part not in given}
+        pipe.defaults = read_defaults(source.folder)
         return pipe
 
     def save_pretrained(self, folder: str | PathLike[str], *, variant: str | None = None) -> None:
-        """Write every part in the published layout; the reference library loads it again."""
-        for part, value in self.components.items():
-            if value is not None:
-                options = {"variant": variant} if part in WITH_WEIGHTS else {}
-                value.save_pretrained(Path(folder) / part, **options)
-        write_index(Path(folder), self.components)
+        """Write every part in the published layout; the reference library loads it again.
+
+        Raises:
+            OutputError: The folder cannot be written, or the disk is full.
+        """
+        save_parts(Path(folder), self.components, self.defaults, variant)
 
     @property
     def components(self) -> dict[str, Any]:
         """The parts by name; an absent optional one is None."""
         return {part: getattr(self, part) for part in CLASSES}
+
+    @property
+    def own_source(self) -> Source | None:
+        """Where the parts that decide a picture come from; None if one was exchanged."""
+        own = all(self._loaded.get(part) is getattr(self, part) for part in DRAWN_BY)
+        return self.source if own else None
 
     @property
     def device(self) -> torch.device:
@@ -147,7 +157,11 @@ class StableDiffusionPipeline:
         return self.unet.dtype
 
     def to(self, *targets: str | torch.device | torch.dtype) -> Self:
-        """Move every network to a device, or keep its weights in another dtype, or both."""
+        """Move every network to a device, or keep its weights in another dtype, or both.
+
+        Raises:
+            RequestError: There is no such device on this machine.
+        """
         for target in targets:
             checked = target if isinstance(target, torch.dtype) else parse_device(target)
             for part in WITH_WEIGHTS:
@@ -181,20 +195,26 @@ class StableDiffusionPipeline:
                 raise RequestError(f"{name} must be a multiple of {factor}, not {value}")
         return size
 
-    def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
+    def encode_texts(
+        self,
+        texts: Sequence[str],
+        clip_skip: int | None = None,
+        widening: Widening | None = None,
+    ) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.pipeline.prompts`."""
-        return encode_texts(texts, self.tokenizer, self.text_encoder, clip_skip)
+        widening = widening or Widening()
+        return encode_texts(texts, self.tokenizer, self.text_encoder, clip_skip, widening)
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, notes: list[str] | None = None) -> Tensor:
+    def decode(self, latents: Tensor, widening: Widening | None = None) -> Tensor:
         """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
         scaled = latents / self.vae.config.scaling_factor
-        noted = [] if notes is None else notes
-        return finite(lambda: self.vae.decode(scaled)[0], self.vae, "VAE", noted)
+        widening = widening or Widening()
+        return widening.compute("VAE", self.vae, lambda vae: vae.decode(scaled)[0])
 
-    def decode_to_pil(self, latents: Tensor, notes: list[str] | None = None) -> list[Image]:
+    def decode_to_pil(self, latents: Tensor, widening: Widening | None = None) -> list[Image]:
         """Pictures of latents, not yet seen by the safety checker."""
-        return to_pil(self.decode(latents, notes))
+        return to_pil(self.decode(latents, widening))
 
     def preview(self, latents: Tensor) -> list[Image]:
         """Small pictures of latents without the VAE, see `Step.preview`."""
@@ -208,20 +228,27 @@ class StableDiffusionPipeline:
         """Yield every Step of a generation; the arguments are those of a call.
 
         What the reader does not take is not computed: stop reading, and the work stops.
+
+        Raises:
+            RequestError: At once, if anything of the arguments does not fit.
         """
         run = self._prepare({"prompt": prompt, **arguments}, batch_size)
-        for batch in run.batches():
-            yield from run.steps(batch)
+        return (step for batch in run.batches() for step in run.steps(batch))
 
     def pictures(
-        self, prompt: str | Sequence[str], *, batch_size: int = 1, **arguments: Any
+        self, prompt: str | Sequence[str] | None = None, *, batch_size: int = 1, **arguments: Any
     ) -> Iterator[Picture]:
-        """Yield each picture as soon as it is finished; the arguments are those of a call."""
-        run = self._prepare({"prompt": prompt, **arguments}, batch_size)
+        """Yield each picture as soon as it is finished; the arguments are those of a call.
+
+        Raises:
+            RequestError: At once, if anything of the arguments does not fit.
+        """
+        return self._drawn(self._prepare({"prompt": prompt, **arguments}, batch_size))
+
+    def _drawn(self, run: Run) -> Iterator[Picture]:
         with self._bar(run) as bar:
             for batch in run.batches():
-                latents = self._denoise(run, batch, bar, None)
-                pixels, flags = self._finish(run, latents)
+                pixels, flags = self._finish(run, self._denoise(run, batch, bar, None))
                 for index, image in zip(batch.pictures, to_pil(pixels), strict=True):
                     flagged = bool(flags and flags[index - batch.pictures.start])
                     yield Picture(image, run.record(index), flagged)
@@ -261,13 +288,15 @@ class StableDiffusionPipeline:
             num_inference_steps: 50, or what the model's folder says is good for it.
             guidance_scale: 7.5, or what the model's folder says; no guidance at 1 or below.
             generator: One for all pictures, or a list with one a picture, as in the reference.
-            seed: In its place: picture i is drawn from seed + i, the same alone or in any batch.
-            batch_size: How many pictures with a `seed` go through the networks together.
+            seed: In its place: picture i is drawn from seed + i, the same alone or beside others.
+            batch_size: How many pictures with a `seed` go through the networks together; more
+                than one at a time may differ by a rounding from each alone.
             output_type: "pil", "np" (n, h, w, 3), "pt" (n, 3, h, w), both in [0, 1], "latent".
             return_dict: False for a plain (images, flags).
             callback_on_step_end: Called as (pipe, index, timestep, tensors) after every step. The
-                mapping it returns may hold new "latents" and "prompt_embeds" (under guidance with
-                the unconditional half first); `pipe._interrupt = True` stops the run.
+                mapping it returns may hold new tensors of these names ("prompt_embeds" has the
+                unconditional half first under guidance); `pipe._interrupt = True` stops the run,
+                and what was begun is decoded.
             callback_on_step_end_tensor_inputs: Which tensors it is shown.
 
         Raises:
@@ -289,12 +318,14 @@ class StableDiffusionPipeline:
                     final = self._denoise(run, batch, bar, callback)
                     latent = output_type == "latent"
                     finished.append((final, None) if latent else self._finish(run, final))
+                    if self._interrupt:
+                        break
         except KeyboardInterrupt:
             done = [] if output_type == "latent" else [t for f, _ in finished for t in to_pil(f)]
             raise GenerationInterrupted(done) from None
         images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
         flags = [flag for _, some in finished for flag in some or ()] or None
-        records = [run.record(index) for index in range(run.request.num_pictures)]
+        records = [run.record(index) for index in range(len(images))]
         output = StableDiffusionPipelineOutput(images, flags, records)
         return output if return_dict else output[:2]
 
@@ -311,8 +342,9 @@ class StableDiffusionPipeline:
             if arguments.get(name) is None:
                 arguments[name] = self.defaults.get(name)
         request = Request.of(prompt, negative_prompt=negative, **arguments)
-        if batch_size < 1:
+        if type(batch_size) is not int or batch_size < 1:
             raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
+        check_complete(self.components)
         run = Run(self, request, given, batch_size)
         for part in WITH_WEIGHTS:  # broken weights are found before any network runs
             if getattr(self, part) is not None:
@@ -336,6 +368,8 @@ class StableDiffusionPipeline:
             if callback is not None:
                 change = callback(run, step, embeddings)
                 embeddings = embeddings if change.embeddings is None else change.embeddings
+                if change.alters:
+                    run.changed.update(batch.pictures)
                 if change.stop or step.is_last:
                     return step.latents if change.latents is None else change.latents
             following = _sent(steps, change)
@@ -345,7 +379,7 @@ class StableDiffusionPipeline:
 
     def _finish(self, run: Run, latents: Tensor) -> tuple[Tensor, list[bool] | None]:
         """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
-        pixels = self.decode(latents, run.notes)
+        pixels = self.decode(latents, run.widening)
         if self.safety_checker is None or self.feature_extractor is None:
             return pixels, None
         seen = self.feature_extractor(to_pil(pixels), return_tensors="pt").pixel_values

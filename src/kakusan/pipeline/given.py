@@ -1,0 +1,97 @@
+"""What a caller hands in ready-made beside the request, and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kakusan.errors import RequestError
+from kakusan.request import Request
+from kakusan.schedulers import Generators
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Ready-made inputs of a call; None where kakusan makes them.
+
+    `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), `latents`
+    (pictures, c, h, w) and not yet multiplied by `init_noise_sigma`.
+
+    Raises:
+        RequestError: Not a generator, not a tensor, or a tensor with NaN or infinity.
+    """
+
+    generator: Generators = None
+    latents: Tensor | None = None
+    prompt_embeds: Tensor | None = None
+    negative_prompt_embeds: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("latents", "prompt_embeds", "negative_prompt_embeds"):
+            check_tensor(name, getattr(self, name))
+        generator = self.generator
+        each = generator if isinstance(generator, Sequence) else [generator]
+        if generator is not None and not all(isinstance(g, torch.Generator) for g in each):
+            raise RequestError("generator must be a torch.Generator or a list of them")
+
+    def check_against(self, request: Request, latents: Sequence[int], width: int) -> None:
+        """Check counts and shapes, before any network runs.
+
+        Args:
+            latents: The shape of the latents of all pictures.
+            width: The last dimension of text embeddings.
+
+        Raises:
+            RequestError: Something does not fit the request or the model.
+        """
+        if request.seed is not None and self.generator is not None:
+            raise RequestError("seed and generator were both given; give only one of them")
+        if isinstance(self.generator, Sequence) and len(self.generator) != latents[0]:
+            raise RequestError(
+                f"the generator list has {len(self.generator)} entries but {latents[0]} pictures "
+                "are drawn; give one generator, or one for each picture"
+            )
+        if self.latents is not None:
+            check_shape("latents", self.latents, latents)
+        for name in ("prompt_embeds", "negative_prompt_embeds"):
+            embeds: Tensor | None = getattr(self, name)
+            if embeds is not None:
+                check_shape(name, embeds, (len(request.prompt), embeds.shape[1], width))
+        both = self.prompt_embeds, self.negative_prompt_embeds
+        if both[0] is not None and both[1] is not None:
+            check_shape("negative_prompt_embeds", both[1], both[0].shape)
+
+    def known_seed(self) -> list[int | None]:
+        """The seed of each generator that nothing was drawn from yet; None for others."""
+        if isinstance(self.generator, torch.Generator):
+            return [_fresh_seed(self.generator)]
+        return [_fresh_seed(generator) for generator in self.generator or ()]
+
+
+def _fresh_seed(generator: torch.Generator) -> int | None:
+    if generator.device.type != "cpu":
+        return None
+    seed = generator.initial_seed()
+    fresh = torch.Generator("cpu").manual_seed(seed).get_state()
+    return seed if torch.equal(fresh, generator.get_state()) else None
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Raise RequestError unless `value` is None or a tensor of finite values."""
+    if value is None:
+        return
+    if not isinstance(value, Tensor):
+        raise RequestError(f"{name} must be a tensor, not a {type(value).__name__}")
+    if not torch.isfinite(value).all():
+        raise RequestError(f"{name} holds NaN or infinity")
+
+
+def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
+    """Raise RequestError unless `tensor` has the shape `expected`."""
+    if tuple(tensor.shape) != tuple(expected):
+        raise RequestError(
+            f"{name} has the shape {tuple(tensor.shape)}; expected {tuple(expected)}"
+        )
