@@ -137,6 +137,9 @@ def test_a_run_ends(kind: type[Scheduler]) -> None:
 def test_plans_that_cannot_be_are_refused() -> None:
     with pytest.raises(RequestError, match="no custom sigmas"):
         DDIMScheduler().set_timesteps(sigmas=[1.0, 0.0])
+    for kind in (PNDMScheduler, DDIMScheduler, LMSDiscreteScheduler):
+        with pytest.raises(RequestError, match=f"{kind.__name__} takes no custom timesteps"):
+            kind().set_timesteps(timesteps=[5, 1])
     with pytest.raises(RequestError, match="exactly one"):
         EulerDiscreteScheduler().set_timesteps(5, timesteps=[3])
     for timesteps in ([], [5, 5], [3, 9], [1000, 1], [-1], [float("nan")]):

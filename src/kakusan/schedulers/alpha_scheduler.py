@@ -63,6 +63,16 @@ class AlphaScheduler(Scheduler[ConfigT]):
             )
         return timesteps
 
+    def _alpha_cumprod_at(self, timestep: int) -> Tensor:
+        """`alphas_cumprod`; past the clean end, 1 if `set_alpha_to_one`, else the cleanest."""
+        if timestep < 0 and self.config.get("set_alpha_to_one") is True:
+            return torch.tensor(1.0)
+        return self.alphas_cumprod[max(timestep, 0)]
+
+    def _stride(self) -> int:
+        """Training timesteps from one level of the run to the next."""
+        return self.config.num_train_timesteps // self._steps_of_run()
+
     def _steps_of_run(self) -> int:
         if self.num_inference_steps is None:
             raise RequestError("no run has begun; call set_timesteps(steps) before step")

@@ -123,7 +123,7 @@ class SchedulerConfig(Mapping[str, object]):
         Raises:
             UnknownArgumentError: no scheduler has a setting of an override's name.
         """
-        known = {name for kind in SchedulerConfig.__subclasses__() for name in kind.names()}
+        known = {name for kind in _kinds(SchedulerConfig) for name in kind.names()}
         check_no_unknown(cls.class_name, (name for name in overrides if name not in known), known)
         left_behind = cast(Sequence[str], published.get(DEFAULTED, ()))
         written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}
@@ -174,3 +174,10 @@ def _betas(where: str, value: object) -> list[float]:
     if not betas or len(betas) != len(numbers):
         raise RequestError(f"{where}: trained_betas must be a list of numbers between 0 and 1")
     return betas
+
+
+def _kinds(base: type[SchedulerConfig]) -> Iterator[type[SchedulerConfig]]:
+    """Every class of settings below `base`."""
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _kinds(kind)

@@ -2,33 +2,25 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.schedulers.alpha_scheduler import AlphaScheduler
-from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.noise import Generators, noise_like
-from kakusan.schedulers.prediction import dynamic_threshold, predicted_noise
+from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
+from kakusan.schedulers.prediction import predicted_noise
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DDIMConfig(SchedulerConfig):
+class DDIMConfig(PosteriorConfig):
     """Settings of `DDIMScheduler`."""
 
     class_name = "DDIMScheduler"
 
-    clip_sample: bool = True
-    clip_sample_range: float = 1.0
     set_alpha_to_one: bool = True
-    thresholding: bool = False
-    dynamic_thresholding_ratio: float = 0.995
-    sample_max_value: float = 1.0
-    rescale_betas_zero_snr: bool = False
 
 
-class DDIMScheduler(AlphaScheduler[DDIMConfig]):
+class DDIMScheduler(PosteriorScheduler[DDIMConfig]):
     """Deterministic at `eta` 0, as noisy as DDPM at `eta` 1."""
 
     config_class = DDIMConfig
@@ -66,21 +58,4 @@ class DDIMScheduler(AlphaScheduler[DDIMConfig]):
 
     def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:
         """`alphas_cumprod` here and one step further towards the clean end."""
-        previous = timestep - self.config.num_train_timesteps // self._steps_of_run()
-        at_end = torch.tensor(1.0) if self.config.set_alpha_to_one else self.alphas_cumprod[0]
-        return self.alphas_cumprod[timestep], self.alphas_cumprod[
-            previous
-        ] if previous >= 0 else at_end
-
-    def _limited(self, clean: Tensor) -> Tensor:
-        c = self.config
-        if c.thresholding:
-            return dynamic_threshold(clean, c.dynamic_thresholding_ratio, c.sample_max_value)
-        return clean.clamp(-c.clip_sample_range, c.clip_sample_range) if c.clip_sample else clean
-
-    def _plan(self, steps: int) -> None:
-        self.timesteps = torch.tensor(self._spaced(steps))
-        self.num_inference_steps = steps
-
-    def _begin_run(self) -> None:
-        """A step depends on nothing but its arguments."""
+        return self.alphas_cumprod[timestep], self._alpha_cumprod_at(timestep - self._stride())

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.schedulers.alpha_scheduler import AlphaScheduler
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.noise import Generators, noise_like
-from kakusan.schedulers.prediction import dynamic_threshold
+from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DDPMConfig(SchedulerConfig):
+class DDPMConfig(PosteriorConfig):
     """Settings of `DDPMScheduler`."""
 
     class_name = "DDPMScheduler"
@@ -26,20 +25,13 @@ class DDPMConfig(SchedulerConfig):
     }
 
     variance_type: str = "fixed_small"
-    clip_sample: bool = True
-    clip_sample_range: float = 1.0
-    thresholding: bool = False
-    dynamic_thresholding_ratio: float = 0.995
-    sample_max_value: float = 1.0
-    rescale_betas_zero_snr: bool = False
 
 
-class DDPMScheduler(AlphaScheduler[DDPMConfig]):
+class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
     """Ancestral sampling with the posterior of the forward process; also used in training."""
 
     config_class = DDPMConfig
     step_options = frozenset({"generator"})
-    custom_schedules = frozenset({"timesteps"})
 
     def step(
         self,
@@ -77,19 +69,7 @@ class DDPMScheduler(AlphaScheduler[DDPMConfig]):
             return beta**0.5
         return torch.clamp((1 - before) / (1 - now) * beta, min=1e-20) ** 0.5
 
-    def _limited(self, clean: Tensor) -> Tensor:
-        c = self.config
-        if c.thresholding:
-            return dynamic_threshold(clean, c.dynamic_thresholding_ratio, c.sample_max_value)
-        return clean.clamp(-c.clip_sample_range, c.clip_sample_range) if c.clip_sample else clean
-
-    def _plan(self, steps: int) -> None:
-        self.timesteps = torch.tensor(self._spaced(steps))
-        self.num_inference_steps = steps
-
     def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
-        self.timesteps = torch.tensor([int(each) for each in timesteps])
+        checked = self._checked_timesteps(timesteps)
+        self.timesteps = torch.tensor([int(each) for each in checked])
         self.num_inference_steps = len(timesteps)
-
-    def _begin_run(self) -> None:
-        """A step depends on nothing but its arguments."""

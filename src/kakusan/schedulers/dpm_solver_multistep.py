@@ -150,7 +150,6 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
 
     config_class = DPMSolverMultistepConfig
     step_options = frozenset({"generator"})
-    custom_schedules = frozenset({"timesteps"})
     timestep_dtype = torch.int64
 
     @property
@@ -242,6 +241,9 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
         return predicted_noise(
             self.config.prediction_type, output, sample, level.alpha, level.sigma
         )
+
+    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
+        self._plan_levels_at(timesteps)
 
     def _spaced(self, steps: int) -> Floats:
         """As elsewhere, but one timestep more is spaced and the cleanest of them left out."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kakusan.errors import RequestError
 from kakusan.schedulers import schedule
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.noise import Generators, noise_like
@@ -46,7 +48,6 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
 
     config_class = EulerConfig
     step_options = frozenset({"s_churn", "s_tmin", "s_tmax", "s_noise", "generator"})
-    custom_schedules = frozenset({"timesteps", "sigmas"})
 
     def step(
         self,
@@ -95,9 +96,22 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         else:
             self._set_levels(levels[:-1], timesteps, last=float(levels[-1]))
 
+    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
+        self._plan_levels_at(timesteps)
+
     def _plan_sigmas(self, sigmas: Sequence[float]) -> None:
         known = schedule.all_sigmas(self.alphas_cumprod)
-        levels = np.array(sigmas, dtype=np.float32)
+        levels = np.array(_checked_sigmas(sigmas), dtype=np.float32)
         timesteps = schedule.timesteps_of_sigmas(levels[:-1], known)
         self._set_levels(levels[:-1], timesteps, last=float(levels[-1]))
         self.num_inference_steps = len(timesteps)
+
+
+def _checked_sigmas(sigmas: Sequence[float]) -> list[float]:
+    values = [float(each) for each in sigmas]
+    falling = all(a > b for a, b in pairwise(values))
+    if len(values) < 2 or not falling or values[-1] < 0 or not values[0] < float("inf"):
+        raise RequestError(
+            f"sigmas must be two or more numbers, falling strictly to 0 or above; got {values[:8]}"
+        )
+    return values

@@ -45,7 +45,6 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
 
     config_class = HeunConfig
     order = 2
-    custom_schedules = frozenset({"timesteps"})
 
     def step(
         self,
@@ -69,6 +68,9 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
             x = self._begun.sample + mean * (self.sigmas[index] - self.sigmas[index - 1])
             self._begun = None
         return SchedulerOutput(x, clean)
+
+    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
+        self._plan_levels_at(timesteps)
 
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
         super()._set_levels(sigmas, timesteps, last)

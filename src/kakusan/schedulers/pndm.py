@@ -94,15 +94,11 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
     def _transfer(self, sample: Tensor, timestep: int, previous: int, output: Tensor) -> Tensor:
         """Equation 11: move `sample` from one timestep to another along this noise."""
         now = self.alphas_cumprod[timestep]
-        at_end = torch.tensor(1.0) if self.config.set_alpha_to_one else self.alphas_cumprod[0]
-        then = self.alphas_cumprod[previous] if previous >= 0 else at_end
+        then = self._alpha_cumprod_at(previous)
         alpha, sigma = now**0.5, (1 - now) ** 0.5
         noise = predicted_noise(self.config.prediction_type, output, sample, alpha, sigma)
         scale = now * (1 - then) ** 0.5 + (now * (1 - now) * then) ** 0.5
         return (then / now) ** 0.5 * sample - (then - now) * noise / scale
-
-    def _stride(self) -> int:
-        return self.config.num_train_timesteps // self._steps_of_run()
 
     def _plan(self, steps: int) -> None:
         levels = self._spaced(steps)

@@ -50,13 +50,11 @@ class Scheduler(ABC, Generic[ConfigT]):
     Attributes:
         order: model calls per noise level.
         step_options: the keywords that `step` takes beyond the common ones.
-        custom_schedules: which of `timesteps` and `sigmas` `set_timesteps` takes.
     """
 
     config_class: type[ConfigT]
     order: ClassVar[int] = 1
     step_options: ClassVar[frozenset[str]] = frozenset()
-    custom_schedules: ClassVar[frozenset[str]] = frozenset()
 
     config: ConfigT
     betas: Tensor
@@ -145,11 +143,11 @@ class Scheduler(ABC, Generic[ConfigT]):
             RequestError: no or several of them given, steps out of range, or not supported by this
                 scheduler.
         """
-        self._check_one_given(num_inference_steps, timesteps, sigmas)
+        _check_one_given(num_inference_steps, timesteps, sigmas)
         if timesteps is not None:
-            self._plan_timesteps(self._checked_timesteps(timesteps))
+            self._plan_timesteps(timesteps)
         elif sigmas is not None:
-            self._plan_sigmas(_checked_sigmas(sigmas))
+            self._plan_sigmas(sigmas)
         else:
             self._plan(self._checked_steps(num_inference_steps))
         self.timesteps = self.timesteps.to(device)
@@ -216,13 +214,17 @@ class Scheduler(ABC, Generic[ConfigT]):
     def _plan(self, steps: int) -> None:
         """Set `timesteps`, and what goes with them, for a run of so many steps."""
 
-    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
-        """Set a run through these timesteps."""
-        raise NotImplementedError(timesteps)
+    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:  # noqa: ARG002
+        """Check these timesteps and set a run through them, in the schedulers that can."""
+        raise RequestError(
+            f"{type(self).__name__} takes no custom timesteps; give num_inference_steps"
+        )
 
-    def _plan_sigmas(self, sigmas: Sequence[float]) -> None:
-        """Set a run through these noise levels."""
-        raise NotImplementedError(sigmas)
+    def _plan_sigmas(self, sigmas: Sequence[float]) -> None:  # noqa: ARG002
+        """Check these noise levels and set a run through them, in the schedulers that can."""
+        raise RequestError(
+            f"{type(self).__name__} takes no custom sigmas; give num_inference_steps"
+        )
 
     @abstractmethod
     def _begin_run(self) -> None:
@@ -237,26 +239,6 @@ class Scheduler(ABC, Generic[ConfigT]):
             schedule.zero_terminal_snr(betas) if c.get("rescale_betas_zero_snr") is True else betas
         )
 
-    def _check_one_given(self, steps: object, timesteps: object, sigmas: object) -> None:
-        given = {"num_inference_steps": steps, "timesteps": timesteps, "sigmas": sigmas}
-        named = [name for name, value in given.items() if value is not None]
-        if len(named) != 1:
-            raise RequestError(
-                f"set_timesteps takes exactly one of num_inference_steps, timesteps, sigmas; got "
-                f"{' and '.join(named) or 'none'}"
-            )
-        if named[0] != "num_inference_steps" and named[0] not in self.custom_schedules:
-            raise RequestError(
-                f"{type(self).__name__} takes no custom {named[0]}; give num_inference_steps"
-            )
-        respaced = [
-            key
-            for key in ("use_karras_sigmas", "use_exponential_sigmas")
-            if self.config.get(key) is True
-        ]
-        if named[0] == "timesteps" and respaced:
-            raise RequestError(f"custom timesteps contradict {respaced[0]}=True; set that to False")
-
     def _checked_steps(self, steps: object) -> int:
         most = self.config.num_train_timesteps
         try:
@@ -268,6 +250,9 @@ class Scheduler(ABC, Generic[ConfigT]):
         return number
 
     def _checked_timesteps(self, timesteps: Sequence[float]) -> list[float]:
+        for key in ("use_karras_sigmas", "use_exponential_sigmas"):
+            if self.config.get(key) is True:
+                raise RequestError(f"custom timesteps contradict {key}=True; set that to False")
         values = [float(each) for each in timesteps]
         last = self.config.num_train_timesteps - 1
         pairs = pairwise(values)
@@ -289,11 +274,11 @@ class Scheduler(ABC, Generic[ConfigT]):
             )
 
 
-def _checked_sigmas(sigmas: Sequence[float]) -> list[float]:
-    values = [float(each) for each in sigmas]
-    falling = all(a > b for a, b in pairwise(values))
-    if len(values) < 2 or not falling or values[-1] < 0 or not values[0] < float("inf"):
+def _check_one_given(steps: object, timesteps: object, sigmas: object) -> None:
+    given = {"num_inference_steps": steps, "timesteps": timesteps, "sigmas": sigmas}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
         raise RequestError(
-            f"sigmas must be two or more numbers, falling strictly to 0 or above; got {values[:8]}"
+            f"set_timesteps takes exactly one of num_inference_steps, timesteps, sigmas; got "
+            f"{' and '.join(named) or 'none'}"
         )
-    return values

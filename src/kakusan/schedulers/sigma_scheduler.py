@@ -46,9 +46,10 @@ class SigmaScheduler(Scheduler[ConfigT]):
         self._set_levels(sigmas, timesteps, last=self._last_sigma())
         self.num_inference_steps = steps
 
-    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
+    def _plan_levels_at(self, timesteps: Sequence[float]) -> None:
+        """What `_plan_timesteps` is in the schedulers that take custom ones."""
         known = schedule.all_sigmas(self.alphas_cumprod)
-        chosen = np.array(timesteps, dtype=np.float32)
+        chosen = np.array(self._checked_timesteps(timesteps), dtype=np.float32)
         sigmas = np.interp(chosen, np.arange(len(known)), known)
         self._set_levels(sigmas, chosen, last=self._last_sigma())
         self.num_inference_steps = len(timesteps)
