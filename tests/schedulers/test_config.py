@@ -170,3 +170,21 @@ def test_short_names_lead_back_to_themselves(name: str) -> None:
 def test_values_of_other_libraries_schedulers_are_understood() -> None:
     unipc = {"_class_name": "UniPCMultistepScheduler", "solver_type": "bh2", "predict_x0": True}
     assert DPMSolverMultistepScheduler.from_config(unipc).config.solver_type == "midpoint"
+
+
+def test_infinite_values_travel_but_are_not_saved(tmp_path: Path) -> None:
+    unclipped = DDIMScheduler(clip_sample_range=float("inf"))
+    assert DDIMScheduler.from_config(unclipped.config).config.clip_sample_range == float("inf")
+    there = EulerDiscreteScheduler.from_config(unclipped.config)
+    assert DDIMScheduler.from_config(there.config).config.clip_sample_range == float("inf")
+    for scheduler in (unclipped, there):
+        with pytest.raises(RequestError, match="clip_sample_range=inf cannot be saved"):
+            scheduler.save_pretrained(tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_config_and_settings_together_are_refused() -> None:
+    config = DDIMScheduler(steps_offset=1).config
+    assert DDIMScheduler(config).config.steps_offset == 1
+    with pytest.raises(RequestError, match="not both; got clip_sample too"):
+        DDIMScheduler(config, clip_sample=False)

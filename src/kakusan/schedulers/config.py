@@ -143,14 +143,15 @@ class SchedulerConfig(Mapping[str, object]):
     def to_published(self) -> dict[str, object]:
         """What `scheduler_config.json` holds, and what the mapping shows.
 
-        Infinite values are defaults that JSON cannot write: left out.
+        An infinite default is left out, because JSON cannot write it.
         """
-        values = {
-            "_class_name": self.class_name,
-            **self.others,
-            **{name: getattr(self, name) for name in self.names()},
+        ours = {
+            item.name: value
+            for item in fields(self)
+            if item.name not in _BOOKKEEPING
+            and not (_is_infinite(value := getattr(self, item.name)) and value == item.default)
         }
-        return {k: v for k, v in values.items() if not (isinstance(v, float) and math.isinf(v))}
+        return {"_class_name": self.class_name, **self.others, **ours}
 
     def __getitem__(self, key: str) -> object:
         if key in self.names():
@@ -164,6 +165,10 @@ class SchedulerConfig(Mapping[str, object]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _is_infinite(value: object) -> bool:
+    return isinstance(value, float) and math.isinf(value)
 
 
 def _betas(where: str, value: object) -> list[float]:

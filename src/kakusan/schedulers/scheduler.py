@@ -1,6 +1,7 @@
 """What all schedulers have in common: settings, the noise schedule, a run, and files."""
 
 import copy
+import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,18 @@ class Scheduler(ABC, Generic[ConfigT]):
     num_inference_steps: int | None
 
     def __init__(self, config: ConfigT | None = None, /, **settings: object) -> None:
-        self.config = config or self.config_class.from_settings(settings)
+        """Make a scheduler of a whole `config`, or of settings by name, the others default.
+
+        Raises:
+            RequestError: both of them given, or a value that is not allowed.
+            UnknownArgumentError: no setting has this name.
+        """
+        if config is not None and settings:
+            raise RequestError(
+                f"{type(self).__name__} takes a config or settings, not both; got "
+                f"{', '.join(settings)} too; use {type(self).__name__}.from_config(config, ...)"
+            )
+        self.config = self.config_class.from_settings(settings) if config is None else config
         self.betas = self._make_betas()
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
@@ -119,9 +131,20 @@ class Scheduler(ABC, Generic[ConfigT]):
             raise CheckpointError(f"{path}: {error}") from error
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write `scheduler_config.json`, which the reference library reads too."""
-        published = cast("dict[str, JSON]", self.config.to_published())
-        write_json(Path(folder) / CONFIG_FILE, published)
+        """Write `scheduler_config.json`, which the reference library reads too.
+
+        Raises:
+            RequestError: a setting is infinite, which JSON cannot say, and not so by default.
+            OutputError: the folder cannot be written.
+        """
+        published = self.config.to_published()
+        for name, value in published.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RequestError(
+                    f"{type(self).__name__}: {name}={value} cannot be saved, as JSON has no "
+                    "infinity; set it to a large number"
+                )
+        write_json(Path(folder) / CONFIG_FILE, cast("dict[str, JSON]", published))
 
     def fresh(self) -> Self:
         """The same scheduler and timesteps, at the beginning of a run that nobody else has."""
