@@ -129,3 +129,10 @@ def test_other_programs_pictures_are_refused(run: Command, here: Path) -> None:
     done = run("reproduce", "dog.png")
     assert done.code == 2
     assert "made by another program" in done.err
+
+
+def test_a_model_that_moved_is_named(run: Command, fake: FakeDrawing, here: Path) -> None:
+    changed(fake, here, model=None)
+    done = run("reproduce", "cat.png", "--model", "builtin")
+    assert done.code == 0
+    assert "identical" in done.err

@@ -145,7 +145,7 @@ def test_records_do_not_claim_what_they_cannot_keep(tiny_v1: Path, tiny_v2: Path
     assert exchanged["model"] is None
     with pytest.raises(RequestError, match="no model"):
         kakusan.reproduce(exchanged, progress=False)
-    again = kakusan.reproduce(exchanged, model=tiny_v1, progress=False)
+    again = kakusan.reproduce({**exchanged, "model": str(tiny_v1)}, progress=False)
     assert again.record["model"] == str(tiny_v1)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 LOSSLESS = frozenset({".png"})
-_TEXTS = ("kakusan", "model", "commit", "dtype", "device")
+_TEXTS = ("kakusan", "model", "commit", "variant", "dtype", "device")
 
 
 def check_record(record: Mapping[str, object]) -> None:
@@ -36,12 +36,17 @@ def check_record(record: Mapping[str, object]) -> None:
             "reproduced"
         )
     if record.get("model") is None:
-        raise InputError("the record names no model, so this picture cannot be reproduced")
+        raise InputError("the record names no model; say which with --model")
     Request.from_record(record)
 
 
-def pictures_in(record: dict[str, object], path: Path) -> tuple[list[dict[str, object]], int, int]:
-    """The checked records of the pictures in a file, with the rows and columns they stand in."""
+def pictures_in(
+    record: dict[str, object], path: Path, model: str | None
+) -> tuple[list[dict[str, object]], int, int]:
+    """The checked records of the pictures in a file, with the rows and columns they stand in.
+
+    A `model` stands in for the one that they name.
+    """
     from kakusan.images import grid_records
 
     if "kakusan" not in record:
@@ -50,6 +55,8 @@ def pictures_in(record: dict[str, object], path: Path) -> tuple[list[dict[str, o
             "(`kakusan info` shows what the file tells)"
         )
     records, rows, cols = grid_records(record) if "grid" in record else ([record], 1, 1)
+    if model is not None:
+        records = [{**each, "model": model, "commit": None, "variant": None} for each in records]
     for each in records:
         check_record(each)
     return records, rows, cols
@@ -108,6 +115,7 @@ VERDICTS = {
 
 def reproduce(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A file that kakusan wrote.")],
+    model: Annotated[str | None, typer.Option(help="Where its model is now.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; as recorded.")] = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="FILE or FOLDER/; else beside PICTURE.")
@@ -122,7 +130,7 @@ def reproduce(
     from kakusan.images.metadata import FORMATS
 
     record = load_record(picture)
-    records, rows, cols = pictures_in(record, picture)
+    records, rows, cols = pictures_in(record, picture, model)
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     place = Place.of(output, suffix, picture.parent)
     bar, where = progress(quiet), chosen_device(record, device)

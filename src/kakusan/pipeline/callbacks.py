@@ -62,7 +62,7 @@ def _changed(returned: object, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
     where = "the result of callback_on_step_end"
     if not isinstance(returned, Mapping):
         raise RequestError(f"{where} must be a mapping or None, not a {type(returned).__name__}")
-    result = cast("Mapping[str, Tensor]", returned)
+    result = cast("Mapping[str, Tensor | None]", returned)
     check_no_unknown(where, set(result) - set(seen), seen)
     changed = {
         name: value

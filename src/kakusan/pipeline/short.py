@@ -83,7 +83,6 @@ def generate(
 def reproduce(
     record: Mapping[str, Any],
     *,
-    model: str | PathLike[str] | None = None,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | None = True,
@@ -91,13 +90,11 @@ def reproduce(
     """Draw the picture of `record` again, with the record's model, scheduler and precision.
 
     Args:
-        model: Where the record's model is now, if not where the record says.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
         RequestError: The record does not tell enough, or what it tells is out of its range.
     """
-    record = {**record, "model": record.get("model") if model is None else model}
     for key in ("seed", "model", "prompt"):
         if record.get(key) is None:
             raise RequestError(f"the record has no {key}, so this picture cannot be made again")
@@ -112,7 +109,7 @@ def reproduce(
         record["model"],
         device or record.get("device"),
         record.get("dtype", "float32"),
-        revision=None if model is not None else record.get("commit"),
+        revision=record.get("commit"),
         variant=record.get("variant"),
         checked=record.get("safety_checker", True),
     )
