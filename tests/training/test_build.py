@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from kakusan.checkpoints.files import read_json
+from kakusan.checkpoints.source import locate
 from kakusan.errors import CheckpointError
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.pipeline import StableDiffusionPipeline
@@ -99,6 +101,8 @@ def test_the_written_model_runs(whole: Path) -> None:
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a cat on a red background", num_inference_steps=2, seed=0).images[0]
     assert picture.size == (16, 16)
+    index = "model_index.json"
+    assert read_json(whole / "model" / index) == read_json(locate("builtin").folder / index)
 
 
 def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:

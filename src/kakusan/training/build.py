@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kakusan.checkpoints.files import JSON, write_json
+from kakusan.checkpoints.files import write_json
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from kakusan.pipeline.parts import DEFAULTS, write_index
 from kakusan.text import CLIPTokenizer
 from kakusan.training.captions import caption
 from kakusan.training.diffusion import (
@@ -128,24 +129,20 @@ def export(recipe: Recipe, stage: DiffusionStage, tokenizer: Path, output: Path)
     """Write the published folder: weights in float16, configs, tokenizer, our defaults."""
     vae = AutoencoderKL(dataclasses.replace(recipe.vae, scaling_factor=stage.scale))
     vae.load_state_dict(stage.vae.state_dict())
+    unet, text_encoder = stage.networks.unet, stage.networks.text_encoder
     vae.half().save_pretrained(output / "vae")
-    stage.networks.unet.half().save_pretrained(output / "unet")
-    stage.networks.text_encoder.half().save_pretrained(output / "text_encoder")
+    unet.half().save_pretrained(output / "unet")
+    text_encoder.half().save_pretrained(output / "text_encoder")
     stage.scheduler.save_pretrained(output / "scheduler")
     shutil.copytree(tokenizer, output / "tokenizer", dirs_exist_ok=True)
-    write_json(output / "model_index.json", MODEL_INDEX)
-    write_json(output / "kakusan.json", {"num_inference_steps": 25, "guidance_scale": 3.0})
-
-
-MODEL_INDEX: dict[str, JSON] = {
-    "_class_name": "StableDiffusionPipeline",
-    "_diffusers_version": "0.30.0",
-    "feature_extractor": [None, None],
-    "requires_safety_checker": False,
-    "safety_checker": [None, None],
-    "scheduler": ["diffusers", "DDIMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"],
-    "vae": ["diffusers", "AutoencoderKL"],
-}
+    parts = {
+        "vae": vae,
+        "text_encoder": text_encoder,
+        "tokenizer": stage.tokenizer,
+        "unet": unet,
+        "scheduler": stage.scheduler,
+        "safety_checker": None,
+        "feature_extractor": None,
+    }
+    write_index(output, parts)
+    write_json(output / DEFAULTS, {"num_inference_steps": 25, "guidance_scale": 3.0})
