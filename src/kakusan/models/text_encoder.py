@@ -81,11 +81,20 @@ class CLIPTextModel(Model[TextEncoderConfig]):
         """Encode texts.
 
         Args:
-            input_ids: token ids, shape (batch, tokens).
+            input_ids: token ids, shape (batch, tokens), at most `config.max_position_embeddings`
+                tokens.
             attention_mask: 1 for tokens and 0 for padding that must not be attended to, same shape.
                 Stable Diffusion attends to its padding: leave it out.
             output_hidden_states: also give the states between the layers.
             return_dict: False gives a plain tuple without what is None.
+
+        Returns:
+            The embeddings (batch, tokens, hidden_size), those at the end tokens (batch,
+            hidden_size) and, if asked for, `num_hidden_layers + 1` states shaped as the first.
+
+        Raises:
+            RequestError: `input_ids` of another shape, or too many tokens.
+            CheckpointError: the weights came from a file and are not finite.
         """
         self.prepare()
         self._check_ids(input_ids)

@@ -87,15 +87,32 @@ class AutoencoderKL(Model[VAEConfig]):
             return_dict: False gives a plain tuple.
 
         Returns:
-            The distribution over latents, in the dtype of `x`. Multiply a sample by
-            `config.scaling_factor` to have what the UNet works on.
+            The distribution over latents, shape (batch, latent_channels, height / scale_factor,
+            width / scale_factor), in the dtype of `x`. Multiply a sample by `config.scaling_factor`
+            to have what the UNet works on.
+
+        Raises:
+            CheckpointError: the weights came from a file and are not finite.
         """
         parameters = self._run(x, self._encode, self._tile, 1 / self.scale_factor)
         distribution = DiagonalGaussian(parameters)
         return EncoderOutput(distribution) if return_dict else (distribution,)
 
     def decode(self, z: Tensor, *, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:
-        """Decode latents, divided by `config.scaling_factor`, to pictures of their dtype."""
+        """Decode latents to pictures.
+
+        Args:
+            z: what the UNet works on, divided by `config.scaling_factor`, shape
+                (batch, latent_channels, height, width).
+            return_dict: False gives a plain tuple.
+
+        Returns:
+            Pictures in [-1, 1] or a little beyond, shape (batch, 3, height * scale_factor,
+            width * scale_factor), in the dtype of `z`.
+
+        Raises:
+            CheckpointError: the weights came from a file and are not finite.
+        """
         tile = self._tile // self.scale_factor
         sample = self._run(z, self._decode, tile, float(self.scale_factor))
         return DecoderOutput(sample) if return_dict else (sample,)
