@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kakusan.errors import NumericalError
 from kakusan.generation import Guidance, StepChange, Widening, denoise
-from kakusan.models import Model
+from kakusan.models import Model, TextContext
 from kakusan.schedulers import DDIMScheduler, HeunDiscreteScheduler, PNDMScheduler
 
 
@@ -19,9 +19,9 @@ class Constant(nn.Module):
         super().__init__()
         self.noise, self.calls = noise, 0
 
-    def forward(self, x: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> Any:
+    def forward(self, x: Tensor, timestep: Tensor, encoder_hidden_states: TextContext) -> Any:
         self.calls += 1
-        scale = encoder_hidden_states.mean(dim=(1, 2)).view(-1, 1, 1, 1)
+        scale = encoder_hidden_states.embeddings.mean(dim=(1, 2)).view(-1, 1, 1, 1)
         return (self.noise.expand_as(x) * scale,)
 
 

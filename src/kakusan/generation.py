@@ -14,7 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.errors import NumericalError
-from kakusan.models import Model, UNet2DConditionModel
+from kakusan.models import Model, TextContext, UNet2DConditionModel
 from kakusan.schedulers import Generators, Scheduler
 
 
@@ -134,8 +134,10 @@ def step_options(scheduler: Scheduler[Any], eta: float, generator: Generators) -
     return {name: value for name, value in options.items() if name in scheduler.step_options}
 
 
-def _predict(unet: UNet2DConditionModel, x: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
-    return unet(x, timestep, encoder_hidden_states=embeddings)[0]
+def _predict(
+    unet: UNet2DConditionModel, x: Tensor, timestep: Tensor, context: TextContext
+) -> Tensor:
+    return unet(x, timestep, encoder_hidden_states=context)[0]
 
 
 def denoise(
@@ -159,14 +161,12 @@ def denoise(
     Yields:
         Each Step after it was taken. A `StepChange` sent back acts on the next one.
     """
-    timesteps = scheduler.timesteps
+    timesteps, context = scheduler.timesteps, TextContext(embeddings)
     for index, timestep in enumerate(timesteps):
         doubled = torch.cat([latents] * 2) if guidance.on else latents
         model_input = scheduler.scale_model_input(doubled, timestep)
 
-        predict = functools.partial(
-            _predict, x=model_input, timestep=timestep, embeddings=embeddings
-        )
+        predict = functools.partial(_predict, x=model_input, timestep=timestep, context=context)
         noise_pred = guidance.combine(widening.compute("UNet", unet, predict))
         denoised = scheduler.denoised(noise_pred, timestep, latents)
         sigma = scheduler.sigma_at(timestep)
@@ -183,4 +183,5 @@ def denoise(
             if change.stop:
                 return
             latents = latents if change.latents is None else change.latents
-            embeddings = embeddings if change.embeddings is None else change.embeddings
+            if change.embeddings is not None:
+                context = TextContext(change.embeddings)

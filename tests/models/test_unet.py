@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from kakusan.errors import CheckpointError, RequestError
-from kakusan.models import AddedConditioning, UNet2DConditionModel, UNetConfig
+from kakusan.models import AddedConditioning, TextContext, UNet2DConditionModel, UNetConfig
+from kakusan.models.layers.attention import TransformerBlock
 from tests.models.comparing import assert_gradients_near, assert_near, noise
 from tests.oracle import tiny
 
@@ -70,7 +71,7 @@ def test_every_layer_keeps_the_memory_format(both: Any) -> None:
     down = ours.down_blocks[0]
     for memory_format in (torch.contiguous_format, torch.channels_last):
         x = noise(1, 16, 8, 6).contiguous(memory_format=memory_format)
-        for result in (down.resnets[0](x, emb), down.attentions[0](x, context)):
+        for result in (down.resnets[0](x, emb), down.attentions[0](x, TextContext(context))):
             assert result.is_contiguous(memory_format=memory_format), "mixed formats are slow"
 
 
@@ -193,3 +194,18 @@ def test_configs_that_contradict_themselves() -> None:
         UNetConfig(transformer_depth=(0, 0, 0, 1), middle_transformer_depth=2)
     with pytest.raises(CheckpointError, match="added_time_dim"):
         UNetConfig(added_time_dim=256)
+
+
+def test_one_text_context_serves_every_step(tiny_v1: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(tiny_v1, subfolder="unet")
+    embeddings = noise(1, 77, unet.config.cross_attention_dim)
+    context, projected = TextContext(embeddings), []
+    for module in unet.modules():
+        if isinstance(module, TransformerBlock):
+            module.attn2.to_k.register_forward_hook(lambda *_: projected.append(1))
+    with torch.no_grad():
+        for step in (900, 500, 1):
+            x = noise(1, 4, 8, 8) * step
+            assert torch.equal(unet(x, step, context).sample, unet(x, step, embeddings).sample)
+    blocks = sum(isinstance(module, TransformerBlock) for module in unet.modules())
+    assert len(projected) == blocks + 3 * blocks, "once with the context, each time without"

@@ -2,6 +2,7 @@
 
 from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.image_processor import CLIPImageProcessor, ImageProcessorConfig
+from kakusan.models.layers.attention import TextContext
 from kakusan.models.model import Model
 from kakusan.models.safety_checker import StableDiffusionSafetyChecker
 from kakusan.models.safety_checker_config import SafetyCheckerConfig
@@ -24,6 +25,7 @@ __all__ = [
     "Model",
     "SafetyCheckerConfig",
     "StableDiffusionSafetyChecker",
+    "TextContext",
     "TextEncoderConfig",
     "TextEncoderOutput",
     "UNet2DConditionModel",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.errors import RequestError
+from kakusan.models.layers.attention import TextContext
 from kakusan.models.layers.time_embedding import TimestepEmbedding, sinusoidal_embedding
 from kakusan.models.model import Model
 from kakusan.models.names import as_convolution, as_linear
@@ -66,7 +67,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         self,
         sample: Tensor,
         timestep: Tensor | float,
-        encoder_hidden_states: Tensor,
+        encoder_hidden_states: Tensor | TextContext,
         added_conditioning: AddedConditioning | None = None,
         *,
         return_dict: bool = True,
@@ -76,7 +77,8 @@ class UNet2DConditionModel(Model[UNetConfig]):
         Args:
             sample: noisy latents, shape (batch, in_channels, height, width).
             timestep: one for all, or shape (batch,); may be fractional.
-            encoder_hidden_states: text embeddings, shape (batch, tokens, cross_attention_dim).
+            encoder_hidden_states: text embeddings, shape (batch, tokens, cross_attention_dim). The
+                same `TextContext` of them at every step saves what does not change.
             added_conditioning: SDXL only.
             return_dict: False gives a plain tuple.
 
@@ -85,7 +87,9 @@ class UNet2DConditionModel(Model[UNetConfig]):
         """
         self.prepare()
         dtype = self.dtype
-        context = encoder_hidden_states.to(dtype)
+        context = encoder_hidden_states
+        if isinstance(context, Tensor):
+            context = TextContext(context)
         emb = self._embedding(sample, timestep, added_conditioning)
         x = self.conv_in(sample.to(dtype))
         skips: list[Tensor] = [x]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from kakusan.models.layers.attention import SpatialTransformer
+from kakusan.models.layers.attention import SpatialTransformer, TextContext
 from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.unet_config import UNetConfig
 
@@ -30,7 +30,7 @@ class Level(nn.Module):
             _transformer(config, index, depth) for _ in in_channels if depth
         )
 
-    def layer(self, index: int, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+    def layer(self, index: int, x: Tensor, emb: Tensor, context: TextContext) -> Tensor:
         """One residual block and its attention."""
         x = self.resnets[index](x, emb)
         return self.attentions[index](x, context) if len(self.attentions) else x
@@ -47,7 +47,7 @@ class DownLevel(Level):
             [] if last else [Downsample(channels, pad_end_only=False)]
         )
 
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> list[Tensor]:
+    def forward(self, x: Tensor, emb: Tensor, context: TextContext) -> list[Tensor]:
         """Every intermediate result, for the way up; the last one goes on."""
         outputs: list[Tensor] = []
         for index in range(len(self.resnets)):
@@ -66,7 +66,7 @@ class UpLevel(Level):
         channels = config.block_out_channels[index]
         self.upsamplers = nn.ModuleList([Upsample(channels)] if index > 0 else [])
 
-    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
         """Consume `skips` from the end, one for each residual block."""
         for index in range(len(self.resnets)):
             x = self.layer(index, torch.cat([x, skips.pop()], dim=1), emb, context)
@@ -84,7 +84,7 @@ class Middle(nn.Module):
         self.resnets = nn.ModuleList(_resnet(config, channels, channels) for _ in range(2))
         self.attentions = nn.ModuleList([_transformer(config, -1, config.middle_transformer_depth)])
 
-    def forward(self, x: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, emb: Tensor, context: TextContext) -> Tensor:
         x = self.attentions[0](self.resnets[0](x, emb), context)
         return self.resnets[1](x, emb)
 

@@ -32,9 +32,31 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(context_width, width, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(width, width)])  # published as to_out.0
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        out = attend(self.to_q(x), self.to_k(context), self.to_v(context), self.num_heads)
-        return self.to_out[0](out)
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """What `context` (batch, tokens, context_width) is attended to by, each (…, width)."""
+        return self.to_k(context), self.to_v(context)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        return self.to_out[0](attend(self.to_q(x), keys, values, self.num_heads))
+
+
+class TextContext:
+    """Text embeddings (batch, tokens, width), and what each attention has made of them.
+
+    They are the same at every step of a run, and so are the keys and values: a run that shows one
+    context at every step computes these once.
+    """
+
+    def __init__(self, embeddings: Tensor) -> None:
+        self.embeddings = embeddings
+        self._keys_values: dict[Attention, tuple[Tensor, Tensor]] = {}
+
+    def keys_values(self, attention: Attention) -> tuple[Tensor, Tensor]:
+        """Those of `attention`, in the dtype of its weights."""
+        if attention not in self._keys_values:
+            embeddings = self.embeddings.to(attention.to_k.weight.dtype)
+            self._keys_values[attention] = attention.keys_values(embeddings)
+        return self._keys_values[attention]
 
 
 class GEGLU(nn.Module):
@@ -75,10 +97,10 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(width)
         self.ff = FeedForward(width)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: TextContext) -> Tensor:
         normed = self.norm1(x)
-        x = self.attn1(normed, normed) + x
-        x = self.attn2(self.norm2(x), context) + x
+        x = self.attn1(normed, *self.attn1.keys_values(normed)) + x
+        x = self.attn2(self.norm2(x), *context.keys_values(self.attn2)) + x
         return self.ff(self.norm3(x)) + x
 
 
@@ -100,8 +122,8 @@ class SpatialTransformer(nn.Module):
         )
         self.proj_out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """Shape (batch, channels, height, width) in and out; context (batch, tokens, width)."""
+    def forward(self, x: Tensor, context: TextContext) -> Tensor:
+        """Shape (batch, channels, height, width) in and out."""
         height, width = x.shape[-2:]
         tokens = self.proj_in(self.norm(x).permute(0, 2, 3, 1).flatten(1, 2))  # (b, h*w, c)
         for block in self.transformer_blocks:
