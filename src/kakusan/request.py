@@ -10,9 +10,11 @@ from typing import Any, Self, SupportsIndex
 from kakusan.errors import RequestError, check_no_unknown
 
 SIZE_STEP = 8
-MAX_SIZE = 8192
+MAX_SIZE = 4096
 MAX_STEPS = 1000
 MAX_PICTURES = 1000
+MAX_GUIDANCE = 1000.0
+MAX_SIGMA = 1e6  # and timestep
 SEEDS = 2**64
 
 
@@ -50,7 +52,7 @@ class Request:
             self._set(**{name: _size(name, getattr(self, name))})
         self._set(**self._schedule())
         self._set(
-            guidance_scale=_number("guidance_scale", self.guidance_scale),
+            guidance_scale=_number("guidance_scale", self.guidance_scale, 0.0, MAX_GUIDANCE),
             guidance_rescale=_number("guidance_rescale", self.guidance_rescale, 0.0, 1.0),
             eta=_number("eta", self.eta, 0.0, 1.0),
             num_images_per_prompt=_integer(
@@ -171,17 +173,16 @@ def _integer(name: str, value: object, minimum: int, maximum: int) -> int:
     return number
 
 
-def _number(
-    name: str, value: object, minimum: float = -math.inf, maximum: float = math.inf
-) -> float:
+def _number(name: str, value: object, minimum: float, maximum: float) -> float:
     try:
         number = math.nan if isinstance(value, str | bool) else float(value)  # pyright: ignore
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if math.isfinite(number) and minimum <= number <= maximum:
         return number
-    bounds = "" if minimum == -math.inf else f" from {minimum:g} to {maximum:g}"
-    raise RequestError(f"{name} must be a finite number{bounds}, not {_shown(value)}")
+    raise RequestError(
+        f"{name} must be a finite number from {minimum:g} to {maximum:g}, not {_shown(value)}"
+    )
 
 
 def _size(name: str, value: object) -> int | None:
@@ -202,7 +203,7 @@ def _numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None
         return None
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         raise RequestError(f"{name} must be a list of numbers, not {_shown(value)}")
-    numbers = [_number(f"each of {name}", item) for item in value]  # pyright: ignore
+    numbers = [_number(f"each of {name}", item, 0.0, MAX_SIGMA) for item in value]  # pyright: ignore
     if not numbers or any(a <= b for a, b in itertools.pairwise(numbers)):
         raise RequestError(f"{name} must be a list of decreasing numbers, not {_shown(value)}")
     if whole and any(number != int(number) for number in numbers):

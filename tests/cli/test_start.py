@@ -54,7 +54,7 @@ def test_python_m_is_the_same_command() -> None:
     assert (done.returncode, done.stdout) == (0, f"kakusan {kakusan.__version__}\n")
     done = python("-m", "kakusan", "generate", "cat", "--steps", "0")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("kakusan: num_inference_steps must be")
+    assert done.stderr.startswith("kakusan: --steps must be")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["models"], ["models", "-h"]])

@@ -1,6 +1,7 @@
 """What the pipeline promises beyond the reference's pictures."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import kakusan
 from kakusan.errors import (
@@ -172,7 +174,8 @@ def test_the_safety_checker_blackens_what_it_flags(
     unchecked = pipe("a cat", num_inference_steps=2, seed=2)
     assert unchecked.nsfw_content_detected is None
     assert redrawn(unchecked)
-    pipe.safety_checker, pipe.feature_extractor = object(), None
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1_checked)
+    pipe.feature_extractor = None
     with pytest.raises(RequestError, match="feature_extractor"):
         pipe("a cat", seed=1)
 
@@ -362,11 +365,10 @@ BAD_CALLS: list[dict[str, Any]] = [
     {"prompt": "a", "batch_size": "2"},
     {"prompt": "a", "timesteps": [10.5, 1]},
     {"prompt": "a", "batch_size": 0},
-    {
-        "prompt": "a",
-        "callback_on_step_end": lambda *_: {},
-        "callback_on_step_end_tensor_inputs": ["noise"],
-    },
+    {"prompt": "a", "callback_on_step_end_tensor_inputs": ["noise"]},
+    {"prompt": "a", "callback_on_step_end": 5},
+    {"prompt": "a", "output_type": None},
+    {"prompt": "a", "guidance_scale": 1e30},
     {"prompt": "a", "guidance_scale": float("nan")},
 ]
 
@@ -401,9 +403,59 @@ def test_what_a_callback_returns_is_checked(pipe: Any, returned: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_pipeline_lacks_no_part(tiny_v1: Path) -> None:
-    with pytest.raises(RequestError, match="unet is None"):
-        kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, unet=None)
+@pytest.mark.parametrize(
+    ("part", "value"), [("unet", None), ("scheduler", "euler"), ("vae", 5), ("tokenizer", None)]
+)
+def test_a_pipeline_lacks_no_part(tiny_v1: Path, part: str, value: Any) -> None:
+    with pytest.raises(RequestError, match=f"{part} must be of .*, not {value!r}"):
+        kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, **{part: value})
+
+
+@pytest.fixture
+def damaged(tiny_v1: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_v1, tmp_path / "damaged")
+
+
+def test_a_part_without_its_folder(damaged: Path) -> None:
+    shutil.rmtree(damaged / "vae")
+    with pytest.raises(CheckpointError, match="damaged has no folder vae"):
+        kakusan.StableDiffusionPipeline.from_pretrained(damaged)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "says"),
+    [
+        ("tokenizer/vocab.json", {"cat</w>": 1000000}, "do not belong together"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": 80}, "model_max_length is 80"),
+    ],
+)
+def test_a_tokenizer_of_another_model(
+    damaged: Path, file: str, changes: dict[str, int], says: str
+) -> None:
+    path = damaged / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(CheckpointError, match=says):
+        kakusan.StableDiffusionPipeline.from_pretrained(damaged)
+
+
+def test_integers_are_no_weights(damaged: Path) -> None:
+    path = damaged / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["conv_out.weight"] = tensors["conv_out.weight"].to(torch.int32)
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=r"conv_out\.weight is of torch\.int32"):
+        kakusan.StableDiffusionPipeline.from_pretrained(damaged)
+
+
+@pytest.mark.parametrize("name", [None, 5])
+def test_a_model_is_named_by_a_text(name: Any) -> None:
+    with pytest.raises(CheckpointError, match="text or a path"):
+        kakusan.StableDiffusionPipeline.from_pretrained(name)
+
+
+def test_generate_names_the_nearest_argument() -> None:
+    with pytest.raises(UnknownArgumentError, match="seed"):
+        kakusan.generate("a", sed=1)  # pyright: ignore
 
 
 def test_a_misspelt_argument_of_from_pretrained(tiny_v1: Path) -> None:

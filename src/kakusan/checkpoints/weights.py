@@ -147,7 +147,7 @@ def load_into(
         ignorable: Whether a name that the module does not have may be left over.
 
     Raises:
-        CheckpointError: Names are missing or left over, or a shape differs.
+        CheckpointError: Names are missing or left over, or a shape or a kind of number differs.
     """
     expected = module.state_dict()
     taken = {name: tensor for name, tensor in tensors.items() if name in expected}
@@ -159,6 +159,10 @@ def load_into(
             f"{where}: the weights do not fit the config: {'; '.join(filter(None, parts))}."
         )
     for name, tensor in taken.items():
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise CheckpointError(
+                f"{where}: {name} is of {tensor.dtype}, which cannot be a weight."
+            )
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
                 f"{where}: {name} has the shape {tuple(tensor.shape)}; "

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from kakusan.cli.console import complain, describe, progress, say_json, say_path
 from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
 from kakusan.cli.place import Place
-from kakusan.errors import RequestError
+from kakusan.errors import OutputError, RequestError
 from kakusan.request import Request
 
 if TYPE_CHECKING:
@@ -68,13 +69,15 @@ class Saver:
         self.held.clear()
 
     def rescue(self) -> None:
-        """Save each finished picture of a grid that will not be completed."""
-        while self.held:
-            picture = self.held[0]
-            index = len(self.saved)
-            path = self.place.save(picture.image, picture.record, index=index, count=self.count)
+        """Save each finished picture of a grid that will not be completed, if that can be done."""
+        for index, picture in enumerate(self.held):
+            try:
+                path = self.place.save(picture.image, picture.record, index=index, count=self.count)
+            except OutputError as error:
+                complain(f"{len(self.held) - index} finished pictures are lost: {describe(error)}")
+                break
             self._note(path, picture.flagged, picture.record)
-            self.held.pop(0)
+        self.held.clear()
 
     def _note(self, path: Path, flagged: bool, record: dict[str, object]) -> None:
         self.saved.append({"path": str(path), "flagged": flagged, "record": record})
@@ -109,11 +112,33 @@ def read_prompt(text: str) -> str:
     """
     if text != "-":
         return text
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  closed by the caller
+        raise RequestError('the prompt "-" is read from stdin, but stdin is closed')
     try:
         given = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(f"the prompt on stdin is not UTF-8 text: byte {error.start}") from None
     return given.removesuffix("\n").removesuffix("\r")
+
+
+_OPTIONS = {
+    "num_inference_steps": "--steps",
+    "num_images_per_prompt": "--count",
+    "guidance_scale": "--guidance",
+    "height": "--height",
+    "width": "--width",
+    "seed": "--seed",
+}
+
+
+@contextmanager
+def option_names() -> Generator[None]:
+    """Lets errors speak of options by the names that were typed."""
+    try:
+        yield
+    except RequestError as error:
+        name, _, rest = str(error).partition(" ")
+        raise RequestError(f"{_OPTIONS.get(name, name)} {rest}") from None
 
 
 def generate(
@@ -141,16 +166,17 @@ def generate(
     """Draw pictures of PROMPT and print their paths."""
     text = read_prompt(prompt)
     shape, pictures = parse_grid(grid, count)
-    Request.of(
-        text,
-        negative_prompt=negative,
-        num_images_per_prompt=pictures,
-        width=width,
-        height=height,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        seed=seed,
-    )
+    with option_names():
+        Request.of(
+            text,
+            negative_prompt=negative,
+            num_images_per_prompt=pictures,
+            width=width,
+            height=height,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            seed=seed,
+        )
     place = Place.of(output)
     bar = progress(quiet)
 

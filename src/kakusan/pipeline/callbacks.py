@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -22,21 +22,26 @@ TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds"
 
 @dataclass(frozen=True)
 class StepCallback:
-    """A caller's function with the names of the tensors that it is shown.
-
-    Raises:
-        RequestError: A name that is no tensor of the loop.
-    """
+    """A caller's function with the names of the tensors that it is shown."""
 
     function: Callable[[StableDiffusionPipeline, int, Tensor, dict[str, Tensor]], Any]
     shown: Sequence[str]
 
-    def __post_init__(self) -> None:
-        for name in self.shown:
+    @classmethod
+    def of(cls, function: Callable[..., Any] | None, shown: Sequence[str]) -> Self | None:
+        """The checked callback; None where the caller has none.
+
+        Raises:
+            RequestError: Not a function, or a name that is no tensor of the loop.
+        """
+        for name in shown:
             if name not in TENSORS:
                 raise RequestError(
                     f"callback_on_step_end_tensor_inputs has no {name!r}.{nearest(name, TENSORS)}"
                 )
+        if function is not None and not callable(function):
+            raise RequestError(f"callback_on_step_end must be a function, not {function!r:.60}")
+        return None if function is None else cls(function, shown)
 
     def __call__(self, run: Run, step: Step, embeddings: Tensor) -> StepChange:
         """Call it after `step`; `embeddings` have the unconditional half first under guidance."""

@@ -113,19 +113,42 @@ def load_parts(
     if "safety_checker" in parts and parts["safety_checker"] is None:
         parts.setdefault("feature_extractor", None)
     classes = read_index(folder)
+    for part in set(classes) - set(parts):
+        if classes[part] is not None and not (folder / part).is_dir():
+            raise CheckpointError(f"{folder} has no folder {part}, though {INDEX} names this part")
     # Small parts first, so that a broken one is found before gigabytes are read
     for part in sorted(set(classes) - set(parts), key=lambda part: part in WITH_WEIGHTS):
         part_class = classes[part]
         options = weights if part in WITH_WEIGHTS else {}
         parts[part] = part_class and part_class.from_pretrained(folder / part, **options)
+    check_complete(parts)
+    _check_vocabulary(folder, parts["tokenizer"], parts["text_encoder"])
     return parts
 
 
+def _check_vocabulary(folder: Path, tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel) -> None:
+    config = text_encoder.config
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= config.vocab_size:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has a token of id {highest}, but the text encoder embeds "
+            f"only {config.vocab_size} tokens; they do not belong together"
+        )
+    if not 3 <= tokenizer.model_max_length <= config.max_position_embeddings:
+        raise CheckpointError(
+            f"{folder}: the tokenizer's model_max_length is {tokenizer.model_max_length}; the text "
+            f"encoder reads 3 to {config.max_position_embeddings} tokens"
+        )
+
+
 def check_complete(parts: Mapping[str, object | None]) -> None:
-    """Raise RequestError where a part is None that a pipeline cannot do without."""
+    """Raise RequestError where a part is missing, or is not what it stands for."""
     for part, value in parts.items():
-        if value is None and part not in OPTIONAL:
-            raise RequestError(f"{part} is None; only {' and '.join(sorted(OPTIONAL))} may be")
+        if value is None and part in OPTIONAL:
+            continue
+        if not isinstance(value, tuple(CLASSES[part].values())):
+            names = ", ".join(sorted({kind.__name__ for kind in CLASSES[part].values()}))
+            raise RequestError(f"{part} must be of {names}, not {value!r:.60}")
     if parts["safety_checker"] is not None and parts["feature_extractor"] is None:
         raise RequestError("safety_checker needs feature_extractor; give both or neither")
 

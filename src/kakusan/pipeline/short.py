@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from kakusan.errors import GenerationInterrupted, RequestError
+from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
@@ -36,6 +36,7 @@ def generate(
     dtype: str | torch.dtype | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | None = True,
+    **unknown: Any,
 ) -> list[Picture]:
     """Draw `count` pictures of each prompt, picture i from the seed `seed + i`.
 
@@ -51,6 +52,7 @@ def generate(
         InputError: Something given cannot be used; said before weights are read where possible.
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
+    check_no_unknown("generate", unknown, _ARGUMENTS)
     request = Request.of(
         prompt,
         negative_prompt=negative_prompt,
@@ -62,7 +64,7 @@ def generate(
         guidance_scale=guidance,
     )
     if scheduler is not None:
-        named_scheduler(scheduler, PNDMScheduler())
+        named_scheduler(str(scheduler), PNDMScheduler())
     pipe = _pipeline(model, device, dtype)
     if scheduler is not None:
         pipe = _with_scheduler(pipe, named_scheduler(scheduler, pipe.scheduler))
@@ -118,6 +120,9 @@ def reproduce(
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     arguments = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     return _collected(pipe.pictures(**arguments), on_picture)[0]
+
+
+_ARGUMENTS = frozenset(generate.__annotations__) - {"return", "unknown"}
 
 
 @functools.lru_cache(maxsize=1)

@@ -163,7 +163,8 @@ class StableDiffusionPipeline:
             RequestError: There is no such device on this machine.
         """
         for target in targets:
-            checked = target if isinstance(target, torch.dtype) else parse_device(target)
+            dtype = isinstance(target, torch.dtype)
+            checked = parse_dtype(target) if dtype else parse_device(target)
             for part in WITH_WEIGHTS:
                 if getattr(self, part) is not None:
                     getattr(self, part).to(checked)
@@ -306,10 +307,10 @@ class StableDiffusionPipeline:
         given = {key: value for key, value in locals().items() if key in _DRAWING}
         check_no_unknown("the pipeline", unknown, _CALL)
         if output_type not in OUTPUT_TYPES:
-            raise RequestError(f"output_type {output_type!r}.{nearest(output_type, OUTPUT_TYPES)}")
-        callback = callback_on_step_end and StepCallback(
-            callback_on_step_end, callback_on_step_end_tensor_inputs
-        )
+            raise RequestError(
+                f"there is no output_type {output_type!r}.{nearest(str(output_type), OUTPUT_TYPES)}"
+            )
+        callback = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs)
         run = self._prepare(given, batch_size)
         finished: list[tuple[Tensor, list[bool] | None]] = []
         try:
