@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import kakusan
+from kakusan.checkpoints.source import locate
 from kakusan.errors import (
     CheckpointError,
     GenerationInterrupted,
@@ -430,12 +431,13 @@ def test_a_part_without_its_folder(damaged: Path) -> None:
     ],
 )
 def test_a_tokenizer_of_another_model(
-    damaged: Path, file: str, changes: dict[str, int], says: str
+    tmp_path: Path, file: str, changes: dict[str, int], says: str
 ) -> None:
-    path = damaged / file
+    folder = shutil.copytree(locate("builtin").folder, tmp_path / "model")
+    path = folder / file
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(CheckpointError, match=says):
-        kakusan.StableDiffusionPipeline.from_pretrained(damaged)
+        kakusan.StableDiffusionPipeline.from_pretrained(folder)
 
 
 def test_integers_are_no_weights(damaged: Path) -> None:

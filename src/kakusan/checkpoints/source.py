@@ -55,7 +55,7 @@ def locate(
         ModelNotFoundError: There is no such model here, in the cache or on the hub.
         CheckpointError: It has no such subfolder or variant.
     """
-    if not isinstance(name, str | os.PathLike):
+    if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ModelNotFoundError(f"a model is named by a text or a path, not by {name!r:.60}.")
     text = os.fspath(name)
     wanted = Wanted(subfolder, variant, use_safetensors, frozenset(without))
