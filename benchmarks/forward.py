@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.measure import (
     DTYPES,
+    SPEED_AND_ERROR,
     environment,
     interleaved,
     largest_error,
@@ -30,14 +31,7 @@ CPU = torch.device("cpu")
 LIBRARIES = ("diffusers", "kakusan")
 HEADER = (
     "part",
-    "dtype",
-    "diffusers, s",
-    "kakusan, s",
-    "ratio",
-    "kakusan, TFLOP/s",
-    "matrix peak, TFLOP/s",
-    "error: diffusers",
-    "error: kakusan",
+    *SPEED_AND_ERROR,
     "largest: diffusers",
     "largest: kakusan",
 )

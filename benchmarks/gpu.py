@@ -20,6 +20,7 @@ import torch
 
 from benchmarks.measure import (
     DTYPES,
+    SPEED_AND_ERROR,
     environment,
     interleaved,
     markdown_table,
@@ -31,17 +32,7 @@ from benchmarks.v1_4 import TEXT, write_checkpoint, write_with_kakusan
 
 RESULTS = Path(__file__).parent / "results"
 CUDA = torch.device("cuda")
-HEADER = (
-    "what",
-    "dtype",
-    "diffusers, s",
-    "kakusan, s",
-    "ratio",
-    "kakusan, TFLOP/s",
-    "matrix peak, TFLOP/s",
-    "error: diffusers",
-    "error: kakusan",
-)
+HEADER = ("what", *SPEED_AND_ERROR)
 
 
 def times(seconds: dict[str, float]) -> list[str]:

@@ -11,6 +11,17 @@ from pathlib import Path
 
 import torch
 
+# Columns that every table of forward passes has
+SPEED_AND_ERROR = (
+    "dtype",
+    "diffusers, s",
+    "kakusan, s",
+    "ratio",
+    "kakusan, TFLOP/s",
+    "matrix peak, TFLOP/s",
+    "error: diffusers",
+    "error: kakusan",
+)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -1,6 +1,6 @@
 """Pictures: from tensors to PIL, grids of them, and files that know how they were made."""
 
-from kakusan.images.conversion import to_numpy, to_pil
+from kakusan.images.conversion import to_numpy, to_pil, to_unit_range
 from kakusan.images.grid import grid_record, grid_records, image_grid
 from kakusan.images.metadata import (
     check_fits,
@@ -28,4 +28,5 @@ __all__ = [
     "slug",
     "to_numpy",
     "to_pil",
+    "to_unit_range",
 ]

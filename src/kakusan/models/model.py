@@ -212,13 +212,4 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             raise CheckpointError(f"{path}: {error}") from None
 
 
-_LOADING = (
-    "subfolder",
-    "revision",
-    "variant",
-    "torch_dtype",
-    "token",
-    "cache_dir",
-    "local_files_only",
-    "use_safetensors",
-)
+_LOADING = frozenset(Model.from_pretrained.__annotations__) - {"name", "return", "unknown"}

@@ -1,5 +1,6 @@
 """The short way: a prompt to pictures in one call, and a picture's record to the same again."""
 
+import copy
 import functools
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 
+from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
@@ -16,7 +18,6 @@ from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
 from kakusan.schedulers import PNDMScheduler, Scheduler, named_scheduler
 
-BUILTIN = "builtin"
 OnPicture = Callable[[Picture], object]
 
 
@@ -53,32 +54,23 @@ def generate(
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     check_no_unknown("generate", unknown, _ARGUMENTS)
-    request = Request.of(
-        prompt,
-        negative_prompt=negative_prompt,
-        seed=secrets.randbelow(2**32) if seed is None else seed,
-        num_images_per_prompt=count,
-        width=width,
-        height=height,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-    )
+    asked: dict[str, Any] = {
+        "negative_prompt": negative_prompt,
+        "seed": secrets.randbelow(2**32) if seed is None else seed,
+        "num_images_per_prompt": count,
+        "width": width,
+        "height": height,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+    }
+    # Both only to be checked before weights are read
+    Request.of(prompt, **asked)
     if scheduler is not None:
         named_scheduler(str(scheduler), PNDMScheduler())
-    pipe = _pipeline(model, device, dtype)
+    pipe = _pipeline(model, device, dtype, progress)
     if scheduler is not None:
-        pipe = _with_scheduler(pipe, named_scheduler(scheduler, pipe.scheduler))
-    pipe.set_progress_bar_config(disable=None if progress is None else not progress)
-    drawn = pipe.pictures(
-        list(prompt) if not isinstance(prompt, str) else prompt,
-        negative_prompt=negative_prompt,
-        seed=request.seed,
-        num_images_per_prompt=count,
-        width=width,
-        height=height,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-    )
+        pipe.scheduler = named_scheduler(scheduler, pipe.scheduler)
+    drawn = pipe.pictures(prompt, **asked)
     return _collected(drawn, on_picture)
 
 
@@ -111,13 +103,13 @@ def reproduce(
         record["model"],
         device or record.get("device"),
         record.get("dtype", "float32"),
+        progress,
         revision=record.get("commit"),
         variant=record.get("variant"),
         checked=record.get("safety_checker", True),
     )
     if scheduler is not None:
-        pipe = _with_scheduler(pipe, scheduler)
-    pipe.set_progress_bar_config(disable=None if progress is None else not progress)
+        pipe.scheduler = scheduler
     arguments = {name: getattr(request, name) for name in Request.__dataclass_fields__}
     return _collected(pipe.pictures(**arguments), on_picture)[0]
 
@@ -145,6 +137,7 @@ def _pipeline(
     model: str | PathLike[str],
     device: str | torch.device | None,
     dtype: str | torch.dtype | None,
+    progress: bool | None,
     *,
     revision: str | None = None,
     variant: str | None = None,
@@ -162,17 +155,9 @@ def _pipeline(
         variant=variant,
         checked=checked,
     )
-    return _with_scheduler(loaded, loaded.scheduler)
-
-
-def _with_scheduler(pipe: StableDiffusionPipeline, scheduler: Scheduler) -> StableDiffusionPipeline:
-    """A pipeline of the same parts with its own scheduler and settings."""
-    parts: dict[str, Any] = {**pipe.components, "scheduler": scheduler}
-    other = StableDiffusionPipeline(**parts)
-    other.scheduler = scheduler  # as it is: what is asked for or recorded needs no correction
-    other.source, other.variant, other.defaults = pipe.source, pipe.variant, pipe.defaults
-    other._loaded = pipe._loaded  # pyright: ignore[reportPrivateUsage]
-    return other
+    pipe = copy.copy(loaded)
+    pipe.set_progress_bar_config(disable=None if progress is None else not progress)
+    return pipe
 
 
 def _recorded_scheduler(record: Mapping[str, Any]) -> Scheduler[Any] | None:

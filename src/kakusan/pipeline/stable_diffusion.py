@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from kakusan.checkpoints.source import Source, locate
 from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown, nearest
 from kakusan.generation import Step, StepChange, Widening
-from kakusan.images import to_numpy, to_pil
+from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
@@ -390,15 +390,11 @@ class StableDiffusionPipeline:
         return pixels, list(flags)
 
 
-_LOADING = (
-    "torch_dtype",
-    "revision",
-    "variant",
-    "token",
-    "cache_dir",
-    "local_files_only",
-    "use_safetensors",
-)
+_LOADING = frozenset(StableDiffusionPipeline.from_pretrained.__annotations__) - {
+    "name",
+    "parts",
+    "return",
+}
 _DRAWING = frozenset({*Request.__dataclass_fields__, *Given.__dataclass_fields__})
 _CALL = frozenset(StableDiffusionPipeline.__call__.__annotations__) - {"return", "unknown"}
 
@@ -412,7 +408,7 @@ def _converted(tensor: Tensor, output_type: str) -> Any:
     if output_type == "latent":
         return tensor
     if output_type == "pt":
-        return (tensor / 2 + 0.5).clamp(0, 1)
+        return to_unit_range(tensor)
     return to_numpy(tensor) if output_type == "np" else to_pil(tensor)
 
 
