@@ -1,5 +1,6 @@
 """The UNet beside the reference's."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,13 @@ import pytest
 import torch
 
 from kakusan.errors import CheckpointError, RequestError
-from kakusan.models import AddedConditioning, TextContext, UNet2DConditionModel, UNetConfig
+from kakusan.models import (
+    AddedConditioning,
+    DeepFeature,
+    TextContext,
+    UNet2DConditionModel,
+    UNetConfig,
+)
 from kakusan.models.layers.attention import TransformerBlock
 from tests.models.comparing import assert_gradients_near, assert_near, noise
 from tests.oracle import tiny
@@ -209,3 +216,44 @@ def test_one_text_context_serves_every_step(tiny_v1: Path) -> None:
             assert torch.equal(unet(x, step, context).sample, unet(x, step, embeddings).sample)
     blocks = sum(isinstance(module, TransformerBlock) for module in unet.modules())
     assert len(projected) == blocks + 3 * blocks, "once with the context, each time without"
+
+
+def test_a_call_that_fills_a_deep_feature_is_exact(both: Any) -> None:
+    ours, _ = both
+    sample, text = noise(2, 4, 8, 12), noise(2, 77, ours.config.cross_attention_dim, seed=1)
+    deep = DeepFeature()
+    with torch.no_grad():
+        exact = ours(sample, 500, text).sample
+        assert torch.equal(ours(sample, 500, text, deep=deep).sample, exact)
+        assert deep.tensor is not None
+        assert torch.equal(ours(sample, 500, text, deep=deep).sample, exact), "nothing has changed"
+
+
+def test_a_reused_deep_feature_leaves_only_the_last_layer(tiny_v1: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(tiny_v1 / "unet")
+    sample, text = noise(1, 4, 8, 8), noise(1, 77, 32, seed=1)
+    deep = DeepFeature()
+    with torch.no_grad():
+        unet(sample, 500, text, deep=deep)
+        kept = deep.tensor
+        called = []
+        for name, module in unet.named_modules():
+            module.register_forward_hook(lambda *_, name=name: called.append(name))
+        near = unet(sample * 0.9, 460, text, deep=deep).sample
+        ran = {name for name in called if re.search(r"resnets\.\d$", name)}
+        exact = unet(sample * 0.9, 460, text).sample
+    assert deep.tensor is kept
+    assert ran == {"up_blocks.2.resnets.2"}, "it is the last of the finest level"
+    assert not torch.equal(near, exact)
+    assert (near - exact).norm() < 0.5 * exact.norm()
+
+
+def test_a_deep_feature_outlives_a_change_of_dtype(tiny_v1: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(tiny_v1 / "unet")
+    sample, text = noise(1, 4, 8, 8), noise(1, 77, 32, seed=1)
+    with torch.no_grad():
+        deep = DeepFeature()
+        exact = unet(sample, 500, text, deep=deep).sample
+        assert deep.tensor is not None
+        deep.tensor = deep.tensor.bfloat16()
+        assert_near(unet(sample, 500, text, deep=deep).sample, exact, limit=0.03)

@@ -10,6 +10,7 @@ from kakusan.models.text_encoder import CLIPTextModel, TextEncoderOutput
 from kakusan.models.text_encoder_config import TextEncoderConfig
 from kakusan.models.unet import AddedConditioning, UNet2DConditionModel, UNetOutput
 from kakusan.models.unet_config import UNetConfig
+from kakusan.models.unet_levels import DeepFeature
 from kakusan.models.vae import AutoencoderKL, DecoderOutput, EncoderOutput
 from kakusan.models.vae_config import VAEConfig
 
@@ -19,6 +20,7 @@ __all__ = [
     "CLIPImageProcessor",
     "CLIPTextModel",
     "DecoderOutput",
+    "DeepFeature",
     "DiagonalGaussian",
     "EncoderOutput",
     "ImageProcessorConfig",

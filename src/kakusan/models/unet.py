@@ -9,11 +9,19 @@ from torch.nn import functional as F
 
 from kakusan.errors import RequestError
 from kakusan.models.layers.attention import TextContext
+from kakusan.models.layers.basic import Conv2d, GroupNorm
 from kakusan.models.layers.time_embedding import TimestepEmbedding, sinusoidal_embedding
 from kakusan.models.model import Model
 from kakusan.models.names import as_convolution, as_linear
 from kakusan.models.unet_config import UNetConfig
-from kakusan.models.unet_levels import NORM_EPS, Middle, down_levels, up_levels
+from kakusan.models.unet_levels import (
+    NORM_EPS,
+    DeepFeature,
+    Middle,
+    UpLevel,
+    down_levels,
+    up_levels,
+)
 
 
 class UNetOutput(NamedTuple):
@@ -47,7 +55,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         super().__init__(config)
         widths = config.block_out_channels
         emb_channels = 4 * widths[0]
-        self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
+        self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
         self.time_embedding = TimestepEmbedding(widths[0], emb_channels)
         if config.added_time_dim:
             self.add_embedding = TimestepEmbedding(config.added_conditioning_dim, emb_channels)
@@ -55,8 +63,8 @@ class UNet2DConditionModel(Model[UNetConfig]):
         self.down_blocks = nn.ModuleList(down_levels(config, skips))
         self.mid_block = Middle(config)
         self.up_blocks = nn.ModuleList(up_levels(config, skips))
-        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[0], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[0], config.out_channels, 3, padding=1)
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], eps=NORM_EPS, silu=True)
+        self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
 
     @property
     def in_channels(self) -> int:
@@ -70,6 +78,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         encoder_hidden_states: Tensor | TextContext,
         added_conditioning: AddedConditioning | None = None,
         *,
+        deep: DeepFeature | None = None,
         return_dict: bool = True,
     ) -> UNetOutput | tuple[Tensor]:
         """Predict the noise (or the velocity, or the picture: the checkpoint decides) in latents.
@@ -80,25 +89,26 @@ class UNet2DConditionModel(Model[UNetConfig]):
             encoder_hidden_states: text embeddings, shape (batch, tokens, cross_attention_dim). The
                 same `TextContext` of them at every step saves what does not change.
             added_conditioning: SDXL only.
+            deep: keeps what most of the work goes into, for a later call to take as it is.
             return_dict: False gives a plain tuple.
 
         Returns:
             The prediction in the dtype of `sample`.
         """
         self.prepare()
-        dtype = self.dtype
+        dtype = self.compute_dtype
         context = encoder_hidden_states
         if isinstance(context, Tensor):
             context = TextContext(context)
         emb = self._embedding(sample, timestep, added_conditioning)
         x = self.conv_in(sample.to(dtype))
         skips: list[Tensor] = [x]
-        for down in self.down_blocks:
-            skips += down(skips[-1], emb, context)
-        x = self.mid_block(skips[-1], emb, context)
-        for up in self.up_blocks:
-            x = up(x, skips, emb, context)
-        x = self.conv_out(F.silu(self.conv_norm_out(x))).to(sample.dtype)
+        feature = None if deep is None else deep.tensor
+        x = self._deep(skips, emb, context) if feature is None else feature.to(dtype)
+        if deep is not None:
+            deep.tensor = x
+        x = self._finest.last(x, skips, emb, context)
+        x = self.conv_out(self.conv_norm_out(x)).to(sample.dtype)
         return UNetOutput(x) if return_dict else (x,)
 
     def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -117,21 +127,34 @@ class UNet2DConditionModel(Model[UNetConfig]):
             for name, tensor in tensors.items()
         }
 
+    @property
+    def _finest(self) -> UpLevel:
+        return cast(UpLevel, self.up_blocks[-1])
+
+    def _deep(self, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
+        """What the last layer takes; `skips` holds the first convolution, and holds it after."""
+        for down in self.down_blocks:
+            skips += down(skips[-1], emb, context)
+        x = self.mid_block(skips[-1], emb, context)
+        for up in self.up_blocks[:-1]:
+            x = up(x, skips, emb, context)
+        return self._finest.but_last(x, skips, emb, context)
+
     def _embedding(
         self, sample: Tensor, timestep: Tensor | float, added: AddedConditioning | None
     ) -> Tensor:
         """The time embedding, after the SiLU that every residual block would apply to it."""
         timesteps = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
         waves = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
-        emb = cast(Tensor, self.time_embedding(waves.to(self.dtype)))
+        emb = cast(Tensor, self.time_embedding(waves.to(self.compute_dtype)))
         if bool(self.config.added_time_dim) != (added is not None):
             need = "needs" if self.config.added_time_dim else "does not take"
             raise RequestError(f"this UNet {need} added_conditioning (pooled text and sizes)")
         if added is not None:
             sizes = sinusoidal_embedding(added.time_ids.flatten(), self.config.added_time_dim)
-            sizes = sizes.to(self.dtype).reshape(len(added.time_ids), -1)
+            sizes = sizes.to(self.compute_dtype).reshape(len(added.time_ids), -1)
             emb = emb + self.add_embedding(
-                torch.cat([added.text_embeds.to(self.dtype), sizes], dim=-1)
+                torch.cat([added.text_embeds.to(self.compute_dtype), sizes], dim=-1)
             )
         return F.silu(emb)
 

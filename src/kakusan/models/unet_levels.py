@@ -1,6 +1,7 @@
 """The levels of the UNet: what happens at one resolution, on the way down and on the way up."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,19 @@ from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.unet_config import UNetConfig
 
 NORM_EPS = 1e-5
+
+
+@dataclass
+class DeepFeature:
+    """What the UNet's last layer takes from all below it, for a later call to take again.
+
+    It changes slowly from step to step, while most of the work goes into it. A call that is given
+    one without a tensor computes everything and leaves the feature here, (batch, channels, height,
+    width); given one that holds it, it computes only the first convolution and the last layer.
+    arXiv:2312.00858.
+    """
+
+    tensor: Tensor | None = None
 
 
 class Level(nn.Module):
@@ -68,11 +82,21 @@ class UpLevel(Level):
 
     def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
         """Consume `skips` from the end, one for each residual block."""
-        for index in range(len(self.resnets)):
-            x = self.layer(index, torch.cat([x, skips.pop()], dim=1), emb, context)
+        x = self.but_last(x, skips, emb, context)
+        x = self.last(x, skips, emb, context)
         for upsample in self.upsamplers:
             x = upsample(x, (skips[-1].shape[-2], skips[-1].shape[-1]))
         return x
+
+    def but_last(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
+        """All residual blocks but the last."""
+        for index in range(len(self.resnets) - 1):
+            x = self.layer(index, torch.cat([x, skips.pop()], dim=1), emb, context)
+        return x
+
+    def last(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
+        """The last residual block alone."""
+        return self.layer(-1, torch.cat([x, skips.pop()], dim=1), emb, context)
 
 
 class Middle(nn.Module):
