@@ -7,7 +7,7 @@ The loop is a generator. Who reads it may stop at any step, look at any step, an
 import functools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL.Image import Image
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from kakusan.errors import NumericalError
 from kakusan.models import Model, TextContext, UNet2DConditionModel
-from kakusan.schedulers import Generators, Scheduler
+from kakusan.runtime.device import queues
+from kakusan.schedulers import Generators, Scheduler, rewinder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,7 @@ class Widening:
 
     notes: list[str] = field(default_factory=list[str])
     twins: dict[str, Model[Any]] = field(default_factory=dict[str, Model[Any]])
+    _finite: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def compute(self, name: str, part: Model[Any], run: Callable[[Any], Tensor]) -> Tensor:
         """What `run(part)` gives, or its twin if that holds NaN or infinity.
@@ -115,17 +117,46 @@ class Widening:
         """
         part = self.twins.get(name, part)
         result = run(part)
-        if not torch.isfinite(result).all() and part.dtype != torch.float32:
-            kept = str(part.dtype).removeprefix("torch.")
-            self.notes.append(f"{name} computed in float32: {kept} overflowed")
-            self.twins[name] = part.widened()
-            result = run(self.twins[name])
         if not torch.isfinite(result).all():
-            raise NumericalError(
-                f"the {name} gave NaN or infinity, in float32 too; the weights or the given "
-                "latents or embeddings are at fault"
-            )
+            result = run(self._widened(name, part))
+            if not torch.isfinite(result).all():
+                raise _not_finite(name)
         return result
+
+    def compute_unseen(self, name: str, part: Model[Any], run: Callable[[Any], Tensor]) -> Tensor:
+        """What `run(part)` gives; `settled` tells later whether it and those before are finite."""
+        result = run(self.twins.get(name, part))
+        finite = torch.isfinite(result).all()
+        self._finite[name] = self._finite[name] & finite if name in self._finite else finite
+        return result
+
+    def settled(self, name: str, part: Model[Any]) -> bool:
+        """Whether all that `compute_unseen` gave since this was last asked is finite; waits for it.
+
+        If not, the twin computes from now on, and what was computed is to be done again.
+
+        Raises:
+            NumericalError: It was computed in float32 already.
+        """
+        finite = bool(self._finite.pop(name))
+        if not finite:
+            self._widened(name, self.twins.get(name, part))
+        return finite
+
+    def _widened(self, name: str, part: Model[Any]) -> Model[Any]:
+        if part.dtype == torch.float32:
+            raise _not_finite(name)
+        kept = str(part.dtype).removeprefix("torch.")
+        self.notes.append(f"{name} computed in float32: {kept} overflowed")
+        self.twins[name] = part.widened()
+        return self.twins[name]
+
+
+def _not_finite(name: str) -> NumericalError:
+    return NumericalError(
+        f"the {name} gave NaN or infinity, in float32 too; the weights or the given "
+        "latents or embeddings are at fault"
+    )
 
 
 def step_options(scheduler: Scheduler[Any], eta: float, generator: Generators) -> dict[str, Any]:
@@ -149,6 +180,7 @@ def denoise(
     *,
     options: dict[str, Any],
     widening: Widening,
+    watched: bool = True,
 ) -> Generator[Step, StepChange | None, None]:
     """Take every step of `scheduler`, whose timesteps are set and which no one else runs.
 
@@ -157,28 +189,49 @@ def denoise(
         embeddings: (b, n, d), or (2b, n, d) with the unconditional half first under guidance.
         options: Keywords of the scheduler's step, from `step_options`.
         widening: Takes note of a UNet that had to be widened.
+        watched: Whether the reader looks at steps before the last, or changes any. A GPU is not
+            waited for where it does not: NaN is then looked for at the first and at the last
+            step, and where there is some, the loop begins again with the UNet's float32 twin.
 
     Yields:
         Each Step after it was taken. A `StepChange` sent back acts on the next one.
+
+    Raises:
+        NumericalError: The UNet gives NaN or infinity in float32 too.
     """
     timesteps, context = scheduler.timesteps, TextContext(embeddings)
-    for index, timestep in enumerate(timesteps):
+    schedule = cast("list[float]", timesteps.tolist())  # read once, before any work is queued
+    waits = watched or not queues(latents.device)
+    compute = widening.compute if waits else widening.compute_unseen
+    began, first_latents = scheduler.fresh(), latents
+    rewind = rewinder(options.get("generator"))
+    index = 0
+    while index < len(schedule):
+        timestep = schedule[index]
         doubled = torch.cat([latents] * 2) if guidance.on else latents
         model_input = scheduler.scale_model_input(doubled, timestep)
 
-        predict = functools.partial(_predict, x=model_input, timestep=timestep, context=context)
-        noise_pred = guidance.combine(widening.compute("UNet", unet, predict))
+        predict = functools.partial(
+            _predict, x=model_input, timestep=timesteps[index], context=context
+        )
+        noise_pred = guidance.combine(compute("UNet", unet, predict))
+        looked_at = index in (0, len(schedule) - 1)
+        if not waits and looked_at and not widening.settled("UNet", unet):
+            scheduler, latents, index = began.fresh(), first_latents, 0
+            rewind()
+            continue
         denoised = scheduler.denoised(noise_pred, timestep, latents)
         sigma = scheduler.sigma_at(timestep)
         latents = scheduler.step(noise_pred, timestep, latents, **options).prev_sample
         change = yield Step(
             index=index,
-            total=len(timesteps),
+            total=len(schedule),
             timestep=float(timestep),
             sigma=sigma,
             latents=latents,
             denoised=denoised,
         )
+        index += 1
         if change is not None:
             if change.stop:
                 return

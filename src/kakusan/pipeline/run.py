@@ -128,8 +128,10 @@ class Run:
     def _encoded(self, texts: tuple[str | None, ...], clip_skip: int | None) -> Tensor:
         return self.pipe.encode_texts([text or "" for text in texts], clip_skip, self.widening)
 
-    def steps(self, batch: Batch) -> Generator[Step, StepChange | None, None]:
-        """Denoise one batch; `send` a StepChange to act on the next step."""
+    def steps(
+        self, batch: Batch, *, watched: bool = True
+    ) -> Generator[Step, StepChange | None, None]:
+        """Denoise one batch; `send` a StepChange to act on the next step; see `denoise`."""
         scheduler = self.scheduler.fresh()
         loop = denoise(
             self.pipe.unet,
@@ -139,6 +141,7 @@ class Run:
             self.guidance,
             options=step_options(scheduler, self.request.eta, batch.generator),
             widening=self.widening,
+            watched=watched,
         )
         change = None
         while True:

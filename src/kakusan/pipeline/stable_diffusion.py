@@ -360,11 +360,12 @@ class StableDiffusionPipeline:
         self, run: Run, batch: Batch, bar: "tqdm[Any]", callback: StepCallback | None
     ) -> Tensor:
         """Take all steps of a batch; the last latents (b, c, h, w)."""
-        steps = run.steps(batch)
-        step, embeddings = next(steps), batch.embeddings
+        steps = run.steps(batch, watched=callback is not None)
+        step, embeddings, done = next(steps), batch.embeddings, 0
         self._interrupt = False
         while True:
-            bar.update()
+            bar.update(step.index + 1 - done)  # backwards where the loop began again
+            done = step.index + 1
             change = None
             if callback is not None:
                 change = callback(run, step, embeddings)

@@ -1,6 +1,7 @@
 """Which device to compute on."""
 
 import torch
+from torch import Tensor
 
 from kakusan.errors import RequestError
 
@@ -35,3 +36,15 @@ def parse_device(name: str | torch.device | None) -> torch.device:
             f"device {str(name)!r} is not on this machine; choose one of: {', '.join(_reachable())}"
         )
     return device
+
+
+def queues(device: torch.device) -> bool:
+    """Whether work on `device` is only queued, so that reading a result waits for all of it."""
+    return device.type != "cpu"
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` on `device`; on its way to a CUDA device in pinned memory, and not waited for."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

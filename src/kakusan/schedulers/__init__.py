@@ -14,7 +14,7 @@ from kakusan.schedulers.names import (
     scheduler_class,
     short_name,
 )
-from kakusan.schedulers.noise import Generators, draw_noise
+from kakusan.schedulers.noise import Generators, draw_noise, rewinder
 from kakusan.schedulers.pndm import PNDMScheduler
 from kakusan.schedulers.scheduler import Scheduler, SchedulerOutput
 
@@ -34,6 +34,7 @@ __all__ = [
     "SchedulerOutput",
     "draw_noise",
     "named_scheduler",
+    "rewinder",
     "scheduler_class",
     "short_name",
 ]

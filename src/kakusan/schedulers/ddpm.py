@@ -54,13 +54,12 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
     def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:
         """`alphas_cumprod` here and at the next timestep of the run; 1 after the last."""
         self._steps_of_run()
-        found = (self.timesteps == timestep).nonzero()
-        if len(found) == 0:
+        if timestep not in self._schedule:
             raise RequestError(f"timestep {timestep} is not one of this run's timesteps")
-        following = int(found[0]) + 1
-        if following == len(self.timesteps):
+        following = self._schedule.index(timestep) + 1
+        if following == len(self._schedule):
             return self.alphas_cumprod[timestep], torch.tensor(1.0)
-        return self.alphas_cumprod[timestep], self.alphas_cumprod[int(self.timesteps[following])]
+        return self.alphas_cumprod[timestep], self.alphas_cumprod[int(self._schedule[following])]
 
     def _std(self, now: Tensor, before: Tensor) -> Tensor:
         """The two choices of section 3.2; "log" says only how a file stores it."""

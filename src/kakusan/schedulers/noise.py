@@ -1,11 +1,12 @@
 """Random numbers: the first latents, and what samplers add on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
+from kakusan.runtime.device import send
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -24,7 +25,8 @@ def draw_noise(
     """
     if generator is None or isinstance(generator, torch.Generator):
         source = device if generator is None else generator.device
-        return torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source).to(device)
+        noise = torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source)
+        return send(noise, device)
     if len(generator) != shape[0]:
         raise RequestError(
             f"the generator list has {len(generator)} entries but {shape[0]} pictures are drawn; "
@@ -41,3 +43,15 @@ def noise_like(like: Tensor, generator: Generators) -> Tensor:
         RequestError: The list's length is not the batch size.
     """
     return draw_noise(like.shape, generator, dtype=like.dtype, device=like.device)
+
+
+def rewinder(generator: Generators) -> Callable[[], None]:
+    """A function that puts generators back to where they are now; torch's global one stays."""
+    generators = [generator] if isinstance(generator, torch.Generator) else list(generator or ())
+    states = [each.get_state() for each in generators]
+
+    def rewind() -> None:
+        for each, state in zip(generators, states, strict=True):
+            each.set_state(state)
+
+    return rewind

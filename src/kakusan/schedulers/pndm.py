@@ -68,7 +68,7 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
         run = self._run
         half = 0 if run.calls % 2 else self._stride() // 2
         stage = run.calls % RUNGE_KUTTA_CALLS
-        level = int(self.timesteps[run.calls - stage])
+        level = int(self._schedule[run.calls - stage])
         start = sample if stage == 0 or run.start is None else run.start
         noises = (*run.noises, output) if stage == 0 else run.noises
         weighted = run.weighted + (1 / 6 if stage in (0, 3) else 1 / 3) * output

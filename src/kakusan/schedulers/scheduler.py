@@ -62,6 +62,8 @@ class Scheduler(ABC, Generic[ConfigT]):
     alphas_cumprod: Tensor
     timesteps: Tensor
     num_inference_steps: int | None
+    # `timesteps` for decisions: reading a tensor on a GPU waits for all that is queued there
+    _schedule: list[float]
 
     def __init__(self, config: ConfigT | None = None, /, **settings: object) -> None:
         """Make a scheduler of a whole `config`, or of settings by name, the others default.
@@ -80,6 +82,7 @@ class Scheduler(ABC, Generic[ConfigT]):
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
         self._prepare()
+        self._schedule = cast("list[float]", self.timesteps.tolist())
         self._begin_run()
 
     def __len__(self) -> int:
@@ -173,6 +176,7 @@ class Scheduler(ABC, Generic[ConfigT]):
             self._plan_sigmas(sigmas)
         else:
             self._plan(self._checked_steps(num_inference_steps))
+        self._schedule = cast("list[float]", self.timesteps.tolist())
         self.timesteps = self.timesteps.to(device)
         self._begin_run()
 

@@ -26,7 +26,6 @@ class SigmaScheduler(Scheduler[ConfigT]):
 
     sigmas: Tensor
     _index: int | None  # of the next step; None before the first, which may be any of `timesteps`
-    _schedule: list[float]
 
     def sigma_at(self, timestep: Timestep) -> float:
         return float(self.sigmas[self._position(timestep)])
@@ -94,7 +93,6 @@ class SigmaScheduler(Scheduler[ConfigT]):
 
     def _set_timesteps(self, timesteps: Tensor) -> None:
         self.timesteps = timesteps.to(self.timestep_dtype)
-        self._schedule = cast(list[float], self.timesteps.tolist())
 
     def _begin_run(self) -> None:
         self._index = None
