@@ -20,7 +20,9 @@ from kakusan.checkpoints.weights import (
     save_weights,
 )
 from kakusan.errors import CheckpointError, check_no_unknown
+from kakusan.models.layers.basic import Conv2d, Linear
 from kakusan.models.skeleton import skeleton
+from kakusan.runtime import kernels
 from kakusan.runtime.precision import compute_dtype, parse_dtype
 
 CONFIG_FILE = "config.json"
@@ -61,7 +63,8 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         self.config = config
         self._channels_last = False
         self._unseen: str | None = None  # where weights come from that nobody looked at yet
-        self._cast_from: torch.dtype | None = None
+        self._kept: torch.dtype | None = None
+        self._computes_in: torch.dtype | None = None
         self._twin: list[Self] = []  # in a list, so that it is no part of this network
 
     @classmethod
@@ -126,7 +129,8 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         Raises:
             OutputError: the folder cannot be written.
         """
-        tensors = self.to_published_tensors(self.state_dict())
+        kept = {name: tensor.to(self.kept_dtype) for name, tensor in self.state_dict().items()}
+        tensors = self.to_published_tensors(kept)
         save_weights(tensors, Path(folder), self.weights_stem, variant=variant)
         header: dict[str, JSON] = {
             "_class_name": type(self).__name__,
@@ -155,10 +159,11 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
     def prepare(self) -> None:
         """Check loaded weights, and bring them into the dtype and layout that is fast; once.
 
-        float16 weights on a CPU are cast: it has no fast instructions for them. In 16 bits the
-        convolutions are laid out channels last, the order that their kernels and the transformers
-        both work in. In float32 they are not: torch's group normalisation is only accurate to
-        1e-5 then, on a CPU.
+        float16 weights on a CPU are cast: it has no fast instructions for them. Where the package's
+        own kernels compute in float32, which read weights of any dtype, the large ones stay as they
+        are and only what torch multiplies is cast. Networks that compute in 16 bits are laid out
+        channels last, the order that their kernels and the transformers both work in. Float32
+        networks are not: torch's group normalisation is only accurate to 1e-5 then, on a CPU.
 
         Raises:
             CheckpointError: The weights came from a file and some are NaN or infinite. Only now,
@@ -168,18 +173,27 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if self._unseen is not None:
                 check_finite(self, where=self._unseen)
                 self._unseen = None
-            kept, dtype = self.kept_dtype, compute_dtype(self.dtype, self.device)
-            if dtype != self.dtype:
+            if self._computes_in is not None:
+                return
+            kept, dtype = self.dtype, compute_dtype(self.dtype, self.device)
+            if dtype != kept and dtype == torch.float32 and kernels.available():
+                _widen_all_but_products(self)
+            elif dtype != kept:
                 self.to(dtype)
             if dtype.itemsize == 2 and not self._channels_last:
                 self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
                 self._channels_last = True
-            self._cast_from = kept
+            self._kept, self._computes_in = kept, dtype
 
     @property
     def kept_dtype(self) -> torch.dtype:
         """The dtype that was asked for, whatever `prepare` made of it."""
-        return self._cast_from or self.dtype
+        return self._kept or self.dtype
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        """The dtype of what flows between the layers."""
+        return self._computes_in or compute_dtype(self.dtype, self.device)
 
     def widened(self) -> Self:
         """The float32 twin of a 16-bit network, for where 16 bits overflow; made once."""
@@ -191,7 +205,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # whatever moves or casts the weights makes these out of date
-        self._cast_from = None
+        self._kept = self._computes_in = None
         self._twin.clear()
         return super()._apply(fn, recurse)
 
@@ -210,6 +224,15 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if str(path) in str(error):
                 raise
             raise CheckpointError(f"{path}: {error}") from None
+
+
+def _widen_all_but_products(model: nn.Module) -> None:
+    """To float32, in place, but for the weights that the package's kernels read as they are."""
+    for module in model.modules():
+        products = isinstance(module, Conv2d | Linear)
+        for name, parameter in module.named_parameters(recurse=False):
+            if not (products and name == "weight"):
+                parameter.data = parameter.data.float()
 
 
 _LOADING = frozenset(Model.from_pretrained.__annotations__) - {"name", "return", "unknown"}

@@ -95,7 +95,7 @@ class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
             The pictures, as a batch if they came as one, and which of them were flagged.
         """
         self.prepare()
-        seen = self.visual_projection(self.vision_model(clip_input.to(self.dtype)))
+        seen = self.visual_projection(self.vision_model(clip_input.to(self.compute_dtype)))
         flags = self._flags(seen)
         if isinstance(images, Tensor):
             flagged = torch.tensor(flags, device=images.device)[:, None, None, None]

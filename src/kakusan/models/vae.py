@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kakusan.models.gaussian import DiagonalGaussian
+from kakusan.models.layers.basic import Conv2d
 from kakusan.models.model import Model
 from kakusan.models.names import as_linear
 from kakusan.models.tiling import tiled
@@ -47,8 +48,8 @@ class AutoencoderKL(Model[VAEConfig]):
         channels = config.latent_channels
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.quant_conv = nn.Conv2d(2 * channels, 2 * channels, 1)
-        self.post_quant_conv = nn.Conv2d(channels, channels, 1)
+        self.quant_conv = Conv2d(2 * channels, 2 * channels, 1)
+        self.post_quant_conv = Conv2d(channels, channels, 1)
         self._slicing = False
         self._tiling = False
 
@@ -149,7 +150,7 @@ class AutoencoderKL(Model[VAEConfig]):
         self, x: Tensor, network: Callable[[Tensor], Tensor], tile: int, ratio: float
     ) -> Tensor:
         self.prepare()
-        parts = x.to(self.dtype).split(1 if self._slicing else len(x))
+        parts = x.to(self.compute_dtype).split(1 if self._slicing else len(x))
         if self._tiling and max(x.shape[-2:]) > tile:
             done = [tiled(part, network, tile, ratio) for part in parts]
         else:

@@ -1,9 +1,9 @@
 """The two halves of the VAE: convolutions down to the latents, and up again."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from kakusan.models.layers.attention import PictureAttention
+from kakusan.models.layers.basic import Conv2d, GroupNorm
 from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.vae_config import VAEConfig
 
@@ -56,7 +56,7 @@ class Encoder(nn.Module):
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         widths, groups = config.block_out_channels, config.norm_num_groups
-        self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
+        self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
             VAELevel(
                 widths[max(index - 1, 0)],
@@ -68,14 +68,14 @@ class Encoder(nn.Module):
             for index, width in enumerate(widths)
         )
         self.mid_block = VAEMiddle(widths[-1], groups)
-        self.conv_norm_out = nn.GroupNorm(groups, widths[-1], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[-1], 2 * config.latent_channels, 3, padding=1)
+        self.conv_norm_out = GroupNorm(groups, widths[-1], eps=NORM_EPS, silu=True)
+        self.conv_out = Conv2d(widths[-1], 2 * config.latent_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
         for down in self.down_blocks:
             x = down(x)
-        return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x))))
+        return self.conv_out(self.conv_norm_out(self.mid_block(x)))
 
 
 class Decoder(nn.Module):
@@ -84,7 +84,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         widths, groups = config.block_out_channels[::-1], config.norm_num_groups
-        self.conv_in = nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
+        self.conv_in = Conv2d(config.latent_channels, widths[0], 3, padding=1)
         self.mid_block = VAEMiddle(widths[0], groups)
         self.up_blocks = nn.ModuleList(
             VAELevel(
@@ -96,14 +96,14 @@ class Decoder(nn.Module):
             )
             for index, width in enumerate(widths)
         )
-        self.conv_norm_out = nn.GroupNorm(groups, widths[-1], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[-1], config.out_channels, 3, padding=1)
+        self.conv_norm_out = GroupNorm(groups, widths[-1], eps=NORM_EPS, silu=True)
+        self.conv_out = Conv2d(widths[-1], config.out_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.mid_block(self.conv_in(z))
         for up in self.up_blocks:
             x = up(x)
-        return self.conv_out(F.silu(self.conv_norm_out(x)))
+        return self.conv_out(self.conv_norm_out(x))
 
 
 def _resnet(in_channels: int, out_channels: int, groups: int) -> ResnetBlock:

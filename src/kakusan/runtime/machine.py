@@ -9,7 +9,21 @@ from pathlib import Path
 import torch
 
 # Instruction sets that decide how fast each precision is; names as in /proc/cpuinfo
-RELEVANT_INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
+RELEVANT_INSTRUCTIONS = (
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "bf16",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,24 +1,22 @@
 """Attention and the transformer that the UNet puts between its convolutions."""
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from kakusan.models.layers.basic import GroupNorm, Linear
+from kakusan.runtime import kernels
+from kakusan.runtime.kernels import attention as attend
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, num_heads: int, mask: Tensor | None = None) -> Tensor:
-    """Multi-head scaled dot-product attention of projected tokens.
+def as_tokens(x: Tensor) -> Tensor:
+    """(batch, channels, height, width) -> (batch, height * width, channels)."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
-    Args:
-        q: shape (batch, queries, width).
-        k: shape (batch, keys, width).
-        v: shape (batch, keys, width).
-        num_heads: heads that the width is split into.
-        mask: added to the scores, shape broadcastable to (batch, heads, queries, keys).
 
-    Returns:
-        Shape (batch, queries, width).
-    """
-    q, k, v = (x.unflatten(-1, (num_heads, -1)).transpose(1, 2) for x in (q, k, v))  # (b, h, n, d)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
+def as_picture(tokens: Tensor, like: Tensor) -> Tensor:
+    """(batch, height * width, channels) -> (batch, channels, height, width), laid out as `like`."""
+    picture = tokens.unflatten(1, tuple(like.shape[-2:])).permute(0, 3, 1, 2)
+    return picture.contiguous() if like.is_contiguous() else picture
 
 
 class Attention(nn.Module):
@@ -27,17 +25,17 @@ class Attention(nn.Module):
     def __init__(self, width: int, num_heads: int, *, context_width: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context_width, width, bias=False)
-        self.to_v = nn.Linear(context_width, width, bias=False)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])  # published as to_out.0
+        self.to_q = Linear(width, width, bias=False)
+        self.to_k = Linear(context_width, width, bias=False)
+        self.to_v = Linear(context_width, width, bias=False)
+        self.to_out = nn.ModuleList([Linear(width, width)])  # published as to_out.0
 
     def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """What `context` (batch, tokens, context_width) is attended to by, each (…, width)."""
         return self.to_k(context), self.to_v(context)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        return self.to_out[0](attend(self.to_q(x), keys, values, self.num_heads))
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, residual: Tensor) -> Tensor:
+        return self.to_out[0](attend(self.to_q(x), keys, values, self.num_heads), residual)
 
 
 class TextContext:
@@ -51,11 +49,10 @@ class TextContext:
         self.embeddings = embeddings
         self._keys_values: dict[Attention, tuple[Tensor, Tensor]] = {}
 
-    def keys_values(self, attention: Attention) -> tuple[Tensor, Tensor]:
-        """Those of `attention`, in the dtype of its weights."""
+    def keys_values(self, attention: Attention, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Those of `attention`, in the dtype that the network computes in."""
         if attention not in self._keys_values:
-            embeddings = self.embeddings.to(attention.to_k.weight.dtype)
-            self._keys_values[attention] = attention.keys_values(embeddings)
+            self._keys_values[attention] = attention.keys_values(self.embeddings.to(dtype))
         return self._keys_values[attention]
 
 
@@ -64,11 +61,10 @@ class GEGLU(nn.Module):
 
     def __init__(self, in_width: int, out_width: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(in_width, 2 * out_width)
+        self.proj = Linear(in_width, 2 * out_width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x, gate = self.proj(x).chunk(2, dim=-1)
-        return x * F.gelu(gate)
+        return kernels.geglu(x, self.proj.weight, self.proj.bias)
 
 
 class FeedForward(nn.Module):
@@ -77,12 +73,10 @@ class FeedForward(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         # the published numbering counts a dropout at index 1
-        self.net = nn.Sequential(
-            GEGLU(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width)
-        )
+        self.net = nn.Sequential(GEGLU(width, 4 * width), nn.Identity(), Linear(4 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.net[2](self.net[0](x), residual)
 
 
 class TransformerBlock(nn.Module):
@@ -99,9 +93,9 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, context: TextContext) -> Tensor:
         normed = self.norm1(x)
-        x = self.attn1(normed, *self.attn1.keys_values(normed)) + x
-        x = self.attn2(self.norm2(x), *context.keys_values(self.attn2)) + x
-        return self.ff(self.norm3(x)) + x
+        x = self.attn1(normed, *self.attn1.keys_values(normed), residual=x)
+        x = self.attn2(self.norm2(x), *context.keys_values(self.attn2, x.dtype), residual=x)
+        return self.ff(self.norm3(x), residual=x)
 
 
 class SpatialTransformer(nn.Module):
@@ -115,21 +109,19 @@ class SpatialTransformer(nn.Module):
         self, channels: int, num_heads: int, *, depth: int, context_width: int, groups: int
     ) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
-        self.proj_in = nn.Linear(channels, channels)
+        self.norm = GroupNorm(groups, channels, eps=1e-6)
+        self.proj_in = Linear(channels, channels)
         self.transformer_blocks = nn.ModuleList(
             TransformerBlock(channels, num_heads, context_width=context_width) for _ in range(depth)
         )
-        self.proj_out = nn.Linear(channels, channels)
+        self.proj_out = Linear(channels, channels)
 
     def forward(self, x: Tensor, context: TextContext) -> Tensor:
         """Shape (batch, channels, height, width) in and out."""
-        height, width = x.shape[-2:]
-        tokens = self.proj_in(self.norm(x).permute(0, 2, 3, 1).flatten(1, 2))  # (b, h*w, c)
+        tokens = self.proj_in(as_tokens(self.norm(x)))
         for block in self.transformer_blocks:
             tokens = block(tokens, context)
-        out = self.proj_out(tokens).unflatten(1, (height, width)).permute(0, 3, 1, 2)
-        return x + out  # the sum has the memory format of its first part
+        return as_picture(self.proj_out(tokens, as_tokens(x)), like=x)
 
 
 class PictureAttention(nn.Module):
@@ -137,15 +129,13 @@ class PictureAttention(nn.Module):
 
     def __init__(self, channels: int, *, groups: int, eps: float) -> None:
         super().__init__()
-        self.group_norm = nn.GroupNorm(groups, channels, eps=eps)
-        self.to_q = nn.Linear(channels, channels)
-        self.to_k = nn.Linear(channels, channels)
-        self.to_v = nn.Linear(channels, channels)
-        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])  # published as to_out.0
+        self.group_norm = GroupNorm(groups, channels, eps=eps)
+        self.to_q = Linear(channels, channels)
+        self.to_k = Linear(channels, channels)
+        self.to_v = Linear(channels, channels)
+        self.to_out = nn.ModuleList([Linear(channels, channels)])  # published as to_out.0
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        tokens = self.group_norm(x).permute(0, 2, 3, 1).flatten(1, 2)  # (b, h*w, c)
+        tokens = as_tokens(self.group_norm(x))
         out = attend(self.to_q(tokens), self.to_k(tokens), self.to_v(tokens), num_heads=1)
-        out = self.to_out[0](out).unflatten(1, (height, width)).permute(0, 3, 1, 2)
-        return x + out  # the sum has the memory format of its first part
+        return as_picture(self.to_out[0](out, as_tokens(x)), like=x)

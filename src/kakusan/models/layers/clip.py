@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kakusan.models.layers.attention import attend
+from kakusan.models.layers.basic import Linear
+from kakusan.runtime.kernels import attention as attend
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -26,14 +27,14 @@ class ClipAttention(nn.Module):
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(width, width)
-        self.v_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.q_proj = Linear(width, width)
+        self.k_proj = Linear(width, width)
+        self.v_proj = Linear(width, width)
+        self.out_proj = Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, residual: Tensor) -> Tensor:
         out = attend(self.q_proj(x), self.k_proj(x), self.v_proj(x), self.num_heads, mask)
-        return self.out_proj(out)
+        return self.out_proj(out, residual)
 
 
 class ClipMLP(nn.Module):
@@ -42,11 +43,11 @@ class ClipMLP(nn.Module):
     def __init__(self, width: int, inner_width: int, activation: str) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.fc1 = nn.Linear(width, inner_width)
-        self.fc2 = nn.Linear(inner_width, width)
+        self.fc1 = Linear(width, inner_width)
+        self.fc2 = Linear(inner_width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.activation(self.fc1(x)))
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.fc2(self.activation(self.fc1(x)), residual)
 
 
 class ClipLayer(nn.Module):
@@ -62,8 +63,8 @@ class ClipLayer(nn.Module):
         self.mlp = ClipMLP(width, inner_width, activation)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x), mask)
-        return x + self.mlp(self.layer_norm2(x))
+        x = self.self_attn(self.layer_norm1(x), mask, residual=x)
+        return self.mlp(self.layer_norm2(x), residual=x)
 
 
 class ClipEncoder(nn.Module):

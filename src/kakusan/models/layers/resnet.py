@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
+
 
 class ResnetBlock(nn.Module):
     """GroupNorm, SiLU and a 3x3 convolution, twice, around a skip connection.
@@ -19,23 +21,22 @@ class ResnetBlock(nn.Module):
         self, in_channels: int, out_channels: int, *, emb_channels: int, groups: int, eps: float
     ) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, in_channels, eps=eps)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.norm1 = GroupNorm(groups, in_channels, eps=eps, silu=True)
+        self.conv1 = Conv2d(in_channels, out_channels, 3, padding=1)
         if emb_channels:
-            self.time_emb_proj = nn.Linear(emb_channels, out_channels)
-        self.norm2 = nn.GroupNorm(groups, out_channels, eps=eps)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+            self.time_emb_proj = Linear(emb_channels, out_channels)
+        self.norm2 = GroupNorm(groups, out_channels, eps=eps, silu=True)
+        self.conv2 = Conv2d(out_channels, out_channels, 3, padding=1)
         if in_channels != out_channels:
-            self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1)
+            self.conv_shortcut = Conv2d(in_channels, out_channels, 1)
         self.adapts_skip = in_channels != out_channels
 
     def forward(self, x: Tensor, emb: Tensor | None = None) -> Tensor:
         """`emb` is the time embedding after its SiLU, shape (batch, emb_channels)."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        if emb is not None:
-            h = h + self.time_emb_proj(emb)[:, :, None, None]
-        h = self.conv2(F.silu(self.norm2(h)))
-        return (self.conv_shortcut(x) if self.adapts_skip else x) + h
+        time = None if emb is None else self.time_emb_proj(emb)
+        h = self.conv1(self.norm1(x), sample=time)
+        skip = self.conv_shortcut(x) if self.adapts_skip else x
+        return self.conv2(self.norm2(h), residual=skip)
 
 
 class Downsample(nn.Module):
@@ -49,7 +50,7 @@ class Downsample(nn.Module):
 
     def __init__(self, channels: int, *, pad_end_only: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if pad_end_only else 1)
+        self.conv = Conv2d(channels, channels, 3, stride=2, padding=0 if pad_end_only else 1)
         self.pad_end_only = pad_end_only
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,8 +62,10 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """`size` is the height and width to reach; not always the double of an odd size's half."""
+        if size == (2 * x.shape[-2], 2 * x.shape[-1]):
+            return self.conv(x, enlarge=2)
         return self.conv(F.interpolate(x, size=size, mode="nearest"))

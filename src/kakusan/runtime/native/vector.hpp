@@ -1,0 +1,33 @@
+// Vectors of as many floats as one register of the instruction set holds. GCC lowers wider
+// vectors to what there is, so KAKUSAN_LANES=16 runs the 512-bit code on any processor.
+#pragma once
+
+#include <cstdint>
+
+#ifndef KAKUSAN_LANES
+#ifdef __AVX512F__
+#define KAKUSAN_LANES 16
+#else
+#define KAKUSAN_LANES 8
+#endif
+#endif
+
+#define KAKUSAN_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace kakusan {
+
+constexpr int LANES = KAKUSAN_LANES;
+
+typedef float Vec __attribute__((vector_size(4 * LANES)));
+typedef float UnalignedVec __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef int32_t IntVec __attribute__((vector_size(4 * LANES)));
+
+static inline Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
+static inline void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
+static inline Vec broadcast(float x) { return x - Vec{}; }
+
+static inline Vec minimum(Vec a, Vec b) { return a < b ? a : b; }
+static inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+static inline Vec absolute(Vec a) { return (Vec)((IntVec)a & 0x7fffffff); }
+
+}  // namespace kakusan

@@ -1,0 +1,220 @@
+// 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3) (arXiv:1509.09308): 36 products a tile of
+// 4x4 outputs instead of 144. The points 0, ±5/8, ±3/2 and infinity keep float32's error near that
+// of the direct sum; the usual 0, ±1, ±2 lose twice as much.
+
+#include "product.hpp"
+
+using namespace kakusan;
+
+namespace {
+
+constexpr float A = 0.625f, B = 1.5f;
+constexpr float A2 = A * A, B2 = B * B;
+constexpr int TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH;
+
+constexpr int64_t TILE_BLOCK = 24;   // tiles of one task, a multiple of MR
+constexpr int64_t TASK_PANELS = 8;   // panels of one task: its sums stay in the second cache
+constexpr int64_t CHUNK = 24 << 20;  // bytes of transformed input at a time
+constexpr int64_t GROUP = 6 << 20;   // bytes of transformed weights at a time
+
+// x -> Bᵀ x of six values, in place
+static inline __attribute__((always_inline)) void transform_input(Vec* x, int s) {
+    const Vec x0 = x[0], x1 = x[s], x2 = x[2 * s], x3 = x[3 * s], x4 = x[4 * s], x5 = x[5 * s];
+    const Vec even_a = x4 - B2 * x2, odd_a = A * (x3 - B2 * x1);
+    const Vec even_b = x4 - A2 * x2, odd_b = B * (x3 - A2 * x1);
+    x[0] = A2 * B2 * x0 - (A2 + B2) * x2 + x4;
+    x[s] = even_a + odd_a;
+    x[2 * s] = even_a - odd_a;
+    x[3 * s] = even_b + odd_b;
+    x[4 * s] = even_b - odd_b;
+    x[5 * s] = A2 * B2 * x1 - (A2 + B2) * x3 + x5;
+}
+
+// y = G x: three values, `s` apart, to six
+static inline __attribute__((always_inline)) void transform_weight(const Vec* x, int s, Vec* y,
+                                                                   int t) {
+    constexpr float at_a = 1 / (2 * A2 * (A2 - B2)), at_b = 1 / (2 * B2 * (B2 - A2));
+    const Vec x0 = x[0], x1 = x[s], x2 = x[2 * s];
+    const Vec even_a = at_a * (x0 + A2 * x2), odd_a = at_a * A * x1;
+    const Vec even_b = at_b * (x0 + B2 * x2), odd_b = at_b * B * x1;
+    y[0] = (1 / (A2 * B2)) * x0;
+    y[t] = even_a + odd_a;
+    y[2 * t] = even_a - odd_a;
+    y[3 * t] = even_b + odd_b;
+    y[4 * t] = even_b - odd_b;
+    y[5 * t] = x2;
+}
+
+// y = Aᵀ x: six values, `s` apart, to four
+static inline __attribute__((always_inline)) void transform_output(const Vec* x, int s, Vec* y,
+                                                                   int t) {
+    const Vec sum_a = x[s] + x[2 * s], difference_a = x[s] - x[2 * s];
+    const Vec sum_b = x[3 * s] + x[4 * s], difference_b = x[3 * s] - x[4 * s];
+    y[0] = x[0] + sum_a + sum_b;
+    y[t] = A * difference_a + B * difference_b;
+    y[2 * t] = A2 * sum_a + B2 * sum_b;
+    y[3 * t] = A2 * A * difference_a + B2 * B * difference_b + x[5 * s];
+}
+
+struct Picture {
+    const float* x;
+    int64_t height, width, channels;  // of the output, and of the input enlarged
+    int64_t enlarge;                  // how many times the input is enlarged before, 1 or 2
+    int64_t tiles_down, tiles_across;
+
+    // The 36 transformed values of tile t, all channels: out[product][channel]
+    void transform(int64_t t, float* out, int64_t stride) const {
+        const int64_t left = t % tiles_across * TILE - 1;
+        const int64_t top = t / tiles_across % tiles_down * TILE - 1;
+        const int64_t picture = t / (tiles_across * tiles_down);
+        const float* from[PRODUCTS];
+        for (int i = 0; i < PRODUCTS; i++) {
+            const int64_t line = top + i / PATCH, column = left + i % PATCH;
+            const bool inside = line >= 0 && line < height && column >= 0 && column < width;
+            from[i] = inside ? x + ((picture * (height / enlarge) + line / enlarge) *
+                                        (width / enlarge) + column / enlarge) * channels
+                             : nullptr;
+        }
+        for (int64_t c = 0; c < channels; c += LANES) {
+            Vec patch[PRODUCTS];
+            for (int i = 0; i < PRODUCTS; i++) patch[i] = from[i] ? load(from[i] + c) : Vec{};
+            for (int i = 0; i < PATCH; i++) transform_input(patch + i, PATCH);
+            for (int i = 0; i < PATCH; i++) transform_input(patch + i * PATCH, 1);
+            for (int i = 0; i < PRODUCTS; i++) store(out + i * stride + c, patch[i]);
+        }
+    }
+};
+
+// The 36 transformed values of a panel's weights for some input channels: out[product][k][NR]
+void transform_panel(const Weights& weights, const Columns& columns, int64_t panel,
+                     int64_t channels, int64_t start, int64_t stop, float* out) {
+    alignas(64) float taps[MAX_TAPS * PACK * NR];
+    pack(weights, columns, panel, channels, MAX_TAPS, start, stop, taps);
+    const int64_t step = (stop - start) * NR;
+    for (int64_t i = 0; i < stop - start; i++)
+        for (int half = 0; half < NR; half += LANES) {
+            Vec w[MAX_TAPS], lines[PATCH * 3], u[PRODUCTS];
+            for (int tap = 0; tap < MAX_TAPS; tap++) w[tap] = load(taps + tap * step + i * NR + half);
+            for (int j = 0; j < 3; j++) transform_weight(w + j, 3, lines + j, 3);
+            for (int j = 0; j < PATCH; j++) transform_weight(lines + j * 3, 1, u + j * PATCH, 1);
+            for (int j = 0; j < PRODUCTS; j++)
+                store(out + (j * channels + start + i) * NR + half, u[j]);
+        }
+}
+
+// Sums of one tile and panel, sums[product][...][NR], to the output's 4x4 positions
+void finish(const float* sums, int64_t stride, const Picture& to, int64_t t, int64_t panel,
+            int64_t columns, const Additions& add, float* out) {
+    const int64_t left = t % to.tiles_across * TILE;
+    const int64_t top = t / to.tiles_across % to.tiles_down * TILE;
+    const int64_t picture = t / (to.tiles_across * to.tiles_down);
+    for (int half = 0; half < 2; half++) {
+        const int64_t n = panel * NR + half * LANES, count = columns - n;
+        if (count <= 0) return;
+        Vec added = add.bias ? load_part(add.bias + n, count) : Vec{};
+        if (add.sample) added += load_part(add.sample + picture * columns + n, count);
+        Vec m[PRODUCTS], lines[TILE * PATCH], y[TILE * TILE];
+        for (int i = 0; i < PRODUCTS; i++) m[i] = load(sums + i * stride + half * LANES);
+        for (int i = 0; i < PATCH; i++) transform_output(m + i, PATCH, lines + i, PATCH);
+        for (int i = 0; i < TILE; i++) transform_output(lines + i * PATCH, 1, y + i * TILE, 1);
+        for (int i = 0; i < TILE && top + i < to.height; i++)
+            for (int j = 0; j < TILE && left + j < to.width; j++) {
+                const int64_t at =
+                    ((picture * to.height + top + i) * to.width + left + j) * columns + n;
+                Vec v = y[i * TILE + j] + added;
+                if (add.residual) v += load_part(add.residual + at, count);
+                store_part(out + at, v, count);
+            }
+    }
+}
+
+// sums[product][tile][panel][NR] of `count` tiles (a multiple of MR) and `panels` panels
+void products(const float* input, int64_t input_stride, int64_t channels, int64_t count,
+              const float* weight, int64_t weight_stride, int64_t panels, float* sums) {
+    const int64_t deep = ceil_div(channels, ceil_div(channels, PACKED_DEPTH));
+    for (int i = 0; i < PRODUCTS; i++)
+        for (int64_t start = 0; start < channels; start += deep) {
+            const int64_t depth = smaller(deep, channels - start);
+            for (int64_t p = 0; p < panels; p++)
+                for (int64_t t = 0; t < count; t += MR) {
+                    const float* rows[MR];
+                    Tile acc;
+                    float* to = sums + ((i * TILE_BLOCK + t) * panels + p) * NR;
+                    for (int r = 0; r < MR; r++)
+                        rows[r] = input + i * input_stride + (t + r) * channels + start;
+                    clear(acc);
+                    multiply(rows, depth, weight + p * weight_stride + (i * channels + start) * NR,
+                             acc);
+                    for (int r = 0; r < MR; r++)
+                        for (int half = 0; half < 2; half++) {
+                            float* at = to + r * panels * NR + half * LANES;
+                            store(at, start ? load(at) + acc[r][half] : acc[r][half]);
+                        }
+                }
+        }
+}
+
+}  // namespace
+
+// out (batch, height, width, columns) of x (batch, height / enlarge, width / enlarge, channels),
+// enlarged by repeating and padded by one zero. Channels must be a multiple of the vector's lanes.
+KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t height, int64_t width,
+                                    int64_t channels, int64_t enlarge, const void* weight, int64_t type,
+                                    int64_t count, const float* bias, const float* sample,
+                                    const float* residual, float* out) {
+    if (channels % LANES) return 1;
+    static thread_local Scratch input_scratch, weight_scratch;
+    const Weights weights{weight, type};
+    const Columns columns{count};
+    const Picture picture{x,       height, width, channels, enlarge, ceil_div(height, TILE),
+                          ceil_div(width, TILE)};
+    const int64_t tiles = batch * picture.tiles_down * picture.tiles_across;
+    const int64_t fitting = CHUNK / (PRODUCTS * channels * int64_t(sizeof(float)));
+    const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK),
+                                  fitting < TILE_BLOCK ? 1 : fitting / TILE_BLOCK) * TILE_BLOCK;
+    const int64_t panel_size = PRODUCTS * channels * NR, panels = columns.panels();
+    int64_t group = GROUP / (panel_size * int64_t(sizeof(float)));
+    group = smaller(group < 1 ? 1 : group, panels);
+    float* input = input_scratch.floats(PRODUCTS * chunk * channels);
+    float* packed = weight_scratch.floats(group * panel_size);
+    if (!input || !packed) return 1;
+#pragma omp parallel
+    {
+        alignas(64) float sums[PRODUCTS * TILE_BLOCK * TASK_PANELS * NR];
+        for (int64_t tile = 0; tile < tiles; tile += chunk) {
+            const int64_t here = smaller(chunk, tiles - tile);
+            const int64_t filled = ceil_div(here, MR) * MR;
+#pragma omp for schedule(static)
+            for (int64_t t = 0; t < filled; t++)  // the last rows of a block need something to read
+                picture.transform(tile + smaller(t, here - 1), input + t * channels,
+                                  chunk * channels);
+            for (int64_t first = 0; first < panels; first += group) {
+                const int64_t several = smaller(group, panels - first);
+                const int64_t parts = ceil_div(channels, PACK);
+                if (tile == 0 || group < panels) {
+#pragma omp for collapse(2) schedule(static)
+                    for (int64_t p = 0; p < several; p++)
+                        for (int64_t part = 0; part < parts; part++)
+                            transform_panel(weights, columns, first + p, channels, part * PACK,
+                                            smaller(channels, (part + 1) * PACK),
+                                            packed + p * panel_size);
+                }
+#pragma omp for collapse(2) schedule(dynamic, 1)
+                for (int64_t block = 0; block < here; block += TILE_BLOCK)
+                    for (int64_t p = 0; p < several; p += TASK_PANELS) {
+                        const int64_t some = smaller(TASK_PANELS, several - p);
+                        const int64_t valid = smaller(TILE_BLOCK, here - block);
+                        products(input + block * channels, chunk * channels, channels,
+                                 ceil_div(valid, MR) * MR, packed + p * panel_size, panel_size,
+                                 some, sums);
+                        for (int64_t t = 0; t < valid; t++)
+                            for (int64_t i = 0; i < some; i++)
+                                finish(sums + (t * some + i) * NR, TILE_BLOCK * some * NR, picture,
+                                       tile + block + t, first + p + i, count,
+                                       {bias, sample, residual}, out);
+                    }
+            }
+        }
+    }
+    return 0;
+}
