@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from kakusan.errors import NumericalError
-from kakusan.generation import Guidance, StepChange, Widening, denoise
+from kakusan.generation import StepChange, Widening, denoise
 from kakusan.models import Model, TextContext
+from kakusan.predictions import Guidance
 from kakusan.schedulers import DDIMScheduler, HeunDiscreteScheduler, PNDMScheduler
 
 

@@ -22,8 +22,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"errors"},
     {"checkpoints", "runtime"},
-    {"images", "models", "schedulers", "text"},
-    {"request"},
+    {"images", "models", "quality", "schedulers", "text"},
+    {"predictions", "request"},
     {"generation"},
     {"pipeline"},
     {"builtin", "training"},

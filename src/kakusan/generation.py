@@ -14,7 +14,8 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.errors import NumericalError
-from kakusan.models import Model, TextContext, UNet2DConditionModel
+from kakusan.models import Model, UNet2DConditionModel
+from kakusan.predictions import Guidance, Predictions
 from kakusan.runtime.device import queues
 from kakusan.schedulers import Generators, Scheduler, rewinder
 
@@ -67,36 +68,6 @@ class StepChange:
         return self.stop or self.latents is not None or self.embeddings is not None
 
 
-@dataclass(frozen=True)
-class Guidance:
-    """Classifier-free guidance (arXiv:2207.12598) with optional rescaling (arXiv:2305.08891).
-
-    It is on only for `scale > 1`; the batch that the network sees is then twice as large,
-    unconditional half first.
-    """
-
-    scale: float = 7.5
-    rescale: float = 0.0
-
-    @property
-    def on(self) -> bool:
-        return self.scale > 1.0
-
-    def combine(self, prediction: Tensor) -> Tensor:
-        """(2b, c, h, w) -> (b, c, h, w): the prediction pushed away from the unconditional one."""
-        if not self.on:
-            return prediction
-        unconditional, text = prediction.chunk(2)
-        guided = unconditional + self.scale * (text - unconditional)
-        return self._rescaled(guided, text) if self.rescale > 0.0 else guided
-
-    def _rescaled(self, guided: Tensor, text: Tensor) -> Tensor:
-        # Section 3.4: give the guided prediction the deviation of the text's, then mix
-        dims = list(range(1, guided.ndim))
-        deviation = text.std(dim=dims, keepdim=True) / guided.std(dim=dims, keepdim=True)
-        return self.rescale * (guided * deviation) + (1.0 - self.rescale) * guided
-
-
 @dataclass
 class Widening:
     """Which parts of one run had to be computed in float32, and the notes that say so.
@@ -144,9 +115,9 @@ class Widening:
         return finite
 
     def _widened(self, name: str, part: Model[Any]) -> Model[Any]:
-        if part.dtype == torch.float32:
+        if part.compute_dtype == torch.float32:
             raise _not_finite(name)
-        kept = str(part.dtype).removeprefix("torch.")
+        kept = str(part.compute_dtype).removeprefix("torch.")
         self.notes.append(f"{name} computed in float32: {kept} overflowed")
         self.twins[name] = part.widened()
         return self.twins[name]
@@ -165,12 +136,6 @@ def step_options(scheduler: Scheduler[Any], eta: float, generator: Generators) -
     return {name: value for name, value in options.items() if name in scheduler.step_options}
 
 
-def _predict(
-    unet: UNet2DConditionModel, x: Tensor, timestep: Tensor, context: TextContext
-) -> Tensor:
-    return unet(x, timestep, encoder_hidden_states=context)[0]
-
-
 def denoise(
     unet: UNet2DConditionModel,
     scheduler: Scheduler[Any],
@@ -181,6 +146,7 @@ def denoise(
     options: dict[str, Any],
     widening: Widening,
     watched: bool = True,
+    reuse_interval: int = 1,
 ) -> Generator[Step, StepChange | None, None]:
     """Take every step of `scheduler`, whose timesteps are set and which no one else runs.
 
@@ -192,6 +158,7 @@ def denoise(
         watched: Whether the reader looks at steps before the last, or changes any. A GPU is not
             waited for where it does not: NaN is then looked for at the first and at the last
             step, and where there is some, the loop begins again with the UNet's float32 twin.
+        reuse_interval: See `Predictions`; 1 is exact.
 
     Yields:
         Each Step after it was taken. A `StepChange` sent back acts on the next one.
@@ -199,7 +166,7 @@ def denoise(
     Raises:
         NumericalError: The UNet gives NaN or infinity in float32 too.
     """
-    timesteps, context = scheduler.timesteps, TextContext(embeddings)
+    timesteps, predictions = scheduler.timesteps, Predictions(guidance, embeddings, reuse_interval)
     schedule = cast("list[float]", timesteps.tolist())  # read once, before any work is queued
     waits = watched or not queues(latents.device)
     compute = widening.compute if waits else widening.compute_unseen
@@ -208,16 +175,13 @@ def denoise(
     index = 0
     while index < len(schedule):
         timestep = schedule[index]
-        doubled = torch.cat([latents] * 2) if guidance.on else latents
-        model_input = scheduler.scale_model_input(doubled, timestep)
-
-        predict = functools.partial(
-            _predict, x=model_input, timestep=timesteps[index], context=context
-        )
-        noise_pred = guidance.combine(compute("UNet", unet, predict))
+        model_input = scheduler.scale_model_input(latents, timestep)
+        predict = functools.partial(predictions.run, x=model_input, timestep=timesteps[index])
+        noise_pred = predictions.guided(compute("UNet", unet, predict))
         looked_at = index in (0, len(schedule) - 1)
         if not waits and looked_at and not widening.settled("UNet", unet):
             scheduler, latents, index = began.fresh(), first_latents, 0
+            predictions.begin()
             rewind()
             continue
         denoised = scheduler.denoised(noise_pred, timestep, latents)
@@ -235,6 +199,8 @@ def denoise(
         if change is not None:
             if change.stop:
                 return
-            latents = latents if change.latents is None else change.latents
+            if change.latents is not None:
+                latents = change.latents
+                predictions.begin()
             if change.embeddings is not None:
-                context = TextContext(change.embeddings)
+                predictions.show(change.embeddings)

@@ -15,6 +15,8 @@ MAX_STEPS = 1000
 MAX_PICTURES = 1000
 MAX_GUIDANCE = 1000.0
 MAX_SIGMA = 1e6  # and timestep
+MAX_PSNR = 100.0
+MAX_REUSE = 100
 SEEDS = 2**64
 
 
@@ -25,7 +27,9 @@ class Request:
     `prompt` and `negative_prompt` hold one entry a prompt; an entry is None where the text was
     given as embeddings. A `height` or `width` of None is the model's own. Picture i (counted
     over all prompts and their repeats) is drawn from the seed `seed + i`; a `seed` of None means
-    that the noise came from elsewhere.
+    that the noise came from elsewhere. `quality_budget` is the least likeness to the exact picture,
+    as a PSNR in dB, that a faster run may have (see `kakusan.quality`); None is exact. Of all calls
+    of the UNet, every `reuse_interval`-th is made in full; None leaves it to the budget.
 
     Raises:
         RequestError: Any field is out of its range or contradicts another.
@@ -44,6 +48,8 @@ class Request:
     eta: float = 0.0
     seed: int | None = None
     clip_skip: int | None = None
+    quality_budget: float | None = None
+    reuse_interval: int | None = None
 
     def __post_init__(self) -> None:
         self._set(prompt=_texts("prompt", self.prompt))
@@ -63,6 +69,10 @@ class Request:
             self._set(seed=_integer("seed", self.seed, 0, SEEDS - 1))
         if self.clip_skip is not None:
             self._set(clip_skip=_integer("clip_skip", self.clip_skip, 0, 64))
+        if self.quality_budget is not None:
+            self._set(quality_budget=_number("quality_budget", self.quality_budget, 0.0, MAX_PSNR))
+        if self.reuse_interval is not None:
+            self._set(reuse_interval=_integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE))
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
                 f"{self.num_pictures} pictures at once are too many; the limit is {MAX_PICTURES}"

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from kakusan import __version__
 from kakusan.errors import RequestError
-from kakusan.generation import Guidance, Step, StepChange, Widening, denoise, step_options
+from kakusan.generation import Step, StepChange, Widening, denoise, step_options
+from kakusan.pipeline.budget import planned
 from kakusan.pipeline.given import Given, check_shape
+from kakusan.predictions import Guidance
 from kakusan.request import Request
-from kakusan.schedulers import Generators, Scheduler, draw_noise
+from kakusan.schedulers import Generators, draw_noise
 
 if TYPE_CHECKING:
     from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
@@ -35,6 +37,7 @@ class Run:
     """Everything of one call, so that the shared pipeline keeps no state of it.
 
     Attributes:
+        steps_named: Whether the user chose them, so that no quality budget changes them.
         widening: What had to be computed in float32.
         changed: The pictures that a callback changed; their records cannot make them again.
 
@@ -46,29 +49,22 @@ class Run:
     request: Request
     given: Given
     batch_size: int = 1
+    steps_named: bool = True
     widening: Widening = field(default_factory=Widening)
     changed: set[int] = field(default_factory=set[int])
 
     def __post_init__(self) -> None:
         request = self.request
-        self.request = replace(request, **self.pipe.full_size(request.height, request.width))
+        request = replace(request, **self.pipe.full_size(request.height, request.width))
         self.guidance = Guidance(request.guidance_scale, request.guidance_rescale)
-        self.scheduler = self._planned_scheduler()
+        named = self.steps_named or not self.pipe.has_own_scheduler
+        self.request, self.scheduler = planned(
+            request, self.pipe.scheduler, named=named, device=self.pipe.device
+        )
         self.given.check_against(
             self.request, self._latents_shape(), self.pipe.unet.config.cross_attention_dim
         )
         self.seeds = self._known_seeds()
-
-    def _planned_scheduler(self) -> Scheduler[Any]:
-        scheduler, request = self.pipe.scheduler.fresh(), self.request
-        steps = None if request.timesteps or request.sigmas else request.num_inference_steps
-        scheduler.set_timesteps(
-            steps,
-            device=self.pipe.device,
-            timesteps=None if request.timesteps is None else list(request.timesteps),
-            sigmas=None if request.sigmas is None else list(request.sigmas),
-        )
-        return scheduler
 
     def _latents_shape(self) -> tuple[int, int, int, int]:
         factor, request = self.pipe.vae.scale_factor, self.request
@@ -83,7 +79,7 @@ class Run:
         if self.given.latents is None and self.request.seed is not None:
             return [self.request.seed_of(index) for index in range(count)]
         # a generator draws in the embeddings' dtype, a seed always in float32
-        same = self.given.latents is None and self.pipe.text_encoder.dtype == torch.float32
+        same = self.given.latents is None and self.pipe.text_encoder.compute_dtype == torch.float32
         seeds = self.given.known_seed() if same else []
         return seeds if len(seeds) == count else [None] * count
 
@@ -142,6 +138,7 @@ class Run:
             options=step_options(scheduler, self.request.eta, batch.generator),
             widening=self.widening,
             watched=watched,
+            reuse_interval=self.request.reuse_interval or 1,
         )
         change = None
         while True:

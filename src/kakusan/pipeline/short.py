@@ -33,6 +33,7 @@ def generate(
     steps: int | None = None,
     guidance: float | None = None,
     scheduler: str | None = None,
+    quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     on_picture: OnPicture | None = None,
@@ -45,6 +46,8 @@ def generate(
         model: "builtin" (comes with the package), a folder, or a Hub id.
         seed: A random one is drawn, and recorded, where none is given.
         scheduler: A short name ("euler-a") or a class name; the model's own where not given.
+        quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
+            time the lower it is. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
         on_picture: Called with each picture as soon as it is finished.
         progress: Whether to show a bar on stderr; None shows it only on a terminal.
@@ -62,6 +65,7 @@ def generate(
         "height": height,
         "num_inference_steps": steps,
         "guidance_scale": guidance,
+        "quality_budget": quality_budget,
     }
     # Both only to be checked before weights are read
     Request.of(prompt, **asked)

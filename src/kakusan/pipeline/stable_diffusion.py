@@ -78,6 +78,7 @@ class StableDiffusionPipeline:
         self.source: Source | None = None
         self.variant: str | None = None
         self._loaded: dict[str, object] = {}
+        self._own_scheduler: Scheduler[Any] | None = None
         self.defaults: dict[str, Any] = {}
         self._progress: dict[str, Any] = {}
         self._call = threading.local()
@@ -126,6 +127,7 @@ class StableDiffusionPipeline:
         pipe = cls(**parts)
         pipe.source, pipe.variant = source, variant
         pipe._loaded = {part: parts[part] for part in DRAWN_BY if part not in given}
+        pipe._own_scheduler = None if "scheduler" in given else pipe.scheduler
         pipe.defaults = read_defaults(source.folder)
         return pipe
 
@@ -147,6 +149,11 @@ class StableDiffusionPipeline:
         """Where the parts that decide a picture come from; None if one was exchanged."""
         own = all(self._loaded.get(part) is getattr(self, part) for part in DRAWN_BY)
         return self.source if own else None
+
+    @property
+    def has_own_scheduler(self) -> bool:
+        """Whether the scheduler is the one of the model's folder."""
+        return self.scheduler is self._own_scheduler
 
     @property
     def device(self) -> torch.device:
@@ -273,6 +280,8 @@ class StableDiffusionPipeline:
         *,
         guidance_rescale: float = 0.0,
         clip_skip: int | None = None,
+        quality_budget: float | None = None,
+        reuse_interval: int | None = None,
         seed: int | None = None,
         batch_size: int = 1,
         output_type: str = "pil",
@@ -289,6 +298,11 @@ class StableDiffusionPipeline:
             num_inference_steps: 50, or what the model's folder says is good for it.
             guidance_scale: 7.5, or what the model's folder says; no guidance at 1 or below.
             generator: One for all pictures, or a list with one a picture, as in the reference.
+            quality_budget: Faster within a loss: the least PSNR in dB against the exact picture, as
+                it was measured on the built-in model (`kakusan.quality`). None is exact. Steps and
+                scheduler are kept where they are named, the model's own may be exchanged.
+            reuse_interval: Every so many calls of the UNet one is made in full, those between reuse
+                most of it; 1 is exact. Left to `quality_budget` where not given.
             seed: In its place: picture i is drawn from seed + i, the same alone or beside others.
             batch_size: How many pictures with a `seed` go through the networks together; more
                 than one at a time may differ by a rounding from each alone.
@@ -339,6 +353,8 @@ class StableDiffusionPipeline:
         negative = arguments.pop("negative_prompt", None)
         if given.negative_prompt_embeds is not None:
             negative = texts_or_embeds("negative_prompt", negative, given.negative_prompt_embeds)
+        schedule = ("num_inference_steps", "timesteps", "sigmas")
+        steps_named = any(arguments.get(name) is not None for name in schedule)
         for name in ("num_inference_steps", "guidance_scale"):
             if arguments.get(name) is None:
                 arguments[name] = self.defaults.get(name)
@@ -346,7 +362,7 @@ class StableDiffusionPipeline:
         if type(batch_size) is not int or batch_size < 1:
             raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
         check_complete(self.components)
-        run = Run(self, request, given, batch_size)
+        run = Run(self, request, given, batch_size, steps_named)
         for part in WITH_WEIGHTS:  # broken weights are found before any network runs
             if getattr(self, part) is not None:
                 getattr(self, part).prepare()

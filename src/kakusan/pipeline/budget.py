@@ -1,0 +1,66 @@
+"""From a request with a quality budget to the scheduler, steps and interval that keep within it."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from kakusan.quality import saving_within
+from kakusan.request import Request
+from kakusan.schedulers import Scheduler, named_scheduler
+
+SOLVER = "dpmpp-2m"
+# Those that follow one path from noise to picture (arXiv:2011.13456, equation 13), so that a better
+# solver needs fewer steps for the same picture
+_ONE_PATH = frozenset(
+    {
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler",
+        "EulerDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "LMSDiscreteScheduler",
+        "PNDMScheduler",
+    }
+)
+
+
+def planned(
+    request: Request, scheduler: Scheduler[Any], *, named: bool, device: torch.device
+) -> tuple[Request, Scheduler[Any]]:
+    """What to run: the request with all that its budget leaves open, and its scheduler.
+
+    Args:
+        scheduler: the pipeline's; the one that comes back is its own and has its timesteps set.
+        named: whether the user chose steps or scheduler, which are then kept.
+
+    Raises:
+        RequestError: The scheduler cannot take these steps.
+    """
+    budget, interval = request.quality_budget, request.reuse_interval
+    if budget is None or interval is not None:
+        return request, _ready(scheduler, request, device)
+    kept = named or not _follows_one_path(scheduler, request.eta)
+    saving = saving_within(budget, steps=None if kept else request.num_inference_steps)
+    if saving is not None and saving.solver:
+        scheduler = named_scheduler(SOLVER, scheduler)
+        request = replace(request, num_inference_steps=saving.calls)
+    ready = _ready(scheduler, request, device)
+    interval = 1 if saving is None else saving.interval_for(len(ready.timesteps))
+    return replace(request, reuse_interval=interval), ready
+
+
+def _ready(scheduler: Scheduler[Any], request: Request, device: torch.device) -> Scheduler[Any]:
+    """The scheduler's twin with the request's timesteps set."""
+    twin = scheduler.fresh()
+    twin.set_timesteps(
+        None if request.timesteps or request.sigmas else request.num_inference_steps,
+        device=device,
+        timesteps=None if request.timesteps is None else list(request.timesteps),
+        sigmas=None if request.sigmas is None else list(request.sigmas),
+    )
+    return twin
+
+
+def _follows_one_path(scheduler: Scheduler[Any], eta: float) -> bool:
+    stochastic = eta > 0.0 or "sde" in str(scheduler.config.get("algorithm_type"))
+    return type(scheduler).__name__ in _ONE_PATH and not stochastic
