@@ -1,0 +1,206 @@
+// Attention in blocks, whatever multiplies: keys and values are laid out once for all queries, and
+// each thread takes blocks of queries through them.
+#pragma once
+
+#include <omp.h>
+
+#include "attention_rows.hpp"
+#include "attention_softmax.hpp"
+#include "scratch.hpp"
+
+namespace kakusan::attention {
+
+template <class T>
+struct Problem {
+    Tokens<T> q, k, v;
+    T* out;
+    int64_t batch, heads, queries, keys, head_dim;
+    float scale;
+};
+
+static inline int64_t round_up(int64_t count, int64_t multiple) {
+    return (count + multiple - 1) / multiple * multiple;
+}
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+template <class T, class Kernel>
+class Attention {
+    typedef typename Kernel::Element Element;
+    static constexpr int PER = Kernel::PER;  // elements in a unit of 32 bits
+    static constexpr int PANEL = Kernel::WIDTH * LANES;
+    static constexpr int64_t QUERY_BLOCK = 4 * PANEL;
+
+   public:
+    explicit Attention(const Problem<T>& problem) : p(problem) {
+        depth = round_up((p.head_dim + PER - 1) / PER, Kernel::DEPTH);
+        dims = round_up(p.head_dim, Kernel::DIMS);
+        row = round_up(depth > dims ? depth : dims, LANES);
+        block = Kernel::block_keys(dims);
+        blocks = (p.keys + block - 1) / block;
+        key_size = round_up(p.keys, Kernel::KEYS) * depth;
+        value_size = round_up((p.keys + PER - 1) / PER, Kernel::UNITS) * dims;
+    }
+
+    // 0, or 1 if there is no memory
+    int run() {
+        static thread_local Scratch memory;
+        const int threads = omp_get_max_threads();
+        const int64_t packed = round_up(pairs() * (key_size + value_size), 16);
+        packed_keys = memory.floats(packed + threads * thread_size());
+        if (!packed_keys) return 1;
+        packed_values = packed_keys + pairs() * key_size;
+        float* scratch = packed_keys + packed;
+#pragma omp parallel num_threads(threads)
+        work(scratch + omp_get_thread_num() * thread_size());
+        return 0;
+    }
+
+   private:
+    int64_t pairs() const { return p.batch * p.heads; }
+
+    int64_t panel_size() const { return (2 * row + 2) * PANEL; }
+
+    int64_t thread_size() const {
+        return round_up(LANES * row + block * PANEL + QUERY_BLOCK / PANEL * panel_size(), 1024);
+    }
+
+    void work(float* scratch) noexcept {
+        typename Kernel::Session session;
+        session.begin();
+#pragma omp for collapse(2) schedule(static)
+        for (int64_t pair = 0; pair < pairs(); pair++)
+            for (int64_t b = 0; b < blocks; b++) pack(pair, b, scratch);
+        const int64_t query_blocks = (p.queries + QUERY_BLOCK - 1) / QUERY_BLOCK;
+#pragma omp for collapse(2) schedule(static)
+        for (int64_t pair = 0; pair < pairs(); pair++)
+            for (int64_t b = 0; b < query_blocks; b++) attend(pair, b * QUERY_BLOCK, scratch);
+        session.end();
+    }
+
+    const T* token(const Tokens<T>& tokens, int64_t pair, int64_t index) const {
+        return tokens.data + pair / p.heads * tokens.batch_stride + index * tokens.row_stride +
+               pair % p.heads * p.head_dim;
+    }
+
+    float* key_block(int64_t pair, int64_t b) const {
+        return packed_keys + pair * key_size + b * block * depth;
+    }
+
+    float* value_block(int64_t pair, int64_t b) const {
+        return packed_values + pair * value_size + b * block / PER * dims;
+    }
+
+    int64_t keys_of(int64_t b) const { return smaller(block, p.keys - b * block); }
+
+    int64_t units_of(int64_t b) const {
+        return round_up((keys_of(b) + PER - 1) / PER, Kernel::UNITS);
+    }
+
+    void pack(int64_t pair, int64_t b, float* rows) const {
+        const int64_t count = keys_of(b), units = units_of(b), first = b * block;
+        // Rows that fill up repeat the last key, whose score can't raise the maximum
+        for (int64_t i = 0; i < round_up(count, Kernel::KEYS); i++)
+            copy_row<Element>(token(p.k, pair, first + smaller(i, count - 1)), p.head_dim,
+                              key_block(pair, b) + i * depth, depth);
+        for (int64_t unit = 0; unit < units; unit += Kernel::UNITS) {
+            for (int64_t i = 0; i < Kernel::UNITS; i++)
+                copy_values(pair, first, (unit + i) * PER, count, rows + i * row);
+            Kernel::place_values(rows, row, unit, units, dims, value_block(pair, b));
+        }
+    }
+
+    // The values of one unit of keys, whose first is the block's `i`th
+    void copy_values(int64_t pair, int64_t first, int64_t i, int64_t count, float* to) const {
+        if (i >= count) {
+            memset(to, 0, 4 * dims);
+            return;
+        }
+        const T* value = token(p.v, pair, first + i);
+        if constexpr (PER == 1) copy_row<Element>(value, p.head_dim, to, dims);
+        if constexpr (PER == 2) {
+            const T* next = i + 1 < count ? token(p.v, pair, first + i + 1) : nullptr;
+            pair_rows(value, next, p.head_dim, to, dims);
+        }
+    }
+
+    void attend(int64_t pair, int64_t first, float* scratch) const {
+        float* panels = scratch + LANES * row;
+        float* scores = panels + QUERY_BLOCK / PANEL * panel_size();
+        const int64_t stop = smaller(first + QUERY_BLOCK, p.queries);
+        for (int64_t b = -1; b <= blocks; b++) {
+            float* memory = panels;
+            for (int64_t q = first; q < stop; q += PANEL, memory += panel_size()) {
+                const int64_t count = smaller(PANEL, stop - q);
+                const int64_t width = (count + LANES - 1) / LANES;
+                if (width == 1) step<1>(pair, b, q, count, memory, scratch, scores);
+                if (width == 2) step<2>(pair, b, q, count, memory, scratch, scores);
+                if (width == 3) step<3>(pair, b, q, count, memory, scratch, scores);
+            }
+        }
+    }
+
+    // Take a panel of queries through a block of keys; before the first begin it, after the last
+    // write what it has come to.
+    template <int W>
+    void step(int64_t pair, int64_t b, int64_t first, int64_t count, float* memory, float* rows,
+              float* scores) const {
+        if constexpr (W <= Kernel::WIDTH) {
+            float* queries = memory + (row + 2) * PANEL;
+            const Panel panel = {memory, memory + PANEL, memory + 2 * PANEL, dims};
+            if (b < 0) {
+                start<W>(panel);
+                take_queries<W>(pair, first, count, rows, queries);
+            } else if (b < blocks) {
+                const int64_t keys = keys_of(b), units = units_of(b);
+                const float scale = p.scale * 1.44269504f;  // log2(e)
+                Kernel::template scores<W>(queries, key_block(pair, b), round_up(keys, Kernel::KEYS),
+                                           depth, scores);
+                softmax<Kernel::QUALITY, PER, W>(scores, keys, units, scale, panel);
+                Kernel::template accumulate<W>(scores, value_block(pair, b), units, dims, panel.out);
+            } else {
+                finish<W>(pair, first, count, rows, panel);
+            }
+        }
+    }
+
+    // Lay queries out as [unit][query]; lanes beyond the last query are zero
+    template <int W>
+    void take_queries(int64_t pair, int64_t first, int64_t count, float* rows,
+                      float* queries) const {
+        for (int w = 0; w < W; w++) {
+            for (int64_t i = 0; i < LANES; i++) {
+                const int64_t query = w * LANES + i;
+                if (query < count)
+                    copy_row<Element>(token(p.q, pair, first + query), p.head_dim, rows + i * row,
+                                      row);
+                else
+                    memset(rows + i * row, 0, 4 * row);
+            }
+            for (int64_t unit = 0; unit < depth; unit += LANES)
+                transpose(rows + unit, row, queries + (unit * W + w) * LANES, W * LANES);
+        }
+    }
+
+    template <int W>
+    void finish(int64_t pair, int64_t first, int64_t count, float* rows, const Panel& panel) const {
+        T* out = p.out + (pair / p.heads * p.queries + first) * p.heads * p.head_dim +
+                 pair % p.heads * p.head_dim;
+        for (int w = 0; w < W; w++) {
+            const Vec factor = 1.0f / load(panel.sum + w * LANES);
+            for (int64_t dim = 0; dim < dims; dim++) {
+                float* sum = panel.out + (dim * W + w) * LANES;
+                store(sum, load(sum) * factor);
+            }
+            for (int64_t dim = 0; dim < dims; dim += LANES)
+                transpose(panel.out + (dim * W + w) * LANES, W * LANES, rows + dim, row);
+            for (int64_t i = 0; i < smaller(LANES, count - w * LANES); i++)
+                convert(rows + i * row, out + (w * LANES + i) * p.heads * p.head_dim, p.head_dim);
+        }
+    }
+
+    const Problem<T>& p;
+    int64_t depth, dims, row, block, blocks, key_size, value_size;
+    float *packed_keys, *packed_values;
+};
+
+}  // namespace kakusan::attention
