@@ -64,7 +64,7 @@ class Attention {
         return round_up(LANES * row + block * PANEL + QUERY_BLOCK / PANEL * panel_size(), 1024);
     }
 
-    void work(float* scratch) noexcept {
+    void work(float* scratch) {
         typename Kernel::Session session;
         session.begin();
 #pragma omp for collapse(2) schedule(static)
