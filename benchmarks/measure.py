@@ -94,6 +94,15 @@ def peak_memory() -> int:
     raise RuntimeError("/proc/self/status has no VmHWM line")
 
 
+def processor_flags() -> set[str]:
+    """The instruction sets of this processor, named as in /proc/cpuinfo; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return next((set(line.split()[2:]) for line in lines if line.startswith("flags")), set())
+
+
 def processor() -> str:
     """The processor's name, on Linux as /proc/cpuinfo tells it."""
     try:

@@ -1,5 +1,6 @@
-"""The two parts that cost time, loaded from one folder by the reference and by kakusan."""
+"""What is measured: two networks and a whole picture, from one folder, by either library."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,9 @@ from typing import Any
 import torch
 
 from benchmarks.v1_4 import DECODE_FLOP, UNET_FLOP
+
+CPU = torch.device("cpu")
+PROMPT = "a photograph of an astronaut riding a horse"
 
 Inputs = tuple[torch.Tensor, ...]
 
@@ -20,7 +24,7 @@ class Part:
     subfolder: str
     class_name: str
     flop: float
-    inputs: Callable[[int], Inputs]  # from the width of the text embeddings
+    inputs: Callable[[int, int], Inputs]  # from the text embeddings' width, the latents' side
     forward: Callable[..., torch.Tensor]
 
 
@@ -28,13 +32,13 @@ def _normal(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _unet_inputs(text_width: int) -> Inputs:
-    latents, text = _normal(2, 4, 64, 64, seed=3), _normal(2, 77, text_width, seed=4)
+def _unet_inputs(text_width: int, side: int) -> Inputs:
+    latents, text = _normal(2, 4, side, side, seed=3), _normal(2, 77, text_width, seed=4)
     return latents, torch.tensor(500.0), text
 
 
-def _decoder_inputs(_text_width: int) -> Inputs:
-    return (_normal(1, 4, 64, 64, seed=5),)
+def _decoder_inputs(_text_width: int, side: int) -> Inputs:
+    return (_normal(1, 4, side, side, seed=5),)
 
 
 def _call_unet(
@@ -69,6 +73,12 @@ TITLES = {
 }
 
 
+def measures(folder: Path) -> tuple[int, int]:
+    """The width of the text embeddings and the latents' side that the folder's UNet takes."""
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    return config["cross_attention_dim"], config["sample_size"]
+
+
 def has_reference() -> bool:
     """Whether diffusers is installed here."""
     try:
@@ -88,10 +98,37 @@ def load(library: str, part: Part, folder: Path, dtype: torch.dtype, device: tor
     return cls.from_pretrained(folder / part.subfolder, torch_dtype=dtype).to(device).eval()
 
 
-def bind(part: Part, model: Any, text_width: int) -> Callable[[], torch.Tensor]:
+def bind(
+    part: Part, model: Any, text_width: int, side: int = 64, *, channels_last: bool = False
+) -> Callable[[], torch.Tensor]:
     """A call without arguments, on inputs that are the same for every library and dtype."""
     weight = next(model.parameters())
-    inputs = [x.to(weight.device) for x in part.inputs(text_width)]
+    inputs = [x.to(weight.device) for x in part.inputs(text_width, side)]
     # the timestep stays float32 as schedulers give it
     inputs = [x.to(weight.dtype) if x.ndim else x for x in inputs]
+    if channels_last:
+        inputs[0] = inputs[0].to(memory_format=torch.channels_last)
     return torch.inference_mode()(partial(part.forward, model, *inputs))
+
+
+def pipeline(library: str, folder: Path, dtype: torch.dtype) -> Any:
+    """A quiet pipeline of "diffusers" or "kakusan"."""
+    if library == "kakusan":
+        from kakusan import StableDiffusionPipeline
+
+        name = "torch_dtype"
+    else:
+        from diffusers import StableDiffusionPipeline
+
+        name = "dtype"
+    options = {name: dtype, "local_files_only": True}
+    pipe = StableDiffusionPipeline.from_pretrained(folder, **options)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def prompted(pipe: Any, steps: int, output_type: str) -> Any:
+    """The one picture of `PROMPT`, in the model's own size and from the same noise every time."""
+    generator = torch.Generator().manual_seed(6)
+    drawn = pipe(PROMPT, num_inference_steps=steps, generator=generator, output_type=output_type)
+    return drawn.images

@@ -60,7 +60,7 @@ TINY_UNET = UNET | {
     "block_out_channels": [32, 64, 64, 64],
     "cross_attention_dim": 32,
 }
-TINY_VAE = VAE | {"block_out_channels": [32, 32, 64, 64], "layers_per_block": 1}
+TINY_VAE = VAE | {"sample_size": 128, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 1}
 TINY_TEXT = TEXT | {
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -149,7 +149,7 @@ def write_checkpoint(folder: Path, size: Size = "v1.4") -> None:
     (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
 
 
-def write_with_kakusan(folder: Path) -> None:
+def write_with_kakusan(folder: Path, size: Size = "v1.4") -> None:
     """The same folder without the reference library, for machines that lack it."""
     from kakusan import (
         AutoencoderKL,
@@ -160,13 +160,14 @@ def write_with_kakusan(folder: Path) -> None:
         UNet2DConditionModel,
     )
 
+    full = size == "v1.4"
     torch.manual_seed(0)
     write_tokenizer(folder / "tokenizer")
     pipe = StableDiffusionPipeline(
-        vae=AutoencoderKL.from_config(VAE).half(),
-        text_encoder=CLIPTextModel.from_config(TEXT).half(),
+        vae=AutoencoderKL.from_config(VAE if full else TINY_VAE).half(),
+        text_encoder=CLIPTextModel.from_config(TEXT if full else TINY_TEXT).half(),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-        unet=UNet2DConditionModel.from_config(UNET).half(),
+        unet=UNet2DConditionModel.from_config(UNET if full else TINY_UNET).half(),
         scheduler=PNDMScheduler.from_config(SCHEDULER),
     )
     pipe.save_pretrained(folder)

@@ -1,0 +1,81 @@
+"""OpenVINO's way to run the reference's networks: converted once, then compiled for this CPU."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openvino
+import torch
+
+from benchmarks.parts import CPU, PARTS, Part, load, measures
+
+
+class Exported(torch.nn.Module):
+    """A network as a function from tensors to a tensor, which is what can be converted."""
+
+    def __init__(self, part: Part, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.part = part
+        self.model = model
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.part.forward(self.model, *inputs)
+
+
+def compiled(part: Part, folder: Path) -> Any:
+    """The network compiled with OpenVINO's own choice of precision; its form is kept in `folder`.
+
+    The weights are kept in float16, in which the folder has them, so nothing is lost.
+    """
+    path = folder / "openvino" / f"{part.subfolder}.xml"
+    if not path.exists():
+        started = time.perf_counter()
+        inputs = part.inputs(*measures(folder))
+        network = Exported(part, load("diffusers", part, folder, torch.float32, CPU))
+        with torch.no_grad():
+            model = openvino.convert_model(network, example_input=inputs)
+        model.reshape({port: list(x.shape) for port, x in zip(model.inputs, inputs, strict=True)})
+        openvino.save_model(model, path)
+        print(f"OpenVINO: {part.subfolder} converted in {time.perf_counter() - started:.1f} s")
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    done = openvino.Core().compile_model(path, "CPU", settings)
+    print(f"OpenVINO: {part.subfolder} in {done.get_property('INFERENCE_PRECISION_HINT')}")
+    return done
+
+
+def runner(part: Part, folder: Path) -> Callable[..., torch.Tensor]:
+    """A function from the network's tensors to its output."""
+    request = compiled(part, folder).create_infer_request()
+
+    def run(*inputs: torch.Tensor) -> torch.Tensor:
+        arrays = [x.numpy() for x in inputs]
+        found = request.infer(arrays, share_inputs=True, share_outputs=True)
+        return torch.from_numpy(found[0])
+
+    return run
+
+
+def prepared(part: Part, folder: Path) -> Callable[[], torch.Tensor]:
+    """A call on the inputs that every contender gets."""
+    run, inputs = runner(part, folder), part.inputs(*measures(folder))
+    return lambda: run(*inputs)
+
+
+def replace_networks(pipe: Any, folder: Path) -> None:
+    """Let OpenVINO do the work of the reference pipeline's UNet and decoder."""
+    unet, decode = runner(PARTS["unet"], folder), runner(PARTS["decode"], folder)
+
+    def call_unet(
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        **_options: object,
+    ) -> tuple[torch.Tensor]:
+        return (unet(latents, timestep.float(), encoder_hidden_states),)
+
+    def call_decode(latents: torch.Tensor, **_options: object) -> tuple[torch.Tensor]:
+        return (decode(latents),)
+
+    pipe.unet.forward = call_unet
+    pipe.vae.decode = call_decode

@@ -1,0 +1,140 @@
+"""Draws what `benchmarks.peers` and `benchmarks.growth` wrote as JSON.
+
+    python -m benchmarks.plots [FILE.json ...] [--out docs/images]
+
+Without files, every JSON of both under benchmarks/results/. Needs matplotlib: the extra
+`benchmarks`. The ground is light in every mode, so that the pictures read on a dark page too.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.report import ratio, title
+from benchmarks.results import RESULTS
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+# Okabe and Ito's colours, which are told apart without red and green
+COLOURS = ("#0072b2", "#e69f00", "#009e73")
+INK, PALE, GROUND = "#1f2328", "#59636e", "#f6f8fa"
+STYLE = {
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": GROUND,
+    "figure.facecolor": GROUND,
+    "axes.edgecolor": PALE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#d1d9e0",
+}
+AXIS_TITLES = {
+    "size": "size, pixels a side",
+    "batch": "pictures in a batch",
+    "steps": "steps",
+    "prompts": "prompts",
+}
+
+
+def ratios(results: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """For each peer, the slowest first, kakusan's share of its time in each part."""
+    found: dict[str, dict[str, float]] = {}
+    for part, rows in results["parts"].items():
+        for row in rows:
+            share = ratio(row)
+            if share is not None and row["library"] != "kakusan":
+                found.setdefault(row["name"], {})[part] = share
+    return dict(sorted(found.items(), key=lambda item: min(item[1].values()), reverse=True))
+
+
+def peers_figure(results: dict[str, Any]) -> Figure:
+    """Bars of kakusan's time over each peer's; shorter is better, 1 is the peer's own time."""
+    found, parts = ratios(results), list(results["parts"])
+    figure = Figure(figsize=(9, 1.6 + 0.75 * len(found)), layout="constrained")
+    axes = figure.subplots()
+    thickness = 0.8 / len(parts)
+    longest = max((share for each in found.values() for share in each.values()), default=1.0)
+    for index, part in enumerate(parts):
+        for place, shares in enumerate(found.values()):
+            if part in shares:
+                y = place + ((len(parts) - 1) / 2 - index) * thickness
+                axes.barh(y, shares[part], thickness * 0.92, color=COLOURS[index])
+                axes.text(shares[part], y, f" {shares[part]:.2f}", va="center", fontsize=10)
+        axes.barh(0, 0, color=COLOURS[index], label=title(part, results))
+    axes.axvline(1, color=INK, linewidth=1.5, linestyle="--")
+    axes.text(1, len(found) - 0.45, " as long as the peer", va="bottom", fontsize=10)
+    axes.set(xlim=(0, max(1.25, longest * 1.12)), ylim=(-0.6, len(found) - 0.1))
+    axes.set_yticks(range(len(found)), [_folded(name) for name in found])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("kakusan's time as a share of the peer's (shorter is faster)")
+    figure.suptitle(f"kakusan beside its peers\n{results['machine'].partition(',')[0]}")
+    figure.legend(loc="outside lower center", ncols=len(parts), frameon=False)
+    return figure
+
+
+def _folded(name: str) -> str:
+    """A name over two lines where it has settings."""
+    library, _, settings = name.partition(", ")
+    return f"{library}\n{settings}" if settings else library
+
+
+def growth_figure(results: dict[str, Any]) -> Figure:
+    """Time a picture and peak memory over each axis."""
+    axes_of = results["axes"]
+    figure = Figure(figsize=(3.1 * len(axes_of) + 0.6, 5.2), layout="constrained")
+    panels = figure.subplots(2, len(axes_of), squeeze=False)
+    for column, (axis, rows) in enumerate(axes_of.items()):
+        known = [row for row in rows if "failure" not in row]
+        xs = [row[axis] for row in known]
+        seconds = [statistics.median(row["seconds"]) / row["pictures"] for row in known]
+        peaks = [row["peak"] / 1e9 for row in known]
+        top, bottom = panels[0][column], panels[1][column]
+        _line(top, xs, seconds, COLOURS[0], "s a picture")
+        _line(bottom, xs, peaks, COLOURS[1], "peak memory, GB")
+        bottom.set_xlabel(AXIS_TITLES[axis])
+    figure.suptitle(
+        f"What more work costs: {results['machine'].partition(',')[0]}, {results['dtype']}"
+    )
+    return figure
+
+
+def _line(axes: Axes, xs: list[int], ys: list[float], colour: str, name: str) -> None:
+    axes.plot(xs, ys, color=colour, marker="o", linewidth=2)
+    axes.set(ylabel=name, ylim=(0, max(ys, default=1) * 1.15))
+    axes.set_xticks(xs, [str(x) for x in xs], rotation=45 if max(xs, default=0) > 99 else 0)
+
+
+def draw(file: Path, out: Path) -> Path:
+    """Draw one file of results; gives the path of the picture."""
+    results = json.loads(file.read_text(encoding="utf-8"))
+    with mpl.rc_context(STYLE):
+        figure = growth_figure(results) if "axes" in results else peers_figure(results)
+        path = out / f"{file.stem}.png"
+        figure.savefig(path, dpi=160)
+    return path
+
+
+def main() -> None:
+    """Draw the files of the command line, or all there are."""
+    parser = argparse.ArgumentParser(description="plots of benchmark results")
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    arguments = parser.parse_args()
+    every = [file for kind in ("cpu", "growth") for file in sorted(RESULTS.glob(f"{kind}-*.json"))]
+    for file in arguments.files or every:
+        print(draw(file, arguments.out))
+
+
+if __name__ == "__main__":
+    main()
