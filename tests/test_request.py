@@ -38,6 +38,12 @@ BAD = [
     {"num_images_per_prompt": 0},
     {"num_images_per_prompt": 10**6},
     {"clip_skip": -1},
+    {"quality_budget": -0.5},
+    {"quality_budget": math.inf},
+    {"quality_budget": "35"},
+    {"reuse_interval": 0},
+    {"reuse_interval": 1.5},
+    {"reuse_interval": 10**6},
     {"prompt": ()},
     {"prompt": 7},
     {"prompt": ["a", 7]},
@@ -93,7 +99,14 @@ def test_picture_i_has_seed_plus_i_and_its_own_prompt() -> None:
 
 
 def test_a_record_is_json_and_reads_back_equal() -> None:
-    request = Request.of("猫 \ud800 \x00 🐈", negative_prompt="犬", seed=7, sigmas=[14.0, 1.0, 0.0])
+    request = Request.of(
+        "猫 \ud800 \x00 🐈",
+        negative_prompt="犬",
+        seed=7,
+        sigmas=[14.0, 1.0, 0.0],
+        quality_budget=35,
+        reuse_interval=2,
+    )
     record = json.loads(json.dumps(request.to_record()))
     assert Request.from_record(record) == request
     assert request.num_inference_steps == 2

@@ -10,6 +10,7 @@ import pytest
 
 from kakusan.errors import GenerationInterrupted, NumericalError, OutputError, RequestError
 from kakusan.images import read_picture, read_record
+from kakusan.quality import FAST
 from tests.cli.fakes import FakeDrawing, Run
 
 Command = Callable[..., Run]
@@ -33,7 +34,7 @@ def test_the_path_is_the_result(run: Command, fake: FakeDrawing, here: Path) -> 
 def test_every_option_reaches_the_pipeline(run: Command, fake: FakeDrawing) -> None:
     options = (
         "-n dark --model m --steps 3 --guidance 2.5 --seed 4 --width 64 --height 72 --count 2 "
-        "--scheduler euler-a --device cpu --dtype bfloat16 --quiet -o out/"
+        "--scheduler euler-a --fast --device cpu --dtype bfloat16 --quiet -o out/"
     )
     assert run("generate", "a cat", *options.split()).code == 0
     assert fake.asked == {
@@ -47,10 +48,16 @@ def test_every_option_reaches_the_pipeline(run: Command, fake: FakeDrawing) -> N
         "height": 72,
         "count": 2,
         "scheduler": "euler-a",
+        "quality_budget": FAST,
         "device": "cpu",
         "dtype": "bfloat16",
         "progress": False,
     }
+
+
+def test_exact_is_the_default(run: Command, fake: FakeDrawing) -> None:
+    assert run("generate", "a cat").code == 0
+    assert fake.asked["quality_budget"] is None
 
 
 def test_names_never_collide(run: Command, fake: FakeDrawing, here: Path) -> None:

@@ -107,12 +107,15 @@ class Run:
 
     def _embeddings(self) -> list[Tensor]:
         request, given = self.request, self.given
-        text = given.prompt_embeds
+        text, negative = given.prompt_embeds, given.negative_prompt_embeds
+        if self.guidance.on and text is None and negative is None and request.clip_skip is None:
+            # In one go: a text that stands on both sides is encoded once
+            both = self._encoded((*request.negative_prompt, *request.prompt), None)
+            negative, text = both.chunk(2)
         if text is None:
             text = self._encoded(request.prompt, request.clip_skip)
         parts = [text]
         if self.guidance.on:
-            negative = given.negative_prompt_embeds
             if negative is None:
                 # The reference does not apply clip_skip here
                 negative = self._encoded(request.negative_prompt, None)
