@@ -18,15 +18,11 @@ struct Problem {
     float scale;
 };
 
-static inline int64_t round_up(int64_t count, int64_t multiple) {
-    return (count + multiple - 1) / multiple * multiple;
-}
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 template <class T, class Kernel>
 class Attention {
     typedef typename Kernel::Element Element;
     static constexpr int PER = Kernel::PER;  // elements in a unit of 32 bits
+    static constexpr int64_t BLOCK = Kernel::BLOCK;
     static constexpr int PANEL = Kernel::WIDTH * LANES;
     static constexpr int64_t QUERY_BLOCK = 4 * PANEL;
 
@@ -35,8 +31,7 @@ class Attention {
         depth = round_up((p.head_dim + PER - 1) / PER, Kernel::DEPTH);
         dims = round_up(p.head_dim, Kernel::DIMS);
         row = round_up(depth > dims ? depth : dims, LANES);
-        block = Kernel::block_keys(dims);
-        blocks = (p.keys + block - 1) / block;
+        blocks = (p.keys + BLOCK - 1) / BLOCK;
         key_size = round_up(p.keys, Kernel::KEYS) * depth;
         value_size = round_up((p.keys + PER - 1) / PER, Kernel::UNITS) * dims;
     }
@@ -61,7 +56,7 @@ class Attention {
     int64_t panel_size() const { return (2 * row + 2) * PANEL; }
 
     int64_t thread_size() const {
-        return round_up(LANES * row + block * PANEL + QUERY_BLOCK / PANEL * panel_size(), 1024);
+        return round_up(LANES * row + BLOCK * PANEL + QUERY_BLOCK / PANEL * panel_size(), 1024);
     }
 
     void work(float* scratch) {
@@ -83,21 +78,21 @@ class Attention {
     }
 
     float* key_block(int64_t pair, int64_t b) const {
-        return packed_keys + pair * key_size + b * block * depth;
+        return packed_keys + pair * key_size + b * BLOCK * depth;
     }
 
     float* value_block(int64_t pair, int64_t b) const {
-        return packed_values + pair * value_size + b * block / PER * dims;
+        return packed_values + pair * value_size + b * BLOCK / PER * dims;
     }
 
-    int64_t keys_of(int64_t b) const { return smaller(block, p.keys - b * block); }
+    int64_t keys_of(int64_t b) const { return smaller(BLOCK, p.keys - b * BLOCK); }
 
     int64_t units_of(int64_t b) const {
         return round_up((keys_of(b) + PER - 1) / PER, Kernel::UNITS);
     }
 
     void pack(int64_t pair, int64_t b, float* rows) const {
-        const int64_t count = keys_of(b), units = units_of(b), first = b * block;
+        const int64_t count = keys_of(b), units = units_of(b), first = b * BLOCK;
         // Rows that fill up repeat the last key, whose score can't raise the maximum
         for (int64_t i = 0; i < round_up(count, Kernel::KEYS); i++)
             copy_row<Element>(token(p.k, pair, first + smaller(i, count - 1)), p.head_dim,
@@ -163,43 +158,53 @@ class Attention {
         }
     }
 
+    // Whether LANES tokens of float32 can be turned where they stand
+    bool whole(int64_t count) const {
+        return sizeof(T) == 4 && p.head_dim % LANES == 0 && count >= LANES;
+    }
+
     // Lay queries out as [unit][query]; lanes beyond the last query are zero
     template <int W>
     void take_queries(int64_t pair, int64_t first, int64_t count, float* rows,
                       float* queries) const {
-        for (int w = 0; w < W; w++) {
-            for (int64_t i = 0; i < LANES; i++) {
-                const int64_t query = w * LANES + i;
-                if (query < count)
-                    copy_row<Element>(token(p.q, pair, first + query), p.head_dim, rows + i * row,
-                                      row);
-                else
-                    memset(rows + i * row, 0, 4 * row);
+        for (int w = 0; w < W; w++, first += LANES, count -= LANES) {
+            const float* from = rows;
+            int64_t stride = row;
+            if (whole(count)) {
+                from = reinterpret_cast<const float*>(token(p.q, pair, first));
+                stride = p.q.row_stride;
+            } else {
+                memset(rows, 0, 4 * LANES * row);
+                for (int64_t i = 0; i < smaller(LANES, count); i++)
+                    copy_row<Element>(token(p.q, pair, first + i), p.head_dim, rows + i * row, row);
             }
             for (int64_t unit = 0; unit < depth; unit += LANES)
-                transpose(rows + unit, row, queries + (unit * W + w) * LANES, W * LANES);
+                transpose(from + unit, stride, queries + (unit * W + w) * LANES, W * LANES);
         }
     }
 
     template <int W>
     void finish(int64_t pair, int64_t first, int64_t count, float* rows, const Panel& panel) const {
-        T* out = p.out + (pair / p.heads * p.queries + first) * p.heads * p.head_dim +
-                 pair % p.heads * p.head_dim;
-        for (int w = 0; w < W; w++) {
+        const int64_t width = p.heads * p.head_dim;
+        T* out = p.out + (pair / p.heads * p.queries + first) * width + pair % p.heads * p.head_dim;
+        for (int w = 0; w < W; w++, out += LANES * width, count -= LANES) {
             const Vec factor = 1.0f / load(panel.sum + w * LANES);
             for (int64_t dim = 0; dim < dims; dim++) {
                 float* sum = panel.out + (dim * W + w) * LANES;
                 store(sum, load(sum) * factor);
             }
+            float* to = whole(count) ? reinterpret_cast<float*>(out) : rows;
             for (int64_t dim = 0; dim < dims; dim += LANES)
-                transpose(panel.out + (dim * W + w) * LANES, W * LANES, rows + dim, row);
-            for (int64_t i = 0; i < smaller(LANES, count - w * LANES); i++)
-                convert(rows + i * row, out + (w * LANES + i) * p.heads * p.head_dim, p.head_dim);
+                transpose(panel.out + (dim * W + w) * LANES, W * LANES, to + dim,
+                          whole(count) ? width : row);
+            if (whole(count)) continue;
+            for (int64_t i = 0; i < smaller(LANES, count); i++)
+                convert(rows + i * row, out + i * width, p.head_dim);
         }
     }
 
     const Problem<T>& p;
-    int64_t depth, dims, row, block, blocks, key_size, value_size;
+    int64_t depth, dims, row, blocks, key_size, value_size;
     float *packed_keys, *packed_values;
 };
 

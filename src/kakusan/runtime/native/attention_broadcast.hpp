@@ -45,7 +45,8 @@ struct Broadcast {
     // What sizes are rounded up to: keys, units of keys, units of dims in a key, dims in a value
     static constexpr int KEYS = ROWS, UNITS = 1, DEPTH = 1, DIMS = ROWS;
 
-    static int64_t block_keys(int64_t dims) { return dims > 256 ? 64 : 128; }
+    static constexpr int64_t BLOCK = 128;  // keys whose scores are made at a time
+    static constexpr int64_t DEPTH_BLOCK = 256;  // of a panel's queries, what the first cache holds
 
     // Take in a row of values, that of unit `unit` of `units`
     static void place_values(const float* row, int64_t, int64_t unit, int64_t units, int64_t dims,
@@ -57,9 +58,11 @@ struct Broadcast {
     template <int W>
     static void scores(const float* queries, const float* keys, int64_t count, int64_t depth,
                        float* scores) {
-        for (int64_t key = 0; key < count; key += ROWS)
-            multiply<W>(queries, depth, keys + key * depth, 1, depth, true,
-                        scores + key * W * LANES);
+        for (int64_t unit = 0; unit < depth; unit += DEPTH_BLOCK)
+            for (int64_t key = 0; key < count; key += ROWS)
+                multiply<W>(queries + unit * W * LANES, smaller(DEPTH_BLOCK, depth - unit),
+                            keys + key * depth + unit, 1, depth, unit == 0,
+                            scores + key * W * LANES);
     }
 
     template <int W>

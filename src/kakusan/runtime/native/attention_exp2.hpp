@@ -3,6 +3,10 @@
 
 #include "attention_avx512.hpp"
 
+#if KAKUSAN_LANES == 8
+#define KAKUSAN_PIN_CONSTANTS 1
+#endif
+
 namespace kakusan::attention {
 
 // The degree of the polynomial. Its relative error is 2e-9 at 6, where float32 rounds coarser, and
@@ -21,26 +25,51 @@ constexpr float FLOAT_TERMS[] = {1.0f,           0.693147206f,   0.240226469f,  
 constexpr float BF16_TERMS[] = {0.999928074f, 0.693260985f, 0.242611122f, 0.0551716691f};
 #endif
 
-template <Exp2 QUALITY>
-static inline Vec polynomial(Vec f) {
+// A constant that is about to be used for several vectors: without AVX-512 the compiler would run
+// out of registers and load it again for each.
+static inline Vec constant(float x) {
+    Vec value = broadcast(x);
+#ifdef KAKUSAN_PIN_CONSTANTS
+    asm volatile("" : "+x"(value));
+#endif
+    return value;
+}
+
+template <Exp2 QUALITY, int COUNT>
+static inline void polynomial(const Vec (&f)[COUNT], Vec (&p)[COUNT]) {
     constexpr int DEGREE = static_cast<int>(QUALITY);
     constexpr const float* TERMS = QUALITY == Exp2::FLOAT ? FLOAT_TERMS : BF16_TERMS;
-    Vec p = broadcast(TERMS[DEGREE]);
 #pragma GCC unroll 8
-    for (int i = DEGREE - 1; i >= 0; i--) p = p * f + TERMS[i];
-    return p;
+    for (int i = 0; i < COUNT; i++) p[i] = broadcast(TERMS[DEGREE]);
+#pragma GCC unroll 8
+    for (int term = DEGREE - 1; term >= 0; term--) {
+        const Vec c = constant(TERMS[term]);
+#pragma GCC unroll 8
+        for (int i = 0; i < COUNT; i++) p[i] = p[i] * f[i] + c;
+    }
 }
 
 // 2^x for x at most a little above 0; below -126 the result is 2^-126 or smaller. NaN stays NaN.
-template <Exp2 QUALITY>
-static inline Vec exp2_of(Vec x) {
+template <Exp2 QUALITY, int COUNT>
+static inline void exp2_of(Vec (&x)[COUNT]) {
+    Vec f[COUNT], p[COUNT];
 #ifdef KAKUSAN_HAS_SCALEF
-    return scale_by_power(polynomial<QUALITY>(fraction(x)), x);
+    for (int i = 0; i < COUNT; i++) f[i] = fraction(x[i]);
+    polynomial<QUALITY>(f, p);
+    for (int i = 0; i < COUNT; i++) x[i] = scale_by_power(p[i], x[i]);
 #else
-    x = x < -126.0f ? broadcast(-126.0f) : x;
-    const Vec shifted = x + 12582912.0f;  // 1.5 * 2^23: the low bits now hold x rounded
-    const Vec p = polynomial<QUALITY>(x - (shifted - 12582912.0f));
-    return (Vec)((IntVec)p + ((IntVec)shifted << 23));
+    const Vec least = constant(-126.0f), magic = constant(12582912.0f);
+    IntVec power[COUNT];
+#pragma GCC unroll 8
+    for (int i = 0; i < COUNT; i++) {
+        const Vec y = x[i] < least ? least : x[i];
+        const Vec shifted = y + magic;  // 1.5 * 2^23: the low bits now hold y rounded
+        f[i] = y - (shifted - magic);
+        power[i] = (IntVec)shifted << 23;
+    }
+    polynomial<QUALITY>(f, p);
+#pragma GCC unroll 8
+    for (int i = 0; i < COUNT; i++) x[i] = (Vec)((IntVec)p[i] + power[i]);
 #endif
 }
 

@@ -19,6 +19,11 @@ struct Tokens {
     int64_t batch_stride, row_stride;
 };
 
+static inline int64_t round_up(int64_t count, int64_t multiple) {
+    return (count + multiple - 1) / multiple * multiple;
+}
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 static inline float to_float(Bf16 x) {
     const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
     float value;

@@ -18,6 +18,8 @@ struct Panel {
     int64_t dims;
 };
 
+static inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+
 template <int WIDTH>
 static inline void start(const Panel& panel) {
     // Below any score, and finite also when multiplied
@@ -26,25 +28,40 @@ static inline void start(const Panel& panel) {
     memset(panel.out, 0, 4 * WIDTH * LANES * panel.dims);
 }
 
-// Find the largest scores with this block's, and weigh by them what is summed already
+// Each query's largest score, of this block's and those before
+template <int WIDTH>
+static inline void find_largest(const float* scores, int64_t keys, const Panel& panel,
+                                Vec (&largest)[WIDTH]) {
+    constexpr int AT_ONCE = 4 * WIDTH;  // so that none waits for the one before it
+    Vec most[AT_ONCE];
+#pragma GCC unroll 16
+    for (int i = 0; i < AT_ONCE; i++) most[i] = load(panel.largest + i % WIDTH * LANES);
+    const float* end = scores + keys * WIDTH * LANES;
+    for (; scores + AT_ONCE * LANES <= end; scores += AT_ONCE * LANES)
+#pragma GCC unroll 16
+        for (int i = 0; i < AT_ONCE; i++) most[i] = larger(load(scores + i * LANES), most[i]);
+    for (; scores < end; scores += WIDTH * LANES)
+#pragma GCC unroll 4
+        for (int i = 0; i < WIDTH; i++) most[i] = larger(load(scores + i * LANES), most[i]);
+#pragma GCC unroll 4
+    for (int i = 0; i < WIDTH; i++)
+        largest[i] = larger(larger(most[i], most[WIDTH + i]),
+                            larger(most[2 * WIDTH + i], most[3 * WIDTH + i]));
+}
+
+// Take new largest scores, and weigh by them what is summed already
 template <Exp2 QUALITY, int WIDTH>
-static inline void raise_largest(const float* scores, int64_t keys, float scale,
-                                 const Panel& panel) {
-    Vec largest[WIDTH], factor[WIDTH];
-#pragma GCC unroll 4
-    for (int i = 0; i < WIDTH; i++) largest[i] = load(panel.largest + i * LANES);
-    for (int64_t key = 0; key < keys; key++)
-#pragma GCC unroll 4
-        for (int i = 0; i < WIDTH; i++) {
-            const Vec score = load(scores + (key * WIDTH + i) * LANES);
-            largest[i] = score > largest[i] ? score : largest[i];
-        }
+static inline void raise_largest(const Vec (&largest)[WIDTH], float scale, const Panel& panel) {
+    Vec factor[WIDTH];
 #pragma GCC unroll 4
     for (int i = 0; i < WIDTH; i++) {
-        factor[i] = exp2_of<QUALITY>((load(panel.largest + i * LANES) - largest[i]) * scale);
+        factor[i] = (load(panel.largest + i * LANES) - largest[i]) * scale;
         store(panel.largest + i * LANES, largest[i]);
-        store(panel.sum + i * LANES, load(panel.sum + i * LANES) * factor[i]);
     }
+    exp2_of<QUALITY>(factor);
+#pragma GCC unroll 4
+    for (int i = 0; i < WIDTH; i++)
+        store(panel.sum + i * LANES, load(panel.sum + i * LANES) * factor[i]);
     for (int64_t dim = 0; dim < panel.dims; dim++)
 #pragma GCC unroll 4
         for (int i = 0; i < WIDTH; i++) {
@@ -58,30 +75,34 @@ static inline void raise_largest(const float* scores, int64_t keys, float scale,
 template <Exp2 QUALITY, int PER, int WIDTH>
 static inline void softmax(float* scores, int64_t keys, int64_t units, float scale,
                            const Panel& panel) {
-    raise_largest<QUALITY, WIDTH>(scores, keys, scale, panel);
     Vec shift[WIDTH], sum[WIDTH] = {};
+    find_largest<WIDTH>(scores, keys, panel, shift);
+    raise_largest<QUALITY, WIDTH>(shift, scale, panel);
 #pragma GCC unroll 4
-    for (int i = 0; i < WIDTH; i++) shift[i] = load(panel.largest + i * LANES) * scale;
-    const auto weight = [&](int64_t key, int i) __attribute__((always_inline)) {
-        const Vec score = load(scores + (key * WIDTH + i) * LANES);
-        const Vec w = exp2_of<QUALITY>(score * scale - shift[i]);
-        sum[i] += w;
-        return w;
-    };
-    const auto put = [&](int64_t unit, int i, Vec w) __attribute__((always_inline)) {
-        store(scores + (unit * WIDTH + i) * LANES, w);
-    };
-    int64_t unit = 0;
-    for (; unit < keys / PER; unit++)
+    for (int i = 0; i < WIDTH; i++) shift[i] *= scale;
+    // Two keys at a time, so that enough is under way; a missing second one weighs nothing
+    const auto weigh = [&](int64_t key, bool both) __attribute__((always_inline)) {
+        Vec w[2 * WIDTH] = {};
+        const int count = both ? 2 * WIDTH : WIDTH;
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++)
+            w[i] = load(scores + (key * WIDTH + i) * LANES) * scale - shift[i % WIDTH];
+        exp2_of<QUALITY>(w);
 #pragma GCC unroll 4
-        for (int i = 0; i < WIDTH; i++) {
-            if constexpr (PER == 1) put(unit, i, weight(unit, i));
-            if constexpr (PER == 2)
-                put(unit, i, make_pairs(weight(2 * unit, i), weight(2 * unit + 1, i)));
-        }
-    for (; unit < units; unit++)
-        for (int i = 0; i < WIDTH; i++)
-            put(unit, i, PER * unit < keys ? make_pairs(weight(2 * unit, i), Vec{}) : Vec{});
+        for (int i = 0; i < WIDTH; i++) sum[i] += both ? w[i] + w[WIDTH + i] : w[i];
+        if constexpr (PER == 1)
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++) store(scores + (key * WIDTH + i) * LANES, w[i]);
+        if constexpr (PER == 2)
+#pragma GCC unroll 4
+            for (int i = 0; i < WIDTH; i++)
+                store(scores + (key / 2 * WIDTH + i) * LANES,
+                      make_pairs(w[i], both ? w[WIDTH + i] : Vec{}));
+    };
+    for (int64_t key = 0; key + 1 < keys; key += 2) weigh(key, true);
+    if (keys % 2) weigh(keys - 1, false);
+    for (int64_t i = (keys + PER - 1) / PER * WIDTH; i < units * WIDTH; i++)
+        store(scores + i * LANES, Vec{});
 #pragma GCC unroll 4
     for (int i = 0; i < WIDTH; i++)
         store(panel.sum + i * LANES, load(panel.sum + i * LANES) + sum[i]);

@@ -165,7 +165,7 @@ struct Tiles {
     static constexpr int PER = 2, WIDTH = 2;
     static constexpr int KEYS = 32, UNITS = 16, DEPTH = 16, DIMS = 16;
 
-    static int64_t block_keys(int64_t) { return 256; }
+    static constexpr int64_t BLOCK = 256;
 
     static void place_values(const float* rows, int64_t row, int64_t unit, int64_t units,
                              int64_t dims, float* values) {
