@@ -72,7 +72,7 @@ def peers_figure(results: dict[str, Any]) -> Figure:
                 axes.text(shares[part], y, f" {shares[part]:.2f}", va="center", fontsize=10)
         axes.barh(0, 0, color=COLOURS[index], label=title(part, results))
     axes.axvline(1, color=INK, linewidth=1.5, linestyle="--")
-    axes.text(1, len(found) - 0.45, " as long as the peer", va="bottom", fontsize=10)
+    axes.text(1, len(found) - 0.45, "as long as the peer  ", ha="right", va="bottom", fontsize=10)
     axes.set(xlim=(0, max(1.25, longest * 1.12)), ylim=(-0.6, len(found) - 0.1))
     axes.set_yticks(range(len(found)), [_folded(name) for name in found])
     axes.tick_params(axis="y", length=0)

@@ -17,6 +17,7 @@ BFLOAT16_ERROR = 1.2  # of the reference's own
 def report(results: dict[str, Any]) -> str:
     """All tables, under the machine's name."""
     blocks = [heading(results), markdown_table(*overview(results))]
+    blocks += ["\n".join(f"- {line}" for line in fastest(results))]
     for part, rows in results["parts"].items():
         blocks += [f"## {title(part, results)}", markdown_table(*details(part, rows, results))]
         blocks += ["\n".join(f"- {line}" for line in verdicts(rows))]
@@ -63,6 +64,18 @@ def overview(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         table.append([name, *(short(row) for row in found)])
     header = ["median seconds (kakusan's share)", *(title(part, results) for part in parts)]
     return header, table
+
+
+def fastest(results: dict[str, Any]) -> Iterator[str]:
+    """Who is the fastest peer in each part, and kakusan's share of its time."""
+    for part, rows in results["parts"].items():
+        peers = [row for row in rows if row["library"] != "kakusan" and ratio(row) is not None]
+        if peers:
+            best = min(peers, key=lambda row: statistics.median(row["seconds"]))
+            yield (
+                f"{title(part, results)}: the fastest peer is {best['name']}; "
+                f"kakusan takes {ratio(best):.3f} of its time"
+            )
 
 
 def short(row: Row) -> str:
