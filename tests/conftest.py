@@ -32,3 +32,9 @@ def tiny_v1_checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_v1_published(tiny_v1_checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_v1_checked` as the first release would have it: old names, old configs."""
     return published.rewrite(tiny_v1_checked, tmp_path_factory.mktemp("tiny_published"))
+
+
+@pytest.fixture
+def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without the package's own kernels."""
+    monkeypatch.setattr("kakusan.runtime.kernels.loaded", lambda: None)

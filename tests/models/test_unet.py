@@ -72,7 +72,7 @@ def test_channels_last_gives_the_same(both: Any) -> None:
 
 
 @torch.no_grad()
-def test_every_layer_keeps_the_memory_format(both: Any) -> None:
+def test_every_layer_keeps_the_memory_format(both: Any, torch_only: None) -> None:
     ours, _ = both
     context, emb = noise(1, 77, ours.config.cross_attention_dim), noise(1, 64)
     down = ours.down_blocks[0]

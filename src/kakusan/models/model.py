@@ -5,7 +5,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from kakusan.errors import CheckpointError, check_no_unknown
 from kakusan.models.layers.basic import Conv2d, Linear
 from kakusan.models.skeleton import skeleton
 from kakusan.runtime import kernels
+from kakusan.runtime.arena import reused
 from kakusan.runtime.precision import compute_dtype, parse_dtype
 
 CONFIG_FILE = "config.json"
@@ -192,8 +193,8 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
     @property
     def compute_dtype(self) -> torch.dtype:
-        """The dtype of what flows between the layers."""
-        return self._computes_in or compute_dtype(self.dtype, self.device)
+        """The dtype of what flows between the layers; known once the network is prepared."""
+        return self._computes_in or self.dtype
 
     def widened(self) -> Self:
         """The float32 twin of a 16-bit network, for where 16 bits overflow; made once."""
@@ -202,6 +203,10 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
                 twin = copy.deepcopy(self).to(torch.float32)
                 self._twin.append(twin.to(memory_format=torch.contiguous_format))  # pyright: ignore[reportCallIssue]
             return self._twin[0]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with reused(self, keep=True):
+            return super().__call__(*args, **kwargs)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # whatever moves or casts the weights makes these out of date

@@ -13,6 +13,7 @@ from kakusan.models.names import as_linear
 from kakusan.models.tiling import tiled
 from kakusan.models.vae_config import VAEConfig
 from kakusan.models.vae_halves import Decoder, Encoder
+from kakusan.runtime.arena import reused
 
 # the names of version 1.x's attention
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -151,10 +152,11 @@ class AutoencoderKL(Model[VAEConfig]):
     ) -> Tensor:
         self.prepare()
         parts = x.to(self.compute_dtype).split(1 if self._slicing else len(x))
-        if self._tiling and max(x.shape[-2:]) > tile:
-            done = [tiled(part, network, tile, ratio) for part in parts]
-        else:
-            done = [network(part) for part in parts]
+        with reused(self, keep=False):
+            if self._tiling and max(x.shape[-2:]) > tile:
+                done = [tiled(part, network, tile, ratio) for part in parts]
+            else:
+                done = [network(part) for part in parts]
         return (done[0] if len(done) == 1 else torch.cat(done)).to(x.dtype)
 
     def _encode(self, x: Tensor) -> Tensor:

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kakusan.runtime.arena import empty
 from kakusan.runtime.native.library import loaded
 
 WEIGHT_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 # Below this many tiles of 4x4, transforming the weights costs more than the products it saves
-WINOGRAD_TILES = 16
+WINOGRAD_TILES = 6
+
+ATTENTION = {torch.float32: "attention_f32", torch.bfloat16: "attention_bf16"}
 
 Argument = Tensor | int | float | None
 
@@ -40,7 +43,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
     if not _own(x, weight, bias, residual):
         out = F.linear(x, weight.to(x.dtype), bias)
         return out if residual is None else out + residual
-    out = x.new_empty(*x.shape[:-1], len(weight))
+    out = empty(*x.shape[:-1], len(weight))
     x, depth = x.contiguous(), x.shape[-1]
     residual = None if residual is None else residual.contiguous()
     rows = x.numel() // depth
@@ -66,7 +69,7 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if not _own(x, weight, bias):
         value, gate = F.linear(x, weight.to(x.dtype), bias).chunk(2, dim=-1)
         return value * F.gelu(gate)
-    out = x.new_empty(*x.shape[:-1], len(weight) // 2)
+    out = empty(*x.shape[:-1], len(weight) // 2)
     x, depth = x.contiguous(), x.shape[-1]
     _call(
         "geglu",
@@ -109,7 +112,7 @@ def convolution(
     batch, channels, height, width = x.shape
     height, width = enlarge * height, enlarge * width
     size = [(n + 2 * padding - side) // stride + 1 for n in (height, width)]
-    out = x.new_empty(batch, *size, len(weight))
+    out = empty(batch, *size, len(weight))
     kept = (*_kept(weight), len(weight))
     added = (bias, None if sample is None else sample.contiguous(), _last(residual))
     tiles = batch * -(-size[0] // 4) * -(-size[1] // 4)
@@ -142,7 +145,7 @@ def group_norm(
         out = F.group_norm(x, groups, weight, bias, eps)
         return F.silu(out) if silu else out
     batch, channels, height, width = x.shape
-    out = x.new_empty(batch, height, width, channels)
+    out = empty(batch, height, width, channels)
     positions = height * width
     _call(
         "group_norm", (_last(x), batch, positions, channels, groups, weight, bias, eps, silu), out
@@ -165,8 +168,24 @@ def attention(
     Returns:
         Shape (batch, queries, width).
     """
+    if mask is None and (result := _own_attention(q, k, v, num_heads)) is not None:
+        return result
     q, k, v = (x.unflatten(-1, (num_heads, -1)).transpose(1, 2) for x in (q, k, v))  # (b, h, n, d)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+def _own_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor | None:
+    name = ATTENTION.get(q.dtype)
+    same = k.dtype == v.dtype == q.dtype
+    if name is None or not (same and k.numel() and _usable(q, k, v)):
+        return None
+    tokens = [x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v)]
+    batch, queries, width = q.shape
+    head_dim = width // num_heads
+    out = empty(batch, queries, width, dtype=q.dtype)
+    sizes = (batch, num_heads, queries, k.shape[1], head_dim, head_dim**-0.5)
+    strides = (stride for x in tokens for stride in x.stride()[:2])
+    return out if _run(name, (*tokens, out, *sizes, *strides)) else None
 
 
 def _own(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
@@ -176,9 +195,14 @@ def _own(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
     return (
         all(t.dtype == torch.float32 for t in activations)
         and weight.dtype in WEIGHT_TYPES
-        and x.numel() > 0
-        and available()
-        and all(t.device.type == "cpu" for t in tensors)
+        and _usable(*tensors)
+    )
+
+
+def _usable(*tensors: Tensor) -> bool:
+    return (
+        available()
+        and all(t.device.type == "cpu" and t.numel() for t in tensors)
         and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
         and not torch.compiler.is_compiling()
     )
@@ -194,11 +218,16 @@ def _last(x: Tensor | None) -> Tensor | None:
 
 
 def _call(name: str, arguments: Sequence[Argument], out: Tensor) -> None:
+    if not _run(name, (*arguments, out)):
+        raise MemoryError(f"no memory for the buffers of {name}")
+
+
+def _run(name: str, arguments: Sequence[Argument]) -> bool:
+    """Whether the kernel did it."""
     found = loaded()
     assert found is not None
-    values = [_passed(argument) for argument in (*arguments, out)]
-    if found[1][f"kakusan_{name}"](*values):
-        raise MemoryError(f"no memory for the buffers of {name}")
+    kernel = found[1][f"kakusan_{name}"]
+    return kernel(*(_passed(argument) for argument in arguments)) == 0
 
 
 def _passed(argument: Argument) -> ctypes.c_void_p | ctypes.c_int64 | ctypes.c_float:
@@ -206,4 +235,6 @@ def _passed(argument: Argument) -> ctypes.c_void_p | ctypes.c_int64 | ctypes.c_f
         return ctypes.c_void_p(None)
     if isinstance(argument, Tensor):
         return ctypes.c_void_p(argument.data_ptr())
-    return (ctypes.c_float if isinstance(argument, float) else ctypes.c_int64)(argument)
+    if isinstance(argument, float):
+        return ctypes.c_float(argument)
+    return ctypes.c_int64(argument)

@@ -60,9 +60,11 @@ def loaded() -> tuple[str, ctypes.CDLL] | None:
         # torch is loaded by now, whose OpenMP the library's symbols resolve to
         if path.is_file() and torch.get_num_threads():
             try:
-                return level, ctypes.CDLL(str(path), mode=os.RTLD_NOW)
+                library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
             except OSError:  # built for another system, or a torch without OpenMP
                 continue
+            if level != "amx" or library.kakusan_amx_ready():
+                return level, library
     return None
 
 

@@ -122,22 +122,59 @@ struct Store {
     int64_t positions;  // rows of one picture
     Additions add;
 
-    void operator()(const Tile& acc, int64_t row, int valid, int64_t panel, bool resume, bool done,
-                    float* out) const {
-        for (int half = 0; half < 2; half++) {
-            const int64_t n = panel * NR + half * LANES, width = columns - n;
-            if (width <= 0) return;
-            const Vec bias = add.bias && done ? load_part(add.bias + n, width) : Vec{};
-            for (int r = 0; r < valid; r++) {
-                float* to = out + (row + r) * columns + n;
-                Vec v = acc[r][half] + bias;
-                if (resume) v += load_part(to, width);
-                if (done && add.sample)
-                    v += load_part(add.sample + (row + r) / positions * columns + n, width);
-                if (done && add.residual)
-                    v += load_part(add.residual + (row + r) * columns + n, width);
-                store_part(to, v, width);
-            }
+    __attribute__((always_inline)) void operator()(const Tile& acc, int64_t row, int valid,
+                                                   int64_t panel, bool resume, bool done,
+                                                   float* out) const {
+        const int64_t n = panel * NR;
+        if (valid == MR && columns - n >= NR) return whole(acc, row, n, resume, done, out);
+        for (int half = 0; half < 2; half++) part(acc, half, row, valid, n, resume, done, out);
+    }
+
+    __attribute__((always_inline)) void whole(const Tile& acc, int64_t row, int64_t n, bool resume,
+                                              bool done, float* out) const {
+        Tile v;
+#pragma GCC unroll 16
+        for (int r = 0; r < MR; r++)
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) v[r][half] = acc[r][half];
+        const auto plus = [&](const float* from, int64_t stride) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+            for (int r = 0; r < MR; r++)
+#pragma GCC unroll 2
+                for (int half = 0; half < 2; half++)
+                    v[r][half] += load(from + r * stride + half * LANES);
+        };
+        float* to = out + row * columns + n;
+        if (resume) plus(to, columns);
+        if (done && add.bias) plus(add.bias + n, 0);
+        if (done && add.residual) plus(add.residual + row * columns + n, columns);
+        if (done && add.sample)
+            for (int r = 0; r < MR; r++)
+                for (int half = 0; half < 2; half++)
+                    v[r][half] += load(add.sample + (row + r) / positions * columns + n +
+                                       half * LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < MR; r++)
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++)
+                store(to + r * columns + half * LANES, v[r][half]);
+    }
+
+    void part(const Tile& acc, int half, int64_t row, int valid, int64_t n, bool resume, bool done,
+              float* out) const {
+        n += half * LANES;
+        const int64_t width = columns - n;
+        if (width <= 0) return;
+        const Vec bias = add.bias && done ? load_part(add.bias + n, width) : Vec{};
+        for (int r = 0; r < valid; r++) {
+            float* to = out + (row + r) * columns + n;
+            Vec v = acc[r][half] + bias;
+            if (resume) v += load_part(to, width);
+            if (done && add.sample)
+                v += load_part(add.sample + (row + r) / positions * columns + n, width);
+            if (done && add.residual)
+                v += load_part(add.residual + (row + r) * columns + n, width);
+            store_part(to, v, width);
         }
     }
 };

@@ -12,6 +12,7 @@ constexpr float A = 0.625f, B = 1.5f;
 constexpr float A2 = A * A, B2 = B * B;
 constexpr int TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH;
 
+constexpr int64_t LINE = 16;          // floats of a cache line
 constexpr int64_t TILE_BLOCK = 24;   // tiles of one task, a multiple of MR
 constexpr int64_t TASK_PANELS = 8;   // panels of one task: its sums stay in the second cache
 constexpr int64_t CHUNK = 24 << 20;  // bytes of transformed input at a time
@@ -87,7 +88,7 @@ struct Picture {
 
 // The 36 transformed values of a panel's weights for some input channels: out[product][k][NR]
 void transform_panel(const Weights& weights, const Columns& columns, int64_t panel,
-                     int64_t channels, int64_t start, int64_t stop, float* out) {
+                     int64_t channels, int64_t start, int64_t stop, float* out, int64_t stride) {
     alignas(64) float taps[MAX_TAPS * PACK * NR];
     pack(weights, columns, panel, channels, MAX_TAPS, start, stop, taps);
     const int64_t step = (stop - start) * NR;
@@ -98,7 +99,7 @@ void transform_panel(const Weights& weights, const Columns& columns, int64_t pan
             for (int j = 0; j < 3; j++) transform_weight(w + j, 3, lines + j, 3);
             for (int j = 0; j < PATCH; j++) transform_weight(lines + j * 3, 1, u + j * PATCH, 1);
             for (int j = 0; j < PRODUCTS; j++)
-                store(out + (j * channels + start + i) * NR + half, u[j]);
+                store(out + j * stride + (start + i) * NR + half, u[j]);
         }
 }
 
@@ -131,6 +132,7 @@ void finish(const float* sums, int64_t stride, const Picture& to, int64_t t, int
 // sums[product][tile][panel][NR] of `count` tiles (a multiple of MR) and `panels` panels
 void products(const float* input, int64_t input_stride, int64_t channels, int64_t count,
               const float* weight, int64_t weight_stride, int64_t panels, float* sums) {
+    const int64_t panel_stride = PRODUCTS * weight_stride;
     const int64_t deep = ceil_div(channels, ceil_div(channels, PACKED_DEPTH));
     for (int i = 0; i < PRODUCTS; i++)
         for (int64_t start = 0; start < channels; start += deep) {
@@ -143,7 +145,7 @@ void products(const float* input, int64_t input_stride, int64_t channels, int64_
                     for (int r = 0; r < MR; r++)
                         rows[r] = input + i * input_stride + (t + r) * channels + start;
                     clear(acc);
-                    multiply(rows, depth, weight + p * weight_stride + (i * channels + start) * NR,
+                    multiply(rows, depth, weight + p * panel_stride + i * weight_stride + start * NR,
                              acc);
                     for (int r = 0; r < MR; r++)
                         for (int half = 0; half < 2; half++) {
@@ -172,10 +174,12 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
     const int64_t fitting = CHUNK / (PRODUCTS * channels * int64_t(sizeof(float)));
     const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK),
                                   fitting < TILE_BLOCK ? 1 : fitting / TILE_BLOCK) * TILE_BLOCK;
-    const int64_t panel_size = PRODUCTS * channels * NR, panels = columns.panels();
+    // A cache line more than the values need: strides of whole pages would share one set of a cache
+    const int64_t input_stride = chunk * channels + LINE, weight_stride = channels * NR + LINE;
+    const int64_t panel_size = PRODUCTS * weight_stride, panels = columns.panels();
     int64_t group = GROUP / (panel_size * int64_t(sizeof(float)));
     group = smaller(group < 1 ? 1 : group, panels);
-    float* input = input_scratch.floats(PRODUCTS * chunk * channels);
+    float* input = input_scratch.floats(PRODUCTS * input_stride);
     float* packed = weight_scratch.floats(group * panel_size);
     if (!input || !packed) return 1;
 #pragma omp parallel
@@ -187,7 +191,7 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
 #pragma omp for schedule(static)
             for (int64_t t = 0; t < filled; t++)  // the last rows of a block need something to read
                 picture.transform(tile + smaller(t, here - 1), input + t * channels,
-                                  chunk * channels);
+                                  input_stride);
             for (int64_t first = 0; first < panels; first += group) {
                 const int64_t several = smaller(group, panels - first);
                 const int64_t parts = ceil_div(channels, PACK);
@@ -197,15 +201,15 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
                         for (int64_t part = 0; part < parts; part++)
                             transform_panel(weights, columns, first + p, channels, part * PACK,
                                             smaller(channels, (part + 1) * PACK),
-                                            packed + p * panel_size);
+                                            packed + p * panel_size, weight_stride);
                 }
 #pragma omp for collapse(2) schedule(dynamic, 1)
                 for (int64_t block = 0; block < here; block += TILE_BLOCK)
                     for (int64_t p = 0; p < several; p += TASK_PANELS) {
                         const int64_t some = smaller(TASK_PANELS, several - p);
                         const int64_t valid = smaller(TILE_BLOCK, here - block);
-                        products(input + block * channels, chunk * channels, channels,
-                                 ceil_div(valid, MR) * MR, packed + p * panel_size, panel_size,
+                        products(input + block * channels, input_stride, channels,
+                                 ceil_div(valid, MR) * MR, packed + p * panel_size, weight_stride,
                                  some, sums);
                         for (int64_t t = 0; t < valid; t++)
                             for (int64_t i = 0; i < some; i++)

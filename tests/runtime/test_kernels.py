@@ -1,0 +1,190 @@
+"""The package's own kernels beside torch in float64, over odd sizes and every dtype of weights."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kakusan.runtime import kernels
+
+DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+
+needs_kernels = pytest.mark.skipif(
+    not kernels.available(), reason="no kernels were built for this processor"
+)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def assert_near(value: Tensor, expected: Tensor, tolerance: float = 6e-6) -> None:
+    assert value.shape == expected.shape
+    assert value.dtype == torch.float32
+    difference = (value.double() - expected.double()).abs().max()
+    assert difference <= tolerance * expected.double().abs().max()
+
+
+def spy(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the kernels that are called from now on."""
+    called: list[str] = []
+    run = kernels._run  # pyright: ignore[reportPrivateUsage]
+
+    def noting(name: str, arguments: Any) -> bool:
+        called.append(name)
+        return run(name, arguments)
+
+    monkeypatch.setattr(kernels, "_run", noting)
+    return called
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "depth", "width"), [(5, 7, 3), (154, 768, 320), (33, 2600, 17)])
+def test_linear(
+    rows: int, depth: int, width: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = spy(monkeypatch)
+    x, weight = noise(2, rows, depth), noise(width, depth, seed=1).to(dtype)
+    bias, residual = noise(width, seed=2), noise(2, rows, width, seed=3)
+    expected = F.linear(x.double(), weight.double())
+    assert_near(kernels.linear(x, weight, None, None), expected)
+    result = kernels.linear(x.transpose(0, 1), weight, bias, residual.transpose(0, 1))
+    assert_near(result, (expected + bias + residual).transpose(0, 1))
+    assert called == ["linear", "linear"]
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("depth", "width"), [(32, 128), (40, 13), (320, 1280)])
+def test_geglu(depth: int, width: int, dtype: torch.dtype) -> None:
+    x, bias = noise(2, 9, depth), noise(2 * width, seed=2)
+    weight = noise(2 * width, depth, seed=1).to(dtype)
+    value, gate = F.linear(x.double(), weight.double(), bias.double()).chunk(2, dim=-1)
+    assert_near(kernels.geglu(x, weight, bias), value * F.gelu(gate))
+
+
+@needs_kernels
+def test_gelu_far_from_zero() -> None:
+    gates = torch.tensor([-1e4, -30.0, -9.0, -3.0, -1e-3, 0.0, 1e-3, 3.0, 9.0, 30.0, 1e4])
+    bias = torch.cat([torch.ones(len(gates)), gates])
+    result = kernels.geglu(torch.zeros(1, 4), torch.zeros(2 * len(gates), 4), bias)[0]
+    expected = F.gelu(gates.double())
+    assert ((result - expected).abs() <= 3e-7 * gates.abs().clamp(min=1e-3)).all()
+
+
+CONVOLUTIONS = [
+    # batch, in, height, width, out, side, stride, padding, enlarge
+    (2, 3, 5, 7, 5, 3, 1, 1, 1),
+    (1, 4, 8, 8, 32, 3, 1, 1, 1),
+    (2, 40, 9, 9, 20, 3, 2, 1, 1),
+    (2, 32, 9, 9, 20, 3, 2, 0, 1),
+    (2, 100, 6, 6, 48, 1, 1, 0, 1),
+    (2, 32, 1, 1, 33, 3, 1, 1, 1),
+    (2, 6, 3, 3, 4, 3, 1, 1, 2),
+    (2, 64, 13, 9, 37, 3, 1, 1, 1),  # from here on by Winograd's products
+    (1, 32, 40, 44, 32, 3, 1, 1, 1),
+    (3, 32, 6, 5, 16, 3, 1, 1, 2),
+    (1, 336, 17, 16, 16, 3, 1, 1, 1),
+]
+
+
+@needs_kernels
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_convolution(
+    case: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, channels, height, width, count, side, stride, padding, enlarge = case
+    called = spy(monkeypatch)
+    x, bias = noise(batch, channels, height, width), noise(count, seed=2)
+    weight = noise(count, channels, side, side, seed=1).to(dtype)
+    sample = noise(batch, count, seed=3)
+    large = x.double().repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
+    expected = F.conv2d(large, weight.double(), None, stride, padding)
+    residual = noise(*expected.shape, seed=4)
+    options = {"stride": stride, "padding": padding, "enlarge": enlarge}
+    assert_near(kernels.convolution(x, weight, None, **options), expected)
+    result = kernels.convolution(
+        x.contiguous(memory_format=torch.channels_last),
+        weight,
+        bias,
+        sample=sample,
+        residual=residual,
+        **options,
+    )
+    assert_near(result, expected + (bias + sample)[:, :, None, None] + residual)
+    assert set(called) == {"winograd" if CONVOLUTIONS.index(case) >= 7 else "convolution"}
+
+
+@needs_kernels
+@pytest.mark.parametrize("silu", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "groups", "offset"), [(64, 32, 0.0), (30, 3, 0.0), (32, 4, 9)]
+)
+def test_group_norm(channels: int, groups: int, offset: float, silu: bool) -> None:
+    x = 3 * noise(2, channels, 9, 11) + offset * noise(1, channels, 1, 1, seed=1)
+    weight, bias = noise(channels, seed=2), noise(channels, seed=3)
+    expected = F.group_norm(x.double(), groups, weight.double(), bias.double(), 1e-5)
+    expected = F.silu(expected) if silu else expected
+    assert_near(kernels.group_norm(x, groups, weight, bias, 1e-5, silu=silu), expected)
+
+
+@needs_kernels
+@pytest.mark.parametrize(("keys", "head_dim"), [(77, 40), (64, 80), (130, 160), (5, 24)])
+def test_attention(keys: int, head_dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = spy(monkeypatch)
+    q, k, v = noise(2, 64, 2 * head_dim), noise(2, keys, 2 * head_dim), noise(2, keys, 2 * head_dim)
+    heads = [x.double().unflatten(-1, (2, -1)).transpose(1, 2) for x in (q, k, v)]
+    expected = F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+    assert_near(kernels.attention(q, k, v, 2), expected)
+    halves = kernels.attention(q.bfloat16(), k.bfloat16(), v.bfloat16(), 2)
+    assert halves.dtype == torch.bfloat16
+    assert (halves.double() - expected).abs().max() <= 0.02 * expected.abs().max()
+    assert called == ["attention_f32", "attention_bf16"]
+
+
+@needs_kernels
+def test_results_do_not_depend_on_threads_or_company() -> None:
+    x, weight, bias = noise(3, 64, 24, 24), noise(64, 64, 3, 3, seed=1), noise(64, seed=2)
+    options: dict[str, Any] = {"stride": 1, "padding": 1}
+
+    def results(x: Tensor) -> list[Tensor]:
+        tokens = x.flatten(2).transpose(1, 2)
+        return [
+            kernels.convolution(x, weight, bias, **options),
+            kernels.group_norm(x, 8, bias, bias, 1e-5, silu=True),
+            kernels.linear(tokens, weight.flatten(1)[:, :64], bias, None),
+            kernels.attention(tokens, tokens, tokens, 2),
+        ]
+
+    together = results(x)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        again = results(x)
+    finally:
+        torch.set_num_threads(threads)
+    for one, other in zip(together, again, strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(together, results(x[1:2]), strict=True):
+        assert torch.equal(one[1:2], other)
+
+
+def test_gradients_flow() -> None:
+    weight = nn.Parameter(noise(6, 4, 3, 3).half())
+    kernels.convolution(noise(1, 4, 5, 5), weight, None, stride=1, padding=1).sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.abs().sum() > 0
+
+
+def test_torch_does_the_same(torch_only: None) -> None:
+    x, weight = noise(1, 4, 5, 5), noise(6, 4, 3, 3, seed=1).half()
+    sample, residual = noise(1, 6, seed=2), noise(1, 6, 10, 10, seed=3)
+    large = x.double().repeat_interleave(2, 2).repeat_interleave(2, 3)
+    expected = F.conv2d(large, weight.double(), padding=1) + sample[:, :, None, None] + residual
+    options: dict[str, Any] = {"stride": 1, "padding": 1, "enlarge": 2}
+    result = kernels.convolution(x, weight, None, sample=sample, residual=residual, **options)
+    assert_near(result, expected)
