@@ -70,6 +70,13 @@ def precision_facts() -> dict[str, str]:
     return {str(device): explain(device) for device in devices}
 
 
+def kernels() -> str:
+    """Which of the package's own kernels compute on this processor, and why."""
+    from kakusan.runtime.native.library import explain
+
+    return explain()
+
+
 def diagnosis() -> dict[str, object]:
     """All that `doctor` says, as one JSON object."""
     from kakusan.cli.inventory import builtin_model, cached_models
@@ -81,6 +88,7 @@ def diagnosis() -> dict[str, object]:
         "system": platform.platform(),
         "machine": machine_facts(),
         "precision": precision_facts(),
+        "kernels": kernels(),
         "packages": {package: version_of(package) for package in CORE},
         "extras": extras(),
         "builtin": builtin.to_json() if builtin else None,
@@ -133,6 +141,7 @@ def doctor(
     _say_machine()
     for device, why in precision_facts().items():
         say(f"precision on {device}: {why}")
+    say(f"kernels: {kernels()}")
     say(f"packages: {_versions({package: version_of(package) for package in CORE})}")
     _say_extras()
     _say_models()

@@ -2,7 +2,8 @@
 
 `torch_dtype` says how weights are kept. What they are computed in also depends on the device:
 float16 has no fast instructions on most processors (a matrix product is a thousand times slower
-there than in float32), and bfloat16 has them only on some.
+there than in float32), and bfloat16 has them only on some. Where the package's own kernels compute,
+weights stay as they are kept, and are widened a few at a time on their way into the products.
 """
 
 import torch
@@ -50,4 +51,4 @@ def explain(device: torch.device) -> str:
     if machine().fast_bfloat16:
         found = next(i for i in ("amx_bf16", "avx512_bf16", "bf16") if i in machine().instructions)
         return f"{name}: this processor has {found}; float16 weights are computed in bfloat16 too"
-    return f"{name}: this processor has no bfloat16 instructions, so 16-bit weights are widened"
+    return f"{name}: this processor has no bfloat16 instructions, so 16-bit weights are widened as they are read"
