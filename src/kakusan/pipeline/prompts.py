@@ -10,6 +10,7 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.generation import Widening
 from kakusan.models import CLIPTextModel
+from kakusan.runtime.device import send
 from kakusan.text import CLIPTokenizer
 
 
@@ -43,7 +44,7 @@ def encode_texts(
 
 
 def _states(text_encoder: CLIPTextModel, input_ids: Tensor, clip_skip: int | None) -> Tensor:
-    input_ids = input_ids.to(text_encoder.device)
+    input_ids = send(input_ids, text_encoder.device)
     if clip_skip is None:
         return text_encoder(input_ids).last_hidden_state
     hidden = text_encoder(input_ids, output_hidden_states=True).hidden_states

@@ -17,6 +17,8 @@ from kakusan.pipeline.budget import planned
 from kakusan.pipeline.given import Given, check_shape
 from kakusan.predictions import Guidance
 from kakusan.request import Request
+from kakusan.runtime.device import send
+from kakusan.runtime.precision import compute_dtype
 from kakusan.schedulers import Generators, draw_noise
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ class Run:
         if self.given.latents is None and self.request.seed is not None:
             return [self.request.seed_of(index) for index in range(count)]
         # a generator draws in the embeddings' dtype, a seed always in float32
-        same = self.given.latents is None and self.pipe.text_encoder.compute_dtype == torch.float32
+        embedded = compute_dtype(self.pipe.text_encoder.kept_dtype, self.pipe.device)
+        same = self.given.latents is None and embedded == torch.float32
         seeds = self.given.known_seed() if same else []
         return seeds if len(seeds) == count else [None] * count
 
@@ -133,7 +136,7 @@ class Run:
         """Denoise one batch; `send` a StepChange to act on the next step; see `denoise`."""
         scheduler = self.scheduler.fresh()
         loop = denoise(
-            self.pipe.unet,
+            self.pipe.loop_unet,  # pyright: ignore[reportArgumentType]  stands in for it
             scheduler,
             self._noise(batch) * scheduler.init_noise_sigma,
             batch.embeddings,
@@ -165,7 +168,7 @@ class Run:
         device = self.pipe.device
         given = self.given.latents
         if given is not None:
-            return given[batch.pictures.start : batch.pictures.stop].to(device).float()
+            return send(given[batch.pictures.start : batch.pictures.stop], device).float()
         seeded = self.request.seed is not None
         dtype = torch.float32 if seeded else batch.embeddings.dtype
         shape = (len(batch.pictures), *self._latents_shape()[1:])

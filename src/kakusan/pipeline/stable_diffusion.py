@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,13 @@ from kakusan.models import (
 )
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.given import Given
+from kakusan.pipeline.loop_unet import (
+    AcceleratedUNet,
+    LoopUNet,
+    OffloadedUNet,
+    accelerated,
+    check_acceleration,
+)
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import (
     CLASSES,
@@ -39,6 +47,7 @@ from kakusan.pipeline.prompts import encode_texts, texts_or_embeds
 from kakusan.pipeline.run import Batch, Run
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
+from kakusan.runtime.offload import Offload
 from kakusan.runtime.precision import parse_dtype
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
@@ -83,6 +92,9 @@ class StableDiffusionPipeline:
         self._progress: dict[str, Any] = {}
         self._call = threading.local()
         self._preview: tuple[AutoencoderKL, LatentPreview] | None = None
+        self._offload: Offload | None = None
+        self._acceleration: str | None = None
+        self._accelerated: AcceleratedUNet | None = None
 
     @classmethod
     def from_pretrained(
@@ -157,25 +169,88 @@ class StableDiffusionPipeline:
 
     @property
     def device(self) -> torch.device:
-        return self.unet.device
+        """Where the networks compute."""
+        return self.unet.device if self._offload is None else self._offload.device
 
     @property
     def dtype(self) -> torch.dtype:
         return self.unet.dtype
 
     def to(self, *targets: str | torch.device | torch.dtype) -> Self:
-        """Move every network to a device, or keep its weights in another dtype, or both.
+        """Keep every network's weights in another dtype, or move them to a device, or both.
+
+        A device ends `enable_model_cpu_offload`.
 
         Raises:
             RequestError: There is no such device on this machine.
         """
-        for target in targets:
-            dtype = isinstance(target, torch.dtype)
-            checked = parse_dtype(target) if dtype else parse_device(target)
-            for part in WITH_WEIGHTS:
-                if getattr(self, part) is not None:
-                    getattr(self, part).to(checked)
+        dtypes = [parse_dtype(target) for target in targets if isinstance(target, torch.dtype)]
+        devices = [parse_device(t) for t in targets if not isinstance(t, torch.dtype)]
+        if devices:
+            self._offload = None
+        for target in (*dtypes, *devices):  # cast first: there is less to move then, and to hold
+            for part in self._networks():
+                part.to(target)
         return self
+
+    def enable_model_cpu_offload(
+        self, gpu_id: int | None = None, device: str | torch.device = "cuda"
+    ) -> None:
+        """Hold at most one network in the GPU's memory; the others wait in the CPU's.
+
+        Raises:
+            RequestError: There is no such GPU here, or `accelerate` was called before.
+        """
+        where = parse_device(device if gpu_id is None else f"cuda:{gpu_id}")
+        if where.type != "cuda":
+            raise RequestError(
+                f"enable_model_cpu_offload moves networks between the CPU and a CUDA device, not "
+                f"{where}; leave it out"
+            )
+        if self._acceleration is not None:
+            raise RequestError(
+                "a recording needs weights that stay on the device; call accelerate(None) before "
+                "enable_model_cpu_offload"
+            )
+        self.to("cpu")
+        self._offload = Offload(where)
+
+    def accelerate(self, by: str | None = "graphs") -> Self:
+        """Launch the UNet as one on a CUDA device, for calls whose shapes repeat.
+
+        The first call of each shape takes longer, and each shape holds memory.
+
+        Args:
+            by: "graphs" records the UNet's kernels and replays them, "compile" has torch.compile
+                make other ones first, which takes far longer and rounds differently, None does
+                neither.
+
+        Raises:
+            RequestError: Another way, not on a CUDA device, or `enable_model_cpu_offload` is on.
+        """
+        if by is not None:
+            check_acceleration(by, self.device, offloaded=self._offload is not None)
+        self._acceleration, self._accelerated = by, None
+        return self
+
+    @property
+    def loop_unet(self) -> UNet2DConditionModel | LoopUNet:
+        """What the loop calls: the UNet, or what makes its calls cheaper."""
+        if self._offload is not None:
+            return OffloadedUNet(self.unet, self._offload)
+        if self._acceleration is None or self.device.type != "cuda":
+            return self.unet
+        if self._accelerated is None or self._accelerated.unet is not self.unet:
+            self._accelerated = accelerated(self.unet, self._acceleration)
+        return self._accelerated
+
+    def _networks(self) -> list[Any]:
+        parts = (getattr(self, part) for part in sorted(WITH_WEIGHTS))
+        return [part for part in parts if part is not None]
+
+    def _used(self, part: torch.nn.Module) -> AbstractContextManager[None]:
+        """Has `part` on the device meanwhile, where parts take turns there."""
+        return nullcontext() if self._offload is None else self._offload.use(part)
 
     def set_progress_bar_config(self, **options: Any) -> None:
         """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
@@ -211,14 +286,16 @@ class StableDiffusionPipeline:
     ) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.pipeline.prompts`."""
         widening = widening or Widening()
-        return encode_texts(texts, self.tokenizer, self.text_encoder, clip_skip, widening)
+        with self._used(self.text_encoder):
+            return encode_texts(texts, self.tokenizer, self.text_encoder, clip_skip, widening)
 
     @torch.no_grad()
     def decode(self, latents: Tensor, widening: Widening | None = None) -> Tensor:
         """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
         scaled = latents / self.vae.config.scaling_factor
         widening = widening or Widening()
-        return widening.compute("VAE", self.vae, lambda vae: vae.decode(scaled)[0])
+        with self._used(self.vae):
+            return widening.compute("VAE", self.vae, lambda vae: vae.decode(scaled)[0])
 
     def decode_to_pil(self, latents: Tensor, widening: Widening | None = None) -> list[Image]:
         """Pictures of latents, not yet seen by the safety checker."""
@@ -227,7 +304,8 @@ class StableDiffusionPipeline:
     def preview(self, latents: Tensor) -> list[Image]:
         """Small pictures of latents without the VAE, see `Step.preview`."""
         if self._preview is None or self._preview[0] is not self.vae:
-            self._preview = (self.vae, LatentPreview(self.vae))
+            with self._used(self.vae):
+                self._preview = (self.vae, LatentPreview(self.vae))
         return self._preview[1](latents)
 
     def stream(
@@ -363,9 +441,9 @@ class StableDiffusionPipeline:
             raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
         check_complete(self.components)
         run = Run(self, request, given, batch_size, steps_named)
-        for part in WITH_WEIGHTS:  # broken weights are found before any network runs
-            if getattr(self, part) is not None:
-                getattr(self, part).prepare()
+        if self._offload is None:  # each would be made ready for where it waits
+            for part in self._networks():  # broken weights are found before any network runs
+                part.prepare()
         return run
 
     def _bar(self, run: Run) -> "tqdm[Any]":
@@ -401,7 +479,7 @@ class StableDiffusionPipeline:
         if self.safety_checker is None or self.feature_extractor is None:
             return pixels, None
         seen = self.feature_extractor(to_pil(pixels), return_tensors="pt").pixel_values
-        with torch.no_grad():
+        with torch.no_grad(), self._used(self.safety_checker):
             _, flags = self.safety_checker(list(pixels), seen.to(self.device))
         pixels[torch.tensor(flags, device=pixels.device)] = -1.0
         return pixels, list(flags)
