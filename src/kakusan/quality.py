@@ -1,13 +1,13 @@
 """How much exactness `quality_budget` may trade for time, and what each trade was measured to cost.
 
-Nothing of this is on by default. The numbers are the built-in model's, beside its exact run
-(`python -m benchmarks.quality`); another model's loss may be larger or smaller.
+Nothing of this is on by default. The numbers are the built-in model's, beside its exact run with
+its own guidance (`python -m benchmarks.quality`); another model's loss may be larger or smaller.
 """
 
 from dataclasses import dataclass
 
 # What `--fast` stands for
-FAST = 30.0
+FAST = 35.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Saving:
     """One way to make fewer and shorter network calls.
 
     Attributes:
-        psnr: in dB, of the worst of 64 pictures, each of its own prompt and seed.
+        psnr: in dB, below which none of 64 pictures fell, each of its own prompt and seed.
         calls: of the network, in the run that was measured.
         solver: whether they are DPM-Solver++ steps in place of the model's own.
         reuse_interval: see `kakusan.predictions`.
@@ -37,11 +37,11 @@ class Saving:
 
 # The fastest first
 SAVINGS = (
-    Saving(psnr=30.0, calls=12, solver=True, reuse_interval=2),
-    Saving(psnr=37.0, calls=15, solver=True, reuse_interval=2),
-    Saving(psnr=30.0, reuse_interval=4),
+    Saving(psnr=27.0, calls=12, solver=True, reuse_interval=2),
+    Saving(psnr=35.0, calls=15, solver=True, reuse_interval=2),
+    Saving(psnr=31.0, reuse_interval=4),
     Saving(psnr=35.0, reuse_interval=3),
-    Saving(psnr=40.0, reuse_interval=2),
+    Saving(psnr=41.0, reuse_interval=2),
 )
 
 
