@@ -39,9 +39,13 @@ def compiled(part: Part, folder: Path) -> Any:
         openvino.save_model(model, path)
         print(f"OpenVINO: {part.subfolder} converted in {time.perf_counter() - started:.1f} s")
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    done = openvino.Core().compile_model(path, "CPU", settings)
-    print(f"OpenVINO: {part.subfolder} in {done.get_property('INFERENCE_PRECISION_HINT')}")
-    return done
+    return openvino.Core().compile_model(path, "CPU", settings)
+
+
+def precision() -> str:
+    """What OpenVINO computes in on this processor where it may choose."""
+    kind = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT")
+    return kind.get_type_name()
 
 
 def runner(part: Part, folder: Path) -> Callable[..., torch.Tensor]:

@@ -110,6 +110,7 @@ def row(run: Run, beside: list[float] | None) -> dict[str, Any]:
     """A run as JSON; `beside` are kakusan's seconds of the same rounds."""
     return {
         **vars(run.contender),
+        "note": run.note,
         "load": run.load,
         "first": run.first,
         "seconds": run.seconds,

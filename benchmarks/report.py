@@ -101,6 +101,7 @@ def details(part: str, rows: list[Row], results: dict[str, Any]) -> tuple[list[s
         "warm-up, s",
         "error",
         "cores used while waiting",
+        "note",
     ]
     flop = PARTS[part].flop if part in PARTS and results["size"] == "v1.4" else None
     return header, [detail(row, flop, results["peaks"]) for row in rows]
@@ -110,7 +111,7 @@ def detail(row: Row, flop: float | None, peaks: dict[str, float]) -> list[str]:
     """One line; a failed contender has its reason in place of numbers."""
     seconds, share = median(row["seconds"]), ratio(row)
     if row["failure"] or seconds is None:
-        return [row["name"], row["failure"] or "not measured", *[NONE] * 10]
+        return [row["name"], row["failure"] or "not measured", *[NONE] * 11]
     speed = flop / seconds if flop else None
     return [
         row["name"],
@@ -125,6 +126,7 @@ def detail(row: Row, flop: float | None, peaks: dict[str, float]) -> list[str]:
         f"{row['first'] - seconds:.2f}",
         NONE if row["error"] is None else f"{row['error']:.2e}",
         f"{row['waiting']:.2f}",
+        row["note"],
     ]
 
 

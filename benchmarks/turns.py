@@ -91,6 +91,7 @@ class Run:
     contender: Contender
     start: Callable[[], Worker]
     worker: Worker | None = None
+    note: str = ""
     load: float = 0.0
     first: float = 0.0
     seconds: list[float] = field(default_factory=list)
@@ -127,7 +128,8 @@ def warm(run: Run, output: Path) -> None:
     """Load, take the first call, and keep its output."""
 
     def action(worker: Worker) -> None:
-        run.load = worker.heard()["load"]
+        ready = worker.heard()
+        run.load, run.note = ready["load"], ready["note"]
         run.first = worker.ask("call")["seconds"]
         worker.ask(f"save {output}")
 

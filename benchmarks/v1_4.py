@@ -58,6 +58,7 @@ SCHEDULER: dict[str, Any] = {
 TINY_UNET = UNET | {
     "sample_size": 16,
     "block_out_channels": [32, 64, 64, 64],
+    "layers_per_block": 1,
     "cross_attention_dim": 32,
 }
 TINY_VAE = VAE | {"sample_size": 128, "block_out_channels": [32, 32, 64, 64], "layers_per_block": 1}

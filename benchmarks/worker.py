@@ -55,6 +55,20 @@ def tune(contender: Contender, models: list[Any]) -> None:
             getattr(model, "decoder", model).compile()  # a VAE only decodes here
 
 
+def note(contender: Contender) -> str:
+    """What the contender's library chose by itself on this processor."""
+    if contender.library == "openvino":
+        from benchmarks.openvino_peer import precision
+
+        return f"computes in {precision()}"
+    if contender.library == "kakusan":
+        from kakusan.runtime.native.library import loaded
+
+        found = loaded()
+        return f"{found[0]} kernels" if found else "no kernels of its own"
+    return ""
+
+
 def answer(call: Call, lines: TextIO, out: TextIO) -> None:
     """Do what each line asks until "quit" or the end."""
     result: torch.Tensor | None = None
@@ -94,7 +108,7 @@ def main() -> None:
     else:
         call = prepared_part(contender, task["part"], folder)
     loaded = time.perf_counter() - started
-    print(json.dumps({"load": loaded, "threads": torch.get_num_threads()}), file=out, flush=True)
+    print(json.dumps({"load": loaded, "note": note(contender)}), file=out, flush=True)
     answer(call, sys.stdin, out)
 
 

@@ -21,6 +21,7 @@ def row(name: str, seconds: float, beside: float, **more: Any) -> dict[str, Any]
         "name": name,
         "library": library,
         "dtype": dtype.partition(",")[0],
+        "note": "",
         "load": 1.0,
         "first": 2 * seconds,
         "seconds": [seconds] * 5 if seconds else [],
