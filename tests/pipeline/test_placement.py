@@ -261,7 +261,19 @@ def test_a_dtype_is_taken_before_a_device_and_nothing_before_both_are_known(
         pipe.to(torch.float16, "cuda:77")
     assert not done
     pipe.to("cpu", torch.float16)
-    assert done == [torch.float16] * 4 + [CPU] * 4
+    assert done == [torch.float32] * 4 + [torch.float16] * 4 + [CPU] * 4
+
+
+def test_half_precision_that_a_cpu_widened_moves_as_half_precision(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stable_diffusion, "parse_device", torch.device)
+    pipe.to(torch.float16)
+    draw(pipe)
+    assert any(p.dtype != torch.float16 for p in pipe.unet.parameters())
+    pipe.to("meta")
+    for part in (pipe.vae, pipe.unet, pipe.text_encoder, pipe.safety_checker):
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float16}
 
 
 def test_a_record_tells_a_seed_only_where_the_same_noise_comes_of_it(

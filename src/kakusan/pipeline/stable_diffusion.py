@@ -188,6 +188,8 @@ class StableDiffusionPipeline:
         devices = [parse_device(t) for t in targets if not isinstance(t, torch.dtype)]
         if devices:
             self._offload = None
+            for part in self._networks():  # what a CPU computes in is not for another device
+                part.to(part.kept_dtype)
         for target in (*dtypes, *devices):  # cast first: there is less to move then, and to hold
             for part in self._networks():
                 part.to(target)

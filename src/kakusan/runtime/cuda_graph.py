@@ -29,16 +29,17 @@ class Recording(NamedTuple):
 def record(function: Function, inputs: Sequence[Tensor]) -> Recording:
     """Record what `function(*inputs)` does on a CUDA device; waits for the device."""
     fixed = tuple(each.clone() for each in inputs)
-    current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-    aside.wait_stream(current)
-    with torch.cuda.stream(aside):
-        for _ in range(CALLS_BEFORE_RECORDING):
-            function(*fixed)
-    current.wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    # so that other threads may go on taking memory meanwhile
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        output = function(*fixed)
+    with torch.cuda.device(fixed[0].device):
+        current, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(current)
+        with torch.cuda.stream(aside):
+            for _ in range(CALLS_BEFORE_RECORDING):
+                function(*fixed)
+        current.wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        # so that other threads may go on taking memory meanwhile
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            output = function(*fixed)
     return Recording(graph.replay, fixed, output)
 
 
