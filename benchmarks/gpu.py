@@ -1,135 +1,229 @@
-"""v1.4's size on a CUDA machine: UNet call, VAE decode and a 50-step picture.
+"""v1.4's size on a CUDA machine: UNet calls, VAE decode, 50-step pictures one and eight at once.
 
-    python -m benchmarks.gpu [--dtype float16 bfloat16] [--repeats 20] [--steps 50]
+    python -m benchmarks.gpu [--quick] [--dtype bfloat16] [--minutes 8]
 
-Where diffusers is installed it takes turns with kakusan on the same random weights; elsewhere
-kakusan runs alone. Errors are against the same network in float32 without TF32. The table is
-printed and written under benchmarks/results/.
+kakusan takes turns with diffusers, as installed and compiled, on the same random weights; where
+diffusers is not installed its rows say so. Errors are against kakusan in float32 on the CPU. The
+table is printed, and with the numbers as JSON written under benchmarks/results/. Whoever fails is
+a row that says why, and what the time is not enough for is left out.
+`--device cpu --size tiny` tries it out anywhere.
 """
 
 import argparse
 import gc
-import re
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from benchmarks.measure import (
-    DTYPES,
-    SPEED_AND_ERROR,
-    environment,
-    interleaved,
-    markdown_table,
-    matrix_peak,
-    relative_error,
-)
-from benchmarks.parts import PARTS, TITLES, bind, has_reference, load
-from benchmarks.v1_4 import TEXT, write_checkpoint, write_with_kakusan
+from benchmarks.gpu_contenders import CONTENDERS, Ready
+from benchmarks.gpu_table import Row, cells, table
+from benchmarks.measure import DTYPES, environment, matrix_peak, relative_error, synchronize
+from benchmarks.parts import CPU, PARTS, has_reference, measures
+from benchmarks.results import keep
+from benchmarks.v1_4 import DECODE_FLOP, UNET_FLOP, write_checkpoint, write_with_kakusan
 
-RESULTS = Path(__file__).parent / "results"
-CUDA = torch.device("cuda")
-HEADER = ("what", *SPEED_AND_ERROR)
+# Of the pictures whose latents are compared: a float32 run on the CPU takes seconds a step
+CHECK_STEPS = 4
+NONE = "–"
 
 
-def times(seconds: dict[str, float]) -> list[str]:
-    """Cells: the reference's time, ours, and the ratio; a dash where there is no reference."""
-    ours, reference = seconds["kakusan"], seconds.get("diffusers")
-    if reference is None:
-        return ["–", f"{ours:.4f}", "–"]
-    return [f"{reference:.4f}", f"{ours:.4f}", f"{ours / reference:.3f}"]
+@dataclass(frozen=True)
+class Job:
+    """One thing that is measured of every contender.
+
+    Attributes:
+        kind: "decode", "unet" or "pictures".
+        count: pictures at once.
+        flop: what it takes at v1.4's size.
+        bind: a run of it, and a run of what is compared, for a contender and so many pictures.
+    """
+
+    kind: str
+    name: str
+    count: int
+    flop: float
+    bind: Callable[[Ready, int], tuple[Callable[[], Any], Callable[[], Tensor]]]
 
 
-def part_row(
-    name: str, dtype_name: str, folder: Path, libraries: list[str], repeats: int
-) -> list[str]:
-    """One row: a single call of one network."""
-    part, dtype, width = PARTS[name], DTYPES[dtype_name], TEXT["hidden_size"]
-    expected = bind(part, load(libraries[0], part, folder, torch.float32, CUDA), width)()
-    calls = {
-        library: bind(part, load(library, part, folder, dtype, CUDA), width)
-        for library in libraries
-    }
-    errors = {library: relative_error(call(), expected) for library, call in calls.items()}
-    seconds = interleaved(calls, repeats=repeats, warmup=3, device=CUDA)
-    return [
-        TITLES[name],
-        dtype_name,
-        *times(seconds),
-        f"{part.flop / seconds['kakusan'] / 1e12:.1f}",
-        f"{matrix_peak(dtype, CUDA, 8192) / 1e12:.1f}",
-        f"{errors['diffusers']:.2e}" if "diffusers" in errors else "–",
-        f"{errors['kakusan']:.2e}",
-    ]
+def jobs(folder: Path, steps: int, batches: list[int]) -> list[Job]:
+    """Each with inputs that are the same for everyone, and for each picture of a batch."""
+    width, side = measures(folder)
+    rows, timestep, text = PARTS["unet"].inputs(width, side)
+    (latents,) = PARTS["decode"].inputs(width, side)
+
+    def decode(ready: Ready, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
+        call = partial(ready.decode, ready.placed(latents, count))
+        return call, call
+
+    def unet(ready: Ready, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
+        shown = ready.placed(rows, count), timestep.to(ready.device), ready.placed(text, count)
+        call = partial(ready.unet, *shown)
+        return call, call
+
+    def pictures(ready: Ready, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
+        draw = partial(ready.pictures, ready.placed(latents, count))
+        return partial(draw, steps, "pil"), partial(draw, CHECK_STEPS, "latent")
+
+    found = [Job("decode", "VAE decode", 1, DECODE_FLOP, decode)]
+    for n in batches:
+        found.append(Job("unet", f"UNet call, {2 * n} rows", n, n * UNET_FLOP, unet))
+        name = f"{n} picture{'s' if n > 1 else ''}, {steps} steps"
+        flop = n * ((steps + 1) * UNET_FLOP + DECODE_FLOP)  # PNDM makes one call more than steps
+        found.append(Job("pictures", name, n, flop, pictures))
+    return found
 
 
-def pipeline(library: str, folder: Path, dtype: torch.dtype) -> Any:
-    """A quiet pipeline on the GPU."""
-    if library == "kakusan":
-        from kakusan import StableDiffusionPipeline
-    else:
-        from diffusers import StableDiffusionPipeline
-    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=dtype).to("cuda")
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+class Bench:
+    """Contenders that are made ready once, and rows that fill up whatever happens to one."""
 
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.folder, self.dtype = folder, arguments.dtype
+        self.device = torch.device(arguments.device)
+        self.repeats = arguments.repeats
+        self._end = time.monotonic() + 60 * arguments.minutes
+        self._ready: dict[str, Ready] = {}
+        self._calls: dict[str, Callable[[], Any]] = {}
+        self._reference = Ready(CONTENDERS["kakusan, float32"], folder, "float32", CPU)
+        self._expected: dict[str, Tensor] = {}
 
-def picture_row(
-    dtype_name: str, folder: Path, libraries: list[str], repeats: int, steps: int
-) -> list[str]:
-    """One row: a whole 512×512 picture, from the prompt to PIL."""
-    calls = {
-        library: partial(
-            pipeline(library, folder, DTYPES[dtype_name]),
-            "a photograph of an astronaut riding a horse",
-            num_inference_steps=steps,
-        )
-        for library in libraries
-    }
-    seconds = interleaved(calls, repeats=max(1, repeats // 4), device=CUDA)
-    return [f"picture, 512×512, {steps} steps", dtype_name, *times(seconds), *["–"] * 4]
+    def rows(self, job: Job, names: list[str]) -> list[Row]:
+        """One for each contender that takes part, with times of calls that took turns."""
+        taking_part = [n for n in names if CONTENDERS[n].takes_part(job.kind, job.count)]
+        rows = {name: Row(job.name, name, job.flop) for name in taking_part}
+        if job.kind not in self._expected:
+            self._expected[job.kind] = job.bind(self._reference, 1)[1]()
+        for row in rows.values():
+            self._guarded(row, self._first_call, job)
+        for i in range(self.repeats):
+            for name in taking_part if i % 2 == 0 else reversed(taking_part):
+                self._guarded(rows[name], self._timed_call)
+        return list(rows.values())
 
-
-def all_rows(arguments: argparse.Namespace, folder: Path, libraries: list[str]) -> list[list[str]]:
-    """Every dtype and part, then the whole picture."""
-    rows: list[list[str]] = []
-    for dtype in arguments.dtype:
-        for name in PARTS:
-            rows.append(part_row(name, dtype, folder, libraries, arguments.repeats))
-            gc.collect()
-            torch.cuda.empty_cache()
-        rows.append(picture_row(dtype, folder, libraries, arguments.repeats, arguments.steps))
+    def _guarded(self, row: Row, what: Callable[..., None], *arguments: Any) -> None:
+        """Do it unless this contender failed before or the time is up; note what goes wrong."""
+        late = time.monotonic() > self._end
+        if late and not row.seconds and row.failure is None:
+            row.failure = "no time left"
+        if late or row.failure is not None:
+            return
+        try:
+            what(row, *arguments)
+        except Exception as error:  # a peer may fail in any way
+            lines = str(error).strip().splitlines()
+            row.failure = f"{type(error).__name__}: {lines[0] if lines else ''}"[:150]
+            self._ready.pop(row.contender, None)
         gc.collect()
-        torch.cuda.empty_cache()
-    return rows
+
+    def _first_call(self, row: Row, job: Job) -> None:
+        """With all that a contender does but once: compile, record, choose algorithms."""
+        name = row.contender
+        if name not in self._ready:
+            self._ready[name] = Ready(CONTENDERS[name], self.folder, self.dtype, self.device)
+        self._calls[name], check = job.bind(self._ready[name], job.count)
+        synchronize(self.device)
+        started = time.perf_counter()
+        found = check()
+        self._calls[name]()
+        synchronize(self.device)
+        row.first = time.perf_counter() - started
+        one = self._expected[job.kind]
+        row.error = relative_error(found.cpu(), one.repeat(job.count, 1, 1, 1))
+
+    def _timed_call(self, row: Row) -> None:
+        """Time it; of the device's memory, count this contender's networks and what it took."""
+        ready, there = self._ready[row.contender], 0
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+            there = torch.cuda.memory_allocated(self.device) - ready.resident()
+        synchronize(self.device)
+        started = time.perf_counter()
+        self._calls[row.contender]()
+        synchronize(self.device)
+        row.seconds.append(time.perf_counter() - started)
+        if self.device.type == "cuda":
+            row.memory = torch.cuda.max_memory_allocated(self.device) - there
 
 
-def main() -> int:
-    """Measure, print the table, and keep it as a file."""
+def measure(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], str]:
+    """The numbers, and the text that shows them."""
+    device, tiny = torch.device(arguments.device), arguments.size == "tiny"
+    size = 8192 if device.type == "cuda" else 256
+    peaks = {name: matrix_peak(DTYPES[name], device, size) for name in {arguments.dtype, "float32"}}
+    bench, rows = Bench(arguments, folder), list[Row]()
+    for job in jobs(folder, arguments.steps, arguments.batch):
+        for row in bench.rows(job, arguments.contender):
+            rows.append(row)
+            print(*cells(row, None, peaks[arguments.dtype], tiny=tiny), sep="; ", file=sys.stderr)
+    peak = f"{arguments.dtype} matrix peak {peaks[arguments.dtype] / 1e12:.1f} TFLOP/s"
+    trial = "; tiny networks, times mean nothing" if tiny else ""
+    text = (
+        f"{environment(device)}; {peak}; medians of {arguments.repeats}{trial}\n\n"
+        f"{table(rows, peaks, arguments.dtype, tiny=tiny)}\n\n"
+        "Errors: length of the difference from float32 on the CPU over length of that; of "
+        f"pictures, of the latents after {CHECK_STEPS} steps.\n"
+    )
+    results = {
+        "machine": environment(device),
+        "dtype": arguments.dtype,
+        "size": arguments.size,
+        "steps": arguments.steps,
+        "peaks": peaks,
+        "rows": [asdict(row) for row in rows],
+    }
+    return results, text
+
+
+def parse_arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description="UNet, VAE and pictures on a CUDA machine")
-    choices = [name for name in DTYPES if name != "float32"]
-    parser.add_argument("--dtype", nargs="+", choices=choices, default=["float16", "bfloat16"])
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--size", choices=("v1.4", "tiny"), default="v1.4")
+    parser.add_argument("--dtype", choices=tuple(DTYPES), default="bfloat16")
+    parser.add_argument(
+        "--contender",
+        nargs="+",
+        choices=tuple(CONTENDERS),
+        help="all where not given, but for kakusan compiled, which takes minutes more",
+    )
+    parser.add_argument("--batch", nargs="+", type=int, default=[1, 8], help="pictures at once")
     parser.add_argument("--steps", type=int, default=50)
-    arguments = parser.parse_args()
-    if not torch.cuda.is_available():
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=8, help="after which no more is begun")
+    parser.add_argument("--quick", action="store_true", help="one picture, 10 steps, no compiling")
+    parser.add_argument("--folder", type=Path, help="weights kept between runs; else temporary")
+    parser.add_argument("--results", type=Path, help="folder for the table and the numbers")
+    arguments = parser.parse_args(given)
+    if arguments.quick:
+        arguments.batch, arguments.steps, arguments.repeats = [1], 10, 3
+    if arguments.contender is None:
+        left_out = {"kakusan, compiled", *(["diffusers, compiled"] if arguments.quick else [])}
+        arguments.contender = [name for name in CONTENDERS if name not in left_out]
+    return arguments
+
+
+def main(given: list[str] | None = None) -> int:
+    """Write the weights if they are not there, measure, print the table and keep it."""
+    arguments = parse_arguments(given)
+    device = torch.device(arguments.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
         print("benchmarks.gpu needs a CUDA device, and torch finds none here", file=sys.stderr)
         return 1
     torch.backends.cudnn.allow_tf32 = False
-    libraries = ["diffusers", "kakusan"] if has_reference() else ["kakusan"]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (write_checkpoint if has_reference() else write_with_kakusan)(folder)
-        rows = all_rows(arguments, folder, libraries)
-    report = f"{environment(CUDA)}; medians of {arguments.repeats}\n\n"
-    report += markdown_table(HEADER, rows) + "\n"
-    RESULTS.mkdir(exist_ok=True)
-    name = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().casefold()).strip("-")
-    (RESULTS / f"gpu-{name}.md").write_text(report, encoding="utf-8")
-    print(report, end="")
+        folder = arguments.folder or Path(temporary)
+        if not (folder / "model_index.json").is_file():
+            (write_checkpoint if has_reference() else write_with_kakusan)(folder, arguments.size)
+        results, text = measure(arguments, folder)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    keep(f"gpu {name}", results, text, arguments.results, trial=arguments.size == "tiny")
     return 0
 
 
