@@ -126,8 +126,9 @@ def test_several_blocks_of_keys_and_queries(attention: Attention, dtype: torch.d
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_strided_tokens(attention: Attention, dtype: torch.dtype) -> None:
-    q, k, v = normal(2, 77, 3 * 80 + 5, 1, dtype)[..., 5:].chunk(3, dim=-1)
+@pytest.mark.parametrize("head_dim", [40, 64])
+def test_strided_tokens(attention: Attention, head_dim: int, dtype: torch.dtype) -> None:
+    q, k, v = normal(2, 77, 6 * head_dim + 5, 1, dtype)[..., 5:].chunk(3, dim=-1)
     k, v = k[:, ::2], v[:, ::2]
     assert not k.is_contiguous()
     check(attention, q, k, v, heads=2)
@@ -187,7 +188,8 @@ def test_calls_at_the_same_time(attention: Attention, dtype: torch.dtype) -> Non
     cases = [tokens(60 + 30 * i, 300 - 40 * i, 40 + 40 * i, dtype) for i in range(4)]
     alone = [attention(*case, heads=1) for case in cases]
     with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(lambda case: attention(*case, heads=1), cases * 6))
+        running = [pool.submit(attention, *case, heads=1) for case in cases * 6]
+    together = [call.result() for call in running]
     assert all(map(torch.equal, together, alone * 6))
 
 

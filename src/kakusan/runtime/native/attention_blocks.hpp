@@ -66,7 +66,7 @@ class Attention {
         for (int64_t pair = 0; pair < pairs(); pair++)
             for (int64_t b = 0; b < blocks; b++) pack(pair, b, scratch);
         const int64_t query_blocks = (p.queries + QUERY_BLOCK - 1) / QUERY_BLOCK;
-#pragma omp for collapse(2) schedule(static)
+#pragma omp for collapse(2) schedule(static) nowait
         for (int64_t pair = 0; pair < pairs(); pair++)
             for (int64_t b = 0; b < query_blocks; b++) attend(pair, b * QUERY_BLOCK, scratch);
         session.end();
@@ -158,9 +158,11 @@ class Attention {
         }
     }
 
-    // Whether LANES tokens of float32 can be turned where they stand
-    bool whole(int64_t count) const {
-        return sizeof(T) == 4 && p.head_dim % LANES == 0 && count >= LANES;
+    static constexpr int OWN = 4 / sizeof(T);  // numbers of a token in 32 bits
+
+    // Whether LANES tokens, `stride` apart, can be turned where they stand
+    bool whole(int64_t count, int64_t stride) const {
+        return count >= LANES && p.head_dim % (OWN * LANES) == 0 && stride % OWN == 0;
     }
 
     // Lay queries out as [unit][query]; lanes beyond the last query are zero
@@ -170,9 +172,9 @@ class Attention {
         for (int w = 0; w < W; w++, first += LANES, count -= LANES) {
             const float* from = rows;
             int64_t stride = row;
-            if (whole(count)) {
+            if (PER == OWN && whole(count, p.q.row_stride)) {
                 from = reinterpret_cast<const float*>(token(p.q, pair, first));
-                stride = p.q.row_stride;
+                stride = p.q.row_stride / OWN;
             } else {
                 memset(rows, 0, 4 * LANES * row);
                 for (int64_t i = 0; i < smaller(LANES, count); i++)
@@ -188,18 +190,28 @@ class Attention {
         const int64_t width = p.heads * p.head_dim;
         T* out = p.out + (pair / p.heads * p.queries + first) * width + pair % p.heads * p.head_dim;
         for (int w = 0; w < W; w++, out += LANES * width, count -= LANES) {
-            const Vec factor = 1.0f / load(panel.sum + w * LANES);
-            for (int64_t dim = 0; dim < dims; dim++) {
-                float* sum = panel.out + (dim * W + w) * LANES;
-                store(sum, load(sum) * factor);
-            }
-            float* to = whole(count) ? reinterpret_cast<float*>(out) : rows;
-            for (int64_t dim = 0; dim < dims; dim += LANES)
-                transpose(panel.out + (dim * W + w) * LANES, W * LANES, to + dim,
-                          whole(count) ? width : row);
-            if (whole(count)) continue;
+            float* sums = panel.out + w * LANES;
+            divide<W>(sums, 1.0f / load(panel.sum + w * LANES));
+            const bool direct = whole(count, width);
+            float* to = direct ? reinterpret_cast<float*>(out) : rows;
+            for (int64_t unit = 0; unit < dims / OWN; unit += LANES)
+                transpose(sums + unit * W * LANES, W * LANES, to + unit,
+                          direct ? width / OWN : row);
+            if (direct) continue;
             for (int64_t i = 0; i < smaller(LANES, count); i++)
-                convert(rows + i * row, out + i * width, p.head_dim);
+                memcpy(out + i * width, rows + i * row, sizeof(T) * p.head_dim);
+        }
+    }
+
+    // Make a vector of queries' sums of weighted values their mean, in the units of the result
+    template <int W>
+    void divide(float* sums, Vec factor) const {
+        const auto at = [&](int64_t dim) { return sums + dim * W * LANES; };
+        for (int64_t unit = 0; unit < dims / OWN; unit++) {
+            const Vec mean = load(at(OWN * unit)) * factor;
+            if constexpr (OWN == 1) store(at(unit), mean);
+            if constexpr (OWN == 2)
+                store(at(unit), make_pairs(mean, load(at(2 * unit + 1)) * factor));
         }
     }
 

@@ -31,38 +31,23 @@ static inline float to_float(Bf16 x) {
     return value;
 }
 
-static inline Bf16 to_bf16(float x) {  // to nearest even
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    const uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1);
-    const uint32_t quiet = bits | (0x40 << 16);
-    return {static_cast<uint16_t>((x == x ? rounded : quiet) >> 16)};
-}
-
-static inline void convert(const float* from, float* to, int64_t count) {
-    memcpy(to, from, 4 * count);
-}
-static inline void convert(const Bf16* from, float* to, int64_t count) {
-    for (int64_t i = 0; i < count; i++) to[i] = to_float(from[i]);
-}
-static inline void convert(const float* from, Bf16* to, int64_t count) {
-    for (int64_t i = 0; i < count; i++) to[i] = to_bf16(from[i]);
-}
-
 // Below, rows of units: floats, or pairs of bfloat16 in the 32 bits of a float
 
 // A token's numbers as units, and zero behind them
 template <class Element, class T>
 static inline void copy_row(const T* from, int64_t count, float* to, int64_t units) {
-    memset(to, 0, 4 * units);
-    if constexpr (sizeof(Element) == 2) memcpy(to, from, 2 * count);
-    if constexpr (sizeof(Element) == 4) convert(from, to, count);
+    if constexpr (sizeof(Element) == sizeof(T))
+        memcpy(to, from, sizeof(T) * count);
+    else
+        for (int64_t i = 0; i < count; i++) to[i] = to_float(from[i]);
+    memset(reinterpret_cast<char*>(to) + sizeof(Element) * count, 0,
+           4 * units - sizeof(Element) * count);
 }
 
 // Pairs of the numbers of two tokens, the second of which may be missing, and zero behind them
 static inline void pair_rows(const Bf16* low, const Bf16* high, int64_t count, float* to,
                              int64_t units) {
-    memset(to, 0, 4 * units);
+    memset(to + count, 0, 4 * (units - count));
     for (int64_t i = 0; i < count; i++) {
         const uint32_t bits = low[i].bits | (high ? static_cast<uint32_t>(high[i].bits) << 16 : 0);
         memcpy(to + i, &bits, 4);
