@@ -77,14 +77,12 @@ def build(folder: Path = SOURCES) -> list[Path]:
     return built
 
 
-if __name__ == "__main__":
-    for path in build():
-        print(path)
-else:
+def get_build_hook() -> type:
+    """What Hatch asks for: its base class is only there while it builds."""
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
     class NativeKernels(BuildHookInterface[Any]):
-        """Hatch calls this before it packs the wheel (or links an editable install)."""
+        """Called before a wheel is packed or an editable install is linked."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
             if self.target_name != "wheel" or not build():
@@ -92,3 +90,10 @@ else:
             build_data["pure_python"] = False
             tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
             build_data["tag"] = f"py3-none-{tag}"
+
+    return NativeKernels
+
+
+if __name__ == "__main__":
+    for path in build():
+        print(path)

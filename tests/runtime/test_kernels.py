@@ -1,5 +1,8 @@
 """The package's own kernels beside torch in float64, over odd sizes and every dtype of weights."""
 
+import ctypes
+import importlib
+import shutil
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from torch.nn import functional as F
 
 from kakusan.runtime import kernels
 
+hatch_build = importlib.import_module("hatch_build")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 needs_kernels = pytest.mark.skipif(
@@ -38,6 +42,25 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(kernels, "_run", noting)
     return called
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The 512-bit kernels, lowered by the compiler to what any processor with AVX2 has."""
+    folder = tmp_path_factory.mktemp("wide")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(hatch_build.LEVELS, "wide", [*hatch_build.AVX2, "-DKAKUSAN_LANES=16"])
+        return ctypes.CDLL(str(hatch_build.compile_level("g++", "wide", folder)))
+
+
+@pytest.fixture(params=["own", "wide"], autouse=True)
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with this processor's kernels, and with those of twice AVX2's width."""
+    if request.param == "wide":
+        if not kernels.available() or shutil.which("g++") is None:
+            pytest.skip("needs AVX2 and g++")
+        library = request.getfixturevalue("wide")
+        monkeypatch.setattr(kernels, "loaded", lambda: ("wide", library))
 
 
 @needs_kernels

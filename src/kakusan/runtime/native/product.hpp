@@ -7,11 +7,7 @@
 namespace kakusan {
 
 // Rows at a time: as many accumulators as the registers hold beside a panel's two vectors
-#ifdef __AVX512F__
-constexpr int MR = 12;
-#else
-constexpr int MR = 6;
-#endif
+constexpr int MR = LANES == 16 ? 12 : 6;
 
 typedef Vec Tile[MR][2];
 
