@@ -1,7 +1,11 @@
 """Buffers are used again once nothing refers to them, and never before."""
 
+import platform
+import subprocess
+import sys
 import threading
 
+import pytest
 import torch
 
 from kakusan.runtime.arena import empty, reused
@@ -59,3 +63,25 @@ def test_results_outlive_the_arena() -> None:
 def test_outside_memory_is_fresh() -> None:
     assert empty(2, 3).shape == (2, 3)
     assert empty(SIDE, SIDE, dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+FAULTS = """
+import resource, torch
+from kakusan.runtime.arena import hold
+assert hold()
+for _ in range(16):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(64 << 20, dtype=torch.uint8)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hold")
+def test_held_memory_is_not_fetched_again() -> None:
+    """64 MiB are 16,384 pages; a process of its own, since holding cannot be undone."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
+    first, *_, last = (int(line) for line in done.stdout.split())
+    assert first > 16  # pages may be of 2 MiB
+    assert last < 16

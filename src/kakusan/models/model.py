@@ -23,7 +23,7 @@ from kakusan.errors import CheckpointError, check_no_unknown
 from kakusan.models.layers.basic import Conv2d, Linear
 from kakusan.models.skeleton import skeleton
 from kakusan.runtime import kernels
-from kakusan.runtime.arena import reused
+from kakusan.runtime.arena import hold, reused
 from kakusan.runtime.precision import compute_dtype, parse_dtype
 
 CONFIG_FILE = "config.json"
@@ -184,6 +184,8 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if dtype.itemsize == 2 and not self._channels_last:
                 self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
                 self._channels_last = True
+            if self.device.type == "cpu" and not (dtype == torch.float32 and kernels.available()):
+                hold()
             self._kept, self._computes_in = kept, dtype
 
     @property
