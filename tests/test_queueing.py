@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kakusan import generation
 from kakusan.errors import NumericalError
 from kakusan.generation import Guidance, Step, Widening, denoise, step_options
-from kakusan.models import Model, TextContext
+from kakusan.models import Model, TextContext, UNet2DConditionModel
 from kakusan.schedulers import SCHEDULERS
 
 READS = {
@@ -143,3 +143,42 @@ def test_nan_in_float32_is_an_error_before_the_last_step_is_handed_out(watched: 
     with pytest.raises(NumericalError, match="UNet"):
         list(begin("DDIMScheduler", unet, Widening(), watched=watched))
     assert len(unet.sent) == 1
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_device_whose_values_cannot_be_read_takes_all_steps(
+    scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the meta device stands for a GPU: reading from it, and mixing it with the CPU, are errors
+    monkeypatch.setattr(Widening, "settled", lambda *_: True)
+    unet = UNet2DConditionModel.from_config(
+        {
+            "block_out_channels": [16],
+            "down_block_types": ["CrossAttnDownBlock2D"],
+            "up_block_types": ["CrossAttnUpBlock2D"],
+            "layers_per_block": 1,
+            "attention_head_dim": 2,
+            "cross_attention_dim": 8,
+            "norm_num_groups": 4,
+        }
+    ).to("meta", torch.float16)
+    run = SCHEDULERS[scheduler]()
+    run.set_timesteps(4)  # their one reading is before the loop
+    latents = torch.zeros(1, 4, 8, 8, device="meta")
+    with torch.no_grad():
+        steps = list(
+            denoise(
+                unet,
+                run,
+                latents,
+                torch.zeros(2, 77, 8, device="meta", dtype=torch.float16),
+                Guidance(7.5, 0.5),
+                options=step_options(run, 0.5, torch.Generator()),
+                widening=Widening(),
+                watched=False,
+            )
+        )
+    assert len(steps) == len(run.timesteps)
+    assert {step.latents.device.type for step in steps} == {"meta"}
+    assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert {parameter.dtype for parameter in unet.parameters()} == {torch.float16}
