@@ -37,6 +37,7 @@ def test_a_processor_can_use_its_level_and_all_below(processor: object, best: st
 
 def test_an_old_processor_uses_none(processor: object, monkeypatch: pytest.MonkeyPatch) -> None:
     processor("avx2")  # pyright: ignore
+    monkeypatch.delenv("KAKUSAN_NATIVE", raising=False)
     assert level_allowed(None) == []
     monkeypatch.setattr(library, "loaded", lambda: None)
     assert explain().startswith("none: written for")
@@ -59,5 +60,5 @@ def test_the_variable_turns_kernels_off(setting: str) -> None:
         text=True,
         check=True,
     )
-    able = library.loaded() is not None
+    able = any(library.library_of(level).is_file() for level in level_allowed(None))
     assert done.stdout.strip() == str(able and setting != "off")

@@ -48,6 +48,11 @@ def level_allowed(setting: str | None) -> list[str]:
     return [level for level in able if list(LEVELS).index(level) >= list(LEVELS).index(setting)]
 
 
+def library_of(level: str) -> Path:
+    """Where a level's library is, if it was built."""
+    return FOLDER / f"kernels_{level}.so"
+
+
 @functools.cache
 def loaded() -> tuple[str, ctypes.CDLL] | None:
     """The level and the library in use; None where torch has to do the work. Decided once.
@@ -56,7 +61,7 @@ def loaded() -> tuple[str, ctypes.CDLL] | None:
         RequestError: The environment variable `KAKUSAN_NATIVE` has an unknown value.
     """
     for level in level_allowed(os.environ.get(SETTING)):
-        path = FOLDER / f"kernels_{level}.so"
+        path = library_of(level)
         # torch is loaded by now, whose OpenMP the library's symbols resolve to
         if path.is_file() and torch.get_num_threads():
             try:
