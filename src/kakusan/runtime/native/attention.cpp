@@ -56,8 +56,9 @@ EXPORT int kakusan_attention_f32(const float* q, const float* k, const float* v,
 EXPORT int kakusan_attention_bf16(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out,
                                   int64_t batch, int64_t heads, int64_t queries, int64_t keys,
                                   int64_t head_dim, float scale, int64_t q_batch_stride,
-                                  int64_t q_row_stride, int64_t k_batch_stride, int64_t k_row_stride,
-                                  int64_t v_batch_stride, int64_t v_row_stride) {
+                                  int64_t q_row_stride, int64_t k_batch_stride,
+                                  int64_t k_row_stride, int64_t v_batch_stride,
+                                  int64_t v_row_stride) {
 #if defined(__AMX_BF16__) && !defined(KAKUSAN_EMULATE)
     if (!kakusan_amx_ready()) return 1;
 #endif

@@ -148,10 +148,11 @@ class Attention {
             } else if (b < blocks) {
                 const int64_t keys = keys_of(b), units = units_of(b);
                 const float scale = p.scale * 1.44269504f;  // log2(e)
-                Kernel::template scores<W>(queries, key_block(pair, b), round_up(keys, Kernel::KEYS),
-                                           depth, scores);
+                Kernel::template scores<W>(queries, key_block(pair, b),
+                                           round_up(keys, Kernel::KEYS), depth, scores);
                 softmax<Kernel::QUALITY, PER, W>(scores, keys, units, scale, panel);
-                Kernel::template accumulate<W>(scores, value_block(pair, b), units, dims, panel.out);
+                Kernel::template accumulate<W>(scores, value_block(pair, b), units, dims,
+                                               panel.out);
             } else {
                 finish<W>(pair, first, count, rows, panel);
             }

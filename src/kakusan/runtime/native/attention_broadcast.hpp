@@ -83,8 +83,7 @@ struct Broadcast {
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
-            for (int w = 0; w < W; w++)
-                sum[r][w] = Vec{};
+            for (int w = 0; w < W; w++) sum[r][w] = Vec{};
         for (int64_t i = 0; i < count; i++) {
             Vec x[W];
 #pragma GCC unroll 4
@@ -93,7 +92,8 @@ struct Broadcast {
             for (int r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
                 for (int w = 0; w < W; w++)
-                    sum[r][w] = Arithmetic::multiply_add(sum[r][w], x[w], units + i * step + r * row);
+                    sum[r][w] =
+                        Arithmetic::multiply_add(sum[r][w], x[w], units + i * step + r * row);
         }
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; r++)

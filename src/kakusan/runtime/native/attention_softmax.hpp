@@ -71,7 +71,7 @@ static inline void raise_largest(const Vec (&largest)[WIDTH], float scale, const
 }
 
 // Turn scores into weights where they stand. `scale` is that of the scores times log2(e). With
-// PER == 2 a unit of weights is a pair (key, key + 1) of bfloat16. Units past the last key are zero.
+// PER == 2 a unit of weights is a pair (key, key + 1) of bfloat16. Units past the last are zero.
 template <Exp2 QUALITY, int PER, int WIDTH>
 static inline void softmax(float* scores, int64_t keys, int64_t units, float scale,
                            const Panel& panel) {

@@ -59,7 +59,8 @@ static inline void multiply_tiles() {
             memcpy(&pair, &tile[A].row[m][k], 4);
             for (int n = 0; n < 16; n += LANES) {
                 float* sum = tile[C].row[m] + n;
-                store(sum, add_products(load(sum), (Vec)(pair - IntVec{}), load(tile[B].row[k] + n)));
+                const Vec a = (Vec)(pair - IntVec{}), b = load(tile[B].row[k] + n);
+                store(sum, add_products(load(sum), a, b));
             }
         }
 }
@@ -147,7 +148,9 @@ static inline void multiply_strips(const Strips& a, const Strips& b, int64_t cou
             load_tile<tile>(at, 4 * row);
     });
     for (int64_t i = 0; i < count; i++) {
-        each<COLUMNS>([&](auto c) { load_tile<B + c>(b.data + i * b.next + c * b.beside, 4 * b.row); });
+        each<COLUMNS>([&](auto c) {
+            load_tile<B + c>(b.data + i * b.next + c * b.beside, 4 * b.row);
+        });
         each<ROWS>([&](auto r) {
             load_tile<A + r>(a.data + i * a.next + r * a.beside, 4 * a.row);
             each<COLUMNS>([&](auto c) { multiply_tiles<r * COLUMNS + c, A + r, B + c>(); });
@@ -159,6 +162,7 @@ static inline void multiply_strips(const Strips& a, const Strips& b, int64_t cou
 // See Broadcast for what the parts mean. Keys and values are the left factors, 16 rows at a time;
 // queries and weights, whose pairs lie side by side as they are made, the right ones.
 struct Tiles {
+    static_assert(LANES == 16);
     typedef Bf16 Element;
     typedef FullTiles Session;
     static constexpr Exp2 QUALITY = Exp2::BF16;
@@ -187,14 +191,18 @@ struct Tiles {
     static void accumulate(const float* weights, const float* values, int64_t units, int64_t dims,
                            float* sums) {
         const Strips b = {weights, 16 * W, 16 * 16 * W, 16};
-        const auto strips = [&](int64_t d) { return Strips{values + d * units, 16, 256, 16 * units}; };
+        const auto strips = [&](int64_t d) {
+            return Strips{values + d * units, 16, 256, 16 * units};
+        };
         int64_t d = 0;
         for (; d < dims && dims - d != 48; d += 32) {
             float* to = sums + d * 16 * W;
-            if (dims - d == 16) return multiply_strips<1, W>(strips(d), b, units / 16, false, to, 16 * W);
-            multiply_strips<2, W>(strips(d), b, units / 16, false, to, 16 * W);
+            if (dims - d == 16)
+                multiply_strips<1, W>(strips(d), b, units / 16, false, to, 16 * W);
+            else
+                multiply_strips<2, W>(strips(d), b, units / 16, false, to, 16 * W);
         }
-        if (d == dims) return;
+        if (d >= dims) return;
         // Three rows of tiles are left: by columns, they too have a tile for each factor
         for (int w = 0; w < W; w++)
             multiply_strips<3, 1>(strips(d), {weights + 16 * w, 16 * W, 16 * 16 * W, 0}, units / 16,
