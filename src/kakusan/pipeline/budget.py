@@ -46,9 +46,9 @@ def planned(
         request = replace(request, num_inference_steps=saving.calls)
     ready = _ready(scheduler, request, device)
     calls = len(ready.timesteps)
-    if isinstance(ready, PNDMScheduler):
-        # It extrapolates from four predictions, and what was reused in them grows: measured with
-        # 25 steps it fell to 30 dB, with 50 it stayed above the others (benchmarks.quality)
+    if isinstance(ready, PNDMScheduler) or not _follows_one_path(ready, request.eta):
+        # One extrapolates from four predictions, the others add noise that a reused feature has not
+        # seen. With 25 steps they fell to 30 dB; with 50, PNDM kept within (benchmarks.quality).
         calls //= 2
     interval = 1 if saving is None else saving.interval_for(calls)
     return replace(request, reuse_interval=interval), ready
