@@ -56,10 +56,23 @@ struct Columns {
     }
 };
 
-// Transposes NR rows of `count` floats, `stride` apart, into columns
-static inline void transpose(const float* rows, int64_t stride, int64_t count, float* out) {
-    for (int64_t k = 0; k < count; k++)
-        for (int j = 0; j < NR; j++) out[k * NR + j] = rows[j * stride + k];
+// Eight rows of eight floats, `stride` apart, turned into eight columns
+static inline void transpose(const float* rows, int64_t stride, float (*turned)[8]) {
+    __m256 r[8], s[8];
+    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(rows + i * stride);
+    for (int i = 0; i < 8; i += 2) {
+        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            r[i + 2 * j] = _mm256_shuffle_ps(s[i + j], s[i + 2 + j], 0x44);
+            r[i + 2 * j + 1] = _mm256_shuffle_ps(s[i + j], s[i + 2 + j], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        _mm256_store_ps(turned[i], _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_store_ps(turned[i + 4], _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
 }
 
 constexpr int MAX_TAPS = 9;
@@ -68,26 +81,31 @@ constexpr int PACK = 32;  // values of k that are packed at a time
 // out[tap][k - start][NR] for k in [start, stop), of a weight [rows][depth][taps]
 static inline void pack(const Weights& weights, const Columns& columns, int64_t panel, int64_t depth,
                         int taps, int64_t start, int64_t stop, float* out) {
-    alignas(64) float rows[NR][PACK * MAX_TAPS];
-    alignas(64) float turned[PACK * MAX_TAPS][NR];
+    alignas(64) float rows[NR][PACK * MAX_TAPS + 8];
+    alignas(64) float turned[8][8];
     for (int64_t k = start; k < stop; k += PACK) {
-        const int64_t count = stop - k < PACK ? stop - k : PACK;
+        const int64_t count = (stop - k < PACK ? stop - k : PACK) * taps;
         for (int j = 0; j < NR; j++) {
             const int64_t row = columns.row(panel, j);
             if (row < 0)
-                memset(rows[j], 0, count * taps * sizeof(float));
+                memset(rows[j], 0, count * sizeof(float));
             else
-                weights.read((row * depth + k) * taps, count * taps, rows[j]);
+                weights.read((row * depth + k) * taps, count, rows[j]);
         }
-        if (taps == 1) {
-            transpose(rows[0], PACK * MAX_TAPS, count, out + (k - start) * NR);
-            continue;
+        float* to[8] = {};  // where the next eight columns go
+        int tap = 0;
+        float* next = out + (k - start) * NR;
+        for (int64_t i = 0; i < count; i += 8) {
+            const int some = count - i < 8 ? int(count - i) : 8;
+            for (int n = 0; n < some; n++) {
+                to[n] = next + tap * (stop - start) * NR;
+                if (++tap == taps) tap = 0, next += NR;
+            }
+            for (int j = 0; j < NR; j += 8) {
+                transpose(rows[j] + i, PACK * MAX_TAPS + 8, turned);
+                for (int n = 0; n < some; n++) memcpy(to[n] + j, turned[n], sizeof(turned[0]));
+            }
         }
-        transpose(rows[0], PACK * MAX_TAPS, count * taps, turned[0]);
-        for (int64_t i = 0; i < count; i++)
-            for (int tap = 0; tap < taps; tap++)
-                memcpy(out + (tap * (stop - start) + k - start + i) * NR, turned[i * taps + tap],
-                       NR * sizeof(float));
     }
 }
 
