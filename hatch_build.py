@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).parent / "src" / "kakusan" / "runtime" / "native"
-FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fopenmp", "-fvisibility=hidden", "-ffp-contract=fast"]
+FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fopenmp", "-fno-exceptions"]
+FLAGS += ["-fvisibility=hidden", "-ffp-contract=fast"]
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
 # One library for each; which one is loaded is chosen at run time, see native/library.py

@@ -170,6 +170,8 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             CheckpointError: The weights came from a file and some are NaN or infinite. Only now,
                 because looking at them reads the whole file, which loading does not.
         """
+        if torch.compiler.is_compiling():  # a lock and a file are nothing to compile
+            return
         with _PREPARING:  # a second thread must not meet weights that are half done
             if self._unseen is not None:
                 check_finite(self, where=self._unseen)
@@ -211,7 +213,10 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             return super().__call__(*args, **kwargs)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # whatever moves or casts the weights makes these out of date
+        # whatever moves or casts the weights starts from how they are kept
+        if self._kept is not None and self._kept != self._computes_in:
+            for parameter in self.parameters():
+                parameter.data = parameter.data.to(self._kept)
         self._kept = self._computes_in = None
         self._twin.clear()
         return super()._apply(fn, recurse)

@@ -108,7 +108,7 @@ class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
         special = _similarity(seen, self.special_care_embeds) - self.special_care_embeds_weights
         adjustment = SPECIAL_ADJUSTMENT * _positive(special).any(dim=1, keepdim=True)
         scores = _similarity(seen, self.concept_embeds) - self.concept_embeds_weights + adjustment
-        return [bool(flag) for flag in _positive(scores).any(dim=1)]
+        return _positive(scores).any(dim=1).tolist()
 
     def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Published files nest the tower twice."""

@@ -201,10 +201,10 @@ def _own(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
 
 def _usable(*tensors: Tensor) -> bool:
     return (
-        available()
+        not torch.compiler.is_compiling()
+        and available()
         and all(t.device.type == "cpu" and t.numel() for t in tensors)
         and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
-        and not torch.compiler.is_compiling()
     )
 
 

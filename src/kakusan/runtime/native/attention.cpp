@@ -12,8 +12,6 @@
 #include "attention_tiles.hpp"
 #endif
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
 namespace kakusan::attention {
 
 #if defined(__AMX_BF16__) || KAKUSAN_EMULATE == 2
@@ -35,14 +33,14 @@ static int run(const Problem<T>& problem) {
 using namespace kakusan::attention;
 
 // Whether this process may use AMX tiles: Linux gives the right to them on request only
-EXPORT int kakusan_amx_ready() {
+KAKUSAN_EXPORT int kakusan_amx_ready() {
     constexpr long ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18;
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 // 0 when done. Else nothing is written: there are no keys, the scale isn't positive, the processor
 // or system has no tiles for a library that needs them, or there is no memory.
-EXPORT int kakusan_attention_f32(const float* q, const float* k, const float* v, float* out,
+KAKUSAN_EXPORT int kakusan_attention_f32(const float* q, const float* k, const float* v, float* out,
                                  int64_t batch, int64_t heads, int64_t queries, int64_t keys,
                                  int64_t head_dim, float scale, int64_t q_batch_stride,
                                  int64_t q_row_stride, int64_t k_batch_stride, int64_t k_row_stride,
@@ -53,7 +51,7 @@ EXPORT int kakusan_attention_f32(const float* q, const float* k, const float* v,
                                           out, batch, heads, queries, keys, head_dim, scale});
 }
 
-EXPORT int kakusan_attention_bf16(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out,
+KAKUSAN_EXPORT int kakusan_attention_bf16(const Bf16* q, const Bf16* k, const Bf16* v, Bf16* out,
                                   int64_t batch, int64_t heads, int64_t queries, int64_t keys,
                                   int64_t head_dim, float scale, int64_t q_batch_stride,
                                   int64_t q_row_stride, int64_t k_batch_stride,
