@@ -16,6 +16,8 @@ constexpr int64_t LINE = 16;          // floats of a cache line
 constexpr int64_t TILE_BLOCK = 24;   // tiles of one task, a multiple of MR
 constexpr int64_t TASK_PANELS = 8;   // panels of one task: its sums stay in the second cache
 constexpr int64_t CHUNK = 24 << 20;  // bytes of transformed input at a time
+constexpr int64_t FEW_TILES = 2 * TILE_BLOCK;
+constexpr int64_t SLICE = 64;        // channels whose transformed weights stay in the second cache
 constexpr int64_t GROUP = 6 << 20;   // bytes of transformed weights at a time
 
 // x -> Bᵀ x of six values, in place
@@ -99,7 +101,7 @@ void transform_panel(const Weights& weights, const Columns& columns, int64_t pan
             for (int j = 0; j < 3; j++) transform_weight(w + j, 3, lines + j, 3);
             for (int j = 0; j < PATCH; j++) transform_weight(lines + j * 3, 1, u + j * PATCH, 1);
             for (int j = 0; j < PRODUCTS; j++)
-                store(out + j * stride + (start + i) * NR + half, u[j]);
+                store(out + j * stride + i * NR + half, u[j]);
         }
 }
 
@@ -129,31 +131,70 @@ void finish(const float* sums, int64_t stride, const Picture& to, int64_t t, int
     }
 }
 
-// sums[product][tile][panel][NR] of `count` tiles (a multiple of MR) and `panels` panels
-void products(const float* input, int64_t input_stride, int64_t channels, int64_t count,
-              const float* weight, int64_t weight_stride, int64_t panels, float* sums) {
-    const int64_t panel_stride = PRODUCTS * weight_stride;
-    const int64_t deep = ceil_div(channels, ceil_div(channels, PACKED_DEPTH));
+// What `products` reads and writes: strides are those between products, or as they say
+struct Block {
+    const float* input;  // [product][tile][...]: transformed pictures
+    int64_t input_stride, tile_stride;
+    const float* weight;  // [panel][product][k][NR]: transformed weights
+    int64_t weight_stride;
+    float* sums;  // [product][tile][panel][NR]
+    int64_t tiles, panels;
+};
+
+// Adds the products of `depth` channels to the sums of `count` tiles, a multiple of MR; or begins
+void products(const Block& block, int64_t count, int64_t depth, bool begin) {
+    const int64_t deep = ceil_div(depth, ceil_div(depth, PACKED_DEPTH));
+    const int64_t width = block.panels * NR, panel_stride = PRODUCTS * block.weight_stride;
     for (int i = 0; i < PRODUCTS; i++)
-        for (int64_t start = 0; start < channels; start += deep) {
-            const int64_t depth = smaller(deep, channels - start);
-            for (int64_t p = 0; p < panels; p++)
+        for (int64_t start = 0; start < depth; start += deep) {
+            const float* input = block.input + i * block.input_stride + start;
+            const float* weight = block.weight + i * block.weight_stride + start * NR;
+            const int64_t here = smaller(deep, depth - start);
+            for (int64_t p = 0; p < block.panels; p++)
                 for (int64_t t = 0; t < count; t += MR) {
                     const float* rows[MR];
                     Tile acc;
-                    float* to = sums + ((i * TILE_BLOCK + t) * panels + p) * NR;
-                    for (int r = 0; r < MR; r++)
-                        rows[r] = input + i * input_stride + (t + r) * channels + start;
+                    float* to = block.sums + (i * block.tiles + t) * width + p * NR;
+                    for (int r = 0; r < MR; r++) rows[r] = input + (t + r) * block.tile_stride;
                     clear(acc);
-                    multiply(rows, depth, weight + p * panel_stride + i * weight_stride + start * NR,
-                             acc);
+                    multiply(rows, here, weight + p * panel_stride, acc);
                     for (int r = 0; r < MR; r++)
                         for (int half = 0; half < 2; half++) {
-                            float* at = to + r * panels * NR + half * LANES;
-                            store(at, start ? load(at) + acc[r][half] : acc[r][half]);
+                            float* at = to + r * width + half * LANES;
+                            store(at, begin && start == 0 ? acc[r][half] : load(at) + acc[r][half]);
                         }
                 }
         }
+}
+
+// Few tiles: each panel's weights are transformed a slice at a time and multiplied while they are
+// in the second cache, instead of going through memory four times as large as they were
+void few_tiles(const Picture& picture, int64_t tiles, const Weights& weights, int64_t count,
+               const Additions& add, float* input, int64_t input_stride, float* out) {
+    const int64_t filled = ceil_div(tiles, MR) * MR, channels = picture.channels;
+    const Columns columns{count};
+    constexpr int64_t STRIDE = SLICE * NR + LINE;
+#pragma omp parallel
+    {
+        alignas(64) float sums[PRODUCTS * FEW_TILES * NR], packed[PRODUCTS * STRIDE];
+#pragma omp for schedule(static)
+        for (int64_t t = 0; t < filled; t++)
+            picture.transform(smaller(t, tiles - 1), input + t * channels, input_stride);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t panel = 0; panel < columns.panels(); panel++) {
+            for (int64_t start = 0; start < channels; start += SLICE) {
+                const int64_t stop = smaller(channels, start + SLICE);
+                for (int64_t part = start; part < stop; part += PACK)
+                    transform_panel(weights, columns, panel, channels, part,
+                                    smaller(stop, part + PACK), packed + (part - start) * NR,
+                                    STRIDE);
+                products({input + start, input_stride, channels, packed, STRIDE, sums, FEW_TILES, 1},
+                         filled, stop - start, start == 0);
+            }
+            for (int64_t t = 0; t < tiles; t++)
+                finish(sums + t * NR, FEW_TILES * NR, picture, t, panel, count, add, out);
+        }
+    }
 }
 
 }  // namespace
@@ -180,6 +221,11 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
     int64_t group = GROUP / (panel_size * int64_t(sizeof(float)));
     group = smaller(group < 1 ? 1 : group, panels);
     float* input = input_scratch.floats(PRODUCTS * input_stride);
+    if (input && tiles <= FEW_TILES) {
+        few_tiles(picture, tiles, weights, count, {bias, sample, residual}, input, input_stride,
+                  out);
+        return 0;
+    }
     float* packed = weight_scratch.floats(group * panel_size);
     if (!input || !packed) return 1;
 #pragma omp parallel
@@ -201,16 +247,17 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
                         for (int64_t part = 0; part < parts; part++)
                             transform_panel(weights, columns, first + p, channels, part * PACK,
                                             smaller(channels, (part + 1) * PACK),
-                                            packed + p * panel_size, weight_stride);
+                                            packed + p * panel_size + part * PACK * NR,
+                                            weight_stride);
                 }
 #pragma omp for collapse(2) schedule(dynamic, 1)
                 for (int64_t block = 0; block < here; block += TILE_BLOCK)
                     for (int64_t p = 0; p < several; p += TASK_PANELS) {
                         const int64_t some = smaller(TASK_PANELS, several - p);
                         const int64_t valid = smaller(TILE_BLOCK, here - block);
-                        products(input + block * channels, input_stride, channels,
-                                 ceil_div(valid, MR) * MR, packed + p * panel_size, weight_stride,
-                                 some, sums);
+                        products({input + block * channels, input_stride, channels,
+                                  packed + p * panel_size, weight_stride, sums, TILE_BLOCK, some},
+                                 ceil_div(valid, MR) * MR, channels, true);
                         for (int64_t t = 0; t < valid; t++)
                             for (int64_t i = 0; i < some; i++)
                                 finish(sums + (t * some + i) * NR, TILE_BLOCK * some * NR, picture,
