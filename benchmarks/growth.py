@@ -1,6 +1,6 @@
 """How time and memory grow with size, batch, steps and the number of prompts.
 
-    python -m benchmarks.growth [--quick] [--steps 4] [--repeats 3] [--dtype float32]
+    python -m benchmarks.growth [--quick] [--steps 4] [--repeats 3] [--largest 1024]
 
 Every point has a process of its own, so that its peak (Linux's VmHWM) is its own. Before it is
 measured, a small picture of one step has read and packed every weight: what the point takes beyond
@@ -162,6 +162,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for axis in arguments.axis:
         axes[axis] = []
         for point in points(axis, base, quick=arguments.quick):
+            if point.size > max(arguments.largest, base.size):
+                continue
             print(point, file=sys.stderr, flush=True)
             axes[axis].append(draw(point, folder, arguments.dtype, arguments.repeats))
     return {
@@ -181,6 +183,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", choices=tuple(DTYPES), default=best_dtype(None))
     parser.add_argument("--quick", action="store_true", help="tiny networks, few points")
+    parser.add_argument("--largest", type=int, default=max(AXES["size"]), help="of the sizes")
     parser.add_argument("--folder", type=Path, help="weights kept between runs; else temporary")
     parser.add_argument("--results", type=Path, help="where to write; default: as `peers` does")
     parser.add_argument("--one", help=argparse.SUPPRESS)
