@@ -6,6 +6,7 @@ work. By hand, into the source tree: `python hatch_build.py`.
 
 import os
 import platform
+import runpy
 import shutil
 import subprocess
 import sys
@@ -39,11 +40,21 @@ def compiler() -> str | None:
 def compile_level(cxx: str, level: str, folder: Path) -> Path:
     """Compile every source for one level; the library appears whole or not at all."""
     target = folder / f"kernels_{level}.so"
+    sources = runpy.run_path(str(SOURCES / "fingerprint.py"))["fingerprint"]()
     with tempfile.TemporaryDirectory() as scratch:
         objects: list[str] = []
         for source in sorted(SOURCES.glob("*.cpp")):
             objects.append(str(Path(scratch) / f"{source.stem}.o"))
-            command = [cxx, *FLAGS, *LEVELS[level], "-c", str(source), "-o", objects[-1]]
+            command = [
+                cxx,
+                *FLAGS,
+                f"-DKAKUSAN_FINGERPRINT={sources}ULL",
+                *LEVELS[level],
+                "-c",
+                str(source),
+                "-o",
+                objects[-1],
+            ]
             subprocess.run(command, check=True, capture_output=True, text=True)
         # not linked with -fopenmp: the symbols are then those of the OpenMP that torch has loaded,
         # so that there is one pool of threads
@@ -62,6 +73,8 @@ def compile_level(cxx: str, level: str, folder: Path) -> Path:
 
 def build(folder: Path = SOURCES) -> list[Path]:
     """Compile what can be compiled here, into `folder`; says on stderr what could not."""
+    for level in LEVELS:  # what cannot be compiled now must not stay from before
+        (folder / f"kernels_{level}.so").unlink(missing_ok=True)
     cxx = compiler()
     if cxx is None:
         print("no C++ compiler for this machine: kakusan will compute with torch", file=sys.stderr)

@@ -4,17 +4,24 @@ import platform
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 import torch
 
+from kakusan.runtime import arena
 from kakusan.runtime.arena import empty, reused
+
+
+class Owner:
+    """Whose results they are."""
+
 
 SIDE = 1024  # of float32 matrices of 4 MiB
 
 
 def test_memory_is_used_again_only_when_it_is_free() -> None:
-    with reused(object(), keep=True):
+    with reused(Owner(), keep=True):
         first, second = empty(SIDE, SIDE), empty(SIDE, SIDE)
         assert first.data_ptr() != second.data_ptr()
         place, view = first.data_ptr(), first[3:].t()
@@ -28,13 +35,13 @@ def test_memory_is_used_again_only_when_it_is_free() -> None:
 
 
 def test_much_larger_memory_is_not_spent_on_a_small_result() -> None:
-    with reused(object(), keep=True):
+    with reused(Owner(), keep=True):
         place = empty(4 * SIDE, SIDE).data_ptr()
         assert empty(SIDE, SIDE).data_ptr() != place
 
 
 def test_each_owner_and_each_thread_has_its_own() -> None:
-    owner = object()
+    owner = Owner()
     with reused(owner, keep=True):
         place = empty(SIDE, SIDE).data_ptr()
     found: list[int] = []
@@ -52,10 +59,20 @@ def test_each_owner_and_each_thread_has_its_own() -> None:
     assert found != [place]
 
 
+def test_nothing_is_held_for_an_owner_that_is_gone() -> None:
+    owner = Owner()
+    with reused(owner, keep=True):
+        empty(SIDE, SIDE)
+    gone = weakref.ref(owner)
+    del owner
+    assert gone() is None
+    assert not arena._ARENA.blocks  # pyright: ignore[reportPrivateUsage]
+
+
 def test_results_outlive_the_arena() -> None:
-    with reused(object(), keep=False):
+    with reused(Owner(), keep=False):
         result = empty(SIDE, SIDE).fill_(3.0)
-    with reused(object(), keep=False):
+    with reused(Owner(), keep=False):
         empty(SIDE, SIDE).fill_(4.0)
     assert (result == 3.0).all()
 

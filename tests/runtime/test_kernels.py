@@ -211,3 +211,34 @@ def test_torch_does_the_same(torch_only: None) -> None:
     options: dict[str, Any] = {"stride": 1, "padding": 1, "enlarge": 2}
     result = kernels.convolution(x, weight, None, sample=sample, residual=residual, **options)
     assert_near(result, expected)
+
+
+def test_wrong_shapes_are_torchs_errors() -> None:
+    x, picture = noise(2, 3, 8), noise(1, 4, 5, 5)
+    with pytest.raises(RuntimeError):
+        kernels.linear(x, noise(6, 7), None, None)
+    with pytest.raises(RuntimeError):
+        kernels.geglu(x, noise(6, 7), noise(6))
+    with pytest.raises(RuntimeError):
+        kernels.convolution(picture, noise(6, 5, 3, 3), None, stride=1, padding=1)
+    with pytest.raises(RuntimeError):
+        kernels.group_norm(picture, 1, noise(5), noise(5), 1e-5, silu=False)
+    with pytest.raises(RuntimeError):
+        kernels.attention(x, noise(2, 5, 6), noise(2, 5, 6), 2)
+
+
+def test_what_torch_broadcasts_is_broadcast() -> None:
+    q, k = noise(2, 3, 8), noise(1, 5, 8, seed=1)
+    both = kernels.attention(q, k.repeat(2, 1, 1), k.repeat(2, 1, 1), 2)
+    torch.testing.assert_close(kernels.attention(q, k, k, 2), both)
+    weight, residual = noise(6, 8, seed=2), noise(6, seed=3)
+    torch.testing.assert_close(
+        kernels.linear(q, weight, None, residual),
+        kernels.linear(q, weight, None, residual.expand(2, 3, 6)),
+    )
+
+
+def test_few_tiles_of_many_channels() -> None:
+    x, weight = noise(1, 3648, 24, 32), noise(3, 3648, 3, 3, seed=1)
+    expected = F.conv2d(x.double(), weight.double(), padding=1)
+    assert_near(kernels.convolution(x, weight, None, stride=1, padding=1), expected)

@@ -127,6 +127,9 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
     def save_pretrained(self, folder: PathLike, *, variant: str | None = None) -> None:
         """Write config and weights, under the published names, as the reference library reads them.
 
+        Weights kept in float16 that a processor has computed with in bfloat16 are written as it
+        rounded them.
+
         Raises:
             OutputError: the folder cannot be written.
         """
@@ -179,6 +182,9 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if self._computes_in is not None:
                 return
             kept, dtype = self.dtype, compute_dtype(self.dtype, self.device)
+            if dtype.itemsize != 2 and self._channels_last:
+                self.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+                self._channels_last = False
             if dtype != kept and dtype == torch.float32 and kernels.available():
                 _widen_all_but_products(self)
             elif dtype != kept:

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import sys
 import threading
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -35,7 +36,7 @@ class _Arena(threading.local):
 
     def __init__(self) -> None:
         self.blocks: Blocks = []
-        self.owner: object = None
+        self.owner: weakref.ref[object] | None = None
         self.keep = False
         self.depth = 0
 
@@ -49,7 +50,7 @@ class _Arena(threading.local):
         ]
         if not fitting:
             if not self.keep:  # sizes that are past will not come again
-                self.blocks = [
+                self.blocks[:] = [
                     self.blocks[index]
                     for index in range(len(self.blocks))
                     if _references(self.blocks, index) != _FREE
@@ -69,9 +70,11 @@ def reused(owner: object, *, keep: bool) -> Generator[None, None, None]:
         owner: whose results they are; what another owner had left is given back first.
         keep: whether this owner will come again soon, so that its buffers wait.
     """
-    if _ARENA.owner is not owner and _ARENA.depth == 0:
-        _ARENA.blocks.clear()
-        _ARENA.owner, _ARENA.keep = owner, keep
+    if _ARENA.depth == 0 and (_ARENA.owner is None or _ARENA.owner() is not owner):
+        blocks = _ARENA.blocks
+        blocks.clear()
+        _ARENA.owner = weakref.ref(owner, lambda _: blocks.clear())  # what is its goes with it
+        _ARENA.keep = keep
     _ARENA.depth += 1
     try:
         yield

@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.runtime.arena import empty
@@ -21,6 +21,8 @@ WEIGHT_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 # Below this many tiles of 4x4, transforming the weights costs more than the products it saves
 WINOGRAD_TILES = 6
 
+GATED_DEPTH = 2560  # values of k that a gated layer can sum at once
+PLAIN = (Tensor, nn.Parameter)  # others, such as quantised ones, have no memory that can be read
 ATTENTION = {torch.float32: "attention_f32", torch.bfloat16: "attention_bf16"}
 
 Argument = Tensor | int | float | None
@@ -40,10 +42,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
         bias: shape (out,).
         residual: shape (..., out).
     """
-    if not _own(x, weight, bias, residual):
+    shape = (*x.shape[:-1], len(weight))
+    fits = x.shape[-1] == weight.shape[1] and (residual is None or residual.shape == shape)
+    if not (fits and _own(x, weight, bias, residual)):
         out = F.linear(x, weight.to(x.dtype), bias)
         return out if residual is None else out + residual
-    out = empty(*x.shape[:-1], len(weight))
+    out = empty(*shape)
     x, depth = x.contiguous(), x.shape[-1]
     residual = None if residual is None else residual.contiguous()
     rows = x.numel() // depth
@@ -66,7 +70,8 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         Shape (..., out).
     """
-    if not _own(x, weight, bias):
+    fits = x.shape[-1] == weight.shape[1] <= GATED_DEPTH
+    if not (fits and _own(x, weight, bias)):
         value, gate = F.linear(x, weight.to(x.dtype), bias).chunk(2, dim=-1)
         return value * F.gelu(gate)
     out = empty(*x.shape[:-1], len(weight) // 2)
@@ -103,7 +108,11 @@ def convolution(
         residual: added, shaped as the result.
     """
     side = weight.shape[-1]
-    if side not in (1, 3) or not _own(x, weight, bias, sample, residual):
+    size = [(enlarge * n + 2 * padding - side) // stride + 1 for n in x.shape[-2:]]
+    fits = x.ndim == 4 and x.shape[1] == weight.shape[1] and side in (1, 3)
+    fits = fits and (sample is None or sample.shape == (len(x), len(weight)))
+    fits = fits and (residual is None or residual.shape == (len(x), len(weight), *size))
+    if not (fits and _own(x, weight, bias, sample, residual)):
         if enlarge > 1:
             x = F.interpolate(x, scale_factor=float(enlarge), mode="nearest")
         out = F.conv2d(x, weight.to(x.dtype), bias, stride, padding)
@@ -111,7 +120,6 @@ def convolution(
         return out if residual is None else residual + out
     batch, channels, height, width = x.shape
     height, width = enlarge * height, enlarge * width
-    size = [(n + 2 * padding - side) // stride + 1 for n in (height, width)]
     out = empty(batch, *size, len(weight))
     kept = (*_kept(weight), len(weight))
     added = (bias, None if sample is None else sample.contiguous(), _last(residual))
@@ -141,7 +149,8 @@ def group_norm(
         eps: added to the variance.
         silu: whether x * sigmoid(x) follows.
     """
-    if x.ndim != 4 or not _own(x, weight, bias):
+    fits = x.ndim == 4 and x.shape[1] == len(weight) and len(weight) % groups == 0
+    if not (fits and _own(x, weight, bias)):
         out = F.group_norm(x, groups, weight, bias, eps)
         return F.silu(out) if silu else out
     batch, channels, height, width = x.shape
@@ -176,8 +185,9 @@ def attention(
 
 def _own_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor | None:
     name = ATTENTION.get(q.dtype)
-    same = k.dtype == v.dtype == q.dtype
-    if name is None or not (same and k.numel() and _usable(q, k, v)):
+    fits = k.dtype == v.dtype == q.dtype and q.ndim == k.ndim == 3 and k.shape == v.shape
+    fits = fits and k.shape[::2] == q.shape[::2] and q.shape[2] % num_heads == 0
+    if name is None or not (fits and _usable(q, k, v)):
         return None
     tokens = [x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v)]
     batch, queries, width = q.shape
@@ -201,9 +211,9 @@ def _own(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
 
 def _usable(*tensors: Tensor) -> bool:
     return (
-        not torch.compiler.is_compiling()
+        not (torch.compiler.is_compiling() or torch.jit.is_tracing())
         and available()
-        and all(t.device.type == "cpu" and t.numel() for t in tensors)
+        and all(type(t) in PLAIN and t.device.type == "cpu" and t.numel() for t in tensors)
         and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
     )
 

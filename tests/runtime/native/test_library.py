@@ -62,3 +62,13 @@ def test_the_variable_turns_kernels_off(setting: str) -> None:
     )
     able = any(library.library_of(level).is_file() for level in level_allowed(None))
     assert done.stdout.strip() == str(able and setting != "off")
+
+
+def test_a_library_of_other_sources_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KAKUSAN_NATIVE", raising=False)
+    built = [level for level in level_allowed(None) if library.library_of(level).is_file()]
+    if not built:
+        pytest.skip("no kernels were built for this processor")
+    assert library.loaded.__wrapped__()[0] in built
+    monkeypatch.setattr(library, "fingerprint", lambda: 1)
+    assert library.loaded.__wrapped__() is None

@@ -12,6 +12,7 @@ import torch
 
 from kakusan.errors import RequestError
 from kakusan.runtime.machine import machine
+from kakusan.runtime.native.fingerprint import fingerprint
 
 FOLDER = Path(__file__).parent
 SETTING = "KAKUSAN_NATIVE"
@@ -68,6 +69,9 @@ def loaded() -> tuple[str, ctypes.CDLL] | None:
                 library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
             except OSError:  # built for another system, or a torch without OpenMP
                 continue
+            library.kakusan_fingerprint.restype = ctypes.c_uint64
+            if library.kakusan_fingerprint() != fingerprint():
+                continue
             if level != "amx" or library.kakusan_amx_ready():
                 return level, library
     return None
@@ -82,4 +86,6 @@ def explain() -> str:
         return f"none: {SETTING}=off; torch computes"
     if not level_allowed(None):
         return "none: written for x86-64 processors with AVX2; torch computes"
+    if any(library_of(level).is_file() for level in LEVELS):
+        return "none: they were compiled from other sources; install kakusan again; torch computes"
     return "none: not built when kakusan was installed (it takes g++ on Linux); torch computes"

@@ -57,6 +57,7 @@ void scale_and_shift(const float* x, const double* sums, int64_t positions, int6
                 else
                     spread += square - sum * own + positions * distance * distance;
             }
+        if (spread < 0) spread = 0;  // by rounding
         const double scale = 1 / __builtin_sqrt(spread / (positions * width) + eps);
         for (int64_t c = g * width; c < (g + 1) * width; c++) {
             const double factor = weight[c] * scale;

@@ -12,7 +12,7 @@ constexpr float A = 0.625f, B = 1.5f;
 constexpr float A2 = A * A, B2 = B * B;
 constexpr int TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH;
 
-constexpr int64_t LINE = 16;          // floats of a cache line
+constexpr int64_t LINE = 16;         // floats of a cache line
 constexpr int64_t TILE_BLOCK = 24;   // tiles of one task, a multiple of MR
 constexpr int64_t TASK_PANELS = 8;   // panels of one task: its sums stay in the second cache
 constexpr int64_t CHUNK = 24 << 20;  // bytes of transformed input at a time
@@ -213,15 +213,16 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
                           ceil_div(width, TILE)};
     const int64_t tiles = batch * picture.tiles_down * picture.tiles_across;
     const int64_t fitting = CHUNK / (PRODUCTS * channels * int64_t(sizeof(float)));
-    const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK),
-                                  fitting < TILE_BLOCK ? 1 : fitting / TILE_BLOCK) * TILE_BLOCK;
+    const bool few = tiles <= FEW_TILES;
+    const int64_t at_once = few || fitting < TILE_BLOCK ? (few ? FEW_TILES : TILE_BLOCK) : fitting;
+    const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK), at_once / TILE_BLOCK) * TILE_BLOCK;
     // A cache line more than the values need: strides of whole pages would share one set of a cache
     const int64_t input_stride = chunk * channels + LINE, weight_stride = channels * NR + LINE;
     const int64_t panel_size = PRODUCTS * weight_stride, panels = columns.panels();
     int64_t group = GROUP / (panel_size * int64_t(sizeof(float)));
     group = smaller(group < 1 ? 1 : group, panels);
     float* input = input_scratch.floats(PRODUCTS * input_stride);
-    if (input && tiles <= FEW_TILES) {
+    if (input && few) {
         few_tiles(picture, tiles, weights, count, {bias, sample, residual}, input, input_stride,
                   out);
         return 0;
