@@ -79,7 +79,13 @@ def test_the_doctor_says_what_is_here(run: Command, cached: Path) -> None:
     done = run("doctor")
     assert (done.code, done.err) == (0, "")
     starts = ("kakusan 0.1.0", "processor: ", "memory: ", "GPUs: ", "precision on cpu: ")
-    for start in (*starts, "kernels: ", "packages: ", "built-in model: ", "cached model: owner/name"):
+    for start in (
+        *starts,
+        "kernels: ",
+        "packages: ",
+        "built-in model: ",
+        "cached model: owner/name",
+    ):
         assert any(line.startswith(start) for line in done.lines), start
 
 
