@@ -157,7 +157,7 @@ def generate(
     grid: Annotated[str | None, typer.Option(metavar="RxC", help="One file of R*C.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Such as euler-a, dpmpp-2m.")] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Nearly the same picture in less than half of the time.")
+        bool, typer.Option("--fast", help="Nearly the same picture, sooner if steps allow it.")
     ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16.")] = None,

@@ -382,7 +382,7 @@ class StableDiffusionPipeline:
                 it was measured on the built-in model (`kakusan.quality`). None is exact. Steps and
                 scheduler are kept where they are named, the model's own may be exchanged.
             reuse_interval: Every so many calls of the UNet one is made in full, those between reuse
-                most of it; 1 is exact. Left to `quality_budget` where not given.
+                most of it; 1 is exact. Where it is given, `quality_budget` changes nothing.
             seed: In its place: picture i is drawn from seed + i, the same alone or beside others.
             batch_size: How many pictures with a `seed` go through the networks together; more
                 than one at a time may differ by a rounding from each alone.

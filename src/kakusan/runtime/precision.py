@@ -51,4 +51,4 @@ def explain(device: torch.device) -> str:
     if machine().fast_bfloat16:
         found = next(i for i in ("amx_bf16", "avx512_bf16", "bf16") if i in machine().instructions)
         return f"{name}: this processor has {found}; float16 weights are computed in bfloat16 too"
-    return f"{name}: this processor has no bfloat16 instructions; 16-bit weights are widened"
+    return f"{name}: this processor has no bfloat16 instructions, whatever weights are kept in"
