@@ -113,9 +113,7 @@ def convolution(
     fits = fits and (sample is None or sample.shape == (len(x), len(weight)))
     fits = fits and (residual is None or residual.shape == (len(x), len(weight), *size))
     if not (fits and _own(x, weight, bias, sample, residual)):
-        if enlarge > 1:
-            x = F.interpolate(x, scale_factor=float(enlarge), mode="nearest")
-        out = F.conv2d(x, weight.to(x.dtype), bias, stride, padding)
+        out = F.conv2d(_enlarged(x, enlarge), weight.to(x.dtype), bias, stride, padding)
         out = out if sample is None else out + sample[:, :, None, None]
         return out if residual is None else residual + out
     batch, channels, height, width = x.shape
@@ -127,8 +125,7 @@ def convolution(
     if (side, stride, padding) == (3, 1, 1) and (tiles >= WINOGRAD_TILES) and channels % 16 == 0:
         _call("winograd", (_last(x), batch, height, width, channels, enlarge, *kept, *added), out)
     else:
-        if enlarge > 1:
-            x = F.interpolate(x, scale_factor=float(enlarge), mode="nearest")
+        x = _enlarged(x, enlarge)
         geometry = (side, stride, padding, *size)
         _call(
             "convolution", (_last(x), batch, height, width, channels, *kept, *geometry, *added), out
@@ -218,6 +215,10 @@ def _usable(*tensors: Tensor) -> bool:
     )
 
 
+def _enlarged(x: Tensor, times: int) -> Tensor:
+    return x if times == 1 else F.interpolate(x, scale_factor=float(times), mode="nearest")
+
+
 def _kept(weight: Tensor) -> tuple[Tensor, int]:
     return weight.contiguous(), WEIGHT_TYPES[weight.dtype]
 
@@ -236,7 +237,7 @@ def _run(name: str, arguments: Sequence[Argument]) -> bool:
     """Whether the kernel did it."""
     found = loaded()
     assert found is not None
-    kernel = found[1][f"kakusan_{name}"]
+    kernel = getattr(found[1], f"kakusan_{name}")  # which ctypes keeps, unlike an index
     return kernel(*(_passed(argument) for argument in arguments)) == 0
 
 

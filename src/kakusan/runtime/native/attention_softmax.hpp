@@ -18,8 +18,6 @@ struct Panel {
     int64_t dims;
 };
 
-static inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
-
 template <int WIDTH>
 static inline void start(const Panel& panel) {
     // Below any score, and finite also when multiplied
@@ -39,14 +37,14 @@ static inline void find_largest(const float* scores, int64_t keys, const Panel& 
     const float* end = scores + keys * WIDTH * LANES;
     for (; scores + AT_ONCE * LANES <= end; scores += AT_ONCE * LANES)
 #pragma GCC unroll 16
-        for (int i = 0; i < AT_ONCE; i++) most[i] = larger(load(scores + i * LANES), most[i]);
+        for (int i = 0; i < AT_ONCE; i++) most[i] = maximum(load(scores + i * LANES), most[i]);
     for (; scores < end; scores += WIDTH * LANES)
 #pragma GCC unroll 4
-        for (int i = 0; i < WIDTH; i++) most[i] = larger(load(scores + i * LANES), most[i]);
+        for (int i = 0; i < WIDTH; i++) most[i] = maximum(load(scores + i * LANES), most[i]);
 #pragma GCC unroll 4
     for (int i = 0; i < WIDTH; i++)
-        largest[i] = larger(larger(most[i], most[WIDTH + i]),
-                            larger(most[2 * WIDTH + i], most[3 * WIDTH + i]));
+        largest[i] = maximum(maximum(most[i], most[WIDTH + i]),
+                            maximum(most[2 * WIDTH + i], most[3 * WIDTH + i]));
 }
 
 // Take new largest scores, and weigh by them what is summed already

@@ -60,7 +60,6 @@ constexpr int PANEL_BLOCK = 8;      // panels that one task computes
 constexpr int64_t PACKED_PANELS = 64;
 constexpr int64_t PACKED_DEPTH = 384;  // taps times k: a packed panel fits the first cache
 
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // `Source` gives the address of row m at a tap; `Finish` takes finished tiles to the output.

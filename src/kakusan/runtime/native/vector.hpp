@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #ifndef KAKUSAN_LANES
 #ifdef __AVX512F__
@@ -28,6 +29,15 @@ static inline Vec broadcast(float x) { return x - Vec{}; }
 
 static inline Vec minimum(Vec a, Vec b) { return a < b ? a : b; }
 static inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// A bfloat16 is the upper half of a float
+static inline float widened(uint16_t bfloat16) {
+    const uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
 static inline Vec absolute(Vec a) { return (Vec)((IntVec)a & 0x7fffffff); }
 
 }  // namespace kakusan

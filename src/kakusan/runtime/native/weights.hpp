@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "vector.hpp"
+#include "transpose.hpp"
 
 namespace kakusan {
 
@@ -29,10 +29,7 @@ struct Weights {
             for (; i < count; i++) out[i] = _cvtsh_ss(from[i]);
             return;
         }
-        for (; i < count; i++) {
-            const uint32_t bits = uint32_t(from[i]) << 16;
-            memcpy(out + i, &bits, sizeof(float));
-        }
+        for (; i < count; i++) out[i] = widened(from[i]);
     }
 };
 
@@ -56,35 +53,16 @@ struct Columns {
     }
 };
 
-// Eight rows of eight floats, `stride` apart, turned into eight columns
-static inline void transpose(const float* rows, int64_t stride, float (*turned)[8]) {
-    __m256 r[8], s[8];
-    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(rows + i * stride);
-    for (int i = 0; i < 8; i += 2) {
-        s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int j = 0; j < 2; j++) {
-            r[i + 2 * j] = _mm256_shuffle_ps(s[i + j], s[i + 2 + j], 0x44);
-            r[i + 2 * j + 1] = _mm256_shuffle_ps(s[i + j], s[i + 2 + j], 0xee);
-        }
-    for (int i = 0; i < 4; i++) {
-        _mm256_store_ps(turned[i], _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-        _mm256_store_ps(turned[i + 4], _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-    }
-}
-
 constexpr int MAX_TAPS = 9;
 constexpr int PACK = 32;  // values of k that are packed at a time
 
 // out[tap][k - start][NR] for k in [start, stop), of a weight [rows][depth][taps]
 static inline void pack(const Weights& weights, const Columns& columns, int64_t panel, int64_t depth,
                         int taps, int64_t start, int64_t stop, float* out) {
-    alignas(64) float rows[NR][PACK * MAX_TAPS + 8];
-    alignas(64) float turned[8][8];
+    alignas(64) float rows[NR][PACK * MAX_TAPS + LANES];
+    alignas(64) float turned[LANES][LANES];
     for (int64_t k = start; k < stop; k += PACK) {
-        const int64_t count = (stop - k < PACK ? stop - k : PACK) * taps;
+        const int64_t count = smaller(PACK, stop - k) * taps;
         for (int j = 0; j < NR; j++) {
             const int64_t row = columns.row(panel, j);
             if (row < 0)
@@ -92,17 +70,17 @@ static inline void pack(const Weights& weights, const Columns& columns, int64_t 
             else
                 weights.read((row * depth + k) * taps, count, rows[j]);
         }
-        float* to[8] = {};  // where the next eight columns go
+        float* to[LANES] = {};  // where the next columns go
         int tap = 0;
         float* next = out + (k - start) * NR;
-        for (int64_t i = 0; i < count; i += 8) {
-            const int some = count - i < 8 ? int(count - i) : 8;
+        for (int64_t i = 0; i < count; i += LANES) {
+            const int some = int(smaller(count - i, LANES));
             for (int n = 0; n < some; n++) {
                 to[n] = next + tap * (stop - start) * NR;
                 if (++tap == taps) tap = 0, next += NR;
             }
-            for (int j = 0; j < NR; j += 8) {
-                transpose(rows[j] + i, PACK * MAX_TAPS + 8, turned);
+            for (int j = 0; j < NR; j += LANES) {
+                transpose(rows[j] + i, PACK * MAX_TAPS + LANES, turned[0], LANES);
                 for (int n = 0; n < some; n++) memcpy(to[n] + j, turned[n], sizeof(turned[0]));
             }
         }

@@ -65,14 +65,21 @@ struct Picture {
     int64_t enlarge;                  // how many times the input is enlarged before, 1 or 2
     int64_t tiles_down, tiles_across;
 
+    // Which picture tile t is in, and where its outputs begin
+    struct Place {
+        int64_t picture, top, left;
+    };
+    Place place(int64_t t) const {
+        return {t / (tiles_across * tiles_down), t / tiles_across % tiles_down * TILE,
+                t % tiles_across * TILE};
+    }
+
     // The 36 transformed values of tile t, all channels: out[product][channel]
     void transform(int64_t t, float* out, int64_t stride) const {
-        const int64_t left = t % tiles_across * TILE - 1;
-        const int64_t top = t / tiles_across % tiles_down * TILE - 1;
-        const int64_t picture = t / (tiles_across * tiles_down);
+        const auto [picture, top, left] = place(t);
         const float* from[PRODUCTS];
         for (int i = 0; i < PRODUCTS; i++) {
-            const int64_t line = top + i / PATCH, column = left + i % PATCH;
+            const int64_t line = top + i / PATCH - 1, column = left + i % PATCH - 1;
             const bool inside = line >= 0 && line < height && column >= 0 && column < width;
             from[i] = inside ? x + ((picture * (height / enlarge) + line / enlarge) *
                                         (width / enlarge) + column / enlarge) * channels
@@ -108,9 +115,7 @@ void transform_panel(const Weights& weights, const Columns& columns, int64_t pan
 // Sums of one tile and panel, sums[product][...][NR], to the output's 4x4 positions
 void finish(const float* sums, int64_t stride, const Picture& to, int64_t t, int64_t panel,
             int64_t columns, const Additions& add, float* out) {
-    const int64_t left = t % to.tiles_across * TILE;
-    const int64_t top = t / to.tiles_across % to.tiles_down * TILE;
-    const int64_t picture = t / (to.tiles_across * to.tiles_down);
+    const auto [picture, top, left] = to.place(t);
     for (int half = 0; half < 2; half++) {
         const int64_t n = panel * NR + half * LANES, count = columns - n;
         if (count <= 0) return;
@@ -214,8 +219,8 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
     const int64_t tiles = batch * picture.tiles_down * picture.tiles_across;
     const int64_t fitting = CHUNK / (PRODUCTS * channels * int64_t(sizeof(float)));
     const bool few = tiles <= FEW_TILES;
-    const int64_t at_once = few || fitting < TILE_BLOCK ? (few ? FEW_TILES : TILE_BLOCK) : fitting;
-    const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK), at_once / TILE_BLOCK) * TILE_BLOCK;
+    const int64_t blocks = few ? FEW_TILES / TILE_BLOCK : fitting / TILE_BLOCK;
+    const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK), blocks < 1 ? 1 : blocks) * TILE_BLOCK;
     // A cache line more than the values need: strides of whole pages would share one set of a cache
     const int64_t input_stride = chunk * channels + LINE, weight_stride = channels * NR + LINE;
     const int64_t panel_size = PRODUCTS * weight_stride, panels = columns.panels();
