@@ -1,7 +1,9 @@
 """Who takes part in `benchmarks.peers`, and what surroundings each is given."""
 
 import os
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.measure import processor_flags
@@ -58,13 +60,10 @@ def contenders(best: str) -> list[Contender]:
         channels_last=True,
         held_memory=True,
     )
-    compiled = Contender(
+    compiled = replace(
+        tuned,
         name=f"diffusers {best}, torch.compile with freezing, {allocator()[0]}",
-        library="diffusers",
-        dtype=best,
-        channels_last=True,
         compiled=True,
-        held_memory=True,
     )
     openvino = Contender(name=f"OpenVINO {best}", library="openvino", dtype=best)
     return [ours[0], peers[0], *ours[1:], *peers[1:], tuned, compiled, openvino]
@@ -77,6 +76,18 @@ def allocator() -> tuple[str, dict[str, str]]:
         if paths:
             return name, {"LD_PRELOAD": str(paths[0])}
     return "glibc held", {"GLIBC_TUNABLES": HELD_BY_GLIBC}
+
+
+def finished(command: Sequence[object], isa: str | None) -> subprocess.CompletedProcess[str]:
+    """A command run to its end with the repository's code, by itself and without input."""
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=surroundings(None, isa),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
 
 
 def surroundings(contender: Contender | None, isa: str | None) -> dict[str, str]:

@@ -7,13 +7,12 @@
 the shortest program that loads a folder and draws. It prints the most bytes it held in memory.
 """
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import ROOT, surroundings
+from benchmarks.contenders import finished
 from benchmarks.environments import PeerError, last_line, python_of
 from benchmarks.measure import DTYPES, peak_memory
 from benchmarks.parts import pipeline, prompted
@@ -59,14 +58,7 @@ def first_picture(
     path.unlink(missing_ok=True)
     command = (python, "-m", "benchmarks.first_picture", library, folder, dtype, path)
     started = time.perf_counter()
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=surroundings(None, isa),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    done = finished(command, isa)
     seconds = time.perf_counter() - started
     if done.returncode or not path.exists():
         raise PeerError(f"ended with {done.returncode}: {last_line(done.stderr)}")

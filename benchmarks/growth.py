@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import ROOT, best_dtype, surroundings
+from benchmarks.contenders import best_dtype, finished
 from benchmarks.measure import DTYPES, environment, markdown_table, peak_memory
 from benchmarks.parts import PROMPT, pipeline
 from benchmarks.results import keep
@@ -84,14 +83,7 @@ def draw(point: Point, folder: Path, dtype: str, repeats: int) -> dict[str, Any]
     """The same in a fresh process; "failure" says why there are no numbers."""
     task = json.dumps({"point": asdict(point), "dtype": dtype, "repeats": repeats})
     command = [sys.executable, "-m", "benchmarks.growth", "--folder", str(folder), "--one", task]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=surroundings(None, None),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    done = finished(command, None)
     found: dict[str, Any] = asdict(point) | {"pictures": point.pictures}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no word"]

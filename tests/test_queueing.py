@@ -12,6 +12,7 @@ from kakusan.errors import NumericalError
 from kakusan.generation import Guidance, Step, Widening, denoise, step_options
 from kakusan.models import Model, TextContext, UNet2DConditionModel
 from kakusan.schedulers import SCHEDULERS
+from tests.oracle.tiny import ONE_LEVEL_UNET
 
 READS = {
     *("__bool__", "__contains__", "__float__", "__index__", "__int__", "allclose", "cpu", "equal"),
@@ -151,17 +152,7 @@ def test_a_device_whose_values_cannot_be_read_takes_all_steps(
 ) -> None:
     # the meta device stands for a GPU: reading from it, and mixing it with the CPU, are errors
     monkeypatch.setattr(Widening, "settled", lambda *_: True)
-    unet = UNet2DConditionModel.from_config(
-        {
-            "block_out_channels": [16],
-            "down_block_types": ["CrossAttnDownBlock2D"],
-            "up_block_types": ["CrossAttnUpBlock2D"],
-            "layers_per_block": 1,
-            "attention_head_dim": 2,
-            "cross_attention_dim": 8,
-            "norm_num_groups": 4,
-        }
-    ).to("meta", torch.float16)
+    unet = UNet2DConditionModel.from_config(ONE_LEVEL_UNET).to("meta", torch.float16)
     run = SCHEDULERS[scheduler]()
     run.set_timesteps(4)  # their one reading is before the loop
     latents = torch.zeros(1, 4, 8, 8, device="meta")

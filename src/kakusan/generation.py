@@ -167,7 +167,7 @@ def denoise(
         NumericalError: The UNet gives NaN or infinity in float32 too.
     """
     timesteps, predictions = scheduler.timesteps, Predictions(guidance, embeddings, reuse_interval)
-    schedule = cast("list[float]", timesteps.tolist())  # read once, before any work is queued
+    schedule = cast("list[float]", timesteps.tolist())  # the one reading: no step is queued yet
     waits = watched or not queues(latents.device)
     compute = widening.compute if waits else widening.compute_unseen
     began, first_latents = scheduler.fresh(), latents

@@ -36,6 +36,15 @@ UNET: dict[str, Any] = {
     "sample_size": 8,
     "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
 }
+ONE_LEVEL_UNET: dict[str, Any] = {
+    "attention_head_dim": 2,
+    "block_out_channels": [16],
+    "cross_attention_dim": 8,
+    "down_block_types": ["CrossAttnDownBlock2D"],
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "up_block_types": ["CrossAttnUpBlock2D"],
+}
 VAE: dict[str, Any] = {
     "block_out_channels": [8, 16, 16, 32],
     "down_block_types": ["DownEncoderBlock2D"] * 4,

@@ -15,6 +15,7 @@ from kakusan.pipeline import loop_unet, stable_diffusion
 from kakusan.pipeline.loop_unet import AcceleratedUNet
 from kakusan.runtime.cuda_graph import GraphedCalls, Recording
 from kakusan.runtime.offload import Offload
+from tests.oracle.tiny import ONE_LEVEL_UNET
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -221,17 +222,9 @@ def test_the_stand_in_is_made_for_the_unet_that_is_there(
 
 
 def test_the_compiler_takes_all_layers_in_one_piece() -> None:
-    unet = kakusan.UNet2DConditionModel.from_config(
-        {
-            "block_out_channels": [16],
-            "down_block_types": ["CrossAttnDownBlock2D"],
-            "up_block_types": ["CrossAttnUpBlock2D"],
-            "layers_per_block": 1,
-            "attention_head_dim": 2,
-            "cross_attention_dim": 8,
-            "norm_num_groups": 4,
-        }
-    ).to(torch.float64)  # as on a GPU, torch's own kernels compute it
+    unet = kakusan.UNet2DConditionModel.from_config(ONE_LEVEL_UNET).to(
+        torch.float64
+    )  # as on a GPU, torch's own kernels compute it
     convolutions: list[int] = []
 
     def counting(graph: torch.fx.GraphModule, inputs: Any) -> Any:

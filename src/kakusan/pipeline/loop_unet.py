@@ -33,7 +33,13 @@ class LoopUNet:
         encoder_hidden_states: TextContext,
         deep: DeepFeature | None = None,
     ) -> Sequence[Tensor]:
-        return self.unet(sample, timestep, encoder_hidden_states=encoder_hidden_states, deep=deep)
+        return self.call(sample, timestep, encoder_hidden_states, deep)
+
+    def call(
+        self, sample: Tensor, timestep: Tensor, context: TextContext, deep: DeepFeature | None
+    ) -> Sequence[Tensor]:
+        """What a call of the network gives."""
+        return self.unet(sample, timestep, encoder_hidden_states=context, deep=deep)
 
     def widened(self) -> "UNet2DConditionModel | LoopUNet":
         """The network's float32 twin, on its own."""
@@ -47,18 +53,11 @@ class OffloadedUNet(LoopUNet):
         super().__init__(unet)
         self._offload = offload
 
-    def __call__(
-        self,
-        sample: Tensor,
-        timestep: Tensor,
-        *,
-        encoder_hidden_states: TextContext,
-        deep: DeepFeature | None = None,
+    def call(
+        self, sample: Tensor, timestep: Tensor, context: TextContext, deep: DeepFeature | None
     ) -> Sequence[Tensor]:
         with self._offload.use(self.unet):
-            return super().__call__(
-                sample, timestep, encoder_hidden_states=encoder_hidden_states, deep=deep
-            )
+            return super().call(sample, timestep, context, deep)
 
     def widened(self) -> "OffloadedUNet":
         """The float32 twin, which takes the network's place on the device."""
@@ -77,21 +76,14 @@ class AcceleratedUNet(LoopUNet):
         super().__init__(unet)
         self._calls = calls
 
-    def __call__(
-        self,
-        sample: Tensor,
-        timestep: Tensor,
-        *,
-        encoder_hidden_states: TextContext,
-        deep: DeepFeature | None = None,
+    def call(
+        self, sample: Tensor, timestep: Tensor, context: TextContext, deep: DeepFeature | None
     ) -> Sequence[Tensor]:
         if deep is not None or torch.is_grad_enabled():
-            return super().__call__(
-                sample, timestep, encoder_hidden_states=encoder_hidden_states, deep=deep
-            )
+            return super().call(sample, timestep, context, deep)
         self.unet.prepare()  # may move weights, which a recording must not
         where = torch.as_tensor(timestep, device=sample.device)
-        return (self._calls(sample, where, encoder_hidden_states.embeddings),)
+        return (self._calls(sample, where, context.embeddings),)
 
 
 def check_acceleration(by: str, device: torch.device, *, offloaded: bool) -> None:
