@@ -20,7 +20,7 @@ from kakusan.checkpoints.weights import (
     save_weights,
 )
 from kakusan.errors import CheckpointError, check_no_unknown
-from kakusan.models.layers.basic import Conv2d, Linear
+from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
 from kakusan.models.skeleton import skeleton
 from kakusan.runtime import kernels
 from kakusan.runtime.arena import hold, reused
@@ -164,10 +164,11 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         """Check loaded weights, and bring them into the dtype and layout that is fast; once.
 
         float16 weights on a CPU are cast: it has no fast instructions for them. Where the package's
-        own kernels compute in float32, which read weights of any dtype, the large ones stay as they
-        are and only what torch multiplies is cast. Networks that compute in 16 bits are laid out
-        channels last, the order that their kernels and the transformers both work in. Float32
-        networks are not: torch's group normalisation is only accurate to 1e-5 then, on a CPU.
+        own kernels compute, which read parameters of any dtype in the order of the file, these stay
+        as they are, and only what torch computes with is cast. Networks that torch computes in 16
+        bits are laid out channels last, the order that its kernels and the transformers both work
+        in. Float32 networks are not: torch's group normalisation is only accurate to 1e-5 then, on
+        a CPU.
 
         Raises:
             CheckpointError: The weights came from a file and some are NaN or infinite. Only now,
@@ -182,17 +183,18 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if self._computes_in is not None:
                 return
             kept, dtype = self.dtype, compute_dtype(self.dtype, self.device)
-            if dtype.itemsize != 2 and self._channels_last:
+            own = self.device.type == "cpu" and kernels.available(dtype)
+            channels_last = dtype.itemsize == 2 and not own
+            if self._channels_last and not channels_last:
                 self.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
-                self._channels_last = False
-            if dtype != kept and dtype == torch.float32 and kernels.available():
-                _widen_all_but_products(self)
+            if dtype != kept and own:
+                _cast_what_torch_computes(self, dtype)
             elif dtype != kept:
                 self.to(dtype)
-            if dtype.itemsize == 2 and not self._channels_last:
+            if channels_last and not self._channels_last:
                 self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-                self._channels_last = True
-            if self.device.type == "cpu" and not (dtype == torch.float32 and kernels.available()):
+            self._channels_last = channels_last
+            if self.device.type == "cpu" and not own:
                 hold()
             self._kept, self._computes_in = kept, dtype
 
@@ -244,13 +246,12 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             raise CheckpointError(f"{path}: {error}") from None
 
 
-def _widen_all_but_products(model: nn.Module) -> None:
-    """To float32, in place, but for the weights that the package's kernels read as they are."""
+def _cast_what_torch_computes(model: nn.Module, dtype: torch.dtype) -> None:
+    """In place; the package's kernels read the parameters of the other modules as they are."""
     for module in model.modules():
-        products = isinstance(module, Conv2d | Linear)
-        for name, parameter in module.named_parameters(recurse=False):
-            if not (products and name == "weight"):
-                parameter.data = parameter.data.float()
+        if not isinstance(module, Conv2d | Linear | GroupNorm):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
 
 
 _LOADING = frozenset(Model.from_pretrained.__annotations__) - {"name", "return", "unknown"}

@@ -1,8 +1,9 @@
 """The operations that networks spend their time in, by the fastest means at hand.
 
-On a CPU and without gradients, float32 activations go through the package's own kernels. They take
-weights in float32, float16 or bfloat16 as they are kept, so half-precision weights need no widened
-copy. Everything else, and every machine without the kernels, takes torch's way to the same result.
+On a CPU and without gradients, activations go through the package's own kernels: in float32, and in
+bfloat16 where the processor multiplies it. They take parameters in float32, float16 or bfloat16 as
+they are kept, so no copy of these is ever made. Everything else, and every machine without the
+kernels, takes torch's way to the same result.
 
 Pictures are (batch, channels, height, width) with channels last in memory where kernels made them.
 """
@@ -17,20 +18,25 @@ from torch.nn import functional as F
 from kakusan.runtime.arena import empty
 from kakusan.runtime.native.library import loaded
 
-WEIGHT_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+BFLOAT16_LEVELS = ("amx", "avx512_bf16")
 # Below this many tiles of 4x4, transforming the weights costs more than the products it saves
-WINOGRAD_TILES = 6
+WINOGRAD_TILES = {torch.float32: 6, torch.bfloat16: 24}
 
-GATED_DEPTH = 2560  # values of k that a gated layer can sum at once
 PLAIN = (Tensor, nn.Parameter)  # others, such as quantised ones, have no memory that can be read
 ATTENTION = {torch.float32: "attention_f32", torch.bfloat16: "attention_bf16"}
 
 Argument = Tensor | int | float | None
 
 
-def available() -> bool:
-    """Whether this process has kernels of its own."""
-    return loaded() is not None
+def available(dtype: torch.dtype = torch.float32) -> bool:
+    """Whether this process has kernels of its own for activations of `dtype`."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # neither can look into them
+        return False
+    found = loaded()
+    if found is None:
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and found[0] in BFLOAT16_LEVELS)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None) -> Tensor:
@@ -38,24 +44,20 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
 
     Args:
         x: shape (..., in).
-        weight: shape (out, in), in any dtype of `WEIGHT_TYPES`.
+        weight: shape (out, in), in any dtype of `TYPES`, as is bias.
         bias: shape (out,).
         residual: shape (..., out).
     """
     shape = (*x.shape[:-1], len(weight))
     fits = x.shape[-1] == weight.shape[1] and (residual is None or residual.shape == shape)
     if not (fits and _own(x, weight, bias, residual)):
-        out = F.linear(x, weight.to(x.dtype), bias)
+        out = F.linear(x, weight.to(x.dtype), _cast(bias, x))
         return out if residual is None else out + residual
-    out = empty(*shape)
-    x, depth = x.contiguous(), x.shape[-1]
+    out = empty(*shape, dtype=x.dtype)
+    depth = x.shape[-1]
     residual = None if residual is None else residual.contiguous()
-    rows = x.numel() // depth
-    _call(
-        "linear",
-        (x, depth, rows, depth, *_kept(weight), len(weight), bias, residual),
-        out,
-    )
+    arguments = (x.contiguous(), x.numel() // depth, depth, *_kept(weight), len(weight))
+    _call("linear", x.dtype, (*arguments, *_kept(bias), residual), out)
     return out
 
 
@@ -70,17 +72,13 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         Shape (..., out).
     """
-    fits = x.shape[-1] == weight.shape[1] <= GATED_DEPTH
-    if not (fits and _own(x, weight, bias)):
-        value, gate = F.linear(x, weight.to(x.dtype), bias).chunk(2, dim=-1)
+    if not (x.shape[-1] == weight.shape[1] and _own(x, weight, bias)):
+        value, gate = F.linear(x, weight.to(x.dtype), _cast(bias, x)).chunk(2, dim=-1)
         return value * F.gelu(gate)
-    out = empty(*x.shape[:-1], len(weight) // 2)
-    x, depth = x.contiguous(), x.shape[-1]
-    _call(
-        "geglu",
-        (x, depth, x.numel() // depth, depth, *_kept(weight), out.shape[-1], bias),
-        out,
-    )
+    out = empty(*x.shape[:-1], len(weight) // 2, dtype=x.dtype)
+    depth = x.shape[-1]
+    arguments = (x.contiguous(), x.numel() // depth, depth, *_kept(weight), out.shape[-1])
+    _call("geglu", x.dtype, (*arguments, *_kept(bias)), out)
     return out
 
 
@@ -99,7 +97,7 @@ def convolution(
 
     Args:
         x: shape (batch, in, height, width).
-        weight: shape (out, in, side, side), in any dtype of `WEIGHT_TYPES`.
+        weight: shape (out, in, side, side), in any dtype of `TYPES`, as is bias.
         bias: shape (out,).
         stride: of both directions.
         padding: zeros on all four sides.
@@ -113,24 +111,32 @@ def convolution(
     fits = fits and (sample is None or sample.shape == (len(x), len(weight)))
     fits = fits and (residual is None or residual.shape == (len(x), len(weight), *size))
     if not (fits and _own(x, weight, bias, sample, residual)):
-        out = F.conv2d(_enlarged(x, enlarge), weight.to(x.dtype), bias, stride, padding)
+        x = x if enlarge == 1 else F.interpolate(x, scale_factor=float(enlarge), mode="nearest")
+        out = F.conv2d(x, weight.to(x.dtype), _cast(bias, x), stride, padding)
         out = out if sample is None else out + sample[:, :, None, None]
         return out if residual is None else residual + out
     batch, channels, height, width = x.shape
-    height, width = enlarge * height, enlarge * width
-    out = empty(batch, *size, len(weight))
+    out = empty(batch, *size, len(weight), dtype=x.dtype)
     kept = (*_kept(weight), len(weight))
-    added = (bias, None if sample is None else sample.contiguous(), _last(residual))
-    tiles = batch * -(-size[0] // 4) * -(-size[1] // 4)
-    if (side, stride, padding) == (3, 1, 1) and (tiles >= WINOGRAD_TILES) and channels % 16 == 0:
-        _call("winograd", (_last(x), batch, height, width, channels, enlarge, *kept, *added), out)
+    sample = None if sample is None else sample.contiguous()
+    added = (*_kept(bias), sample, _last(residual))
+    if (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, batch, size):
+        sizes = (batch, enlarge * height, enlarge * width, channels, enlarge)
+        _call("winograd", x.dtype, (_last(x), *sizes, *kept, *added), out)
     else:
-        x = _enlarged(x, enlarge)
+        sizes = (batch, height, width, channels, enlarge)
         geometry = (side, stride, padding, *size)
-        _call(
-            "convolution", (_last(x), batch, height, width, channels, *kept, *geometry, *added), out
-        )
+        _call("convolution", x.dtype, (_last(x), *sizes, *kept, *geometry, *added), out)
     return out.permute(0, 3, 1, 2)
+
+
+def _winograd_pays(x: Tensor, batch: int, size: Sequence[int]) -> bool:
+    """Whether fewer products in float32 take less time than all of them in the dtype of `x`."""
+    found = loaded()
+    if x.dtype == torch.bfloat16 and found is not None and found[0] == "amx":
+        return False
+    tiles = batch * -(-size[0] // 4) * -(-size[1] // 4)
+    return tiles >= WINOGRAD_TILES[x.dtype] and x.shape[1] % 16 == 0
 
 
 def group_norm(
@@ -148,14 +154,13 @@ def group_norm(
     """
     fits = x.ndim == 4 and x.shape[1] == len(weight) and len(weight) % groups == 0
     if not (fits and _own(x, weight, bias)):
-        out = F.group_norm(x, groups, weight, bias, eps)
+        out = F.group_norm(x, groups, _cast(weight, x), _cast(bias, x), eps)
         return F.silu(out) if silu else out
     batch, channels, height, width = x.shape
-    out = empty(batch, height, width, channels)
-    positions = height * width
-    _call(
-        "group_norm", (_last(x), batch, positions, channels, groups, weight, bias, eps, silu), out
-    )
+    out = empty(batch, height, width, channels, dtype=x.dtype)
+    sizes = (batch, height * width, channels, groups)
+    arguments = (_last(x), *sizes, *_kept(weight), *_kept(bias), eps, silu)
+    _call("group_norm", x.dtype, arguments, out)
     return out.permute(0, 3, 1, 2)
 
 
@@ -184,7 +189,7 @@ def _own_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor | 
     name = ATTENTION.get(q.dtype)
     fits = k.dtype == v.dtype == q.dtype and q.ndim == k.ndim == 3 and k.shape == v.shape
     fits = fits and k.shape[::2] == q.shape[::2] and q.shape[2] % num_heads == 0
-    if name is None or not (fits and _usable(q, k, v)):
+    if name is None or not (fits and available() and _usable(q, k, v)):
         return None
     tokens = [x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v)]
     batch, queries, width = q.shape
@@ -195,32 +200,38 @@ def _own_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor | 
     return out if _run(name, (*tokens, out, *sizes, *strides)) else None
 
 
-def _own(x: Tensor, weight: Tensor, *others: Tensor | None) -> bool:
-    """Whether the package's kernels can compute this, and no gradient is wanted."""
-    activations = (x, *(other for other in others if other is not None))
-    tensors = (weight, *activations)
+def _own(x: Tensor, weight: Tensor, bias: Tensor | None, *others: Tensor | None) -> bool:
+    """Whether the package's kernels can compute this, and no gradient is wanted.
+
+    Args:
+        x: what goes in, as do `others`.
+        weight: a parameter, as is `bias`.
+    """
+    activations = [x, *(other for other in others if other is not None)]
+    parameters = [weight] if bias is None else [weight, bias]
     return (
-        all(t.dtype == torch.float32 for t in activations)
-        and weight.dtype in WEIGHT_TYPES
-        and _usable(*tensors)
+        available(x.dtype)
+        and all(t.dtype == x.dtype for t in activations)
+        and all(t.dtype in TYPES for t in parameters)
+        # bfloat16 is multiplied in pairs
+        and (x.dtype == torch.float32 or weight.ndim == 1 or weight.shape[1] % 2 == 0)
+        and _usable(*activations, *parameters)
     )
 
 
 def _usable(*tensors: Tensor) -> bool:
-    return (
-        not (torch.compiler.is_compiling() or torch.jit.is_tracing())
-        and available()
-        and all(type(t) in PLAIN and t.device.type == "cpu" and t.numel() for t in tensors)
-        and not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
+    return all(type(t) in PLAIN and t.device.type == "cpu" and t.numel() for t in tensors) and not (
+        torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     )
 
 
-def _enlarged(x: Tensor, times: int) -> Tensor:
-    return x if times == 1 else F.interpolate(x, scale_factor=float(times), mode="nearest")
+def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None:
+    return None if parameter is None else parameter.to(x.dtype)
 
 
-def _kept(weight: Tensor) -> tuple[Tensor, int]:
-    return weight.contiguous(), WEIGHT_TYPES[weight.dtype]
+def _kept(parameter: Tensor | None) -> tuple[Tensor | None, int]:
+    """A parameter and its type, as the kernels take them."""
+    return (None, 0) if parameter is None else (parameter.contiguous(), TYPES[parameter.dtype])
 
 
 def _last(x: Tensor | None) -> Tensor | None:
@@ -228,8 +239,9 @@ def _last(x: Tensor | None) -> Tensor | None:
     return None if x is None else x.permute(0, 2, 3, 1).contiguous()
 
 
-def _call(name: str, arguments: Sequence[Argument], out: Tensor) -> None:
-    if not _run(name, (*arguments, out)):
+def _call(name: str, dtype: torch.dtype, arguments: Sequence[Argument], out: Tensor) -> None:
+    """Run a kernel on activations of `dtype`."""
+    if not _run(name, (TYPES[dtype], *arguments, out)):
         raise MemoryError(f"no memory for the buffers of {name}")
 
 

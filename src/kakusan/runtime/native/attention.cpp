@@ -8,13 +8,14 @@
 #include "attention_broadcast.hpp"
 
 // KAKUSAN_EMULATE: 1 stands for a processor with AVX512_BF16, 2 for one with AMX
-#if defined(__AMX_BF16__) || KAKUSAN_EMULATE == 2
+#include "tiles.hpp"
+#ifdef KAKUSAN_HAS_TILES
 #include "attention_tiles.hpp"
 #endif
 
 namespace kakusan::attention {
 
-#if defined(__AMX_BF16__) || KAKUSAN_EMULATE == 2
+#ifdef KAKUSAN_HAS_TILES
 typedef Tiles Bf16Kernel;
 #elif defined(KAKUSAN_HAS_PAIRS)
 typedef Broadcast<Pairs> Bf16Kernel;
@@ -30,6 +31,7 @@ static int run(const Problem<T>& problem) {
 
 }  // namespace kakusan::attention
 
+using namespace kakusan;
 using namespace kakusan::attention;
 
 // Whether this process may use AMX tiles: Linux gives the right to them on request only

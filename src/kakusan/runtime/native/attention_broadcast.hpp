@@ -10,24 +10,6 @@
 
 namespace kakusan::attention {
 
-struct Floats {
-    typedef float Element;
-    static constexpr Exp2 QUALITY = Exp2::FLOAT;
-    static inline Vec multiply_add(Vec sum, Vec x, const float* unit) {
-        return sum + x * broadcast(*unit);
-    }
-};
-
-struct Pairs {
-    typedef Bf16 Element;
-    static constexpr Exp2 QUALITY = Exp2::BF16;
-    static inline Vec multiply_add(Vec sum, Vec x, const float* unit) {
-        int32_t bits;
-        memcpy(&bits, unit, 4);
-        return add_products(sum, x, (Vec)(bits - IntVec{}));
-    }
-};
-
 // Units are floats or pairs of bfloat16, 32 bits both. Queries are [unit of dims][query], keys
 // [key][unit of dims], scores [key][query], weights [unit of keys][query], values
 // [group of dims][unit of keys][dim], sums [dim][query].
@@ -38,7 +20,7 @@ struct Broadcast {
         void begin() {}
         void end() {}
     };
-    static constexpr Exp2 QUALITY = Arithmetic::QUALITY;
+    static constexpr Exp2 QUALITY = sizeof(Element) == 4 ? Exp2::FLOAT : Exp2::BF16;
     static constexpr int PER = 4 / sizeof(Element);
     static constexpr int WIDTH = 3;  // vectors of queries in a panel
     static constexpr int ROWS = LANES == 16 ? 8 : 4;  // WIDTH * ROWS sums stay in registers

@@ -4,13 +4,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "bf16.hpp"
 #include "transpose.hpp"
 
 namespace kakusan::attention {
-
-struct Bf16 {
-    uint16_t bits;
-};
 
 // Tokens of shape (batch, token, heads * head_dim); strides in elements
 template <class T>
@@ -18,14 +15,6 @@ struct Tokens {
     const T* data;
     int64_t batch_stride, row_stride;
 };
-
-static inline int64_t round_up(int64_t count, int64_t multiple) {
-    return (count + multiple - 1) / multiple * multiple;
-}
-
-static inline float to_float(Bf16 x) {
-    return widened(x.bits);
-}
 
 // Below, rows of units: floats, or pairs of bfloat16 in the 32 bits of a float
 

@@ -1,52 +1,60 @@
 // Linear layers: x (rows, depth) times weightᵀ (columns, depth), with what follows them.
 
-#include "activation.hpp"
 #include "product.hpp"
 
 using namespace kakusan;
 
 namespace {
 
+template <class T>
 struct Rows {
-    const float* x;
-    int64_t stride;
-    const float* operator()(int64_t m, int) const { return x + m * stride; }
+    const T* x;
+    int64_t depth;
+    const T* operator()(int64_t m, int) const { return x + m * depth; }
 };
 
-// value * gelu(gate): a panel's second half holds the gates of its first
-struct StoreGated {
-    int64_t width;
-    const float* bias;
+template <class T>
+int linear(const void* x, int64_t rows, int64_t depth, const Weights& weights, int64_t columns,
+           const Weights& bias, const void* residual, void* out) {
+    static thread_local Scratch scratch;
+    const float* added = bias.floats(columns, scratch);
+    if (bias.data && !added) return 1;
+    const Store<T> store{columns, rows, {added, nullptr, (const T*)residual}, (T*)out};
+    return product<T>(Rows<T>{(const T*)x, depth}, rows, depth, 1, weights, Columns{columns}, store);
+}
 
-    void operator()(const Tile& acc, int64_t row, int valid, int64_t panel, bool, bool,
-                    float* out) const {
-        const int64_t n = panel * LANES;
-        const Vec value = bias ? load_part(bias + n, width - n) : Vec{};
-        const Vec gate = bias ? load_part(bias + width + n, width - n) : Vec{};
-        for (int r = 0; r < valid; r++)
-            store_part(out + (row + r) * width + n, (acc[r][0] + value) * gelu(acc[r][1] + gate),
-                       width - n);
-    }
-};
-
-constexpr int64_t WHOLE_DEPTH = 2560;  // of a gated layer, whose sums have nowhere to wait
+template <class T>
+int geglu(const void* x, int64_t rows, int64_t depth, const Weights& weights, int64_t width,
+          const Weights& bias, void* out) {
+    static thread_local Scratch scratch;
+    const float* added = bias.floats(2 * width, scratch);
+    if (bias.data && !added) return 1;
+    const StoreGated<T> store{width, added, (T*)out};
+    return product<T>(Rows<T>{(const T*)x, depth}, rows, depth, 1, weights,
+                      Columns{2 * width, width}, store);
+}
 
 }  // namespace
 
+// Below, `x_type` is that of x, residual and out, FLOAT32 or BFLOAT16; `type` that of weight and
+// `bias_type` that of bias. bfloat16 is multiplied in pairs, so that its depth has to be even.
+
 // out (rows, columns) = x weightᵀ + bias + residual
-KAKUSAN_EXPORT int kakusan_linear(const float* x, int64_t stride, int64_t rows, int64_t depth,
-                                  const void* weight, int64_t type, int64_t columns, const float* bias,
-                                  const float* residual, float* out) {
-    const int64_t block = ceil_div(depth, ceil_div(depth, PACKED_DEPTH));
-    return product(Rows{x, stride}, rows, depth, 1, {weight, type}, {columns}, block, out,
-                   Store{columns, rows, {bias, nullptr, residual}});
+KAKUSAN_EXPORT int kakusan_linear(int64_t x_type, const void* x, int64_t rows, int64_t depth,
+                                  const void* weight, int64_t type, int64_t columns,
+                                  const void* bias, int64_t bias_type, const void* residual,
+                                  void* out) {
+    return for_type(x_type, [&](auto zero) {
+        return linear<decltype(zero)>(x, rows, depth, {weight, type}, columns, {bias, bias_type},
+                                      residual, out);
+    });
 }
 
 // out (rows, width) = value * gelu(gate), both halves of x weightᵀ + bias; weight (2 width, depth)
-KAKUSAN_EXPORT int kakusan_geglu(const float* x, int64_t stride, int64_t rows, int64_t depth,
-                                 const void* weight, int64_t type, int64_t width, const float* bias,
-                                 float* out) {
-    if (depth > WHOLE_DEPTH) return 1;
-    return product(Rows{x, stride}, rows, depth, 1, {weight, type}, {2 * width, width}, depth, out,
-                   StoreGated{width, bias});
+KAKUSAN_EXPORT int kakusan_geglu(int64_t x_type, const void* x, int64_t rows, int64_t depth,
+                                 const void* weight, int64_t type, int64_t width,
+                                 const void* bias, int64_t bias_type, void* out) {
+    return for_type(x_type, [&](auto zero) {
+        return geglu<decltype(zero)>(x, rows, depth, {weight, type}, width, {bias, bias_type}, out);
+    });
 }

@@ -1,7 +1,7 @@
 // Group normalisation of pictures laid out (batch, positions, channels), with or without SiLU.
 
 #include "activation.hpp"
-#include "product.hpp"
+#include "weights.hpp"
 
 using namespace kakusan;
 
@@ -12,7 +12,8 @@ constexpr int64_t RUN = 64;     // positions that are summed in float32
 
 // Sums of x - x0 and of its square over the positions [start, stop), for each channel; x0 is the
 // picture's first position, which keeps the squares as small as the spread
-void sum_slice(const float* x, int64_t start, int64_t stop, int64_t channels, double* sums) {
+template <class T>
+void sum_slice(const T* x, int64_t start, int64_t stop, int64_t channels, double* sums) {
     for (int64_t c = 0; c < channels; c += LANES) {
         const int64_t count = smaller(LANES, channels - c);
         const Vec origin = load_part(x + c, count);
@@ -38,7 +39,8 @@ void sum_slice(const float* x, int64_t start, int64_t stop, int64_t channels, do
 }
 
 // What each channel of a picture is multiplied by and what is added then, from the slices' sums
-void scale_and_shift(const float* x, const double* sums, int64_t positions, int64_t channels,
+template <class T>
+void scale_and_shift(const T* x, const double* sums, int64_t positions, int64_t channels,
                      int64_t groups, const float* weight, const float* bias, float eps,
                      float* factors) {
     const int64_t width = channels / groups;
@@ -51,9 +53,10 @@ void scale_and_shift(const float* x, const double* sums, int64_t positions, int6
                     sum += sums[slice * 2 * channels + c];
                     square += sums[(slice * 2 + 1) * channels + c];
                 }
-                const double own = sum / positions, distance = x[c] + own - mean;
+                const double origin = to_float(x[c]);
+                const double own = sum / positions, distance = origin + own - mean;
                 if (pass == 0)
-                    mean += (x[c] + own) / width;
+                    mean += (origin + own) / width;
                 else
                     spread += square - sum * own + positions * distance * distance;
             }
@@ -67,17 +70,16 @@ void scale_and_shift(const float* x, const double* sums, int64_t positions, int6
     }
 }
 
-}  // namespace
-
-// out = (x - mean) / deviation * weight + bias, then SiLU if asked for
-KAKUSAN_EXPORT int kakusan_group_norm(const float* x, int64_t batch, int64_t positions,
-                                      int64_t channels, int64_t groups, const float* weight,
-                                      const float* bias, float eps, int64_t with_silu, float* out) {
-    static thread_local Scratch sums_scratch, factors_scratch;
+template <class T>
+int group_norm(const T* x, int64_t batch, int64_t positions, int64_t channels, int64_t groups,
+               const Weights& weights, const Weights& bias, float eps, bool with_silu, T* out) {
+    static thread_local Scratch sums_scratch, factors_scratch, weight_scratch, bias_scratch;
     double* sums = reinterpret_cast<double*>(
         sums_scratch.floats(batch * SLICES * 2 * channels * sizeof(double) / sizeof(float)));
     float* factors = factors_scratch.floats(batch * 2 * channels);
-    if (!sums || !factors) return 1;
+    const float* scale = weights.floats(channels, weight_scratch);
+    const float* shift = bias.floats(channels, bias_scratch);
+    if (!sums || !factors || !scale || !shift) return 1;
 #pragma omp parallel
     {
 #pragma omp for collapse(2) schedule(static)
@@ -89,7 +91,7 @@ KAKUSAN_EXPORT int kakusan_group_norm(const float* x, int64_t batch, int64_t pos
 #pragma omp for schedule(static)
         for (int64_t b = 0; b < batch; b++)
             scale_and_shift(x + b * positions * channels, sums + b * SLICES * 2 * channels,
-                            positions, channels, groups, weight, bias, eps,
+                            positions, channels, groups, scale, shift, eps,
                             factors + b * 2 * channels);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < batch * positions; i++) {
@@ -103,4 +105,19 @@ KAKUSAN_EXPORT int kakusan_group_norm(const float* x, int64_t batch, int64_t pos
         }
     }
     return 0;
+}
+
+}  // namespace
+
+// out = (x - mean) / deviation * weight + bias, then SiLU if asked for. `x_type` is that of x and
+// out, FLOAT32 or BFLOAT16; `type` that of weight, `bias_type` that of bias.
+KAKUSAN_EXPORT int kakusan_group_norm(int64_t x_type, const void* x, int64_t batch,
+                                      int64_t positions, int64_t channels, int64_t groups,
+                                      const void* weight, int64_t type, const void* bias,
+                                      int64_t bias_type, float eps, int64_t with_silu, void* out) {
+    return for_type(x_type, [&](auto zero) {
+        typedef decltype(zero) T;
+        return group_norm((const T*)x, batch, positions, channels, groups, {weight, type},
+                          {bias, bias_type}, eps, with_silu, (T*)out);
+    });
 }

@@ -5,11 +5,36 @@
 
 #include <cstring>
 
+#include "bf16.hpp"
+#include "scratch.hpp"
 #include "transpose.hpp"
 
 namespace kakusan {
 
 enum WeightType : int { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2 };
+
+static inline Vec load_halves(const uint16_t* p) {  // of float16
+#ifdef __AVX512F__
+    return (Vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p));
+#else
+    Vec v;
+    for (int i = 0; i < LANES; i += 8) {
+        const __m256 part = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + i)));
+        memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof(part));
+    }
+    return v;
+#endif
+}
+
+// `run` for activations of a type: with a value of that type, or 1 where it cannot be computed with
+template <class Run>
+static inline int for_type(int64_t type, const Run& run) {
+    if (type == FLOAT32) return run(float{});
+#ifdef KAKUSAN_HAS_PAIRS
+    if (type == BFLOAT16) return run(Bf16{});
+#endif
+    return 1;
+}
 
 struct Weights {
     const void* data;
@@ -24,12 +49,33 @@ struct Weights {
         const uint16_t* from = static_cast<const uint16_t*>(data) + start;
         int64_t i = 0;
         if (type == FLOAT16) {
-            for (; i + 8 <= count; i += 8)
-                _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(from + i))));
+            for (; i + LANES <= count; i += LANES) store(out + i, load_halves(from + i));
             for (; i < count; i++) out[i] = _cvtsh_ss(from[i]);
             return;
         }
         for (; i < count; i++) out[i] = widened(from[i]);
+    }
+
+    // The same, rounded to bfloat16
+    void read(int64_t start, int64_t count, Bf16* out) const {
+        if (type == BFLOAT16) {
+            memcpy(out, static_cast<const Bf16*>(data) + start, count * sizeof(Bf16));
+            return;
+        }
+        float values[LANES];
+        for (int64_t i = 0; i < count; i += LANES) {
+            const int64_t some = smaller(LANES, count - i);
+            read(start + i, some, values);
+            store_part(out + i, load(values), some);
+        }
+    }
+
+    // All `count` values as float32, where they are or in `scratch`; null for none, or no memory
+    const float* floats(int64_t count, Scratch& scratch) const {
+        if (!data || type == FLOAT32) return static_cast<const float*>(data);
+        float* values = scratch.floats(count);
+        if (values) read(0, count, values);
+        return values;
     }
 };
 
@@ -56,8 +102,9 @@ struct Columns {
 constexpr int MAX_TAPS = 9;
 constexpr int PACK = 32;  // values of k that are packed at a time
 
-// out[tap][k - start][NR] for k in [start, stop), of a weight [rows][depth][taps]
-static inline void pack(const Weights& weights, const Columns& columns, int64_t panel, int64_t depth,
+// As `Floats` multiplies them: out[tap][k - start][NR] for k in [start, stop), of a weight
+// [rows][depth][taps]
+static inline void pack_floats(const Weights& weights, const Columns& columns, int64_t panel, int64_t depth,
                         int taps, int64_t start, int64_t stop, float* out) {
     alignas(64) float rows[NR][PACK * MAX_TAPS + LANES];
     alignas(64) float turned[LANES][LANES];
@@ -84,6 +131,47 @@ static inline void pack(const Weights& weights, const Columns& columns, int64_t 
                 for (int n = 0; n < some; n++) memcpy(to[n] + j, turned[n], sizeof(turned[0]));
             }
         }
+    }
+}
+
+// As `Pairs` and tiles multiply them: out[tap][unit][NR], where a unit is the values of k and k + 1.
+// Units are filled up with zeros to a multiple of UNITS.
+constexpr int UNITS = 16;
+
+static inline void pack_pairs(const Weights& weights, const Columns& columns, int64_t panel,
+                              int64_t depth, int taps, int64_t start, int64_t stop, float* out) {
+    constexpr int SOME = 2 * UNITS;  // values of k at a time
+    const int64_t units = round_up(stop - start, SOME) / 2;
+    alignas(64) Bf16 rows[LANES][SOME + 2 * LANES];
+    alignas(64) float taken[MAX_TAPS * SOME * NR];
+    for (int64_t k = start; k < stop; k += SOME) {
+        const int64_t count = smaller(SOME, stop - k), first = (k - start) / 2;
+        if (taps == 1) {  // pairs stand side by side already
+            for (int j = 0; j < NR; j += LANES) {
+                const int64_t row = columns.row(panel, j), last = columns.row(panel, j + LANES - 1);
+                const bool in_place = weights.type == BFLOAT16 && count == SOME && last >= 0;
+                const Bf16* from = in_place ? (const Bf16*)weights.data + row * depth + k : rows[0];
+                const int64_t stride = in_place ? depth / 2 : UNITS + LANES;
+                for (int i = 0; i < LANES && !in_place; i++) {
+                    if (count < SOME || last < 0) memset(rows[i], 0, sizeof(rows[i]));
+                    if (columns.row(panel, j + i) >= 0)
+                        weights.read((row + i) * depth + k, count, rows[i]);
+                }
+                for (int unit = 0; unit < UNITS; unit += LANES)
+                    transpose(reinterpret_cast<const float*>(from) + unit, stride,
+                              out + (first + unit) * NR + j, NR);
+            }
+            continue;
+        }
+        pack_floats(weights, columns, panel, depth, taps, k, k + count, taken);
+        for (int tap = 0; tap < taps; tap++)
+            for (int unit = 0; unit < UNITS; unit++)
+                for (int j = 0; j < NR; j += LANES) {
+                    const float* low = taken + (tap * count + 2 * unit) * NR + j;
+                    const Vec a = 2 * unit < count ? load(low) : Vec{};
+                    const Vec b = 2 * unit + 1 < count ? load(low + NR) : Vec{};
+                    store(out + (tap * units + first + unit) * NR + j, make_pairs(a, b));
+                }
     }
 }
 

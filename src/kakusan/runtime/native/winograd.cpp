@@ -8,6 +8,9 @@ using namespace kakusan;
 
 namespace {
 
+typedef Vectors<Floats> Engine;
+constexpr int MR = Engine::ROWS;
+
 constexpr float A = 0.625f, B = 1.5f;
 constexpr float A2 = A * A, B2 = B * B;
 constexpr int TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH;
@@ -59,8 +62,9 @@ static inline __attribute__((always_inline)) void transform_output(const Vec* x,
     y[3 * t] = A2 * A * difference_a + B2 * B * difference_b + x[5 * s];
 }
 
+template <class T>
 struct Picture {
-    const float* x;
+    const T* x;
     int64_t height, width, channels;  // of the output, and of the input enlarged
     int64_t enlarge;                  // how many times the input is enlarged before, 1 or 2
     int64_t tiles_down, tiles_across;
@@ -77,7 +81,7 @@ struct Picture {
     // The 36 transformed values of tile t, all channels: out[product][channel]
     void transform(int64_t t, float* out, int64_t stride) const {
         const auto [picture, top, left] = place(t);
-        const float* from[PRODUCTS];
+        const T* from[PRODUCTS];
         for (int i = 0; i < PRODUCTS; i++) {
             const int64_t line = top + i / PATCH - 1, column = left + i % PATCH - 1;
             const bool inside = line >= 0 && line < height && column >= 0 && column < width;
@@ -99,7 +103,7 @@ struct Picture {
 void transform_panel(const Weights& weights, const Columns& columns, int64_t panel,
                      int64_t channels, int64_t start, int64_t stop, float* out, int64_t stride) {
     alignas(64) float taps[MAX_TAPS * PACK * NR];
-    pack(weights, columns, panel, channels, MAX_TAPS, start, stop, taps);
+    pack_floats(weights, columns, panel, channels, MAX_TAPS, start, stop, taps);
     const int64_t step = (stop - start) * NR;
     for (int64_t i = 0; i < stop - start; i++)
         for (int half = 0; half < NR; half += LANES) {
@@ -113,8 +117,9 @@ void transform_panel(const Weights& weights, const Columns& columns, int64_t pan
 }
 
 // Sums of one tile and panel, sums[product][...][NR], to the output's 4x4 positions
-void finish(const float* sums, int64_t stride, const Picture& to, int64_t t, int64_t panel,
-            int64_t columns, const Additions& add, float* out) {
+template <class T>
+void finish(const float* sums, int64_t stride, const Picture<T>& to, int64_t t, int64_t panel,
+            int64_t columns, const Additions<T>& add, T* out) {
     const auto [picture, top, left] = to.place(t);
     for (int half = 0; half < 2; half++) {
         const int64_t n = panel * NR + half * LANES, count = columns - n;
@@ -148,7 +153,7 @@ struct Block {
 
 // Adds the products of `depth` channels to the sums of `count` tiles, a multiple of MR; or begins
 void products(const Block& block, int64_t count, int64_t depth, bool begin) {
-    const int64_t deep = ceil_div(depth, ceil_div(depth, PACKED_DEPTH));
+    const int64_t deep = ceil_div(depth, ceil_div(depth, Engine::SLICE));
     const int64_t width = block.panels * NR, panel_stride = PRODUCTS * block.weight_stride;
     for (int i = 0; i < PRODUCTS; i++)
         for (int64_t start = 0; start < depth; start += deep) {
@@ -158,11 +163,11 @@ void products(const Block& block, int64_t count, int64_t depth, bool begin) {
             for (int64_t p = 0; p < block.panels; p++)
                 for (int64_t t = 0; t < count; t += MR) {
                     const float* rows[MR];
-                    Tile acc;
+                    Engine::Sums acc;
                     float* to = block.sums + (i * block.tiles + t) * width + p * NR;
                     for (int r = 0; r < MR; r++) rows[r] = input + (t + r) * block.tile_stride;
-                    clear(acc);
-                    multiply(rows, here, weight + p * panel_stride, acc);
+                    Engine::clear(acc);
+                    Engine::multiply(rows, here, weight + p * panel_stride, acc);
                     for (int r = 0; r < MR; r++)
                         for (int half = 0; half < 2; half++) {
                             float* at = to + r * width + half * LANES;
@@ -174,8 +179,9 @@ void products(const Block& block, int64_t count, int64_t depth, bool begin) {
 
 // Few tiles: each panel's weights are transformed a slice at a time and multiplied while they are
 // in the second cache, instead of going through memory four times as large as they were
-void few_tiles(const Picture& picture, int64_t tiles, const Weights& weights, int64_t count,
-               const Additions& add, float* input, int64_t input_stride, float* out) {
+template <class T>
+void few_tiles(const Picture<T>& picture, int64_t tiles, const Weights& weights, int64_t count,
+               const Additions<T>& add, float* input, int64_t input_stride, T* out) {
     const int64_t filled = ceil_div(tiles, MR) * MR, channels = picture.channels;
     const Columns columns{count};
     constexpr int64_t STRIDE = SLICE * NR + LINE;
@@ -202,20 +208,15 @@ void few_tiles(const Picture& picture, int64_t tiles, const Weights& weights, in
     }
 }
 
-}  // namespace
-
-// out (batch, height, width, columns) of x (batch, height / enlarge, width / enlarge, channels),
-// enlarged by repeating and padded by one zero. Channels must be a multiple of the vector's lanes.
-KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t height, int64_t width,
-                                    int64_t channels, int64_t enlarge, const void* weight, int64_t type,
-                                    int64_t count, const float* bias, const float* sample,
-                                    const float* residual, float* out) {
-    if (channels % LANES) return 1;
-    static thread_local Scratch input_scratch, weight_scratch;
-    const Weights weights{weight, type};
+template <class T>
+int winograd(const Picture<T>& picture, int64_t batch, const Weights& weights, int64_t count,
+             const Weights& bias, const void* sample, const void* residual, void* out) {
+    static thread_local Scratch input_scratch, weight_scratch, bias_scratch;
+    const float* added = bias.floats(count, bias_scratch);
+    if (bias.data && !added) return 1;
+    const Additions<T> add{added, (const T*)sample, (const T*)residual};
     const Columns columns{count};
-    const Picture picture{x,       height, width, channels, enlarge, ceil_div(height, TILE),
-                          ceil_div(width, TILE)};
+    const int64_t channels = picture.channels;
     const int64_t tiles = batch * picture.tiles_down * picture.tiles_across;
     const int64_t fitting = CHUNK / (PRODUCTS * channels * int64_t(sizeof(float)));
     const bool few = tiles <= FEW_TILES;
@@ -228,8 +229,7 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
     group = smaller(group < 1 ? 1 : group, panels);
     float* input = input_scratch.floats(PRODUCTS * input_stride);
     if (input && few) {
-        few_tiles(picture, tiles, weights, count, {bias, sample, residual}, input, input_stride,
-                  out);
+        few_tiles(picture, tiles, weights, count, add, input, input_stride, (T*)out);
         return 0;
     }
     float* packed = weight_scratch.floats(group * panel_size);
@@ -267,11 +267,30 @@ KAKUSAN_EXPORT int kakusan_winograd(const float* x, int64_t batch, int64_t heigh
                         for (int64_t t = 0; t < valid; t++)
                             for (int64_t i = 0; i < some; i++)
                                 finish(sums + (t * some + i) * NR, TILE_BLOCK * some * NR, picture,
-                                       tile + block + t, first + p + i, count,
-                                       {bias, sample, residual}, out);
+                                       tile + block + t, first + p + i, count, add, (T*)out);
                     }
             }
         }
     }
     return 0;
+}
+
+}  // namespace
+
+// out (batch, height, width, columns) of x (batch, height / enlarge, width / enlarge, channels),
+// enlarged by repeating and padded by one zero. Channels must be a multiple of the vector's lanes.
+// Types as in linear.cpp; the products are float32's whatever these are.
+KAKUSAN_EXPORT int kakusan_winograd(int64_t x_type, const void* x, int64_t batch, int64_t height,
+                                    int64_t width, int64_t channels, int64_t enlarge,
+                                    const void* weight, int64_t type, int64_t count,
+                                    const void* bias, int64_t bias_type, const void* sample,
+                                    const void* residual, void* out) {
+    if (channels % LANES) return 1;
+    return for_type(x_type, [&](auto zero) {
+        typedef decltype(zero) T;
+        const Picture<T> picture{(const T*)x, height, width, channels, enlarge,
+                                 ceil_div(height, TILE), ceil_div(width, TILE)};
+        return winograd(picture, batch, {weight, type}, count, {bias, bias_type}, sample, residual,
+                        out);
+    });
 }
