@@ -22,6 +22,7 @@ SPEED_AND_ERROR = (
     "error: diffusers",
     "error: kakusan",
 )
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # best first
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -104,13 +105,18 @@ def processor_flags() -> set[str]:
 
 
 def processor() -> str:
-    """The processor's name, on Linux as /proc/cpuinfo tells it."""
+    """The processor's name, on Linux as /proc/cpuinfo tells it, and its best instruction set.
+
+    Clouds give processors of several generations the same name.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    best = [flag for flag in INSTRUCTIONS if flag in processor_flags()]
+    return f"{name} ({best[0]})" if best else name
 
 
 def environment(device: torch.device | None = None) -> str:

@@ -18,10 +18,12 @@ constexpr int TILE = 4, PATCH = 6, PRODUCTS = PATCH * PATCH;
 constexpr int64_t LINE = 16;         // floats of a cache line
 constexpr int64_t TILE_BLOCK = 24;   // tiles of one task, a multiple of MR
 constexpr int64_t TASK_PANELS = 8;   // panels of one task: its sums stay in the second cache
-constexpr int64_t CHUNK = 24 << 20;  // bytes of transformed input at a time
+// Bytes of transformed input and weights at a time, for the third cache: where all weights fit they
+// are transformed once, else once for each chunk of input, which is larger then
+constexpr int64_t CHUNK = 24 << 20, CHUNK_BESIDE_ALL = 12 << 20;
+constexpr int64_t GROUP = 6 << 20, ALL = 12 << 20;
 constexpr int64_t FEW_TILES = 2 * TILE_BLOCK;
 constexpr int64_t SLICE = 64;        // channels whose transformed weights stay in the second cache
-constexpr int64_t GROUP = 6 << 20;   // bytes of transformed weights at a time
 
 // x -> Bᵀ x of six values, in place
 static inline __attribute__((always_inline)) void transform_input(Vec* x, int s) {
@@ -218,15 +220,18 @@ int winograd(const Picture<T>& picture, int64_t batch, const Weights& weights, i
     const Columns columns{count};
     const int64_t channels = picture.channels;
     const int64_t tiles = batch * picture.tiles_down * picture.tiles_across;
-    const int64_t fitting = CHUNK / (PRODUCTS * channels * int64_t(sizeof(float)));
+    const int64_t weight_stride = channels * NR + LINE, panel_size = PRODUCTS * weight_stride;
+    const int64_t panels = columns.panels(), panel_bytes = panel_size * int64_t(sizeof(float));
+    const bool all = panels * panel_bytes <= ALL;
+    const int64_t fitting =
+        (all ? CHUNK_BESIDE_ALL : CHUNK) / (PRODUCTS * channels * int64_t(sizeof(float)));
     const bool few = tiles <= FEW_TILES;
     const int64_t blocks = few ? FEW_TILES / TILE_BLOCK : fitting / TILE_BLOCK;
     const int64_t chunk = smaller(ceil_div(tiles, TILE_BLOCK), blocks < 1 ? 1 : blocks) * TILE_BLOCK;
     // A cache line more than the values need: strides of whole pages would share one set of a cache
-    const int64_t input_stride = chunk * channels + LINE, weight_stride = channels * NR + LINE;
-    const int64_t panel_size = PRODUCTS * weight_stride, panels = columns.panels();
-    int64_t group = GROUP / (panel_size * int64_t(sizeof(float)));
-    group = smaller(group < 1 ? 1 : group, panels);
+    const int64_t input_stride = chunk * channels + LINE;
+    const int64_t grouped = GROUP / panel_bytes;
+    const int64_t group = all ? panels : smaller(grouped < 1 ? 1 : grouped, panels);
     float* input = input_scratch.floats(PRODUCTS * input_stride);
     if (input && few) {
         few_tiles(picture, tiles, weights, count, add, input, input_stride, (T*)out);
