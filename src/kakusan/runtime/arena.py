@@ -19,6 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kakusan.runtime.native.library import loaded
+
 SMALLEST = 1 << 20  # bytes; the system's allocator keeps smaller buffers itself
 ALIGNMENT = 64  # a cache line
 Blocks = list[npt.NDArray[np.uint8]]
@@ -73,6 +75,8 @@ def reused(owner: object, *, keep: bool) -> Generator[None, None, None]:
     if _ARENA.depth == 0 and (_ARENA.owner is None or _ARENA.owner() is not owner):
         blocks = _ARENA.blocks
         blocks.clear()
+        if found := loaded():
+            found[1].kakusan_forget_scratch()  # and so for what the kernels kept
         _ARENA.owner = weakref.ref(owner, lambda _: blocks.clear())  # what is its goes with it
         _ARENA.keep = keep
     _ARENA.depth += 1

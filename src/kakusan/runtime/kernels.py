@@ -10,6 +10,7 @@ Pictures are (batch, channels, height, width) with channels last in memory where
 
 import ctypes
 from collections.abc import Sequence
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
     shape = (*x.shape[:-1], len(weight))
     fits = x.shape[-1] == weight.shape[1] and (residual is None or residual.shape == shape)
     if not (fits and _own(x, weight, bias, residual)):
-        out = F.linear(x, weight.to(x.dtype), _cast(bias, x))
+        out = F.linear(x, _cast(weight, x), _cast(bias, x))
         return out if residual is None else out + residual
     out = empty(*shape, dtype=x.dtype)
     depth = x.shape[-1]
@@ -73,7 +74,7 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         Shape (..., out).
     """
     if not (x.shape[-1] == weight.shape[1] and _own(x, weight, bias)):
-        value, gate = F.linear(x, weight.to(x.dtype), _cast(bias, x)).chunk(2, dim=-1)
+        value, gate = F.linear(x, _cast(weight, x), _cast(bias, x)).chunk(2, dim=-1)
         return value * F.gelu(gate)
     out = empty(*x.shape[:-1], len(weight) // 2, dtype=x.dtype)
     depth = x.shape[-1]
@@ -112,7 +113,7 @@ def convolution(
     fits = fits and (residual is None or residual.shape == (len(x), len(weight), *size))
     if not (fits and _own(x, weight, bias, sample, residual)):
         x = x if enlarge == 1 else F.interpolate(x, scale_factor=float(enlarge), mode="nearest")
-        out = F.conv2d(x, weight.to(x.dtype), _cast(bias, x), stride, padding)
+        out = F.conv2d(x, _cast(weight, x), _cast(bias, x), stride, padding)
         out = out if sample is None else out + sample[:, :, None, None]
         return out if residual is None else residual + out
     batch, channels, height, width = x.shape
@@ -225,8 +226,15 @@ def _usable(*tensors: Tensor) -> bool:
     )
 
 
+@overload
+def _cast(parameter: Tensor, x: Tensor) -> Tensor: ...
+@overload
+def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None: ...
 def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None:
-    return None if parameter is None else parameter.to(x.dtype)
+    """A parameter as torch wants it beside `x`; autocast sees to that itself."""
+    if parameter is None or torch.is_autocast_enabled(x.device.type):
+        return parameter
+    return parameter.to(x.dtype)
 
 
 def _kept(parameter: Tensor | None) -> tuple[Tensor | None, int]:

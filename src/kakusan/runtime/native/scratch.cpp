@@ -1,0 +1,6 @@
+// Gives back the memory that the calling thread's kernels have kept for their next call.
+
+#include "scratch.hpp"
+#include "vector.hpp"
+
+KAKUSAN_EXPORT void kakusan_forget_scratch() { kakusan::Scratch::forget(); }
