@@ -59,7 +59,7 @@ def command_lines() -> list[list[str]]:
 @pytest.mark.parametrize("words", command_lines(), ids=" ".join)
 def test_the_options_shown_exist(words: list[str]) -> None:
     names = [word for word in words if re.fullmatch(r"[a-z]+", word)]
-    command = names[:2] if names[0] == "models" else names[:1]
+    command = names[:2] if names[0] in ("models", "train") else names[:1]
     shown = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, [*command, "--help"])
     assert shown.exit_code == 0, shown.output
     options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown.output))

@@ -232,9 +232,8 @@ def _cast(parameter: Tensor, x: Tensor) -> Tensor: ...
 def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None: ...
 def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None:
     """A parameter as torch wants it beside `x`; autocast sees to that itself."""
-    if parameter is None or torch.is_autocast_enabled(x.device.type):
-        return parameter
-    return parameter.to(x.dtype)
+    automatic = x.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(x.device.type)
+    return parameter if parameter is None or automatic else parameter.to(x.dtype)
 
 
 def _kept(parameter: Tensor | None) -> tuple[Tensor | None, int]:
