@@ -4,24 +4,94 @@
 
 The background is judged by the picture's border: the named colour nearest to its median. The object
 is judged by the nearest clean rendering: all objects, in many sizes and places, on the measured
-background. What the judge itself is worth is measured on scenes drawn afresh and printed first.
+background. What the judge itself is worth is measured on pictures drawn afresh and printed first.
 """
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 import kakusan
+from kakusan.training import world
 from kakusan.training.captions import article
 from kakusan.training.grids import grid
-from kakusan.training.scenes import Painter, Scene, random_scene
-from kakusan.training.world import COLOURS, THINGS
+from kakusan.training.painter import emoji, paste, typeface_of
 
 PROMPTS = 200
 SEED = 7000
+PIXELS = 64
+COLOURS = world.COLOURS[:13]  # the model in the package was taught these, and these objects
+KNOWN = (
+    ("🐱", "cat"),
+    ("🐶", "dog"),
+    ("🐴", "horse"),
+    ("🐟", "fish"),
+    ("🐦", "bird"),
+    ("🐰", "rabbit"),
+    ("🐻", "bear"),
+    ("🐸", "frog"),
+    ("🐘", "elephant"),
+    ("🐢", "turtle"),
+    ("🦋", "butterfly"),
+    ("🐝", "bee"),
+    ("🐙", "octopus"),
+    ("🐳", "whale"),
+    ("🐧", "penguin"),
+    ("🐼", "panda"),
+    ("🦊", "fox"),
+    ("🦁", "lion"),
+    ("🐷", "pig"),
+    ("🦉", "owl"),
+    ("🐞", "ladybug"),
+    ("🍎", "apple"),
+    ("🍌", "banana"),
+    ("🍓", "strawberry"),
+    ("🍋", "lemon"),
+    ("🍉", "watermelon"),
+    ("🥕", "carrot"),
+    ("🍕", "pizza"),
+    ("🍔", "hamburger"),
+    ("🎂", "cake"),
+    ("🍦", "ice cream"),
+    ("🍩", "donut"),
+    ("🚗", "car"),
+    ("🚌", "bus"),
+    ("🚲", "bicycle"),
+    ("🚀", "rocket"),
+    ("✈️", "airplane"),
+    ("⛵", "boat"),
+    ("🚂", "train"),
+    ("🏠", "house"),
+    ("🏰", "castle"),
+    ("🌳", "tree"),
+    ("🌵", "cactus"),
+    ("🌻", "sunflower"),
+    ("🌹", "rose"),
+    ("🌷", "tulip"),
+    ("🍄", "mushroom"),
+    ("🌞", "sun"),
+    ("🌙", "moon"),
+    ("⭐", "star"),
+    ("❤️", "heart"),
+    ("☂️", "umbrella"),
+    ("🎸", "guitar"),
+    ("⚽", "soccer ball"),
+    ("🎈", "balloon"),
+    ("🎁", "gift"),
+    ("🔑", "key"),
+    ("👑", "crown"),
+    ("🤖", "robot"),
+    ("👻", "ghost"),
+    ("⛄", "snowman"),
+    ("🧑‍🚀", "astronaut"),
+    ("⏰", "clock"),
+    ("💎", "diamond"),
+)
 PHRASES = (
     "{a_thing} on {a_colour} background",
     "a photo of {a_thing}, {colour} background",
@@ -38,7 +108,7 @@ BATCH = 25
 
 @dataclass(frozen=True)
 class Case:
-    """A prompt and what it asks for, as indices into `THINGS` and `COLOURS`."""
+    """A prompt and what it asks for, as indices into `KNOWN` and `COLOURS`."""
 
     prompt: str
     thing: int
@@ -49,9 +119,9 @@ def cases() -> list[Case]:
     """The 200 prompts: every object three times or more, every colour fifteen times or more."""
     found: list[Case] = []
     for index in range(PROMPTS):
-        thing, colour = index % len(THINGS), index % len(COLOURS)
-        name, shade = THINGS[thing].name, COLOURS[colour].name
-        phrase = PHRASES[(index + index // len(THINGS)) % len(PHRASES)]
+        thing, colour = index % len(KNOWN), index % len(COLOURS)
+        name, shade = KNOWN[thing][1], COLOURS[colour].name
+        phrase = PHRASES[(index + index // len(KNOWN)) % len(PHRASES)]
         prompt = phrase.format(
             thing=name,
             a_thing=f"{article(name)} {name}",
@@ -62,24 +132,50 @@ def cases() -> list[Case]:
     return found
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A true picture: an object (index into `KNOWN`) of a size at a place, on a flat ground."""
+
+    thing: int
+    ground: tuple[float, float, float]
+    size: float = 0.8
+    x: float = 0.5
+    y: float = 0.5
+
+    def picture(self, glyphs: Sequence[Image.Image]) -> np.ndarray:
+        """uint8 (64, 64, 3)."""
+        levels = tuple(round(min(255, max(0, level))) for level in self.ground)
+        picture = Image.new("RGB", (PIXELS, PIXELS), levels)
+        paste(picture, glyphs[self.thing], self.size, self.x, self.y)
+        return np.asarray(picture)
+
+
 class Judge:
     """Names the background and the object of a picture, uint8 `(64, 64, 3)`."""
 
     def __init__(self) -> None:
-        self.painter = Painter()
-        scenes = [
-            Scene(thing, 0, size, 0.5 + dx / 64, 0.5 + dy / 64)
-            for thing in range(len(THINGS))
+        typeface = typeface_of()
+        self.glyphs = [emoji(typeface, glyph) for glyph, _ in KNOWN]
+        places = [
+            (thing, size, 0.5 + dx / PIXELS, 0.5 + dy / PIXELS)
+            for thing in range(len(KNOWN))
             for size in SIZES
             for dx in _shifts(size)
             for dy in _shifts(size)
         ]
-        self.things = np.array([scene.thing for scene in scenes])
-        black = np.stack([self._on(scene, "black") for scene in scenes])
-        white = np.stack([self._on(scene, "white") for scene in scenes])
+        self.things = np.array([thing for thing, *_ in places])
+        black, white = (
+            np.stack(
+                [
+                    _half(Drawn(thing, (level,) * 3, *at).picture(self.glyphs))
+                    for thing, *at in places
+                ]
+            )
+            for level in (0, 255)
+        )
         # On black a rendering is its own light; what white adds is what shows through.
-        self.light = black.reshape(len(scenes), -1)
-        self.cover = (1 - (white - black).mean(-1)).reshape(len(scenes), -1)
+        self.light = black.reshape(len(places), -1)
+        self.cover = (1 - (white - black).mean(-1)).reshape(len(places), -1)
 
     def background(self, picture: np.ndarray) -> int:
         """The index of the colour nearest to the border."""
@@ -96,14 +192,6 @@ class Judge:
         own = np.square(self.light).sum(1) - 2 * (light * self.cover).sum(1)
         own += np.square(self.cover).sum(1) * np.square(colour).sum()
         return int(self.things[(own - 2 * along).argmin()])
-
-    def _on(self, scene: Scene, colour: str) -> np.ndarray:
-        """The scene on pure black or white, halved."""
-        index = next(i for i, known in enumerate(COLOURS) if known.name == colour)
-        level = 255 if colour == "white" else 0
-        red, green, blue = (level - value for value in COLOURS[index].rgb)
-        pure = Scene(scene.thing, index, scene.size, scene.x, scene.y, jitter=(red, green, blue))
-        return _half(self.painter.draw(pure))
 
 
 def _shifts(size: float) -> range:
@@ -122,14 +210,26 @@ def _border(picture: np.ndarray) -> np.ndarray:
     return np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0)
 
 
+def true_pictures(rng: np.random.Generator, count: int) -> list[tuple[Drawn, int]]:
+    """Pictures as the model was taught them, and the colours of their grounds."""
+    found: list[tuple[Drawn, int]] = []
+    for _ in range(count):
+        thing, colour = int(rng.integers(len(KNOWN))), int(rng.integers(len(COLOURS)))
+        size = float(rng.uniform(0.64, 0.9))
+        room = (1 - size) / 2 * 0.7
+        x, y = (float(0.5 + rng.uniform(-room, room)) for _ in range(2))
+        red, green, blue = np.array(COLOURS[colour].rgb) + rng.integers(-7, 8, 3)
+        found.append((Drawn(thing, (red, green, blue), size, x, y), colour))
+    return found
+
+
 def judge_accuracy(judge: Judge, count: int = 400) -> tuple[float, float]:
-    """How often the judge is right about true scenes: background, object."""
-    rng = np.random.default_rng(99)
-    scenes = [random_scene(rng, empty=0) for _ in range(count)]
-    pictures = [judge.painter.draw(scene) for scene in scenes]
-    pairs = list(zip(scenes, pictures, strict=True))
-    background = sum(judge.background(picture) == scene.colour for scene, picture in pairs)
-    thing = sum(judge.thing(picture) == scene.thing for scene, picture in pairs)
+    """How often the judge is right about true pictures: background, object."""
+    background = thing = 0
+    for drawn, colour in true_pictures(np.random.default_rng(99), count):
+        picture = drawn.picture(judge.glyphs)
+        background += judge.background(picture) == colour
+        thing += judge.thing(picture) == drawn.thing
     return background / count, thing / count
 
 
@@ -144,7 +244,7 @@ def main() -> None:
     options = parser.parse_args()
     judge = Judge()
     background, thing = judge_accuracy(judge)
-    print(f"the judge on 400 true scenes: background {background:.1%}, object {thing:.1%}")
+    print(f"the judge on 400 true pictures: background {background:.1%}, object {thing:.1%}")
     todo, pictures = cases()[: options.prompts], list[np.ndarray]()
     began = time.monotonic()
     for start in range(0, len(todo), BATCH):
@@ -173,7 +273,7 @@ def report(judge: Judge, todo: list[Case], pictures: list[np.ndarray]) -> None:
         colour, thing = judge.background(picture), judge.thing(picture)
         hits = np.array([colour == case.colour, thing == case.thing])
         right += hits
-        drawn = "" if hits.all() else f"  drawn: {THINGS[thing].name} on {COLOURS[colour].name}"
+        drawn = "" if hits.all() else f"  drawn: {KNOWN[thing][1]} on {COLOURS[colour].name}"
         print(f"{'ok ' if hits.all() else 'NO '} {case.prompt}{drawn}")
     print(f"background right: {right[0]}/{len(todo)} = {right[0] / len(todo):.1%}")
     print(f"object right:     {right[1]}/{len(todo)} = {right[1] / len(todo):.1%}")

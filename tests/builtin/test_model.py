@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 import kakusan
+from benchmarks.adherence import COLOURS
 from kakusan import StableDiffusionPipeline
 from kakusan.checkpoints.files import read_json
-from kakusan.training.world import COLOURS
 
 FOLDER = Path(kakusan.__file__).parent / "builtin" / "model"
 LIMIT = 25 * 10**6

@@ -1,22 +1,28 @@
 """The whole training on a tiny recipe: it resumes bit for bit and writes a model that runs."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from kakusan.checkpoints.files import read_json
 from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, NumericalError, OutputError
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training import trainer
-from kakusan.training.build import build
+from kakusan.training.build import build, train_vae
+from kakusan.training.painter import FONT_PATHS
 from kakusan.training.recipe import Recipe
-from kakusan.training.scenes import FONT_PATHS
 from kakusan.training.trainer import StageSettings, learning_rate
+from kakusan.training.vae import VAEStage
 
 pytestmark = pytest.mark.skipif(
     not any(path.is_file() for path in FONT_PATHS),
@@ -32,7 +38,9 @@ def settings(steps: int) -> StageSettings:
 
 TINY = Recipe(
     pixels=16,
-    captions=500,
+    things=6,
+    captions=200,
+    merges=40,
     scenes=8,
     vae=VAEConfig(
         latent_channels=4,
@@ -56,7 +64,6 @@ TINY = Recipe(
         norm_num_groups=2,
     ),
     unet_settings=settings(5),
-    focus_settings=settings(3),
 )
 
 
@@ -75,7 +82,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advance = trainer.Run.advance
-    kills = {("vae", 3), ("decoder", 1), ("unet", 3), ("focus", 2)}
+    kills = {("vae", 3), ("decoder", 1), ("unet", 3)}
 
     def advance_unless_killed(run: trainer.Run) -> float:
         if (now := (run.stage.name, run.step)) in kills:
@@ -84,12 +91,12 @@ def test_killed_and_resumed_equals_uninterrupted(
         return advance(run)
 
     monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
-    for _ in range(4):
+    for _ in range(3):
         with pytest.raises(KilledError):
             build(TINY, tmp_path, tmp_path / "model")
     build(TINY, tmp_path, tmp_path / "model")
     assert not kills
-    for name in ("vae", "decoder", "unet", "focus"):
+    for name in ("vae", "decoder", "unet"):
         ours, theirs = (load_file(folder / f"{name}.safetensors") for folder in (tmp_path, whole))
         assert ours.keys() == theirs.keys()
         for key in ours:
@@ -112,14 +119,13 @@ def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str
         "vae-000005.png",
         "decoder-000003.png",
         "unet-000005.png",
-        "focus-000003.png",
     }
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "vae.safetensors").write_bytes((whole / "vae.safetensors").read_bytes())
     wider = dataclasses.replace(TINY.vae, block_out_channels=(8, 16))
-    with pytest.raises(CheckpointError, match="another recipe"):
+    with pytest.raises(CheckpointError, match="networks of another shape"):
         build(dataclasses.replace(TINY, vae=wider), tmp_path, tmp_path / "model")
 
 
@@ -130,5 +136,85 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0.01 <= rates[-1] < 0.02
-    slower = dataclasses.replace(plan, decay_steps=200)
-    assert [learning_rate(slower, step) for step in (9, 199)] == pytest.approx([1, 0.01], abs=1e-3)
+
+
+def test_another_configuration_is_refused_and_says_what_changed(
+    whole: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "vae.safetensors").write_bytes((whole / "vae.safetensors").read_bytes())
+    faster = dataclasses.replace(TINY.vae_settings, learning_rate=0.5, save_every=1)
+    with pytest.raises(CheckpointError) as refused:
+        build(dataclasses.replace(TINY, vae_settings=faster), tmp_path, tmp_path / "model")
+    assert "(learning_rate: 0.001 before, 0.5 now)" in str(refused.value)
+
+
+def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vae.safetensors").write_bytes(b"half of a checkpoint")
+    with pytest.raises(CheckpointError, match=r"vae\.safetensors is no checkpoint of a run"):
+        build(TINY, tmp_path, tmp_path / "model")
+
+
+def test_a_loss_that_becomes_nan_ends_the_run_before_it_does_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = VAEStage.loss
+
+    def spoilt(stage: VAEStage, rng: np.random.Generator) -> torch.Tensor:
+        spoilt.calls += 1
+        return loss(stage, rng) * (float("nan") if spoilt.calls == 4 else 1)
+
+    spoilt.calls = 0
+    monkeypatch.setattr(VAEStage, "loss", spoilt)
+    with pytest.raises(NumericalError, match="the loss became nan at step 4"):
+        build(TINY, tmp_path, tmp_path / "model")
+    kept = load_file(tmp_path / "vae.safetensors")
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = trainer.save_file
+
+    def failing(tensors: object, path: Path, **more: object) -> None:
+        failing.calls += 1
+        if failing.calls == 2:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        saved(tensors, path, **more)  # pyright: ignore[reportArgumentType]
+
+    failing.calls = 0
+    monkeypatch.setattr(trainer, "save_file", failing)
+    with pytest.raises(OutputError, match="No space left"):
+        build(TINY, tmp_path, tmp_path / "model")
+    with safe_open(tmp_path / "vae.safetensors", framework="pt") as file:
+        assert file.metadata()["step"] == "2"
+    assert not [path for path in tmp_path.iterdir() if "half" in path.name]
+    build(TINY, tmp_path, tmp_path / "model")
+
+
+def test_two_processes_learn_the_same_weights(tmp_path: Path) -> None:
+    program = f"""
+import dataclasses
+from pathlib import Path
+from tests.training.test_build import TINY
+from kakusan.training.build import train_vae
+import torch
+from kakusan.training.processes import PROCESSES
+folder = Path({str(tmp_path)!r}) / str(PROCESSES.rank)
+folder.mkdir()
+vae = train_vae(TINY, folder)
+torch.save(vae.state_dict(), folder / "weights.pt")
+"""
+    (tmp_path / "both.py").write_text(program, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-addr", "127.0.0.1", "--master-port", "29517", str(tmp_path / "both.py")]
+    root = Path(__file__).parents[2]
+    variables = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=variables, cwd=root, capture_output=True)
+    one, other = (torch.load(tmp_path / rank / "weights.pt") for rank in ("0", "1"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    alone = train_vae(TINY, tmp_path).state_dict()
+    assert any(not torch.equal(one[name], alone[name]) for name in one)
+    assert (tmp_path / "0" / "vae.safetensors").exists()
+    assert not (tmp_path / "1" / "vae.safetensors").exists()

@@ -1,87 +1,94 @@
-"""The renderer draws the same scene always the same, and what the scene says."""
+"""Scenes: what may be drawn at random, what is held out, and where objects stand."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from kakusan.errors import InputError
-from kakusan.training.scenes import FONT_PATHS, Painter, Scene, find_font, random_scene
-from kakusan.training.world import COLOURS, THINGS
-
-needs_font = pytest.mark.skipif(
-    not any(path.is_file() for path in FONT_PATHS),
-    reason="Noto Color Emoji is not installed (Debian: fonts-noto-color-emoji)",
+from kakusan.training.scenes import (
+    combinations,
+    held_out,
+    is_seen,
+    layout,
+    random_scene,
+    training_scene,
 )
+from kakusan.training.world import COLOURS, CORE, PLACES, RELATIONS, SIZES, STYLES, THINGS
 
 
-@pytest.fixture(scope="module")
-def painter() -> Painter:
-    return Painter(64)
+def test_the_world_is_large_and_its_names_are_unique() -> None:
+    assert len(THINGS) >= 250
+    assert CORE >= 80
+    assert len(PLACES) + 1 >= 14
+    assert len(RELATIONS) == 10
+    assert len(STYLES) == 3
+    for names in (
+        [name for thing in THINGS for name in thing.english],
+        [name for thing in THINGS for name in thing.japanese],
+        [name for colour in COLOURS for name in colour.english],
+        [name for place in PLACES for name in place.tags],
+        [thing.glyph for thing in THINGS],
+    ):
+        assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
-def test_the_world_is_large_enough_and_its_names_are_unique() -> None:
-    assert len(THINGS) >= 40
-    assert len(COLOURS) >= 10
-    for known in (THINGS, COLOURS):
-        names = [name for each in known for name in each.names]
-        assert len(set(names)) == len(names)
-    assert len({thing.glyph for thing in THINGS}) == len(THINGS)
+def test_scenes_repeat_with_their_seed() -> None:
+    one, other = ([random_scene(np.random.default_rng(s)) for s in range(50)] for _ in range(2))
+    assert one == other
+    assert len(set(one)) == 50
 
 
-def test_random_scenes_repeat_and_keep_the_object_inside() -> None:
-    scenes = [random_scene(np.random.default_rng(3)) for _ in range(2)]
-    assert scenes[0] == scenes[1]
+def test_training_draws_nothing_that_is_held_out() -> None:
     rng = np.random.default_rng(0)
-    for scene in (random_scene(rng) for _ in range(200)):
-        for centre in (scene.x, scene.y):
-            assert scene.size / 2 <= centre <= 1 - scene.size / 2
+    drawn = [training_scene(rng, CORE) for _ in range(3000)]
+    assert not [each for scene in drawn for each in combinations(scene) if held_out(*each)]
+    others = [random_scene(rng, CORE) for _ in range(3000)]
+    share = sum(not is_seen(scene) for scene in others) / len(others)
+    assert 0.1 < share < 0.5
 
 
-def test_less_variety_is_nearer_to_the_middle() -> None:
-    rng = np.random.default_rng(0)
-    for scene in (random_scene(rng, variety=0.35) for _ in range(200)):
-        assert 0.75 < scene.size < 0.88
-        assert abs(scene.x - 0.5) < 0.04
-        assert abs(scene.y - 0.5) < 0.04
-    assert random_scene(rng, variety=0).size == pytest.approx(0.82)
+def test_a_combination_is_held_out_whatever_is_around_it() -> None:
+    kept = [
+        (thing.name, colour.name)
+        for thing in THINGS
+        for colour in COLOURS
+        if held_out("coloured", thing.name, colour.name)
+    ]
+    assert 0.09 < len(kept) / (len(THINGS) * len(COLOURS)) < 0.16
+    assert held_out("coloured", "cat", "red") == held_out("coloured", "cat", "red")
 
 
-@needs_font
-def test_the_same_scene_gives_the_same_pixels(painter: Painter) -> None:
+def test_only_the_wanted_objects_are_drawn_and_never_in_the_colour_of_the_ground() -> None:
     rng = np.random.default_rng(1)
-    for scene in (random_scene(rng) for _ in range(10)):
-        picture = painter.draw(scene)
-        assert picture.shape == (64, 64, 3)
-        assert picture.dtype == np.uint8
-        assert np.array_equal(picture, Painter(64).draw(scene) if scene.thing == 0 else picture)
-        assert np.array_equal(picture, painter.draw(scene))
+    for scene in (random_scene(rng, 7) for _ in range(500)):
+        assert all(item.thing < 7 for item in scene.items)
+        if scene.place is None:
+            assert all(item.colour != scene.colour for item in scene.items)
 
 
-@needs_font
-def test_a_plain_scene_is_its_colour(painter: Painter) -> None:
-    for index, colour in enumerate(COLOURS):
-        picture = painter.draw(Scene(None, index))
-        assert np.array_equal(picture, np.broadcast_to(np.uint8(colour.rgb), picture.shape))
+def test_singles_stay_inside_and_have_the_size_of_their_word() -> None:
+    rng = np.random.default_rng(2)
+    for scene in (random_scene(rng, kind="single") for _ in range(500)):
+        (item,) = scene.items
+        assert item.size / 2 - 0.03 <= item.x <= 1.03 - item.size / 2
+        assert item.y <= 1.03 - item.size / 2
+        if item.word:
+            low, high = SIZES[item.word][0]
+            assert low <= item.size <= high
 
 
-@needs_font
-def test_every_object_differs_from_every_other(painter: Painter) -> None:
-    drawn = np.stack([painter.draw(Scene(thing, 11)) for thing in range(len(THINGS))])
-    flat = drawn.reshape(len(drawn), -1).astype(np.float32)
-    distances = np.linalg.norm(flat[:, None, ::16] - flat[None, :, ::16], axis=2)
-    assert distances[~np.eye(len(flat), dtype=bool)].min() > 100
-
-
-@needs_font
-def test_an_object_has_the_size_and_place_of_its_scene(painter: Painter) -> None:
-    backdrop = painter.draw(Scene(None, 4)).astype(int)
-    picture = painter.draw(Scene(21, 4, size=0.5, x=0.4, y=0.6)).astype(int)  # an apple
-    rows, columns = np.nonzero(np.abs(picture - backdrop).sum(2) > 60)
-    assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(32, abs=2)
-    assert (columns.min() + columns.max() + 1) / 2 == pytest.approx(0.4 * 64, abs=1.5)
-    assert (rows.min() + rows.max() + 1) / 2 == pytest.approx(0.6 * 64, abs=1.5)
-
-
-def test_a_missing_font_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kakusan.training.scenes.FONT_PATHS", ())
-    with pytest.raises(InputError, match="fonts-noto-color-emoji"):
-        find_font()
+@pytest.mark.parametrize("ground", [None, 0.9])
+def test_layouts_are_what_relations_say(ground: float | None) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        at = {each.name: layout(each.name, rng, ground) for each in RELATIONS[:-1]}
+        assert at["left of"][0][0] < at["left of"][1][0] - 0.3
+        assert at["right of"][0][0] > at["right of"][1][0] + 0.3
+        assert abs(at["beside"][0][0] - at["beside"][1][0]) > 0.3
+        assert at["above"][0][1] < at["above"][1][1] - 0.3
+        assert at["below"][0][1] > at["below"][1][1] + 0.3
+        for name in ("on", "riding"):
+            assert at[name][0][1] < at[name][1][1] - 0.1
+        a, b, c = at["between"]
+        assert min(b[0], c[0]) < a[0] < max(b[0], c[0])
+        assert at["inside"][0][2] < at["inside"][1][2]

@@ -7,7 +7,7 @@ import typer
 from typer.main import get_command
 
 from kakusan import __version__
-from kakusan.cli import models
+from kakusan.cli import models, train
 from kakusan.cli.console import complain, describe, plain_notices, say
 from kakusan.cli.doctor import doctor
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, USAGE
@@ -28,6 +28,7 @@ app.command()(generate)
 app.command()(info)
 app.command()(reproduce)
 app.add_typer(models.app, name="models")
+app.add_typer(train.app, name="train")
 app.command()(doctor)
 
 

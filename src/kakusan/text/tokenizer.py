@@ -228,6 +228,19 @@ class CLIPTokenizer:
         )
 
 
+def split_words(backend: tokenizers.Tokenizer) -> None:
+    """Have a tokenizer of the library read text as CLIP does: lower case, word by word."""
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+
+
 def _backend(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
     try:
         backend = tokenizers.Tokenizer(
@@ -240,15 +253,7 @@ def _backend(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
         )
     except Exception as error:  # the library raises Exception itself
         raise CheckpointError(f"the vocabulary and its merges do not fit: {error}.") from error
-    backend.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
+    split_words(backend)
     backend.decoder = decoders.ByteLevel()
     for index, token in sorted(vocabulary.added.items()):
         options = {key: value for key, value in vars(token).items() if key != "content"}

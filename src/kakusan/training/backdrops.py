@@ -1,6 +1,7 @@
 """Paints the places that scenes happen in: skies, grounds, weather, all by the project itself.
 
-A painter takes a generator and a side in pixels and gives float32 `(pixels, pixels, 3)` in [0, 255].
+A painter takes a generator and a side in pixels and gives float32 `(pixels, pixels, 3)`, from 0
+to 255.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +32,8 @@ def paint_plain(rgb: RGB, rng: Rng, pixels: int) -> Floats:
     ramp = np.linspace(-1, 1, pixels, dtype=np.float32)
     corner = (ramp[:, None] ** 2 + ramp[None, :] ** 2)[..., None] / 2
     colour = np.asarray(rgb, np.float32) + rng.uniform(-_JITTER, _JITTER, 3).astype(np.float32)
-    return np.clip(colour, 0, 255) * (1 - np.float32(rng.uniform(0, _SHADE)) * corner)
+    shaded = np.clip(colour, 0, 255) * (1 - np.float32(rng.uniform(0, _SHADE)) * corner)
+    return shaded.astype(np.float32)
 
 
 def _drawn(picture: Floats, draw: Callable[[ImageDraw.ImageDraw], None]) -> Floats:
@@ -51,7 +53,7 @@ def _clouds(picture: Floats, rng: Rng, count: int, lowest: float, grey: int = 25
             w, h = rng.uniform(0.06, 0.13) * pixels, rng.uniform(0.03, 0.055) * pixels
             draw.ellipse((x + dx - w, y + dy - h, x + dx + w, y + dy + h), fill=235)
     cover = np.asarray(veil.filter(ImageFilter.GaussianBlur(pixels / 90)), np.float32)[..., None]
-    return picture + (grey - picture) * (cover / 255)
+    return (picture + (grey - picture) * (cover / 255)).astype(np.float32)
 
 
 def _dots(picture: Floats, rng: Rng, count: int, lowest: float, colours: Sequence[RGB]) -> Floats:
@@ -208,9 +210,7 @@ def paint_city(rng: Rng, pixels: int) -> Floats:
             for wy in np.arange(top + 0.04, 0.74, 0.08):
                 for wx in np.arange(x + 0.025, x + w - 0.03, 0.05):
                     lit = (250, 226, 140) if rng.random() < 0.35 else (206, 222, 234)
-                    pen.rectangle(
-                        [v * pixels for v in (wx, wy, wx + 0.026, wy + 0.038)], fill=lit
-                    )
+                    pen.rectangle([v * pixels for v in (wx, wy, wx + 0.026, wy + 0.038)], fill=lit)
             x += w + rng.uniform(0, 0.015)
         pen.rectangle([0, 0.8 * pixels, pixels, pixels], fill=(84, 86, 92))
         for wx in np.arange(-0.05, 1, 0.2):

@@ -7,25 +7,23 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from kakusan.checkpoints.files import write_json
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline.parts import DEFAULTS, write_index
+from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer
+from kakusan.training.backdrops import Rng
 from kakusan.training.captions import caption
-from kakusan.training.diffusion import (
-    DiffusionStage,
-    Networks,
-    begin_quietly,
-    draw_scenes,
-    encode_scenes,
-)
-from kakusan.training.recipe import Recipe
-from kakusan.training.scenes import Painter, random_scene
+from kakusan.training.diffusion import DiffusionStage, Networks, begin_quietly, encode_pictures
+from kakusan.training.painter import Painter
+from kakusan.training.recipe import PROMPTS, Recipe
+from kakusan.training.scenes import training_scene
 from kakusan.training.trainer import train
-from kakusan.training.vae import DecoderStage, VAEStage, new_vae
+from kakusan.training.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.training.vocabulary import learn_merges, write_tokenizer
 
 
@@ -42,36 +40,63 @@ def build(recipe: Recipe, run: Path, output: Path) -> None:
 
 def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:
     """Learn the vocabulary from captions and return its tokenizer."""
-    rng = np.random.default_rng(recipe.seed)
-    captions = (caption(random_scene(rng), rng) for _ in range(recipe.captions))
-    write_tokenizer(folder, learn_merges(captions), recipe.text.max_position_embeddings)
+    if not (folder / "vocab.json").exists():
+        rng = np.random.default_rng(recipe.seed)
+        scenes = (training_scene(rng, recipe.things) for _ in range(recipe.captions))
+        merges = learn_merges((caption(scene, rng) for scene in scenes), recipe.merges)
+        write_tokenizer(folder, merges, recipe.text.max_position_embeddings)
     return CLIPTokenizer.from_pretrained(folder)
+
+
+def scene_drawer(recipe: Recipe) -> Draw:
+    """What draws the pictures that the autoencoder learns from."""
+    painter = Painter(recipe.pixels)
+
+    def draw(rng: Rng, count: int) -> npt.NDArray[np.uint8]:
+        return np.stack([painter.draw(training_scene(rng, recipe.things)) for _ in range(count)])
+
+    return draw
 
 
 def train_vae(recipe: Recipe, run: Path) -> AutoencoderKL:
     """Train the autoencoder, then its decoder alone; return it frozen, with averaged weights."""
-    vae = new_vae(recipe.vae, recipe.seed)
+    vae = new_vae(recipe.vae, recipe.seed).to(best_device())
+    draw = scene_drawer(recipe)
     for kind, settings in (
         (VAEStage, recipe.vae_settings),
         (DecoderStage, recipe.decoder_settings),
     ):
-        stage = kind(
-            vae, settings, pixels=recipe.pixels, kl_weight=recipe.kl_weight, seed=recipe.seed
-        )
-        train(stage, run)
+        train(kind(vae, settings, draw=draw, kl_weight=recipe.kl_weight, seed=recipe.seed), run)
     return vae.eval().requires_grad_(False)
 
 
 def train_diffusion(
     recipe: Recipe, run: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer
 ) -> DiffusionStage:
-    """Train UNet and text encoder, on varied scenes, then on plainer ones; return that stage."""
-    networks = new_networks(recipe, tokenizer)
-    varied = diffusion_stage(recipe, run, "unet", networks, vae, tokenizer)
-    train(varied, run)
-    focused = diffusion_stage(recipe, run, "focus", networks, vae, tokenizer, scale=varied.scale)
-    train(focused, run)
-    return focused
+    """Train UNet and text encoder on encoded scenes and return the stage."""
+    rng, painter = np.random.default_rng([recipe.seed, recipe.scenes]), Painter(recipe.pixels)
+    scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
+    latents = encode_pictures(
+        vae,
+        lambda index: painter.draw(scenes[index]),
+        len(scenes),
+        run / "latents.safetensors",
+    )
+    scale = latent_scale(latents)
+    stage = DiffusionStage(
+        new_networks(recipe, tokenizer).to(vae.device),
+        vae,
+        tokenizer,
+        (latents.float() * scale).half(),
+        lambda index, rng: caption(scenes[index], rng),
+        recipe.unet_settings,
+        prompts=PROMPTS,
+        seed=recipe.seed,
+        scale=scale,
+        min_snr=recipe.min_snr,
+    )
+    train(stage, run)
+    return stage
 
 
 def new_networks(recipe: Recipe, tokenizer: CLIPTokenizer) -> Networks:
@@ -89,37 +114,6 @@ def new_networks(recipe: Recipe, tokenizer: CLIPTokenizer) -> Networks:
     return networks
 
 
-def diffusion_stage(
-    recipe: Recipe,
-    run: Path,
-    name: str,
-    networks: Networks,
-    vae: AutoencoderKL,
-    tokenizer: CLIPTokenizer,
-    *,
-    scale: float | None = None,
-) -> DiffusionStage:
-    """Encode a stage's scenes and return the stage; a `scale` of None is measured from them."""
-    variety = recipe.focus_variety if name == "focus" else 1.0
-    settings = recipe.focus_settings if name == "focus" else recipe.unet_settings
-    scenes = draw_scenes(recipe.scenes, recipe.seed, variety)
-    path = run / f"{name}-latents.safetensors"
-    latents = encode_scenes(vae, scenes, Painter(recipe.pixels), path)
-    scale = scale or latent_scale(latents)
-    scaled = (latents.float() * scale).half()
-    return DiffusionStage(
-        name,
-        networks,
-        vae,
-        tokenizer,
-        scaled,
-        scenes,
-        settings,
-        seed=recipe.seed,
-        scale=scale,
-    )
-
-
 def latent_scale(latents: Tensor) -> float:
     """Return what gives latents a standard deviation of 1, to four digits."""
     return float(f"{1 / float(latents.float().std()):.4g}")
@@ -128,8 +122,8 @@ def latent_scale(latents: Tensor) -> float:
 def export(recipe: Recipe, stage: DiffusionStage, tokenizer: Path, output: Path) -> None:
     """Write the published folder: weights in float16, configs, tokenizer, our defaults."""
     vae = AutoencoderKL(dataclasses.replace(recipe.vae, scaling_factor=stage.scale))
-    vae.load_state_dict(stage.vae.state_dict())
-    unet, text_encoder = stage.networks.unet, stage.networks.text_encoder
+    vae.load_state_dict(stage.vae.cpu().state_dict())
+    unet, text_encoder = stage.networks.unet.cpu(), stage.networks.text_encoder.cpu()
     vae.half().save_pretrained(output / "vae")
     unet.half().save_pretrained(output / "unet")
     text_encoder.half().save_pretrained(output / "text_encoder")

@@ -1,9 +1,10 @@
 """The second stage: a UNet and a text encoder that learn to denoise latents by their captions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -14,29 +15,15 @@ from kakusan.checkpoints.files import atomic
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.schedulers.ddim import DDIMScheduler
 from kakusan.text import CLIPTokenizer
-from kakusan.training.captions import caption
+from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.scenes import Painter, Scene, random_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision
 
-SAMPLE_PROMPTS = (
-    "a cat on a red background",
-    "a dog on a blue background",
-    "a photo of a rocket, black background",
-    "a strawberry on a white background",
-    "green background with a penguin",
-    "an emoji of a house in front of a yellow wall",
-    "umbrella, pink",
-    "a bicycle on a light blue background",
-    "a drawing of an elephant on a purple background",
-    "a pizza on a gray background",
-    "an astronaut on a teal background",
-    "a butterfly on an orange background",
-    "a castle on a brown background",
-    "a sunflower on a blue background",
-    "a robot",
-    "a key on a green background",
-)
+# One of the captions of the picture with an index
+Caption = Callable[[int, Rng], str]
+
+
+ENCODED_TOGETHER = 32
 
 
 class Networks(nn.Module):
@@ -49,66 +36,95 @@ class Networks(nn.Module):
 
 
 class DiffusionStage(Stage[Networks]):
-    """Learns the velocity of noised latents of drawn scenes, given their captions.
+    """Learns the velocity of noised latents, given a caption of what they show.
 
-    `latents` is `(n, channels, h, w)`, scaled to a standard deviation of 1, and `scenes` are what
-    they show. A tenth of the captions is left out, for classifier-free guidance.
+    A tenth of the captions is left out, for classifier-free guidance.
+
+    Args:
+        networks: learn, from as they are.
+        vae: decodes sample grids.
+        tokenizer: reads captions.
+        latents: shape (n, channels, height, width), scaled to a standard deviation of 1.
+        caption: of each of them.
+        settings: of the stage.
+        prompts: of the sample grids.
+        seed: decides noise, timesteps and captions.
+        scale: what the latents were multiplied with.
+        min_snr: weighs the loss by min(signal-to-noise ratio, this) instead of by the ratio + 1
+            that the velocity's plain error amounts to (arXiv:2303.09556); None is the plain error.
     """
+
+    name = "unet"
 
     def __init__(
         self,
-        name: str,
         networks: Networks,
         vae: AutoencoderKL,
         tokenizer: CLIPTokenizer,
         latents: Tensor,
-        scenes: Sequence[Scene],
+        caption: Caption,
         settings: StageSettings,
         *,
+        prompts: Sequence[str],
         seed: int,
         scale: float,
+        min_snr: float | None = None,
     ) -> None:
-        self.name = name
         self.networks = networks
         self.vae = vae
         self.tokenizer = tokenizer
         self.latents = latents
-        self.scenes = scenes
+        self.caption = caption
         self.settings = settings
+        self.prompts = prompts
         self.seed = seed
         self.scale = scale
+        self.min_snr = min_snr
         self.scheduler = noise_scheduler()
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the mean squared error of the velocity at random timesteps."""
         count = self.settings.batch_size
-        chosen = rng.integers(len(self.scenes), size=count)
-        captions = [caption(self.scenes[i], rng) if rng.random() > 0.1 else "" for i in chosen]
-        latents = self.latents[torch.from_numpy(chosen)].float()
-        noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
+        chosen = rng.integers(len(self.latents), size=count)
+        captions = [self.caption(int(i), rng) if rng.random() > 0.1 else "" for i in chosen]
+        latents = self.latents[torch.from_numpy(chosen)].float().to(self.device)
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
         # One timestep from each of `count` equal ranges: the same law, less variance.
         spread = (np.arange(count) + rng.random(count)) / count
         timesteps = torch.from_numpy((spread * len(self.scheduler)).astype(np.int64))
+        timesteps = timesteps.to(self.device)
+        ids = self.tokenizer.encode_prompts(captions).to(self.device)
         noised = self.scheduler.add_noise(latents, noise, timesteps)
         target = self.scheduler.get_velocity(latents, noise, timesteps)
-        with mixed_precision():
-            embeddings = self.networks.text_encoder(self.tokenizer.encode_prompts(captions))[0]
+        with mixed_precision(self.device):
+            embeddings = self.networks.text_encoder(ids)[0]
             prediction = self.networks.unet(noised, timesteps, embeddings)[0]
-        return F.mse_loss(prediction.float(), target)
+        errors = F.mse_loss(prediction.float(), target, reduction="none").mean((1, 2, 3))
+        return (errors * self._weights(timesteps)).mean()
+
+    def _weights(self, timesteps: Tensor) -> Tensor:
+        if self.min_snr is None:
+            return torch.ones(len(timesteps), device=timesteps.device)
+        signal = self.scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+        ratio = signal / (1 - signal)
+        return ratio.clamp(max=self.min_snr) / (ratio + 1)
 
     def samples(self) -> Image.Image:
-        """Return pictures of `SAMPLE_PROMPTS`, two seeds each, always from the same noise."""
-        latents = self.generate([*SAMPLE_PROMPTS, *SAMPLE_PROMPTS], guidance=3.0, steps=25)
+        """Return a picture of each of the prompts, always from the same noise."""
+        latents = self.generate(self.prompts, guidance=4.0, steps=25)
         with torch.no_grad():
-            return grid(to_pictures(self.vae.decode(latents / self.scale)[0]), columns=16)
+            pictures = self.vae.decode(latents / self.scale)[0]
+        return grid(to_pictures(pictures), columns=max(1, len(self.prompts) // 4))
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[str], *, guidance: float, steps: int) -> Tensor:
         """Return latents of the prompts, denoised from noise that only the seed decides."""
-        ids = self.tokenizer.encode_prompts([*[""] * len(prompts), *prompts])
+        ids = self.tokenizer.encode_prompts([*[""] * len(prompts), *prompts]).to(self.device)
         embeddings = self.networks.text_encoder(ids)[0]
         generator = torch.Generator().manual_seed(self.seed)
-        x = torch.randn((len(prompts), *self.latents.shape[1:]), generator=generator)
+        x = torch.randn((len(prompts), *self.latents.shape[1:]), generator=generator).to(
+            self.device
+        )
         scheduler = self.scheduler.fresh()
         scheduler.set_timesteps(steps)
         for timestep in scheduler.timesteps:
@@ -143,24 +159,21 @@ def begin_quietly(networks: Networks) -> None:
             nn.init.zeros_(parameter)
 
 
-def draw_scenes(count: int, seed: int, variety: float) -> list[Scene]:
-    """Return the scenes that a diffusion stage learns from."""
-    rng = np.random.default_rng([seed, count])
-    return [random_scene(rng, variety=variety) for _ in range(count)]
-
-
 @torch.no_grad()
-def encode_scenes(
-    vae: AutoencoderKL, scenes: Sequence[Scene], painter: Painter, path: Path
+def encode_pictures(
+    vae: AutoencoderKL,
+    picture: Callable[[int], npt.NDArray[np.uint8]],
+    count: int,
+    path: Path,
 ) -> Tensor:
-    """Return the latents' means as float16, from the file at `path` if it is there."""
+    """Return the latents' means of pictures 0 to `count` as float16, from `path` if it is there."""
     if path.exists():
         return load_file(path)["latents"]
     means: list[Tensor] = []
-    with mixed_precision():
-        for start in range(0, len(scenes), 64):
-            pictures = np.stack([painter.draw(scene) for scene in scenes[start : start + 64]])
-            means.append(vae.encode(to_tensor(pictures))[0].mean.half())
+    for start in range(0, count, ENCODED_TOGETHER):
+        several = range(start, min(count, start + ENCODED_TOGETHER))
+        pictures = to_tensor(np.stack([picture(index) for index in several])).to(vae.device)
+        means.append(vae.encode(pictures)[0].mean.half().cpu())
     latents = torch.cat(means).contiguous()
     with atomic(path) as temporary:
         save_file({"latents": latents}, temporary)

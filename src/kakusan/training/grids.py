@@ -14,7 +14,7 @@ def to_tensor(pictures: np.ndarray) -> Tensor:
 def to_pictures(tensor: Tensor) -> np.ndarray:
     """Return `(n, 3, h, w)` in [-1, 1] as uint8 `(n, h, w, 3)`."""
     levels = ((tensor.float() + 1) * 127.5).clamp(0, 255).round()
-    return levels.permute(0, 2, 3, 1).to(torch.uint8).numpy()
+    return levels.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
 
 
 def grid(pictures: np.ndarray, columns: int) -> Image.Image:

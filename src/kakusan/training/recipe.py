@@ -4,82 +4,117 @@ from dataclasses import dataclass, field
 
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.training.trainer import StageSettings
+from kakusan.training.world import CORE, THINGS
+
+PROMPTS = (
+    "an astronaut riding a horse",
+    "a photograph of an astronaut riding a horse in space",
+    "a light brown tabby cat, tea time, flying in the blue sky, manga",
+    "a blue cat",
+    "three red apples on a white background",
+    "a dog to the left of a house",
+    "a tiny rocket at night",
+    "a huge sunflower in a meadow",
+    "雪の中のペンギン",
+    "赤い傘、砂浜",
+    "森の中の小さな家",
+    "猫と犬、青空",
+    "a robot between a tree and a car",
+    "a penguin on a car in the city",
+    "a fish in the sea, pixel art",
+    "a castle, line drawing",
+    "a bird above a cactus in the desert",
+    "a pink elephant in the rain",
+    "two balloons in the sky",
+    "四匹のカエル、緑の背景",
+    "a snowman in a room",
+    "a cake under an umbrella",
+    "a yellow car at sunset",
+    "夜空の月",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a training run gives; the defaults are the built-in model.
 
-    The vocabulary is learnt from `captions` captions, the UNet from `scenes` encoded scenes.
-    `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
+    The vocabulary is learnt from `captions` captions, the UNet from `scenes` encoded scenes of the
+    first `things` objects. `text` is completed with the sizes of the learnt vocabulary, `vae` with
+    the measured scale.
     """
 
     seed: int = 20
-    pixels: int = 64
+    things: int = CORE
+    pixels: int = 128
     kl_weight: float = 1e-4
-    captions: int = 20_000
-    scenes: int = 24_576
+    min_snr: float | None = 5.0
+    captions: int = 40_000
+    merges: int = 2_500
+    scenes: int = 60_000
     vae: VAEConfig = field(
         default=VAEConfig(
-            latent_channels=8,
-            block_out_channels=(16, 32, 64, 96),
+            latent_channels=32,
+            block_out_channels=(16, 32, 64, 128, 192),
             layers_per_block=1,
             norm_num_groups=4,
-            sample_size=64,
+            sample_size=128,
             force_upcast=False,
         )
     )
     vae_settings: StageSettings = field(
         default=StageSettings(
-            steps=4000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=250
+            steps=6000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
         )
     )
     decoder_settings: StageSettings = field(
         default=StageSettings(
-            steps=2400, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
+            steps=2400, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=600
         )
     )
     text: TextEncoderConfig = field(
         default=TextEncoderConfig(
-            hidden_size=128,
-            intermediate_size=512,
-            num_hidden_layers=2,
+            hidden_size=256,
+            intermediate_size=1024,
+            num_hidden_layers=3,
             num_attention_heads=4,
-            projection_dim=128,
+            projection_dim=256,
+            max_position_embeddings=40,
         )
     )
     unet: UNetConfig = field(
         default=UNetConfig(
             sample_size=8,
-            in_channels=8,
-            out_channels=8,
-            block_out_channels=(128, 192),
+            in_channels=32,
+            out_channels=32,
+            block_out_channels=(256, 320),
             layers_per_block=1,
-            transformer_depth=(1, 0),
-            num_heads=(4, 4),
-            cross_attention_dim=128,
+            transformer_depth=(1, 1),
+            num_heads=(8, 10),
+            cross_attention_dim=256,
             norm_num_groups=32,
             linear_projection=True,
         )
     )
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=2000,
-            decay_steps=4500,
-            batch_size=32,
-            learning_rate=8e-4,
-            warmup_steps=200,
-            sample_every=750,
-        )
-    )
-    focus_variety: float = 0.35
-    focus_settings: StageSettings = field(
-        default=StageSettings(
-            steps=2000,
-            batch_size=32,
+            steps=10_000,
+            batch_size=64,
             learning_rate=6e-4,
-            warmup_steps=50,
-            ema_decay=0.998,
+            warmup_steps=300,
             sample_every=1000,
         )
     )
+
+
+# For a GPU: every object, and as long as that takes
+FULL = Recipe(
+    things=len(THINGS),
+    scenes=400_000,
+    merges=4_000,
+    unet_settings=StageSettings(
+        steps=120_000, batch_size=256, learning_rate=6e-4, warmup_steps=1000, sample_every=5000
+    ),
+    vae_settings=StageSettings(
+        steps=60_000, batch_size=32, learning_rate=1e-3, ema_decay=0.999, sample_every=5000
+    ),
+)

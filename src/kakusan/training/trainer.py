@@ -1,28 +1,32 @@
-"""The training loop that both stages share: steps, averages, checkpoints, progress."""
+"""The training loop that all stages share: steps, averages, checkpoints, progress, processes."""
 
+import dataclasses
+import json
 import math
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kakusan.checkpoints.files import atomic
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, NumericalError
 from kakusan.models import Model
+from kakusan.runtime.arena import hold
 from kakusan.runtime.precision import compute_dtype
 from kakusan.training.ema import MovingAverage
+from kakusan.training.processes import PROCESSES, average_gradients
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
 
@@ -31,16 +35,15 @@ NetworksT = TypeVar("NetworksT", bound=nn.Module)
 class StageSettings:
     """How long and how fast one stage learns. Everything is counted in steps, so runs repeat.
 
-    The learning rate falls over `decay_steps`, which may be more than `steps` where another stage
-    goes on from this one; None means `steps`.
+    `batch_size` is that of one process.
     """
 
     steps: int
     batch_size: int
     learning_rate: float
     warmup_steps: int = 100
-    decay_steps: int | None = None
     ema_decay: float = 0.999
+    weight_decay: float = 0.01
     save_every: int = 250
     sample_every: int = 500
 
@@ -65,9 +68,14 @@ class Stage(ABC, Generic[NetworksT]):
     def samples(self) -> Image.Image:
         """Return a grid of pictures that shows what has been learnt so far."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.networks.parameters()).device
+
     def rng(self, step: int) -> np.random.Generator:
-        """Return the generator of one step."""
-        return np.random.default_rng([self.seed, *self.name.encode(), step])
+        """Return the generator of one step, in each process another."""
+        return np.random.default_rng([self.seed, *self.name.encode(), step, PROCESSES.rank])
 
 
 class Run:
@@ -91,39 +99,57 @@ class Run:
             self.parameters.values(),
             lr=stage.settings.learning_rate,
             betas=(0.9, 0.99),
-            weight_decay=0.01,
+            weight_decay=stage.settings.weight_decay,
             fused=True,
         )
         if self.path.exists():
             self._restore()
 
     def advance(self) -> float:
-        """Learn from one batch and return its loss."""
+        """Learn from one batch and return its loss.
+
+        Raises:
+            NumericalError: The loss is not a finite number; the weights are those before this step.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.stage.settings, self.step)
         loss = self.stage.loss(self.stage.rng(self.step))
+        if not math.isfinite(value := float(loss.detach())):
+            raise NumericalError(
+                f"{self.stage.name}: the loss became {value} at step {self.step + 1}; "
+                f"the last good weights are those of {self.path}; a lower learning rate may help"
+            )
         loss.backward()
+        average_gradients(self.parameters.values())
         nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.average.update(self.parameters.values())
         self.step += 1
-        return float(loss.detach())
+        return value
+
+    @contextmanager
+    def averaged(self) -> Generator[None]:
+        """Within, the networks hold the averaged weights."""
+        learnt = [parameter.detach().clone() for parameter in self.parameters.values()]
+        self.average.copy_to(self.parameters.values())
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(self.parameters.values(), learnt, strict=True):
+                    parameter.copy_(value)
 
     def sample(self) -> None:
         """Write a sample grid made with the averaged weights."""
-        learnt = [parameter.detach().clone() for parameter in self.parameters.values()]
-        self.average.copy_to(self.parameters.values())
-        grid = self.stage.samples()
-        with torch.no_grad():
-            for parameter, value in zip(self.parameters.values(), learnt, strict=True):
-                parameter.copy_(value)
+        with self.averaged():
+            grid = self.stage.samples()
         path = self.folder / f"{self.stage.name}-{self.step:06d}.png"
         with atomic(path) as temporary:
             grid.save(temporary, format="PNG")
 
     def save(self) -> None:
-        """Write weights, averages and the optimizer's state, atomically."""
+        """Write weights, averages and the optimizer's state: the file is whole, or the old one."""
         tensors: dict[str, Tensor] = {}
         for (name, parameter), average in zip(
             self.parameters.items(), self.average.averages, strict=True
@@ -132,45 +158,79 @@ class Run:
             tensors[f"average.{name}"] = average.contiguous()
             for key, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{key}.{name}"] = value.contiguous()
+        metadata = {"step": str(self.step), "settings": json.dumps(self._configuration())}
         with atomic(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"step": str(self.step)})
+            save_file(tensors, temporary, metadata=metadata)
+
+    def _configuration(self) -> dict[str, Any]:
+        """What a run that goes on must have in common with the one before."""
+        changeable = {"save_every", "sample_every"}
+        settings = dataclasses.asdict(self.stage.settings)
+        known = {key: value for key, value in settings.items() if key not in changeable}
+        return known | {"seed": self.stage.seed, "processes": PROCESSES.count}
 
     def _restore(self) -> None:
-        with safe_open(self.path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            self.step = int(file.metadata()["step"])
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                metadata: dict[str, str] = file.metadata() or {}
+            self.step = int(metadata["step"])
+            before = json.loads(metadata["settings"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{self.path} is no checkpoint of a run: {error}.") from None
+        changed = [
+            f"{key}: {before.get(key)} before, {value} now"
+            for key, value in self._configuration().items()
+            if before.get(key) != value
+        ]
+        if changed:
+            raise CheckpointError(
+                f"{self.path} is of a run with another configuration ({'; '.join(changed)}); "
+                "give the old one, or another run folder."
+            )
         self.average.updates = self.step
         try:
-            with torch.no_grad():
-                for index, (name, parameter) in enumerate(self.parameters.items()):
-                    parameter.copy_(tensors[f"weight.{name}"])
-                    self.average.averages[index].copy_(tensors[f"average.{name}"])
-                    self.optimizer.state[parameter] = {
-                        "step": tensors[f"optimizer.step.{name}"],
-                        **{
-                            key: torch.empty_like(parameter).copy_(
-                                tensors[f"optimizer.{key}.{name}"]
-                            )
-                            for key in ("exp_avg", "exp_avg_sq")
-                        },
-                    }
+            self._take(tensors)
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
-                f"{self.path} is of another recipe than this one ({error}); "
+                f"{self.path} is of networks of another shape ({error}); "
                 "remove it or give another run folder."
             ) from None
+
+    @torch.no_grad()
+    def _take(self, tensors: dict[str, Tensor]) -> None:
+        for index, (name, parameter) in enumerate(self.parameters.items()):
+            parameter.copy_(tensors[f"weight.{name}"])
+            self.average.averages[index].copy_(tensors[f"average.{name}"])
+            moments = ("exp_avg", "exp_avg_sq")
+            self.optimizer.state[parameter] = {
+                "step": tensors[f"optimizer.step.{name}"].to(parameter.device),
+                **{
+                    key: torch.empty_like(parameter).copy_(tensors[f"optimizer.{key}.{name}"])
+                    for key in moments
+                },
+            }
 
 
 def train(stage: Stage[NetworksT], folder: Path) -> None:
     """Run a stage to its end, from its last checkpoint if there is one.
 
     Afterwards the stage's networks hold the averaged weights.
+
+    Raises:
+        CheckpointError: The folder's checkpoint is of another configuration.
+        OutputError: A checkpoint cannot be written; the last one is still there.
+        NumericalError: The loss became NaN or infinite.
     """
+    hold()
     run = Run(stage, folder)
     settings = stage.settings
     progress = Progress(stage.name, run.step, settings)
     while run.step < settings.steps:
-        progress.report(run.step + 1, run.advance())
+        loss = run.advance()
+        if PROCESSES.rank:
+            continue
+        progress.report(run.step, loss)
         last = run.step == settings.steps
         if last or run.step % settings.save_every == 0:
             run.save()
@@ -183,8 +243,7 @@ def learning_rate(settings: StageSettings, step: int) -> float:
     """Return the rate of a step: a linear warm-up, then half a cosine down to a hundredth."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
-    decay_steps = (settings.decay_steps or settings.steps) - settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(1, decay_steps)
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
 
@@ -208,9 +267,10 @@ class Progress:
         rate = (step - self.last) / (now - self.since)
         overall = (step - self.first) / (now - self.began)
         left = (self.settings.steps - step) / overall
+        samples = rate * self.settings.batch_size * PROCESSES.count
         print(
             f"{self.name} {step}/{self.settings.steps}  loss {np.mean(self.losses):.4f}  "
-            f"{rate * self.settings.batch_size:.1f} samples/s  {left / 60:.1f} min left",
+            f"{samples:.1f} samples/s  {left / 60:.1f} min left",
             file=sys.stderr,
             flush=True,
         )
@@ -218,11 +278,14 @@ class Progress:
 
 
 @contextmanager
-def mixed_precision() -> Generator[None]:
-    """Compute in bfloat16 where this processor is fast at it, and attention as plain products.
+def mixed_precision(device: torch.device) -> Generator[None]:
+    """Compute in bfloat16 where the device is fast at it; on a CPU, attention as plain products.
 
-    The fused attention's backward pass takes twice as long in bfloat16 at these sizes.
+    There the fused attention's backward pass takes twice as long in bfloat16 at these sizes.
     """
-    fast = compute_dtype(torch.bfloat16, torch.device("cpu")) == torch.bfloat16
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast), sdpa_kernel(SDPBackend.MATH):
+    fast = compute_dtype(torch.bfloat16, device) == torch.bfloat16
+    with ExitStack() as contexts:
+        contexts.enter_context(torch.autocast(device.type, torch.bfloat16, enabled=fast))
+        if device.type == "cpu":
+            contexts.enter_context(sdpa_kernel(SDPBackend.MATH))
         yield

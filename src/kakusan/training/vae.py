@@ -1,22 +1,37 @@
 """The first stage: an autoencoder between pictures and latents."""
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from kakusan.models import AutoencoderKL, VAEConfig
+from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.losses import kl_loss, reconstruction_loss
-from kakusan.training.scenes import Painter, random_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision
 
 INITIAL_LOGVAR = -8.0
 LATENT_NOISE = 0.15  # of the latents' standard deviation, at most
+SHOWN = 16  # pictures of a sample grid
+
+# So many pictures drawn at random, uint8 (n, height, width, 3)
+Draw = Callable[[Rng, int], npt.NDArray[np.uint8]]
 
 
 class VAEStage(Stage[AutoencoderKL]):
-    """Learns to reconstruct scenes from sampled latents, with a small KL term."""
+    """Learns to reconstruct pictures from sampled latents, with a small KL term.
+
+    Args:
+        vae: learns, from as it is.
+        settings: of the stage.
+        draw: gives the pictures.
+        kl_weight: of the KL divergence beside the reconstruction loss.
+        seed: decides what is drawn, and the latents' noise.
+    """
 
     name = "vae"
 
@@ -25,7 +40,7 @@ class VAEStage(Stage[AutoencoderKL]):
         vae: AutoencoderKL,
         settings: StageSettings,
         *,
-        pixels: int,
+        draw: Draw,
         kl_weight: float,
         seed: int,
     ) -> None:
@@ -33,35 +48,27 @@ class VAEStage(Stage[AutoencoderKL]):
         self.settings = settings
         self.seed = seed
         self.kl_weight = kl_weight
-        self.painter = Painter(pixels)
-
-    def pictures(self, rng: np.random.Generator, count: int) -> Tensor:
-        """Draw scenes, float32 `(count, 3, pixels, pixels)` in [-1, 1]."""
-        return to_tensor(np.stack([self.painter.draw(random_scene(rng)) for _ in range(count)]))
+        self.draw = draw
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss plus the weighted KL divergence."""
-        pictures = self.pictures(rng, self.settings.batch_size)
+        pictures = to_tensor(self.draw(rng, self.settings.batch_size)).to(self.device)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        with mixed_precision():
+        with mixed_precision(self.device):
             posterior = self.networks.encode(pictures)[0]
             mean, logvar = posterior.mean.float(), posterior.logvar.float()
-            noise = torch.randn(mean.shape, generator=generator)
+            noise = torch.randn(mean.shape, generator=generator).to(mean.device)
             decoded = self.networks.decode(mean + (0.5 * logvar).exp() * noise)[0]
         reconstruction = reconstruction_loss(decoded.float(), pictures)
         return reconstruction + self.kl_weight * kl_loss(mean, logvar)
 
     @torch.no_grad()
     def samples(self) -> Image.Image:
-        """Return rows of originals above their reconstructions; the scenes are always the same."""
-        pictures = self.pictures(np.random.default_rng(self.seed), 32)
+        """Return originals above their reconstructions; the pictures are always the same."""
+        pictures = to_tensor(self.draw(np.random.default_rng(self.seed), SHOWN)).to(self.device)
         decoded = self.networks.decode(self.networks.encode(pictures)[0].mode())[0]
-        rows = [
-            half
-            for pair in zip(pictures.split(16), decoded.split(16), strict=True)
-            for half in pair
-        ]
-        return grid(to_pictures(torch.cat(rows)), columns=16)
+        pairs = zip(pictures.split(SHOWN // 2), decoded.split(SHOWN // 2), strict=True)
+        return grid(to_pictures(torch.cat([half for pair in pairs for half in pair])), SHOWN // 2)
 
 
 class DecoderStage(VAEStage):
@@ -77,23 +84,23 @@ class DecoderStage(VAEStage):
         vae: AutoencoderKL,
         settings: StageSettings,
         *,
-        pixels: int,
+        draw: Draw,
         kl_weight: float,
         seed: int,
     ) -> None:
-        super().__init__(vae, settings, pixels=pixels, kl_weight=kl_weight, seed=seed)
+        super().__init__(vae, settings, draw=draw, kl_weight=kl_weight, seed=seed)
         for frozen in (vae.encoder, vae.quant_conv):
             frozen.requires_grad_(False)
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss from latents with a little noise."""
-        pictures = self.pictures(rng, self.settings.batch_size)
-        with mixed_precision():
-            with torch.no_grad():
-                mean = self.networks.encode(pictures)[0].mean
-            # A UNet's latents are never exact; each picture gets its own degree of it.
-            degree = rng.uniform(0, LATENT_NOISE, (len(mean), 1, 1, 1)) * float(mean.std())
-            noise = torch.from_numpy(rng.standard_normal(mean.shape) * degree)
+        pictures = to_tensor(self.draw(rng, self.settings.batch_size)).to(self.device)
+        with torch.no_grad():
+            mean = self.networks.encode(pictures)[0].mean
+        # A UNet's latents are never exact; each picture gets its own degree of it.
+        degree = rng.uniform(0, LATENT_NOISE, (len(mean), 1, 1, 1)) * float(mean.std())
+        noise = torch.from_numpy(rng.standard_normal(mean.shape) * degree)
+        with mixed_precision(self.device):
             decoded = self.networks.decode(mean + noise.to(mean))[0]
         return reconstruction_loss(decoded.float(), pictures)
 

@@ -1,11 +1,13 @@
 """Learns the tokenizer's vocabulary from the captions: byte-level BPE in CLIP's file form."""
 
-from collections import Counter
+import json
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 
+from tokenizers import Tokenizer, models, trainers
+
 from kakusan.checkpoints.files import write_json, write_text
+from kakusan.text.tokenizer import split_words
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
@@ -23,35 +25,19 @@ def byte_characters() -> list[str]:
     return [chr(byte) for byte in printable] + [chr(0x100 + n) for n in range(256 - len(printable))]
 
 
-def learn_merges(captions: Iterable[str]) -> list[Pair]:
-    """Return the merges, in order, after which every word of the captions is one token.
-
-    Captions hold ASCII letters, spaces and commas. The most frequent pair is merged first, ties in
-    alphabetical order (arXiv:1508.07909, Algorithm 1).
-    """
-    counts = Counter(word for text in captions for word in text.replace(",", " , ").split())
-    words = {(*word[:-1], word[-1] + WORD_END): count for word, count in counts.items()}
-    merges: list[Pair] = []
-    while True:
-        pairs: Counter[Pair] = Counter()
-        for pieces, count in words.items():
-            for pair in pairwise(pieces):
-                pairs[pair] += count
-        if not pairs:
-            return merges
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        merges.append(best)
-        words = {_merged(pieces, best): count for pieces, count in words.items()}
-
-
-def _merged(pieces: tuple[str, ...], pair: Pair) -> tuple[str, ...]:
-    result: list[str] = []
-    for piece in pieces:
-        if result and (result[-1], piece) == pair:
-            result[-1] += piece
-        else:
-            result.append(piece)
-    return tuple(result)
+def learn_merges(captions: Iterable[str], size: int) -> list[Pair]:
+    """Return at most `size` merges, in order, the most frequent pairs first (arXiv:1508.07909)."""
+    learner = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
+    split_words(learner)
+    trainer = trainers.BpeTrainer(
+        vocab_size=2 * len(byte_characters()) + size,
+        initial_alphabet=byte_characters(),
+        end_of_word_suffix=WORD_END,
+        show_progress=False,
+    )
+    learner.train_from_iterator(captions, trainer)
+    merges = json.loads(learner.to_str())["model"]["merges"]
+    return [(first, second) for first, second in merges]
 
 
 def write_tokenizer(folder: Path, merges: list[Pair], length: int = 77) -> int:

@@ -1,0 +1,212 @@
+"""Does the built-in model draw what prompts say? Scores 1,000 prompts, English and Japanese.
+
+    python -m benchmarks.scores [--prompts 1000] [--sweep] [--grid FILE.png]
+
+Half of the prompts are combinations that training may draw, half are held out from it by rule
+(`kakusan.training.scenes.held_out`). What a picture shows is judged by `benchmarks.judge`, whose
+own accuracy on true scenes is the first table. `--sweep` scores fewer prompts against steps,
+guidance and schedulers.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import kakusan
+from benchmarks.judge import Judge, Seen, Verdict, location
+from benchmarks.measure import markdown_table
+from benchmarks.results import RESULTS
+from kakusan.training.captions import english, japanese
+from kakusan.training.grids import grid
+from kakusan.training.painter import Painter
+from kakusan.training.scenes import Scene, combinations, held_out, is_seen, random_scene
+from kakusan.training.world import CORE, NORMAL
+
+SEED = 7000
+BATCH = 25
+KINDS = ("single", "single", "relation", "count")
+GOALS = {  # of seen and held-out combinations
+    "one object": (0.92, 0.88),
+    "background or setting": (0.97, 0.95),
+    "colour of the object": (0.90, 0.85),
+    "two objects, both": (0.80, 0.70),
+    "relation, given both": (0.85, 0.80),
+    "count": (0.80, 0.75),
+}
+SWEEP: dict[str, tuple[Any, ...]] = {
+    "steps": (4, 8, 15, 25, 50),
+    "guidance": (1.0, 3.0, 5.0, 7.5, 12.0),
+    "scheduler": ("ddim", "dpmpp-2m", "pndm", "lms", "heun", "euler", "euler-a", "ddpm"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt, the scene that it describes, and whether that is held out from training."""
+
+    prompt: str
+    scene: Scene
+    held_out: bool
+
+
+def cases(count: int, language: str = "english") -> Iterator[Case]:
+    """The prompts: seen and held out in turn; the same scenes in either language."""
+    say = {"english": english, "japanese": japanese}[language]
+    for index in range(count):
+        rng = np.random.default_rng([SEED, index])
+        kind, wanted = KINDS[index // 2 % len(KINDS)], index % 2 == 1
+        while True:
+            scene = random_scene(rng, CORE, kind)
+            if scene.style == NORMAL and _is(scene, wanted):
+                break
+        yield Case(say(scene, rng, whole=True), scene, wanted)
+
+
+def _is(scene: Scene, wanted: bool) -> bool:
+    return any(held_out(*each) for each in combinations(scene)) if wanted else is_seen(scene)
+
+
+def marks(case: Case, verdict: Verdict) -> Iterator[tuple[str, bool]]:
+    """What is right and wrong in a picture, as far as the prompt asks for it."""
+    scene, seen = case.scene, verdict.objects
+    yield "background or setting", verdict.location == location(scene)
+    items = scene.items
+    if len(items) == 1:
+        found = _match(items[0].thing, seen)
+        yield "one object", found is not None and len({each.thing for each in seen}) == 1
+        if items[0].colour is not None:
+            yield "colour of the object", found is not None and found.colour == items[0].colour
+    elif scene.relation is None:
+        right = [each for each in seen if each.thing == items[0].thing]
+        yield "count", len(right) == len(items) == len(seen)
+    else:
+        matched = [_match(item.thing, seen) for item in items]
+        both = [each for each in matched if each is not None]
+        yield "two objects, both", len(both) == len(items)
+        if len(both) == len(items):
+            yield "relation, given both", stands(scene.relation, both)
+
+
+def _match(thing: int, seen: Sequence[Seen]) -> Seen | None:
+    return next((each for each in seen if each.thing == thing), None)
+
+
+def stands(relation: str, seen: Sequence[Seen]) -> bool:
+    """Whether objects (a, b, perhaps c) stand to one another as a relation says."""
+    a, b = seen[0], seen[1]
+    across, down = a.x - b.x, a.y - b.y
+    aligned = abs(across) < 0.2
+    if relation == "left of":
+        return across < -0.15
+    if relation == "right of":
+        return across > 0.15
+    if relation in ("above", "on", "riding"):
+        return down < -0.1 and aligned
+    if relation == "below":
+        return down > 0.1 and aligned
+    if relation == "inside":
+        return aligned and abs(down) < 0.25
+    if relation == "between":
+        return min(b.x, seen[2].x) < a.x < max(b.x, seen[2].x)
+    return abs(across) > 0.15 and abs(down) < 0.2
+
+
+def score(found: Sequence[tuple[Case, Verdict]]) -> dict[str, dict[str, tuple[int, int]]]:
+    """For each question and split, how often right, of how many."""
+    table: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for case, verdict in found:
+        for question, right in marks(case, verdict):
+            table[question]["held out" if case.held_out else "seen"].append(right)
+    return {
+        question: {split: (sum(rights), len(rights)) for split, rights in splits.items()}
+        for question, splits in table.items()
+    }
+
+
+def judge_accuracy(judge: Judge, count: int = 600) -> str:
+    """The table of the judge's own accuracy, on the scenes of the prompts as they are drawn."""
+    painter, todo = Painter(), list(cases(count))
+    verdicts: list[Verdict] = []
+    for start in range(0, len(todo), BATCH):
+        several = todo[start : start + BATCH]
+        verdicts += judge.look(np.stack([painter.draw(case.scene) for case in several]))
+    return table_of(score(list(zip(todo, verdicts, strict=True))))
+
+
+def table_of(scores: dict[str, dict[str, tuple[int, int]]]) -> str:
+    """A markdown table with the goals beside what was reached."""
+
+    def cell(question: str, split: str) -> str:
+        right, of = scores.get(question, {}).get(split, (0, 0))
+        return f"{right / of:.1%} ({right}/{of})" if of else "–"
+
+    rows = [
+        (question, cell(question, "seen"), cell(question, "held out"), *(f"{g:.0%}" for g in goals))
+        for question, goals in GOALS.items()
+    ]
+    return markdown_table(("right", "seen", "held out", "goal", "goal, held out"), rows)
+
+
+def draw(todo: Sequence[Case], options: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    """The model's pictures of the prompts."""
+    pictures: list[npt.NDArray[np.uint8]] = []
+    for start in range(0, len(todo), BATCH):
+        drawn = kakusan.generate(
+            [case.prompt for case in todo[start : start + BATCH]],
+            seed=SEED + start,
+            batch_size=BATCH,
+            progress=False,
+            **options,
+        )
+        pictures += [np.asarray(each.image) for each in drawn]
+    return np.stack(pictures)
+
+
+def judged(judge: Judge, todo: Sequence[Case], options: dict[str, Any]) -> dict[str, Any]:
+    """Scores, and the seconds a picture took."""
+    began = time.monotonic()
+    pictures = draw(todo, options)
+    seconds = (time.monotonic() - began) / len(todo)
+    return {"scores": score(list(zip(todo, judge.look(pictures), strict=True))), "seconds": seconds}
+
+
+def main() -> None:
+    """Score, print and keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--sweep", action="store_true", help="against steps, guidance, scheduler")
+    parser.add_argument("--grid", type=Path, help="write the first 100 pictures as one PNG")
+    arguments = parser.parse_args()
+    judge, model = Judge(), {"model": arguments.model}
+    print("The judge on true scenes:\n\n" + judge_accuracy(judge))
+    results: dict[str, Any] = {}
+    if arguments.sweep:
+        todo = list(cases(arguments.prompts))
+        for knob, values in SWEEP.items():
+            for value in values:
+                results[f"{knob} {value}"] = found = judged(judge, todo, model | {knob: value})
+                print(f"\n{knob} {value}, {found['seconds']:.2f} s\n\n{table_of(found['scores'])}")
+    else:
+        for language in ("english", "japanese"):
+            todo = list(cases(arguments.prompts, language))
+            results[language] = found = judged(judge, todo, model)
+            print(f"\n{language}, {found['seconds']:.2f} s\n\n{table_of(found['scores'])}")
+    if arguments.grid:
+        todo = list(cases(100))
+        grid(draw(todo, model), columns=10).save(arguments.grid)
+        print("\n".join(f"{i}: {case.prompt}" for i, case in enumerate(todo)))
+    name = "sweep" if arguments.sweep else "scores"
+    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""`kakusan train`: the built-in model from nothing, or a checkpoint on a folder of pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kakusan.cli.console import say
+from kakusan.cli.exits import DONE
+from kakusan.errors import InputError
+
+if TYPE_CHECKING:
+    from kakusan.pipeline import StableDiffusionPipeline
+    from kakusan.training.folder import PictureFolder
+    from kakusan.training.trainer import StageSettings
+
+app = typer.Typer(
+    help="Train the built-in model, or fine-tune a checkpoint.", rich_markup_mode=None
+)
+
+Pictures = Annotated[
+    Path,
+    typer.Argument(help="A folder: a .txt beside each picture, or a metadata.jsonl for all."),
+]
+Model = Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")]
+Run = Annotated[Path, typer.Option(help="Checkpoints and sample grids; a stopped run goes on.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps in all.")]
+Batch = Annotated[int, typer.Option(min=1, help="Pictures of a step.")]
+Rate = Annotated[float, typer.Option("--lr", min=0.0, help="The learning rate.")]
+Size = Annotated[
+    int | None, typer.Option(min=8, help="Side in pixels; the model's own if not given.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Decides everything that is drawn at random.")]
+Every = Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")]
+Strict = Annotated[bool, typer.Option("--strict", help="A broken file is an error, not skipped.")]
+NoFlip = Annotated[bool, typer.Option("--no-flip", help="Never mirror a picture.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+
+
+@app.command()
+def builtin(
+    run: Run = Path("runs/builtin"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="The model's folder.")] = Path(
+        "runs/builtin/model"
+    ),
+    full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
+) -> int:
+    """Train the built-in model from nothing; needs the Noto Color Emoji font."""
+    from kakusan.training.build import build
+    from kakusan.training.recipe import FULL, Recipe
+
+    build(FULL if full else Recipe(), run, output)
+    say(str(output))
+    return DONE
+
+
+@app.command()
+def lora(
+    pictures: Pictures,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    model: Model = "builtin",
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 8,
+    run: Run = Path("runs/lora"),
+    steps: Steps = 500,
+    batch: Batch = 4,
+    rate: Rate = 1e-3,
+    size: Size = None,
+    seed: Seed = 0,
+    save_every: Every = 100,
+    strict: Strict = False,
+    no_flip: NoFlip = False,
+) -> int:
+    """Teach a checkpoint a folder of pictures by LoRA, in one small file that other tools load."""
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output} should end in .safetensors, which is what is written")
+    from kakusan.training.finetune import fine_tune_lora
+
+    pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
+    settings = _settings(steps, batch, rate, save_every, weight_decay=0.0)
+    fine_tune_lora(pipe, folder, settings, rank=rank, seed=seed, run=run, output=output)
+    say(str(output))
+    return DONE
+
+
+@app.command()
+def unet(
+    pictures: Pictures,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
+    model: Model = "builtin",
+    run: Run = Path("runs/unet"),
+    steps: Steps = 500,
+    batch: Batch = 4,
+    rate: Rate = 1e-5,
+    size: Size = None,
+    seed: Seed = 0,
+    save_every: Every = 100,
+    strict: Strict = False,
+    no_flip: NoFlip = False,
+) -> int:
+    """Teach a checkpoint's whole UNet a folder of pictures, and write it as a folder."""
+    from kakusan.training.finetune import fine_tune_unet
+
+    pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
+    settings = _settings(steps, batch, rate, save_every, weight_decay=0.01)
+    fine_tune_unet(pipe, folder, settings, seed=seed, run=run, output=output)
+    say(str(output))
+    return DONE
+
+
+def _settings(
+    steps: int, batch: int, rate: float, save_every: int, *, weight_decay: float
+) -> "StageSettings":
+    from kakusan.training.trainer import StageSettings
+
+    return StageSettings(
+        steps=steps,
+        batch_size=batch,
+        learning_rate=rate,
+        warmup_steps=min(20, steps),
+        ema_decay=0.99,
+        weight_decay=weight_decay,
+        save_every=save_every,
+        sample_every=save_every,
+    )
+
+
+def _loaded(
+    model: str, pictures: Path, size: int | None, *, strict: bool, flip: bool
+) -> "tuple[StableDiffusionPipeline, PictureFolder]":
+    """The checkpoint in float32, and the pictures in its size; the pictures are looked at first."""
+    from kakusan.pipeline import StableDiffusionPipeline
+    from kakusan.runtime.device import best_device
+    from kakusan.training.folder import PictureFolder
+
+    if size is not None:  # before a checkpoint is fetched
+        PictureFolder(pictures, size, strict=strict, flip=flip)
+    pipe = StableDiffusionPipeline.from_pretrained(model).to(best_device())
+    pipe.set_progress_bar_config(disable=True)
+    own = pipe.unet.config.sample_size * pipe.vae.scale_factor
+    side = size or own
+    if side % pipe.vae.scale_factor:
+        raise InputError(f"--size {side} should be a multiple of {pipe.vae.scale_factor}")
+    return pipe, PictureFolder(pictures, side, strict=strict, flip=flip)

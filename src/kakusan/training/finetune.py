@@ -1,0 +1,126 @@
+"""Fine-tuning of a published checkpoint on a folder of pictures: the whole UNet, or LoRA."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from kakusan.models import UNet2DConditionModel
+from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.schedulers.ddpm import DDPMScheduler
+from kakusan.training.folder import PictureFolder
+from kakusan.training.grids import grid, to_tensor
+from kakusan.training.lora import LoRALinear, adapt, save_lora
+from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
+
+VIEWS = 8  # crops, mirrored or not, that are kept of each picture
+SHOWN = 4  # pictures of a sample grid
+
+
+class FineTuneStage(Stage[UNet2DConditionModel]):
+    """Learns what the checkpoint's scheduler says it predicts, on cached latents of the pictures.
+
+    Args:
+        pipe: the checkpoint; its text encoder and autoencoder stay as they are.
+        pictures: what is learnt.
+        settings: of the stage.
+        seed: decides crops, noise, timesteps, and captions that are left out.
+        dropout: the share of captions left out, for classifier-free guidance.
+    """
+
+    name = "finetune"
+
+    def __init__(
+        self,
+        pipe: StableDiffusionPipeline,
+        pictures: PictureFolder,
+        settings: StageSettings,
+        *,
+        seed: int,
+        dropout: float = 0.1,
+    ) -> None:
+        self.pipe = pipe
+        self.settings = settings
+        self.seed = seed
+        self.dropout = dropout
+        self.networks = pipe.unet
+        self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
+        self.prompts = list(dict.fromkeys(example.text for example in pictures.examples))[:SHOWN]
+        self.latents = self._encoded(pictures)
+        texts = ["", *(example.text for example in pictures.examples)]
+        self.embeddings = self._embedded(texts)
+
+    @torch.no_grad()
+    def _encoded(self, pictures: PictureFolder) -> Tensor:
+        """(views, pictures, channels, height, width)."""
+        vae, rng, views = self.pipe.vae, np.random.default_rng(self.seed), list[Tensor]()
+        for _ in range(VIEWS):
+            squares = (to_tensor(np.stack([pictures.square(i, rng)])) for i in range(len(pictures)))
+            means = [vae.encode(square.to(vae.device))[0].mean.float() for square in squares]
+            views.append(torch.cat(means) * vae.config.scaling_factor)
+        return torch.stack(views)
+
+    @torch.no_grad()
+    def _embedded(self, texts: Sequence[str]) -> Tensor:
+        ids = self.pipe.tokenizer.encode_prompts(list(texts)).to(self.device)
+        return torch.cat([self.pipe.text_encoder(each)[0].float() for each in ids.split(8)])
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        """Return the mean squared error of the prediction at random timesteps."""
+        count = self.settings.batch_size
+        chosen = rng.integers(self.latents.shape[1], size=count)
+        latents = self.latents[rng.integers(len(self.latents), size=count), chosen]
+        noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
+        timesteps = torch.from_numpy(rng.integers(len(self.scheduler), size=count)).to(self.device)
+        noised = self.scheduler.add_noise(latents, noise, timesteps)
+        target = noise
+        if self.scheduler.config.prediction_type == "v_prediction":
+            target = self.scheduler.get_velocity(latents, noise, timesteps)
+        spoken = np.where(rng.random(count) < self.dropout, 0, 1 + chosen)
+        with mixed_precision(self.device):
+            prediction = self.networks(
+                noised, timesteps, self.embeddings[torch.from_numpy(spoken)]
+            )[0]
+        return F.mse_loss(prediction.float(), target)
+
+    @torch.no_grad()
+    def samples(self) -> Image.Image:
+        """Return pictures of the first captions, always from the same noise."""
+        pictures = self.pipe(self.prompts, seed=self.seed, return_dict=False)[0]
+        return grid(np.stack([np.asarray(picture) for picture in pictures]), len(pictures))
+
+
+def fine_tune_lora(
+    pipe: StableDiffusionPipeline,
+    pictures: PictureFolder,
+    settings: StageSettings,
+    *,
+    rank: int,
+    seed: int,
+    run: Path,
+    output: Path,
+) -> dict[str, LoRALinear]:
+    """Train adapters of a rank, and write them to one file; the pipeline keeps them in place."""
+    adapters = adapt(pipe.unet, rank)
+    train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
+    save_lora(adapters, output)
+    return adapters
+
+
+def fine_tune_unet(
+    pipe: StableDiffusionPipeline,
+    pictures: PictureFolder,
+    settings: StageSettings,
+    *,
+    seed: int,
+    run: Path,
+    output: Path,
+) -> None:
+    """Train the whole UNet, and write the checkpoint as a folder."""
+    pipe.unet.requires_grad_(True)
+    train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
+    pipe.save_pretrained(output)

@@ -1,0 +1,142 @@
+"""Fine-tuning: LoRA changes little and is read by the reference; the UNet's way writes a folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from kakusan.cli import main
+from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.training.finetune import FineTuneStage, fine_tune_lora
+from kakusan.training.folder import PictureFolder
+from kakusan.training.lora import LoRALinear, adapt
+from kakusan.training.trainer import StageSettings
+
+SETTINGS = StageSettings(
+    steps=6, batch_size=2, learning_rate=3e-2, warmup_steps=1, ema_decay=0.5, sample_every=100
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.oracle import tiny
+
+    folder = tmp_path_factory.mktemp("model")
+    tiny.write_pipeline(folder, tiny.V1)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "pictures"
+    path.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        values = rng.integers(0, 255, (40, 40, 3)).astype(np.uint8)
+        Image.fromarray(values).save(path / f"{index}.png")
+        (path / f"{index}.txt").write_text(f"a zork {index}", encoding="utf-8")
+    return path
+
+
+def loaded(model: Path) -> StableDiffusionPipeline:
+    pipe = StableDiffusionPipeline.from_pretrained(model)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def side(pipe: StableDiffusionPipeline) -> int:
+    return pipe.unet.config.sample_size * pipe.vae.scale_factor
+
+
+@torch.no_grad()
+def test_new_adapters_change_nothing(model: Path) -> None:
+    pipe, inputs = loaded(model), (torch.randn(1, 4, 8, 8), 5)
+    text = torch.randn(1, 77, pipe.unet.config.cross_attention_dim)
+    before = pipe.unet(*inputs, text)[0]
+    adapters = adapt(pipe.unet, 4)
+    assert torch.equal(pipe.unet(*inputs, text)[0], before)
+    assert all(isinstance(adapter, LoRALinear) for adapter in adapters.values())
+    learnt = [name for name, p in pipe.unet.named_parameters() if p.requires_grad]
+    assert learnt
+    assert all(".lora_" in name for name in learnt)
+
+
+def test_the_lora_gives_the_same_picture_in_the_reference(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    pytest.importorskip("peft")
+    pipe = loaded(model)
+    pictures = PictureFolder(folder, side(pipe))
+    file = tmp_path / "zork.safetensors"
+    kwargs = {"rank": 4, "seed": 0, "run": tmp_path / "run", "output": file}
+    fine_tune_lora(pipe, pictures, SETTINGS, **kwargs)
+    theirs = diffusers.StableDiffusionPipeline.from_pretrained(model)
+    theirs.set_progress_bar_config(disable=True)
+
+    def draw(pipe: Callable[..., object]) -> np.ndarray:
+        generator = torch.Generator().manual_seed(3)
+        options = {"num_inference_steps": 3, "generator": generator, "output_type": "np"}
+        return np.asarray(pipe("a zork", **options).images)  # pyright: ignore[reportAttributeAccessIssue]
+
+    plain = draw(theirs)
+    theirs.load_lora_weights(str(file))
+    adapted = draw(theirs)
+    assert np.abs(adapted - plain).max() > 0.01
+    assert np.abs(draw(pipe) - adapted).max() < 1e-4
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_the_loss_is_that_of_what_the_checkpoint_predicts(
+    model: Path, folder: Path, prediction: str
+) -> None:
+    pipe = loaded(model)
+    config = {**pipe.scheduler.config, "prediction_type": prediction}
+    pipe.scheduler = type(pipe.scheduler).from_config(config)
+    stage = FineTuneStage(pipe, PictureFolder(folder, side(pipe)), SETTINGS, seed=0)
+    stage.latents.zero_()  # then the noised latents are the noise, scaled
+    seen: list[torch.Tensor] = []
+
+    class Silent(torch.nn.Linear):
+        def forward(
+            self, x: torch.Tensor, t: torch.Tensor, _text: torch.Tensor
+        ) -> tuple[torch.Tensor]:
+            seen.extend([x, stage.scheduler.alphas_cumprod[t].float()[:, None, None, None]])
+            return (torch.zeros_like(x),)
+
+    stage.networks = Silent(1, 1)  # pyright: ignore[reportAttributeAccessIssue]
+    loss = stage.loss(np.random.default_rng(0))
+    noised, signal = seen
+    noise = noised / (1 - signal).sqrt()
+    target = noise if prediction == "epsilon" else signal.sqrt() * noise
+    torch.testing.assert_close(loss, target.square().mean())
+
+
+def test_the_command_teaches_and_writes(model: Path, folder: Path, tmp_path: Path) -> None:
+    file, run = tmp_path / "out.safetensors", tmp_path / "run"
+    options = ["--model", str(model), "--steps", "3", "--batch", "1", "--rank", "2"]
+    assert main(["train", "lora", str(folder), "-o", str(file), "--run", str(run), *options]) == 0
+    names = load_file(file).keys()
+    assert names
+    assert all(name.startswith("unet.") for name in names)
+    assert list(run.glob("finetune-*.png"))
+    whole = tmp_path / "whole"
+    options = ["--model", str(model), "--steps", "2", "--batch", "1", "--run", str(tmp_path / "r2")]
+    assert main(["train", "unet", str(folder), "-o", str(whole), *options]) == 0
+    assert loaded(whole)("x", num_inference_steps=1, seed=0).images
+
+
+def test_bad_input_is_one_line(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "x.safetensors")
+    assert main(["train", "lora", str(tmp_path / "none"), "-o", out]) == 2
+    assert main(["train", "lora", str(folder), "-o", str(tmp_path / "x.bin")]) == 2
+    assert main(["train", "lora", str(folder), "-o", out, "--size", "33"]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("kakusan: ") for line in lines)

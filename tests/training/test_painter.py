@@ -1,0 +1,96 @@
+"""The painter draws the same scene always the same, and what the scene says."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kakusan.errors import InputError
+from kakusan.training.painter import FONT_PATHS, Painter, find_font, recoloured
+from kakusan.training.scenes import Item, Scene, random_scene
+from kakusan.training.world import COLOURS, LINE, PIXEL, PLACES, THINGS
+
+needs_font = pytest.mark.skipif(
+    not any(path.is_file() for path in FONT_PATHS),
+    reason="Noto Color Emoji is not installed (Debian: fonts-noto-color-emoji)",
+)
+
+
+@pytest.fixture(scope="module")
+def painter() -> Painter:
+    return Painter(64)
+
+
+@needs_font
+def test_the_same_scene_gives_the_same_pixels(painter: Painter) -> None:
+    rng = np.random.default_rng(1)
+    for scene in (random_scene(rng) for _ in range(30)):
+        picture = painter.draw(scene)
+        assert picture.shape == (64, 64, 3)
+        assert picture.dtype == np.uint8
+        assert np.array_equal(picture, Painter(64).draw(scene))
+
+
+@needs_font
+def test_every_object_is_drawn_and_differs_from_every_other(painter: Painter) -> None:
+    drawn = np.stack([painter.draw(Scene((Item(i),), None, 11)) for i in range(len(THINGS))])
+    flat = drawn.reshape(len(drawn), -1).astype(np.float32)[:, ::8]
+    distances = np.linalg.norm(flat[:, None] - flat[None], axis=2)
+    assert distances[~np.eye(len(flat), dtype=bool)].min() > 100
+
+
+@needs_font
+def test_an_object_has_the_size_and_place_of_its_scene(painter: Painter) -> None:
+    apple = [thing.name for thing in THINGS].index("apple")
+    empty = painter.draw(Scene((), None, 4)).astype(int)
+    picture = painter.draw(Scene((Item(apple, size=0.5, x=0.4, y=0.6),), None, 4)).astype(int)
+    rows, columns = np.nonzero(np.abs(picture - empty).sum(2) > 60)
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(32, abs=2)
+    assert (columns.min() + columns.max() + 1) / 2 == pytest.approx(0.4 * 64, abs=1.5)
+    assert (rows.min() + rows.max() + 1) / 2 == pytest.approx(0.6 * 64, abs=1.5)
+
+
+@needs_font
+def test_recoloured_objects_take_the_colour(painter: Painter) -> None:
+    for index, thing in enumerate(THINGS[:60]):
+        if not thing.recolours:
+            continue
+        glyph = painter._glyph(index, None)  # pyright: ignore[reportPrivateUsage]
+        for colour in (COLOURS[0], COLOURS[3], COLOURS[4]):
+            values = np.asarray(recoloured(glyph, colour.rgb)).astype(int)
+            solid = values[values[..., 3] > 200][:, :3]
+            nearest = np.linalg.norm(
+                np.median(solid, axis=0) - np.array([c.rgb for c in COLOURS]), axis=1
+            )
+            assert COLOURS[int(nearest.argmin())] in (colour, COLOURS[8]), (thing.name, colour.name)
+
+
+def test_places_differ_from_one_another_and_from_seed_to_seed() -> None:
+    means: list[np.ndarray] = []
+    for place in PLACES:
+        one, other = (place.paint(np.random.default_rng(seed), 64) for seed in (0, 1))
+        assert one.shape == (64, 64, 3)
+        assert np.isfinite(one).all()
+        assert not np.array_equal(one, other)
+        means.append(
+            Image.fromarray(one.clip(0, 255).astype(np.uint8)).resize((4, 4)).convert("RGB")
+        )
+    flat = np.stack([np.asarray(mean, np.float32).ravel() for mean in means])
+    distances = np.linalg.norm(flat[:, None] - flat[None], axis=2)
+    assert distances[~np.eye(len(flat), dtype=bool)].min() > 60
+
+
+@needs_font
+def test_styles(painter: Painter) -> None:
+    item = (Item(0),)
+    blocks = painter.draw(Scene(item, 4, style=PIXEL)).reshape(32, 2, 32, 2, 3)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+    lines = painter.draw(Scene(item, 4, style=LINE)).astype(int)
+    assert np.ptp(lines, axis=2).max() == 0
+    assert np.median(lines) > 200
+    assert lines.min() < 90
+
+
+def test_a_missing_font_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kakusan.training.painter.FONT_PATHS", ())
+    with pytest.raises(InputError, match="fonts-noto-color-emoji"):
+        find_font()
