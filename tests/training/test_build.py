@@ -154,6 +154,16 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
         build(TINY, tmp_path, tmp_path / "model")
 
 
+def test_a_trained_autoencoder_can_stand_for_the_first_stage(whole: Path, tmp_path: Path) -> None:
+    begun = train_vae(TINY, tmp_path, whole / "model" / "vae")
+    assert {path.name for path in tmp_path.glob("*.safetensors")} == {"decoder.safetensors"}
+    before = load_file(whole / "model" / "vae" / "diffusion_pytorch_model.safetensors")
+    assert torch.equal(begun.encoder.conv_in.weight, before["encoder.conv_in.weight"].float())
+    other = dataclasses.replace(TINY, vae=dataclasses.replace(TINY.vae, latent_channels=8))
+    with pytest.raises(CheckpointError, match="another shape than the recipe's"):
+        train_vae(other, tmp_path, whole / "model" / "vae")
+
+
 def test_a_loss_that_becomes_nan_ends_the_run_before_it_does_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

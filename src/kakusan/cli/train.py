@@ -48,13 +48,16 @@ def builtin(
     output: Annotated[Path, typer.Option("-o", "--output", help="The model's folder.")] = Path(
         "runs/builtin/model"
     ),
+    vae: Annotated[
+        Path | None, typer.Option(help="Begin with this folder's autoencoder, already trained.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
 ) -> int:
     """Train the built-in model from nothing; needs the Noto Color Emoji font."""
     from kakusan.training.build import build
     from kakusan.training.recipe import FULL, Recipe
 
-    build(FULL if full else Recipe(), run, output)
+    build(FULL if full else Recipe(), run, output, vae=vae)
     say(str(output))
     return DONE
 

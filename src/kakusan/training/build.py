@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kakusan.checkpoints.files import write_json
+from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline.parts import DEFAULTS, write_index
 from kakusan.runtime.device import best_device
@@ -27,12 +28,19 @@ from kakusan.training.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.training.vocabulary import learn_merges, write_tokenizer
 
 
-def build(recipe: Recipe, run: Path, output: Path) -> None:
-    """Train both stages in the folder `run`, going on where it was stopped, and write `output`."""
+def build(recipe: Recipe, run: Path, output: Path, *, vae: Path | None = None) -> None:
+    """Train all stages in the folder `run`, going on where it was stopped, and write `output`.
+
+    Args:
+        recipe: decides what is trained.
+        run: checkpoints, encoded scenes and sample grids.
+        output: the published folder.
+        vae: a folder of an autoencoder to begin with, in place of the first stage.
+    """
     began, began_cpu = time.monotonic(), time.process_time()
     tokenizer = build_tokenizer(recipe, run / "tokenizer")
-    vae = train_vae(recipe, run)
-    stage = train_diffusion(recipe, run, vae, tokenizer)
+    autoencoder = train_vae(recipe, run, vae)
+    stage = train_diffusion(recipe, run, autoencoder, tokenizer)
     export(recipe, stage, run / "tokenizer", output)
     minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
     print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
@@ -58,15 +66,24 @@ def scene_drawer(recipe: Recipe) -> Draw:
     return draw
 
 
-def train_vae(recipe: Recipe, run: Path) -> AutoencoderKL:
-    """Train the autoencoder, then its decoder alone; return it frozen, with averaged weights."""
-    vae = new_vae(recipe.vae, recipe.seed).to(best_device())
-    draw = scene_drawer(recipe)
-    for kind, settings in (
-        (VAEStage, recipe.vae_settings),
-        (DecoderStage, recipe.decoder_settings),
-    ):
-        train(kind(vae, settings, draw=draw, kl_weight=recipe.kl_weight, seed=recipe.seed), run)
+def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> AutoencoderKL:
+    """Train the autoencoder, then its decoder alone; return it frozen, with averaged weights.
+
+    Raises:
+        CheckpointError: `start` is no folder of an autoencoder of the recipe's shape.
+    """
+    draw, weight, seed = scene_drawer(recipe), recipe.kl_weight, recipe.seed
+    if start is None:
+        vae = new_vae(recipe.vae, recipe.seed).to(best_device())
+        settings = recipe.vae_settings
+        train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
+    else:
+        vae = AutoencoderKL.from_pretrained(start).to(best_device())
+        found = dataclasses.replace(vae.config, scaling_factor=recipe.vae.scaling_factor)
+        if found != recipe.vae:
+            raise CheckpointError(f"{start} is an autoencoder of another shape than the recipe's.")
+    settings = recipe.decoder_settings
+    train(DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
     return vae.eval().requires_grad_(False)
 
 

@@ -63,7 +63,7 @@ class Recipe:
     )
     vae_settings: StageSettings = field(
         default=StageSettings(
-            steps=6000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
+            steps=7000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
         )
     )
     decoder_settings: StageSettings = field(
@@ -86,10 +86,10 @@ class Recipe:
             sample_size=8,
             in_channels=32,
             out_channels=32,
-            block_out_channels=(256, 320),
+            block_out_channels=(160, 256),
             layers_per_block=1,
             transformer_depth=(1, 1),
-            num_heads=(8, 10),
+            num_heads=(5, 8),
             cross_attention_dim=256,
             norm_num_groups=32,
             linear_projection=True,
@@ -97,8 +97,8 @@ class Recipe:
     )
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=10_000,
-            batch_size=64,
+            steps=12_000,
+            batch_size=128,
             learning_rate=6e-4,
             warmup_steps=300,
             sample_every=1000,
