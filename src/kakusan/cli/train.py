@@ -49,7 +49,7 @@ def builtin(
         "runs/builtin/model"
     ),
     vae: Annotated[
-        Path | None, typer.Option(help="Begin with this folder's autoencoder, already trained.")
+        Path | None, typer.Option(help="Begin with this folder's autoencoder, not with nothing.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
 ) -> int:

@@ -35,7 +35,7 @@ def build(recipe: Recipe, run: Path, output: Path, *, vae: Path | None = None) -
         recipe: decides what is trained.
         run: checkpoints, encoded scenes and sample grids.
         output: the published folder.
-        vae: a folder of an autoencoder to begin with, in place of the first stage.
+        vae: a folder of an autoencoder that the first stage begins with, instead of with nothing.
     """
     began, began_cpu = time.monotonic(), time.process_time()
     tokenizer = build_tokenizer(recipe, run / "tokenizer")
@@ -73,15 +73,15 @@ def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> Autoencod
         CheckpointError: `start` is no folder of an autoencoder of the recipe's shape.
     """
     draw, weight, seed = scene_drawer(recipe), recipe.kl_weight, recipe.seed
-    if start is None:
-        vae = new_vae(recipe.vae, recipe.seed).to(best_device())
-        settings = recipe.vae_settings
-        train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
-    else:
-        vae = AutoencoderKL.from_pretrained(start).to(best_device())
-        found = dataclasses.replace(vae.config, scaling_factor=recipe.vae.scaling_factor)
-        if found != recipe.vae:
+    vae, settings = new_vae(recipe.vae, recipe.seed), recipe.vae_settings
+    if start is not None:
+        known, settings = AutoencoderKL.from_pretrained(start), recipe.known_vae_settings
+        alike = {"scaling_factor": recipe.vae.scaling_factor, "sample_size": recipe.pixels}
+        if dataclasses.replace(known.config, **alike) != recipe.vae:
             raise CheckpointError(f"{start} is an autoencoder of another shape than the recipe's.")
+        vae.load_state_dict(known.state_dict())
+    vae = vae.to(best_device())
+    train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
     settings = recipe.decoder_settings
     train(DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
     return vae.eval().requires_grad_(False)

@@ -50,11 +50,11 @@ class Recipe:
     min_snr: float | None = 5.0
     captions: int = 40_000
     merges: int = 2_500
-    scenes: int = 60_000
+    scenes: int = 40_000
     vae: VAEConfig = field(
         default=VAEConfig(
-            latent_channels=32,
-            block_out_channels=(16, 32, 64, 128, 192),
+            latent_channels=8,
+            block_out_channels=(16, 32, 64, 96),
             layers_per_block=1,
             norm_num_groups=4,
             sample_size=128,
@@ -66,9 +66,14 @@ class Recipe:
             steps=7000, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=500
         )
     )
+    known_vae_settings: StageSettings = field(  # of one that is not new
+        default=StageSettings(
+            steps=2000, batch_size=8, learning_rate=4e-4, ema_decay=0.998, sample_every=500
+        )
+    )
     decoder_settings: StageSettings = field(
         default=StageSettings(
-            steps=2400, batch_size=8, learning_rate=1e-3, ema_decay=0.998, sample_every=600
+            steps=1200, batch_size=8, learning_rate=6e-4, ema_decay=0.998, sample_every=600
         )
     )
     text: TextEncoderConfig = field(
@@ -83,13 +88,13 @@ class Recipe:
     )
     unet: UNetConfig = field(
         default=UNetConfig(
-            sample_size=8,
-            in_channels=32,
-            out_channels=32,
-            block_out_channels=(160, 256),
+            sample_size=16,
+            in_channels=8,
+            out_channels=8,
+            block_out_channels=(128, 192, 192),
             layers_per_block=1,
-            transformer_depth=(1, 1),
-            num_heads=(5, 8),
+            transformer_depth=(0, 1, 0),
+            num_heads=(4, 6, 6),
             cross_attention_dim=256,
             norm_num_groups=32,
             linear_projection=True,
@@ -98,10 +103,10 @@ class Recipe:
     unet_settings: StageSettings = field(
         default=StageSettings(
             steps=12_000,
-            batch_size=128,
+            batch_size=64,
             learning_rate=6e-4,
             warmup_steps=300,
-            sample_every=1000,
+            sample_every=500,
         )
     )
 
