@@ -102,7 +102,7 @@ class Recipe:
     )
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=12_000,
+            steps=7_000,
             batch_size=64,
             learning_rate=6e-4,
             warmup_steps=300,

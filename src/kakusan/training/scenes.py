@@ -9,6 +9,7 @@ from kakusan.training.world import COLOURS, LINE, NORMAL, PIXEL, PLACES, RELATIO
 
 HELD_OUT = 8  # one combination in so many is never drawn for training
 NAMES = [relation.name for relation in RELATIONS]
+PAPER = [colour.name for colour in COLOURS].index("white")
 SIDE_BY_SIDE = ("left of", "right of", "beside")
 
 
@@ -105,10 +106,7 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
 def _anywhere(rng: Rng) -> Scene:
     place = None if rng.random() < 0.45 else int(rng.integers(len(PLACES)))
     style = NORMAL if rng.random() < 0.84 else int(rng.choice([PIXEL, LINE]))
-    if style == LINE:
-        place, colour = place, COLOURS.index(next(c for c in COLOURS if c.name == "white"))
-    else:
-        colour = int(rng.integers(len(COLOURS)))
+    colour = PAPER if style == LINE else int(rng.integers(len(COLOURS)))
     return Scene((), place, colour, None, style, int(rng.integers(2**31)))
 
 
