@@ -1,6 +1,6 @@
 """A small detector that says what a picture shows, taught on drawn scenes: the judge of scores.
 
-    python -m benchmarks.judge [--steps 6000] [--run FOLDER]
+    python -m benchmarks.judge [--run FOLDER]
 
 It learns from true scenes alone, blurred, noisy and shifted in colour, never from a model's
 pictures. On a 16x16 grid it says where objects' centres are, and which object and colour each is;
@@ -30,7 +30,7 @@ PIXELS, CELLS = 128, 16
 LOCATIONS = len(PLACES) + len(COLOURS)  # places, then plain colours
 OWN = len(COLOURS)  # the colour of what was not recoloured
 FOUND = 0.35  # the least certainty that counts as an object
-FOLDER = Path(".cache") / "judge"
+FOLDER = Path("runs") / "judge"
 SETTINGS = StageSettings(
     steps=6000, batch_size=32, learning_rate=2e-3, warmup_steps=200, ema_decay=0.998, save_every=500
 )
