@@ -140,12 +140,12 @@ def _loaded(
     from kakusan.runtime.device import best_device
     from kakusan.training.folder import PictureFolder
 
-    if size is not None:  # before a checkpoint is fetched
-        PictureFolder(pictures, size, strict=strict, flip=flip)
+    # before a checkpoint is fetched, whose own size is not known yet
+    folder = PictureFolder(pictures, size or 1, strict=strict, flip=flip)
     pipe = StableDiffusionPipeline.from_pretrained(model).to(best_device())
     pipe.set_progress_bar_config(disable=True)
-    own = pipe.unet.config.sample_size * pipe.vae.scale_factor
-    side = size or own
-    if side % pipe.vae.scale_factor:
-        raise InputError(f"--size {side} should be a multiple of {pipe.vae.scale_factor}")
-    return pipe, PictureFolder(pictures, side, strict=strict, flip=flip)
+    factor = pipe.vae.scale_factor
+    folder.pixels = size or pipe.unet.config.sample_size * factor
+    if folder.pixels % factor:
+        raise InputError(f"--size {folder.pixels} should be a multiple of {factor}")
+    return pipe, folder

@@ -121,7 +121,7 @@ def convolution(
     kept = (*_kept(weight), len(weight))
     sample = None if sample is None else sample.contiguous()
     added = (*_kept(bias), sample, _last(residual))
-    if (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, batch, size):
+    if (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, size):
         sizes = (batch, enlarge * height, enlarge * width, channels, enlarge)
         _call("winograd", x.dtype, (_last(x), *sizes, *kept, *added), out)
     else:
@@ -131,12 +131,12 @@ def convolution(
     return out.permute(0, 3, 1, 2)
 
 
-def _winograd_pays(x: Tensor, batch: int, size: Sequence[int]) -> bool:
+def _winograd_pays(x: Tensor, size: Sequence[int]) -> bool:
     """Whether fewer products in float32 take less time than all of them in the dtype of `x`."""
     found = loaded()
     if x.dtype == torch.bfloat16 and found is not None and found[0] == "amx":
         return False
-    tiles = batch * -(-size[0] // 4) * -(-size[1] // 4)
+    tiles = len(x) * -(-size[0] // 4) * -(-size[1] // 4)
     return tiles >= WINOGRAD_TILES[x.dtype] and x.shape[1] % 16 == 0
 
 

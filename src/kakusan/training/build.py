@@ -73,13 +73,13 @@ def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> Autoencod
         CheckpointError: `start` is no folder of an autoencoder of the recipe's shape.
     """
     draw, weight, seed = scene_drawer(recipe), recipe.kl_weight, recipe.seed
-    vae, settings = new_vae(recipe.vae, recipe.seed), recipe.vae_settings
-    if start is not None:
-        known, settings = AutoencoderKL.from_pretrained(start), recipe.known_vae_settings
+    if start is None:
+        vae, settings = new_vae(recipe.vae, recipe.seed), recipe.vae_settings
+    else:
+        vae, settings = AutoencoderKL.from_pretrained(start), recipe.known_vae_settings
         alike = {"scaling_factor": recipe.vae.scaling_factor, "sample_size": recipe.pixels}
-        if dataclasses.replace(known.config, **alike) != recipe.vae:
+        if dataclasses.replace(vae.config, **alike) != recipe.vae:
             raise CheckpointError(f"{start} is an autoencoder of another shape than the recipe's.")
-        vae.load_state_dict(known.state_dict())
     vae = vae.to(best_device())
     train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
     settings = recipe.decoder_settings

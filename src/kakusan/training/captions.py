@@ -1,6 +1,6 @@
 """The grammar that captions a scene as people write prompts, in English and in Japanese."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kakusan.training.backdrops import Rng
 from kakusan.training.scenes import Item, Scene
@@ -17,6 +17,7 @@ IRREGULAR = {
     "old woman": "old women",
     "loaf": "loaves",
 }
+_RELATIONS = {relation.name: relation for relation in RELATIONS}
 COUNTERS = {"animal": "匹", "person": "人", "vehicle": "台", "building": "軒", "plant": "本"}
 _PLAIN = (
     "{a} on {c} background",
@@ -82,12 +83,16 @@ def _noun(item: Item, rng: Rng) -> str:
     return f"{'the' if rng.random() < 0.05 else article(phrase)} {phrase}"
 
 
+def _related(scene: Scene, rng: Rng, forms: Sequence[str], noun: Callable[[Item, Rng], str]) -> str:
+    """The objects of a scene in one of the forms that their relation is said in."""
+    nouns = dict(zip("abc", (noun(item, rng) for item in scene.items), strict=False))
+    return _one(rng, forms).format(**nouns)
+
+
 def _subject(scene: Scene, rng: Rng) -> str:
     items = scene.items
-    relation = next((each for each in RELATIONS if each.name == scene.relation), None)
-    if relation is not None:
-        nouns = dict(zip("abc", (_noun(item, rng) for item in items), strict=False))
-        return _one(rng, relation.english).format(**nouns)
+    if scene.relation is not None:
+        return _related(scene, rng, _RELATIONS[scene.relation].english, _noun)
     if len(items) == 1:
         return _noun(items[0], rng)
     name = plural(_usual(rng, THINGS[items[0].thing].english))
@@ -115,14 +120,10 @@ def english(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
         colour, with_article = _colour(scene, rng)
         forms = _PLAIN_FIRST if kind < 0.2 else _PLAIN
         text = _one(rng, forms).format(a=subject, c=with_article if kind > 0.3 else colour)
-    elif scene.relation == "flying in" and kind < 0.6:
+    elif scene.relation == "flying in" or kind >= 0.42:
         text = f"{subject} {_one(rng, PLACES[scene.place].clauses)}"
-    elif kind < 0.3:
-        text = f"{subject}, {where}"
-    elif kind < 0.42:
-        text = f"{where}, {subject}"
     else:
-        text = f"{subject} {_one(rng, PLACES[scene.place].clauses)}"
+        text = f"{subject}, {where}" if kind < 0.3 else f"{where}, {subject}"
     text = _styled(text, scene, rng)
     return text if whole else _written(text, rng)
 
@@ -138,11 +139,7 @@ def _styled(text: str, scene: Scene, rng: Rng) -> str:
     if scene.style == NORMAL and rng.random() > 0.3:
         return text
     if scene.style == NORMAL or rng.random() < 0.4:
-        return (
-            f"{article(word)} {word} of {text}"
-            if word not in ("pixel art",)
-            else f"{word} of {text}"
-        )
+        return f"{word if word == 'pixel art' else f'{article(word)} {word}'} of {text}"
     return f"{text}, {word}" if rng.random() < 0.8 else f"{word}, {text}"
 
 
@@ -168,10 +165,8 @@ def _name_ja(item: Item, rng: Rng) -> str:
 
 def _subject_ja(scene: Scene, rng: Rng) -> str:
     items = scene.items
-    relation = next((each for each in RELATIONS if each.name == scene.relation), None)
-    if relation is not None:
-        nouns = dict(zip("abc", (_name_ja(item, rng) for item in items), strict=False))
-        return _one(rng, relation.japanese).format(**nouns)
+    if scene.relation is not None:
+        return _related(scene, rng, _RELATIONS[scene.relation].japanese, _name_ja)
     name = _name_ja(items[0], rng)
     if len(items) == 1:
         return name

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from kakusan.checkpoints.files import atomic
 from kakusan.models.layers.attention import Attention
 from kakusan.models.layers.basic import Linear
-from kakusan.runtime import kernels
 
 
 class LoRALinear(Linear):
@@ -33,7 +32,7 @@ class LoRALinear(Linear):
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
 
     def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
-        out = kernels.linear(input, self.weight, self.bias, residual)
+        out = super().forward(input, residual)
         low = nn.functional.linear(input, self.lora_A.to(input.dtype))
         return out + self.scale * nn.functional.linear(low, self.lora_B.to(input.dtype))
 

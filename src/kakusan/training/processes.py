@@ -19,6 +19,8 @@ class Processes:
 def _found() -> Processes:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1 and not distributed.is_initialized():
+        if torch.cuda.is_available():  # each process has a GPU of its own
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     return Processes(int(os.environ.get("RANK", "0")) if count > 1 else 0, count)
 

@@ -104,8 +104,8 @@ constexpr int PACK = 32;  // values of k that are packed at a time
 
 // As `Floats` multiplies them: out[tap][k - start][NR] for k in [start, stop), of a weight
 // [rows][depth][taps]
-static inline void pack_floats(const Weights& weights, const Columns& columns, int64_t panel, int64_t depth,
-                        int taps, int64_t start, int64_t stop, float* out) {
+static inline void pack_floats(const Weights& weights, const Columns& columns, int64_t panel,
+                               int64_t depth, int taps, int64_t start, int64_t stop, float* out) {
     alignas(64) float rows[NR][PACK * MAX_TAPS + LANES];
     alignas(64) float turned[LANES][LANES];
     for (int64_t k = start; k < stop; k += PACK) {
