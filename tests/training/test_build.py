@@ -18,9 +18,18 @@ from kakusan.errors import CheckpointError, NumericalError, OutputError
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training import trainer
-from kakusan.training.build import build, train_vae
+from kakusan.training.build import (
+    build,
+    build_tokenizer,
+    new_unet,
+    train_text_encoder,
+    train_unet,
+    train_vae,
+)
+from kakusan.training.captions import caption
 from kakusan.training.painter import FONT_PATHS
 from kakusan.training.recipe import Recipe
+from kakusan.training.scenes import Scene, is_plain
 from kakusan.training.trainer import StageSettings, learning_rate
 from kakusan.training.vae import VAEStage, new_vae
 
@@ -55,6 +64,7 @@ TINY = Recipe(
     text=TextEncoderConfig(
         hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
     ),
+    text_settings=settings(4),
     unet=UNetConfig(
         sample_size=8,
         block_out_channels=(8, 8),
@@ -83,7 +93,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advance = trainer.Run.advance
-    kills = {("vae", 3), ("decoder", 1), ("unet", 3)}
+    kills = {("vae", 3), ("decoder", 1), ("text", 3), ("unet", 3)}
 
     def advance_unless_killed(run: trainer.Run) -> float:
         if (now := (run.stage.name, run.step)) in kills:
@@ -92,12 +102,12 @@ def test_killed_and_resumed_equals_uninterrupted(
         return advance(run)
 
     monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
-    for _ in range(3):
+    for _ in range(4):
         with pytest.raises(KilledError):
             build(TINY, tmp_path, tmp_path / "model")
     build(TINY, tmp_path, tmp_path / "model")
     assert not kills
-    for name in ("vae", "decoder", "unet"):
+    for name in ("vae", "decoder", "text", "unet"):
         ours, theirs = (load_file(folder / f"{name}.safetensors") for folder in (tmp_path, whole))
         assert ours.keys() == theirs.keys()
         for key in ours:
@@ -119,6 +129,7 @@ def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str
     assert {path.name for path in whole.glob("*.png")} == {
         "vae-000005.png",
         "decoder-000003.png",
+        "text-000004.png",
         "unet-000005.png",
     }
 
@@ -164,6 +175,49 @@ def test_the_first_stage_can_begin_with_an_autoencoder(whole: Path, tmp_path: Pa
     other = dataclasses.replace(TINY, vae=dataclasses.replace(TINY.vae, latent_channels=8))
     with pytest.raises(CheckpointError, match="another shape than the recipe's"):
         train_vae(other, tmp_path, start)
+
+
+def test_a_whole_model_learns_on(whole: Path, tmp_path: Path) -> None:
+    start = whole / "model"
+    build(TINY, tmp_path, tmp_path / "model", start=start)
+    weights = "diffusion_pytorch_model.safetensors"
+    for part, file in {
+        "vae": weights,
+        "unet": weights,
+        "text_encoder": "model.safetensors",
+    }.items():
+        before, after = (load_file(folder / part / file) for folder in (start, tmp_path / "model"))
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+        if part == "vae":
+            assert {name.split(".")[0] for name in changed} == {"decoder", "post_quant_conv"}
+        assert bool(changed) == (part != "text_encoder")
+    for name in ("vocab.json", "merges.txt"):
+        same = [
+            (folder / "tokenizer" / name).read_bytes() for folder in (start, tmp_path / "model")
+        ]
+        assert same[0] == same[1]
+    wider = dataclasses.replace(TINY, unet=dataclasses.replace(TINY.unet, num_heads=(4, 4)))
+    with pytest.raises(CheckpointError, match="UNet of another shape than the recipe's"):
+        build(wider, tmp_path / "other", tmp_path / "model", start=start)
+
+
+def test_plain_scenes_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def noted(scene: Scene, rng: np.random.Generator) -> str:
+        seen.append(is_plain(scene))
+        return caption(scene, rng)
+
+    monkeypatch.setattr("kakusan.training.build.caption", noted)
+    steps = dataclasses.replace(settings(20), batch_size=8)
+    recipe = dataclasses.replace(TINY, scenes=60, plain_share=0.5, unet_settings=steps)
+    tokenizer = build_tokenizer(recipe, tmp_path / "tokenizer")
+    seen.clear()
+    vae, text = new_vae(recipe.vae, 0), train_text_encoder(recipe, tmp_path, tokenizer)
+    train_unet(recipe, tmp_path, vae, text, tokenizer, new_unet(recipe), new=True)
+    middle = len(seen) // 2 - 8  # captions that are left out are not counted
+    assert all(seen[:middle])
+    assert not all(seen[-middle:])
 
 
 def test_a_loss_that_becomes_nan_ends_the_run_before_it_does_harm(

@@ -73,8 +73,7 @@ def test_singles_stay_inside_and_have_the_size_of_their_word() -> None:
         assert item.size / 2 - 0.03 <= item.x <= 1.03 - item.size / 2
         assert item.y <= 1.03 - item.size / 2
         if item.word:
-            low, high = SIZES[item.word][0]
-            assert low <= item.size <= high
+            assert item.size == SIZES[item.word][0]
 
 
 @pytest.mark.parametrize("ground", [None, 0.9])

@@ -51,13 +51,18 @@ def builtin(
     vae: Annotated[
         Path | None, typer.Option(help="Begin with this folder's autoencoder, not with nothing.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Teach this folder's decoder and UNet more instead.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
 ) -> int:
     """Train the built-in model from nothing; needs the Noto Color Emoji font."""
+    if vae is not None and start is not None:
+        raise InputError("--start has an autoencoder already; leave --vae out")
     from kakusan.training.build import build
     from kakusan.training.recipe import FULL, Recipe
 
-    build(FULL if full else Recipe(), run, output, vae=vae)
+    build(FULL if full else Recipe(), run, output, vae=vae, start=start)
     say(str(output))
     return DONE
 

@@ -19,16 +19,24 @@ from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer
 from kakusan.training.backdrops import Rng
 from kakusan.training.captions import caption
-from kakusan.training.diffusion import DiffusionStage, Networks, begin_quietly, encode_pictures
+from kakusan.training.diffusion import DiffusionStage, Lesson, begin_quietly, encode_pictures
 from kakusan.training.painter import Painter
+from kakusan.training.reading import ReadingStage
 from kakusan.training.recipe import PROMPTS, Recipe
-from kakusan.training.scenes import training_scene
+from kakusan.training.scenes import is_plain, training_scene
 from kakusan.training.trainer import train
 from kakusan.training.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.training.vocabulary import learn_merges, write_tokenizer
 
 
-def build(recipe: Recipe, run: Path, output: Path, *, vae: Path | None = None) -> None:
+def build(
+    recipe: Recipe,
+    run: Path,
+    output: Path,
+    *,
+    vae: Path | None = None,
+    start: Path | None = None,
+) -> None:
     """Train all stages in the folder `run`, going on where it was stopped, and write `output`.
 
     Args:
@@ -36,11 +44,28 @@ def build(recipe: Recipe, run: Path, output: Path, *, vae: Path | None = None) -
         run: checkpoints, encoded scenes and sample grids.
         output: the published folder.
         vae: a folder of an autoencoder that the first stage begins with, instead of with nothing.
+        start: a model's folder. Its encoder, vocabulary and text encoder stay as they are; its
+            decoder and its UNet learn on.
+
+    Raises:
+        CheckpointError: `vae` or `start` is of another shape than the recipe's.
     """
     began, began_cpu = time.monotonic(), time.process_time()
-    tokenizer = build_tokenizer(recipe, run / "tokenizer")
-    autoencoder = train_vae(recipe, run, vae)
-    stage = train_diffusion(recipe, run, autoencoder, tokenizer)
+    if start is None:
+        tokenizer = build_tokenizer(recipe, run / "tokenizer")
+        autoencoder = train_vae(recipe, run, vae)
+        text_encoder = train_text_encoder(recipe, run, tokenizer)
+        unet = new_unet(recipe)
+    else:
+        shutil.copytree(start / "tokenizer", run / "tokenizer", dirs_exist_ok=True)
+        tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
+        text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(best_device())
+        unet = UNet2DConditionModel.from_pretrained(start / "unet").requires_grad_(True)
+        if unet.config != recipe.unet:
+            raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
+        learnt = known_vae(recipe, start / "vae").requires_grad_(True)
+        autoencoder = train_decoder(recipe, run, learnt)
+    stage = train_unet(recipe, run, autoencoder, text_encoder, tokenizer, unet, new=start is None)
     export(recipe, stage, run / "tokenizer", output)
     minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
     print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
@@ -72,25 +97,70 @@ def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> Autoencod
     Raises:
         CheckpointError: `start` is no folder of an autoencoder of the recipe's shape.
     """
-    draw, weight, seed = scene_drawer(recipe), recipe.kl_weight, recipe.seed
     if start is None:
         vae, settings = new_vae(recipe.vae, recipe.seed), recipe.vae_settings
     else:
-        vae, settings = AutoencoderKL.from_pretrained(start), recipe.known_vae_settings
-        alike = {"scaling_factor": recipe.vae.scaling_factor, "sample_size": recipe.pixels}
-        if dataclasses.replace(vae.config, **alike) != recipe.vae:
-            raise CheckpointError(f"{start} is an autoencoder of another shape than the recipe's.")
+        vae, settings = known_vae(recipe, start), recipe.known_vae_settings
+    draw, weight = scene_drawer(recipe), recipe.kl_weight
     vae = vae.to(best_device())
-    train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
-    settings = recipe.decoder_settings
-    train(DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=seed), run)
+    train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed), run)
+    return train_decoder(recipe, run, vae)
+
+
+def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:
+    """Return the autoencoder of a folder.
+
+    Raises:
+        CheckpointError: It is of another shape than the recipe's.
+    """
+    vae = AutoencoderKL.from_pretrained(folder)
+    alike = {"scaling_factor": recipe.vae.scaling_factor, "sample_size": recipe.pixels}
+    if dataclasses.replace(vae.config, **alike) != recipe.vae:
+        raise CheckpointError(f"{folder} is an autoencoder of another shape than the recipe's.")
+    return vae
+
+
+def train_decoder(recipe: Recipe, run: Path, vae: AutoencoderKL) -> AutoencoderKL:
+    """Train the decoder alone; return the autoencoder frozen."""
+    draw, weight, settings = scene_drawer(recipe), recipe.kl_weight, recipe.decoder_settings
+    vae = vae.to(best_device())
+    train(DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed), run)
     return vae.eval().requires_grad_(False)
 
 
-def train_diffusion(
-    recipe: Recipe, run: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer
+def train_text_encoder(recipe: Recipe, run: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Teach a new text encoder to read captions; return it frozen, with averaged weights."""
+    torch.manual_seed(recipe.seed)
+    config = dataclasses.replace(
+        recipe.text,
+        vocab_size=tokenizer.vocab_size,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    stage = ReadingStage(
+        CLIPTextModel(config).to(best_device()),
+        tokenizer,
+        recipe.text_settings,
+        things=recipe.things,
+        prompts=PROMPTS,
+        seed=recipe.seed,
+    )
+    train(stage, run)
+    return stage.networks.text_encoder.eval().requires_grad_(False)
+
+
+def train_unet(
+    recipe: Recipe,
+    run: Path,
+    vae: AutoencoderKL,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    unet: UNet2DConditionModel,
+    *,
+    new: bool,
 ) -> DiffusionStage:
-    """Train UNet and text encoder on encoded scenes and return the stage."""
+    """Train the UNet on encoded scenes, a `new` one on plain ones first; return the stage."""
     rng, painter = np.random.default_rng([recipe.seed, recipe.scenes]), Painter(recipe.pixels)
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
     latents = encode_pictures(
@@ -99,36 +169,33 @@ def train_diffusion(
         len(scenes),
         run / "latents.safetensors",
     )
-    scale = latent_scale(latents)
+    scale = latent_scale(latents) if new else vae.config.scaling_factor
+    settings = recipe.unet_settings
+    plain = [index for index, scene in enumerate(scenes) if is_plain(scene)]
     stage = DiffusionStage(
-        new_networks(recipe, tokenizer).to(vae.device),
+        unet.to(vae.device),
+        text_encoder,
         vae,
         tokenizer,
         (latents.float() * scale).half(),
         lambda index, rng: caption(scenes[index], rng),
-        recipe.unet_settings,
+        settings,
         prompts=PROMPTS,
         seed=recipe.seed,
         scale=scale,
+        lesson=Lesson(plain, round(recipe.plain_share * settings.steps)) if new else None,
         min_snr=recipe.min_snr,
     )
     train(stage, run)
     return stage
 
 
-def new_networks(recipe: Recipe, tokenizer: CLIPTokenizer) -> Networks:
-    """Return UNet and text encoder with seeded weights."""
+def new_unet(recipe: Recipe) -> UNet2DConditionModel:
+    """Return a UNet with seeded weights."""
     torch.manual_seed(recipe.seed)
-    text = dataclasses.replace(
-        recipe.text,
-        vocab_size=tokenizer.vocab_size,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    networks = Networks(UNet2DConditionModel(recipe.unet), CLIPTextModel(text))
-    begin_quietly(networks)
-    return networks
+    unet = UNet2DConditionModel(recipe.unet)
+    begin_quietly(unet)
+    return unet
 
 
 def latent_scale(latents: Tensor) -> float:
@@ -140,7 +207,7 @@ def export(recipe: Recipe, stage: DiffusionStage, tokenizer: Path, output: Path)
     """Write the published folder: weights in float16, configs, tokenizer, our defaults."""
     vae = AutoencoderKL(dataclasses.replace(recipe.vae, scaling_factor=stage.scale))
     vae.load_state_dict(stage.vae.cpu().state_dict())
-    unet, text_encoder = stage.networks.unet.cpu(), stage.networks.text_encoder.cpu()
+    unet, text_encoder = stage.networks.cpu(), stage.text_encoder.cpu()
     vae.half().save_pretrained(output / "vae")
     unet.half().save_pretrained(output / "unet")
     text_encoder.half().save_pretrained(output / "text_encoder")

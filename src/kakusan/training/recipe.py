@@ -47,7 +47,8 @@ class Recipe:
     things: int = CORE
     pixels: int = 128
     kl_weight: float = 1e-4
-    min_snr: float | None = 5.0
+    min_snr: float | None = None
+    plain_share: float = 0.15
     captions: int = 40_000
     merges: int = 2_500
     scenes: int = 40_000
@@ -86,6 +87,11 @@ class Recipe:
             max_position_embeddings=40,
         )
     )
+    text_settings: StageSettings = field(
+        default=StageSettings(
+            steps=3000, batch_size=96, learning_rate=1e-3, warmup_steps=200, ema_decay=0.995
+        )
+    )
     unet: UNetConfig = field(
         default=UNetConfig(
             sample_size=16,
@@ -102,11 +108,12 @@ class Recipe:
     )
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=7_000,
-            batch_size=64,
-            learning_rate=6e-4,
-            warmup_steps=300,
-            sample_every=500,
+            steps=16_000,
+            batch_size=32,
+            learning_rate=7e-4,
+            warmup_steps=500,
+            save_every=500,
+            sample_every=1000,
         )
     )
 

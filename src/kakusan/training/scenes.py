@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from kakusan.training.backdrops import Rng
 from kakusan.training.world import COLOURS, LINE, NORMAL, PIXEL, PLACES, RELATIONS, SIZES, THINGS
 
@@ -11,6 +13,13 @@ HELD_OUT = 8  # one combination in so many is never drawn for training
 NAMES = [relation.name for relation in RELATIONS]
 PAPER = [colour.name for colour in COLOURS].index("white")
 SIDE_BY_SIDE = ("left of", "right of", "beside")
+# The size of a single object of which nothing is said, and of each of several
+USUAL, PAIR = 72 / 128, 52 / 128
+SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
+# Objects stand on a grid of as many cells as the latents have, where an encoder that slides over
+# the picture gives each the same code in every cell: a small model learns a few codes by heart
+# long before it learns all shifts.
+CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,11 @@ def is_seen(scene: Scene) -> bool:
     return not any(held_out(*combination) for combination in combinations(scene))
 
 
+def is_plain(scene: Scene) -> bool:
+    """Whether a scene is one to begin with: one object or none, drawn as it is."""
+    return len(scene.items) < 2 and scene.style == NORMAL
+
+
 def training_scene(rng: Rng, things: int = len(THINGS)) -> Scene:
     """A scene that holds nothing held out, of the first `things` objects."""
     while True:
@@ -126,38 +140,42 @@ def _item(rng: Rng, scene: Scene, thing: int, size: float, coloured: float = 0.3
 def _single(scene: Scene, rng: Rng, things: int) -> Scene:
     thing = int(rng.integers(things))
     word = str(rng.choice(list(SIZES))) if rng.random() < 0.25 else None
-    size = float(rng.uniform(*(SIZES[word][0] if word else (0.5, 0.66))))
+    size = SIZES[word][0] if word else USUAL
     item = replace(_item(rng, scene, thing, size), word=word)
     flies = scene.place in (0, 1) and rng.random() < 0.5
-    room = (1 - size) / 2
-    x = 0.5 + float(rng.uniform(-0.6, 0.6)) * room
-    ground = _ground(scene)
-    if ground is None:
-        y = 0.5 + float(rng.uniform(-0.6, 0.6)) * room
-    else:
-        y = max(size / 2, ground - size / 2 + float(rng.uniform(-0.03, 0.02)))
+    x, y = _alone(rng, size, _ground(scene))
     relation = "flying in" if flies else None
     return replace(scene, items=(replace(item, x=x, y=y),), relation=relation)
 
 
+def _alone(rng: Rng, size: float, ground: float | None) -> tuple[float, float]:
+    """Where a single object is: near the middle, or on the ground."""
+    x, y = _shifted(rng, 0.5, size), _shifted(rng, 0.5, size)
+    return x, y if ground is None else max(_cell(size / 2), _cell(ground - size / 2))
+
+
+def _cell(at: float) -> float:
+    return round(at * CELLS) / CELLS
+
+
+def _shifted(rng: Rng, at: float, size: float) -> float:
+    """A cell to either side of `at` or none, as far as the picture has room."""
+    shift = int(rng.integers(-1, 2)) / CELLS
+    return at + shift if abs(at - 0.5 + shift) + size / 2 <= 0.5 else at
+
+
 SPOTS = {
-    2: ((0.28, 0.5), (0.72, 0.5)),
-    3: ((0.28, 0.3), (0.72, 0.3), (0.5, 0.72)),
-    4: ((0.28, 0.28), (0.72, 0.28), (0.28, 0.72), (0.72, 0.72)),
+    2: ((0.25, 0.5), (0.75, 0.5)),
+    3: ((0.25, 0.25), (0.75, 0.25), (0.5, 0.75)),
+    4: ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)),
 }
 
 
 def _several(scene: Scene, rng: Rng, things: int) -> Scene:
     countable = [i for i in range(things) if THINGS[i].counts]
     thing, count = countable[int(rng.integers(len(countable)))], int(rng.integers(2, 5))
-    size = float(rng.uniform(0.34, 0.4))
-    item = _item(rng, scene, thing, size)
-    jitter = rng.uniform(-0.03, 0.03, (count, 2))
-    items = tuple(
-        replace(item, x=x + float(dx), y=y + float(dy))
-        for (x, y), (dx, dy) in zip(SPOTS[count], jitter, strict=True)
-    )
-    return replace(scene, items=items)
+    item = _item(rng, scene, thing, PAIR)
+    return replace(scene, items=tuple(replace(item, x=x, y=y) for x, y in SPOTS[count]))
 
 
 def _kinds(things: int, *kinds: str) -> list[int]:
@@ -189,29 +207,56 @@ def _other(rng: Rng, among: Sequence[int], used: Sequence[int]) -> int:
     return left[int(rng.integers(len(left)))]
 
 
+def arranged(
+    items: Sequence[Item],
+    *,
+    count: int = 1,
+    relation: str | None = None,
+    place: int | None = None,
+    colour: int = PAPER,
+    style: int = NORMAL,
+    seed: int = 0,
+) -> Scene:
+    """A scene of these items where training pictures have them; `count` repeats a single one.
+
+    Items that a relation has no place for are left out.
+    """
+    rng, scene = np.random.default_rng(seed), Scene((), place, colour, relation, style, seed)
+    ground = _ground(scene)
+    if relation not in (None, "flying in") and len(items) > 1:
+        spots = layout(relation, rng, ground)
+        pairs = zip(items, spots, strict=False)
+        placed = [replace(item, x=x, y=y, size=size) for item, (x, y, size) in pairs]
+    elif items and count in SPOTS:
+        placed = [replace(items[0], x=x, y=y, size=PAIR) for x, y in SPOTS[count]]
+    else:
+        placed = []
+        for item in items[:1]:
+            size = SIZES[item.word][0] if item.word else USUAL
+            x, y = _alone(rng, size, ground)
+            placed.append(replace(item, x=x, y=y, size=size))
+    return replace(scene, items=tuple(placed))
+
+
 def layout(relation: str, rng: Rng, ground: float | None) -> list[tuple[float, float, float]]:
     """(x, y, size) of each object in a relation, where places with a ground have it at `ground`."""
 
-    def some(low: float, high: float) -> float:
-        return float(rng.uniform(low, high))
-
-    middle = 0.5 if ground is None else ground - 0.22
     if relation in SIDE_BY_SIDE:
-        left, right = some(0.24, 0.28), some(0.72, 0.76)
+        left, right = 0.25, 0.75
         if relation == "right of" or (relation == "beside" and rng.random() < 0.5):
             left, right = right, left
-        return [(x, middle + some(-0.02, 0.02), some(0.38, 0.44)) for x in (left, right)]
+        y = _shifted(rng, 0.5, PAIR) if ground is None else _cell(ground - PAIR / 2)
+        return [(x, y, PAIR) for x in (left, right)]
     if relation == "between":
-        xs = (0.5, 0.19, 0.81) if rng.random() < 0.5 else (0.5, 0.81, 0.19)
-        return [(x + some(-0.01, 0.01), middle, some(0.29, 0.33)) for x in xs]
-    x = some(0.42, 0.58)
+        y = _shifted(rng, 0.5, SMALL) if ground is None else _cell(ground - SMALL / 2)
+        xs = (0.5, 3 / 16, 13 / 16) if rng.random() < 0.5 else (0.5, 13 / 16, 3 / 16)
+        return [(x, y, SMALL) for x in xs]
+    x = _shifted(rng, 0.5, USUAL)
     if relation in ("above", "below"):
-        high, low = (x, some(0.23, 0.26), some(0.36, 0.42)), (x, some(0.74, 0.77), some(0.36, 0.42))
+        high, low = (x, 0.25, PAIR), (x, 0.75, PAIR)
         return [high, low] if relation == "above" else [low, high]
     if relation == "on":
-        return [(x, some(0.28, 0.31), some(0.36, 0.4)), (x, some(0.66, 0.69), some(0.42, 0.46))]
+        return [(x, 5 / 16, PAIR), (x, 11 / 16, PAIR)]
     if relation == "riding":
-        size = some(0.56, 0.62)
-        return [(x - 0.02, 0.62 - 0.62 * size, some(0.36, 0.4)), (x, 0.64, size)]
-    size = some(0.78, 0.86)  # inside
-    return [(x, 0.5 + 0.16 * size, some(0.3, 0.34)), (x, 0.52, size)]
+        return [(x, 0.25, PAIR), (x, 10 / 16, USUAL)]
+    return [(x, 10 / 16, SMALL), (x, 0.5, BIG)]  # inside

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import math
-import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -23,10 +21,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from kakusan.checkpoints.files import atomic
 from kakusan.errors import CheckpointError, NumericalError
 from kakusan.models import Model
-from kakusan.runtime.arena import hold
+from kakusan.runtime.arena import hold, reused
 from kakusan.runtime.precision import compute_dtype
 from kakusan.training.ema import MovingAverage
 from kakusan.training.processes import PROCESSES, average_gradients
+from kakusan.training.progress import Progress
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
 
@@ -59,6 +58,7 @@ class Stage(ABC, Generic[NetworksT]):
     settings: StageSettings
     networks: NetworksT
     seed: int
+    step = 0  # that the run is at
 
     @abstractmethod
     def loss(self, rng: np.random.Generator) -> Tensor:
@@ -113,6 +113,7 @@ class Run:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.stage.settings, self.step)
+        self.stage.step = self.step
         loss = self.stage.loss(self.stage.rng(self.step))
         if not math.isfinite(value := float(loss.detach())):
             raise NumericalError(
@@ -140,13 +141,14 @@ class Run:
                 for parameter, value in zip(self.parameters.values(), learnt, strict=True):
                     parameter.copy_(value)
 
-    def sample(self) -> None:
-        """Write a sample grid made with the averaged weights."""
+    def sample(self) -> Image.Image:
+        """Write a sample grid made with the averaged weights, and return it."""
         with self.averaged():
             grid = self.stage.samples()
         path = self.folder / f"{self.stage.name}-{self.step:06d}.png"
         with atomic(path) as temporary:
             grid.save(temporary, format="PNG")
+        return grid
 
     def save(self) -> None:
         """Write weights, averages and the optimizer's state: the file is whole, or the old one."""
@@ -225,17 +227,20 @@ def train(stage: Stage[NetworksT], folder: Path) -> None:
     hold()
     run = Run(stage, folder)
     settings = stage.settings
-    progress = Progress(stage.name, run.step, settings)
-    while run.step < settings.steps:
-        loss = run.advance()
-        if PROCESSES.rank:
-            continue
-        progress.report(run.step, loss)
-        last = run.step == settings.steps
-        if last or run.step % settings.save_every == 0:
-            run.save()
-        if last or run.step % settings.sample_every == 0:
-            run.sample()
+    samples = settings.batch_size * PROCESSES.count
+    progress = Progress(stage.name, run.step, settings.steps, samples, folder / "logs")
+    # else networks that compute in turn give back memory that both need again
+    with progress, reused(stage, keep=True):
+        while run.step < settings.steps:
+            loss = run.advance()
+            if PROCESSES.rank:
+                continue
+            progress.report(run.step, loss)
+            last = run.step == settings.steps
+            if last or run.step % settings.save_every == 0:
+                run.save()
+            if last or run.step % settings.sample_every == 0:
+                progress.show(run.step, run.sample())
     run.average.copy_to(run.parameters.values())
 
 
@@ -245,36 +250,6 @@ def learning_rate(settings: StageSettings, step: int) -> float:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
-
-
-class Progress:
-    """Lines on stderr: step, mean loss, samples per second, time left."""
-
-    def __init__(self, name: str, step: int, settings: StageSettings, every: int = 50) -> None:
-        self.name = name
-        self.settings = settings
-        self.every = every
-        self.first = self.last = step
-        self.losses: list[float] = []
-        self.began = self.since = time.monotonic()
-
-    def report(self, step: int, loss: float) -> None:
-        """Take note of a finished step; every so often print a line."""
-        self.losses.append(loss)
-        if step % self.every and step != self.settings.steps:
-            return
-        now = time.monotonic()
-        rate = (step - self.last) / (now - self.since)
-        overall = (step - self.first) / (now - self.began)
-        left = (self.settings.steps - step) / overall
-        samples = rate * self.settings.batch_size * PROCESSES.count
-        print(
-            f"{self.name} {step}/{self.settings.steps}  loss {np.mean(self.losses):.4f}  "
-            f"{samples:.1f} samples/s  {left / 60:.1f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
-        self.losses, self.last, self.since = [], step, now
 
 
 @contextmanager

@@ -288,11 +288,11 @@ RELATIONS: tuple[Relation, ...] = (
     ),
 )
 
-SIZES: dict[str, tuple[tuple[float, float], tuple[str, ...], tuple[str, ...]]] = {
-    "tiny": ((0.17, 0.23), ("tiny", "very small"), ("とても小さな", "ちっちゃな")),
-    "small": ((0.28, 0.36), ("small", "little"), ("小さな", "小さい")),
-    "big": ((0.68, 0.76), ("big", "large"), ("大きな", "大きい")),
-    "huge": ((0.86, 0.96), ("huge", "giant", "enormous"), ("巨大な", "とても大きな")),
+SIZES: dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]] = {
+    "tiny": (24 / 128, ("tiny", "very small"), ("とても小さな", "ちっちゃな")),
+    "small": (40 / 128, ("small", "little"), ("小さな", "小さい")),
+    "big": (96 / 128, ("big", "large"), ("大きな", "大きい")),
+    "huge": (118 / 128, ("huge", "giant", "enormous"), ("巨大な", "とても大きな")),
 }
 
 NORMAL, PIXEL, LINE = range(3)

@@ -1,0 +1,87 @@
+"""What a training run tells while it works: lines on stderr, and logs for TensorBoard."""
+
+import importlib.util
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from kakusan.training.processes import PROCESSES
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+class Progress(AbstractContextManager["Progress"]):
+    """Lines on stderr: step, mean loss, samples per second, time left.
+
+    Where the package tensorboard is installed (the extra `train`), the same goes to its logs.
+
+    Args:
+        name: of the stage.
+        step: that the run begins at.
+        steps: of the whole run.
+        samples: of one step.
+        logs: the folder of all stages' logs.
+        every: so many steps there is a line.
+    """
+
+    def __init__(
+        self, name: str, step: int, steps: int, samples: int, logs: Path, every: int = 50
+    ) -> None:
+        self.name = name
+        self.steps = steps
+        self.samples = samples
+        self.every = every
+        self.first = self.last = step
+        self.losses: list[float] = []
+        self.began = self.since = time.monotonic()
+        self.writer = None if PROCESSES.rank or step >= steps else _writer(logs / name, step)
+
+    def report(self, step: int, loss: float) -> None:
+        """Take note of a finished step; every so often print a line."""
+        self.losses.append(loss)
+        if step % self.every and step != self.steps:
+            return
+        now = time.monotonic()
+        rate = (step - self.last) / (now - self.since) * self.samples
+        left = (self.steps - step) / ((step - self.first) / (now - self.began))
+        mean = float(np.mean(self.losses))
+        print(
+            f"{self.name} {step}/{self.steps}  loss {mean:.4f}  "
+            f"{rate:.1f} samples/s  {left / 60:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+        if self.writer is not None:
+            self.writer.add_scalar("loss", mean, step)
+            self.writer.add_scalar("samples per second", rate, step)
+        self.losses, self.last, self.since = [], step, now
+
+    def show(self, step: int, grid: Image.Image) -> None:
+        """Log a sample grid."""
+        if self.writer is not None:
+            self.writer.add_image("samples", np.asarray(grid), step, dataformats="HWC")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+
+def _writer(folder: Path, step: int) -> "SummaryWriter | None":
+    """What was logged after `step` by a run that was stopped is hidden."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=step)

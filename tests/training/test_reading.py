@@ -1,0 +1,98 @@
+"""The text encoder's own stage: its questions, its answers, and that it learns to read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kakusan.models import CLIPTextModel, TextEncoderConfig
+from kakusan.text import CLIPTokenizer
+from kakusan.training.captions import caption, english
+from kakusan.training.painter import FONT_PATHS
+from kakusan.training.reading import ReadingStage, answers, questions, scene_of
+from kakusan.training.scenes import random_scene, training_scene
+from kakusan.training.trainer import Run, StageSettings
+from kakusan.training.vocabulary import learn_merges, write_tokenizer
+from kakusan.training.world import CORE, PLACES, THINGS
+
+THINGS_READ = 6
+PROMPTS = ("a cat on a red background", "two dogs in the sea")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
+    folder, rng = tmp_path_factory.mktemp("tokenizer"), np.random.default_rng(0)
+    texts = [caption(training_scene(rng, THINGS_READ), rng) for _ in range(500)]
+    write_tokenizer(folder, learn_merges(texts, 300), 32)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def stage(tokenizer: CLIPTokenizer, steps: int) -> ReadingStage:
+    torch.manual_seed(0)
+    config = TextEncoderConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=32,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    settings = StageSettings(steps=steps, batch_size=32, learning_rate=3e-3, warmup_steps=10)
+    return ReadingStage(
+        CLIPTextModel(config), tokenizer, settings, things=THINGS_READ, prompts=PROMPTS, seed=0
+    )
+
+
+def test_every_answer_is_one_of_its_question() -> None:
+    rng = np.random.default_rng(1)
+    asked = questions(CORE)
+    for _ in range(500):
+        found = answers(random_scene(rng, CORE), CORE)
+        assert len(found) == len(asked)
+        assert all(0 <= answer < each.answers for answer, each in zip(found, asked, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["empty", "single", "count", "relation"])
+def test_answers_describe_the_scene_again(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        scene = random_scene(rng, CORE, kind)
+        again = scene_of(answers(scene, CORE), CORE)
+        said = np.random.default_rng(3), np.random.default_rng(3)
+        assert english(again, said[0]) == english(scene, said[1])
+        for one, other in zip(again.items, scene.items, strict=True):
+            assert abs(one.y - other.y) < 0.2
+            assert abs(one.size - other.size) < 0.13
+
+
+def test_it_learns_to_read(tokenizer: CLIPTokenizer, tmp_path: Path) -> None:
+    reading = stage(tokenizer, 250)
+    run = Run(reading, tmp_path)
+    losses = [run.advance() for _ in range(250)]
+    assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:10])
+    ids = tokenizer.encode_prompts(list(PROMPTS))
+    found = [each.argmax(1).tolist() for each in reading.networks(ids)]
+    thing, *_, count, _, where, _ = found
+    assert [THINGS[each].name for each in thing] == ["cat", "dog"]
+    assert count == [1, 2]
+    assert where[0] >= len(PLACES)  # a plain colour
+
+
+def test_padding_that_is_cut_off_changes_no_other_token(tokenizer: CLIPTokenizer) -> None:
+    reading = stage(tokenizer, 1)
+    ids = tokenizer.encode_prompts(list(PROMPTS))
+    trimmed = reading._trimmed(ids)
+    assert 5 < trimmed.shape[1] < ids.shape[1]
+    encoder = reading.networks.text_encoder
+    with torch.no_grad():
+        short, whole = encoder(trimmed)[0], encoder(ids)[0]
+    torch.testing.assert_close(short, whole[:, : trimmed.shape[1]], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not any(p.is_file() for p in FONT_PATHS), reason="needs Noto Color Emoji")
+def test_the_grid_shows_what_is_read(tokenizer: CLIPTokenizer) -> None:
+    assert stage(tokenizer, 1).samples().size == (128, 256)
