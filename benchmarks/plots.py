@@ -1,13 +1,14 @@
-"""Draws what `benchmarks.peers` and `benchmarks.growth` wrote as JSON.
+"""Draws what `benchmarks.peers`, `benchmarks.growth` and `benchmarks.scores --sweep` wrote as JSON.
 
     python -m benchmarks.plots [FILE.json ...] [--out docs/images]
 
-Without files, every JSON of both under benchmarks/results/. Needs matplotlib: the extra
+Without files, every JSON of these under benchmarks/results/. Needs matplotlib: the extra
 `benchmarks`. The ground is light in every mode, so that the pictures read on a dark page too.
 """
 
 import argparse
 import json
+import math
 import statistics
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from benchmarks.report import ratio, title
 from benchmarks.results import RESULTS
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 # Okabe and Ito's colours, which are told apart without red and green
-COLOURS = ("#0072b2", "#e69f00", "#009e73")
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 INK, PALE, GROUND = "#1f2328", "#59636e", "#f6f8fa"
 STYLE = {
     "font.size": 11,
@@ -115,11 +117,45 @@ def _line(axes: Axes, xs: list[int], ys: list[float], colour: str, name: str) ->
     axes.set_xticks(xs, [str(x) for x in xs], rotation=45 if max(xs, default=0) > 99 else 0)
 
 
+def sweep_figure(results: dict[str, Any]) -> Figure:
+    """How much of what prompts ask for is right, over each knob."""
+    knobs = results["sweep"]
+    figure = Figure(figsize=(4.2 * len(knobs) + 0.6, 5), layout="constrained")
+    panels = figure.subplots(1, len(knobs), sharey=True, squeeze=False)[0]
+    for axes, (knob, found) in zip(panels, knobs.items(), strict=True):
+        names = list(found)
+        for index, (question, shares) in enumerate(shares_of(found).items()):
+            colour = COLOURS[index % len(COLOURS)]
+            joined = "" if knob == "scheduler" else "-"
+            axes.plot(names, shares, joined + "o", color=colour, linewidth=2, label=question)
+        axes.set(xlabel=knob, ylim=(0, 1.03))
+        axes.tick_params(axis="x", rotation=45 if knob == "scheduler" else 0)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    panels[0].set_ylabel("right")
+    figure.suptitle(f"What the knobs do: the built-in model, {results['prompts']} prompts each")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def shares_of(found: dict[str, Any]) -> dict[str, list[float]]:
+    """For each question, the share that is right at each value, seen and held out together."""
+    questions = list(dict.fromkeys(name for each in found.values() for name in each["scores"]))
+    shares: dict[str, list[float]] = {}
+    for question in questions:
+        pairs = [each["scores"].get(question, {}).values() for each in found.values()]
+        sums = [[sum(column) for column in zip(*pair, strict=True)] or [0, 0] for pair in pairs]
+        shares[question] = [right / of if of else math.nan for right, of in sums]
+    return shares
+
+
 def draw(file: Path, out: Path) -> Path:
     """Draw one file of results; gives the path of the picture."""
     results = json.loads(file.read_text(encoding="utf-8"))
     with mpl.rc_context(STYLE):
-        figure = growth_figure(results) if "axes" in results else peers_figure(results)
+        kinds = {"axes": growth_figure, "sweep": sweep_figure}
+        kind = next((kind for name, kind in kinds.items() if name in results), peers_figure)
+        figure = kind(results)
         path = out / f"{file.stem}.png"
         figure.savefig(path, dpi=160)
     return path
@@ -131,7 +167,8 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, default=IMAGES)
     arguments = parser.parse_args()
-    every = [file for kind in ("cpu", "growth") for file in sorted(RESULTS.glob(f"{kind}-*.json"))]
+    kinds = ("cpu-", "growth-", "sweep")
+    every = [file for kind in kinds for file in sorted(RESULTS.glob(f"{kind}*.json"))]
     for file in arguments.files or every:
         print(draw(file, arguments.out))
 

@@ -1,10 +1,11 @@
-"""What each way to save time costs: calls, seconds, likeness to the exact run, and adherence.
+"""What each way to save time costs: calls, seconds, likeness to the exact run, and what is right.
 
     python -m benchmarks.quality [--prompts 64] [--repeats 5] [--results FOLDER]
 
-The built-in model draws the first prompts of `benchmarks.adherence` exactly and in every other way.
-PSNR is of each picture against the exact one of the same seed; seconds are of one picture by one
-thread, in turns with the exact one. Prints markdown and writes it, with the same as JSON.
+The built-in model draws the first prompts of `benchmarks.scores` exactly and in every other way;
+`benchmarks.judge` says what is right in a picture. PSNR is of each picture against the exact one of
+the same seed; seconds are of one picture by one thread, in turns with the exact one. Prints
+markdown and writes it, with the same as JSON.
 """
 
 import argparse
@@ -21,13 +22,15 @@ import torch
 from torch import nn
 
 import kakusan
-from benchmarks.adherence import SEED, Case, Judge, cases
+from benchmarks.judge import Judge
 from benchmarks.measure import environment, interleaved, markdown_table
+from benchmarks.scores import SEED, Case, cases, marks
 from kakusan.generation import Widening, denoise
 from kakusan.predictions import Guidance
 from kakusan.schedulers import SHORT_NAMES, named_scheduler
 
 BATCH = 16
+OBJECTS = {"one object", "two objects, both", "count"}
 EQUAL = 100.0  # dB, in place of infinity
 HEADER = (
     "run",
@@ -36,8 +39,8 @@ HEADER = (
     "seconds, ratio",
     "PSNR mean, dB",
     "PSNR min, dB",
-    "object right",
-    "background right",
+    "objects right",
+    "background or setting right",
 )
 
 
@@ -122,7 +125,7 @@ class Calls:
 
 
 def draw(pipe: kakusan.StableDiffusionPipeline, way: Way, todo: Sequence[Case]) -> np.ndarray:
-    """Pictures, uint8 `(n, 64, 64, 3)`."""
+    """Pictures, uint8 `(n, 128, 128, 3)`."""
     twin, prompts = copy.copy(pipe), [case.prompt for case in todo]
     if way.scheduler is not None:
         twin.scheduler = named_scheduler(way.scheduler, pipe.scheduler)
@@ -149,7 +152,9 @@ def _guided_at_first(
         text = pipe.encode_texts(some)
         both = torch.cat([pipe.encode_texts([""] * len(some)), text])
         seeds = [torch.Generator().manual_seed(SEED + start + i) for i in range(len(some))]
-        latents = torch.cat([torch.randn(1, 8, 8, 8, generator=seed) for seed in seeds])
+        config = pipe.unet.config
+        shape = (1, config.in_channels, config.sample_size, config.sample_size)
+        latents = torch.cat([torch.randn(shape, generator=seed) for seed in seeds])
         scheduler = pipe.scheduler.fresh()
         scheduler.set_timesteps(way.steps)
         first = round(way.guided * way.steps)
@@ -182,10 +187,14 @@ def ratios(
 
 
 def table(
-    pipe: kakusan.StableDiffusionPipeline, ways: Sequence[Way], todo: Sequence[Case], repeats: int
+    pipe: kakusan.StableDiffusionPipeline,
+    ways: Sequence[Way],
+    todo: Sequence[Case],
+    repeats: int,
+    judge: Judge,
 ) -> list[Row]:
     """A row for each way; the first is what the others are compared with. 0 repeats: not timed."""
-    judge, calls = Judge(), Calls(pipe.unet)
+    calls = Calls(pipe.unet)
     print("\n" + markdown_table(HEADER, []), flush=True)
     seconds = ratios(pipe, ways, todo[:1], repeats) if repeats else {}
     rows: list[Row] = []
@@ -196,7 +205,8 @@ def table(
         pictures = draw(pipe, way, todo)
         exact = pictures if way is ways[0] else exact
         likeness = psnr(pictures, exact)
-        pairs = list(zip(todo, pictures, strict=True))
+        verdicts = zip(todo, judge.look(pictures), strict=True)
+        found = [dict(marks(case, verdict)) for case, verdict in verdicts]
         rows.append(
             Row(
                 way.name,
@@ -205,8 +215,8 @@ def table(
                 seconds.get(way),
                 float(likeness.mean()),
                 float(likeness.min()),
-                sum(judge.thing(picture) == case.thing for case, picture in pairs),
-                sum(judge.background(picture) == case.colour for case, picture in pairs),
+                sum(any(each.get(question) for question in OBJECTS) for each in found),
+                sum(each["background or setting"] for each in found),
             )
         )
         print(markdown_table(HEADER, [rows[-1].cells(len(todo))]).splitlines()[-1], flush=True)
@@ -222,7 +232,7 @@ def main() -> None:
     torch.set_num_threads(1)
     pipe = kakusan.StableDiffusionPipeline.from_pretrained("builtin")
     pipe.set_progress_bar_config(disable=True)
-    todo = cases()[: options.prompts]
+    judge, todo = Judge(), list(cases(options.prompts))
     half, few = todo[: len(todo) // 2], todo[: len(todo) // 8]
     blocks = [environment()]
     results: dict[str, Any] = {"machine": environment(), "prompts": len(todo)}
@@ -237,7 +247,7 @@ def main() -> None:
     for title, (ways, some, repeats) in tables.items():
         heading = f"## {title}, {len(some)} pictures"
         print(f"\n{heading}")
-        rows = table(pipe, ways, some, repeats)
+        rows = table(pipe, ways, some, repeats, judge)
         results[title] = [asdict(row) for row in rows]
         blocks += [heading, markdown_table(HEADER, [row.cells(len(some)) for row in rows])]
     options.results.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 import kakusan
 from benchmarks.judge import Judge, Seen, Verdict, location
-from benchmarks.measure import markdown_table
+from benchmarks.measure import environment, markdown_table
 from benchmarks.results import RESULTS
 from kakusan.training.captions import english, japanese
 from kakusan.training.grids import grid
@@ -188,12 +188,13 @@ def main() -> None:
     arguments = parser.parse_args()
     judge, model = Judge(), {"model": arguments.model}
     print("The judge on true scenes:\n\n" + judge_accuracy(judge))
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = {"machine": environment(), "prompts": arguments.prompts}
     if arguments.sweep:
         todo = list(cases(arguments.prompts))
         for knob, values in SWEEP.items():
+            of_knob = results.setdefault("sweep", {}).setdefault(knob, {})
             for value in values:
-                results[f"{knob} {value}"] = found = judged(judge, todo, model | {knob: value})
+                of_knob[value] = found = judged(judge, todo, model | {knob: value})
                 print(f"\n{knob} {value}, {found['seconds']:.2f} s\n\n{table_of(found['scores'])}")
     else:
         for language in ("english", "japanese"):

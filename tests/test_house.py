@@ -26,7 +26,7 @@ LAYERS = (
     {"predictions", "request"},
     {"generation"},
     {"pipeline"},
-    {"builtin", "training"},
+    {"builtin", "inspect", "training"},
     {"cli", "server"},
     {"__main__"},
 )

@@ -13,6 +13,7 @@ from kakusan.cli.doctor import doctor
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, USAGE
 from kakusan.cli.generate import generate
 from kakusan.cli.info import info
+from kakusan.cli.look import grid, tokens
 from kakusan.cli.reproduce import reproduce
 from kakusan.errors import InputError, KakusanError
 
@@ -27,6 +28,8 @@ app = typer.Typer(
 app.command()(generate)
 app.command()(info)
 app.command()(reproduce)
+app.command()(grid)
+app.command()(tokens)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 app.command()(doctor)

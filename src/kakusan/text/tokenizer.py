@@ -188,6 +188,11 @@ class CLIPTokenizer:
         """The tokens of a text, without the begin and the end token."""
         return self._encode(text).tokens
 
+    def pieces(self, text: str) -> list[tuple[int, tuple[int, int]]]:
+        """Each token's id, and where in the text it begins and ends."""
+        encoding = self._encode(text)
+        return list(zip(encoding.ids, encoding.offsets, strict=True))
+
     def decode(self, ids: Sequence[int] | Tensor, *, skip_special_tokens: bool = False) -> str:
         """The text of token ids, lower-cased, with a space after each word."""
         numbers = ids.tolist() if isinstance(ids, Tensor) else list(ids)

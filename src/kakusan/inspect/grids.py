@@ -1,0 +1,124 @@
+"""One prompt under several settings: a labelled grid, as an X/Y plot."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL.Image import Image
+
+from kakusan.errors import RequestError, nearest
+from kakusan.inspect.sheet import sheet
+from kakusan.inspect.shown import Shown
+from kakusan.pipeline import Picture, generate
+from kakusan.request import Request
+from kakusan.schedulers import PNDMScheduler, named_scheduler
+
+# What an axis may vary, as `kakusan.generate` calls it
+AXES = ("steps", "guidance", "scheduler", "seed", "prompt", "negative_prompt", "model")
+NUMBERS = {"steps": int, "seed": int, "guidance": float}
+
+
+@dataclass(frozen=True)
+class Experiment(Shown):
+    """Pictures by row and column, and what was varied along both."""
+
+    title: str
+    x: tuple[str, tuple[object, ...]]
+    y: tuple[str, tuple[object, ...]] | None
+    pictures: tuple[tuple[Picture, ...], ...]
+
+    def picture(self) -> Image:
+        def names(axis: tuple[str, tuple[object, ...]] | None) -> list[str]:
+            return [f"{axis[0]} {value}" for value in axis[1]] if axis else []
+
+        rows = [[each.image for each in row] for row in self.pictures]
+        return sheet(rows, columns=names(self.x), rows=names(self.y), title=self.title)
+
+
+def experiment(
+    prompt: str,
+    *,
+    x: Mapping[str, Sequence[Any]],
+    y: Mapping[str, Sequence[Any]] | None = None,
+    seed: int = 0,
+    **fixed: Any,
+) -> Experiment:
+    """Draw a prompt once for each pair of values, always from the same seed unless that varies.
+
+    Args:
+        x: one name of `AXES` with its values, from left to right.
+        y: another, from top to bottom.
+        fixed: what stays the same, as `kakusan.generate` takes it (`model=`, `width=`, ...).
+
+    Raises:
+        RequestError: An axis that does not exist or has no values, or a value that does not fit;
+            said before anything is drawn where it can be known.
+    """
+    across, down = _axis("x", x), (None if y is None else _axis("y", y))
+    if down and down[0] == across[0]:
+        raise RequestError(f"x and y both vary {across[0]}; let one of them vary something else")
+    for name in {across[0], *([down[0]] if down else [])} & fixed.keys():
+        raise RequestError(f"{name} is given and varied; leave one of them out")
+    settings: dict[str, Any] = {"prompt": prompt, "seed": seed, **fixed}
+    cells = [[settings | varied for varied in row] for row in _cells(across, down)]
+    for row in cells:
+        for cell in row:
+            _check(cell)
+    pictures = tuple(tuple(_drawn(cell) for cell in row) for row in cells)
+    varied = {across[0], down[0] if down else ""}
+    told = [] if "prompt" in varied else [prompt]
+    told += [] if "seed" in varied else [f"(seed {seed})"]
+    return Experiment(" ".join(told), across, down, pictures)
+
+
+def _axis(which: str, given: Mapping[str, Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
+    if len(given) != 1:
+        raise RequestError(f"{which} must vary one thing, such as {{'steps': [5, 10, 25]}}")
+    ((name, values),) = given.items()
+    if name not in AXES:
+        raise RequestError(f"{which} cannot vary {name!r}.{nearest(name, AXES)}")
+    if isinstance(values, str) or not values:
+        raise RequestError(f"{which} needs values of {name} in a list, such as [5, 10, 25]")
+    return name, tuple(values)
+
+
+def _cells(
+    across: tuple[str, tuple[Any, ...]], down: tuple[str, tuple[Any, ...]] | None
+) -> Iterator[list[dict[str, Any]]]:
+    for lower in down[1] if down else (None,):
+        shared = {} if down is None else {down[0]: lower}
+        yield [shared | {across[0]: value} for value in across[1]]
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    Request.of(
+        settings["prompt"],
+        seed=settings["seed"],
+        negative_prompt=settings.get("negative_prompt", ""),
+        num_inference_steps=settings.get("steps"),
+        guidance_scale=settings.get("guidance"),
+    )
+    if settings.get("scheduler") is not None:
+        named_scheduler(str(settings["scheduler"]), PNDMScheduler())
+
+
+def _drawn(settings: dict[str, Any]) -> Picture:
+    rest = {name: value for name, value in settings.items() if name != "prompt"}
+    return generate(settings["prompt"], progress=None, **rest)[0]
+
+
+def parse_axis(text: str, option: str) -> dict[str, list[Any]]:
+    """An axis as the command line has it: "steps=5,10,25".
+
+    Raises:
+        RequestError: Not of that form, or a value is no number where one is wanted.
+    """
+    name, equals, listed = text.partition("=")
+    name = name.strip().replace("-", "_")
+    values = [value.strip() for value in listed.split(",")]
+    if not equals or not name or not all(values):
+        raise RequestError(f"{option} must be NAME=VALUE,VALUE,..., not {text!r}")
+    try:
+        return {name: [NUMBERS.get(name, str)(value) for value in values]}
+    except ValueError:
+        raise RequestError(f"{option}: {name} takes numbers, not {listed!r}") from None

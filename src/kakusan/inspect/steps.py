@@ -1,0 +1,95 @@
+"""A picture after every step of its making."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL.Image import Image
+
+from kakusan.checkpoints.files import atomic
+from kakusan.errors import OutputError
+from kakusan.inspect.sheet import enlarged, sheet
+from kakusan.inspect.shown import Shown
+from kakusan.pipeline import StableDiffusionPipeline
+
+IN_A_ROW = 9
+LAST_FRAME = 1.5  # seconds
+KINDS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
+
+
+@dataclass(frozen=True)
+class Denoising(Shown):
+    """What the network made of the noise, step by step.
+
+    `pictures` are its guesses of the result after each step, the last one is the result;
+    `timesteps` are the noise levels that the steps began at.
+    """
+
+    prompt: str
+    seed: int
+    pictures: tuple[Image, ...]
+    timesteps: tuple[float, ...]
+
+    def picture(self) -> Image:
+        """A strip of at most nine steps, the first and the last among them."""
+        count = len(self.pictures)
+        chosen = np.unique(np.linspace(0, count - 1, min(count, IN_A_ROW)).round().astype(int))
+        names = [f"{i + 1}/{count}, t={self.timesteps[i]:g}" for i in chosen]
+        return sheet([[self.pictures[i] for i in chosen]], captions=[names], title=self.title)
+
+    @property
+    def title(self) -> str:
+        return f"{self.prompt} (seed {self.seed})"
+
+    def animation(self, path: str | Path, *, seconds: float = 3.0) -> Path:
+        """Write all steps as an animation that runs again and again, whole or not at all.
+
+        Raises:
+            OutputError: The suffix is not .gif, .webp or .png, or there is nowhere to write.
+        """
+        return animate(self.pictures, path, seconds=seconds, hold=LAST_FRAME)
+
+
+def animate(frames: Sequence[Image], path: str | Path, *, seconds: float, hold: float) -> Path:
+    """Write frames as an endless animation whose last frame stays for at least `hold` seconds."""
+    path = Path(path)
+    kind = KINDS.get(path.suffix.casefold())
+    if kind is None:
+        raise OutputError(f"'{path}' cannot move; an animation ends in .gif, .webp or .png")
+    first, *others = (enlarged(each) for each in frames)
+    each = max(20, round(1000 * seconds / len(frames)))
+    times = [each] * len(others) + [max(each, round(1000 * hold))]
+    with atomic(path) as temporary:
+        first.save(
+            temporary, format=kind, save_all=True, append_images=others, duration=times, loop=0
+        )
+    return path
+
+
+def denoising(
+    pipe: StableDiffusionPipeline,
+    prompt: str,
+    *,
+    seed: int = 0,
+    preview: bool = False,
+    **arguments: Any,
+) -> Denoising:
+    """Draw a picture and keep what it looked like after every step.
+
+    Args:
+        pipe: draws it.
+        preview: small pictures of the latents in place of decoded ones: less to see, for next to
+            no time.
+        arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
+
+    Raises:
+        RequestError: Anything of the arguments does not fit, before any network runs.
+    """
+    pictures: list[Image] = []
+    timesteps: list[float] = []
+    for step in pipe.stream(prompt, seed=seed, **arguments):
+        pictures.append((step.preview() if preview else step.decode())[0])
+        timesteps.append(step.timestep)
+    return Denoising(prompt, seed, tuple(pictures), tuple(timesteps))

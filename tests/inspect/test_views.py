@@ -1,0 +1,177 @@
+"""What results show: steps, experiments, walks, schedules, latents, and labels in any writing."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import kakusan
+from kakusan import StableDiffusionPipeline
+from kakusan.errors import InputError, OutputError, RequestError
+from kakusan.inspect import (
+    Denoising,
+    denoising,
+    experiment,
+    latent_channels,
+    schedules,
+    slerp,
+    walk,
+)
+from kakusan.inspect.grids import parse_axis
+from kakusan.inspect.sheet import font_for, sheet
+from kakusan.schedulers import SHORT_NAMES
+
+
+@pytest.fixture(scope="module")
+def pipe(tiny_v1: Path) -> StableDiffusionPipeline:
+    loaded = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    loaded.set_progress_bar_config(disable=True)
+    return loaded
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_every_step_is_kept_and_the_last_is_the_result(
+    pipe: StableDiffusionPipeline, preview: bool
+) -> None:
+    seen = denoising(pipe, "a cat", seed=3, num_inference_steps=11, preview=preview)
+    steps = len(seen.pictures)
+    assert steps == len(seen.timesteps) >= 11
+    assert list(seen.timesteps) == sorted(seen.timesteps, reverse=True)
+    assert not np.array_equal(pixels(seen.pictures[0]), pixels(seen.pictures[-1]))
+    if not preview:
+        drawn = pipe("a cat", seed=3, num_inference_steps=11).images[0]
+        assert np.array_equal(pixels(drawn), pixels(seen.pictures[-1]))
+    assert seen.picture().width > 9 * 96
+
+
+def test_an_animation_has_a_frame_a_step(tmp_path: Path) -> None:
+    frames = tuple(Image.new("RGB", (8, 8), (40 * i, 0, 0)) for i in range(6))
+    seen = Denoising("a cat", 0, frames, (5, 4, 3, 2, 1, 0))
+    for suffix in (".gif", ".webp", ".png"):
+        with Image.open(seen.animation(tmp_path / f"steps{suffix}")) as file:
+            assert getattr(file, "n_frames", 1) == len(seen.pictures)
+            assert file.info["loop"] == 0
+    with pytest.raises(OutputError, match=r"an animation ends in \.gif"):
+        seen.animation(tmp_path / "steps.jpg")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_an_experiment_draws_what_generate_draws() -> None:
+    found = experiment("a cat", x={"steps": [1, 2]}, y={"guidance": [1.0, 5.0]}, seed=4)
+    for row, guidance in zip(found.pictures, (1.0, 5.0), strict=True):
+        for picture, steps in zip(row, (1, 2), strict=True):
+            (alone,) = kakusan.generate(
+                "a cat", steps=steps, guidance=guidance, seed=4, progress=None
+            )
+            assert np.array_equal(pixels(picture.image), pixels(alone.image))
+            assert picture.record["num_inference_steps"] == steps
+    side = found.pictures[0][0].image.width
+    assert found.picture().width > 2 * side
+    (row,) = experiment("a cat", x={"seed": [1, 2]}, steps=1).pictures
+    assert [picture.record["seed"] for picture in row] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"x": {"stps": [1]}}, "x cannot vary 'stps'. Did you mean 'steps'"),
+        ({"x": {"steps": []}}, "x needs values of steps"),
+        ({"x": {"steps": [1], "seed": [2]}}, "x must vary one thing"),
+        ({"x": {"steps": [1]}, "y": {"steps": [2]}}, "both vary steps"),
+        ({"x": {"steps": [1]}, "steps": 2}, "steps is given and varied"),
+        ({"x": {"steps": [1, 0]}}, "num_inference_steps must be"),
+        ({"x": {"scheduler": ["ddim", "nope"]}}, "no scheduler is called 'nope'"),
+    ],
+)
+def test_an_experiment_that_cannot_be_is_refused_before_anything_is_drawn(
+    options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_given: object, **_more: object) -> None:
+        raise AssertionError("it was drawn")
+
+    monkeypatch.setattr("kakusan.inspect.grids.generate", never)
+    with pytest.raises(InputError, match=said):
+        experiment("a cat", **options)
+
+
+def test_axes_of_the_command_line() -> None:
+    assert parse_axis("steps=5, 10", "--x") == {"steps": [5, 10]}
+    assert parse_axis("guidance=1,7.5", "--y") == {"guidance": [1.0, 7.5]}
+    assert parse_axis("negative-prompt=a,b", "--y") == {"negative_prompt": ["a", "b"]}
+    for wrong in ("steps", "steps=", "=1", "steps=1,,2", "steps=x"):
+        with pytest.raises(RequestError, match="--x"):
+            parse_axis(wrong, "--x")
+
+
+def test_an_arc_keeps_the_length_and_ends_where_it_should() -> None:
+    a, b = torch.randn(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(slerp(a, b, 0.0), a)
+    torch.testing.assert_close(slerp(a, b, 1.0), b)
+    middle = slerp(a, b, 0.5)
+    assert float(middle.norm()) == pytest.approx(float(a.norm()), rel=0.03)
+    assert float(torch.lerp(a, b, 0.5).norm()) < 0.8 * float(a.norm())
+    torch.testing.assert_close(slerp(a, a, 0.3), a)
+
+
+def test_a_walk_begins_and_ends_with_the_pictures_of_its_ends(
+    pipe: StableDiffusionPipeline, tmp_path: Path
+) -> None:
+    way = walk(pipe, "a cat", "a dog", pictures=3, seed=1, end_seed=2, num_inference_steps=2)
+    for picture, prompt, seed in ((way.pictures[0], "a cat", 1), (way.pictures[-1], "a dog", 2)):
+        end = pipe(prompt, seed=seed, num_inference_steps=2).images[0]
+        assert np.abs(pixels(picture) - pixels(end)).max() <= 1
+    assert not np.array_equal(pixels(way.pictures[1]), pixels(way.pictures[0]))
+    with Image.open(way.animation(tmp_path / "walk.gif")) as file:
+        assert getattr(file, "n_frames", 1) == 4
+    with pytest.raises(RequestError, match="another prompt"):
+        walk(pipe, "a cat", "a cat", end_seed=0)
+    with pytest.raises(RequestError, match="pictures must be 2 or more"):
+        walk(pipe, "a cat", "a dog", pictures=1)
+
+
+def test_schedules_are_the_model_s_and_the_schedulers_own(pipe: StableDiffusionPipeline) -> None:
+    found = schedules(pipe, steps=7)
+    assert list(found.timesteps) == list(SHORT_NAMES)
+    for signal, noise in zip(found.signal, found.noise, strict=True):
+        assert signal**2 + noise**2 == pytest.approx(1)
+    assert list(found.signal) == sorted(found.signal, reverse=True)
+    assert len(found.timesteps["ddim"]) == 7
+    assert found.timesteps["ddim"] != found.timesteps["dpmpp-2m-karras"]
+    assert found.picture().width > 500
+
+
+def test_plots_say_what_they_need(
+    pipe: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(RequestError, match=r"kakusan\[inspect\]"):
+        schedules(pipe)
+
+
+def test_latents_have_a_picture_a_channel() -> None:
+    latents = torch.zeros(1, 4, 8, 8)
+    latents[0, 2, 3, 5] = 9.0
+    shown = latent_channels(latents)
+    assert shown.picture().width > 4 * 96
+    assert latent_channels(latents[0]).latents.shape == (4, 8, 8)
+    for wrong in (torch.zeros(2, 4, 8, 8), torch.zeros(8, 8)):
+        with pytest.raises(RequestError, match="latents must be"):
+            latent_channels(wrong)
+
+
+def test_labels_take_a_font_that_has_them_and_are_cut_where_there_is_no_room() -> None:
+    cell = Image.new("RGB", (100, 100), "red")
+    page = sheet([[cell, cell]], columns=["a", "b " * 40], rows=["row"], captions=[["x", "y"]])
+    assert page.width < 300
+    assert font_for("abc") is font_for("xyz")
+    assert font_for("猫") is not None
+    tiny = sheet([[Image.new("RGB", (8, 8))]])
+    assert min(tiny.size) >= 96
