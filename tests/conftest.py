@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests import programs
 from tests.oracle import published, tiny
 
 torch.set_num_threads(1)
@@ -32,6 +33,14 @@ def tiny_v1_checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_v1_published(tiny_v1_checked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_v1_checked` as the first release would have it: old names, old configs."""
     return published.rewrite(tiny_v1_checked, tmp_path_factory.mktemp("tiny_published"))
+
+
+@pytest.fixture(scope="session")
+def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hub cache that holds v1.4 and its CLIP, tiny and with random weights."""
+    home = tmp_path_factory.mktemp("hub")
+    programs.write_hub_cache(home)
+    return home
 
 
 @pytest.fixture

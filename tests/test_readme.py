@@ -1,35 +1,22 @@
 """What the READMEs promise: their commands, options, links and programs."""
 
 import ast
-import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import kakusan
-from benchmarks.v1_4 import write_checkpoint
 from kakusan.cli import app
 from kakusan.schedulers import SCHEDULERS, SHORT_NAMES
-
-ROOT = Path(__file__).parents[1]
-CLIP = "openai/clip-vit-large-patch14"
-V1_4 = "CompVis/stable-diffusion-v1-4"
+from tests.programs import ROOT, code_blocks, run_program
 
 
 def read(name: str) -> str:
     """A text file at the top of the repository."""
     return (ROOT / name).read_text(encoding="utf-8")
-
-
-def code_blocks(text: str, language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 PROGRAMS = code_blocks(read("README.md"), "python")
@@ -86,42 +73,10 @@ def test_the_programs_import_public_names() -> None:
                 assert {alias.name for alias in node.names} <= set(kakusan.__all__)
 
 
-@pytest.fixture(scope="module")
-def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Hub cache that holds the two published models, tiny and with random weights."""
-    home = tmp_path_factory.mktemp("hub")
-    whole, clip = (snapshot(home, name) for name in (V1_4, CLIP))
-    write_checkpoint(whole, "tiny")
-    for part in ("text_encoder", "tokenizer"):
-        shutil.copytree(whole / part, clip, dirs_exist_ok=True)
-    return home
-
-
-def snapshot(home: Path, name: str) -> Path:
-    """The folder in which the cache under `home` keeps the model's files."""
-    model = home / "hub" / f"models--{name.replace('/', '--')}"
-    (model / "refs").mkdir(parents=True)
-    (model / "refs" / "main").write_text("0" * 40, encoding="ascii")
-    folder = model / "snapshots" / ("0" * 40)
-    folder.mkdir(parents=True)
-    return folder
-
-
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
 def test_the_programs_run(number: int, hub_cache: Path, tmp_path: Path) -> None:
     # fewer steps, and no GPU: nothing else is changed
     program = PROGRAMS[number].replace('"cuda"', '"cpu"').replace("steps=50", "steps=2")
     if "def paint(" in program:
         program += '\nassert paint("a cat", steps=2).shape == (1, 3, 512, 512)\n'
-    environment = {"HF_HOME": str(hub_cache), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env=os.environ | environment | {"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    saved = re.findall(r"save\(\"([\w.]+)\"\)", program)
-    assert all((tmp_path / name).stat().st_size > 0 for name in saved)
+    run_program(program, hub_cache, tmp_path)

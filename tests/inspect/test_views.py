@@ -20,6 +20,7 @@ from kakusan.inspect import (
     schedules,
     slerp,
     walk,
+    watch,
 )
 from kakusan.inspect.grids import parse_axis
 from kakusan.inspect.sheet import font_for, sheet
@@ -175,3 +176,41 @@ def test_labels_take_a_font_that_has_them_and_are_cut_where_there_is_no_room() -
     assert font_for("猫") is not None
     tiny = sheet([[Image.new("RGB", (8, 8))]])
     assert min(tiny.size) >= 96
+
+
+def test_a_picture_grows_in_place(
+    pipe: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Image.Image] = []
+
+    class Handle:
+        def update(self, image: Image.Image) -> None:
+            shown.append(image)
+
+    def display(image: Image.Image, *, display_id: bool) -> Handle:
+        assert display_id
+        shown.append(image)
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    result = watch(pipe, "a cat", seed=2, num_inference_steps=6)
+    assert len(shown) >= 6
+    assert shown[-1] is result
+    drawn = pipe("a cat", seed=2, num_inference_steps=6).images[0]
+    assert np.array_equal(pixels(drawn), pixels(result))
+
+
+def test_results_show_themselves_with_their_seeds() -> None:
+    pictures = kakusan.generate('a "cat" <3', steps=1, seed=5, count=2, progress=None)
+    shown = pictures._repr_html_()
+    assert shown.count("<img") == 2
+    assert "seed 5" in shown
+    assert "seed 6" in shown
+    assert "a &quot;cat&quot; &lt;3" in shown
+    assert pictures[1]._repr_html_() in shown
+
+
+def test_a_call_s_output_shows_its_pictures_and_no_tensor(pipe: StableDiffusionPipeline) -> None:
+    output = pipe(["a cat", "a dog"], seed=1, num_inference_steps=1)
+    assert "seed 2" in output._repr_html_()
+    assert pipe("a cat", num_inference_steps=1, output_type="latent")._repr_html_() is None

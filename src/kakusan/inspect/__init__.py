@@ -7,6 +7,7 @@ costs a pipeline anything while it is not used.
 from kakusan.inspect.attention import AttentionMaps, attention_maps
 from kakusan.inspect.grids import Experiment, experiment
 from kakusan.inspect.latents import LatentChannels, latent_channels
+from kakusan.inspect.live import watch
 from kakusan.inspect.noise import Schedules, schedules
 from kakusan.inspect.prompt import PromptReading, Token, read_prompt
 from kakusan.inspect.shown import Shown
@@ -31,4 +32,5 @@ __all__ = [
     "schedules",
     "slerp",
     "walk",
+    "watch",
 ]

@@ -1,5 +1,9 @@
-"""What comes out of a pipeline."""
+"""What comes out of a pipeline, and how a notebook shows it: pictures with their seeds."""
 
+import base64
+import html
+import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +29,11 @@ class StableDiffusionPipelineOutput(NamedTuple):
     nsfw_content_detected: list[bool] | None
     records: list[dict[str, Any]]
 
+    def _repr_html_(self) -> str | None:
+        if not isinstance(self.images, list):
+            return None
+        return _figures(zip(self.images, self.records, strict=True))
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -38,5 +47,29 @@ class Picture:
         """Write it as PNG, JPEG or WebP (by suffix) with its record inside."""
         return save_image(self.image, path, self.record)
 
-    def _repr_png_(self) -> bytes:
-        return self.image._repr_png_()  # pyright: ignore
+    def _repr_html_(self) -> str:
+        return _figures([(self.image, self.record)])
+
+
+class Pictures(list[Picture]):
+    """The pictures of one call, which a notebook shows side by side."""
+
+    def _repr_html_(self) -> str:
+        return _figures((each.image, each.record) for each in self)
+
+
+def _figures(pictures: Iterable[tuple[Image, Mapping[str, Any]]]) -> str:
+    """Each picture with its seed under it and its prompt for whoever cannot see it."""
+    shown: list[str] = []
+    for image, record in pictures:
+        buffer = io.BytesIO()
+        image.save(buffer, format="PNG")
+        data = base64.b64encode(buffer.getvalue()).decode("ascii")
+        words = html.escape(str(record.get("prompt") or ""), quote=True)
+        seed = record.get("seed")
+        caption = "" if seed is None else f"<figcaption>seed {seed}</figcaption>"
+        shown.append(
+            '<figure style="display:inline-block;margin:4px;text-align:center">'
+            f'<img src="data:image/png;base64,{data}" alt="{words}">{caption}</figure>'
+        )
+    return "".join(shown)

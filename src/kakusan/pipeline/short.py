@@ -11,7 +11,7 @@ import torch
 
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown
-from kakusan.pipeline.output import Picture
+from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
@@ -39,7 +39,7 @@ def generate(
     on_picture: OnPicture | None = None,
     progress: bool | None = True,
     **unknown: Any,
-) -> list[Picture]:
+) -> Pictures:
     """Draw `count` pictures of each prompt, picture i from the seed `seed + i`.
 
     Args:
@@ -174,8 +174,8 @@ def _recorded_scheduler(record: Mapping[str, Any]) -> Scheduler[Any] | None:
     return type(named_scheduler(config["_class_name"], PNDMScheduler())).from_config(config)
 
 
-def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> list[Picture]:
-    finished: list[Picture] = []
+def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> Pictures:
+    finished = Pictures()
     try:
         for picture in drawn:
             finished.append(picture)

@@ -29,7 +29,16 @@ _PLAIN = (
 )
 _PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}")
 _PLAIN_JA = ("{c}の背景に{a}", "{a}、{c}の背景", "{c}背景の{a}", "背景が{c}の{a}", "{a}、背景は{c}")
-_PLACE_JA = ("{p}の{a}", "{p}にいる{a}", "{p}、{a}", "{a}、{p}", "{p}を背景にした{a}", "{p}で{a}")
+_PLACE_JA = (
+    "{p}の{a}",
+    "{p}にいる{a}",
+    "{p}、{a}",
+    "{a}、{p}",
+    "{p}を背景にした{a}",
+    "{p}で{a}",
+    "{p}の中の{a}",
+    "{p}の中にいる{a}",
+)
 
 
 def caption(scene: Scene, rng: Rng) -> str:

@@ -1,0 +1,93 @@
+"""Runs the notebooks from top to bottom and writes them with their pictures.
+
+    python notebooks/build.py [NAME ...] [--check]
+
+The sources are `stable_diffusion_en.py` and `stable_diffusion_ja.py` (jupytext, percent format);
+what is written beside them are the `.ipynb` files that readers open. `--check` runs them and writes
+nothing. Needs the extra `dev`.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent
+NAMES = ("stable_diffusion_en", "stable_diffusion_ja")
+LIMIT = 900  # seconds for one cell
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def read(name: str) -> nbformat.NotebookNode:
+    """A source as a notebook, with the button that opens it in Colab."""
+    notebook = jupytext.read(FOLDER / f"{name}.py")
+    first = notebook.cells[0]
+    title, _, rest = first.source.partition("\n")
+    first.source = f"{title}\n\n[![Open in Colab]({BADGE})]({colab(name)})\n{rest}"
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:02}"  # the same in every build
+    return notebook
+
+
+def colab(name: str) -> str:
+    """Where Colab opens a notebook: from the repository that pyproject.toml names, if it does."""
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    address = project["project"].get("urls", {}).get("Repository")
+    if address is None:
+        return "https://colab.research.google.com/#create=false"
+    repository = address.removeprefix("https://github.com/").rstrip("/")
+    return f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
+
+
+def run(notebook: nbformat.NotebookNode) -> None:
+    """Run all cells in an empty folder; an error in one ends it.
+
+    Raises:
+        CellExecutionError: with the cell and its error.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        resources = {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=LIMIT, resources=resources).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [_quiet(output) for output in cell.outputs if _stays(output)]
+    notebook.metadata.pop("widgets", None)
+
+
+def _stays(output: Any) -> bool:
+    """Progress bars are for whoever waits."""
+    return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+
+
+def _quiet(output: Any) -> Any:
+    """Without what differs from run to run though it shows the same."""
+    output.get("metadata", {}).clear()
+    output.pop("transient", None)
+    return output
+
+
+def main() -> None:
+    """Run the notebooks that were named, or both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=NAMES)
+    parser.add_argument("--check", action="store_true", help="run, and write nothing")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        began, notebook = time.monotonic(), read(name)
+        run(notebook)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        if not arguments.check:
+            nbformat.write(notebook, FOLDER / f"{name}.ipynb")
+
+
+if __name__ == "__main__":
+    main()

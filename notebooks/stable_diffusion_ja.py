@@ -1,0 +1,532 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Stable Diffusion を動かして、中身まで理解する
+#
+# [English](stable_diffusion_en.ipynb)
+#
+# Stable Diffusion は、文章から画像を作るモデルです。このノートブックでは、まず Stable Diffusion を使い、次に部品に分解し、最後に自分の手で組み立て直します。使うのは、Stable Diffusion を Python で実装したライブラリー [kakusan](../README.ja.md)（拡散）です。Python を少し書いたことがあれば読めます。数学は、足し算と掛け算だけで足ります。
+#
+# GPU のないノートパソコンでもこのまま動き、アカウントもトークンも、重みのダウンロードも要りません。kakusan には、128×128 ピクセルの簡単な場面を描く小さなモデルが内蔵されているからです。GPU があれば、あとで出てくる変数を 1 つ書き換えるだけで、広く知られた Stable Diffusion v1.4 に切り替えられます。
+#
+# セルは上から順に実行してください。セルをクリックして Shift+Enter を押すと実行できます。
+#
+# 1. [実行環境の確認とインストール](#1.-実行環境の確認とインストール)
+# 2. [パイプライン](#2.-パイプライン)：最初の画像、シード、推論ステップ、ガイダンス、複数の画像、縦長と横長
+# 3. [Stable Diffusion とは](#3.-Stable-Diffusion-とは)：オートエンコーダー、U-Net、テキストエンコーダー、潜在表現を使うと速い理由
+# 4. [中をのぞく](#4.-中をのぞく)：ステップごとの画像と、それぞれの単語が見ている場所
+# 5. [パイプラインを手で書く](#5.-パイプラインを手で書く)
+
+# %% [markdown]
+# ## 1. 実行環境の確認とインストール
+#
+# 最初のセルは、kakusan がまだ入っていなければインストールします。Google Colab で GPU を使うときは、先に「ランタイム」→「ランタイムのタイプを変更」で GPU を選んでください。内蔵モデルだけなら GPU は要りません。
+#
+# - `try: import kakusan` … kakusan がもう入っているかどうかを確かめます。
+# - `%pip install` … 入っていなかったときだけ実行されます。`-q` は表示を減らす指定、`[inspect]` は図を描くためのライブラリーも一緒に入れる指定です。
+
+# %%
+try:
+    import kakusan
+except ImportError:
+    # %pip install -q "kakusan[inspect]"
+    import kakusan
+
+# %% [markdown]
+# このマシンの性能と、計算に使われるものを見てみましょう。`!` で始まる行は、Python ではなくコマンドラインで実行されます。`{sys.executable}` は、このノートブックを動かしている Python のことです。`kakusan doctor` は、プロセッサー、メモリー、GPU と、このマシンで速く計算できる精度を調べて表示します。（NVIDIA の GPU があれば、`!nvidia-smi` でさらに詳しい情報を見られます。）
+
+# %%
+
+# !{sys.executable} -m kakusan doctor
+
+# %% [markdown]
+# 次のセルで、以降のすべてを左右する変数を決めます。
+#
+# - `MODEL` … 使うモデルです。`"builtin"` は内蔵の小さなモデル、`"CompVis/stable-diffusion-v1-4"` は公開されているモデルで、初回だけ約 4 GB をダウンロードします。
+# - `torch.cuda.is_available()` … PyTorch から使える NVIDIA の GPU があれば真になります。そのとき `DEVICE` は `"cuda"`、なければ CPU を表す `"cpu"` です。
+# - `DTYPE` … 重みを持つときの数値の型です。1 つの数を 16 ビットで表す `float16` なら、メモリーは半分で済み、GPU では計算も速くなります。CPU では `float32` を使います（16 ビットでも動きます）。
+
+# %%
+import torch
+
+MODEL = "builtin"  # or "CompVis/stable-diffusion-v1-4"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+DTYPE = torch.float16 if DEVICE == "cuda" else torch.float32
+MODEL, DEVICE, DTYPE
+
+# %% [markdown]
+# ## 2. パイプライン
+#
+# `StableDiffusionPipeline` は、文章から画像までの処理を 1 つにまとめたものです。
+#
+# - `from_pretrained(MODEL, ...)` … 学習済みモデルの部品をすべて読み込みます。フォルダー、Hugging Face Hub の名前、`"builtin"` のいずれかを渡せます。
+# - `torch_dtype=DTYPE` … 重みの型を指定します。
+# - `pipe.to(DEVICE)` … 計算する場所（GPU または CPU）に重みを移します。
+
+# %%
+from kakusan import StableDiffusionPipeline
+
+pipe = StableDiffusionPipeline.from_pretrained(MODEL, torch_dtype=DTYPE)
+pipe = pipe.to(DEVICE)
+
+# %% [markdown]
+# ### 最初の画像
+#
+# - `prompt` … 描いてほしいものを書いた文章（プロンプト）です。
+# - `pipe(prompt)` … 画像を生成します。実行中は、ステップの進み具合がバーで表示されます。
+# - 返ってくるものの `.images` が画像のリストで、`[0]` はその最初の 1 枚です。画像は、Python で広く使われているライブラリー PIL の `Image` です。
+# - `image.save(...)` … ファイルに保存します。セルの最後の行に書いた値はセルの下に表示されるので、`image` と書けば画像が見えます。
+
+# %%
+prompt = "a photograph of an astronaut riding a horse"
+image = pipe(prompt).images[0]
+image.save("astronaut_rides_horse.png")
+image
+
+# %% [markdown]
+# 別のプロンプトも試しましょう。描いてほしいことをカンマで区切って並べても構いません。文章を変えて、もう一度実行してみてください。
+
+# %%
+image = pipe("a light brown tabby cat, tea time, flying in the blue sky, manga").images[0]
+image
+
+# %% [markdown]
+# 内蔵モデルは日本語も読めます。（v1.4 は英語の説明文で学習したモデルなので、日本語はほとんど通じません。）
+
+# %%
+image = pipe("青い猫、夜空").images[0]
+image
+
+# %% [markdown]
+# ### シード
+#
+# 同じセルを 2 回実行すると、違う画像になります。どの画像もランダムなノイズから始まり、ノイズが変われば画像も変わるからです。コンピューターの乱数は、**シード**と呼ばれる出発点の数から計算で作られます。シードが同じならノイズも同じで、画像も同じになります。
+#
+# - `torch.Generator(DEVICE)` … 乱数生成器を作ります。
+# - `.manual_seed(1024)` … シードを決めます。整数なら何でも構いません。
+# - `generator=generator` … パイプラインに、この生成器からノイズを作らせます。
+
+# %%
+generator = torch.Generator(DEVICE).manual_seed(1024)
+image = pipe(prompt, generator=generator).images[0]
+image
+
+# %% [markdown]
+# `seed=1024` と書けば、生成器を作らなくても同じことができます。呼び出しの結果をそのまま表示すると、画像の下にシードも出ます。
+
+# %%
+pipe(prompt, seed=1024)
+
+# %% [markdown]
+# ### 推論ステップ
+#
+# ノイズは、何回かのステップに分けて取り除かれます。その回数が `num_inference_steps` です。増やすほど時間がかかり、ある回数を超えると、見てわかる違いはなくなります。`experiment` は、同じプロンプトと同じシードのまま設定だけを変えて描き、結果を並べて表示します。
+#
+# - `x={"steps": [...]}` … 左から右へ、ステップ数を変えます。
+# - `model=` と `seed=` … 変えないものです。
+
+# %%
+from kakusan.inspect import experiment
+
+experiment(prompt, x={"steps": [2, 4, 8, 15, 25]}, model=MODEL, seed=1024)
+
+# %% [markdown]
+# ### ガイダンス
+#
+# `guidance_scale` は、プロンプトにどれだけ厳密に従うかを表す数です。1 なら、ネットワークの予測をそのまま使います。1 より大きくすると、プロンプトによって生まれた違いを強調します。はじめは画像がプロンプトに合ってきますが、大きくしすぎると色がきつくなり、どの画像も似てきます。ちょうどよい値はモデルによって違い、v1.4 では 7.5、小さなモデルではもっと小さな値です。仕組みは 5 章で説明します。
+
+# %%
+experiment(prompt, x={"guidance": [1, 2, 4, 7.5, 15]}, model=MODEL, seed=1024)
+
+# %% [markdown]
+# ### 複数の画像をグリッドに並べる
+#
+# 画像を並べて 1 枚にする関数を書きます。（`kakusan.image_grid` も同じ働きをします。）
+#
+# - `assert` … 画像の枚数が合わなければ、エラーで止めます。
+# - `Image.new` … 横に `cols` 枚、縦に `rows` 枚が入る大きさの、空の画像を作ります。
+# - `enumerate` … 画像を 0 から数えながら取り出します。割り算の余り `i % cols` が列、商の整数部分 `i // cols` が行です。それぞれに幅と高さを掛けると、`paste` で貼り付ける位置（左上の角）になります。
+
+# %%
+from PIL import Image
+
+
+def image_grid(imgs, rows, cols):
+    assert len(imgs) == rows * cols
+    w, h = imgs[0].size
+    grid = Image.new("RGB", size=(cols * w, rows * h))
+    for i, img in enumerate(imgs):
+        grid.paste(img, box=(i % cols * w, i // cols * h))
+    return grid
+
+
+# %% [markdown]
+# まず 1 行 3 列です。`[...] * num_images` は同じプロンプトを 3 つ並べたリストで、パイプラインはプロンプトごとに 1 枚を描きます。
+
+# %%
+num_images = 3
+prompts = ["a light brown tabby cat, tea time, flying in the blue sky, manga"] * num_images
+images = pipe(prompts, seed=7).images
+image_grid(images, rows=1, cols=num_images)
+
+# %% [markdown]
+# 次は 4 行 3 列です。1 行ごとに呼び出すので、一度にメモリーに載るのは 3 枚分だけです。
+#
+# - `for i in range(num_rows)` … `i` を 0、1、2、3 と変えながら、中身を繰り返します。
+# - `extend` … その行の画像をリストに加えます。
+# - `seed=num_cols * i` … シードを指定すると、1 回の呼び出しの *k* 番目（0 から数えます）の画像のシードは、そこから *k* だけ大きくなります。これで、0 から 11 までのシードを使うことになります。
+
+# %%
+num_cols, num_rows = 3, 4
+prompts = ["a cat and a dog, meadow"] * num_cols
+all_images = []
+for i in range(num_rows):
+    all_images.extend(pipe(prompts, seed=num_cols * i).images)
+image_grid(all_images, rows=num_rows, cols=num_cols)
+
+# %% [markdown]
+# ### 縦長と横長
+#
+# `height`（高さ）と `width`（幅）はピクセル数で、8 の倍数にします。モデルが最もよく描けるのは、学習したときの大きさです（内蔵モデルは 128、v1.4 は 512）。小さくすると画質が落ち、縦横とも大きくすると同じものが繰り返し現れます。その大きさの場面全体がどうつながるかを、モデルは見たことがないからです。そこで、片方の辺はそのままにして、もう片方だけを長くします。
+#
+# - `pipe.unet.config.sample_size * pipe.vae.scale_factor` … モデル本来の 1 辺のピクセル数です。
+
+# %%
+side = pipe.unet.config.sample_size * pipe.vae.scale_factor
+landscape = pipe("two boats in the sea", height=side, width=side * 3 // 2, seed=3).images[0]
+landscape
+
+# %%
+portrait = pipe("a rocket in space", height=side * 3 // 2, width=side, seed=3).images[0]
+portrait
+
+# %% [markdown]
+# ## 3. Stable Diffusion とは
+#
+# **拡散モデル**は、ノイズを取り除くことを学んだモデルです。学習では、画像にノイズを加え、加えたノイズをネットワークに当てさせます。描くときは、ノイズだけの状態から始めて、ネットワークに少しずつノイズを取り除かせます。雲の中に動物の形を見つけるように、もともと画像のなかったところに画像を見いだすのです。何を見いだすかは、文章で伝えます。
+#
+# これをピクセルのままで行うと、とても時間がかかります。Stable Diffusion は**潜在拡散モデル**で（[Rombach ら、2022 年](https://arxiv.org/abs/2112.10752)）、画像をずっと小さく表した「潜在表現」からノイズを取り除きます。働くのは、次の 3 つのネットワークです。
+#
+# 1. **オートエンコーダー**（VAE）：画像を潜在表現に変え、潜在表現を画像に戻します。
+# 2. **U-Net**：潜在表現からノイズを取り除きます。
+# 3. **テキストエンコーダー**：文章を、何を描くべきかを U-Net に伝える数値に変えます。Stable Diffusion では、画像と説明文の組で学習した CLIP のテキストエンコーダーを使います。
+
+# %% [markdown]
+# ### オートエンコーダー
+#
+# エンコーダーは画像を潜在表現に変え、デコーダーは潜在表現を画像に戻します。画像を生成するときに必要なのは、デコーダーだけです。エンコーダーは、学習のときや、すでにある画像を描き変えるときに使います。画像を潜在表現に変えて、また戻してみましょう。
+#
+# - `np.asarray(image)` … 画像を 0 から 255 までの数の配列にします。127.5 で割って 1 を引くと、ネットワークが受け取る −1 から 1 の範囲になります。
+# - `permute(2, 0, 1)` … 色の軸を先頭に移します。`[None]` は、その前にバッチの軸を加えます。形は (1, 3, 高さ, 幅) です。
+# - `torch.no_grad()` … 学習はしないと伝えます。その分、メモリーが節約できます。
+# - `vae.encode(...).latent_dist.mode()` … エンコーダーの答えは確率分布で、`mode()` はその中で最も確からしい潜在表現です。
+
+# %%
+import numpy as np
+
+pixels = torch.from_numpy(np.asarray(image) / 127.5 - 1).permute(2, 0, 1)[None]
+pixels = pixels.to(DEVICE, DTYPE)
+with torch.no_grad():
+    picture_latents = pipe.vae.encode(pixels).latent_dist.mode()
+pixels.shape, picture_latents.shape, f"{pixels.numel() / picture_latents.numel():.0f} to 1"
+
+# %% [markdown]
+# 1 辺の長さは 8 分の 1 になり、色の 3 チャンネルの代わりに、v1.4 では 4、内蔵モデルでは 8 のチャンネルがあります。チャンネルごとに見てみると、元の画像の形がわかります。
+
+# %%
+from kakusan.inspect import latent_channels
+
+latent_channels(picture_latents)
+
+# %% [markdown]
+# 今度は画像に戻します。`.sample` が復元された画像で、値は −1 から 1 です。半分にして 0.5 を足すと 0 から 1 になり、はみ出した値は `clamp` で切りそろえます。左が元の画像、右が戻した画像です。ほとんど同じに見えるのは、オートエンコーダーが、目に見えるものを残して、それ以外を捨てているからです。
+
+# %%
+def to_pil(decoded):
+    decoded = (decoded / 2 + 0.5).clamp(0, 1)
+    arrays = decoded.detach().float().cpu().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray((array * 255).round().astype("uint8")) for array in arrays]
+
+
+with torch.no_grad():
+    decoded = pipe.vae.decode(picture_latents).sample
+image_grid([image, to_pil(decoded)[0]], rows=1, cols=2)
+
+# %% [markdown]
+# ### U-Net
+#
+# U-Net は、ノイズの混ざった潜在表現、タイムステップ（ノイズがどれだけあるか）、そして文章を受け取り、潜在表現と同じ形のテンソルを返します。そこからノイズを計算できます。前半では、潜在表現を縮めながら、何がどこにあるかをまとめます。後半では元の大きさに戻し、途中で失われる細部は、前半から後半への近道で渡します。図に描くと U の字になるので、この名前があります。畳み込みの間には**クロスアテンション**の層があり、画像のそれぞれの場所が、ここで文章の単語を参照します。
+#
+# - `sum(p.numel() for p in ...)` … ネットワークが持つ数（パラメーター）を数えます。
+
+# %%
+def millions(network):
+    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
+
+
+for name in ("unet", "vae", "text_encoder"):
+    print(f"{name:13} {millions(getattr(pipe, name)):7.1f} million parameters")
+
+# %% [markdown]
+# ### テキストエンコーダー
+#
+# ネットワークは、文字をそのままでは読めません。トークナイザーが文章を**トークン**（単語、または単語の一部）に分け、それぞれを番号に変えます。テキストエンコーダーは、トークンごとに、この文章の中での意味を表す数の並び（埋め込み）を作ります。Stable Diffusion のテキストエンコーダーは U-Net と一緒に学習したのではなく、先に学習を終えたものを、そのまま使っています。
+#
+# `read_prompt` は、トークンとその番号を表示します。長すぎるときは、切り捨てられる部分も示します。
+
+# %%
+from kakusan.inspect import read_prompt
+
+print(read_prompt(pipe.tokenizer, prompt))
+
+# %% [markdown]
+# ### 潜在表現を使うと速い理由
+#
+# 計算の大部分は U-Net が行い、入力が大きいほど計算は増えます。実際に測ってみましょう。通常の大きさの潜在表現と、1 辺を 2 倍、4 倍にした潜在表現で、1 ステップにかかる時間を比べます。
+#
+# - `time_unet` は U-Net を 2 回呼び出し、2 回目にかかった時間を返します。最初の 1 回だけに必要な準備を含めないためです。
+# - `torch.cuda.synchronize()` … GPU の計算が終わるのを待ちます。GPU は、Python が次の行に進んだあとも計算を続けているからです。
+
+# %%
+import time
+
+
+def time_unet(side):
+    x = torch.randn(1, pipe.unet.config.in_channels, side, side, device=DEVICE, dtype=DTYPE)
+    for _ in range(2):
+        began = time.perf_counter()
+        with torch.no_grad():
+            pipe.unet(x, 500, text_embedding)
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+text_embedding = pipe.encode_texts([prompt])
+usual = pipe.unet.config.sample_size
+seconds = {factor: time_unet(usual * factor) for factor in (1, 2, 4)}
+for factor, measured in seconds.items():
+    print(f"latents of {usual * factor}×{usual * factor}: {1000 * measured:7.1f} ms a step")
+
+# %% [markdown]
+# 1 辺を 4 倍にすると、場所の数は 16 倍です。時間は 16 倍以上かかります。すべての場所どうしを比べるアテンションの計算は、さらに速く増えます。もし潜在表現を使わず、ピクセルのままで計算するなら、1 辺は **8 倍**で、それを毎ステップ繰り返すことになります。数 GB のメモリーしかない GPU で Stable Diffusion が動くのは、潜在表現のおかげです。
+
+# %% [markdown]
+# ## 4. 中をのぞく
+#
+# ここまでをまとめると、画像は次のように作られます。テキストエンコーダーがプロンプトを読み、乱数で潜在表現を作り、U-Net と**スケジューラー**（ノイズの取り除き方を決める規則）が 1 ステップずつノイズを取り除き、最後にデコーダーが画像に戻します。
+#
+# `denoising` は、画像を描きながら、「最後にはこうなる」というネットワークの予想を、ステップごとに残します。はじめは、どこが明るくなるかという程度しか決まっておらず、細部は最後に現れます。
+
+# %%
+from kakusan.inspect import denoising
+
+steps = denoising(pipe, prompt, seed=1024)
+steps
+
+# %% [markdown]
+# `watch` を使うと、同じものを、描いている最中に 1 か所で見られます。行末のセミコロンは、完成した画像がもう一度表示されるのを防ぎます。`steps.animation("steps.gif")` と書けば、アニメーションとして保存できます。
+
+# %%
+from kakusan.inspect import watch
+
+watch(pipe, prompt, seed=1024);
+
+# %% [markdown]
+# 画像のそれぞれの場所は、どの単語を見ているのでしょうか。`attention_maps` は、クロスアテンションの層が各トークンに向けた注意の強さを記録します。明るいほど強く、暗いほど弱いことを表し、すべての層とステップを平均しています。
+
+# %%
+from kakusan.inspect import attention_maps
+
+maps = attention_maps(pipe, "a cat to the left of a house", seed=5)
+maps
+
+# %% [markdown]
+# 1 つの単語について、最初のステップから最後のステップまでを並べます。物の場所は、早いうちに決まります。
+
+# %%
+maps.by_step("house")
+
+# %% [markdown]
+# それぞれのタイムステップで、ノイズはどれだけあるのでしょうか。また、ノイズ（左）から画像（右）までの途中で、各スケジューラーはどのタイムステップを通るのでしょうか。
+
+# %%
+from kakusan.inspect import schedules
+
+schedules(pipe, ["pndm", "lms", "heun", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"])
+
+# %% [markdown]
+# 同じシードで、スケジューラーだけを変えて描きます。同じ目的地への別の道なので、画像はよく似ています。
+
+# %%
+experiment(
+    prompt, x={"scheduler": ["pndm", "lms", "heun", "dpmpp-2m", "euler-a"]}, model=MODEL, seed=1024
+)
+
+# %% [markdown]
+# あるプロンプトから別のプロンプトへ、埋め込みを混ぜる割合を少しずつ変えながら描くこともできます。
+
+# %%
+from kakusan.inspect import walk
+
+walk(pipe, "a cat on a red background", "a dog on a blue background", pictures=7, seed=4)
+
+# %% [markdown]
+# ## 5. パイプラインを手で書く
+#
+# ここからは、パイプラインがしていることを、部品を 1 つずつ使って自分で書きます。`subfolder=` は、モデルのどのフォルダーにその部品があるかを指定します。
+#
+# - `AutoencoderKL` … オートエンコーダーです。
+# - `CLIPTokenizer` と `CLIPTextModel` … トークナイザーとテキストエンコーダーです。必ず組で使います。
+# - `UNet2DConditionModel` … U-Net です。名前は、2 次元で、文章による条件付けができることを表しています。
+
+# %%
+from kakusan import AutoencoderKL, CLIPTextModel, CLIPTokenizer, UNet2DConditionModel
+
+vae = AutoencoderKL.from_pretrained(MODEL, subfolder="vae")
+tokenizer = CLIPTokenizer.from_pretrained(MODEL, subfolder="tokenizer")
+text_encoder = CLIPTextModel.from_pretrained(MODEL, subfolder="text_encoder")
+unet = UNet2DConditionModel.from_pretrained(MODEL, subfolder="unet")
+
+# %% [markdown]
+# スケジューラーは、モデルに付いているものの代わりに **K-LMS** を使います。Katherine Crowson が拡散モデルに取り入れた、線形多段法という方法です。ノイズの量の決め方（ノイズスケジュール）は、モデルのフォルダーから読み込みます。
+
+# %%
+from kakusan import LMSDiscreteScheduler
+
+scheduler = LMSDiscreteScheduler.from_pretrained(MODEL, subfolder="scheduler")
+
+# %%
+vae = vae.to(DEVICE)
+text_encoder = text_encoder.to(DEVICE)
+unet = unet.to(DEVICE)
+
+# %% [markdown]
+# 描くものを決めます。
+#
+# - `height`、`width` … モデル本来の大きさにします。
+# - `num_inference_steps` … ノイズを何ステップで取り除くかです。
+# - `guidance_scale` … プロンプトにどれだけ厳密に従うかです（あとで説明します）。
+# - `generator` … 最初のノイズを作る乱数生成器と、そのシードです。
+# - `batch_size` … リストのプロンプト 1 つにつき 1 枚です。
+
+# %%
+prompt = ["a photograph of an astronaut riding a horse"]
+height = width = unet.config.sample_size * vae.scale_factor
+num_inference_steps = 30
+guidance_scale = 4.0
+generator = torch.manual_seed(32)
+batch_size = len(prompt)
+
+# %% [markdown]
+# ### テキストの埋め込み
+#
+# - `padding="max_length"` … トークンの数を、テキストエンコーダーが受け取る長さまで埋めます。`truncation=True` は、長すぎる分を切り捨てる指定です。
+# - `return_tensors="pt"` … PyTorch のテンソルで受け取ります。`input_ids` がトークンの番号です。
+# - `text_encoder(...)[0]` … 埋め込みです。プロンプトごと、トークンごとに、数の並びが 1 つあります。
+
+# %%
+text_input = tokenizer(
+    prompt,
+    padding="max_length",
+    max_length=tokenizer.model_max_length,
+    truncation=True,
+    return_tensors="pt",
+)
+with torch.no_grad():
+    text_embeddings = text_encoder(text_input.input_ids.to(DEVICE))[0]
+text_embeddings.shape
+
+# %% [markdown]
+# **分類器なしガイダンス**には、空のプロンプトの埋め込みも必要です。学習のとき、一部の説明文をわざと空にしたので、同じネットワークが、文章のある場合とない場合の両方を学んでいます。そこで、ステップごとに両方の予測を求め、文章によって変わった方向へ、さらに大きく進めます。
+#
+# $$\text{noise} = \text{noise}_\text{without} + w \cdot (\text{noise}_\text{with} - \text{noise}_\text{without})$$
+#
+# $w$ がガイダンスの強さ（guidance scale）です（[Ho & Salimans、2022 年](https://arxiv.org/abs/2207.12598)）。$w = 1$ なら、文章のある場合の予測だけが残ります。「分類器なし」と呼ぶのは、それまでの方法では、このために分類器という別のネットワークが必要だったからです。
+
+# %%
+max_length = text_input.input_ids.shape[-1]
+uncond_input = tokenizer(
+    [""] * batch_size, padding="max_length", max_length=max_length, return_tensors="pt"
+)
+with torch.no_grad():
+    uncond_embeddings = text_encoder(uncond_input.input_ids.to(DEVICE))[0]
+
+# %% [markdown]
+# このままでは、ステップごとに U-Net を 2 回呼び出すことになります。`torch.cat` で 1 つのバッチにまとめれば、1 回で済みます。
+
+# %%
+text_embeddings = torch.cat([uncond_embeddings, text_embeddings])
+text_embeddings.shape
+
+# %% [markdown]
+# ### 最初のノイズ
+#
+# - `torch.randn` … 平均 0、標準偏差 1 の乱数を、潜在表現の形 (枚数, チャンネル数, 高さ, 幅) で作ります。潜在表現は画像より 1 辺が 8 分の 1 なので、`vae.scale_factor`（8）で割ります。
+
+# %%
+latents = torch.randn(
+    (batch_size, unet.config.in_channels, height // vae.scale_factor, width // vae.scale_factor),
+    generator=generator,
+)
+latents = latents.to(DEVICE)
+latents.shape
+
+# %% [markdown]
+# スケジューラーは、タイムステップと、それぞれのノイズの強さ（シグマ）を計算します。K-LMS はノイズの強さを、画像の強さを 1 とした値で表すので、最初の潜在表現も最初のシグマと同じ強さにそろえておく必要があります。そのために掛け算をします。
+
+# %%
+scheduler.set_timesteps(num_inference_steps)
+latents = latents * scheduler.init_noise_sigma
+scheduler.init_noise_sigma
+
+# %% [markdown]
+# ### ノイズ除去のループ
+#
+# ノイズの多いほうから少ないほうへ、タイムステップ `t` ごとに次のことを行います（`tqdm` は進み具合をバーで表示します）。
+#
+# 1. `torch.cat([latents] * 2)` … 潜在表現を 2 つ並べます。空のプロンプト用と、描きたいプロンプト用です。
+# 2. `scale_model_input` … 潜在表現を、U-Net が学習で見ていた強さにそろえます。K-LMS では、潜在表現の値がそれより大きいためです。
+# 3. `unet(...)` … 文章（`encoder_hidden_states`）を参照しながら予測します。
+# 4. `chunk(2)` … バッチを 2 つに分け、文章の方向へさらに進めます。
+# 5. `scheduler.step` … ノイズを一部取り除きます。`prev_sample` が、次のタイムステップの潜在表現です。
+
+# %%
+from tqdm.auto import tqdm
+
+for t in tqdm(scheduler.timesteps):
+    latent_model_input = torch.cat([latents] * 2)
+    latent_model_input = scheduler.scale_model_input(latent_model_input, t)
+    with torch.no_grad():
+        noise_pred = unet(latent_model_input, t, encoder_hidden_states=text_embeddings).sample
+    noise_pred_uncond, noise_pred_text = noise_pred.chunk(2)
+    noise_pred = noise_pred_uncond + guidance_scale * (noise_pred_text - noise_pred_uncond)
+    latents = scheduler.step(noise_pred, t, latents).prev_sample
+
+# %% [markdown]
+# ### 画像に戻す
+#
+# U-Net が扱う潜在表現は、標準偏差がほぼ 1 です。オートエンコーダーの潜在表現は、それより強かったり弱かったりします。両者を結ぶ数が `scaling_factor` です（v1.4 では 0.18215）。U-Net に渡すときにこの数を掛けているので、画像に戻すときはこの数で割ります。
+
+# %%
+with torch.no_grad():
+    decoded = vae.decode(latents / vae.config.scaling_factor).sample
+image = to_pil(decoded)[0]
+image
+
+# %% [markdown]
+# これですべてです。トークン、埋め込み、ノイズ、ループ、デコーダー。ここから先は、次のようなことも試してみてください。
+#
+# - `LMSDiscreteScheduler` を別のスケジューラーに替える。ループの途中で `guidance_scale` を変える。
+# - 各ステップの `latents` を取っておき、画像に戻して見る。
+# - GPU のあるマシンで、`MODEL` を `"CompVis/stable-diffusion-v1-4"` にして、最初から実行する。

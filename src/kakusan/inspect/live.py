@@ -1,0 +1,40 @@
+"""A picture that grows in place while it is drawn, in a notebook."""
+
+import importlib
+import importlib.util
+from typing import Any
+
+from PIL.Image import Image
+
+from kakusan.errors import RequestError
+from kakusan.inspect.sheet import enlarged
+from kakusan.pipeline import StableDiffusionPipeline
+
+
+def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **arguments: Any) -> Image:
+    """Draw a picture and show, in one place, what it looks like after every step.
+
+    Args:
+        pipe: draws it.
+        arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
+
+    Returns:
+        The finished picture, which a notebook shows once more if it ends a cell: end that line
+        with a semicolon.
+
+    Raises:
+        RequestError: This is no notebook, or anything of the arguments does not fit.
+    """
+    if importlib.util.find_spec("IPython") is None:
+        raise RequestError("watch shows pictures in a notebook; elsewhere use pipe.stream")
+    display = importlib.import_module("IPython.display").display
+    handle = None
+    image: Image | None = None
+    for step in pipe.stream(prompt, seed=seed, **arguments):
+        image = step.decode()[0] if step.is_last else enlarged(step.preview()[0])
+        if handle is None:
+            handle = display(image, display_id=True)
+        else:
+            handle.update(image)
+    assert image is not None
+    return image

@@ -1,0 +1,65 @@
+"""The notebooks: one program in two languages, which runs and is shown with its pictures."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from notebooks.build import FOLDER, NAMES, read, run
+
+
+def code_of(notebook: Any) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_both_languages_run_the_same_program() -> None:
+    english, japanese = (read(name) for name in NAMES)
+    assert code_of(english) == code_of(japanese)
+    assert len(code_of(english)) > 40
+    kinds = [[cell.cell_type for cell in each.cells] for each in (english, japanese)]
+    assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_committed_is_the_source_with_its_pictures(name: str) -> None:
+    written = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    source = read(name)
+    assert [cell.source for cell in written.cells] == [cell.source for cell in source.cells]
+    assert "colab-badge" in written.cells[0].source
+    outputs = [output for cell in written.cells for output in cell.get("outputs", [])]
+    pictures = [each for each in outputs if "image/png" in each.get("data", {})]
+    assert len(pictures) >= 15
+    assert not [each for each in outputs if each.output_type == "error"]
+    assert not [each for each in outputs if each.get("name") == "stderr"]
+    assert not re.search(r"/(?:home|root|work|tmp)/", nbformat.writes(written))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contents_lead_to_headings(name: str) -> None:
+    cells = [cell.source for cell in read(name).cells if cell.cell_type == "markdown"]
+    headings = {
+        line.lstrip("# ").replace(" ", "-")
+        for cell in cells
+        for line in cell.splitlines()
+        if line.startswith("#")
+    }
+    links = re.findall(r"\]\(#([^)]+)\)", cells[0])
+    assert len(links) == 5
+    assert set(links) <= headings
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_between_files_are_alive(name: str) -> None:
+    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
+        assert Path(FOLDER / target).exists(), target
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
+    notebook = read(name)
+    run(notebook)
+    last = notebook.cells[-2]
+    assert "image/png" in last.outputs[-1].data
