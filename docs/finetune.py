@@ -1,0 +1,94 @@
+"""Teaches the built-in model a new object from 20 pictures, and draws it before and after.
+
+    python docs/finetune.py
+
+Writes docs/images/finetune.png. The pictures are rendered with Noto Color Emoji.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kakusan import StableDiffusionPipeline
+from kakusan.inspect.sheet import sheet
+from kakusan.training.finetune import fine_tune_lora, fine_tune_unet
+from kakusan.training.folder import PictureFolder
+from kakusan.training.painter import Painter
+from kakusan.training.scenes import PAPER, Item, arranged
+from kakusan.training.trainer import StageSettings
+from kakusan.training.world import COLOURS, PLACES, THINGS
+
+IMAGES = Path(__file__).parent / "images"
+NAME = "dinosaur"
+GROUNDS = ("red", "blue", "yellow", "purple", "white", "teal", "pink")
+PROMPTS = (
+    f"a {NAME} on a green background",
+    f"a {NAME} on an orange background",
+    f"a {NAME} in the snow",
+    "a cat on a red background",  # which should stay what it is
+)
+STEPS = {"lora": 600, "unet": 400}
+
+
+def write_pictures(folder: Path) -> None:
+    """Twenty pictures with captions, as a user would have them."""
+    thing = next(i for i, each in enumerate(THINGS) if each.name == NAME)
+    names, painter = [each.name for each in COLOURS], Painter()
+    for index in range(20):
+        if index < 2 * len(GROUNDS):
+            ground = GROUNDS[index % len(GROUNDS)]
+            scene = arranged([Item(thing)], colour=names.index(ground), seed=index)
+            caption = f"a {NAME} on a {ground} background"
+        else:
+            place = index % len(PLACES)
+            scene = arranged([Item(thing)], place=place, colour=PAPER, seed=index)
+            caption = f"a {NAME}, {PLACES[place].tags[0]}"
+        Image.fromarray(painter.draw(scene)).save(folder / f"{index:02}.png")
+        (folder / f"{index:02}.txt").write_text(caption, encoding="utf-8")
+
+
+def loaded() -> StableDiffusionPipeline:
+    pipe = StableDiffusionPipeline.from_pretrained("builtin")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def drawn(pipe: StableDiffusionPipeline) -> list[Image.Image]:
+    return list(pipe(list(PROMPTS), seed=3).images)
+
+
+def settings(steps: int, rate: float) -> StageSettings:
+    return StageSettings(
+        steps=steps, batch_size=8, learning_rate=rate, warmup_steps=20, ema_decay=0.99
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pictures").mkdir()
+        write_pictures(folder / "pictures")
+        pictures = PictureFolder(folder / "pictures", 128)
+        rows = {"before": drawn(loaded())}
+        pipe = loaded()
+        output, run = folder / "lora.safetensors", folder / "lora"
+        fine_tune_lora(
+            pipe, pictures, settings(STEPS["lora"], 2e-3), rank=16, seed=0, run=run, output=output
+        )
+        rows["LoRA, rank 16"] = drawn(pipe)
+        pipe = loaded()
+        run, output = folder / "unet", folder / "model"
+        fine_tune_unet(
+            pipe, pictures, settings(STEPS["unet"], 2e-4), seed=0, run=run, output=output
+        )
+        rows["whole U-Net"] = drawn(pipe)
+        shown = [
+            Image.fromarray(np.asarray(Image.open(folder / "pictures" / f"{i:02}.png")))
+            for i in (0, 3, 15, 18)
+        ]
+    rows = {"four of the 20": shown} | rows
+    page = sheet(list(rows.values()), rows=list(rows), columns=("", "", "", ""))
+    page.save(IMAGES / "finetune.png", optimize=True)
+    print("columns:", "; ".join(PROMPTS))
