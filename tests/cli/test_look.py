@@ -1,0 +1,54 @@
+"""`kakusan grid` and `kakusan tokens`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.fakes import Run
+
+Command = Callable[..., Run]
+
+
+def test_a_grid_is_one_picture(run: Command, here: Path) -> None:
+    done = run("grid", "a cat", "--x", "steps=1,2", "--y", "seed=3,4", "-o", "grid.png")
+    assert (done.code, done.lines) == (0, ["grid.png"])
+    with Image.open(here / "grid.png") as file:
+        assert file.width > 2 * 96
+        assert file.height > 2 * 96
+    done = run("grid", "a cat", "--x", "guidance=1,2", "--steps", "1")
+    assert done.lines == ["kakusan-grid.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--x", "stps=1"], "x cannot vary 'stps'. Did you mean 'steps'"),
+        (["--x", "steps=1,x"], "--x: steps takes numbers"),
+        (["--x", "steps"], "--x must be NAME=VALUE,VALUE,..., not 'steps'"),
+        (["--x", "steps=1", "--steps", "2"], "steps is given and varied"),
+        (["--x", "steps=0"], "--steps must be"),
+        (["--x", "steps=1", "-o", "grid.txt"], "ends in .png, .jpg or .webp"),
+        (["--x", "model=builtin,nowhere", "--steps", "1"], "there is no model 'nowhere'"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_one_line(
+    run: Command, here: Path, words: list[str], said: str
+) -> None:
+    done = run("grid", "a cat", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not list(here.iterdir())
+
+
+def test_tokens_are_told(run: Command) -> None:
+    done = run("tokens", "a blue cat")
+    assert (done.code, done.err) == (0, "")
+    assert "blue" in done.lines[0]
+    assert "3 tokens, room for" in done.lines[1]
+    told = run("tokens", "a blue cat " * 60, "--json").json()
+    assert len(told["used"]) == told["room"]
+    assert len(told["used"]) + len(told["cut"]) == 180
+    assert {"id", "text"} == set(told["cut"][0])
