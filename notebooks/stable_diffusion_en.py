@@ -50,7 +50,7 @@ except ImportError:
 # !{sys.executable} -m kakusan doctor
 
 # %% [markdown]
-# Now the one variable that decides everything else:
+# Now the three settings that everything below uses:
 #
 # - `MODEL` is the model. `"builtin"` is the small one in the package. `"CompVis/stable-diffusion-v1-4"` downloads the published one, about 4 GB, once.
 # - `torch.cuda.is_available()` is true where there is an NVIDIA GPU that PyTorch can use; then `DEVICE` is `"cuda"`, and otherwise the processor, `"cpu"`.
@@ -122,7 +122,7 @@ image = pipe(prompt, generator=generator).images[0]
 image
 
 # %% [markdown]
-# Shorter: `seed=1024` does it without a generator, and the result of the call shows itself with its seed.
+# Shorter: `seed=1024` needs no generator. Its noise is always made on the processor, so that it is the same on every machine (on a GPU the picture differs from the one above, whose noise the GPU's generator made). The result of the call shows itself with its seed.
 
 # %%
 pipe(prompt, seed=1024)
@@ -180,11 +180,11 @@ images = pipe(prompts, seed=7).images
 image_grid(images, rows=1, cols=num_images)
 
 # %% [markdown]
-# Four rows of three: one call for each row, so that no more than three pictures are in memory at once.
+# Four rows of three: one call for each row, the rows kept in one list.
 #
 # - `for i in range(num_rows)` runs the body with `i` = 0, 1, 2, 3.
 # - `extend` adds the row's pictures to the list.
-# - `seed=3 * i`: with a seed, picture number *k* of a call has the seed *k* higher, so these are the seeds 0 to 11.
+# - `seed=num_cols * i`: with a seed, picture number *k* of a call has the seed *k* higher, so these are the seeds 0 to 11.
 
 # %%
 num_cols, num_rows = 3, 4
@@ -321,7 +321,7 @@ for factor, measured in seconds.items():
     print(f"latents of {usual * factor}×{usual * factor}: {1000 * measured:7.1f} ms a step")
 
 # %% [markdown]
-# Four times the side is 16 times the places, and takes at least 16 times as long; attention, which compares all places with all, grows faster still. Without latents the U-Net would work on pixels: *eight* times the side, at every step. That is why a graphics card of a few gigabytes is enough for Stable Diffusion.
+# Four times the side is 16 times the places, so the convolutions have 16 times the work; self-attention, which compares all places with all, has 256 times. (The small model's time grows by less: with so small an input, much of a call is overhead that does not grow.) Without latents the U-Net would work on pixels: *eight* times the side, at every step. That is why a graphics card of a few gigabytes is enough for Stable Diffusion.
 
 # %% [markdown]
 # ## 4. A look inside
@@ -337,7 +337,7 @@ steps = denoising(pipe, prompt, seed=1024)
 steps
 
 # %% [markdown]
-# `watch` shows the same while it happens, in one place; the semicolon keeps the notebook from showing the picture once more. `steps.animation("steps.gif")` would save it as an animation.
+# `watch` shows the picture while it is drawn, in one place: until the last step these are coarse previews, made without the decoder. The semicolon keeps the notebook from showing the picture once more. `steps.animation("steps.gif")` would save it as an animation.
 
 # %%
 from kakusan.inspect import watch
@@ -368,7 +368,7 @@ from kakusan.inspect import schedules
 schedules(pipe, ["pndm", "lms", "heun", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"])
 
 # %% [markdown]
-# The same seed with several schedulers: they are different ways to the same goal, so their pictures are alike.
+# The same seed with several schedulers: the first four are different ways from the same noise to the same goal, so their pictures are alike; `euler-a` adds new noise at every step and arrives at another picture.
 
 # %%
 experiment(
