@@ -32,7 +32,7 @@ OWN = len(COLOURS)  # the colour of what was not recoloured
 FOUND = 0.35  # the least certainty that counts as an object
 FOLDER = Path("runs") / "judge"
 SETTINGS = StageSettings(
-    steps=6000, batch_size=32, learning_rate=2e-3, warmup_steps=200, ema_decay=0.998, save_every=500
+    steps=3000, batch_size=32, learning_rate=2e-3, warmup_steps=200, ema_decay=0.998, save_every=500
 )
 
 

@@ -229,10 +229,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
+    if options.prompts < 8:
+        parser.error("--prompts must be 8 or more")
+    options.results.mkdir(parents=True, exist_ok=True)
+    judge, todo = Judge(), list(cases(options.prompts))
     torch.set_num_threads(1)
     pipe = kakusan.StableDiffusionPipeline.from_pretrained("builtin")
     pipe.set_progress_bar_config(disable=True)
-    judge, todo = Judge(), list(cases(options.prompts))
     half, few = todo[: len(todo) // 2], todo[: len(todo) // 8]
     blocks = [environment()]
     results: dict[str, Any] = {"machine": environment(), "prompts": len(todo)}
@@ -250,9 +253,10 @@ def main() -> None:
         rows = table(pipe, ways, some, repeats, judge)
         results[title] = [asdict(row) for row in rows]
         blocks += [heading, markdown_table(HEADER, [row.cells(len(some)) for row in rows])]
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "quality.json").write_text(json.dumps(results, indent=1) + "\n")
-    (options.results / "quality.md").write_text("\n\n".join(blocks) + "\n")
+    (options.results / "quality.json").write_text(
+        json.dumps(results, indent=1) + "\n", encoding="utf-8"
+    )
+    (options.results / "quality.md").write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Does the built-in model draw what prompts say? Scores 1,000 prompts, English and Japanese.
 
-    python -m benchmarks.scores [--prompts 1000] [--sweep] [--grid FILE.png]
+    python -m benchmarks.scores [--model FOLDER] [--prompts N] [--sweep] [--grid FILE.png]
 
 Half of the prompts are combinations that training may draw, half are held out from it by rule
 (`kakusan.training.scenes.held_out`). What a picture shows is judged by `benchmarks.judge`, whose
-own accuracy on true scenes is the first table. `--sweep` scores fewer prompts against steps,
-guidance and schedulers.
+own accuracy on true scenes is the first table. `--sweep` scores fewer prompts, 100 unless told,
+against steps, guidance and schedulers.
 """
 
 import argparse
+import copy
 import json
 import time
 from collections import defaultdict
@@ -20,14 +21,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import kakusan
 from benchmarks.judge import Judge, Seen, Verdict, location
 from benchmarks.measure import environment, markdown_table
 from benchmarks.results import RESULTS
+from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.schedulers import named_scheduler
 from kakusan.training.captions import english, japanese
 from kakusan.training.grids import grid
 from kakusan.training.painter import Painter
-from kakusan.training.scenes import Scene, combinations, held_out, is_seen, random_scene
+from kakusan.training.scenes import Scene, is_seen, random_scene
 from kakusan.training.world import CORE, NORMAL
 
 SEED = 7000
@@ -65,13 +67,9 @@ def cases(count: int, language: str = "english") -> Iterator[Case]:
         kind, wanted = KINDS[index // 2 % len(KINDS)], index % 2 == 1
         while True:
             scene = random_scene(rng, CORE, kind)
-            if scene.style == NORMAL and _is(scene, wanted):
+            if scene.style == NORMAL and is_seen(scene) != wanted:
                 break
         yield Case(say(scene, rng, whole=True), scene, wanted)
-
-
-def _is(scene: Scene, wanted: bool) -> bool:
-    return any(held_out(*each) for each in combinations(scene)) if wanted else is_seen(scene)
 
 
 def marks(case: Case, verdict: Verdict) -> Iterator[tuple[str, bool]]:
@@ -155,25 +153,34 @@ def table_of(scores: dict[str, dict[str, tuple[int, int]]]) -> str:
     return markdown_table(("right", "seen", "held out", "goal", "goal, held out"), rows)
 
 
-def draw(todo: Sequence[Case], options: dict[str, Any]) -> npt.NDArray[np.uint8]:
-    """The model's pictures of the prompts."""
-    pictures: list[npt.NDArray[np.uint8]] = []
-    for start in range(0, len(todo), BATCH):
-        drawn = kakusan.generate(
-            [case.prompt for case in todo[start : start + BATCH]],
-            seed=SEED + start,
-            batch_size=BATCH,
-            progress=False,
-            **options,
-        )
-        pictures += [np.asarray(each.image) for each in drawn]
-    return np.stack(pictures)
+def draw(
+    pipe: StableDiffusionPipeline,
+    todo: Sequence[Case],
+    *,
+    steps: int | None = None,
+    guidance: float | None = None,
+    scheduler: str | None = None,
+) -> npt.NDArray[np.uint8]:
+    """The model's pictures of the prompts; its own settings where none are given."""
+    twin = copy.copy(pipe)
+    if scheduler is not None:
+        twin.scheduler = named_scheduler(scheduler, pipe.scheduler)
+    pictures = twin.pictures(
+        [case.prompt for case in todo],
+        seed=SEED,
+        batch_size=BATCH,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+    )
+    return np.stack([np.asarray(each.image) for each in pictures])
 
 
-def judged(judge: Judge, todo: Sequence[Case], options: dict[str, Any]) -> dict[str, Any]:
-    """Scores, and the seconds a picture took."""
+def judged(
+    judge: Judge, pipe: StableDiffusionPipeline, todo: Sequence[Case], **options: Any
+) -> dict[str, Any]:
+    """Scores, and the seconds a picture took; the options are those of `draw`."""
     began = time.monotonic()
-    pictures = draw(todo, options)
+    pictures = draw(pipe, todo, **options)
     seconds = (time.monotonic() - began) / len(todo)
     return {"scores": score(list(zip(todo, judge.look(pictures), strict=True))), "seconds": seconds}
 
@@ -182,31 +189,40 @@ def main() -> None:
     """Score, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="builtin")
-    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--prompts", type=int, help="1000; with --sweep 100")
     parser.add_argument("--sweep", action="store_true", help="against steps, guidance, scheduler")
     parser.add_argument("--grid", type=Path, help="write the first 100 pictures as one PNG")
     arguments = parser.parse_args()
-    judge, model = Judge(), {"model": arguments.model}
+    prompts = arguments.prompts or (100 if arguments.sweep else 1000)
+    pipe = StableDiffusionPipeline.from_pretrained(arguments.model)
+    pipe.set_progress_bar_config(disable=None)
+    if arguments.grid:
+        arguments.grid.parent.mkdir(parents=True, exist_ok=True)
+    judge = Judge()
     print("The judge on true scenes:\n\n" + judge_accuracy(judge))
-    results: dict[str, Any] = {"machine": environment(), "prompts": arguments.prompts}
+    results: dict[str, Any] = {
+        "machine": environment(),
+        "model": arguments.model,
+        "prompts": prompts,
+    }
     if arguments.sweep:
-        todo = list(cases(arguments.prompts))
+        todo = list(cases(prompts))
         for knob, values in SWEEP.items():
             of_knob = results.setdefault("sweep", {}).setdefault(knob, {})
             for value in values:
-                of_knob[value] = found = judged(judge, todo, model | {knob: value})
+                of_knob[value] = found = judged(judge, pipe, todo, **{knob: value})
                 print(f"\n{knob} {value}, {found['seconds']:.2f} s\n\n{table_of(found['scores'])}")
     else:
         for language in ("english", "japanese"):
-            todo = list(cases(arguments.prompts, language))
-            results[language] = found = judged(judge, todo, model)
+            todo = list(cases(prompts, language))
+            results[language] = found = judged(judge, pipe, todo)
             print(f"\n{language}, {found['seconds']:.2f} s\n\n{table_of(found['scores'])}")
-    if arguments.grid:
-        todo = list(cases(100))
-        grid(draw(todo, model), columns=10).save(arguments.grid)
-        print("\n".join(f"{i}: {case.prompt}" for i, case in enumerate(todo)))
     name = "sweep" if arguments.sweep else "scores"
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if arguments.grid:
+        todo = list(cases(100))
+        grid(draw(pipe, todo), columns=10).save(arguments.grid)
+        print("\n".join(f"{i}: {case.prompt}" for i, case in enumerate(todo)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.judge import OWN, Judge, JudgeStage, Seen, Verdict, cell_of, location
-from benchmarks.scores import GOALS, Case, cases, marks, score, stands, table_of
+from benchmarks.scores import GOALS, Case, cases, draw, marks, score, stands, table_of
+from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training.painter import FONT_PATHS
 from kakusan.training.scenes import Item, Scene, combinations, held_out
 from kakusan.training.trainer import StageSettings, train
@@ -99,3 +100,13 @@ def test_the_judge_learns_and_looks(tmp_path: Path) -> None:
     assert cell_of(Item(0, x=0.99, y=0.0)) == (0, 15)
     again = Judge(tmp_path, settings)  # from its checkpoint
     assert again.look(pictures) == verdicts
+
+
+def test_pictures_are_drawn_with_the_settings_that_are_scored() -> None:
+    pipe = StableDiffusionPipeline.from_pretrained("builtin")
+    pipe.set_progress_bar_config(disable=True)
+    todo = list(cases(3))
+    drawn = draw(pipe, todo, steps=1)
+    assert drawn.shape[::3] == (3, 3)
+    assert not np.array_equal(drawn, draw(pipe, todo, steps=1, guidance=9.0))
+    assert not np.array_equal(drawn, draw(pipe, todo, steps=1, scheduler="euler-a"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from kakusan.images import read_record
 from tests.cli.fakes import Run
 
 Command = Callable[..., Run]
@@ -19,6 +20,9 @@ def test_a_grid_is_one_picture(run: Command, here: Path) -> None:
         assert file.height > 2 * 96
     done = run("grid", "a cat", "--x", "guidance=1,2", "--steps", "1")
     assert done.lines == ["kakusan-grid.png"]
+    record = read_record(here / "grid.png")
+    assert record is not None
+    assert [each["seed"] for each in record["pictures"]] == [3, 3, 4, 4]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,7 @@ def test_a_grid_is_one_picture(run: Command, here: Path) -> None:
         (["--x", "steps=1", "--steps", "2"], "steps is given and varied"),
         (["--x", "steps=0"], "--steps must be"),
         (["--x", "steps=1", "-o", "grid.txt"], "ends in .png, .jpg or .webp"),
-        (["--x", "model=builtin,nowhere", "--steps", "1"], "there is no model 'nowhere'"),
+        (["--x", "model=builtin,nowhere"], "there is no model 'nowhere'"),
     ],
 )
 def test_a_grid_that_cannot_be_is_one_line(

@@ -9,7 +9,6 @@ from diffusers import UNet2DConditionModel as TheirUNet
 
 from kakusan import (
     DDIMScheduler,
-    HeunDiscreteScheduler,
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
@@ -62,11 +61,11 @@ def test_the_maps_are_the_reference_s_probabilities(tiny_v1: Path) -> None:
     x = torch.randn(2, 4, side, side, generator=generator)
     text = torch.randn(2, 77, width, generator=generator)
     theirs(x, 500, text)
-    recorded = {name: list[torch.Tensor]() for name in _attentions(ours)}
-    with _recording(ours, recorded, range(77)):
+    with _recording(ours, range(77)) as latest:
         ours(x, 500, text)
+    recorded = {name: latest[name] for name in _attentions(ours)}
     assert len(recorded) == len(noting.kept) > 3
-    for (name, (found,)), true in zip(recorded.items(), noting.kept, strict=True):
+    for (name, found), true in zip(recorded.items(), noting.kept, strict=True):
         torch.testing.assert_close(found.float(), true[1].T, rtol=2e-3, atol=1e-4, msg=name)
         assert true[1].std(0).max() > 1e-3, f"{name} looks at everything alike"
 
@@ -85,12 +84,28 @@ def test_every_step_layer_and_token_has_a_map(
     assert not any(each._forward_pre_hooks for each in _attentions(pipe.unet).values())
 
 
-def test_a_solver_with_two_calls_a_step_has_one_map_a_step(pipe: StableDiffusionPipeline) -> None:
-    own = pipe.scheduler
-    pipe.scheduler = HeunDiscreteScheduler.from_config(own.config)
-    found = attention_maps(pipe, PROMPT, num_inference_steps=3)
-    pipe.scheduler = own
-    assert {len(each) for each in found.maps} == {5}  # the loop's steps: its last has one call
+@pytest.mark.parametrize(
+    ("prompt", "options"),
+    [
+        (["a cat", "a dog"], {}),
+        ("a cat", {"num_images_per_prompt": 2}),
+        ("a cat", {"reuse_interval": 2}),
+        ("a cat", {"quality_budget": 30.0}),
+    ],
+)
+def test_what_has_no_map_of_its_own_is_refused(
+    pipe: StableDiffusionPipeline, prompt: object, options: dict[str, object]
+) -> None:
+    with pytest.raises(RequestError):
+        attention_maps(pipe, prompt, num_inference_steps=4, **options)
+
+
+def test_a_word_is_not_looked_up_inside_another(pipe: StableDiffusionPipeline) -> None:
+    found = attention_maps(pipe, "a caterpillar and a cat", num_inference_steps=1)
+    prompt, used = found.reading.prompt, found.reading.used
+    assert {prompt[used[i].start : used[i].end].strip() for i in found._tokens("cat")} == {"cat"}
+    assert found._tokens("cat") == [len(used) - 1]
+    assert found._tokens("caterpill")[0] == 1
 
 
 def test_a_word_is_found_by_what_stands_in_the_prompt(maps: AttentionMaps) -> None:
@@ -127,6 +142,8 @@ def test_a_prompt_without_words_is_refused(pipe: StableDiffusionPipeline) -> Non
 
 def test_wide_pictures_keep_their_shape(pipe: StableDiffusionPipeline) -> None:
     size = pipe.unet.config.sample_size * pipe.vae.scale_factor
+    odd = attention_maps(pipe, PROMPT, width=size + 8, height=size, num_inference_steps=1)
+    assert odd.maps[0].shape[3] == odd.maps[0].shape[2] + 8 // pipe.vae.scale_factor
     wide = attention_maps(pipe, PROMPT, width=2 * size, height=size, num_inference_steps=1)
     assert all(each.shape[3] == 2 * each.shape[2] for each in wide.maps)
     assert wide.heat("cat").shape == (size, 2 * size)

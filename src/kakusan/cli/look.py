@@ -42,11 +42,10 @@ def grid(
         del fixed["model"]
     with option_names():
         found = experiment(text, x=across, y=down, seed=seed, **fixed)
-    record = {"prompt": text, "seed": seed}
     if place.stem is None:
-        say_path(place.save_as(found.picture(), record, "kakusan-grid"))
+        say_path(place.save_as(found.picture(), found.record, "kakusan-grid"))
     else:
-        say_path(place.save(found.picture(), record))
+        say_path(place.save(found.picture(), found.record))
     return DONE
 
 

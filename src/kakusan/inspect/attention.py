@@ -1,6 +1,8 @@
 """Which part of a picture attends to which word of its prompt (arXiv:2210.04885)."""
 
+import copy
 import math
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +18,9 @@ from torch import Tensor, nn
 from kakusan.errors import RequestError
 from kakusan.generation import Step
 from kakusan.inspect.prompt import PromptReading, read_prompt
-from kakusan.inspect.sheet import SMALLEST, enlarged, sheet
+from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
+from kakusan.inspect.steps import check_single
 from kakusan.models import UNet2DConditionModel
 from kakusan.models.layers.attention import Attention, TransformerBlock
 from kakusan.pipeline import StableDiffusionPipeline
@@ -72,19 +75,26 @@ class AttentionMaps(Shown):
         heat -= heat.min()
         return (heat / heat.max().clamp(min=1e-12)).numpy()
 
+    def _span(self, words: str) -> tuple[int, int]:
+        """Where words stand in the prompt: as whole words if they do, else inside others."""
+        plain = re.escape(words)
+        for pattern in (rf"(?<!\w){plain}(?!\w)", plain):
+            if words and (match := re.search(pattern, self.reading.prompt, re.IGNORECASE)):
+                return match.span()
+        return 0, 0
+
     def _tokens(self, words: str) -> list[int]:
-        start = self.reading.prompt.casefold().find(words.casefold())
-        end = start + len(words)
+        start, end = self._span(words.strip())
         used = enumerate(self.reading.used)
         found = [i for i, token in used if token.start < end and token.end > start]
-        if not words.strip() or start < 0 or not found:
+        if not found:
             read = ", ".join(self.words)
             raise RequestError(f"{words!r} is not in what was read of the prompt: {read}")
         return found
 
     @property
     def words(self) -> list[str]:
-        """The words of the prompt; of writing without spaces, its tokens."""
+        """The words of the prompt, each once; of writing without spaces, its tokens."""
         words: list[str] = []
         last = None
         for token in self.reading.used:
@@ -110,25 +120,21 @@ class AttentionMaps(Shown):
         """The picture, then every word's map over it."""
         names = ["", *self.words]
         views = [self.image, *(self.over(word) for word in names[1:])]
-        rows = [slice(i, i + IN_A_ROW) for i in range(0, len(views), IN_A_ROW)]
-        views = [enlarged(view, SMALLEST) for view in views]
-        return sheet(
-            [views[row] for row in rows],
-            captions=[names[row] for row in rows],
-            title=self.reading.prompt,
-        )
+        return in_rows(views, names, IN_A_ROW, title=self.reading.prompt)
 
     def by_layer(self, words: str) -> Image.Image:
         """A row of the words' maps, layer by layer from the input to the output."""
         views = [self.over(words, layer=layer) for layer in range(len(self.layers))]
-        return sheet([views], captions=[list(self.layers)], title=words)
+        return in_rows(views, self.layers, len(views), title=words)
 
     def by_step(self, words: str, columns: int = 8) -> Image.Image:
         """A row of the words' maps, from the first step to the last."""
+        if columns < 1:
+            raise RequestError(f"columns must be 1 or more, not {columns}")
         total = len(self.maps[0])
         steps = np.unique(np.linspace(0, total - 1, min(total, columns)).round().astype(int))
         views = [self.over(words, step=int(step)) for step in steps]
-        return sheet([views], captions=[[f"{step + 1}/{total}" for step in steps]], title=words)
+        return in_rows(views, [f"{step + 1}/{total}" for step in steps], columns, title=words)
 
 
 def attention_maps(
@@ -137,26 +143,34 @@ def attention_maps(
     """Draw a picture and record where it looks at each token of its prompt.
 
     While it works, no other thread may draw with the same pipeline: its maps would be mixed in.
+    The safety checker does not look at the picture.
 
     Args:
-        pipe: draws it; nothing of it is changed afterwards.
+        pipe: draws it, without recorded kernels; nothing of it is changed afterwards.
         arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
 
     Raises:
         RequestError: Anything of the arguments does not fit, or the prompt has no token.
     """
+    check_single(prompt, arguments)
+    for name in ("reuse_interval", "quality_budget"):
+        if arguments.get(name) is not None:
+            raise RequestError(f"{name} leaves network calls out; attention maps need them all")
     reading = read_prompt(pipe.tokenizer, prompt)
     if not reading.used:
         raise RequestError("the prompt must have a word that can be looked at")
-    recorded = {name: list[Tensor]() for name in _attentions(pipe.unet)}
+    twin = copy.copy(pipe)
+    twin.accelerate(None)
+    kept = {name: list[Tensor]() for name in _attentions(twin.unet)}
     last: Step | None = None
-    with _recording(pipe.unet, recorded, range(1, 1 + len(reading.used))):
-        for step in pipe.stream(prompt, seed=seed, **arguments):
+    with _recording(twin.unet, range(1, 1 + len(reading.used))) as latest:
+        for step in twin.stream(prompt, seed=seed, **arguments):
             last = step
+            for name, found in kept.items():
+                found.append(_as_picture(latest[name], *step.latents.shape[-2:]))
     assert last is not None
-    height, width = last.latents.shape[-2:]
-    maps = [_per_step(each, last.total, height / width) for each in recorded.values()]
-    return AttentionMaps(reading, last.decode()[0], tuple(recorded), tuple(maps))
+    maps = tuple(torch.stack(each) for each in kept.values())
+    return AttentionMaps(reading, last.decode()[0], tuple(kept), maps)
 
 
 def _attentions(unet: UNet2DConditionModel) -> dict[str, Attention]:
@@ -173,12 +187,11 @@ def _attentions(unet: UNet2DConditionModel) -> dict[str, Attention]:
 
 
 @contextmanager
-def _recording(
-    unet: UNet2DConditionModel, recorded: dict[str, list[Tensor]], tokens: range
-) -> Generator[None]:
-    """Within, each attention leaves its maps (tokens, positions) of the text's half."""
+def _recording(unet: UNet2DConditionModel, tokens: range) -> Generator[dict[str, Tensor]]:
+    """Within, each attention leaves its latest map (tokens, positions) of the text's half."""
+    latest: dict[str, Tensor] = {}
 
-    def hook(kept: list[Tensor]) -> Any:
+    def hook(name: str) -> Any:
         def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
             assert isinstance(module, Attention)
             x, keys = given[0][-1:], given[1][-1:]  # the conditional half comes last
@@ -186,28 +199,24 @@ def _recording(
             scores = torch.einsum("bqhd,bkhd->bhqk", q.float(), k.float())
             weights = (scores / math.sqrt(q.shape[-1])).softmax(-1)
             picked = weights[0].mean(0)[:, tokens.start : tokens.stop]
-            kept.append(picked.T.half().cpu())
+            latest[name] = picked.T.half().cpu()
 
         return note
 
     handles = [
-        attention.register_forward_pre_hook(hook(recorded[name]))
+        attention.register_forward_pre_hook(hook(name))
         for name, attention in _attentions(unet).items()
     ]
     try:
-        yield
+        yield latest
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _per_step(calls: list[Tensor], steps: int, aspect: float) -> Tensor:
-    """(steps, tokens, height, width) of what was recorded in each call of the network.
-
-    A solver may call it more than once a step: those are averaged.
-    """
-    stacked = torch.stack(calls).float()
-    height = round(math.sqrt(stacked.shape[-1] * aspect))
-    maps = stacked.unflatten(-1, (height, -1))
-    groups = np.array_split(np.arange(len(maps)), steps)
-    return torch.stack([maps[group].mean(0) for group in groups]).half()
+def _as_picture(maps: Tensor, height: int, width: int) -> Tensor:
+    """(tokens, positions) as (tokens, h, w), where each level halves latents, rounded up."""
+    h, w = height, width
+    while h * w > maps.shape[1]:
+        h, w = -(-h // 2), -(-w // 2)
+    return maps.unflatten(1, (h, w))

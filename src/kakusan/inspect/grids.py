@@ -1,12 +1,16 @@
 """One prompt under several settings: a labelled grid, as an X/Y plot."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import fspath
 from typing import Any
 
 from PIL.Image import Image
 
+from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import RequestError, nearest
+from kakusan.images import grid_record
 from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
 from kakusan.pipeline import Picture, generate
@@ -26,6 +30,12 @@ class Experiment(Shown):
     x: tuple[str, tuple[object, ...]]
     y: tuple[str, tuple[object, ...]] | None
     pictures: tuple[tuple[Picture, ...], ...]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the pictures share, and what each has alone."""
+        every = [each.record for row in self.pictures for each in row]
+        return grid_record(every, len(self.pictures), len(self.pictures[0]))
 
     def picture(self) -> Image:
         def names(axis: tuple[str, tuple[object, ...]] | None) -> list[str]:
@@ -51,7 +61,7 @@ def experiment(
         fixed: what stays the same, as `kakusan.generate` takes it (`model=`, `width=`, ...).
 
     Raises:
-        RequestError: An axis that does not exist or has no values, or a value that does not fit;
+        InputError: An axis that does not exist or has no values, or a value that does not fit;
             said before anything is drawn where it can be known.
     """
     across, down = _axis("x", x), (None if y is None else _axis("y", y))
@@ -59,12 +69,19 @@ def experiment(
         raise RequestError(f"x and y both vary {across[0]}; let one of them vary something else")
     for name in {across[0], *([down[0]] if down else [])} & fixed.keys():
         raise RequestError(f"{name} is given and varied; leave one of them out")
+    for name in {"count", "on_picture", "progress"} & fixed.keys():
+        raise RequestError(f"{name} has no place here: each setting gets one picture")
     settings: dict[str, Any] = {"prompt": prompt, "seed": seed, **fixed}
     cells = [[settings | varied for varied in row] for row in _cells(across, down)]
-    for row in cells:
-        for cell in row:
-            _check(cell)
-    pictures = tuple(tuple(_drawn(cell) for cell in row) for row in cells)
+    for cell in itertools.chain(*cells):
+        _check(cell)
+    models = list(dict.fromkeys(_model(cell) for cell in itertools.chain(*cells)))
+    for model in models:
+        locate(model)
+    # One model after the other: the one that was loaded last is at hand
+    order = sorted(itertools.chain(*cells), key=lambda cell: models.index(_model(cell)))
+    drawn = {id(cell): _drawn(cell) for cell in order}
+    pictures = tuple(tuple(drawn[id(cell)] for cell in row) for row in cells)
     varied = {across[0], down[0] if down else ""}
     told = [] if "prompt" in varied else [prompt]
     told += [] if "seed" in varied else [f"(seed {seed})"]
@@ -77,7 +94,7 @@ def _axis(which: str, given: Mapping[str, Sequence[Any]]) -> tuple[str, tuple[An
     ((name, values),) = given.items()
     if name not in AXES:
         raise RequestError(f"{which} cannot vary {name!r}.{nearest(name, AXES)}")
-    if isinstance(values, str) or not values:
+    if not isinstance(values, list | tuple) or not values:
         raise RequestError(f"{which} needs values of {name} in a list, such as [5, 10, 25]")
     return name, tuple(values)
 
@@ -100,6 +117,10 @@ def _check(settings: Mapping[str, Any]) -> None:
     )
     if settings.get("scheduler") is not None:
         named_scheduler(str(settings["scheduler"]), PNDMScheduler())
+
+
+def _model(settings: Mapping[str, Any]) -> str:
+    return fspath(settings.get("model", BUILTIN))
 
 
 def _drawn(settings: dict[str, Any]) -> Picture:

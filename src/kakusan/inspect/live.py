@@ -8,11 +8,14 @@ from PIL.Image import Image
 
 from kakusan.errors import RequestError
 from kakusan.inspect.sheet import enlarged
+from kakusan.inspect.steps import check_single
 from kakusan.pipeline import StableDiffusionPipeline
 
 
 def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **arguments: Any) -> Image:
     """Draw a picture and show, in one place, what it looks like after every step.
+
+    The safety checker does not look at it.
 
     Args:
         pipe: draws it.
@@ -25,7 +28,8 @@ def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **argume
     Raises:
         RequestError: This is no notebook, or anything of the arguments does not fit.
     """
-    if importlib.util.find_spec("IPython") is None:
+    check_single(prompt, arguments)
+    if not _in_notebook():
         raise RequestError("watch shows pictures in a notebook; elsewhere use pipe.stream")
     display = importlib.import_module("IPython.display").display
     handle = None
@@ -38,3 +42,10 @@ def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **argume
             handle.update(image)
     assert image is not None
     return image
+
+
+def _in_notebook() -> bool:
+    if importlib.util.find_spec("IPython") is None:
+        return False
+    shell = importlib.import_module("IPython").get_ipython()
+    return shell is not None and hasattr(shell, "kernel")

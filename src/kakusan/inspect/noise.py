@@ -72,10 +72,12 @@ def schedules(
         steps: of each.
 
     Raises:
-        RequestError: matplotlib is missing, or there is no such scheduler.
+        InputError: matplotlib is missing, or there is no such scheduler.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise RequestError('plots need matplotlib; install it with pip install "kakusan[inspect]"')
+    if isinstance(names, str):
+        raise RequestError(f"names must be a list of schedulers, such as [{names!r}]")
     picked: dict[str, tuple[float, ...]] = {}
     for name in names:
         scheduler: Any = named_scheduler(name, pipe.scheduler).fresh()

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 INK, GROUND = (31, 35, 40), (255, 255, 255)
 GAP, TEXT = 6, 14  # pixels
@@ -89,14 +89,15 @@ def sheet(
     """Pictures in rows, on white.
 
     Args:
-        pictures: of each row; cells are as large as the first.
+        pictures: of each row; smaller ones are enlarged to the largest.
         columns: above them.
         rows: left of them.
         captions: under each picture, cut where they are wider.
         title: above everything.
     """
     cells = [[enlarged(each.convert("RGB")) for each in row] for row in pictures]
-    wide, high = cells[0][0].size
+    wide, high = (max(each.size[axis] for row in cells for each in row) for axis in (0, 1))
+    cells = [[ImageOps.pad(each, (wide, high), color=GROUND) for each in row] for row in cells]
     line = TEXT + GAP
     left = max((width_of(name) + 2 * GAP for name in rows), default=GAP)
     top = GAP + (line if title else 0) + (line if columns else 0)
@@ -123,3 +124,13 @@ def sheet(
             if captions:
                 write(x + wide // 2, y + high + 2, _cut(captions[row][column], wide), "ma")
     return page
+
+
+def in_rows(
+    pictures: Sequence[Image.Image], captions: Sequence[str], length: int, *, title: str
+) -> Image.Image:
+    """Pictures with a caption each, in as many rows of `length` as that takes."""
+    rows = [slice(i, i + length) for i in range(0, len(pictures), length)]
+    return sheet(
+        [pictures[row] for row in rows], captions=[captions[row] for row in rows], title=title
+    )

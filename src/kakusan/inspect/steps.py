@@ -1,6 +1,6 @@
 """A picture after every step of its making."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from PIL.Image import Image
 
 from kakusan.checkpoints.files import atomic
-from kakusan.errors import OutputError
+from kakusan.errors import OutputError, RequestError
 from kakusan.inspect.sheet import enlarged, sheet
 from kakusan.inspect.shown import Shown
 from kakusan.pipeline import StableDiffusionPipeline
@@ -68,6 +68,16 @@ def animate(frames: Sequence[Image], path: str | Path, *, seconds: float, hold: 
     return path
 
 
+def check_single(prompt: object, arguments: Mapping[str, Any]) -> None:
+    """See that a call draws one picture.
+
+    Raises:
+        RequestError: It draws several.
+    """
+    if not isinstance(prompt, str) or arguments.get("num_images_per_prompt", 1) != 1:
+        raise RequestError("prompt must be one text, and one picture of it is drawn; call again")
+
+
 def denoising(
     pipe: StableDiffusionPipeline,
     prompt: str,
@@ -84,9 +94,12 @@ def denoising(
             no time.
         arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
 
+    The safety checker does not look at what is kept.
+
     Raises:
         RequestError: Anything of the arguments does not fit, before any network runs.
     """
+    check_single(prompt, arguments)
     pictures: list[Image] = []
     timesteps: list[float] = []
     for step in pipe.stream(prompt, seed=seed, **arguments):

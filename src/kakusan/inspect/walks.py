@@ -9,10 +9,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.inspect.sheet import sheet
+from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.steps import animate
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.request import Request
 
 IN_A_ROW = 9
 
@@ -43,11 +44,7 @@ class Walk(Shown):
     def picture(self) -> Image:
         last = max(1, len(self.pictures) - 1)
         names = [f"{i / last:.2f}" for i in range(len(self.pictures))]
-        rows = [slice(i, i + IN_A_ROW) for i in range(0, len(names), IN_A_ROW)]
-        images = list(self.pictures)
-        return sheet(
-            [images[row] for row in rows], captions=[names[row] for row in rows], title=self.title
-        )
+        return in_rows(self.pictures, names, IN_A_ROW, title=self.title)
 
     def animation(self, path: str | Path, *, seconds: float = 3.0) -> Path:
         """Write it as an animation, there and back; see `Denoising.animation`."""
@@ -78,28 +75,31 @@ def walk(
     Raises:
         RequestError: There is nothing to walk between, or anything else does not fit.
     """
-    if pictures < 2:
-        raise RequestError(f"pictures must be 2 or more, not {pictures}")
+    if type(pictures) is not int or pictures < 2:
+        raise RequestError(f"pictures must be a whole number of 2 or more, not {pictures!r}")
+    for each in (seed, end_seed):
+        Request.of(start, seed=each, height=arguments.get("height"), width=arguments.get("width"))
     if end in (None, start) and end_seed in (None, seed):
         raise RequestError("a walk needs another prompt (end=) or another seed (end_seed=)")
     last = start if end is None else end
-    texts = pipe.encode_texts([start, last])
+    texts = pipe.encode_texts([start, last], arguments.pop("clip_skip", None))
     size = pipe.full_size(arguments.get("height"), arguments.get("width"))
     factor = pipe.vae.scale_factor
     shape = (1, pipe.unet.config.in_channels, size["height"] // factor, size["width"] // factor)
-    noise = [_noise(shape, each) for each in (seed, seed if end_seed is None else end_seed)]
+    seeds = (seed, seed if end_seed is None else end_seed)
+    sources = [torch.Generator().manual_seed(each) for each in seeds]
+    noise = [torch.randn(shape, generator=each) for each in sources]
+    state = sources[0].get_state()  # schedulers that add noise add the same to each picture
     found: list[Image] = []
     for i in range(pictures):
         t = i / (pictures - 1)
         between = torch.lerp(texts[:1], texts[1:], t)
         noised = slerp(noise[0], noise[1], t).to(pipe.device)
-        drawn = pipe.pictures(prompt_embeds=between, latents=noised, **arguments)
+        sources[0].set_state(state)
+        given = {"prompt_embeds": between, "latents": noised, "generator": sources[0]}
+        drawn = pipe.pictures(**given, **arguments)
         found += [each.image for each in drawn]
     names = [start if end in (None, start) else f"{start} / {end}"]
     if end_seed not in (None, seed):
         names.append(f"(seed {seed} to {end_seed})")
     return Walk(" ".join(names), tuple(found))
-
-
-def _noise(shape: tuple[int, ...], seed: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

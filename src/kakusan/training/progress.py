@@ -84,4 +84,4 @@ def _writer(folder: Path, step: int) -> "SummaryWriter | None":
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=step)
+    return SummaryWriter(str(folder), purge_step=step + 1)
