@@ -153,8 +153,10 @@ def draw(file: Path, out: Path) -> Path:
     """Draw one file of results; gives the path of the picture."""
     results = json.loads(file.read_text(encoding="utf-8"))
     with mpl.rc_context(STYLE):
-        kinds = {"axes": growth_figure, "sweep": sweep_figure}
-        kind = next((kind for name, kind in kinds.items() if name in results), peers_figure)
+        kinds = {"axes": growth_figure, "sweep": sweep_figure, "parts": peers_figure}
+        kind = next((kind for name, kind in kinds.items() if name in results), None)
+        if kind is None:
+            raise SystemExit(f"{file} has nothing to draw: it is of none of these benchmarks")
         figure = kind(results)
         path = out / f"{file.stem}.png"
         figure.savefig(path, dpi=160)

@@ -38,11 +38,14 @@ def read(name: str) -> nbformat.NotebookNode:
 
 
 def colab(name: str) -> str:
-    """Where Colab opens a notebook: from the repository that pyproject.toml names, if it does."""
+    """Where Colab opens a notebook: from the repository that pyproject.toml names.
+
+    Without one, Colab itself, whose first page takes a file.
+    """
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     address = project["project"].get("urls", {}).get("Repository")
     if address is None:
-        return "https://colab.research.google.com/#create=false"
+        return "https://colab.research.google.com/"
     repository = address.removeprefix("https://github.com/").rstrip("/")
     return f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
 
@@ -81,6 +84,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--check", action="store_true", help="run, and write nothing")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(NAMES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there is {' and '.join(NAMES)}")
     for name in arguments.names:
         began, notebook = time.monotonic(), read(name)
         run(notebook)

@@ -58,7 +58,7 @@ def test_links_between_files_are_alive(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
+def test_it_runs_from_top_to_bottom(name: str) -> None:
     notebook = read(name)
     run(notebook)
     last = notebook.cells[-2]

@@ -170,6 +170,7 @@ def test_the_first_stage_can_begin_with_an_autoencoder(whole: Path, tmp_path: Pa
     start = whole / "model" / "vae"
     before = load_file(start / "diffusion_pytorch_model.safetensors")["encoder.conv_in.weight"]
     begun = train_vae(TINY, tmp_path, start).encoder.conv_in.weight
+    assert not torch.equal(begun, before)
     new = new_vae(TINY.vae, TINY.seed).encoder.conv_in.weight
     assert (begun - before).abs().max() < 0.1 * (begun - new).abs().max()
     other = dataclasses.replace(TINY, vae=dataclasses.replace(TINY.vae, latent_channels=8))
@@ -196,6 +197,11 @@ def test_a_whole_model_learns_on(whole: Path, tmp_path: Path) -> None:
             (folder / "tokenizer" / name).read_bytes() for folder in (start, tmp_path / "model")
         ]
         assert same[0] == same[1]
+    with pytest.raises(CheckpointError, match=r"begun from: \w+ before, nothing now"):
+        build(TINY, tmp_path, tmp_path / "model")
+    other = dataclasses.replace(TINY, scenes=9)
+    with pytest.raises(CheckpointError, match="latents of other scenes"):
+        build(other, tmp_path, tmp_path / "model", start=start)
     wider = dataclasses.replace(TINY, unet=dataclasses.replace(TINY.unet, num_heads=(4, 4)))
     with pytest.raises(CheckpointError, match="UNet of another shape than the recipe's"):
         build(wider, tmp_path / "other", tmp_path / "model", start=start)

@@ -24,7 +24,7 @@ from kakusan.training.painter import Painter
 from kakusan.training.reading import ReadingStage
 from kakusan.training.recipe import PROMPTS, Recipe
 from kakusan.training.scenes import is_plain, training_scene
-from kakusan.training.trainer import train
+from kakusan.training.trainer import fingerprint, train
 from kakusan.training.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.training.vocabulary import learn_merges, write_tokenizer
 
@@ -51,20 +51,23 @@ def build(
         CheckpointError: `vae` or `start` is of another shape than the recipe's.
     """
     began, began_cpu = time.monotonic(), time.process_time()
+    Painter(recipe.pixels)  # needs a font, which may be missing
     if start is None:
+        if vae is not None:
+            known_vae(recipe, vae)
         tokenizer = build_tokenizer(recipe, run / "tokenizer")
         autoencoder = train_vae(recipe, run, vae)
         text_encoder = train_text_encoder(recipe, run, tokenizer)
         unet = new_unet(recipe)
     else:
-        shutil.copytree(start / "tokenizer", run / "tokenizer", dirs_exist_ok=True)
-        tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
+        tokenizer = CLIPTokenizer.from_pretrained(start, subfolder="tokenizer")
         text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(best_device())
         unet = UNet2DConditionModel.from_pretrained(start / "unet").requires_grad_(True)
         if unet.config != recipe.unet:
             raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
         learnt = known_vae(recipe, start / "vae").requires_grad_(True)
-        autoencoder = train_decoder(recipe, run, learnt)
+        tokenizer.save_pretrained(run / "tokenizer")
+        autoencoder = train_decoder(recipe, run, learnt, origin=fingerprint(learnt))
     stage = train_unet(recipe, run, autoencoder, text_encoder, tokenizer, unet, new=start is None)
     export(recipe, stage, run / "tokenizer", output)
     minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
@@ -73,7 +76,7 @@ def build(
 
 def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:
     """Learn the vocabulary from captions and return its tokenizer."""
-    if not (folder / "vocab.json").exists():
+    if not (folder / "tokenizer_config.json").exists():  # which is written last
         rng = np.random.default_rng(recipe.seed)
         scenes = (training_scene(rng, recipe.things) for _ in range(recipe.captions))
         merges = learn_merges((caption(scene, rng) for scene in scenes), recipe.merges)
@@ -103,8 +106,10 @@ def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> Autoencod
         vae, settings = known_vae(recipe, start), recipe.known_vae_settings
     draw, weight = scene_drawer(recipe), recipe.kl_weight
     vae = vae.to(best_device())
-    train(VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed), run)
-    return train_decoder(recipe, run, vae)
+    stage = VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed)
+    stage.origin = "nothing" if start is None else fingerprint(vae)
+    train(stage, run)
+    return train_decoder(recipe, run, vae, origin=stage.origin)
 
 
 def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:
@@ -120,11 +125,13 @@ def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:
     return vae
 
 
-def train_decoder(recipe: Recipe, run: Path, vae: AutoencoderKL) -> AutoencoderKL:
+def train_decoder(recipe: Recipe, run: Path, vae: AutoencoderKL, *, origin: str) -> AutoencoderKL:
     """Train the decoder alone; return the autoencoder frozen."""
     draw, weight, settings = scene_drawer(recipe), recipe.kl_weight, recipe.decoder_settings
     vae = vae.to(best_device())
-    train(DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed), run)
+    stage = DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed)
+    stage.origin = origin
+    train(stage, run)
     return vae.eval().requires_grad_(False)
 
 
@@ -168,6 +175,7 @@ def train_unet(
         lambda index: painter.draw(scenes[index]),
         len(scenes),
         run / "latents.safetensors",
+        of=f"{recipe.scenes} scenes of {recipe.things} things, seed {recipe.seed}",
     )
     scale = latent_scale(latents) if new else vae.config.scaling_factor
     settings = recipe.unet_settings
@@ -186,6 +194,7 @@ def train_unet(
         lesson=Lesson(plain, round(recipe.plain_share * settings.steps)) if new else None,
         min_snr=recipe.min_snr,
     )
+    stage.origin = "nothing" if new else fingerprint(unet)
     train(stage, run)
     return stage
 

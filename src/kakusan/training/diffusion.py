@@ -9,18 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.checkpoints.files import atomic
+from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.precision import compute_dtype
 from kakusan.schedulers.ddim import DDIMScheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.trainer import Stage, StageSettings, mixed_precision
+from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision
 
 # One of the captions of the picture with an index
 Caption = Callable[[int, Rng], str]
@@ -178,13 +180,28 @@ def encode_pictures(
     picture: Callable[[int], npt.NDArray[np.uint8]],
     count: int,
     path: Path,
+    *,
+    of: str,
 ) -> Tensor:
     """Return the latents' means of pictures 0 to `count` as float16, from `path` if it is there.
 
     They are computed in bfloat16 where that is fast: they differ by less than half a percent.
+
+    Args:
+        of: says which pictures these are; it is kept in the file, with what tells encoders apart.
+
+    Raises:
+        CheckpointError: The file is of other pictures, or of another encoder.
     """
+    known = {"of": of, "encoder": fingerprint(vae.encoder)}
     if path.exists():
-        return load_file(path)["latents"]
+        with safe_open(path, framework="pt") as file:
+            if file.metadata() != known:
+                raise CheckpointError(
+                    f"{path} holds latents of other scenes or of another autoencoder; "
+                    "remove it or give another run folder."
+                )
+            return file.get_tensor("latents")
     means: list[Tensor] = []
     vae = copy.deepcopy(vae).to(compute_dtype(torch.bfloat16, vae.device))
     for start in range(0, count, ENCODED_TOGETHER):
@@ -195,5 +212,5 @@ def encode_pictures(
         means.append(vae.encode(pictures)[0].mean.half().cpu())
     latents = torch.cat(means).contiguous()
     with atomic(path) as temporary:
-        save_file({"latents": latents}, temporary)
+        save_file({"latents": latents}, temporary, metadata=known)
     return latents

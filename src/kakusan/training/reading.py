@@ -44,7 +44,7 @@ def questions(things: int) -> list[Question]:
 
 
 def answers(scene: Scene, things: int) -> list[int]:
-    """The answer to each question; the last one where there is nothing to say."""
+    """The answer to each question; for objects the last one means that there is nothing to say."""
     different = scene.items if scene.relation is not None else scene.items[:1]
     found: list[int] = []
     for i in range(ITEMS):
@@ -162,7 +162,7 @@ class ReadingStage(Stage[Reader]):
     @torch.no_grad()
     def samples(self) -> Image.Image:
         """Return scenes as the stage reads the prompts, drawn by the painter."""
-        ids = self.tokenizer.encode_prompts(list(self.prompts)).to(self.device)
+        ids = self._trimmed(self.tokenizer.encode_prompts(list(self.prompts))).to(self.device)
         read = torch.stack([each.argmax(1) for each in self.networks(ids)], dim=1).tolist()
         painter = Painter()
         pictures = [painter.draw(scene_of(each, self.things)) for each in read]

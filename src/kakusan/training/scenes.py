@@ -49,7 +49,7 @@ class Scene:
 
     items: tuple[Item, ...] = ()
     place: int | None = None
-    colour: int = 10
+    colour: int = PAPER
     relation: str | None = None
     style: int = NORMAL
     seed: int = 0
@@ -239,7 +239,7 @@ def arranged(
 
 
 def layout(relation: str, rng: Rng, ground: float | None) -> list[tuple[float, float, float]]:
-    """(x, y, size) of each object in a relation, where places with a ground have it at `ground`."""
+    """(x, y, size) of each object in a relation; those side by side stand on the ground, if any."""
 
     if relation in SIDE_BY_SIDE:
         left, right = 0.25, 0.75

@@ -1,6 +1,7 @@
 """The training loop that all stages share: steps, averages, checkpoints, progress, processes."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
@@ -59,6 +60,7 @@ class Stage(ABC, Generic[NetworksT]):
     networks: NetworksT
     seed: int
     step = 0  # that the run is at
+    origin = "nothing"  # that the networks began with; a run goes on from the same only
 
     @abstractmethod
     def loss(self, rng: np.random.Generator) -> Tensor:
@@ -169,7 +171,12 @@ class Run:
         changeable = {"save_every", "sample_every"}
         settings = dataclasses.asdict(self.stage.settings)
         known = {key: value for key, value in settings.items() if key not in changeable}
-        return known | {"seed": self.stage.seed, "processes": PROCESSES.count}
+        stage = self.stage
+        return known | {
+            "seed": stage.seed,
+            "processes": PROCESSES.count,
+            "begun from": stage.origin,
+        }
 
     def _restore(self) -> None:
         try:
@@ -250,6 +257,14 @@ def learning_rate(settings: StageSettings, step: int) -> float:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Twelve characters that tell a network's weights from any others."""
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 @contextmanager
