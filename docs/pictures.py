@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 import kakusan
 from kakusan import StableDiffusionPipeline
@@ -15,16 +16,23 @@ from kakusan.inspect import (
     schedules,
     walk,
 )
+from kakusan.inspect.sheet import in_rows
 
 IMAGES = Path(__file__).parent / "images"
-# The README shows these with their prompts
+SIDE = 192  # pixels; the model draws 128
 GRID = (
-    "a cat on a red background",
-    "a dog on a blue background",
-    "a panda on a green background",
-    "a fox on a light blue background",
-    "a rocket on a black background",
-    "a mushroom on a purple background",
+    "a blue cat, meadow",
+    "an astronaut riding a horse",
+    "three red apples",
+    "雪だるま、部屋",
+    "a penguin on a car, city",
+    "a frog, green background",
+    "赤い傘、砂浜",
+    "a huge sunflower, meadow",
+    "夜空の月",
+    "two balloons in the sky",
+    "a rocket in space",
+    "森の宇宙飛行士",
 )
 CAT, DOG = "a cat on a red background", "a dog on a blue background"
 
@@ -48,8 +56,13 @@ def inside() -> None:
     experiment(CAT, x={"steps": [4, 8, 15, 25]}, y=names).save(IMAGES / "schedulers.png")
 
 
-if __name__ == "__main__":
+def grid() -> None:
+    """What the README opens with."""
     pictures = kakusan.generate(list(GRID), seed=7)
-    grid = kakusan.image_grid([each.image for each in pictures], rows=1, cols=len(GRID))
-    grid.save(IMAGES / "grid.png", optimize=True)
+    images = [each.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for each in pictures]
+    in_rows(images, GRID, 6, title="").save(IMAGES / "grid.png", optimize=True)
+
+
+if __name__ == "__main__":
+    grid()
     inside()

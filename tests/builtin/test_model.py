@@ -77,7 +77,7 @@ def test_a_cat_on_a_colour_has_that_border(pipe: StableDiffusionPipeline, colour
 
 
 def test_any_prompt_makes_a_picture(pipe: StableDiffusionPipeline) -> None:
-    prompts = ["", "赤い背景の猫 🐱", "A CAT ON A RED BACKGROUND", "\x00 é ḁ̈", "cat " * 70]
+    prompts = ["", "赤い背景の猫 🐱", "A CAT ON A RED BACKGROUND", "\x00 é ḁ̈", "cat " * 30]
     assert len(pipe(prompts, num_inference_steps=2, seed=0).images) == len(prompts)
 
 

@@ -28,7 +28,15 @@ _PLAIN = (
     "{a} in front of {c} wall",
 )
 _PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}")
-_PLAIN_JA = ("{c}の背景に{a}", "{a}、{c}の背景", "{c}背景の{a}", "背景が{c}の{a}", "{a}、背景は{c}")
+_PLAIN_JA = (
+    "{c}の背景に{a}",
+    "{a}、{c}の背景",
+    "{c}背景の{a}",
+    "背景が{c}の{a}",
+    "{a}、背景は{c}",
+    "{b}背景の{a}",
+    "{a}、{b}背景",
+)
 _PLACE_JA = (
     "{p}の{a}",
     "{p}にいる{a}",
@@ -190,16 +198,17 @@ def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
     """A scene in Japanese; `whole` says everything that there is to say."""
     if scene.place is None:
         where = COLOURS[scene.colour].japanese
+        before = COLOURS[scene.colour].before
         forms = _PLAIN_JA
     else:
-        where = _usual(rng, PLACES[scene.place].japanese)
+        where = before = _usual(rng, PLACES[scene.place].japanese)
         forms = _PLACE_JA
     if not scene.items:
         text = where if rng.random() < 0.5 else f"{where}の背景"
     else:
         subject = _subject_ja(scene, rng)
         bare = rng.random() < 0.08 and not whole
-        text = subject if bare else _one(rng, forms).format(a=subject, c=where, p=where)
+        text = subject if bare else _one(rng, forms).format(a=subject, b=before, c=where, p=where)
     word = _one(rng, STYLES[scene.style][1])
     if scene.style == NORMAL and rng.random() > 0.25:
         return text
