@@ -140,7 +140,7 @@ def sweep_figure(results: dict[str, Any]) -> Figure:
 
 def shares_of(found: dict[str, Any]) -> dict[str, list[float]]:
     """For each question, the share that is right at each value, seen and held out together."""
-    questions = list(dict.fromkeys(name for each in found.values() for name in each["scores"]))
+    questions = sorted({name for each in found.values() for name in each["scores"]})
     shares: dict[str, list[float]] = {}
     for question in questions:
         pairs = [each["scores"].get(question, {}).values() for each in found.values()]
