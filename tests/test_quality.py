@@ -48,8 +48,8 @@ def test_fewer_calls_than_were_measured_shorten_the_interval() -> None:
 
 
 def test_fast_saves_with_either_solver() -> None:
-    for steps in (None, STEPS):
-        assert cost(saving_within(FAST, steps=steps)) < 0.5
+    assert cost(saving_within(FAST, steps=None)) <= 0.52
+    assert cost(saving_within(FAST, steps=STEPS)) < 0.4
 
 
 @pytest.mark.parametrize("saving", SAVINGS, ids=str)

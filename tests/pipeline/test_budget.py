@@ -266,7 +266,7 @@ def test_a_preview_calls_no_network_after_the_first(pipe: Any) -> None:
 
 @pytest.mark.parametrize("name", ["lms", "dpmpp-2m-karras"])
 def test_samplers_that_show_more_reuse_less(name: str, with_scheduler: Any) -> None:
-    """At 25 steps both measured below what DDIM's interval of 3 claims, and 41 dB at 2."""
+    """At 25 steps both measured below DDIM, whose losses the savings state."""
     scheduler = with_scheduler(name).scheduler
     intervals = [
         planned(
@@ -275,6 +275,6 @@ def test_samplers_that_show_more_reuse_less(name: str, with_scheduler: Any) -> N
             named=True,
             device=torch.device("cpu"),
         )[0].reuse_interval
-        for budget in (FAST, 41.0)
+        for budget in (FAST, 32.0)
     ]
     assert intervals == [2, 1]

@@ -15,7 +15,7 @@ from kakusan.schedulers import (
 )
 
 SOLVER = "dpmpp-2m"
-# LMS and Karras' sigmas measured up to 1.8 dB below DDIM, whose losses the savings state
+# LMS measured up to 2.2 dB below DDIM, whose losses the savings state, over the same 8 pictures
 MARGIN = 2.0  # dB
 # Those that follow one path from noise to picture (arXiv:2011.13456, equation 13), so that a better
 # solver needs fewer steps for the same picture
