@@ -47,6 +47,8 @@ except ImportError:
 
 # %%
 
+import sys
+
 # !{sys.executable} -m kakusan doctor
 
 # %% [markdown]

@@ -61,5 +61,10 @@ def test_links_between_files_are_alive(name: str) -> None:
 def test_it_runs_from_top_to_bottom(name: str) -> None:
     notebook = read(name)
     run(notebook)
+    told = "".join(
+        each.get("text", "") for cell in notebook.cells for each in cell.get("outputs", [])
+    )
+    assert "kernels:" in told
+    assert "not found" not in told
     last = notebook.cells[-2]
     assert "image/png" in last.outputs[-1].data
