@@ -46,7 +46,6 @@ except ImportError:
 # What is this machine, and what will compute? A line that begins with `!` goes to the command line instead of Python. `{sys.executable}` is the Python that this notebook runs on, and `kakusan doctor` tells what it found: processor, memory, GPU, and the precision that is fast here. (On a machine with an NVIDIA GPU, `!nvidia-smi` shows more about it.)
 
 # %%
-
 import sys
 
 # !{sys.executable} -m kakusan doctor

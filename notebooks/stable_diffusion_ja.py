@@ -46,7 +46,6 @@ except ImportError:
 # このマシンの性能と、計算に使われるものを見てみましょう。`!` で始まる行は、Python ではなくコマンドラインで実行されます。`{sys.executable}` は、このノートブックを動かしている Python のことです。`kakusan doctor` は、プロセッサー、メモリー、GPU と、このマシンで速く計算できる精度を調べて表示します。（NVIDIA の GPU があれば、`!nvidia-smi` でさらに詳しい情報を見られます。）
 
 # %%
-
 import sys
 
 # !{sys.executable} -m kakusan doctor

@@ -1,11 +1,13 @@
 """The notebooks: one program in two languages, which runs and is shown with its pictures."""
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 
 from notebooks.build import FOLDER, NAMES, read, run
 
@@ -17,7 +19,7 @@ def code_of(notebook: Any) -> list[str]:
 def test_both_languages_run_the_same_program() -> None:
     english, japanese = (read(name) for name in NAMES)
     assert code_of(english) == code_of(japanese)
-    assert len(code_of(english)) > 40
+    assert len(code_of(english)) >= 40
     kinds = [[cell.cell_type for cell in each.cells] for each in (english, japanese)]
     assert kinds[0] == kinds[1]
 
@@ -68,3 +70,32 @@ def test_it_runs_from_top_to_bottom(name: str) -> None:
     assert "not found" not in told
     last = notebook.cells[-2]
     assert "image/png" in last.outputs[-1].data
+
+
+def test_an_interrupt_leaves_the_kernel_usable() -> None:
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+        begun = client.execute(
+            "import kakusan, torch; torch.set_num_threads(1)\n"
+            "pictures = kakusan.generate('a cat', steps=1, seed=1)\nprint('begun', flush=True)\n"
+            "pictures = kakusan.generate('a cat', steps=1000, seed=2)"
+        )
+        while (message := client.get_iopub_msg(timeout=60))["content"].get("text") != "begun\n":
+            assert message["msg_type"] != "error", message["content"]
+        time.sleep(1)
+        manager.interrupt_kernel()
+        reply = client.get_shell_msg(timeout=60)
+        while reply["parent_header"]["msg_id"] != begun:
+            reply = client.get_shell_msg(timeout=60)
+        assert reply["content"]["ename"] == "GenerationInterrupted"
+        told = client.execute_interactive(
+            "assert len(kakusan.generate('a cat', steps=1, seed=3)) == 1", timeout=60
+        )
+        assert told["content"]["status"] == "ok", told["content"]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
