@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.painter import Painter
-from kakusan.training.scenes import Item, Scene, random_scene
+from kakusan.training.scenes import Item, location, random_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
 from kakusan.training.world import COLOURS, CORE, PLACES, STYLES
 
@@ -63,11 +63,6 @@ class Detector(nn.Module):
         features = self.body(x)
         pooled = torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
         return self.cells(features), self.whole(pooled)
-
-
-def location(scene: Scene) -> int:
-    """Where a scene is, as the detector counts it."""
-    return len(PLACES) + scene.colour if scene.place is None else scene.place
 
 
 def cell_of(item: Item) -> tuple[int, int]:

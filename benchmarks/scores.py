@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.judge import Judge, Seen, Verdict, location
+from benchmarks.judge import Judge, Seen, Verdict
 from benchmarks.measure import environment, markdown_table
 from benchmarks.results import RESULTS
 from kakusan.pipeline import StableDiffusionPipeline
@@ -29,7 +29,7 @@ from kakusan.schedulers import named_scheduler
 from kakusan.training.captions import english, japanese
 from kakusan.training.grids import grid
 from kakusan.training.painter import Painter
-from kakusan.training.scenes import Scene, is_seen, random_scene
+from kakusan.training.scenes import Scene, is_seen, location, random_scene
 from kakusan.training.world import CORE, NORMAL
 
 SEED = 7000

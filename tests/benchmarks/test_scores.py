@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.judge import OWN, Judge, JudgeStage, Seen, Verdict, cell_of, location
+from benchmarks.judge import OWN, Judge, JudgeStage, Seen, Verdict, cell_of
 from benchmarks.scores import GOALS, Case, cases, draw, marks, score, stands, table_of
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training.painter import FONT_PATHS
-from kakusan.training.scenes import Item, Scene, combinations, held_out
+from kakusan.training.scenes import Item, Scene, combinations, held_out, location
 from kakusan.training.trainer import StageSettings, train
 from kakusan.training.world import NORMAL, RELATIONS
 

@@ -14,7 +14,7 @@ from kakusan.training.backdrops import Rng
 from kakusan.training.captions import caption
 from kakusan.training.grids import grid
 from kakusan.training.painter import Painter
-from kakusan.training.scenes import NAMES, Item, Scene, arranged, training_scene
+from kakusan.training.scenes import NAMES, Item, Scene, arranged, location, training_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision
 from kakusan.training.world import COLOURS, PLACES, SIZES, STYLES
 
@@ -56,8 +56,7 @@ def answers(scene: Scene, things: int) -> list[int]:
             len(WORDS) if word is None else WORDS.index(word),
         ]
     relation = len(NAMES) if scene.relation is None else NAMES.index(scene.relation)
-    where = len(PLACES) + scene.colour if scene.place is None else scene.place
-    return [*found, len(scene.items), relation, where, scene.style]
+    return [*found, len(scene.items), relation, location(scene), scene.style]
 
 
 def scene_of(found: list[int], things: int) -> Scene:

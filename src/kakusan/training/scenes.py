@@ -83,6 +83,11 @@ def is_seen(scene: Scene) -> bool:
     return not any(held_out(*combination) for combination in combinations(scene))
 
 
+def location(scene: Scene) -> int:
+    """Where a scene is, as one number: the places, then the plain colours."""
+    return len(PLACES) + scene.colour if scene.place is None else scene.place
+
+
 def is_plain(scene: Scene) -> bool:
     """Whether a scene is one to begin with: one object or none, drawn as it is."""
     return len(scene.items) < 2 and scene.style == NORMAL
