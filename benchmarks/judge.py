@@ -2,7 +2,7 @@
 
     python -m benchmarks.judge [--run FOLDER]
 
-It learns from true scenes alone, blurred, noisy and shifted in colour, never from a model's
+It learns from true scenes alone, blurred, noisy, shifted in colour and place, never from a model's
 pictures. On a 16x16 grid it says where objects' centres are, and which object and colour each is;
 of the whole picture it says the place and the style. Its accuracy on scenes drawn afresh is
 printed after training, and again above every table of scores.
@@ -10,7 +10,7 @@ printed after training, and again above every table of scores.
 
 import argparse
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.painter import Painter
-from kakusan.training.scenes import Item, location, random_scene
+from kakusan.training.scenes import Item, Scene, location, random_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
 from kakusan.training.world import COLOURS, CORE, PLACES, STYLES
 
@@ -85,7 +86,7 @@ class JudgeStage(Stage[Detector]):
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the sum of the heads' losses."""
-        scenes = [random_scene(rng, CORE) for _ in range(self.settings.batch_size)]
+        scenes = [moved(random_scene(rng, CORE), rng) for _ in range(self.settings.batch_size)]
         pictures = degraded(to_tensor(np.stack([self.painter.draw(s) for s in scenes])), rng)
         with mixed_precision(self.device):
             cells, whole = self.networks(pictures)
@@ -124,12 +125,24 @@ class JudgeStage(Stage[Detector]):
     def samples(self) -> Image.Image:
         """Return some of the pictures that it learns from."""
         rng = np.random.default_rng(self.seed)
-        pictures = [self.painter.draw(random_scene(rng, CORE)) for _ in range(16)]
+        pictures = [self.painter.draw(moved(random_scene(rng, CORE), rng)) for _ in range(16)]
         return grid(to_pictures(degraded(to_tensor(np.stack(pictures)), rng)), columns=8)
 
 
+def moved(scene: Scene, rng: Rng) -> Scene:
+    """A scene whose objects are a cell to either side, or none, as far as the picture has room."""
+    across, down = (int(shift) / CELLS for shift in rng.integers(-1, 2, size=2))
+
+    def inside(at: float, size: float) -> bool:
+        return size / 2 <= at <= 1 - size / 2
+
+    items = tuple(replace(each, x=each.x + across, y=each.y + down) for each in scene.items)
+    fit = all(inside(each.x, each.size) and inside(each.y, each.size) for each in items)
+    return replace(scene, items=items) if fit else scene
+
+
 def degraded(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """As a model might draw them: softer, a little noisy, a little off in light and place."""
+    """As a model might draw them: softer, a little noisy, a little off in light."""
     out: list[Tensor] = []
     for picture in pictures:
         factor = float(rng.choice([1.0, 1.0, 0.7, 0.5, 0.4]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.judge import OWN, Judge, JudgeStage, Seen, Verdict, cell_of
+from benchmarks.judge import CELLS, OWN, Judge, JudgeStage, Seen, Verdict, cell_of, moved
 from benchmarks.scores import GOALS, Case, cases, draw, marks, score, stands, table_of
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training.painter import FONT_PATHS
@@ -110,3 +110,12 @@ def test_pictures_are_drawn_with_the_settings_that_are_scored() -> None:
     assert drawn.shape[::3] == (3, 3)
     assert not np.array_equal(drawn, draw(pipe, todo, steps=1, guidance=9.0))
     assert not np.array_equal(drawn, draw(pipe, todo, steps=1, scheduler="euler-a"))
+
+
+def test_the_judge_sees_objects_a_cell_away_from_where_they_are_drawn() -> None:
+    scene = Scene((Item(0, size=0.5, x=0.25, y=0.5), Item(0, size=0.5, x=0.75, y=0.5)))
+    rng = np.random.default_rng(0)
+    seen = [moved(scene, rng).items for _ in range(100)]
+    assert {items[0].x for items in seen} == {0.25}  # no room to either side
+    assert {items[0].y * CELLS for items in seen} == {7, 8, 9}
+    assert all(items[0].y == items[1].y for items in seen)

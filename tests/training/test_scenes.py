@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from kakusan.training.scenes import (
+    Item,
+    Scene,
     combinations,
+    covered,
     held_out,
     is_seen,
     layout,
@@ -78,16 +81,30 @@ def test_singles_stay_inside_and_have_the_size_of_their_word() -> None:
 
 @pytest.mark.parametrize("ground", [None, 0.9])
 def test_layouts_are_what_relations_say(ground: float | None) -> None:
-    rng = np.random.default_rng(3)
-    for _ in range(50):
-        at = {each.name: layout(each.name, rng, ground) for each in RELATIONS[:-1]}
-        assert at["left of"][0][0] < at["left of"][1][0] - 0.3
-        assert at["right of"][0][0] > at["right of"][1][0] + 0.3
-        assert abs(at["beside"][0][0] - at["beside"][1][0]) > 0.3
-        assert at["above"][0][1] < at["above"][1][1] - 0.3
-        assert at["below"][0][1] > at["below"][1][1] + 0.3
-        for name in ("on", "riding"):
-            assert at[name][0][1] < at[name][1][1] - 0.1
-        a, b, c = at["between"]
-        assert min(b[0], c[0]) < a[0] < max(b[0], c[0])
-        assert at["inside"][0][2] < at["inside"][1][2]
+    at = {each.name: layout(each.name, ground) for each in RELATIONS[:-1]}
+    assert at["left of"][0][0] < at["left of"][1][0] - 0.3
+    assert at["right of"][0][0] > at["right of"][1][0] + 0.3
+    assert abs(at["beside"][0][0] - at["beside"][1][0]) > 0.3
+    assert at["above"][0][1] < at["above"][1][1] - 0.3
+    assert at["below"][0][1] > at["below"][1][1] + 0.3
+    for name in ("on", "riding"):
+        assert at[name][0][1] < at[name][1][1] - 0.1
+    a, b, c = at["between"]
+    assert min(b[0], c[0]) < a[0] < max(b[0], c[0])
+    assert at["inside"][0][2] < at["inside"][1][2]
+
+
+def test_where_an_object_is_follows_from_what_is_said_of_it() -> None:
+    rng, found = np.random.default_rng(4), dict[object, set[tuple[float, float]]]()
+    for scene in (random_scene(rng, 4, "single") for _ in range(2000)):
+        item = scene.items[0]
+        found.setdefault((item.word, scene.place), set()).add((item.x, item.y))
+    assert len(found) > 50
+    assert all(len(places) == 1 for places in found.values())
+
+
+def test_covered_cells_are_those_that_an_objects_square_touches() -> None:
+    cells = covered(Scene((Item(0, size=0.25, x=0.5, y=0.78), Item(0, size=0.5, x=0.0, y=0.0))))
+    assert cells[10:15, 6:10].all()
+    assert cells[:4, :4].all()
+    assert int(cells.sum()) == 5 * 4 + 4 * 4

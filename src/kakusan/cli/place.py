@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+def check_writable(folder: Path, name: str | None = None) -> None:
+    """Write and remove a nameless file; access rights alone do not tell of full disks.
+
+    Args:
+        folder: where files are to go; it need not exist yet.
+        name: of a file to come, if it is known.
+
+    Raises:
+        OutputError: A file cannot be written there.
+    """
+    existing = folder
+    try:
+        if name is not None:
+            (folder / name).is_file()  # a name too long raises
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(b"\0" * 4096)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to '{folder}': {error.strerror}; choose another place with -o"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder and, if the user named a file, its stem; without one, names are made up."""
@@ -43,23 +67,8 @@ class Place:
                 )
             format_of(path)
             place = cls(path.parent, path.stem, path.suffix)
-        place._check_writable()
+        check_writable(place.folder, None if place.stem is None else f"{place.stem}{place.suffix}")
         return place
-
-    def _check_writable(self) -> None:
-        """Write and remove a nameless file; access rights alone do not tell of full disks."""
-        folder = self.folder
-        try:
-            if self.stem is not None:
-                (folder / f"{self.stem}{self.suffix}").is_file()  # a name too long raises
-            while not folder.exists() and folder != folder.parent:
-                folder = folder.parent
-            with tempfile.TemporaryFile(dir=folder) as probe:
-                probe.write(b"\0" * 4096)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write to '{self.folder}': {error.strerror}; choose another place with -o"
-            ) from None
 
     def numbered(self, index: int, count: int) -> str:
         """The stem of file `index` of `count`; of one file, the user's own."""

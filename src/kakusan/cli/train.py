@@ -7,6 +7,7 @@ import typer
 
 from kakusan.cli.console import say
 from kakusan.cli.exits import DONE
+from kakusan.cli.place import check_writable
 from kakusan.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,13 +53,14 @@ def builtin(
         Path | None, typer.Option(help="Begin with this folder's autoencoder, not with nothing.")
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="Teach this folder's decoder and UNet more instead.")
+        Path | None, typer.Option(help="Go on teaching this model's UNet instead.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
 ) -> int:
     """Train the built-in model from nothing; needs the Noto Color Emoji font."""
     if vae is not None and start is not None:
         raise InputError("--start has an autoencoder already; leave --vae out")
+    check_writable(output)
     from kakusan.training.build import build
     from kakusan.training.recipe import FULL, Recipe
 
@@ -86,6 +88,7 @@ def lora(
     """Teach a checkpoint a folder of pictures by LoRA, in one small file that other tools load."""
     if output.suffix != ".safetensors":
         raise InputError(f"{output} should end in .safetensors, which is what is written")
+    check_writable(output.parent, output.name)
     from kakusan.training.finetune import fine_tune_lora
 
     pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
@@ -111,6 +114,7 @@ def unet(
     no_flip: NoFlip = False,
 ) -> int:
     """Teach a checkpoint's whole UNet a folder of pictures, and write it as a folder."""
+    check_writable(output)
     from kakusan.training.finetune import fine_tune_unet
 
     pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)

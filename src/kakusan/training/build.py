@@ -4,12 +4,14 @@ import dataclasses
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kakusan.checkpoints.files import write_json
 from kakusan.errors import CheckpointError
@@ -23,10 +25,12 @@ from kakusan.training.diffusion import DiffusionStage, Lesson, begin_quietly, en
 from kakusan.training.painter import Painter
 from kakusan.training.reading import ReadingStage
 from kakusan.training.recipe import PROMPTS, Recipe
-from kakusan.training.scenes import is_plain, training_scene
+from kakusan.training.scenes import Scene, covered, is_plain, training_scene
 from kakusan.training.trainer import fingerprint, train
 from kakusan.training.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.training.vocabulary import learn_merges, write_tokenizer
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def build(
@@ -44,8 +48,7 @@ def build(
         run: checkpoints, encoded scenes and sample grids.
         output: the published folder.
         vae: a folder of an autoencoder that the first stage begins with, instead of with nothing.
-        start: a model's folder. Its encoder, vocabulary and text encoder stay as they are; its
-            decoder and its UNet learn on.
+        start: a model's folder. Its UNet learns on; all else stays as it is.
 
     Raises:
         CheckpointError: `vae` or `start` is of another shape than the recipe's.
@@ -62,12 +65,11 @@ def build(
     else:
         tokenizer = CLIPTokenizer.from_pretrained(start, subfolder="tokenizer")
         text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(best_device())
+        autoencoder = frozen(known_vae(recipe, start / "vae").to(best_device()))
         unet = UNet2DConditionModel.from_pretrained(start / "unet").requires_grad_(True)
         if unet.config != recipe.unet:
             raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
-        learnt = known_vae(recipe, start / "vae").requires_grad_(True)
         tokenizer.save_pretrained(run / "tokenizer")
-        autoencoder = train_decoder(recipe, run, learnt, origin=fingerprint(learnt))
     stage = train_unet(recipe, run, autoencoder, text_encoder, tokenizer, unet, new=start is None)
     export(recipe, stage, run / "tokenizer", output)
     minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
@@ -109,7 +111,10 @@ def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> Autoencod
     stage = VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed)
     stage.origin = "nothing" if start is None else fingerprint(vae)
     train(stage, run)
-    return train_decoder(recipe, run, vae, origin=stage.origin)
+    last = DecoderStage(vae, recipe.decoder_settings, draw=draw, kl_weight=weight, seed=recipe.seed)
+    last.origin = stage.origin
+    train(last, run)
+    return frozen(vae)
 
 
 def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:
@@ -123,16 +128,6 @@ def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:
     if dataclasses.replace(vae.config, **alike) != recipe.vae:
         raise CheckpointError(f"{folder} is an autoencoder of another shape than the recipe's.")
     return vae
-
-
-def train_decoder(recipe: Recipe, run: Path, vae: AutoencoderKL, *, origin: str) -> AutoencoderKL:
-    """Train the decoder alone; return the autoencoder frozen."""
-    draw, weight, settings = scene_drawer(recipe), recipe.kl_weight, recipe.decoder_settings
-    vae = vae.to(best_device())
-    stage = DecoderStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed)
-    stage.origin = origin
-    train(stage, run)
-    return vae.eval().requires_grad_(False)
 
 
 def train_text_encoder(recipe: Recipe, run: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -154,7 +149,12 @@ def train_text_encoder(recipe: Recipe, run: Path, tokenizer: CLIPTokenizer) -> C
         seed=recipe.seed,
     )
     train(stage, run)
-    return stage.networks.text_encoder.eval().requires_grad_(False)
+    return frozen(stage.networks.text_encoder)
+
+
+def frozen(network: NetworkT) -> NetworkT:
+    """Return a network that learns no more."""
+    return network.eval().requires_grad_(False)
 
 
 def train_unet(
@@ -193,6 +193,7 @@ def train_unet(
         scale=scale,
         lesson=Lesson(plain, round(recipe.plain_share * settings.steps)) if new else None,
         min_snr=recipe.min_snr,
+        emphasis=emphasis(scenes, latents.shape[-1], recipe.object_weight),
     )
     stage.origin = "nothing" if new else fingerprint(unet)
     train(stage, run)
@@ -205,6 +206,16 @@ def new_unet(recipe: Recipe) -> UNet2DConditionModel:
     unet = UNet2DConditionModel(recipe.unet)
     begin_quietly(unet)
     return unet
+
+
+def emphasis(scenes: Sequence[Scene], side: int, object_weight: float) -> Tensor:
+    """How much errors count, shape (n, side, side), 1 on average.
+
+    Where an object is they count `object_weight` times as much as elsewhere.
+    """
+    objects = torch.from_numpy(np.stack([covered(scene, side) for scene in scenes]))
+    weights = 1 + (object_weight - 1) * objects
+    return (weights / weights.mean()).half()
 
 
 def latent_scale(latents: Tensor) -> float:

@@ -60,6 +60,8 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
             that the velocity's plain error amounts to (arXiv:2303.09556); None is the plain error.
             In small latents what a prompt asks for is decided where there is more noise than
             signal, and there this weight is close to nothing.
+        emphasis: shape (n, height, width), how much the error at each place of the latents counts;
+            None counts them alike.
     """
 
     name = "unet"
@@ -79,6 +81,7 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         scale: float,
         lesson: Lesson | None = None,
         min_snr: float | None = None,
+        emphasis: Tensor | None = None,
     ) -> None:
         self.networks = unet
         self.text_encoder = text_encoder
@@ -92,6 +95,7 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         self.scale = scale
         self.lesson = lesson
         self.min_snr = min_snr
+        self.emphasis = emphasis
         self.scheduler = noise_scheduler()
 
     def loss(self, rng: np.random.Generator) -> Tensor:
@@ -112,8 +116,10 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         target = self.scheduler.get_velocity(latents, noise, timesteps)
         with mixed_precision(self.device):
             prediction = self.networks(noised, timesteps, self._read(captions))[0]
-        errors = F.mse_loss(prediction.float(), target, reduction="none").mean((1, 2, 3))
-        return (errors * self._weights(timesteps)).mean()
+        errors = F.mse_loss(prediction.float(), target, reduction="none").mean(1)
+        if self.emphasis is not None:
+            errors = errors * self.emphasis[torch.from_numpy(chosen)].to(errors)
+        return (errors.mean((1, 2)) * self._weights(timesteps)).mean()
 
     @torch.no_grad()
     def _read(self, captions: Sequence[str]) -> Tensor:

@@ -39,8 +39,9 @@ class Recipe:
     """Everything that decides what a training run gives; the defaults are the built-in model.
 
     The vocabulary is learnt from `captions` captions, the UNet from `scenes` encoded scenes of the
-    first `things` objects. `text` is completed with the sizes of the learnt vocabulary, `vae` with
-    the measured scale.
+    first `things` objects; an error counts `object_weight` times as much where an object is, as
+    grounds are learnt long before. `text` is completed with the sizes of the learnt vocabulary,
+    `vae` with the measured scale.
     """
 
     seed: int = 20
@@ -48,6 +49,7 @@ class Recipe:
     pixels: int = 128
     kl_weight: float = 1e-4
     min_snr: float | None = None
+    object_weight: float = 4.0
     plain_share: float = 0.15
     captions: int = 40_000
     merges: int = 2_500

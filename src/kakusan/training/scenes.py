@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from kakusan.training.backdrops import Rng
 from kakusan.training.world import COLOURS, LINE, NORMAL, PIXEL, PLACES, RELATIONS, SIZES, THINGS
@@ -18,7 +19,8 @@ USUAL, PAIR = 72 / 128, 52 / 128
 SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
 # Objects stand on a grid of as many cells as the latents have, where an encoder that slides over
 # the picture gives each the same code in every cell: a small model learns a few codes by heart
-# long before it learns all shifts.
+# long before it learns all shifts. Where they stand follows from the rest of the scene: of one
+# that may be a cell further left or up, a small model draws the mean of both, for most steps.
 CELLS = 16
 
 
@@ -88,6 +90,19 @@ def location(scene: Scene) -> int:
     return len(PLACES) + scene.colour if scene.place is None else scene.place
 
 
+def covered(scene: Scene, side: int = CELLS) -> npt.NDArray[np.bool_]:
+    """Which of `side` x `side` cells, by row and column, the objects' squares touch."""
+    cells = np.arange(side)
+
+    def touched(at: float, size: float) -> npt.NDArray[np.bool_]:
+        return (cells + 1 > (at - size / 2) * side) & (cells < (at + size / 2) * side)
+
+    found = np.zeros((side, side), dtype=np.bool_)
+    for item in scene.items:
+        found |= np.outer(touched(item.y, item.size), touched(item.x, item.size))
+    return found
+
+
 def is_plain(scene: Scene) -> bool:
     """Whether a scene is one to begin with: one object or none, drawn as it is."""
     return len(scene.items) < 2 and scene.style == NORMAL
@@ -124,7 +139,7 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
 
 def _anywhere(rng: Rng) -> Scene:
     place = None if rng.random() < 0.45 else int(rng.integers(len(PLACES)))
-    style = NORMAL if rng.random() < 0.84 else int(rng.choice([PIXEL, LINE]))
+    style = NORMAL if rng.random() < 0.88 else int(rng.choice([PIXEL, LINE]))
     colour = PAPER if style == LINE else int(rng.integers(len(COLOURS)))
     return Scene((), place, colour, None, style, int(rng.integers(2**31)))
 
@@ -148,25 +163,18 @@ def _single(scene: Scene, rng: Rng, things: int) -> Scene:
     size = SIZES[word][0] if word else USUAL
     item = replace(_item(rng, scene, thing, size), word=word)
     flies = scene.place in (0, 1) and rng.random() < 0.5
-    x, y = _alone(rng, size, _ground(scene))
+    x, y = _alone(size, _ground(scene))
     relation = "flying in" if flies else None
     return replace(scene, items=(replace(item, x=x, y=y),), relation=relation)
 
 
-def _alone(rng: Rng, size: float, ground: float | None) -> tuple[float, float]:
-    """Where a single object is: near the middle, or on the ground."""
-    x, y = _shifted(rng, 0.5, size), _shifted(rng, 0.5, size)
-    return x, y if ground is None else max(_cell(size / 2), _cell(ground - size / 2))
+def _alone(size: float, ground: float | None) -> tuple[float, float]:
+    """Where a single object is: in the middle, or on the ground."""
+    return 0.5, 0.5 if ground is None else max(_cell(size / 2), _cell(ground - size / 2))
 
 
 def _cell(at: float) -> float:
     return round(at * CELLS) / CELLS
-
-
-def _shifted(rng: Rng, at: float, size: float) -> float:
-    """A cell to either side of `at` or none, as far as the picture has room."""
-    shift = int(rng.integers(-1, 2)) / CELLS
-    return at + shift if abs(at - 0.5 + shift) + size / 2 <= 0.5 else at
 
 
 SPOTS = {
@@ -199,7 +207,7 @@ def _related(scene: Scene, rng: Rng, things: int) -> Scene:
     a = first[int(rng.integers(len(first)))]
     b = _other(rng, second, [a])
     chosen = [a, b, *([_other(rng, anything, [a, b])] if relation == "between" else [])]
-    spots = layout(relation, rng, _ground(scene))
+    spots = layout(relation, _ground(scene))
     items = tuple(
         replace(_item(rng, scene, thing, size, 0.25), x=x, y=y)
         for thing, (x, y, size) in zip(chosen, spots, strict=True)
@@ -226,10 +234,10 @@ def arranged(
 
     Items that a relation has no place for are left out.
     """
-    rng, scene = np.random.default_rng(seed), Scene((), place, colour, relation, style, seed)
+    scene = Scene((), place, colour, relation, style, seed)
     ground = _ground(scene)
     if relation not in (None, "flying in") and len(items) > 1:
-        spots = layout(relation, rng, ground)
+        spots = layout(relation, ground)
         pairs = zip(items, spots, strict=False)
         placed = [replace(item, x=x, y=y, size=size) for item, (x, y, size) in pairs]
     elif items and count in SPOTS:
@@ -238,30 +246,25 @@ def arranged(
         placed = []
         for item in items[:1]:
             size = SIZES[item.word][0] if item.word else USUAL
-            x, y = _alone(rng, size, ground)
+            x, y = _alone(size, ground)
             placed.append(replace(item, x=x, y=y, size=size))
     return replace(scene, items=tuple(placed))
 
 
-def layout(relation: str, rng: Rng, ground: float | None) -> list[tuple[float, float, float]]:
+def layout(relation: str, ground: float | None) -> list[tuple[float, float, float]]:
     """(x, y, size) of each object in a relation; those side by side stand on the ground, if any."""
-
     if relation in SIDE_BY_SIDE:
-        left, right = 0.25, 0.75
-        if relation == "right of" or (relation == "beside" and rng.random() < 0.5):
-            left, right = right, left
-        y = _shifted(rng, 0.5, PAIR) if ground is None else _cell(ground - PAIR / 2)
+        left, right = (0.75, 0.25) if relation == "right of" else (0.25, 0.75)
+        y = 0.5 if ground is None else _cell(ground - PAIR / 2)
         return [(x, y, PAIR) for x in (left, right)]
     if relation == "between":
-        y = _shifted(rng, 0.5, SMALL) if ground is None else _cell(ground - SMALL / 2)
-        xs = (0.5, 3 / 16, 13 / 16) if rng.random() < 0.5 else (0.5, 13 / 16, 3 / 16)
-        return [(x, y, SMALL) for x in xs]
-    x = _shifted(rng, 0.5, USUAL)
+        y = 0.5 if ground is None else _cell(ground - SMALL / 2)
+        return [(x, y, SMALL) for x in (0.5, 3 / 16, 13 / 16)]
     if relation in ("above", "below"):
-        high, low = (x, 0.25, PAIR), (x, 0.75, PAIR)
+        high, low = (0.5, 0.25, PAIR), (0.5, 0.75, PAIR)
         return [high, low] if relation == "above" else [low, high]
     if relation == "on":
-        return [(x, 5 / 16, PAIR), (x, 11 / 16, PAIR)]
+        return [(0.5, 5 / 16, PAIR), (0.5, 11 / 16, PAIR)]
     if relation == "riding":
-        return [(x, 0.25, PAIR), (x, 10 / 16, USUAL)]
-    return [(x, 10 / 16, SMALL), (x, 0.5, BIG)]  # inside
+        return [(0.5, 0.25, PAIR), (0.5, 10 / 16, USUAL)]
+    return [(0.5, 10 / 16, SMALL), (0.5, 0.5, BIG)]  # inside
