@@ -137,6 +137,11 @@ def test_bad_input_is_one_line(
     assert main(["train", "lora", str(tmp_path / "none"), "-o", out]) == 2
     assert main(["train", "lora", str(folder), "-o", str(tmp_path / "x.bin")]) == 2
     assert main(["train", "lora", str(folder), "-o", out, "--size", "33"]) == 2
+    (tmp_path / "file").write_text("no folder")
+    below = tmp_path / "file" / "x.safetensors"
+    for command in (["lora", str(folder)], ["unet", str(folder)], ["builtin"]):
+        assert main(["train", *command, "-o", str(below)]) == 2
     lines = capfd.readouterr().err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 6
     assert all(line.startswith("kakusan: ") for line in lines)
+    assert sum("choose another place with -o" in line for line in lines) == 3
