@@ -56,10 +56,9 @@ def build(
     began, began_cpu = time.monotonic(), time.process_time()
     Painter(recipe.pixels)  # needs a font, which may be missing
     if start is None:
-        if vae is not None:
-            known_vae(recipe, vae)
+        begun = None if vae is None else known_vae(recipe, vae)
         tokenizer = build_tokenizer(recipe, run / "tokenizer")
-        autoencoder = train_vae(recipe, run, vae)
+        autoencoder = train_vae(recipe, run, begun)
         text_encoder = train_text_encoder(recipe, run, tokenizer)
         unet = new_unet(recipe)
     else:
@@ -96,20 +95,16 @@ def scene_drawer(recipe: Recipe) -> Draw:
     return draw
 
 
-def train_vae(recipe: Recipe, run: Path, start: Path | None = None) -> AutoencoderKL:
-    """Train the autoencoder, then its decoder alone; return it frozen, with averaged weights.
-
-    Raises:
-        CheckpointError: `start` is no folder of an autoencoder of the recipe's shape.
-    """
-    if start is None:
+def train_vae(recipe: Recipe, run: Path, begun: AutoencoderKL | None = None) -> AutoencoderKL:
+    """Train the autoencoder, a new one or `begun`, then its decoder alone; return it frozen."""
+    if begun is None:
         vae, settings = new_vae(recipe.vae, recipe.seed), recipe.vae_settings
     else:
-        vae, settings = known_vae(recipe, start), recipe.known_vae_settings
+        vae, settings = begun, recipe.known_vae_settings
     draw, weight = scene_drawer(recipe), recipe.kl_weight
     vae = vae.to(best_device())
     stage = VAEStage(vae, settings, draw=draw, kl_weight=weight, seed=recipe.seed)
-    stage.origin = "nothing" if start is None else fingerprint(vae)
+    stage.origin = "nothing" if begun is None else fingerprint(vae)
     train(stage, run)
     last = DecoderStage(vae, recipe.decoder_settings, draw=draw, kl_weight=weight, seed=recipe.seed)
     last.origin = stage.origin
