@@ -30,6 +30,14 @@ def test_the_most_frequent_pair_is_merged_first() -> None:
     assert learn_merges(["aab aab, ab"], 2) == [("a", "b</w>"), ("a", "ab</w>")]
 
 
+def test_the_same_captions_give_the_same_merges_every_time() -> None:
+    rng = np.random.default_rng(1)
+    captions = [caption(training_scene(rng, 6), rng) for _ in range(200)]
+    merges = learn_merges(captions, 400)  # far more than are frequent: most are ties
+    assert len(merges) == 400
+    assert all(learn_merges(captions, 400) == merges for _ in range(4))
+
+
 def test_common_words_are_one_token(folder: Path) -> None:
     tokenizer = CLIPTokenizer.from_pretrained(folder)
     text = "A photo of a CAT, blue background"

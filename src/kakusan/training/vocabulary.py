@@ -29,9 +29,12 @@ def learn_merges(captions: Iterable[str], size: int) -> list[Pair]:
     """Return at most `size` merges, in order, the most frequent pairs first (arXiv:1508.07909)."""
     learner = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     split_words(learner)
+    characters = byte_characters()
     trainer = trainers.BpeTrainer(
-        vocab_size=2 * len(byte_characters()) + size,
-        initial_alphabet=byte_characters(),
+        vocab_size=2 * len(characters) + size,
+        initial_alphabet=characters,
+        # numbered before any word is read: numbers decide between pairs as frequent as one another
+        special_tokens=[character + WORD_END for character in characters],
         end_of_word_suffix=WORD_END,
         show_progress=False,
     )
