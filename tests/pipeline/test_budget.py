@@ -144,9 +144,9 @@ def test_a_budget_takes_what_was_left_open(pipe: Any) -> None:
     assert settings(pipe, quality_budget=100) == ("PNDMScheduler", 50, 1)
     for interval, psnr in OWN.items():
         found = settings(pipe, quality_budget=psnr, num_inference_steps=50)
-        assert found == ("PNDMScheduler", 50, interval)
+        assert found == ("PNDMScheduler", 50, min(interval, 3))
         found = settings(pipe, quality_budget=psnr, num_inference_steps=25)
-        assert found == ("PNDMScheduler", 25, interval // 2), "it shows more what is reused"
+        assert found == ("PNDMScheduler", 25, 1), "it shows more what is reused"
     assert settings(pipe, quality_budget=0, num_inference_steps=3) == ("PNDMScheduler", 3, 1)
     assert settings(pipe, quality_budget=0, reuse_interval=1) == ("PNDMScheduler", 50, 1)
     assert settings(pipe, num_inference_steps=2) == ("PNDMScheduler", 2, None)
@@ -275,6 +275,6 @@ def test_samplers_that_show_more_reuse_less(name: str, with_scheduler: Any) -> N
             named=True,
             device=torch.device("cpu"),
         )[0].reuse_interval
-        for budget in (FAST, 32.0)
+        for budget in (FAST + 1, FAST, 0.0)
     ]
-    assert intervals == [2, 1]
+    assert intervals == [1, 2, 2]
