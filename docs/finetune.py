@@ -70,7 +70,8 @@ if __name__ == "__main__":
         folder = Path(name)
         (folder / "pictures").mkdir()
         write_pictures(folder / "pictures")
-        pictures = PictureFolder(folder / "pictures", 128)
+        # never mirrored: this dinosaur always looks to the left, and a mean of both sides has no head
+        pictures = PictureFolder(folder / "pictures", 128, flip=False)
         rows = {"before": drawn(loaded())}
         pipe = loaded()
         output, run = folder / "lora.safetensors", folder / "lora"
