@@ -70,7 +70,7 @@ if __name__ == "__main__":
         folder = Path(name)
         (folder / "pictures").mkdir()
         write_pictures(folder / "pictures")
-        # never mirrored: this dinosaur always looks to the left, and a mean of both sides has no head
+        # never mirrored: this one always looks to the left, and a mean of both sides has no head
         pictures = PictureFolder(folder / "pictures", 128, flip=False)
         rows = {"before": drawn(loaded())}
         pipe = loaded()
