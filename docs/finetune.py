@@ -76,7 +76,7 @@ if __name__ == "__main__":
         pipe = loaded()
         output, run = folder / "lora.safetensors", folder / "lora"
         fine_tune_lora(
-            pipe, pictures, settings(STEPS["lora"], 2e-3), rank=16, seed=0, run=run, output=output
+            pipe, pictures, settings(STEPS["lora"], 1e-3), rank=16, seed=0, run=run, output=output
         )
         rows["LoRA, rank 16"] = drawn(pipe)
         pipe = loaded()
