@@ -24,7 +24,7 @@ PROMPTS = ("a cat on a red background", "two dogs in the sea")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
     folder, rng = tmp_path_factory.mktemp("tokenizer"), np.random.default_rng(0)
     texts = [caption(training_scene(rng, THINGS_READ), rng) for _ in range(500)]
-    write_tokenizer(folder, learn_merges(texts, 300), 32)
+    write_tokenizer(folder, learn_merges(texts, 450), 32)
     return CLIPTokenizer.from_pretrained(folder)
 
 

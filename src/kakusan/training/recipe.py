@@ -52,7 +52,7 @@ class Recipe:
     object_weight: float = 4.0
     plain_share: float = 0.15
     captions: int = 40_000
-    merges: int = 2_500
+    merges: int = 2_700
     scenes: int = 40_000
     vae: VAEConfig = field(
         default=VAEConfig(
@@ -124,7 +124,7 @@ class Recipe:
 FULL = Recipe(
     things=len(THINGS),
     scenes=400_000,
-    merges=4_000,
+    merges=4_200,
     unet_settings=StageSettings(
         steps=120_000, batch_size=256, learning_rate=6e-4, warmup_steps=1000, sample_every=5000
     ),
