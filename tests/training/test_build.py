@@ -218,7 +218,7 @@ def test_errors_count_more_where_objects_are() -> None:
     assert int((weights > weights.min()).sum()) == 16
 
 
-def test_the_stage_weighs_its_errors(whole: Path, tmp_path: Path) -> None:
+def test_the_stage_weighs_its_errors(whole: Path) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(whole / "model")
     latents = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
