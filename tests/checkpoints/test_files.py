@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from kakusan.checkpoints.files import atomic, read_json, write_bytes, write_json, write_text
 from kakusan.errors import CheckpointError, OutputError
@@ -105,6 +107,26 @@ def test_a_device_that_is_really_full(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No space left on device"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tensors_that_find_no_room(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "file.safetensors"
+    path.write_text("old")
+
+    def write() -> None:
+        with atomic(path) as temporary:
+            save_file({"a": torch.zeros(100_000)}, temporary)
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*file\.safetensors: .*too large"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from safetensors import SafetensorError
+
 from kakusan.errors import CheckpointError, OutputError
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
@@ -83,6 +85,8 @@ def atomic(path: Path) -> Generator[Path, None, None]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}.") from error
+    except SafetensorError as error:  # what its writer makes of an OSError
+        raise OutputError(f"cannot write {path}: {error}.") from error
 
 
 def _sync(path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from kakusan.checkpoints.files import JSON, atomic, read_json, write_json
 from kakusan.checkpoints.pickled import read_pickled
 from kakusan.checkpoints.selection import WeightsName, choose
-from kakusan.errors import CheckpointError, OutputError
+from kakusan.errors import CheckpointError
 
 # While converting, a file is mapped anew after this many bytes, so that the pages already
 # converted do not stay in memory beside their copies.
@@ -251,7 +251,4 @@ def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
         plain[name] = value.clone() if storage in storages else value  # the format shares nothing
         storages.add(storage)
     with atomic(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise OutputError(f"cannot write {path}: {error}.") from error
+        save_file(plain, temporary, metadata={"format": "pt"})
