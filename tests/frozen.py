@@ -50,7 +50,9 @@ class Models:
         return pipe
 
 
-def call(name: str, prompt: Any = "a cat", *, scheduler: str | None = None, **settings: Any) -> Case:
+def call(
+    name: str, prompt: Any = "a cat", *, scheduler: str | None = None, **settings: Any
+) -> Case:
     """A call of the pipeline; a function among the settings makes its value anew."""
     dtype = settings.pop("dtype", None)
 
@@ -167,10 +169,12 @@ def global_noise(scheduler: str) -> Case:
 def streamed(name: str, **settings: Any) -> Case:
     def run(models: Models) -> Result:
         steps = list(models.pipe(name).stream("a cat", seed=2, num_inference_steps=4, **settings))
-        shown = [each for step in steps for each in (*step.latents, *step.denoised)]
-        told = [[s.index, s.total, s.timestep, s.sigma, list(s.pictures)] for s in steps]
-        previews = [*steps[1].preview(), *steps[1].decode(), *steps[-1].decode()]
-        return [*shown, *previews], told
+        rows = [(i, step, row) for step in steps for row, i in enumerate(step.pictures)]
+        rows.sort(key=lambda each: (each[0], each[1].index))  # picture by picture
+        shown = [each[row] for _, s, row in rows for each in (s.latents, s.denoised)]
+        told = [[i, s.index, s.total, s.timestep, s.sigma] for i, s, _ in rows]
+        views = [pictures[row] for _, s, row in rows for pictures in (s.preview(), s.decode())]
+        return [*shown, *views], told
 
     return run
 
@@ -274,32 +278,41 @@ def cases() -> Iterator[tuple[str, Case]]:
     yield "guidance off v2", call("v2", scheduler="ddim", guidance_scale=0.0)
     yield "rescale", call("v1", scheduler="ddim", guidance_rescale=0.6)
     yield "eta", call("v1", scheduler="ddim", eta=0.7)
-    yield "eta in a batch", call(
-        "v1", scheduler="ddim", eta=0.7, num_images_per_prompt=3, batch_size=3
+    yield (
+        "eta in a batch",
+        call("v1", scheduler="ddim", eta=0.7, num_images_per_prompt=3, batch_size=3),
     )
     yield "timesteps", call("v1", scheduler="dpmpp-2m", timesteps=[801, 401, 1])
     yield "sigmas", call("v1", scheduler="euler", sigmas=[14.0, 3.0, 0.5, 0.0])
     yield "clip skip", call("v1", clip_skip=1)
     yield "seeds alone", call("v1", ["a cat", "a dog"], num_images_per_prompt=2)
-    yield "seeds in batches", call(
-        "v1", ["a cat", "a dog"], num_images_per_prompt=2, batch_size=3, scheduler="euler-a"
+    yield (
+        "seeds in batches",
+        call("v1", ["a cat", "a dog"], num_images_per_prompt=2, batch_size=3, scheduler="euler-a"),
     )
-    yield "one generator", call(
-        "v1", seed=None, generator=one_generator, num_images_per_prompt=2, height=72, width=72
+    yield (
+        "one generator",
+        call(
+            "v1", seed=None, generator=one_generator, num_images_per_prompt=2, height=72, width=72
+        ),
     )
     yield "one generator, noise", call(
         "v1", seed=None, generator=one_generator, num_images_per_prompt=2, height=72, width=72,
         scheduler="euler-a",
     )  # fmt: skip
-    yield "two generators", call(
-        "v1", ["a cat", "a dog"], seed=None, generator=two_generators, scheduler="dpmpp-2m-sde"
+    yield (
+        "two generators",
+        call(
+            "v1", ["a cat", "a dog"], seed=None, generator=two_generators, scheduler="dpmpp-2m-sde"
+        ),
     )
     yield "global noise", global_noise("ddpm")
     yield "latents", call("v1", latents=some_latents, seed=None)
     yield "latents and seed", call("v1", latents=some_latents, scheduler="euler-a")
     yield "embeddings", call("v1", None, prompt_embeds=embeds(1))
-    yield "both embeddings", call(
-        "v1", None, prompt_embeds=embeds(1, 154), negative_prompt_embeds=embeds(2, 154)
+    yield (
+        "both embeddings",
+        call("v1", None, prompt_embeds=embeds(1, 154), negative_prompt_embeds=embeds(2, 154)),
     )
     names = ["latents", "prompt_embeds", "negative_prompt_embeds"]
     shown: dict[str, Any] = {"callback_on_step_end_tensor_inputs": names}
@@ -312,11 +325,15 @@ def cases() -> Iterator[tuple[str, Case]]:
         num_images_per_prompt=2,
     )  # fmt: skip
     yield "reuse 2", call("v2", reuse_interval=2, num_inference_steps=6)
-    yield "reuse 3, batch", call(
-        "v1", reuse_interval=3, num_inference_steps=6, num_images_per_prompt=3, batch_size=3
+    yield (
+        "reuse 3, batch",
+        call("v1", reuse_interval=3, num_inference_steps=6, num_images_per_prompt=3, batch_size=3),
     )
-    yield "reuse, callback", call(
-        "v1", reuse_interval=3, num_inference_steps=6, callback_on_step_end=rewriting, **shown
+    yield (
+        "reuse, callback",
+        call(
+            "v1", reuse_interval=3, num_inference_steps=6, callback_on_step_end=rewriting, **shown
+        ),
     )
     yield "reuse, no guidance", call("v1", reuse_interval=2, guidance_scale=1.0)
     for psnr in (26.0, 35.0, 37.0):

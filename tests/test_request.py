@@ -53,6 +53,16 @@ BAD = [
     {"timesteps": []},
     {"timesteps": "981"},
     {"timesteps": [981, 1], "sigmas": [14.0, 0.0]},
+    {"model": 7},
+    {"dtype": ["float16"]},
+    {"safety_checker": "no"},
+    {"scheduler": 5},
+    {"scheduler": {"beta_start": 0.1}},
+    {"quality_budget": 35, "num_inference_steps": 4},
+    {"quality_budget": 35, "timesteps": [981, 1]},
+    {"quality_budget": 35, "scheduler": "euler"},
+    {"quality_budget": 35, "reuse_interval": 2},
+    {"quality_budget": 35, "eta": 0.5},
 ]
 
 
@@ -104,12 +114,26 @@ def test_a_record_is_json_and_reads_back_equal() -> None:
         negative_prompt="犬",
         seed=7,
         sigmas=[14.0, 1.0, 0.0],
+        scheduler={"_class_name": "EulerDiscreteScheduler"},
         quality_budget=35,
         reuse_interval=2,
+        model="a/b",
+        dtype="float16",
     )
     record = json.loads(json.dumps(request.to_record()))
     assert Request.from_record(record) == request
     assert request.num_inference_steps == 2
+
+
+def test_a_request_for_several_pictures_reads_back_equal() -> None:
+    request = Request.of(["a", "b"], num_images_per_prompt=3, height=64, scheduler="euler-a")
+    assert Request.from_record(json.loads(json.dumps(request.to_record()))) == request
+
+
+def test_what_a_record_leaves_open_is_the_models_own() -> None:
+    request = Request.from_record({"prompt": "a", "eta": None, "guidance_scale": None, "x": 1})
+    assert request == Request(prompt=("a",))
+    assert (request.num_inference_steps, request.guidance_scale) == (None, None)
 
 
 def test_a_request_cannot_be_changed() -> None:

@@ -14,7 +14,6 @@ _ROOMS = {
         "InputError",
         "KakusanError",
     ),
-    "kakusan.generation": ("Step",),
     "kakusan.images": (
         "image_grid",
         "save_image",
@@ -34,6 +33,7 @@ _ROOMS = {
         "reproduce",
     ),
     "kakusan.request": ("Request",),
+    "kakusan.sampling": ("Step",),
     "kakusan.schedulers": (
         "DDIMScheduler",
         "DDPMScheduler",

@@ -1,7 +1,6 @@
 from kakusan.errors import GenerationInterrupted as GenerationInterrupted
 from kakusan.errors import InputError as InputError
 from kakusan.errors import KakusanError as KakusanError
-from kakusan.generation import Step as Step
 from kakusan.images import image_grid as image_grid
 from kakusan.images import save_image as save_image
 from kakusan.models import AutoencoderKL as AutoencoderKL
@@ -15,6 +14,7 @@ from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPip
 from kakusan.pipeline import generate as generate
 from kakusan.pipeline import reproduce as reproduce
 from kakusan.request import Request as Request
+from kakusan.sampling import Step as Step
 from kakusan.schedulers import DDIMScheduler as DDIMScheduler
 from kakusan.schedulers import DDPMScheduler as DDPMScheduler
 from kakusan.schedulers import DPMSolverMultistepScheduler as DPMSolverMultistepScheduler

@@ -3,6 +3,7 @@
 KakusanError                        anything kakusan raises on purpose
 ├── InputError (ValueError)         something handed in cannot be used; exit code 2
 │   ├── RequestError                an argument of a generation: size, steps, seed, list lengths
+│   │   ├── ArgumentError           one whose message says its name as the user typed it
 │   │   └── UnknownArgumentError (TypeError)   an argument name that does not exist
 │   ├── UnknownNameError            no scheduler, component or model has this name
 │   ├── CheckpointError             a model's files are missing or broken
@@ -13,8 +14,9 @@ KakusanError                        anything kakusan raises on purpose
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import Any
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 
 class KakusanError(Exception):
@@ -27,6 +29,44 @@ class InputError(KakusanError, ValueError):
 
 class RequestError(InputError):
     """An argument of a generation is out of its range or contradicts another."""
+
+
+class ArgumentError(RequestError):
+    """An argument cannot be used; its message says the argument's name as the user typed it.
+
+    Args:
+        template: `{height}` in it is an argument, called as a `Request` calls it; `{0}` is the
+            first of `values`.
+        values: What is put into the template, whatever characters are in it.
+        words: What the user calls each argument, where that is not the `Request`'s name for it.
+    """
+
+    def __init__(
+        self, template: str, *values: object, words: Mapping[str, str] | None = None
+    ) -> None:
+        self.template, self.values, self.words = template, values, dict(words or {})
+        super().__init__(_Template(self.words).format(template, *values))
+
+    def in_words(self, words: Mapping[str, str]) -> Self:
+        """The same error for users who call arguments by `words`."""
+        return type(self)(self.template, *self.values, words=words)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.template, self.values, self.words)
+
+
+def _rebuilt(kind: type[ArgumentError], template: str, values: Any, words: Any) -> ArgumentError:
+    return kind(template, *values, words=words)
+
+
+class _Template(string.Formatter):
+    """A name without a word of its own is said as it is."""
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self._words = words
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: object) -> Any:  # noqa: ARG002
+        return self._words.get(key, key) if isinstance(key, str) else args[key]
 
 
 class UnknownArgumentError(RequestError, TypeError):
@@ -51,6 +91,14 @@ class OutputError(InputError):
 
 class NumericalError(KakusanError, ArithmeticError):
     """A stage gave NaN or infinity even in the highest precision."""
+
+    @classmethod
+    def of(cls, network: str) -> Self:
+        """Of a network, as people call it."""
+        return cls(
+            f"the {network} gave NaN or infinity, in float32 too; the weights or the given "
+            "latents or embeddings are at fault"
+        )
 
 
 class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818

@@ -5,9 +5,9 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self, SupportsIndex
+from typing import Any, Self, SupportsIndex, cast
 
-from kakusan.errors import RequestError, check_no_unknown
+from kakusan.errors import ArgumentError, RequestError, check_no_unknown
 
 SIZE_STEP = 8
 MAX_SIZE = 4096
@@ -19,17 +19,28 @@ MAX_PSNR = 100.0
 MAX_REUSE = 100
 SEEDS = 2**64
 
+DEFAULT_STEPS = 50
+DEFAULT_GUIDANCE = 7.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Everything that decides what is drawn, but for the model and the scheduler.
+    """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
+
+    Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
 
     `prompt` and `negative_prompt` hold one entry a prompt; an entry is None where the text was
-    given as embeddings. A `height` or `width` of None is the model's own. Picture i (counted
-    over all prompts and their repeats) is drawn from the seed `seed + i`; a `seed` of None means
-    that the noise came from elsewhere. `quality_budget` is the least likeness to the exact picture,
-    as a PSNR in dB, that a faster run may have (see `kakusan.quality`); None is exact. Of all calls
-    of the UNet, every `reuse_interval`-th is made in full; None leaves it to the budget.
+    given as embeddings. A `height`, `width`, `num_inference_steps` or `guidance_scale` of None is
+    the model's own. Picture i (counted over all prompts and their repeats) is drawn from the seed
+    `seed + i`; a `seed` of None means that the noise came from elsewhere. `quality_budget` is the
+    least likeness to the exact picture, as a PSNR in dB, that a faster run may have: it chooses
+    scheduler, steps and interval together (see `kakusan.quality`); None is exact. Of all calls of
+    the UNet, every `reuse_interval`-th is made in full; 1 and None are exact.
+
+    `model` is "builtin", a folder or a Hub id, `commit` and `variant` which of its versions;
+    `scheduler` is a name or a published config; `dtype` is how weights are stored and `device`
+    where to compute. Of these, None leaves it to the pipeline that draws. `safety_checker` says
+    whether the model's own may look at the pictures.
 
     Raises:
         RequestError: Any field is out of its range or contradicts another.
@@ -39,10 +50,10 @@ class Request:
     negative_prompt: tuple[str | None, ...] = ("",)
     height: int | None = None
     width: int | None = None
-    num_inference_steps: int = 50
+    num_inference_steps: int | None = None
     timesteps: tuple[int, ...] | None = None
     sigmas: tuple[float, ...] | None = None
-    guidance_scale: float = 7.5
+    guidance_scale: float | None = None
     guidance_rescale: float = 0.0
     num_images_per_prompt: int = 1
     eta: float = 0.0
@@ -50,6 +61,13 @@ class Request:
     clip_skip: int | None = None
     quality_budget: float | None = None
     reuse_interval: int | None = None
+    model: str | None = None
+    commit: str | None = None
+    variant: str | None = None
+    scheduler: str | Mapping[str, Any] | None = None
+    dtype: str | None = None
+    device: str | None = None
+    safety_checker: bool = True
 
     def __post_init__(self) -> None:
         self._set(prompt=_texts("prompt", self.prompt))
@@ -64,19 +82,30 @@ class Request:
             num_images_per_prompt=_integer(
                 "num_images_per_prompt", self.num_images_per_prompt, 1, MAX_PICTURES
             ),
+            seed=_integer("seed", self.seed, 0, SEEDS - 1),
+            clip_skip=_integer("clip_skip", self.clip_skip, 0, 64),
+            quality_budget=_number("quality_budget", self.quality_budget, 0.0, MAX_PSNR),
+            reuse_interval=_integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
         )
-        if self.seed is not None:
-            self._set(seed=_integer("seed", self.seed, 0, SEEDS - 1))
-        if self.clip_skip is not None:
-            self._set(clip_skip=_integer("clip_skip", self.clip_skip, 0, 64))
-        if self.quality_budget is not None:
-            self._set(quality_budget=_number("quality_budget", self.quality_budget, 0.0, MAX_PSNR))
-        if self.reuse_interval is not None:
-            self._set(reuse_interval=_integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE))
+        for name in ("guidance_rescale", "num_images_per_prompt", "eta"):
+            if self._of(name) is None:
+                raise ArgumentError(f"{{{name}}} must be a number, not None; leave it out")
+        for name in ("model", "commit", "variant", "dtype", "device"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ArgumentError(f"{{{name}}} must be a text, not {{0}}", shown(self._of(name)))
+        if not isinstance(self.safety_checker, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ArgumentError(
+                "{safety_checker} must be true or false, not {0}", shown(self.safety_checker)
+            )
+        self._set(scheduler=_scheduler(self.scheduler))
+        self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
                 f"{self.num_pictures} pictures at once are too many; the limit is {MAX_PICTURES}"
             )
+
+    def _of(self, name: str) -> object:
+        return getattr(self, name)
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -87,15 +116,17 @@ class Request:
         if len(texts) == 1:
             return texts * len(self.prompt)
         if len(texts) != len(self.prompt):
-            raise RequestError(
-                f"negative_prompt has {len(texts)} texts but prompt has {len(self.prompt)}; "
-                "give one for all prompts, or as many as prompts"
+            raise ArgumentError(
+                "{negative_prompt} has {0} texts but {prompt} has {1}; give one for all prompts, "
+                "or as many as prompts",
+                len(texts),
+                len(self.prompt),
             )
         return texts
 
     def _schedule(self) -> dict[str, Any]:
         if self.timesteps is not None and self.sigmas is not None:
-            raise RequestError("timesteps and sigmas were both given; give only one of them")
+            raise ArgumentError("{timesteps} and {sigmas} were both given; give only one of them")
         timesteps = _numbers("timesteps", self.timesteps, whole=True)
         sigmas = _numbers("sigmas", self.sigmas, whole=False)
         steps = self.num_inference_steps
@@ -108,6 +139,28 @@ class Request:
             "sigmas": sigmas,
             "num_inference_steps": _integer("num_inference_steps", steps, 1, MAX_STEPS),
         }
+
+    def _check_budget(self) -> None:
+        """A quality budget decides all that it decides, or it has been decided, as in a record."""
+        chosen = ("scheduler", "num_inference_steps", "reuse_interval")
+        named = [name for name in chosen if self._of(name) is not None]
+        if self.quality_budget is None or len(named) == len(chosen):
+            return
+        if named:
+            raise ArgumentError(
+                f"{{quality_budget}} chooses {{{named[0]}}} itself, together with all that decides "
+                f"how long a picture takes; leave {{quality_budget}} or {{{named[0]}}} out"
+            )
+        if self.eta > 0.0:
+            raise ArgumentError(
+                "{quality_budget} has no faster way to a picture that {eta} adds noise to; leave "
+                "one of them out"
+            )
+
+    @property
+    def budget_is_open(self) -> bool:
+        """Whether a quality budget has yet to choose scheduler, steps and interval."""
+        return self.quality_budget is not None and self.reuse_interval is None
 
     @property
     def num_pictures(self) -> int:
@@ -129,10 +182,12 @@ class Request:
         )
 
     def to_record(self) -> dict[str, Any]:
-        """A plain mapping of a request for one picture, as stored beside it."""
+        """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         record = {field.name: getattr(self, field.name) for field in fields(self)}
-        record["prompt"], record["negative_prompt"] = self.prompt[0], self.negative_prompt[0]
-        del record["num_images_per_prompt"]
+        if len(self.prompt) == 1:
+            record["prompt"], record["negative_prompt"] = self.prompt[0], self.negative_prompt[0]
+        if self.num_images_per_prompt == 1:
+            del record["num_images_per_prompt"]
         return record
 
     @classmethod
@@ -142,67 +197,76 @@ class Request:
         Raises:
             RequestError: A value is out of its range.
         """
-        names = {field.name for field in fields(cls)} & set(record)
-        values = {name: record[name] for name in names}
-        values["prompt"] = (record.get("prompt"),)
-        values["negative_prompt"] = (record.get("negative_prompt", ""),)
+        known = {field.name for field in fields(cls)}
+        values = {n: value for n, value in record.items() if n in known and value is not None}
+        for name, default in (("prompt", None), ("negative_prompt", "")):
+            text = record.get(name, default)
+            values[name] = (text,) if text is None else text
         return cls(**values)
 
     @classmethod
-    def of(cls, prompt: str | Sequence[str | None], **arguments: Any) -> Self:
-        """A request from what users pass: lists for tuples, None for a default.
+    def of(cls, prompt: str | Sequence[str | None], **settings: Any) -> Self:
+        """A request from what users pass: one text or several, None for a default.
 
         Raises:
-            UnknownArgumentError: There is no argument of such a name.
+            UnknownArgumentError: There is no setting of such a name.
             RequestError: A value is out of its range.
         """
-        check_no_unknown("a request", set(arguments) - _NAMES, _NAMES)
-        given = {name: value for name, value in arguments.items() if value is not None}
+        known = {field.name for field in fields(cls)}
+        check_no_unknown("a request", (name for name in settings if name not in known), known)
+        given = {name: value for name, value in settings.items() if value is not None}
         return cls(prompt=_texts("prompt", prompt), **given)
-
-
-_NAMES = {field.name for field in fields(Request)}
 
 
 def _texts(name: str, value: object) -> tuple[str | None, ...]:
     texts = (value,) if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(t is None or isinstance(t, str) for t in texts):
-        raise RequestError(f"{name} must be a text or a list of texts, not {_shown(value)}")
+        raise ArgumentError(
+            f"{{{name}}} must be a text or a list of texts, not {{0}}", shown(value)
+        )
     if not texts:
-        raise RequestError(f"{name} is an empty list; give at least one text")
+        raise ArgumentError(f"{{{name}}} is an empty list; give at least one text")
     return tuple(texts)
 
 
-def _integer(name: str, value: object, minimum: int, maximum: int) -> int:
-    range_text = f"{name} must be a whole number from {minimum} to {maximum}"
+def _integer(name: str, value: object, minimum: int, maximum: int) -> int | None:
+    if value is None:
+        return None
+    template = f"{{{name}}} must be a whole number from {minimum} to {maximum}, not {{0}}"
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise RequestError(f"{range_text}, not {_shown(value)}")
+        raise ArgumentError(template, shown(value))
     number = operator.index(value)
     if not minimum <= number <= maximum:
-        raise RequestError(f"{range_text}, not {_shown(number)}")
+        raise ArgumentError(template, shown(number))
     return number
 
 
-def _number(name: str, value: object, minimum: float, maximum: float) -> float:
-    try:
-        number = math.nan if isinstance(value, str | bool) else float(value)  # pyright: ignore
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+def _number(name: str, value: object, minimum: float, maximum: float) -> float | None:
+    if value is None:
+        return None
+    number = _as_float(value)
     if math.isfinite(number) and minimum <= number <= maximum:
         return number
-    raise RequestError(
-        f"{name} must be a finite number from {minimum:g} to {maximum:g}, not {_shown(value)}"
+    raise ArgumentError(
+        f"{{{name}}} must be a finite number from {minimum:g} to {maximum:g}, not {{0}}",
+        shown(value),
     )
 
 
+def _as_float(value: Any) -> float:
+    """NaN for what is no number."""
+    try:
+        return math.nan if isinstance(value, str | bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def _size(name: str, value: object) -> int | None:
-    if value is None:
-        return None
     size = _integer(name, value, SIZE_STEP, MAX_SIZE)
-    if size % SIZE_STEP:
+    if size is not None and size % SIZE_STEP:
         below, above = size - size % SIZE_STEP, size - size % SIZE_STEP + SIZE_STEP
-        raise RequestError(
-            f"{name} must be a multiple of {SIZE_STEP}, not {size}; the nearest are "
+        raise ArgumentError(
+            f"{{{name}}} must be a multiple of {SIZE_STEP}, not {size}; the nearest are "
             f"{below} and {min(above, MAX_SIZE)}"
         )
     return size
@@ -212,16 +276,36 @@ def _numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None
     if value is None:
         return None
     if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise RequestError(f"{name} must be a list of numbers, not {_shown(value)}")
-    numbers = [_number(f"each of {name}", item, 0.0, MAX_SIGMA) for item in value]  # pyright: ignore
+        raise ArgumentError(f"{{{name}}} must be a list of numbers, not {{0}}", shown(value))
+    numbers = [_as_float(item) for item in cast("Sequence[object]", value)]
+    if not all(0.0 <= number <= MAX_SIGMA for number in numbers):
+        raise ArgumentError(
+            f"each of {{{name}}} must be a finite number from 0 to {MAX_SIGMA:g}, not {{0}}",
+            shown(value),
+        )
     if not numbers or any(a <= b for a, b in itertools.pairwise(numbers)):
-        raise RequestError(f"{name} must be a list of decreasing numbers, not {_shown(value)}")
+        raise ArgumentError(
+            f"{{{name}}} must be a list of decreasing numbers, not {{0}}", shown(value)
+        )
     if whole and any(number != int(number) for number in numbers):
-        raise RequestError(f"{name} must be whole numbers, not {_shown(value)}")
+        raise ArgumentError(f"{{{name}}} must be whole numbers, not {{0}}", shown(value))
     return tuple(int(number) for number in numbers) if whole else tuple(numbers)
 
 
-def _shown(value: object) -> str:
+def _scheduler(value: object) -> str | dict[str, Any] | None:
+    """A name, or a copy of a published config with its class's name in it."""
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, Mapping):
+        raise ArgumentError("{scheduler} must be a name or a config, not {0}", shown(value))
+    config = {str(key): each for key, each in cast("Mapping[object, Any]", value).items()}
+    if not isinstance(config.get("_class_name"), str):
+        raise ArgumentError("{scheduler} is not a mapping with a _class_name")
+    return config
+
+
+def shown(value: object) -> str:
+    """A value in a message: on one line, and no longer than 60 characters."""
     try:
         text = repr(value)
     except ValueError:  # a whole number of thousands of digits

@@ -20,7 +20,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDrawing:
     def again(record: dict[str, Any], **_more: Any) -> Picture:
         return Picture(drawing.image(record["seed"]), dict(record), False)
 
-    monkeypatch.setattr(kakusan.pipeline, "generate", drawing)
+    monkeypatch.setattr(kakusan.pipeline, "draw", drawing)
     monkeypatch.setattr(kakusan.pipeline, "reproduce", again)
     return drawing
 

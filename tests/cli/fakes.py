@@ -1,13 +1,14 @@
 """What commands said, and a stand-in for what draws."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
 import kakusan
 from kakusan.pipeline import Picture
+from kakusan.request import Request
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,24 @@ class Run:
 
 @dataclass
 class FakeDrawing:
-    """Stands in for `kakusan.pipeline.generate`; picture `fails_at` raises `failure` instead."""
+    """Stands in for `kakusan.pipeline.draw`; picture `fails_at` raises `failure` instead."""
 
     size: tuple[int, int] = (16, 8)
     fails_at: int | None = None
     failure: BaseException | None = None
     flagged: bool = False
-    asked: dict[str, Any] = field(default_factory=dict)
+    asked: Request | None = None
+    progress: bool | None = None
 
     def __call__(
-        self, prompt: str, *, count: int, seed: int | None, on_picture: Any, **more: Any
+        self, request: Request, *, on_picture: Any, progress: bool | None
     ) -> list[Picture]:
-        self.asked = {"prompt": prompt, "count": count, "seed": seed, **more}
-        return [self._finish(prompt, i, seed or 0, on_picture) for i in range(count)]
+        self.asked, self.progress = request, progress
+        prompt = request.prompt[0] or ""
+        return [
+            self._finish(prompt, i, request.seed or 0, on_picture)
+            for i in range(request.num_pictures)
+        ]
 
     def _finish(self, prompt: str, index: int, seed: int, on_picture: Any) -> Picture:
         if index == self.fails_at and self.failure is not None:

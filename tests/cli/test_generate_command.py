@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kakusan.errors import GenerationInterrupted, NumericalError, OutputError, RequestError
 from kakusan.images import read_picture, read_record
 from kakusan.quality import FAST
+from kakusan.request import Request
 from tests.cli.fakes import FakeDrawing, Run
 
 Command = Callable[..., Run]
@@ -31,33 +33,61 @@ def test_the_path_is_the_result(run: Command, fake: FakeDrawing, here: Path) -> 
     assert record == fake.record("A cat!", 7)
 
 
-def test_every_option_reaches_the_pipeline(run: Command, fake: FakeDrawing) -> None:
+@pytest.mark.parametrize(
+    ("speed", "chosen"),
+    [
+        ("--steps 3 --scheduler euler-a", {"num_inference_steps": 3, "scheduler": "euler-a"}),
+        ("--fast", {"quality_budget": FAST}),
+    ],
+)
+def test_every_option_reaches_the_pipeline(
+    run: Command, fake: FakeDrawing, speed: str, chosen: dict[str, Any]
+) -> None:
     options = (
-        "-n dark --model m --steps 3 --guidance 2.5 --seed 4 --width 64 --height 72 --count 2 "
-        "--scheduler euler-a --fast --device cpu --dtype bfloat16 --quiet -o out/"
+        "-n dark --model m --guidance 2.5 --seed 4 --width 64 --height 72 --count 2 "
+        f"{speed} --device cpu --dtype bfloat16 --quiet -o out/"
     )
     assert run("generate", "a cat", *options.split()).code == 0
-    assert fake.asked == {
-        "prompt": "a cat",
-        "negative_prompt": "dark",
-        "model": "m",
-        "steps": 3,
-        "guidance": 2.5,
-        "seed": 4,
-        "width": 64,
-        "height": 72,
-        "count": 2,
-        "scheduler": "euler-a",
-        "quality_budget": FAST,
-        "device": "cpu",
-        "dtype": "bfloat16",
-        "progress": False,
-    }
+    assert fake.asked == Request(
+        prompt=("a cat",),
+        negative_prompt=("dark",),
+        model="m",
+        guidance_scale=2.5,
+        seed=4,
+        width=64,
+        height=72,
+        num_images_per_prompt=2,
+        **chosen,
+        device="cpu",
+        dtype="bfloat16",
+    )
+    assert fake.progress is False
 
 
 def test_exact_is_the_default(run: Command, fake: FakeDrawing) -> None:
     assert run("generate", "a cat").code == 0
-    assert fake.asked["quality_budget"] is None
+    assert fake.asked is not None
+    assert fake.asked.quality_budget is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--fast --steps 4", "--fast chooses --steps itself"),
+        ("--fast --scheduler euler-a", "--fast chooses --scheduler itself"),
+        ("--steps 0", "--steps must be a whole number from 1 to 1000, not 0"),
+        ("--count 0", "--count must be"),
+        ("--guidance=-1", "--guidance must be a finite number"),
+        ("--width 65", "--width must be a multiple of 8, not 65; the nearest are 64 and 72"),
+    ],
+)
+def test_errors_name_options_as_they_are_typed(
+    run: Command, fake: FakeDrawing, options: str, said: str
+) -> None:
+    done = run("generate", "a cat", *options.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"kakusan: {said}")
+    assert fake.asked is None
 
 
 def test_names_never_collide(run: Command, fake: FakeDrawing, here: Path) -> None:
@@ -82,7 +112,8 @@ def test_any_prompt_gives_a_file_here(
 
 def test_a_prompt_may_begin_with_a_hyphen(run: Command, fake: FakeDrawing) -> None:
     assert run("generate", "--", "--steps").code == 0
-    assert fake.asked["prompt"] == "--steps"
+    assert fake.asked is not None
+    assert fake.asked.prompt == ("--steps",)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +130,8 @@ def test_a_hyphen_reads_the_prompt_from_stdin(
 ) -> None:
     stdin(monkeypatch, data)
     assert run("generate", "-").code == 0
-    assert fake.asked["prompt"] == prompt
+    assert fake.asked is not None
+    assert fake.asked.prompt == (prompt,)
 
 
 def test_stdin_that_is_not_text_is_refused(
@@ -136,7 +168,8 @@ def test_a_folder_takes_made_up_names(run: Command, fake: FakeDrawing, here: Pat
 def test_a_grid_is_one_picture(run: Command, fake: FakeDrawing, here: Path) -> None:
     done = run("generate", "cat", "--grid", "2x3", "--seed", "5")
     assert done.lines == ["kakusan-5-cat-2x3.png"]
-    assert fake.asked["count"] == 6
+    assert fake.asked is not None
+    assert fake.asked.num_pictures == 6
     grid = read_picture(here / "kakusan-5-cat-2x3.png")
     assert grid.size == (48, 16)
     assert grid.getpixel((40, 12)) == (10, 40, 200)

@@ -109,7 +109,7 @@ def test_a_grid_is_made_again(run: Command, fake: FakeDrawing, here: Path) -> No
         ({"seed": "x"}, "seed must be a whole number"),
         ({"width": 10**9}, "width must be"),
         ({"num_inference_steps": 10**9}, "num_inference_steps must be"),
-        ({"guidance_scale": None}, "guidance_scale must be"),
+        ({"guidance_scale": "much"}, "guidance_scale must be"),
         ({"prompt": 3}, "prompt must be a text"),
         ({"grid": [1, 1], "pictures": 3}, "grid is broken"),
     ],

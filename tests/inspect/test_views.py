@@ -92,7 +92,7 @@ def test_an_experiment_draws_what_generate_draws() -> None:
         ({"x": {"steps": 5}}, "x needs values of steps"),
         ({"x": {"steps": [1]}, "count": 2}, "count has no place here"),
         ({"x": {"model": ["builtin", "nowhere"]}}, "there is no model 'nowhere'"),
-        ({"x": {"steps": [1, 0]}}, "num_inference_steps must be"),
+        ({"x": {"steps": [1, 0]}}, "steps must be a whole number"),
         ({"x": {"scheduler": ["ddim", "nope"]}}, "no scheduler is called 'nope'"),
     ],
 )
@@ -102,7 +102,7 @@ def test_an_experiment_that_cannot_be_is_refused_before_anything_is_drawn(
     def never(*_given: object, **_more: object) -> None:
         raise AssertionError("it was drawn")
 
-    monkeypatch.setattr("kakusan.inspect.grids.generate", never)
+    monkeypatch.setattr("kakusan.inspect.grids.draw", never)
     with pytest.raises(InputError, match=said):
         experiment("a cat", **options)
 

@@ -122,11 +122,11 @@ def test_weights_that_do_not_fit(unet_folder: Path, damage: object, message: str
 
 
 @torch.no_grad()
-def test_a_network_that_has_run_moves_as_it_is_kept(tiny_v1: Path) -> None:
+def test_a_network_that_has_run_moves_as_it_is_stored(tiny_v1: Path) -> None:
     unet = UNet2DConditionModel.from_pretrained(tiny_v1 / "unet", torch_dtype=torch.float16)
     before = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
     unet(noise(1, 4, 8, 8), 500, noise(1, 77, 32))
-    assert unet.kept_dtype == torch.float16
+    assert unet.stored_dtype == torch.float16
     unet.to("cpu")
     after = unet.state_dict()
     for name, tensor in before.items():  # a processor with bfloat16 has rounded them

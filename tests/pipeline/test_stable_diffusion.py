@@ -20,7 +20,7 @@ from kakusan.errors import (
     UnknownArgumentError,
 )
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
-from kakusan.pipeline import short
+from kakusan.pipeline.draw import loaded
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_record_makes_the_same_pixels_again(tiny_v1: Path) -> None:
         progress=False,
     )
     for picture in pictures:
-        short._loaded.cache_clear()
+        loaded.cache_clear()
         again = kakusan.reproduce(picture.record, progress=False)
         assert (np.asarray(again.image) == np.asarray(picture.image)).all()
         assert again.record == picture.record
@@ -91,7 +91,7 @@ def redrawn(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Saves a picture's record, loads everything anew, and tells whether the pixels are equal."""
 
     def again(output: Any, index: int = 0) -> bool:
-        short._loaded.cache_clear()
+        loaded.cache_clear()
         record = json.loads(json.dumps(output.records[index]))
         picture = kakusan.reproduce(record, progress=False)
         return bool((np.asarray(picture.image) == np.asarray(output.images[index])).all())
@@ -301,7 +301,7 @@ def test_half_precision_on_a_cpu_is_right(tiny_v1: Path, dtype: torch.dtype) -> 
 
 
 @pytest.mark.parametrize("part", ["VAE", "UNet", "text encoder"])
-def test_an_overflowing_part_is_widened_for_this_run(
+def test_an_overflowing_part_is_upcast_for_this_picture(
     tiny_v1: Path, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = {"VAE": AutoencoderKL, "UNet": UNet2DConditionModel, "text encoder": CLIPTextModel}[part]
@@ -318,7 +318,7 @@ def test_an_overflowing_part_is_widened_for_this_run(
     pipe.set_progress_bar_config(disable=True)
     monkeypatch.setattr(kind, name, overflowing)
     # whatever this processor is fast in
-    monkeypatch.setattr("kakusan.models.model.compute_dtype", lambda kept, device: kept)
+    monkeypatch.setattr("kakusan.runtime.preparation.compute_dtype", lambda kept, device: kept)
     output = pipe("a cat", seed=1, num_inference_steps=2)
     assert output.records[0]["notes"] == [f"{part} computed in float32: bfloat16 overflowed"]
     assert pipe.unet.dtype == pipe.vae.dtype == torch.bfloat16

@@ -1,9 +1,9 @@
 """`kakusan generate`: a prompt to pictures in files."""
 
 import re
+import secrets
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from kakusan.cli.place import Place
 from kakusan.errors import OutputError, RequestError
 from kakusan.quality import FAST
 from kakusan.request import Request
+from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:
     from kakusan.pipeline import Picture
@@ -122,26 +123,6 @@ def read_prompt(text: str) -> str:
     return given.removesuffix("\n").removesuffix("\r")
 
 
-_OPTIONS = {
-    "num_inference_steps": "--steps",
-    "num_images_per_prompt": "--count",
-    "guidance_scale": "--guidance",
-    "height": "--height",
-    "width": "--width",
-    "seed": "--seed",
-}
-
-
-@contextmanager
-def option_names() -> Generator[None]:
-    """Lets errors speak of options by the names that were typed."""
-    try:
-        yield
-    except RequestError as error:
-        name, _, rest = str(error).partition(" ")
-        raise RequestError(f"{_OPTIONS.get(name, name)} {rest}") from None
-
-
 def generate(
     prompt: Annotated[
         str, typer.Argument(metavar="PROMPT", help='What to draw; "-" reads it from stdin.')
@@ -170,42 +151,31 @@ def generate(
     """Draw pictures of PROMPT and print their paths."""
     text = read_prompt(prompt)
     shape, pictures = parse_grid(grid, count)
-    with option_names():
-        Request.of(
+    with COMMAND_LINE.spoken():
+        request = Request.of(
             text,
             negative_prompt=negative,
+            model=model,
+            seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images_per_prompt=pictures,
             width=width,
             height=height,
             num_inference_steps=steps,
             guidance_scale=guidance,
-            seed=seed,
-        )
-    place = Place.of(output)
-    bar = progress(quiet)
-
-    def draw(saver: Saver) -> None:
-        from kakusan.pipeline import generate
-
-        generate(
-            text,
-            negative_prompt=negative,
-            model=model,
-            seed=seed,
-            count=pictures,
-            width=width,
-            height=height,
-            steps=steps,
-            guidance=guidance,
             scheduler=scheduler,
             quality_budget=FAST if fast else None,
             device=device,
             dtype=dtype,
-            on_picture=saver,
-            progress=bar,
         )
+    place = Place.of(output)
+    bar = progress(quiet)
 
-    return run(draw, Saver(place, pictures, shape, _silent if as_json else say_path), as_json)
+    def drawn(saver: Saver) -> None:
+        from kakusan.pipeline import draw
+
+        draw(request, on_picture=saver, progress=bar)
+
+    return run(drawn, Saver(place, pictures, shape, _silent if as_json else say_path), as_json)
 
 
 def _silent(_path: Path) -> None:
@@ -216,7 +186,8 @@ def run(draw: Callable[[Saver], None], saver: Saver, as_json: bool) -> int:
     """Draw, save and report; the exit code. An error before the first file is raised."""
     code, problem = DONE, None
     try:
-        draw(saver)
+        with COMMAND_LINE.spoken():
+            draw(saver)
         saver.finish()
     except KeyboardInterrupt:
         saver.rescue()

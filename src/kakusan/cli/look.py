@@ -6,8 +6,9 @@ import typer
 
 from kakusan.cli.console import say, say_json, say_path
 from kakusan.cli.exits import DONE
-from kakusan.cli.generate import option_names, read_prompt
+from kakusan.cli.generate import read_prompt
 from kakusan.cli.place import Place
+from kakusan.vocabulary import COMMAND_LINE
 
 
 def grid(
@@ -40,7 +41,7 @@ def grid(
     fixed = {name: value for name, value in given.items() if value is not None}
     if model == "builtin" and "model" in varied:
         del fixed["model"]
-    with option_names():
+    with COMMAND_LINE.spoken():
         found = experiment(text, x=across, y=down, seed=seed, **fixed)
     if place.stem is None:
         say_path(place.save_as(found.picture(), found.record, "kakusan-grid"))

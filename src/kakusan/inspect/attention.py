@@ -15,15 +15,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from kakusan.errors import RequestError
-from kakusan.generation import Step
+from kakusan.errors import ArgumentError, RequestError
 from kakusan.inspect.prompt import PromptReading, read_prompt
 from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
-from kakusan.inspect.steps import check_single
+from kakusan.inspect.steps import single
 from kakusan.models import UNet2DConditionModel
 from kakusan.models.layers.attention import Attention, TransformerBlock
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.sampling import Step
 
 Heat = npt.NDArray[np.float32]
 # From nothing to much, dark to bright: points of matplotlib's magma
@@ -138,7 +138,7 @@ class AttentionMaps(Shown):
 
 
 def attention_maps(
-    pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **arguments: Any
+    pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **settings: Any
 ) -> AttentionMaps:
     """Draw a picture and record where it looks at each token of its prompt.
 
@@ -147,24 +147,26 @@ def attention_maps(
 
     Args:
         pipe: draws it, without recorded kernels; nothing of it is changed afterwards.
-        arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
+        settings: of the `Request` (`num_inference_steps=`, `guidance_scale=`, ...).
 
     Raises:
         RequestError: Anything of the arguments does not fit, or the prompt has no token.
     """
-    check_single(prompt, arguments)
+    request = single(prompt, seed, settings)
     for name in ("reuse_interval", "quality_budget"):
-        if arguments.get(name) is not None:
-            raise RequestError(f"{name} leaves network calls out; attention maps need them all")
+        if getattr(request, name) is not None:
+            raise ArgumentError(
+                f"{{{name}}} leaves network calls out; attention maps need them all"
+            )
     reading = read_prompt(pipe.tokenizer, prompt)
     if not reading.used:
         raise RequestError("the prompt must have a word that can be looked at")
-    twin = copy.copy(pipe)
-    twin.accelerate(None)
-    kept = {name: list[Tensor]() for name in _attentions(twin.unet)}
+    plain = copy.copy(pipe)
+    plain.accelerate(None)
+    kept = {name: list[Tensor]() for name in _attentions(plain.unet)}
     last: Step | None = None
-    with _recording(twin.unet, range(1, 1 + len(reading.used))) as latest:
-        for step in twin.stream(prompt, seed=seed, **arguments):
+    with _recording(plain.unet, range(1, 1 + len(reading.used))) as latest:
+        for step in plain.stream(request):
             last = step
             for name, found in kept.items():
                 found.append(_as_picture(latest[name], *step.latents.shape[-2:]))
@@ -192,9 +194,9 @@ def _recording(unet: UNet2DConditionModel, tokens: range) -> Generator[dict[str,
     latest: dict[str, Tensor] = {}
 
     def hook(name: str) -> Any:
-        def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        def note(module: nn.Module, given: tuple[Any, ...]) -> None:
             assert isinstance(module, Attention)
-            x, keys = given[0][-1:], given[1][-1:]  # the conditional half comes last
+            x, keys = given[0][-1:], given[1][-1][0][-1:]  # the text comes last
             q, k = (t.unflatten(-1, (module.num_heads, -1)) for t in (module.to_q(x), keys))
             scores = torch.einsum("bqhd,bkhd->bhqk", q.float(), k.float())
             weights = (scores / math.sqrt(q.shape[-1])).softmax(-1)

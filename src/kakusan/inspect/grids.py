@@ -13,9 +13,10 @@ from kakusan.errors import RequestError, nearest
 from kakusan.images import grid_record
 from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
-from kakusan.pipeline import Picture, generate
+from kakusan.pipeline import Picture, draw
 from kakusan.request import Request
 from kakusan.schedulers import PNDMScheduler, named_scheduler
+from kakusan.vocabulary import SHORT
 
 # What an axis may vary, as `kakusan.generate` calls it
 AXES = ("steps", "guidance", "scheduler", "seed", "prompt", "negative_prompt", "model")
@@ -72,15 +73,13 @@ def experiment(
     for name in {"count", "on_picture", "progress"} & fixed.keys():
         raise RequestError(f"{name} has no place here: each setting gets one picture")
     settings: dict[str, Any] = {"prompt": prompt, "seed": seed, **fixed}
-    cells = [[settings | varied for varied in row] for row in _cells(across, down)]
-    for cell in itertools.chain(*cells):
-        _check(cell)
+    cells = [[_asked(settings | varied) for varied in row] for row in _cells(across, down)]
     models = list(dict.fromkeys(_model(cell) for cell in itertools.chain(*cells)))
     for model in models:
         locate(model)
     # One model after the other: the one that was loaded last is at hand
     order = sorted(itertools.chain(*cells), key=lambda cell: models.index(_model(cell)))
-    drawn = {id(cell): _drawn(cell) for cell in order}
+    drawn = {id(cell): draw(cell, progress=None)[0] for cell in order}
     pictures = tuple(tuple(drawn[id(cell)] for cell in row) for row in cells)
     varied = {across[0], down[0] if down else ""}
     told = [] if "prompt" in varied else [prompt]
@@ -107,25 +106,18 @@ def _cells(
         yield [shared | {across[0]: value} for value in across[1]]
 
 
-def _check(settings: Mapping[str, Any]) -> None:
-    Request.of(
-        settings["prompt"],
-        seed=settings["seed"],
-        negative_prompt=settings.get("negative_prompt", ""),
-        num_inference_steps=settings.get("steps"),
-        guidance_scale=settings.get("guidance"),
-    )
-    if settings.get("scheduler") is not None:
-        named_scheduler(str(settings["scheduler"]), PNDMScheduler())
+def _asked(settings: Mapping[str, Any]) -> Request:
+    """The request for the picture of one cell."""
+    settings = {**settings, "model": fspath(settings.get("model", BUILTIN))}
+    with SHORT.spoken():
+        request = Request.of(**SHORT.settings(settings))
+        if request.scheduler is not None:
+            named_scheduler(str(request.scheduler), PNDMScheduler())
+    return request
 
 
-def _model(settings: Mapping[str, Any]) -> str:
-    return fspath(settings.get("model", BUILTIN))
-
-
-def _drawn(settings: dict[str, Any]) -> Picture:
-    rest = {name: value for name, value in settings.items() if name != "prompt"}
-    return generate(settings["prompt"], progress=None, **rest)[0]
+def _model(request: Request) -> str:
+    return request.model or BUILTIN
 
 
 def parse_axis(text: str, option: str) -> dict[str, list[Any]]:

@@ -9,10 +9,11 @@ import numpy as np
 from PIL.Image import Image
 
 from kakusan.checkpoints.files import atomic
-from kakusan.errors import OutputError, RequestError
+from kakusan.errors import ArgumentError, OutputError
 from kakusan.inspect.sheet import enlarged, sheet
 from kakusan.inspect.shown import Shown
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.request import Request
 
 IN_A_ROW = 9
 LAST_FRAME = 1.5  # seconds
@@ -68,14 +69,18 @@ def animate(frames: Sequence[Image], path: str | Path, *, seconds: float, hold: 
     return path
 
 
-def check_single(prompt: object, arguments: Mapping[str, Any]) -> None:
-    """See that a call draws one picture.
+def single(prompt: str, seed: int, settings: Mapping[str, Any]) -> Request:
+    """The request for one picture.
 
     Raises:
-        RequestError: It draws several.
+        RequestError: It would be several, or anything of it does not fit.
     """
-    if not isinstance(prompt, str) or arguments.get("num_images_per_prompt", 1) != 1:
-        raise RequestError("prompt must be one text, and one picture of it is drawn; call again")
+    request = Request.of(prompt, seed=seed, **settings)
+    if not isinstance(prompt, str) or request.num_pictures != 1:  # pyright: ignore
+        raise ArgumentError(
+            "{prompt} must be one text, and one picture of it is drawn; call again for more"
+        )
+    return request
 
 
 def denoising(
@@ -84,7 +89,7 @@ def denoising(
     *,
     seed: int = 0,
     preview: bool = False,
-    **arguments: Any,
+    **settings: Any,
 ) -> Denoising:
     """Draw a picture and keep what it looked like after every step.
 
@@ -92,17 +97,17 @@ def denoising(
         pipe: draws it.
         preview: small pictures of the latents in place of decoded ones: less to see, for next to
             no time.
-        arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
+        settings: of the `Request` (`num_inference_steps=`, `guidance_scale=`, ...).
 
     The safety checker does not look at what is kept.
 
     Raises:
         RequestError: Anything of the arguments does not fit, before any network runs.
     """
-    check_single(prompt, arguments)
+    request = single(prompt, seed, settings)
     pictures: list[Image] = []
     timesteps: list[float] = []
-    for step in pipe.stream(prompt, seed=seed, **arguments):
+    for step in pipe.stream(request):
         pictures.append((step.preview() if preview else step.decode())[0])
         timesteps.append(step.timestep)
     return Denoising(prompt, seed, tuple(pictures), tuple(timesteps))

@@ -1,6 +1,6 @@
 """A walk from one prompt or seed to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def walk(
     pictures: int = 9,
     seed: int = 0,
     end_seed: int | None = None,
-    **arguments: Any,
+    **settings: Any,
 ) -> Walk:
     """Draw pictures on the way from one prompt to another, from one seed to another, or both.
 
@@ -70,7 +70,7 @@ def walk(
         pictures: how many, with both ends.
         seed: of the first picture's noise.
         end_seed: of the last one's; the first where not given.
-        arguments: of the pipeline's call (`num_inference_steps=`, `guidance_scale=`, ...).
+        settings: of the `Request` (`num_inference_steps=`, `guidance_scale=`, ...).
 
     Raises:
         RequestError: There is nothing to walk between, or anything else does not fit.
@@ -78,12 +78,13 @@ def walk(
     if type(pictures) is not int or pictures < 2:
         raise RequestError(f"pictures must be a whole number of 2 or more, not {pictures!r}")
     for each in (seed, end_seed):
-        Request.of(start, seed=each, height=arguments.get("height"), width=arguments.get("width"))
+        request = Request.of([start], seed=each, **settings)
     if end in (None, start) and end_seed in (None, seed):
         raise RequestError("a walk needs another prompt (end=) or another seed (end_seed=)")
     last = start if end is None else end
-    texts = pipe.encode_texts([start, last], arguments.pop("clip_skip", None))
-    size = pipe.full_size(arguments.get("height"), arguments.get("width"))
+    texts = pipe.encode_texts([start, last], request.clip_skip)
+    request = replace(request, prompt=(None,), seed=None)
+    size = pipe.engine.full_size(request.height, request.width)
     factor = pipe.vae.scale_factor
     shape = (1, pipe.unet.config.in_channels, size["height"] // factor, size["width"] // factor)
     seeds = (seed, seed if end_seed is None else end_seed)
@@ -96,8 +97,7 @@ def walk(
         between = torch.lerp(texts[:1], texts[1:], t)
         noised = slerp(noise[0], noise[1], t).to(pipe.device)
         sources[0].set_state(state)
-        given = {"prompt_embeds": between, "latents": noised, "generator": sources[0]}
-        drawn = pipe.pictures(**given, **arguments)
+        drawn = pipe.pictures(request, prompt_embeds=between, latents=noised, generator=sources[0])
         found += [each.image for each in drawn]
     names = [start if end in (None, start) else f"{start} / {end}"]
     if end_seed not in (None, seed):

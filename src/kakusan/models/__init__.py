@@ -1,5 +1,6 @@
 """The networks: UNet, VAE, text encoder and safety checker."""
 
+from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.image_processor import CLIPImageProcessor, ImageProcessorConfig
 from kakusan.models.layers.attention import TextContext
@@ -19,6 +20,7 @@ __all__ = [
     "AutoencoderKL",
     "CLIPImageProcessor",
     "CLIPTextModel",
+    "Conditioning",
     "DecoderOutput",
     "DeepFeature",
     "DiagonalGaussian",
@@ -31,6 +33,7 @@ __all__ = [
     "TextEncoderConfig",
     "TextEncoderOutput",
     "UNet2DConditionModel",
+    "UNetCall",
     "UNetConfig",
     "UNetOutput",
     "VAEConfig",

@@ -1,7 +1,5 @@
 """What every network has in common: its files, its dtype and its device."""
 
-import copy
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,12 +20,15 @@ from kakusan.checkpoints.weights import (
 from kakusan.errors import CheckpointError, check_no_unknown
 from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
 from kakusan.models.skeleton import skeleton
-from kakusan.runtime import kernels
-from kakusan.runtime.arena import hold, reused
-from kakusan.runtime.precision import compute_dtype, parse_dtype
+from kakusan.runtime.arena import reused
+from kakusan.runtime.precision import parse_dtype
+from kakusan.runtime.preparation import Preparation
 
 CONFIG_FILE = "config.json"
-_PREPARING = threading.Lock()
+LOADING = (
+    *("subfolder", "revision", "variant", "torch_dtype", "token", "cache_dir"),
+    *("local_files_only", "use_safetensors"),
+)
 # The oldest reference version whose way of reading configs is the one that is written here.
 PUBLISHED_VERSION = "0.30.0"
 
@@ -59,14 +60,18 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
     config: ConfigT
 
+    @property
+    def _needs_float32(self) -> bool:
+        """Whether float16 is known to overflow in this network."""
+        return False
+
     def __init__(self, config: ConfigT) -> None:
         super().__init__()
         self.config = config
-        self._channels_last = False
         self._unseen: str | None = None  # where weights come from that nobody looked at yet
-        self._kept: torch.dtype | None = None
-        self._computes_in: torch.dtype | None = None
-        self._twin: list[Self] = []  # in a list, so that it is no part of this network
+        self._preparation = Preparation(
+            (Conv2d, Linear, GroupNorm), needs_float32=self._needs_float32
+        )
 
     @classmethod
     def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
@@ -94,7 +99,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
         Args:
             name: as `kakusan.checkpoints.source.locate` takes it, and likewise what is not below.
-            torch_dtype: how the weights are kept; float32 where not given. Weights that the file
+            torch_dtype: how the weights are stored; float32 where not given. Weights that the file
                 has in this dtype stay mapped to it.
             unknown: none is accepted.
 
@@ -102,7 +107,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             CheckpointError: a file is missing, broken, or not what it claims to be.
             UnknownArgumentError: an argument that does not exist.
         """
-        check_no_unknown(f"{cls.__name__}.from_pretrained", unknown, _LOADING)
+        check_no_unknown(f"{cls.__name__}.from_pretrained", unknown, LOADING)
         dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
         folder = locate(
             name,
@@ -127,14 +132,14 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
     def save_pretrained(self, folder: PathLike, *, variant: str | None = None) -> None:
         """Write config and weights, under the published names, as the reference library reads them.
 
-        Weights kept in float16 that a processor has computed with in bfloat16 are written as it
+        Weights stored in float16 that a processor has computed with in bfloat16 are written as it
         rounded them.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        kept = {name: tensor.to(self.kept_dtype) for name, tensor in self.state_dict().items()}
-        tensors = self.to_published_tensors(kept)
+        stored = {name: tensor.to(self.stored_dtype) for name, tensor in self.state_dict().items()}
+        tensors = self.to_published_tensors(stored)
         save_weights(tensors, Path(folder), self.weights_stem, variant=variant)
         header: dict[str, JSON] = {
             "_class_name": type(self).__name__,
@@ -152,7 +157,7 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype that the weights are kept in."""
+        """The dtype that the weights are in."""
         return next(self.parameters()).dtype
 
     @property
@@ -163,70 +168,40 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
     def prepare(self) -> None:
         """Check loaded weights, and bring them into the dtype and layout that is fast; once.
 
-        float16 weights on a CPU are cast: it has no fast instructions for them. Where the package's
-        own kernels compute, which read parameters of any dtype in the order of the file, these stay
-        as they are, and only what torch computes with is cast. Networks that torch computes in 16
-        bits are laid out channels last, the order that its kernels and the transformers both work
-        in. Float32 networks are not: torch's group normalisation is only accurate to 1e-5 then, on
-        a CPU.
+        See `kakusan.runtime.preparation`.
 
         Raises:
             CheckpointError: The weights came from a file and some are NaN or infinite. Only now,
                 because looking at them reads the whole file, which loading does not.
         """
-        if torch.compiler.is_compiling():  # a lock and a file are nothing to compile
-            return
-        with _PREPARING:  # a second thread must not meet weights that are half done
-            if self._unseen is not None:
-                check_finite(self, where=self._unseen)
-                self._unseen = None
-            if self._computes_in is not None:
-                return
-            kept, dtype = self.dtype, compute_dtype(self.dtype, self.device)
-            own = self.device.type == "cpu" and kernels.available(dtype)
-            channels_last = dtype.itemsize == 2 and not own
-            if self._channels_last and not channels_last:
-                self.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
-            if dtype != kept and own:
-                _cast_what_torch_computes(self, dtype)
-            elif dtype != kept:
-                self.to(dtype)
-            if channels_last and not self._channels_last:
-                self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-            self._channels_last = channels_last
-            if self.device.type == "cpu" and not own:
-                hold()
-            self._kept, self._computes_in = kept, dtype
+        if not torch.compiler.is_compiling():  # a lock and a file are nothing to compile
+            self._preparation.apply(self, self._check_weights)
 
     @property
-    def kept_dtype(self) -> torch.dtype:
+    def stored_dtype(self) -> torch.dtype:
         """The dtype that was asked for, whatever `prepare` made of it."""
-        return self._kept or self.dtype
+        return self._preparation.stored(self)
 
     @property
     def compute_dtype(self) -> torch.dtype:
-        """The dtype of what flows between the layers; known once the network is prepared."""
-        return self._computes_in or self.dtype
+        """The dtype of what flows between the layers."""
+        return self._preparation.computes_in(self)
 
-    def widened(self) -> Self:
-        """The float32 twin of a 16-bit network, for where 16 bits overflow; made once."""
-        with _PREPARING:
-            if not self._twin:
-                twin = copy.deepcopy(self).to(torch.float32)
-                self._twin.append(twin.to(memory_format=torch.contiguous_format))  # pyright: ignore[reportCallIssue]
-            return self._twin[0]
+    def upcast(self) -> Self:
+        """A float32 copy of a 16-bit network, for where 16 bits overflow; made once."""
+        return self._preparation.upcast(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with reused(self, keep=True):
             return super().__call__(*args, **kwargs)
 
+    def _check_weights(self) -> None:
+        if self._unseen is not None:
+            check_finite(self, where=self._unseen)
+            self._unseen = None
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # whatever moves or casts the weights starts from how they are kept
-        if self._kept is not None and self._kept != self._computes_in:
-            for parameter in self.parameters():
-                parameter.data = parameter.data.to(self._kept)
-        self._kept = self._computes_in = None
-        self._twin.clear()
+        self._preparation.undo(self)
         return super()._apply(fn, recurse)
 
     @classmethod
@@ -244,14 +219,3 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
             if str(path) in str(error):
                 raise
             raise CheckpointError(f"{path}: {error}") from None
-
-
-def _cast_what_torch_computes(model: nn.Module, dtype: torch.dtype) -> None:
-    """In place; the package's kernels read the parameters of the other modules as they are."""
-    for module in model.modules():
-        if not isinstance(module, Conv2d | Linear | GroupNorm):
-            for parameter in module.parameters(recurse=False):
-                parameter.data = parameter.data.to(dtype)
-
-
-_LOADING = frozenset(Model.from_pretrained.__annotations__) - {"name", "return", "unknown"}

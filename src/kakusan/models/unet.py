@@ -1,6 +1,6 @@
 """The UNet: predicts the noise in latents from their noise level and a text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -78,6 +78,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         encoder_hidden_states: Tensor | TextContext,
         added_conditioning: AddedConditioning | None = None,
         *,
+        residuals: Sequence[Tensor] = (),
         deep: DeepFeature | None = None,
         return_dict: bool = True,
     ) -> UNetOutput | tuple[Tensor]:
@@ -89,11 +90,16 @@ class UNet2DConditionModel(Model[UNetConfig]):
             encoder_hidden_states: text embeddings, shape (batch, tokens, cross_attention_dim). The
                 same `TextContext` of them at every step saves what does not change.
             added_conditioning: SDXL only.
-            deep: keeps what most of the work goes into, for a later call to take as it is.
+            residuals: what a ControlNet adds: one for the first convolution and for each layer on
+                the way down, shaped as what they give, and last the one of the middle.
+            deep: stores what most of the work goes into, for a later call to take as it is.
             return_dict: False gives a plain tuple.
 
         Returns:
             The prediction in the dtype of `sample`.
+
+        Raises:
+            RequestError: `added_conditioning` or `residuals` do not fit this network.
         """
         self.prepare()
         dtype = self.compute_dtype
@@ -104,7 +110,12 @@ class UNet2DConditionModel(Model[UNetConfig]):
         x = self.conv_in(sample.to(dtype))
         skips: list[Tensor] = [x]
         feature = None if deep is None else deep.tensor
-        x = self._deep(skips, emb, context) if feature is None else feature.to(dtype)
+        added = [residual.to(dtype) for residual in residuals]
+        if feature is None:
+            x = self._deep(skips, emb, context, added)
+        else:  # the residuals of what lies deeper are in it
+            x = feature.to(dtype)
+            skips = [skip + residual for skip, residual in zip(skips, added, strict=False)] or skips
         if deep is not None:
             deep.tensor = x
         x = self._finest.last(x, skips, emb, context)
@@ -131,14 +142,26 @@ class UNet2DConditionModel(Model[UNetConfig]):
     def _finest(self) -> UpLevel:
         return cast(UpLevel, self.up_blocks[-1])
 
-    def _deep(self, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
+    def _deep(
+        self, skips: list[Tensor], emb: Tensor, context: TextContext, residuals: list[Tensor]
+    ) -> Tensor:
         """What the last layer takes; `skips` holds the first convolution, and holds it after."""
         for down in self.down_blocks:
             skips += down(skips[-1], emb, context)
         x = self.mid_block(skips[-1], emb, context)
+        if residuals:
+            self._check_residuals([*skips, x], residuals)
+            *beside, middle = residuals
+            skips[:] = [skip + residual for skip, residual in zip(skips, beside, strict=True)]
+            x = x + middle
         for up in self.up_blocks[:-1]:
             x = up(x, skips, emb, context)
         return self._finest.but_last(x, skips, emb, context)
+
+    def _check_residuals(self, outputs: list[Tensor], residuals: list[Tensor]) -> None:
+        wanted, given = [[tuple(each.shape) for each in some] for some in (outputs, residuals)]
+        if wanted != given:
+            raise RequestError(f"residuals have the shapes {given}; this UNet takes {wanted}")
 
     def _embedding(
         self, sample: Tensor, timestep: Tensor | float, added: AddedConditioning | None

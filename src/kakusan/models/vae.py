@@ -55,6 +55,10 @@ class AutoencoderKL(Model[VAEConfig]):
         self._tiling = False
 
     @property
+    def _needs_float32(self) -> bool:
+        return self.config.force_upcast
+
+    @property
     def scale_factor(self) -> int:
         """Pixels along one side of a latent: 8 in every Stable Diffusion."""
         return 2 ** (len(self.config.block_out_channels) - 1)

@@ -48,7 +48,8 @@ class VAEConfig:
         layers_per_block: residual blocks of an encoder level; the decoder has one more.
         norm_num_groups: groups of the group normalisations.
         scaling_factor: what latents are multiplied with to have a standard deviation near 1.
-        force_upcast: whether float16 overflows in it, so that it must run in a wider type.
+        force_upcast: whether float16 overflows in it, so that weights stored in it compute in
+            float32; a file has to say so.
         sample_size: height and width of the pictures that it was trained on; the size of a tile.
     """
 
@@ -59,7 +60,7 @@ class VAEConfig:
     layers_per_block: int = 2
     norm_num_groups: int = 32
     scaling_factor: float = 0.18215
-    force_upcast: bool = True
+    force_upcast: bool = False
     sample_size: int = 512
 
     def __post_init__(self) -> None:
@@ -97,7 +98,7 @@ class VAEConfig:
             layers_per_block=fields.integer("layers_per_block", 1, maximum=16),
             norm_num_groups=fields.integer("norm_num_groups", 32, maximum=16384),
             scaling_factor=fields.number("scaling_factor", 0.18215, minimum=1e-6, maximum=1e6),
-            force_upcast=fields.boolean("force_upcast", True),
+            force_upcast=fields.boolean("force_upcast", False),
             sample_size=fields.integer("sample_size", 32, maximum=16384),
         )
 

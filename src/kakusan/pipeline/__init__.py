@@ -1,5 +1,6 @@
 """The parts put together: from a prompt to a picture."""
 
+from kakusan.pipeline.draw import draw
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
@@ -8,6 +9,7 @@ __all__ = [
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "draw",
     "generate",
     "reproduce",
 ]

@@ -1,30 +1,28 @@
 """`callback_on_step_end`: a caller's function that sees and changes what a step leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError, check_no_unknown, nearest
-from kakusan.generation import Step, StepChange
-from kakusan.pipeline.given import check_shape, check_tensor
-from kakusan.pipeline.run import Run
-
-if TYPE_CHECKING:
-    from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.inputs import check_shape, check_tensor
+from kakusan.models import Conditioning
+from kakusan.sampling import Prompt, Steering, Step
 
 TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds")
+# Whether the callback of the call that runs here asked it to stop; a call is of one thread
+STOP = ContextVar("STOP", default=False)
 
 
 @dataclass(frozen=True)
 class StepCallback:
     """A caller's function with the names of the tensors that it is shown."""
 
-    function: Callable[[StableDiffusionPipeline, int, Tensor, dict[str, Tensor]], Any]
+    function: Callable[[Any, int, Tensor, dict[str, Tensor]], Any]
     shown: Sequence[str]
 
     @classmethod
@@ -43,23 +41,55 @@ class StepCallback:
             raise RequestError(f"callback_on_step_end must be a function, not {function!r:.60}")
         return None if function is None else cls(function, shown)
 
-    def __call__(self, run: Run, step: Step, embeddings: Tensor) -> StepChange:
-        """Call it after `step`; `embeddings` have the unconditional half first under guidance."""
-        negative = embeddings.chunk(2)[0] if run.guidance.on else embeddings[:0]
-        tensors = dict(zip(TENSORS, (step.latents, embeddings, negative), strict=True))
-        timestep = run.scheduler.timesteps[step.index]
-        seen = {name: tensors[name] for name in self.shown}
-        returned = self.function(run.pipe, step.index, timestep, dict(seen))
-        changed = _changed({} if returned is None else returned, seen)
-        new_embeddings = changed.get("prompt_embeds")
-        if "negative_prompt_embeds" in changed and run.guidance.on:
-            text = changed.get("prompt_embeds", tensors["prompt_embeds"]).chunk(2)[1]
-            new_embeddings = torch.cat([changed["negative_prompt_embeds"], text])
-        return StepChange(
-            latents=changed.get("latents"),
-            embeddings=new_embeddings,
-            stop=run.pipe._interrupt,  # pyright: ignore[reportPrivateUsage]  the reference's name
+
+class CallbackSteering(Steering):
+    """Calls a function after each step of a trajectory, and does as it says.
+
+    Args:
+        owner: the pipeline that the function is shown.
+        timesteps: of the run, for the function.
+        altered: takes the numbers of the pictures whose way the function changed.
+    """
+
+    def __init__(
+        self, callback: StepCallback, owner: object, timesteps: Tensor, altered: set[int]
+    ) -> None:
+        self._callback, self._owner = callback, owner
+        self._timesteps, self._altered = timesteps, altered
+
+    def after(self, step: Step) -> Step:
+        seen = self._tensors(step)
+        returned = self._callback.function(
+            self._owner, step.index, self._timesteps[step.index], dict(seen)
         )
+        changed = _changed({} if returned is None else returned, seen)
+        stop = STOP.get()
+        if changed or stop:
+            self._altered.update(step.pictures)
+            latents = changed.get("latents", step.latents)
+            step = replace(step, latents=latents, prompt=_prompt(step.prompt, changed), stop=stop)
+        return step
+
+    def _tensors(self, step: Step) -> dict[str, Tensor]:
+        """What the function is shown: under guidance, prompts have the negative half first."""
+        text, negative = step.prompt.text.tokens, step.prompt.negative
+        both = text if negative is None else torch.cat([negative.tokens, text])
+        embeds = (step.latents, both, both[: len(both) - len(text)])
+        tensors = dict(zip(TENSORS, embeds, strict=True))
+        return {name: tensors[name] for name in self._callback.shown}
+
+
+def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:
+    """The prompt with those of its halves that were changed."""
+    text, negative = prompt
+    if "prompt_embeds" in changed:
+        *first, last = changed["prompt_embeds"].split(len(text))
+        text = Conditioning(last, text.pooled, text.sizes)
+        if negative is not None:
+            negative = Conditioning(first[0], negative.pooled, negative.sizes)
+    if "negative_prompt_embeds" in changed and negative is not None:
+        negative = Conditioning(changed["negative_prompt_embeds"], negative.pooled, negative.sizes)
+    return prompt if (text, negative) == prompt else Prompt(text, negative)
 
 
 def _changed(returned: object, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,11 +1,9 @@
 """StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
 
-import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from PIL.Image import Image
@@ -13,9 +11,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from kakusan.checkpoints.source import Source, locate
-from kakusan.errors import GenerationInterrupted, RequestError, check_no_unknown, nearest
-from kakusan.generation import Step, StepChange, Widening
+from kakusan.conditioning import encode_texts
+from kakusan.engine import Engine, Placement
+from kakusan.errors import ArgumentError, GenerationInterrupted, check_no_unknown, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
+from kakusan.inputs import Inputs
 from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
@@ -23,36 +23,31 @@ from kakusan.models import (
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
 )
-from kakusan.pipeline.callbacks import StepCallback
-from kakusan.pipeline.given import Given
-from kakusan.pipeline.loop_unet import (
-    AcceleratedUNet,
-    LoopUNet,
-    OffloadedUNet,
-    accelerated,
-    check_acceleration,
-)
+from kakusan.pipeline.callbacks import STOP, CallbackSteering, StepCallback
+from kakusan.pipeline.drawing import Drawing, Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import (
     CLASSES,
     DRAWN_BY,
-    WITH_WEIGHTS,
     check_complete,
+    corrected,
     load_parts,
     read_defaults,
     save_parts,
 )
 from kakusan.pipeline.preview import LatentPreview
-from kakusan.pipeline.prompts import encode_texts, texts_or_embeds
-from kakusan.pipeline.run import Batch, Run
 from kakusan.request import Request
-from kakusan.runtime.device import parse_device
-from kakusan.runtime.offload import Offload
 from kakusan.runtime.precision import parse_dtype
+from kakusan.sampling import Step
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
+from kakusan.vocabulary import REFERENCE
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+LOADING = (
+    *("torch_dtype", "revision", "variant", "token", "cache_dir", "local_files_only"),
+    "use_safetensors",
+)
 
 
 class StableDiffusionPipeline:
@@ -80,21 +75,15 @@ class StableDiffusionPipeline:
         self.feature_extractor = feature_extractor
         self.scheduler = scheduler
         check_complete(self.components)
-        # Published v1 configs of the first days lack these two; every release was made with them
-        self.scheduler = scheduler.from_config(
-            scheduler.config, **_corrections(dict(scheduler.config))
-        )
+        self.scheduler = corrected(scheduler)
         self.source: Source | None = None
         self.variant: str | None = None
         self._loaded: dict[str, object] = {}
         self._own_scheduler: Scheduler[Any] | None = None
         self.defaults: dict[str, Any] = {}
         self._progress: dict[str, Any] = {}
-        self._call = threading.local()
         self._preview: tuple[AutoencoderKL, LatentPreview] | None = None
-        self._offload: Offload | None = None
-        self._acceleration: str | None = None
-        self._accelerated: AcceleratedUNet | None = None
+        self._placement = Placement()
 
     @classmethod
     def from_pretrained(
@@ -113,7 +102,7 @@ class StableDiffusionPipeline:
         """Load "builtin", a folder, or a Hub id, in the published layout.
 
         Args:
-            torch_dtype: How weights are kept; float32 where not given.
+            torch_dtype: How weights are stored; float32 where not given.
             parts: Ready parts by name (`scheduler=`, `vae=`, ...) in place of the folder's;
                 `safety_checker=None` goes without it.
 
@@ -121,7 +110,7 @@ class StableDiffusionPipeline:
             CheckpointError: A file is missing, broken, or not what it claims to be.
             UnknownArgumentError: An argument that does not exist.
         """
-        check_no_unknown("from_pretrained", set(parts) - set(CLASSES), {*CLASSES, *_LOADING})
+        check_no_unknown("from_pretrained", set(parts) - set(CLASSES), {*CLASSES, *LOADING})
         dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
         given = set(parts)
         source = locate(
@@ -168,31 +157,28 @@ class StableDiffusionPipeline:
         return self.scheduler is self._own_scheduler
 
     @property
+    def engine(self) -> Engine:
+        """The networks as they are now, ready to compute; see `kakusan.engine`."""
+        return Engine(self.unet, self.vae, self.text_encoder, self.safety_checker, self._placement)
+
+    @property
     def device(self) -> torch.device:
         """Where the networks compute."""
-        return self.unet.device if self._offload is None else self._offload.device
+        return self.engine.device
 
     @property
     def dtype(self) -> torch.dtype:
         return self.unet.dtype
 
     def to(self, *targets: str | torch.device | torch.dtype) -> Self:
-        """Keep every network's weights in another dtype, or move them to a device, or both.
+        """Store every network's weights in another dtype, or move them to a device, or both.
 
         A device ends `enable_model_cpu_offload`.
 
         Raises:
             RequestError: There is no such device on this machine.
         """
-        dtypes = [parse_dtype(target) for target in targets if isinstance(target, torch.dtype)]
-        devices = [parse_device(t) for t in targets if not isinstance(t, torch.dtype)]
-        if devices:
-            self._offload = None
-            for part in self._networks():  # what a CPU computes in is not for another device
-                part.to(part.kept_dtype)
-        for target in (*dtypes, *devices):  # cast first: there is less to move then, and to hold
-            for part in self._networks():
-                part.to(target)
+        self._placement = self._placement.moved(self.engine.networks, targets)
         return self
 
     def enable_model_cpu_offload(
@@ -203,19 +189,8 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: There is no such GPU here, or `accelerate` was called before.
         """
-        where = parse_device(device if gpu_id is None else f"cuda:{gpu_id}")
-        if where.type != "cuda":
-            raise RequestError(
-                f"enable_model_cpu_offload moves networks between the CPU and a CUDA device, not "
-                f"{where}; leave it out"
-            )
-        if self._acceleration is not None:
-            raise RequestError(
-                "a recording needs weights that stay on the device; call accelerate(None) before "
-                "enable_model_cpu_offload"
-            )
-        self.to("cpu")
-        self._offload = Offload(where)
+        where = device if gpu_id is None else f"cuda:{gpu_id}"
+        self._placement = self._placement.offloaded(self.engine.networks, where)
 
     def accelerate(self, by: str | None = "graphs") -> Self:
         """Launch the UNet as one on a CUDA device, for calls whose shapes repeat.
@@ -230,29 +205,8 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: Another way, not on a CUDA device, or `enable_model_cpu_offload` is on.
         """
-        if by is not None:
-            check_acceleration(by, self.device, offloaded=self._offload is not None)
-        self._acceleration, self._accelerated = by, None
+        self._placement = self._placement.accelerated(by, self.device)
         return self
-
-    @property
-    def loop_unet(self) -> UNet2DConditionModel | LoopUNet:
-        """What the loop calls: the UNet, or what makes its calls cheaper."""
-        if self._offload is not None:
-            return OffloadedUNet(self.unet, self._offload)
-        if self._acceleration is None or self.device.type != "cuda":
-            return self.unet
-        if self._accelerated is None or self._accelerated.unet is not self.unet:
-            self._accelerated = accelerated(self.unet, self._acceleration)
-        return self._accelerated
-
-    def _networks(self) -> list[Any]:
-        parts = (getattr(self, part) for part in sorted(WITH_WEIGHTS))
-        return [part for part in parts if part is not None]
-
-    def _used(self, part: torch.nn.Module) -> AbstractContextManager[None]:
-        """Has `part` on the device meanwhile, where parts take turns there."""
-        return nullcontext() if self._offload is None else self._offload.use(part)
 
     def set_progress_bar_config(self, **options: Any) -> None:
         """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
@@ -261,85 +215,75 @@ class StableDiffusionPipeline:
     @property
     def _interrupt(self) -> bool:
         """Set to True inside `callback_on_step_end` to stop there and decode what there is."""
-        return getattr(self._call, "stop", False)
+        return STOP.get()
 
     @_interrupt.setter
     def _interrupt(self, stop: bool) -> None:
-        self._call.stop = stop
+        STOP.set(stop)
 
-    def full_size(self, height: int | None, width: int | None) -> dict[str, int]:
-        """Height and width with the model's own in place of None.
+    def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
+        """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
+        return encode_texts(texts, self.tokenizer, self.engine, clip_skip)[0].tokens
 
-        Raises:
-            RequestError: Not a multiple of the VAE's factor.
-        """
-        factor, own = self.vae.scale_factor, self.unet.config.sample_size * self.vae.scale_factor
-        size = {"height": height or own, "width": width or own}
-        for name, value in size.items():
-            if value % factor:
-                raise RequestError(f"{name} must be a multiple of {factor}, not {value}")
-        return size
-
-    def encode_texts(
-        self,
-        texts: Sequence[str],
-        clip_skip: int | None = None,
-        widening: Widening | None = None,
-    ) -> Tensor:
-        """Text embeddings (len(texts), 77, d), see `kakusan.pipeline.prompts`."""
-        widening = widening or Widening()
-        with self._used(self.text_encoder):
-            return encode_texts(texts, self.tokenizer, self.text_encoder, clip_skip, widening)
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor, widening: Widening | None = None) -> Tensor:
+    def decode(self, latents: Tensor) -> Tensor:
         """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
-        scaled = latents / self.vae.config.scaling_factor
-        widening = widening or Widening()
-        with self._used(self.vae):
-            return widening.compute("VAE", self.vae, lambda vae: vae.decode(scaled)[0])
+        return self.engine.decode(latents).result
 
-    def decode_to_pil(self, latents: Tensor, widening: Widening | None = None) -> list[Image]:
+    def decode_to_pil(self, latents: Tensor) -> list[Image]:
         """Pictures of latents, not yet seen by the safety checker."""
-        return to_pil(self.decode(latents, widening))
+        return to_pil(self.decode(latents))
 
     def preview(self, latents: Tensor) -> list[Image]:
         """Small pictures of latents without the VAE, see `Step.preview`."""
         if self._preview is None or self._preview[0] is not self.vae:
-            with self._used(self.vae):
+            with self._placement.use(self.vae):
                 self._preview = (self.vae, LatentPreview(self.vae))
         return self._preview[1](latents)
 
     def stream(
-        self, prompt: str | Sequence[str] | None = None, *, batch_size: int = 1, **arguments: Any
+        self,
+        prompt: str | Sequence[str] | Request | None = None,
+        *,
+        batch_size: int = 1,
+        **settings: Any,
     ) -> Iterator[Step]:
-        """Yield every Step of a generation; the arguments are those of a call.
+        """Yield every Step of each picture of a generation.
 
         What the reader does not take is not computed: stop reading, and the work stops.
 
+        Args:
+            prompt: A request, or the texts of one, which `settings` complete as in a call.
+            batch_size: How many pictures with a seed go through the networks together; their steps
+                take turns.
+
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        run = self._prepare({"prompt": prompt, **arguments}, batch_size)
-        return (step for batch in run.batches() for step in run.steps(batch))
+        drawing = self._drawing(*_request(prompt, settings), batch_size)
+        return (step for batch in drawing.batches() for step in drawing.steps(batch))
 
     def pictures(
-        self, prompt: str | Sequence[str] | None = None, *, batch_size: int = 1, **arguments: Any
+        self,
+        prompt: str | Sequence[str] | Request | None = None,
+        *,
+        batch_size: int = 1,
+        **settings: Any,
     ) -> Iterator[Picture]:
-        """Yield each picture as soon as it is finished; the arguments are those of a call.
+        """Yield each picture as soon as it is finished; the arguments are those of `stream`.
 
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        return self._drawn(self._prepare({"prompt": prompt, **arguments}, batch_size))
+        return self._drawn(self._drawing(*_request(prompt, settings), batch_size))
 
-    def _drawn(self, run: Run) -> Iterator[Picture]:
-        with self._bar(run) as bar:
-            for batch in run.batches():
-                pixels, flags = self._finish(run, self._denoise(run, batch, bar, None))
+    def _drawn(self, drawing: Drawing) -> Iterator[Picture]:
+        with self._bar(drawing) as bar:
+            for batch in drawing.batches(watched=False):
+                _follow(drawing.steps(batch), bar)
+                pixels, flags = drawing.finish(batch)
                 for index, image in zip(batch.pictures, to_pil(pixels), strict=True):
                     flagged = bool(flags and flags[index - batch.pictures.start])
-                    yield Picture(image, run.record(index), flagged)
+                    yield Picture(image, drawing.record(index), flagged)
 
     def __call__(
         self,
@@ -398,107 +342,146 @@ class StableDiffusionPipeline:
             RequestError: Anything of this does not fit, before any network runs.
             GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
         """
-        given = {key: value for key, value in locals().items() if key in _DRAWING}
-        check_no_unknown("the pipeline", unknown, _CALL)
+        REFERENCE.check_known(unknown)
         if output_type not in OUTPUT_TYPES:
-            raise RequestError(
-                f"there is no output_type {output_type!r}.{nearest(str(output_type), OUTPUT_TYPES)}"
+            raise ArgumentError(
+                "there is no {output_type} {0!r}.{1}",
+                output_type,
+                nearest(str(output_type), OUTPUT_TYPES),
             )
         callback = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs)
-        run = self._prepare(given, batch_size)
+        inputs = Inputs(
+            generator=generator,
+            latents=latents,
+            prompt_embeds=prompt_embeds,
+            negative_prompt_embeds=negative_prompt_embeds,
+        )
+        request = Request.of(
+            _texts_or_embeds("prompt", prompt, prompt_embeds),
+            negative_prompt=_negative(negative_prompt, negative_prompt_embeds),
+            height=height,
+            width=width,
+            num_inference_steps=num_inference_steps,
+            timesteps=timesteps,
+            sigmas=sigmas,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            num_images_per_prompt=num_images_per_prompt,
+            eta=eta,
+            seed=seed,
+            clip_skip=clip_skip,
+            quality_budget=quality_budget,
+            reuse_interval=reuse_interval,
+        )
+        drawing = self._drawing(request, inputs, batch_size)
+        output = self._output(drawing, callback, output_type)
+        return output if return_dict else output[:2]
+
+    def _drawing(self, request: Request, inputs: Inputs, batch_size: int) -> Drawing:
+        """Check everything that can be checked before a network runs."""
+        check_complete(self.components)
+        engine = self.engine
+        if not request.safety_checker:
+            engine.safety_checker = None
+        model = Model(
+            engine=engine,
+            tokenizer=self.tokenizer,
+            scheduler=self.scheduler,
+            feature_extractor=self.feature_extractor,
+            view=self,
+            defaults=self.defaults,
+            source=self.source,
+            variant=self.variant,
+            is_whole=self.own_source is not None,
+            scheduler_is_own=self.has_own_scheduler,
+        )
+        drawing = Drawing(model, request, inputs, batch_size)
+        engine.prepare()
+        return drawing
+
+    def _output(
+        self, drawing: Drawing, callback: StepCallback | None, output_type: str
+    ) -> StableDiffusionPipelineOutput:
+        """Draw all pictures, as the caller wants to have them."""
+        latent = output_type == "latent"
         finished: list[tuple[Tensor, list[bool] | None]] = []
+
+        def steering(_pictures: range) -> list[CallbackSteering]:
+            if callback is None:
+                return []
+            timesteps = drawing.scheduler.timesteps
+            return [CallbackSteering(callback, self, timesteps, drawing.altered)]
+
         try:
-            with self._bar(run) as bar:
-                for batch in run.batches():
-                    final = self._denoise(run, batch, bar, callback)
-                    latent = output_type == "latent"
-                    finished.append((final, None) if latent else self._finish(run, final))
+            with self._bar(drawing) as bar:
+                for batch in drawing.batches(steering, watched=callback is not None):
+                    self._interrupt = False
+                    _follow(drawing.steps(batch), bar)
+                    finished.append((batch.latents, None) if latent else drawing.finish(batch))
                     if self._interrupt:
                         break
         except KeyboardInterrupt:
-            done = [] if output_type == "latent" else [t for f, _ in finished for t in to_pil(f)]
+            done = [] if latent else [image for pixels, _ in finished for image in to_pil(pixels)]
             raise GenerationInterrupted(done) from None
         images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
         flags = [flag for _, some in finished for flag in some or ()] or None
-        records = [run.record(index) for index in range(len(images))]
-        output = StableDiffusionPipelineOutput(images, flags, records)
-        return output if return_dict else output[:2]
+        records = [drawing.record(index) for index in range(len(images))]
+        return StableDiffusionPipelineOutput(images, flags, records)
 
-    def _prepare(self, arguments: dict[str, Any], batch_size: int) -> Run:
-        """Check everything that can be checked before a network runs."""
-        check_no_unknown("the pipeline", set(arguments) - _DRAWING, _DRAWING)
-        tensors = {name: arguments.pop(name, None) for name in Given.__dataclass_fields__}
-        given = Given(**tensors)
-        prompt = texts_or_embeds("prompt", arguments.pop("prompt", None), given.prompt_embeds)
-        negative = arguments.pop("negative_prompt", None)
-        if given.negative_prompt_embeds is not None:
-            negative = texts_or_embeds("negative_prompt", negative, given.negative_prompt_embeds)
-        schedule = ("num_inference_steps", "timesteps", "sigmas")
-        steps_named = any(arguments.get(name) is not None for name in schedule)
-        for name in ("num_inference_steps", "guidance_scale"):
-            if arguments.get(name) is None:
-                arguments[name] = self.defaults.get(name)
-        request = Request.of(prompt, negative_prompt=negative, **arguments)
-        if type(batch_size) is not int or batch_size < 1:
-            raise RequestError(f"batch_size must be a whole number above 0, not {batch_size!r}")
-        check_complete(self.components)
-        run = Run(self, request, given, batch_size, steps_named)
-        if self._offload is None:  # each would be made ready for where it waits
-            for part in self._networks():  # broken weights are found before any network runs
-                part.prepare()
-        return run
-
-    def _bar(self, run: Run) -> "tqdm[Any]":
-        options: dict[str, Any] = {"total": run.total_steps, **self._progress}
+    def _bar(self, drawing: Drawing) -> "tqdm[Any]":
+        options: dict[str, Any] = {"total": drawing.total_steps, **self._progress}
         return tqdm(**options)
 
-    def _denoise(
-        self, run: Run, batch: Batch, bar: "tqdm[Any]", callback: StepCallback | None
-    ) -> Tensor:
-        """Take all steps of a batch; the last latents (b, c, h, w)."""
-        steps = run.steps(batch, watched=callback is not None)
-        step, embeddings, done = next(steps), batch.embeddings, 0
-        self._interrupt = False
-        while True:
-            bar.update(step.index + 1 - done)  # backwards where the loop began again
-            done = step.index + 1
-            change = None
-            if callback is not None:
-                change = callback(run, step, embeddings)
-                embeddings = embeddings if change.embeddings is None else change.embeddings
-                if change.alters:
-                    run.changed.update(batch.pictures)
-                if change.stop or step.is_last:
-                    return step.latents if change.latents is None else change.latents
-            following = _sent(steps, change)
-            if following is None:
-                return step.latents
-            step = following
 
-    def _finish(self, run: Run, latents: Tensor) -> tuple[Tensor, list[bool] | None]:
-        """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
-        pixels = self.decode(latents, run.widening)
-        if self.safety_checker is None or self.feature_extractor is None:
-            return pixels, None
-        seen = self.feature_extractor(to_pil(pixels), return_tensors="pt").pixel_values
-        with torch.no_grad(), self._used(self.safety_checker):
-            _, flags = self.safety_checker(list(pixels), seen.to(self.device))
-        pixels[torch.tensor(flags, device=pixels.device)] = -1.0
-        return pixels, list(flags)
+def _follow(steps: Iterator[Step], bar: "tqdm[Any]") -> None:
+    """Read all steps, and count them; backwards where a way began again."""
+    done: dict[int, int] = {}
+    for step in steps:
+        which = step.pictures.start
+        bar.update(step.index + 1 - done.get(which, 0))
+        done[which] = step.index + 1
 
 
-_LOADING = frozenset(StableDiffusionPipeline.from_pretrained.__annotations__) - {
-    "name",
-    "parts",
-    "return",
-}
-_DRAWING = frozenset({*Request.__dataclass_fields__, *Given.__dataclass_fields__})
-_CALL = frozenset(StableDiffusionPipeline.__call__.__annotations__) - {"return", "unknown"}
+def _request(
+    prompt: str | Sequence[str] | Request | None, settings: dict[str, Any]
+) -> tuple[Request, Inputs]:
+    """A request that was given whole, or the one that texts and settings make; and its inputs."""
+    inputs = Inputs(**{name: settings.pop(name) for name in BESIDE if name in settings})
+    if isinstance(prompt, Request):
+        if settings:
+            named = ", ".join(settings)
+            raise ArgumentError("a request is whole; {0} belong into it", named)
+        return prompt, inputs
+    REFERENCE.check_known(settings)
+    negative = _negative(settings.pop("negative_prompt", None), inputs.negative_prompt_embeds)
+    texts = _texts_or_embeds("prompt", prompt, inputs.prompt_embeds)
+    return Request.of(texts, negative_prompt=negative, **settings), inputs
 
 
-def _corrections(config: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = {"steps_offset": 1, "clip_sample": False}
-    return {key: value for key, value in wanted.items() if config.get(key, value) != value}
+# What a call is given beside its request
+BESIDE = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
+
+
+def _negative(
+    texts: str | Sequence[str] | None, embeds: Tensor | None
+) -> str | Sequence[str | None] | None:
+    return texts if embeds is None else _texts_or_embeds("negative_prompt", texts, embeds)
+
+
+def _texts_or_embeds(
+    name: str, texts: str | Sequence[str] | None, embeds: Tensor | None
+) -> str | Sequence[str | None]:
+    """The texts, or a None for each row of `embeds` (prompts, tokens, width) in their place.
+
+    Raises:
+        RequestError: Both or neither were given.
+    """
+    if (texts is None) == (embeds is None):
+        both = "were both given" if texts is not None else "are both missing"
+        raise ArgumentError(f"{{{name}}} and {{{name}_embeds}} {both}; give exactly one of them")
+    if embeds is None:
+        return cast("str | Sequence[str]", texts)
+    return [None] * len(embeds)
 
 
 def _converted(tensor: Tensor, output_type: str) -> Any:
@@ -507,12 +490,3 @@ def _converted(tensor: Tensor, output_type: str) -> Any:
     if output_type == "pt":
         return to_unit_range(tensor)
     return to_numpy(tensor) if output_type == "np" else to_pil(tensor)
-
-
-def _sent(
-    steps: Generator[Step, StepChange | None, None], change: StepChange | None
-) -> Step | None:
-    try:
-        return steps.send(change)
-    except StopIteration:
-        return None

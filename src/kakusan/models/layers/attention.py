@@ -1,11 +1,15 @@
 """Attention and the transformer that the UNet puts between its convolutions."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from kakusan.models.layers.basic import GroupNorm, Linear
 from kakusan.runtime import kernels
 from kakusan.runtime.kernels import attention as attend
+
+KeysValues = tuple[Tensor, Tensor]
 
 
 def as_tokens(x: Tensor) -> Tensor:
@@ -30,29 +34,43 @@ class Attention(nn.Module):
         self.to_v = Linear(context_width, width, bias=False)
         self.to_out = nn.ModuleList([Linear(width, width)])  # published as to_out.0
 
-    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, context: Tensor) -> KeysValues:
         """What `context` (batch, tokens, context_width) is attended to by, each (…, width)."""
         return self.to_k(context), self.to_v(context)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, residual: Tensor) -> Tensor:
-        return self.to_out[0](attend(self.to_q(x), keys, values, self.num_heads), residual)
+    def forward(self, x: Tensor, contexts: Sequence[KeysValues], residual: Tensor) -> Tensor:
+        """Attend each row of `x` (batch, positions, width) to its row among all of `contexts`."""
+        queries = self.to_q(x)
+        sizes = [len(keys) for keys, _ in contexts]
+        parts = [queries] if len(sizes) == 1 else queries.split(sizes)
+        out = [
+            attend(q, keys, values, self.num_heads)
+            for q, (keys, values) in zip(parts, contexts, strict=True)
+        ]
+        return self.to_out[0](out[0] if len(out) == 1 else torch.cat(out), residual)
 
 
 class TextContext:
-    """Text embeddings (batch, tokens, width), and what each attention has made of them.
+    """Text embeddings, and the keys and values that each attention has made of them.
 
-    They are the same at every step of a run, and so are the keys and values: a run that shows one
-    context at every step computes these once.
+    They are the same at every step of a run, so a run that shows one context at every step computes
+    keys and values once.
+
+    Args:
+        embeddings: (batch, tokens, width); several, one batch after the other, where the texts of
+            rows have different lengths.
     """
 
-    def __init__(self, embeddings: Tensor) -> None:
+    def __init__(self, *embeddings: Tensor) -> None:
         self.embeddings = embeddings
-        self._keys_values: dict[Attention, tuple[Tensor, Tensor]] = {}
+        self._keys_values: dict[Attention, list[KeysValues]] = {}
 
-    def keys_values(self, attention: Attention, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def keys_values(self, attention: Attention, dtype: torch.dtype) -> list[KeysValues]:
         """Those of `attention`, in the dtype that the network computes in."""
         if attention not in self._keys_values:
-            self._keys_values[attention] = attention.keys_values(self.embeddings.to(dtype))
+            self._keys_values[attention] = [
+                attention.keys_values(part.to(dtype)) for part in self.embeddings
+            ]
         return self._keys_values[attention]
 
 
@@ -93,8 +111,8 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, context: TextContext) -> Tensor:
         normed = self.norm1(x)
-        x = self.attn1(normed, *self.attn1.keys_values(normed), residual=x)
-        x = self.attn2(self.norm2(x), *context.keys_values(self.attn2, x.dtype), residual=x)
+        x = self.attn1(normed, [self.attn1.keys_values(normed)], residual=x)
+        x = self.attn2(self.norm2(x), context.keys_values(self.attn2, x.dtype), residual=x)
         return self.ff(self.norm3(x), residual=x)
 
 

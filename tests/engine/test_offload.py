@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from kakusan.runtime.offload import Offload, move
+from kakusan.engine.offload import Offload, move
 
 DEVICE = torch.device("meta")  # any that is not the CPU
 

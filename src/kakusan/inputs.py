@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError
+from kakusan.errors import ArgumentError
 from kakusan.request import Request
 from kakusan.schedulers import Generators
 
 
-@dataclass(frozen=True, kw_only=True)
-class Given:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inputs:
     """Ready-made inputs of a call; None where kakusan makes them.
 
     `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), `latents`
@@ -32,10 +32,17 @@ class Given:
     def __post_init__(self) -> None:
         for name in ("latents", "prompt_embeds", "negative_prompt_embeds"):
             check_tensor(name, getattr(self, name))
+        for name in ("prompt_embeds", "negative_prompt_embeds"):
+            embeds: Tensor | None = getattr(self, name)
+            if embeds is not None and embeds.ndim != 3:
+                raise ArgumentError(
+                    f"{{{name}}} must have the shape (prompts, tokens, width), not {{0}}",
+                    tuple(embeds.shape),
+                )
         generator = self.generator
         each = generator if isinstance(generator, Sequence) else [generator]
         if generator is not None and not all(isinstance(g, torch.Generator) for g in each):
-            raise RequestError("generator must be a torch.Generator or a list of them")
+            raise ArgumentError("{generator} must be a torch.Generator or a list of them")
 
     def check_against(self, request: Request, latents: Sequence[int], width: int) -> None:
         """Check counts and shapes, before any network runs.
@@ -48,11 +55,11 @@ class Given:
             RequestError: Something does not fit the request or the model.
         """
         if request.seed is not None and self.generator is not None:
-            raise RequestError("seed and generator were both given; give only one of them")
+            raise ArgumentError("{seed} and {generator} were both given; give only one of them")
         if isinstance(self.generator, Sequence) and len(self.generator) != latents[0]:
-            raise RequestError(
-                f"the generator list has {len(self.generator)} entries but {latents[0]} pictures "
-                "are drawn; give one generator, or one for each picture"
+            raise ArgumentError(
+                f"the {{generator}} list has {len(self.generator)} entries but {latents[0]} "
+                "pictures are drawn; give one generator, or one for each picture"
             )
         if self.latents is not None:
             check_shape("latents", self.latents, latents)
@@ -64,7 +71,7 @@ class Given:
         if both[0] is not None and both[1] is not None:
             check_shape("negative_prompt_embeds", both[1], both[0].shape)
 
-    def known_seed(self) -> list[int | None]:
+    def known_seeds(self) -> list[int | None]:
         """The seed of each generator that nothing was drawn from yet; None for others."""
         if isinstance(self.generator, torch.Generator):
             return [_fresh_seed(self.generator)]
@@ -84,14 +91,14 @@ def check_tensor(name: str, value: object) -> None:
     if value is None:
         return
     if not isinstance(value, Tensor):
-        raise RequestError(f"{name} must be a tensor, not a {type(value).__name__}")
+        raise ArgumentError(f"{{{name}}} must be a tensor, not a {type(value).__name__}")
     if not torch.isfinite(value).all():
-        raise RequestError(f"{name} holds NaN or infinity")
+        raise ArgumentError(f"{{{name}}} holds NaN or infinity")
 
 
 def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
     """Raise RequestError unless `tensor` has the shape `expected`."""
     if tuple(tensor.shape) != tuple(expected):
-        raise RequestError(
-            f"{name} has the shape {tuple(tensor.shape)}; expected {tuple(expected)}"
+        raise ArgumentError(
+            f"{{{name}}} has the shape {{0}}; expected {{1}}", tuple(tensor.shape), tuple(expected)
         )

@@ -1,18 +1,19 @@
 """The loop on a device that only queues work, told on the CPU by tensors that note being read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from kakusan import generation
 from kakusan.errors import NumericalError
-from kakusan.generation import Guidance, Step, Widening, denoise, step_options
 from kakusan.models import Model, TextContext, UNet2DConditionModel
+from kakusan.sampling import Guidance, Step, Trajectory
+from kakusan.sampling import trajectory as module
 from kakusan.schedulers import SCHEDULERS
 from tests.oracle.tiny import ONE_LEVEL_UNET
+from tests.sampling.ways import engine, noise, steps, trajectory
 
 READS = {
     *("__bool__", "__contains__", "__float__", "__index__", "__int__", "allclose", "cpu", "equal"),
@@ -49,41 +50,44 @@ class Network(Model[Any]):
 
     @property
     def compute_dtype(self) -> torch.dtype:
-        """What the weights are kept in, as on a GPU; not so on every processor."""
+        """What the weights are stored in, as on a GPU; not so on every processor."""
         return self.weight.dtype
 
     def forward(self, x: Tensor, timestep: Tensor, encoder_hidden_states: TextContext) -> Any:
         self.sent.append(isinstance(timestep, Queued))
-        noise = x * self.weight.float() * encoder_hidden_states.embeddings.mean()
+        (embeddings,) = encoder_hidden_states.embeddings
+        seen = x * self.weight.float() * embeddings.mean()
         failing = self.compute_dtype != torch.float32 and len(self.sent) - 1 in self.overflows
-        return (noise * float("nan") if failing else noise,)
+        return (seen * float("nan") if failing else seen,)
 
 
 @pytest.fixture(autouse=True)
 def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU passes for a device that queues."""
-    monkeypatch.setattr(generation, "queues", bool)
+    monkeypatch.setattr(module, "queues", bool)
 
 
 def begin(
-    scheduler: Any, unet: Network, widening: Widening, *, watched: bool, settings: Any = None
-) -> Iterator[Step]:
-    """A loop of six steps under guidance, from the same noise every time."""
+    scheduler: Any, *, watched: bool, narrow: bool = False, settings: Any = None
+) -> Trajectory:
+    """Six steps under guidance, from the same noise every time."""
     run = SCHEDULERS[scheduler](**(settings or {}))
     run.set_timesteps(6)
     run.timesteps = run.timesteps.as_subclass(Queued)
-    latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        yield from denoise(
-            unet,  # pyright: ignore[reportArgumentType]
-            run,
-            (latents * run.init_noise_sigma).as_subclass(Queued),
-            torch.ones(2, 3, 5).as_subclass(Queued),
-            Guidance(2.0, 0.5),
-            options=step_options(run, 0.5, torch.Generator().manual_seed(1)),
-            widening=widening,
-            watched=watched,
-        )
+    return trajectory(
+        run,
+        noise(0, 1, 4, 8, 8).as_subclass(Queued),
+        torch.ones(2, 3, 5).as_subclass(Queued),
+        Guidance(2.0, 0.5),
+        generator=torch.Generator().manual_seed(1),
+        eta=0.5,
+        watched=watched,
+        computes_in_float32=not narrow,
+    )
+
+
+def latents(way: Trajectory, unet: Network) -> list[Tensor]:
+    return [step.latents for step in steps(way, unet)]
 
 
 CASES = [
@@ -100,7 +104,11 @@ CASES = [
 def test_nothing_is_read_between_the_first_and_the_last_step(scheduler: str, settings: Any) -> None:
     Queued.reads.clear()
     unet, reads = Network(), list[int]()
-    for step in begin(scheduler, unet, Widening(), watched=False, settings=settings):
+    way = begin(scheduler, watched=False, settings=settings)
+    while not way.is_over:
+        assert way.take(engine(unet).predict(way.ask()))
+        step = way.step
+        assert isinstance(step, Step)
         assert isinstance(step.latents, Queued), "the subclass lost track"
         assert isinstance(step.denoised, Queued)
         reads.append(len(Queued.reads))
@@ -113,9 +121,9 @@ def test_nothing_is_read_between_the_first_and_the_last_step(scheduler: str, set
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_watched_loop_looks_at_every_step_and_draws_the_same(scheduler: str) -> None:
     Queued.reads.clear()
-    watched = [s.latents for s in begin(scheduler, Network(), Widening(), watched=True)]
+    watched = latents(begin(scheduler, watched=True), Network())
     assert len(Queued.reads) > len(watched)
-    unwatched = [s.latents for s in begin(scheduler, Network(), Widening(), watched=False)]
+    unwatched = latents(begin(scheduler, watched=False), Network())
     for a, b in zip(watched, unwatched, strict=True):
         assert torch.equal(a, b)
 
@@ -125,16 +133,16 @@ def test_a_watched_loop_looks_at_every_step_and_draws_the_same(scheduler: str) -
 def test_what_overflows_unseen_is_done_again_with_the_same_noise(
     scheduler: str, overflows: list[int]
 ) -> None:
-    wide = [s.latents for s in begin(scheduler, Network(), Widening(), watched=True)]
-    widening = Widening()
+    precise = latents(begin(scheduler, watched=True), Network())
     unet = Network(overflows).to(torch.bfloat16)  # 0.125 is the same in both
-    steps = list(begin(scheduler, unet, widening, watched=False))
+    way = begin(scheduler, watched=False, narrow=True)
+    taken = steps(way, unet)
     # found at the first step before it is handed out, a later one at the last
-    first = [] if overflows == [0] else list(range(len(wide) - 1))
-    assert [step.index for step in steps] == [*first, *range(len(wide))]
-    for step, expected in zip(steps[len(first) :], wide, strict=True):
+    first = [] if overflows == [0] else list(range(len(precise) - 1))
+    assert [step.index for step in taken] == [*first, *range(len(precise))]
+    for step, expected in zip(taken[len(first) :], precise, strict=True):
         assert torch.equal(step.latents, expected)
-    assert widening.notes == ["UNet computed in float32: bfloat16 overflowed"]
+    assert way.overflowed
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -142,7 +150,7 @@ def test_nan_in_float32_is_an_error_before_the_last_step_is_handed_out(watched: 
     unet = Network()
     unet.weight.data.fill_(float("nan"))
     with pytest.raises(NumericalError, match="UNet"):
-        list(begin("DDIMScheduler", unet, Widening(), watched=watched))
+        steps(begin("DDIMScheduler", watched=watched), unet)
     assert len(unet.sent) == 1
 
 
@@ -151,25 +159,22 @@ def test_a_device_whose_values_cannot_be_read_takes_all_steps(
     scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the meta device stands for a GPU: reading from it, and mixing it with the CPU, are errors
-    monkeypatch.setattr(Widening, "settled", lambda *_: True)
+    monkeypatch.setattr(Trajectory, "_usable", lambda *_: True)
     unet = UNet2DConditionModel.from_config(ONE_LEVEL_UNET).to("meta", torch.float16)
     run = SCHEDULERS[scheduler]()
     run.set_timesteps(4)  # their one reading is before the loop
-    latents = torch.zeros(1, 4, 8, 8, device="meta")
-    with torch.no_grad():
-        steps = list(
-            denoise(
-                unet,
-                run,
-                latents,
-                torch.zeros(2, 77, 8, device="meta", dtype=torch.float16),
-                Guidance(7.5, 0.5),
-                options=step_options(run, 0.5, torch.Generator()),
-                widening=Widening(),
-                watched=False,
-            )
-        )
-    assert len(steps) == len(run.timesteps)
-    assert {step.latents.device.type for step in steps} == {"meta"}
+    way = trajectory(
+        run,
+        torch.zeros(1, 4, 8, 8, device="meta"),
+        torch.zeros(2, 77, 8, device="meta", dtype=torch.float16),
+        Guidance(7.5, 0.5),
+        generator=torch.Generator(),
+        eta=0.5,
+        watched=False,
+        computes_in_float32=False,
+    )
+    taken = steps(way, unet)
+    assert len(taken) == len(run.timesteps)
+    assert {step.latents.device.type for step in taken} == {"meta"}
     assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     assert {parameter.dtype for parameter in unet.parameters()} == {torch.float16}

@@ -1,0 +1,52 @@
+"""Texts to the embeddings of one CLIP text encoder, as Stable Diffusion 1 and 2 use them.
+
+SDXL's pair of encoders is to have a file beside this one.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kakusan.engine import Engine
+from kakusan.errors import ArgumentError
+from kakusan.models import CLIPTextModel, Conditioning
+from kakusan.runtime.device import send
+from kakusan.text import CLIPTokenizer
+
+
+def encode_texts(
+    texts: Sequence[str], tokenizer: CLIPTokenizer, engine: Engine, clip_skip: int | None
+) -> tuple[Conditioning, list[str]]:
+    """Embeddings of texts, tokens (len(texts), 77, d), and notes of what had to be upcast.
+
+    Each distinct text is encoded once, and alone, so that its embeddings do not depend on what
+    stands beside it. `clip_skip=k` leaves out the last k layers.
+
+    Raises:
+        RequestError: `clip_skip` leaves no layer.
+    """
+    layers = engine.text_encoder.config.num_hidden_layers
+    if clip_skip is not None and clip_skip >= layers:
+        raise ArgumentError(
+            f"{{clip_skip}} must be below the text encoder's {layers} layers, not {clip_skip}"
+        )
+
+    def run(encoder: CLIPTextModel, ids: Tensor) -> Tensor:
+        return _states(encoder, ids, clip_skip)
+
+    distinct = {
+        text: engine.encode(run, tokenizer.encode_prompts([text])) for text in dict.fromkeys(texts)
+    }
+    notes = dict.fromkeys(each.note for each in distinct.values() if each.note is not None)
+    tokens = torch.cat([distinct[text].result for text in texts])
+    return Conditioning(tokens), list(notes)
+
+
+def _states(text_encoder: CLIPTextModel, input_ids: Tensor, clip_skip: int | None) -> Tensor:
+    input_ids = send(input_ids, text_encoder.device)
+    if clip_skip is None:
+        return text_encoder(input_ids).last_hidden_state
+    hidden = text_encoder(input_ids, output_hidden_states=True).hidden_states
+    assert hidden is not None
+    return text_encoder.final_layer_norm(hidden[-(clip_skip + 1)])

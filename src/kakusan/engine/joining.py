@@ -1,0 +1,117 @@
+"""Questions of different pictures and requests to the UNet, put together into one call of it."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from kakusan.models import AddedConditioning, Conditioning, DeepFeature, UNetCall
+
+
+class Joined(NamedTuple):
+    """One call of the UNet for the rows of several questions.
+
+    Attributes:
+        sample: shape (rows, channels, height, width).
+        timestep: shape () where all rows have the same, else (rows,).
+        added: what conditions SDXL besides the tokens.
+        residuals: what a ControlNet adds.
+        deep: where the deep feature of all rows is stored; None where no question needs it.
+    """
+
+    sample: Tensor
+    timestep: Tensor
+    added: AddedConditioning | None
+    residuals: tuple[Tensor, ...]
+    deep: DeepFeature | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the UNet is told by keyword, where there is any of it."""
+        given = {
+            "added_conditioning": self.added,
+            "residuals": self.residuals or None,
+            "deep": self.deep,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def together(calls: Sequence[UNetCall]) -> list[list[int]]:
+    """The numbers of those calls that one call of the UNet can answer.
+
+    Texts of different lengths may stand in one call. Within it they stand side by side.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for index, call in enumerate(calls):
+        groups.setdefault(_kind(call), []).append(index)
+    return [
+        sorted(group, key=lambda i: calls[i].conditioning.tokens.shape[1:])
+        for group in groups.values()
+    ]
+
+
+def _kind(call: UNetCall) -> Hashable:
+    """What has to be the same for two calls to be answered together."""
+    told = call.conditioning
+    return (
+        *(call.sample.shape[1:], call.sample.dtype, call.upcast),
+        *(told.pooled is None, told.sizes is None),
+        tuple(residual.shape[1:] for residual in call.residuals),
+        call.deep is not None and call.deep.tensor is not None,
+    )
+
+
+def join(calls: Sequence[UNetCall]) -> Joined:
+    """One call in place of several of a kind; but for the text, see `embeddings`."""
+    first = calls[0]
+    timestep = first.timestep
+    if any(call.timestep is not timestep for call in calls):
+        timestep = torch.cat([call.timestep.expand(len(call.sample)) for call in calls])
+    residuals = zip(*(call.residuals for call in calls), strict=True)
+    return Joined(
+        _rows([call.sample for call in calls]),
+        timestep,
+        _added([call.conditioning for call in calls]),
+        tuple(_rows(each) for each in residuals),
+        _deep(calls),
+    )
+
+
+def _rows(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+def _added(told: Sequence[Conditioning]) -> AddedConditioning | None:
+    pooled = [each.pooled for each in told if each.pooled is not None]
+    sizes = [each.sizes for each in told if each.sizes is not None]
+    return AddedConditioning(_rows(pooled), _rows(sizes)) if pooled and sizes else None
+
+
+def _deep(calls: Sequence[UNetCall]) -> DeepFeature | None:
+    features = [call.deep for call in calls if call.deep is not None]
+    if not features:
+        return None
+    stored = [feature.tensor for feature in features if feature.tensor is not None]
+    return DeepFeature(_rows(stored)) if stored else DeepFeature()
+
+
+def embeddings(told: Sequence[Conditioning]) -> list[Tensor]:
+    """The tokens of neighbours of one length, as one tensor each."""
+    parts: list[list[Tensor]] = []
+    for each in told:
+        if not parts or parts[-1][0].shape[1:] != each.tokens.shape[1:]:
+            parts.append([])
+        parts[-1].append(each.tokens)
+    return [_rows(part) for part in parts]
+
+
+def split(joined: Joined, prediction: Tensor, calls: Sequence[UNetCall]) -> list[Tensor]:
+    """What each call is told; it gets its own rows of the deep feature, if it stores one."""
+    sizes = [len(call.sample) for call in calls]
+    if joined.deep is not None and joined.deep.tensor is not None:
+        rows = joined.deep.tensor.split(sizes)
+        for call, own in zip(calls, rows, strict=True):
+            if call.deep is not None:
+                call.deep.tensor = own
+    return list(prediction.split(sizes))

@@ -1,0 +1,64 @@
+"""What the UNet is asked: latents at a noise level, and what they are conditioned on."""
+
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from kakusan.models.unet_levels import DeepFeature
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """What the UNet is told beside latents and noise level, a row for each picture.
+
+    Attributes:
+        tokens: text embeddings, shape (batch, tokens, width).
+        pooled: of the whole text, shape (batch, width); SDXL only.
+        sizes: original size, crop and target size in pixels, shape (batch, 6); SDXL only.
+    """
+
+    tokens: Tensor
+    pooled: Tensor | None = None
+    sizes: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: slice) -> Self:
+        """Those rows alone."""
+        return replace(self, **{name: tensor[rows] for name, tensor in self._tensors()})
+
+    def repeated(self, times: int) -> Self:
+        """Every row so many times, one after the other."""
+        tensors = self._tensors()
+        return replace(self, **{name: t.repeat_interleave(times, 0) for name, t in tensors})
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors()})
+
+    def _tensors(self) -> list[tuple[str, Tensor]]:
+        found = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, tensor) for name, tensor in found if tensor is not None]
+
+
+class UNetCall(NamedTuple):
+    """One question to the UNet. Rows of different calls may be answered together.
+
+    Attributes:
+        sample: latents as the network wants to see them, shape (batch, channels, height, width).
+        timestep: of all rows, shape (), on the device of `sample`.
+        conditioning: of each row.
+        residuals: what a ControlNet adds, see `UNet2DConditionModel.forward`.
+        deep: stores the deep feature of these rows, or holds it for the call to reuse.
+        upcast: whether to compute in float32, since fewer bits have overflowed.
+    """
+
+    sample: Tensor
+    timestep: Tensor
+    conditioning: Conditioning
+    residuals: tuple[Tensor, ...] = ()
+    deep: DeepFeature | None = None
+    upcast: bool = False

@@ -1,0 +1,90 @@
+"""A request to pictures: the model that it names is loaded, and stays for the next request."""
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from kakusan.checkpoints.source import BUILTIN
+from kakusan.errors import GenerationInterrupted
+from kakusan.inputs import Inputs
+from kakusan.pipeline.output import Picture, Pictures
+from kakusan.pipeline.parts import requested_scheduler
+from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.request import Request
+from kakusan.runtime.device import parse_device
+from kakusan.runtime.precision import default_dtype, parse_dtype
+from kakusan.schedulers import PNDMScheduler
+
+OnPicture = Callable[[Picture], object]
+
+
+def draw(
+    request: Request,
+    inputs: Inputs | None = None,
+    *,
+    on_picture: OnPicture | None = None,
+    progress: bool | None = True,
+) -> Pictures:
+    """Draw all pictures of a request with the model that it names, or else the built-in one.
+
+    Args:
+        inputs: What is handed in ready-made, beside the request.
+        on_picture: Called with each picture as soon as it is finished.
+        progress: Whether to show a bar on stderr; None shows it only on a terminal.
+
+    Raises:
+        InputError: Something given cannot be used; said before weights are read where possible.
+        GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
+    """
+    requested_scheduler(request.scheduler, PNDMScheduler())  # only to be checked, before weights
+    model = BUILTIN if request.model is None else request.model
+    device = parse_device(request.device)
+    # The built-in model is small enough that full precision costs nothing
+    own = torch.float32 if model == BUILTIN else default_dtype(device)
+    pipe = copy.copy(
+        loaded(
+            model,
+            device,
+            own if request.dtype is None else parse_dtype(request.dtype),
+            commit=request.commit,
+            variant=request.variant,
+            checked=request.safety_checker,
+        )
+    )
+    pipe.set_progress_bar_config(disable=None if progress is None else not progress)
+    # It is the one that the request names, as this machine calls it
+    named = replace(request, model=None, commit=None, variant=None, dtype=None, device=None)
+    return _collected(pipe.pictures(named, **vars(inputs or Inputs())), on_picture)
+
+
+@functools.lru_cache(maxsize=1)
+def loaded(
+    model: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    commit: str | None,
+    variant: str | None,
+    checked: bool,
+) -> StableDiffusionPipeline:
+    """The pipeline of a model, as last loaded if it is the same; it must not be changed."""
+    without: dict[str, Any] = {} if checked else {"safety_checker": None}
+    return StableDiffusionPipeline.from_pretrained(
+        model, torch_dtype=dtype, revision=commit, variant=variant, **without
+    ).to(device)
+
+
+def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> Pictures:
+    finished = Pictures()
+    try:
+        for picture in drawn:
+            finished.append(picture)
+            if on_picture is not None:
+                on_picture(picture)
+    except KeyboardInterrupt:
+        raise GenerationInterrupted(finished) from None
+    return finished

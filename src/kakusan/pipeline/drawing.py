@@ -1,0 +1,339 @@
+"""One call of a pipeline: what its request comes to, its pictures' ways, and their records."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kakusan import __version__
+from kakusan.checkpoints.source import Source
+from kakusan.conditioning import encode_texts
+from kakusan.engine import Engine, overflow_note
+from kakusan.errors import ArgumentError
+from kakusan.images import to_pil
+from kakusan.inputs import Inputs, check_shape
+from kakusan.models import CLIPImageProcessor, Conditioning
+from kakusan.pipeline.budget import within_budget
+from kakusan.pipeline.parts import requested_scheduler
+from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
+from kakusan.runtime.device import parse_device, send
+from kakusan.runtime.precision import compute_dtype, parse_dtype
+from kakusan.sampling import (
+    Guidance,
+    Guided,
+    Prompt,
+    Reused,
+    Start,
+    Steering,
+    Step,
+    Trajectory,
+    View,
+    drive,
+)
+from kakusan.schedulers import Generators, Scheduler, draw_noise
+from kakusan.text import CLIPTokenizer
+
+# Makes the steering of the pictures with these numbers
+Steerings = Callable[[range], Sequence[Steering]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a pipeline draws with, as it was when a call began.
+
+    Attributes:
+        defaults: what the model's folder says is good for it.
+        source: where its parts come from; None where that is not known.
+        is_whole: whether none of them was exchanged since.
+        scheduler_is_own: whether the scheduler is the one of the model's folder.
+    """
+
+    engine: Engine
+    tokenizer: CLIPTokenizer
+    scheduler: Scheduler
+    feature_extractor: CLIPImageProcessor | None
+    view: View
+    defaults: Mapping[str, Any]
+    source: Source | None
+    variant: str | None
+    is_whole: bool
+    scheduler_is_own: bool
+
+
+@dataclass
+class Batch:
+    """Pictures whose calls of the networks are made together.
+
+    Under a seed each picture is a trajectory of its own. Without one the reference's order of
+    drawing noise counts, and all pictures go one way together.
+    """
+
+    pictures: range
+    trajectories: list[Trajectory]
+
+    @property
+    def latents(self) -> Tensor:
+        """Of all its pictures, at the steps they have come to, (b, c, h, w)."""
+        steps = [trajectory.step for trajectory in self.trajectories]
+        return torch.cat([step.latents for step in steps if step is not None])
+
+
+class Drawing:
+    """Everything of one call, so that the shared pipeline keeps no state of it.
+
+    Attributes:
+        request: with the model's own values in place of what was left open.
+        scheduler: with its timesteps set.
+        altered: the pictures that a callback changed; their records cannot make them again.
+
+    Raises:
+        RequestError: The request, shapes or counts of what was given do not fit the model.
+    """
+
+    def __init__(self, model: Model, request: Request, inputs: Inputs, batch_size: int = 1) -> None:
+        if type(batch_size) is not int or batch_size < 1:
+            raise ArgumentError(
+                "{batch_size} must be a whole number above 0, not {0!r}", batch_size
+            )
+        self.model, self.inputs, self.batch_size = model, inputs, batch_size
+        self.engine = model.engine
+        _check_is_of(request, model)
+        scheduler = requested_scheduler(request.scheduler, model.scheduler)
+        own = model.scheduler_is_own and request.scheduler is None
+        steps = model.defaults.get("num_inference_steps", DEFAULT_STEPS)
+        chosen, scheduler = within_budget(request, scheduler, own=own, steps=steps)
+        self.scheduler = scheduler.fresh()
+        self.request = _filled(request, model, chosen, scheduler)
+        self._set_timesteps()
+        self.guidance = Guidance(self.request.guidance_scale or 0.0, self.request.guidance_rescale)
+        width = self.engine.unet.config.cross_attention_dim
+        inputs.check_against(self.request, self._latents_shape(), width)
+        self.seeds = self._known_seeds()
+        self.altered = set[int]()
+        self._text_notes: list[str] = []
+        self._notes: dict[int, list[str]] = {}
+
+    @property
+    def total_steps(self) -> int:
+        """Of all trajectories."""
+        ways = 1 if self.request.seed is None else self.request.num_pictures
+        return len(self.scheduler.timesteps) * ways
+
+    def batches(
+        self, steering: Steerings | None = None, *, watched: bool = True
+    ) -> Iterator[Batch]:
+        """The pictures in groups, at the beginning of their ways.
+
+        Args:
+            steering: what acts on the pictures beside the request.
+            watched: whether steps before the last are looked at.
+        """
+        prompt = self._prompt()
+        for pictures in self._ranges():
+            seeded = self.request.seed is not None
+            ways = [range(i, i + 1) for i in pictures] if seeded else [pictures]
+            yield Batch(
+                pictures, [self._trajectory(way, prompt, steering, watched) for way in ways]
+            )
+
+    def steps(self, batch: Batch) -> Iterator[Step]:
+        """Take the pictures of a batch to their ends; each step of each trajectory.
+
+        Raises:
+            NumericalError: The UNet gives NaN or infinity in float32 too.
+        """
+        for trajectory in drive(list(batch.trajectories), self.engine.predict):
+            if trajectory.error is not None:
+                raise trajectory.error
+            assert trajectory.step is not None
+            if trajectory.overflowed:
+                note = overflow_note("UNet", self.engine.unet.compute_dtype)
+                self._note(trajectory.pictures, note)
+            yield trajectory.step
+
+    def finish(self, batch: Batch) -> tuple[Tensor, list[bool] | None]:
+        """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
+        decoded = self.engine.decode(batch.latents)
+        for index, upcast in zip(batch.pictures, decoded.upcast, strict=False):
+            if upcast and decoded.note is not None:
+                self._note(range(index, index + 1), decoded.note)
+        pixels, extractor = decoded.result, self.model.feature_extractor
+        if self.engine.safety_checker is None or extractor is None:
+            return pixels, None
+        flags = self.engine.flagged(to_pil(pixels), extractor)
+        pixels[torch.tensor(flags, device=pixels.device)] = -1.0
+        return pixels, flags
+
+    def record(self, index: int) -> dict[str, Any]:
+        """All that makes picture `index` again, as plain JSON."""
+        return {
+            "kakusan": __version__,
+            **self.request.picture(index).to_record(),
+            "seed": None if index in self.altered else self.seeds[index],
+            "notes": self._all_notes(index),
+        }
+
+    def _trajectory(
+        self, pictures: range, prompt: Prompt, steering: Steerings | None, watched: bool
+    ) -> Trajectory:
+        rows, request = slice(pictures.start, pictures.stop), self.request
+        negative = None if prompt.negative is None else prompt.negative[rows]
+        generator = self.inputs.generator
+        if request.seed is not None:
+            generator = torch.Generator("cpu").manual_seed(request.seed_of(pictures.start) or 0)
+        interval = request.reuse_interval or 1
+        guidance = self.guidance
+        return Trajectory(
+            Start(self._noise(pictures, generator, prompt.text.tokens.dtype)),
+            self.scheduler,
+            Prompt(prompt.text[rows], negative),
+            Guided(guidance) if interval == 1 else Reused(guidance, interval),
+            generator=generator,
+            eta=request.eta,
+            steering=() if steering is None else steering(pictures),
+            watched=watched,
+            computes_in_float32=self.engine.unet.compute_dtype.itemsize >= 4,
+            pictures=pictures,
+            view=self.model.view,
+        )
+
+    def _noise(self, pictures: range, generator: Generators, embedded: torch.dtype) -> Tensor:
+        device, given = self.engine.device, self.inputs.latents
+        if given is not None:
+            return send(given[pictures.start : pictures.stop], device)
+        dtype = torch.float32 if self.request.seed is not None else embedded
+        shape = (len(pictures), *self._latents_shape()[1:])
+        return draw_noise(shape, generator, dtype=dtype, device=device)
+
+    def _set_timesteps(self) -> None:
+        request = self.request
+        given = request.timesteps is not None or request.sigmas is not None
+        self.scheduler.set_timesteps(
+            None if given else request.num_inference_steps,
+            device=self.engine.device,
+            timesteps=None if request.timesteps is None else list(request.timesteps),
+            sigmas=None if request.sigmas is None else list(request.sigmas),
+        )
+
+    def _latents_shape(self) -> tuple[int, int, int, int]:
+        factor, request = self.engine.vae.scale_factor, self.request
+        assert request.height is not None
+        assert request.width is not None
+        size = (request.height // factor, request.width // factor)
+        return (request.num_pictures, self.engine.unet.config.in_channels, *size)
+
+    def _known_seeds(self) -> list[int | None]:
+        """The seed that draws each picture's noise again, where there is one."""
+        count, given = self.request.num_pictures, self.inputs
+        if given.latents is None and self.request.seed is not None:
+            return [self.request.seed_of(index) for index in range(count)]
+        # a generator draws in the embeddings' dtype, a seed always in float32
+        embedded = compute_dtype(self.engine.text_encoder.stored_dtype, self.engine.device)
+        same = given.latents is None and embedded == torch.float32
+        seeds = given.known_seeds() if same else []
+        return seeds if len(seeds) == count else [None] * count
+
+    def _ranges(self) -> list[range]:
+        # Alone, a seeded picture does not depend on its neighbours to the last bit
+        count = self.request.num_pictures
+        size = count if self.request.seed is None else self.batch_size
+        return [range(i, min(i + size, count)) for i in range(0, count, size)]
+
+    def _prompt(self) -> Prompt:
+        """What all pictures are conditioned on, a row for each of them."""
+        request, given = self.request, self.inputs
+        text = _told(given.prompt_embeds)
+        negative = _told(given.negative_prompt_embeds) if self.guidance.on else None
+        open_negative = self.guidance.on and negative is None
+        if open_negative and text is None and request.clip_skip is None:
+            # In one go: a text that stands on both sides is encoded once
+            both = self._encoded((*request.negative_prompt, *request.prompt), None)
+            negative, text = both[: len(request.prompt)], both[len(request.prompt) :]
+        if text is None:
+            text = self._encoded(request.prompt, request.clip_skip)
+        if self.guidance.on and negative is None:
+            # The reference does not apply clip_skip here
+            negative = self._encoded(request.negative_prompt, None)
+        count = request.num_images_per_prompt
+        if negative is not None:
+            check_shape("negative_prompt_embeds", negative.tokens, text.tokens.shape)
+            negative = Conditioning(negative.tokens.to(text.tokens))
+            negative = negative.to(self.engine.device).repeated(count)
+        return Prompt(text.to(self.engine.device).repeated(count), negative)
+
+    def _encoded(self, texts: Sequence[str | None], clip_skip: int | None) -> Conditioning:
+        known = [text or "" for text in texts]
+        told, notes = encode_texts(known, self.model.tokenizer, self.engine, clip_skip)
+        self._text_notes += [note for note in notes if note not in self._text_notes]
+        return told
+
+    def _note(self, pictures: range, note: str) -> None:
+        for index in pictures:
+            notes = self._notes.setdefault(index, [])
+            notes += [note] if note not in notes else []
+
+    def _all_notes(self, index: int) -> list[str]:
+        together = next(len(pictures) for pictures in self._ranges() if index in pictures)
+        notes = [*self._text_notes, *self._notes.get(index, ())]
+        if index in self.altered:
+            notes.append("callback_on_step_end changed or stopped it: no seed makes it again")
+        if together > 1:
+            notes.append(f"computed in a batch of {together}: alone it may differ by a rounding")
+        if self.model.source is not None and not self.model.is_whole:
+            notes.append(f"parts of {self.model.source.name} were exchanged")
+        return notes
+
+
+def _told(embeds: Tensor | None) -> Conditioning | None:
+    return None if embeds is None else Conditioning(embeds)
+
+
+def _identity(model: Model) -> dict[str, Any]:
+    """Which model this is, as a request says it."""
+    source = model.source if model.is_whole else None
+    return {
+        "model": None if source is None else source.name,
+        "commit": None if source is None else source.commit,
+        "variant": model.variant,
+        "dtype": str(model.engine.unet.stored_dtype).removeprefix("torch."),
+        "device": model.engine.device.type,
+    }
+
+
+def _check_is_of(request: Request, model: Model) -> None:
+    """A request that names a model is not drawn by another one."""
+    asked = {name: getattr(request, name) for name in _identity(model)}
+    if asked["dtype"] is not None:
+        asked["dtype"] = str(parse_dtype(asked["dtype"])).removeprefix("torch.")
+    if asked["device"] is not None:
+        asked["device"] = parse_device(asked["device"]).type
+    for name, value in _identity(model).items():
+        if asked[name] is not None and asked[name] != value:
+            raise ArgumentError(
+                f"{{{name}}} is {{0!r}}, but this pipeline has {{1!r}}; load the model that the "
+                "request names, or leave that out",
+                asked[name],
+                value,
+            )
+
+
+def _filled(
+    request: Request, model: Model, chosen: Mapping[str, Any], scheduler: Scheduler
+) -> Request:
+    """The request with nothing left open: what was chosen for it, and the model's own values."""
+    own = {
+        "num_inference_steps": model.defaults.get("num_inference_steps", DEFAULT_STEPS),
+        "guidance_scale": model.defaults.get("guidance_scale", DEFAULT_GUIDANCE),
+        **chosen,
+    }
+    missing = {name: value for name, value in own.items() if getattr(request, name) is None}
+    return replace(
+        request,
+        **missing,
+        **model.engine.full_size(request.height, request.width),
+        **_identity(model),
+        scheduler=scheduler.config.to_published(),
+        safety_checker=model.engine.safety_checker is not None,
+    )

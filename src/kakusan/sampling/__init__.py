@@ -1,0 +1,22 @@
+"""From noise to clean latents: guidance, steering, one picture's way, and many driven together."""
+
+from kakusan.sampling.guidance import Guidance, Guided, Prompt
+from kakusan.sampling.loop import drive
+from kakusan.sampling.reuse import Reused
+from kakusan.sampling.start import Start
+from kakusan.sampling.steering import Steering
+from kakusan.sampling.step import Step, View
+from kakusan.sampling.trajectory import Trajectory
+
+__all__ = [
+    "Guidance",
+    "Guided",
+    "Prompt",
+    "Reused",
+    "Start",
+    "Steering",
+    "Step",
+    "Trajectory",
+    "View",
+    "drive",
+]

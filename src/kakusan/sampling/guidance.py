@@ -1,0 +1,76 @@
+"""Classifier-free guidance: what the UNet is asked at a step, and what its answers come to."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from kakusan.models import Conditioning, UNetCall
+
+
+class Prompt(NamedTuple):
+    """What a picture is to be, and what it is pushed away from; None without guidance."""
+
+    text: Conditioning
+    negative: Conditioning | None = None
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance (arXiv:2207.12598) with optional rescaling (arXiv:2305.08891).
+
+    It is on only for `scale > 1`; the UNet is then asked twice, with the negative prompt first.
+    """
+
+    scale: float = 7.5
+    rescale: float = 0.0
+
+    @property
+    def on(self) -> bool:
+        return self.scale > 1.0
+
+    def combine(self, unconditional: Tensor, text: Tensor) -> Tensor:
+        """The prediction for the text pushed away from the unconditional one, (b, c, h, w)."""
+        guided = unconditional + self.scale * (text - unconditional)
+        return self._rescaled(guided, text) if self.rescale > 0.0 else guided
+
+    def _rescaled(self, guided: Tensor, text: Tensor) -> Tensor:
+        # Section 3.4: give the guided prediction the deviation of the text's, then mix
+        dims = list(range(1, guided.ndim))
+        deviation = text.std(dim=dims, keepdim=True) / guided.std(dim=dims, keepdim=True)
+        return self.rescale * (guided * deviation) + (1.0 - self.rescale) * guided
+
+
+class Predictor(Protocol):
+    """Decides what the UNet is asked for each step of one trajectory."""
+
+    def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
+        """What to ask about `sample` (b, c, h, w), as the UNet wants to see it."""
+        ...
+
+    def combine(self, predictions: list[Tensor]) -> Tensor:
+        """The step's prediction (b, c, h, w) from the answers, in the order of the calls."""
+        ...
+
+    def restart(self) -> None:
+        """Forget earlier answers: the next step follows from something else."""
+        ...
+
+
+class Guided:
+    """Asks everything at every step."""
+
+    def __init__(self, guidance: Guidance) -> None:
+        self._guidance = guidance
+
+    def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
+        texts = (prompt.text,) if prompt.negative is None else (prompt.negative, prompt.text)
+        return [UNetCall(sample, timestep, text) for text in texts]
+
+    def combine(self, predictions: list[Tensor]) -> Tensor:
+        if len(predictions) == 1:
+            return predictions[0]
+        return self._guidance.combine(*predictions)
+
+    def restart(self) -> None:
+        """No answer is held."""

@@ -1,0 +1,48 @@
+"""Fewer and shorter calls of the UNet: what changes slowly is computed once in several steps."""
+
+from torch import Tensor
+
+from kakusan.models import DeepFeature, UNetCall
+from kakusan.sampling.guidance import Guidance, Prompt
+
+
+class Reused:
+    """Makes only every `interval`-th step's calls in full.
+
+    Those between compute only the UNet's last layer, and that only for the text, not for the
+    negative prompt. The deep feature below it (arXiv:2312.00858) and guidance's direction, which
+    change as slowly (arXiv:2312.12487), stay those of the last full step.
+    """
+
+    def __init__(self, guidance: Guidance, interval: int) -> None:
+        self._guidance, self._interval = guidance, interval
+        self.restart()
+
+    def restart(self) -> None:
+        """Make the next step's calls in full."""
+        self._until_full = 0
+        self._deep = DeepFeature()
+        self._direction: Tensor | None = None
+
+    def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
+        text = UNetCall(sample, timestep, prompt.text)
+        if self._until_full > 0:
+            return [text._replace(deep=self._deep)]
+        self._deep.tensor = None  # what a UNet that overflowed has left
+        full = text._replace(deep=self._deep)
+        return (
+            [full]
+            if prompt.negative is None
+            else [text._replace(conditioning=prompt.negative), full]
+        )
+
+    def combine(self, predictions: list[Tensor]) -> Tensor:
+        text = predictions[-1]
+        if self._until_full == 0:
+            self._until_full = self._interval
+            self._direction = text - predictions[0] if len(predictions) > 1 else None
+        self._until_full -= 1
+        if self._direction is None:
+            return text
+        unconditional = predictions[0] if len(predictions) > 1 else text - self._direction
+        return self._guidance.combine(unconditional, text)

@@ -1,0 +1,33 @@
+"""Where a trajectory begins: at pure noise, or at a picture with noise on it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from kakusan.schedulers import Scheduler
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Noise, or a picture and how far to go back towards noise (arXiv:2108.01073).
+
+    Attributes:
+        noise: standard normal, shape (b, c, h, w).
+        picture: clean latents of that shape; None draws from noise alone.
+        step: the number of the first step that is taken; 0 takes all.
+    """
+
+    noise: Tensor
+    picture: Tensor | None = None
+    step: int = 0
+
+    def latents(self, scheduler: Scheduler) -> Tensor:
+        """The latents at the noise level of the first step, in float32 or more.
+
+        The loop is not where precision should be lost.
+        """
+        noise = self.noise if self.noise.dtype.itemsize > 4 else self.noise.float()
+        if self.picture is None:
+            return noise * scheduler.init_noise_sigma
+        at = scheduler.timesteps[self.step : self.step + 1]
+        return scheduler.add_noise(self.picture.to(noise), noise, at)

@@ -1,0 +1,33 @@
+"""Ways to steer a picture: small objects that compose with the plain run, which knows none."""
+
+from kakusan.models import UNetCall
+from kakusan.sampling.guidance import Prompt
+from kakusan.sampling.start import Start
+from kakusan.sampling.step import Step
+
+
+class Steering:
+    """Changes nothing; a subclass overrides the places that it has something to say at.
+
+    One object steers one trajectory, and several steer it one after the other. What is the same at
+    every step is best computed in `condition` or `begin`.
+    """
+
+    def condition(self, prompt: Prompt) -> Prompt:
+        """What the UNet is conditioned on; an IP-Adapter would add to it. Once, at the start."""
+        return prompt
+
+    def begin(self, start: Start) -> Start:
+        """Where to begin; image-to-image would put a picture there. Once, at the start."""
+        return start
+
+    def ask(self, call: UNetCall) -> UNetCall:
+        """Each question to the UNet; a ControlNet would add its residuals."""
+        return call
+
+    def after(self, step: Step) -> Step:
+        """Each step once it was taken; inpainting would put back what is to stay.
+
+        New `latents` or a new `prompt` go on into the next step, and `stop` ends the way here.
+        """
+        return step

@@ -1,0 +1,168 @@
+"""The way of one picture from noise to clean latents. It holds no network: it asks and is told."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from kakusan.errors import NumericalError
+from kakusan.models import UNetCall
+from kakusan.runtime.device import queues
+from kakusan.sampling.guidance import Predictor, Prompt
+from kakusan.sampling.start import Start
+from kakusan.sampling.steering import Steering
+from kakusan.sampling.step import Step, View
+from kakusan.schedulers import Generators, Scheduler, rewinder
+
+
+class Trajectory:
+    """The state of one picture, or of the pictures that share one generator, as it is drawn.
+
+    `ask` says what is to be known of the UNet now, and `take` goes on with the answers. Who does
+    this for several at once (see `kakusan.sampling.drive`) may have their calls answered together.
+
+    A UNet that overflows in half precision is asked again with `UNetCall.upcast`, for this picture
+    and from then on. A GPU is not waited for where nobody looks at the steps: NaN is then looked
+    for at the first and at the last step, and where there is some, the way begins again.
+
+    Args:
+        start: where it begins.
+        scheduler: with its timesteps set; the trajectory has a run of its own on it.
+        prompt: what the UNet is conditioned on, rows as `start` has.
+        predictor: what the UNet is asked; see `kakusan.sampling.guidance`.
+        generator: of the noise that the scheduler may add.
+        eta: of schedulers that take it.
+        steering: act one after the other.
+        watched: whether the reader looks at steps before the last.
+        computes_in_float32: whether the UNet does so without being asked.
+        pictures: their numbers, for the steps.
+        view: makes pictures of the steps.
+
+    Attributes:
+        step: the last one that was taken.
+        overflowed: whether the UNet had to be asked in float32.
+        error: why the way ended before its end.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        scheduler: Scheduler,
+        prompt: Prompt,
+        predictor: Predictor,
+        *,
+        generator: Generators = None,
+        eta: float = 0.0,
+        steering: Sequence[Steering] = (),
+        watched: bool = True,
+        computes_in_float32: bool = True,
+        pictures: range = range(1),
+        view: View | None = None,
+    ) -> None:
+        for each in steering:
+            prompt, start = each.condition(prompt), each.begin(start)
+        self.pictures = pictures
+        self.step: Step | None = None
+        self.overflowed = False
+        self.error: NumericalError | None = None
+        self._steering, self._view = tuple(steering), view
+        self._began = scheduler.fresh()
+        self._first = (start.step, start.latents(scheduler), prompt)
+        self._predictor = predictor
+        self._options = _step_options(scheduler, eta, generator)
+        self._rewind = rewinder(generator if "generator" in self._options else None)
+        # the one reading: nothing is queued yet
+        self._schedule = cast("list[float]", scheduler.timesteps.tolist())
+        self._waits = watched or not queues(start.noise.device)
+        self._precise = computes_in_float32
+        self._is_over = False
+        self._restart()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to ask: the last step was taken, or an error ended it."""
+        return self._is_over
+
+    def ask(self) -> list[UNetCall]:
+        """What the UNet is to be asked for the next step."""
+        sample = self._scheduler.scale_model_input(self._latents, self._schedule[self._index])
+        timestep = self._scheduler.timesteps[self._index]
+        calls = self._predictor.ask(sample, timestep, self._prompt)
+        for steering in self._steering:
+            calls = [steering.ask(call) for call in calls]
+        return [call._replace(upcast=True) for call in calls] if self.overflowed else calls
+
+    @torch.no_grad()
+    def take(self, predictions: list[Tensor]) -> bool:
+        """Go on with the answers, in the order of the calls.
+
+        Returns:
+            Whether a step was taken, or `error` ended the way; else the same is to be asked again.
+        """
+        try:
+            if not self._usable(predictions):
+                return False
+        except NumericalError as error:
+            self.error, self._is_over = error, True
+            return True
+        self._advance(self._predictor.combine(predictions))
+        return True
+
+    def _advance(self, noise_pred: Tensor) -> None:
+        scheduler, timestep = self._scheduler, self._schedule[self._index]
+        denoised = scheduler.denoised(noise_pred, timestep, self._latents)
+        sigma = scheduler.sigma_at(timestep)
+        latents = scheduler.step(noise_pred, timestep, self._latents, **self._options).prev_sample
+        taken = Step(
+            index=self._index,
+            total=len(self._schedule),
+            timestep=float(timestep),
+            sigma=sigma,
+            latents=latents,
+            denoised=denoised,
+            prompt=self._prompt,
+            pictures=self.pictures,
+            view=self._view,
+        )
+        for steering in self._steering:
+            taken = steering.after(taken)
+        if taken.latents is not latents or taken.prompt is not self._prompt:
+            self._predictor.restart()
+        self._latents, self._prompt, self.step = taken.latents, taken.prompt, taken
+        self._index += 1
+        self._is_over = taken.is_last
+
+    def _usable(self, predictions: list[Tensor]) -> bool:
+        """Whether the answers so far are finite; where they are not, float32 is asked for.
+
+        Raises:
+            NumericalError: They are float32's already.
+        """
+        for each in predictions:
+            self._finite = self._finite & torch.isfinite(each).all()
+        looks = self._waits or self._index in (0, len(self._schedule) - 1)
+        if not looks or bool(self._finite):
+            return True
+        if self._precise:
+            raise NumericalError.of("UNet")
+        self._precise = self.overflowed = True
+        if self._waits:
+            self._finite = torch.ones_like(self._finite)
+        else:
+            self._restart()
+        return False
+
+    def _restart(self) -> None:
+        """Go back to where it began, with the same noise to come."""
+        self._index, self._latents, self._prompt = self._first
+        self._scheduler = self._began.fresh()
+        self._finite = torch.ones((), dtype=torch.bool, device=self._latents.device)
+        self._predictor.restart()
+        self._rewind()
+
+
+def _step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
+    """The keywords among `eta` and `generator` that this scheduler's step takes."""
+    options = {"eta": eta, "generator": generator}
+    return {name: value for name, value in options.items() if name in scheduler.step_options}
