@@ -311,8 +311,9 @@ from pathlib import Path
 from tests.training.test_build import TINY
 from kakusan.training.build import train_vae
 import torch
-from kakusan.training.processes import PROCESSES
-folder = Path({str(tmp_path)!r}) / str(PROCESSES.rank)
+from kakusan.training.processes import Processes, join
+join()
+folder = Path({str(tmp_path)!r}) / str(Processes.current().rank)
 folder.mkdir()
 vae = train_vae(TINY, folder)
 torch.save(vae.state_dict(), folder / "weights.pt")
@@ -321,7 +322,8 @@ torch.save(vae.state_dict(), folder / "weights.pt")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-addr", "127.0.0.1", "--master-port", "29517", str(tmp_path / "both.py")]
     root = Path(__file__).parents[2]
-    variables = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(root), str(root / "src")])
+    variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=variables, cwd=root, capture_output=True)
     one, other = (torch.load(tmp_path / rank / "weights.pt") for rank in ("0", "1"))
     assert all(torch.equal(one[name], other[name]) for name in one)
