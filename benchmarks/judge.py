@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.runtime.arena import hold
 from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.painter import Painter
@@ -209,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=FOLDER)
     arguments = parser.parse_args()
+    hold()  # as `kakusan train` does
     print(judge_accuracy(Judge(arguments.run)))
 
 

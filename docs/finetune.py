@@ -13,6 +13,7 @@ from PIL import Image
 
 from kakusan import StableDiffusionPipeline
 from kakusan.inspect.sheet import sheet
+from kakusan.runtime.arena import hold
 from kakusan.training.finetune import fine_tune_lora, fine_tune_unet
 from kakusan.training.folder import PictureFolder
 from kakusan.training.painter import Painter
@@ -66,6 +67,7 @@ def settings(steps: int, rate: float) -> StageSettings:
 
 
 if __name__ == "__main__":
+    hold()  # as `kakusan train` does
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "pictures").mkdir()

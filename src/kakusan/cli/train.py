@@ -129,8 +129,10 @@ def unet(
 
 def _prepare_process() -> None:
     """Do what the library leaves to whoever owns the process, before networks are loaded."""
+    from kakusan.runtime.arena import hold
     from kakusan.training.processes import join
 
+    hold()  # training frees and takes the same memory in each step
     join()
 
 

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from kakusan.checkpoints.files import atomic
 from kakusan.errors import CheckpointError, NumericalError
 from kakusan.models import Model
-from kakusan.runtime.arena import hold, reused
+from kakusan.runtime.arena import reused
 from kakusan.runtime.precision import compute_dtype
 from kakusan.training.ema import MovingAverage
 from kakusan.training.processes import Processes, average_gradients
@@ -233,13 +233,12 @@ def train(stage: Stage[NetworksT], folder: Path) -> None:
         NumericalError: The loss became NaN or infinite.
         InputError: `torchrun` started this process with others, and it has not joined them.
     """
-    hold()
     run = Run(stage, folder)
     settings = stage.settings
     samples = settings.batch_size * run.processes.count
     logs = None if run.processes.rank else folder / "logs"
     progress = Progress(stage.name, run.step, settings.steps, samples, logs)
-    # else networks that compute by turns give back memory that both need again
+    # else networks that compute in turn give back memory that both need again
     with progress, reused(stage, keep=True):
         while run.step < settings.steps:
             loss = run.advance()
