@@ -20,13 +20,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.scenes import Item, Scene, location, random_scene
+from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, STYLES
 from kakusan.runtime.arena import hold
-from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.painter import Painter
-from kakusan.training.scenes import Item, Scene, location, random_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
-from kakusan.training.world import COLOURS, CORE, PLACES, STYLES
 
 PIXELS, CELLS = 128, 16
 LOCATIONS = len(PLACES) + len(COLOURS)  # places, then plain colours

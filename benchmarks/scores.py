@@ -3,9 +3,9 @@
     python -m benchmarks.scores [--model FOLDER] [--prompts N] [--sweep] [--grid FILE.png]
 
 Half of the prompts are combinations that training may draw, half are held out from it by rule
-(`kakusan.training.scenes.held_out`). What a picture shows is judged by `benchmarks.judge`, whose
-own accuracy on true scenes is the first table. `--sweep` scores fewer prompts, 100 unless told,
-against steps, guidance and schedulers.
+(`kakusan.builtin.recipe.scenes.held_out`). What a picture shows is judged by `benchmarks.judge`,
+whose own accuracy on true scenes is the first table. `--sweep` scores fewer prompts, 100 unless
+told, against steps, guidance and schedulers.
 """
 
 import argparse
@@ -24,13 +24,13 @@ import numpy.typing as npt
 from benchmarks.judge import Judge, Seen, Verdict
 from benchmarks.measure import environment, markdown_table
 from benchmarks.results import RESULTS
+from kakusan.builtin.recipe.captions import english, japanese
+from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.scenes import Scene, is_seen, location, random_scene
+from kakusan.builtin.recipe.world import CORE, NORMAL
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.schedulers import named_scheduler
-from kakusan.training.captions import english, japanese
 from kakusan.training.grids import grid
-from kakusan.training.painter import Painter
-from kakusan.training.scenes import Scene, is_seen, location, random_scene
-from kakusan.training.world import CORE, NORMAL
 
 SEED = 7000
 BATCH = 25

@@ -26,7 +26,8 @@ LAYERS = (
     {"predictions", "request"},
     {"generation"},
     {"pipeline"},
-    {"builtin", "inspect", "training"},
+    {"inspect", "training"},
+    {"builtin"},
     {"cli", "server"},
     {"__main__"},
 )

@@ -8,11 +8,11 @@ import pytest
 
 from benchmarks.judge import CELLS, OWN, Judge, JudgeStage, Seen, Verdict, cell_of, moved
 from benchmarks.scores import GOALS, Case, cases, draw, marks, score, stands, table_of
+from kakusan.builtin.recipe.painter import FONT_PATHS
+from kakusan.builtin.recipe.scenes import Item, Scene, combinations, held_out, location
+from kakusan.builtin.recipe.world import NORMAL, RELATIONS
 from kakusan.pipeline import StableDiffusionPipeline
-from kakusan.training.painter import FONT_PATHS
-from kakusan.training.scenes import Item, Scene, combinations, held_out, location
 from kakusan.training.trainer import StageSettings, train
-from kakusan.training.world import NORMAL, RELATIONS
 
 needs_font = pytest.mark.skipif(
     not any(path.is_file() for path in FONT_PATHS), reason="Noto Color Emoji is not installed"

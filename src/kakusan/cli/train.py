@@ -62,8 +62,8 @@ def builtin(
         raise InputError("--start has an autoencoder already; leave --vae out")
     check_writable(output)
     _prepare_process()
-    from kakusan.training.build import build
-    from kakusan.training.recipe import FULL, Recipe
+    from kakusan.builtin.recipe.build import build
+    from kakusan.builtin.recipe.recipe import FULL, Recipe
 
     build(FULL if full else Recipe(), run, output, vae=vae, start=start)
     say(str(output))

@@ -81,7 +81,7 @@ class Stage(ABC, Generic[NetworksT]):
 
 
 class Run:
-    """The state of a stage between steps, kept in `<folder>/<stage>.safetensors`."""
+    """The state of a stage between steps, stored in `<folder>/<stage>.safetensors`."""
 
     def __init__(self, stage: Stage[NetworksT], folder: Path) -> None:
         self.stage = stage
