@@ -1,1 +1,1 @@
-"""How the built-in model is made: drawn scenes, captions, stages."""
+"""How the built-in model is made and judged: drawn scenes, captions, stages, and the judge."""
