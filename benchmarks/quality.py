@@ -3,8 +3,8 @@
     python -m benchmarks.quality [--prompts 64] [--repeats 5] [--results FOLDER]
 
 The built-in model draws the first prompts of `benchmarks.scores` exactly and in every other way;
-`benchmarks.judge` says what is right in a picture. PSNR is of each picture against the exact one of
-the same seed; seconds are of one picture by one thread, in turns with the exact one. Prints
+its judge says what is right in a picture. PSNR is of each picture against the exact one of the same
+seed; seconds are of one picture by one thread, in turns with the exact one. Prints
 markdown and writes it, with the same as JSON.
 """
 
@@ -22,9 +22,9 @@ import torch
 from torch import nn
 
 import kakusan
-from benchmarks.judge import Judge
 from benchmarks.measure import environment, interleaved, markdown_table
-from benchmarks.scores import SEED, Case, cases, marks
+from kakusan.builtin.recipe.judge import Judge
+from kakusan.builtin.recipe.marking import SEED, Case, cases, marks
 from kakusan.generation import Widening, denoise
 from kakusan.predictions import Guidance
 from kakusan.schedulers import SHORT_NAMES, named_scheduler

@@ -12,13 +12,14 @@ import numpy as np
 from PIL import Image
 
 from kakusan import StableDiffusionPipeline
+from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.scenes import PAPER, Item, arranged
+from kakusan.builtin.recipe.world import COLOURS, PLACES, THINGS
 from kakusan.inspect.sheet import sheet
+from kakusan.runtime.arena import hold
 from kakusan.training.finetune import fine_tune_lora, fine_tune_unet
 from kakusan.training.folder import PictureFolder
-from kakusan.training.painter import Painter
-from kakusan.training.scenes import PAPER, Item, arranged
 from kakusan.training.trainer import StageSettings
-from kakusan.training.world import COLOURS, PLACES, THINGS
 
 IMAGES = Path(__file__).parent / "images"
 NAME = "dinosaur"
@@ -66,6 +67,7 @@ def settings(steps: int, rate: float) -> StageSettings:
 
 
 if __name__ == "__main__":
+    hold()  # as `kakusan train` does
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "pictures").mkdir()

@@ -26,7 +26,8 @@ LAYERS = (
     {"predictions", "request"},
     {"generation"},
     {"pipeline"},
-    {"builtin", "inspect", "training"},
+    {"inspect", "training"},
+    {"builtin"},
     {"cli", "server"},
     {"__main__"},
 )
@@ -74,6 +75,103 @@ def test_imports_flow_downwards(path: Path) -> None:
             continue
         assert other in LEVELS, f"{module}: {other} has no place in LAYERS"
         assert LEVELS[other] < LEVELS[room], f"{room} may not import {module}"
+
+
+def every_module() -> dict[str, Path]:
+    """The files of the package, the benchmarks and the tests, by the names they are imported by."""
+    roots = {"src": ROOT / "src", "benchmarks": ROOT, "tests": ROOT}
+    found: dict[str, Path] = {}
+    for folder, root in roots.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported_names(path: Path) -> Iterator[tuple[str, str | None]]:
+    """Each module and the name taken from it, if any: at the top, in functions, for types only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def where_defined(module: str, name: str | None, modules: dict[str, Path]) -> str:
+    """The module that an import is of: not the `__init__` that only passes a name on."""
+    if name is None:
+        return module
+    if module in modules and modules[module].name == "__init__.py":
+        for other, passed_on in imported_names(modules[module]):
+            if passed_on == name and other != module:
+                return where_defined(other, name, modules)
+    inner = f"{module}.{name}"
+    return inner if inner in modules else module
+
+
+def import_graph(modules: dict[str, Path]) -> dict[str, set[str]]:
+    """Which of the modules each of them imports."""
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        found: set[str] = set()
+        for other, name in imported_names(path):
+            target = where_defined(other, name, modules)
+            found.add(target)
+            if module.startswith(f"{other}.") and target != f"{other}.{name}":
+                found.add(other)  # a room's own `__init__`, which imports what is in the room
+        graph[module] = found & modules.keys()
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that all lead to one another: strongly connected components."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = graph[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    leads_to = {module: reached(module) for module in graph}
+    found = {
+        frozenset(other for other in leads_to[module] if module in leads_to[other])
+        for module in graph
+    }
+    return sorted(sorted(circle) for circle in found if circle)
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    modules = every_module()
+    told = [
+        ", ".join(str(modules[name].relative_to(ROOT)) for name in circle)
+        for circle in circles(import_graph(modules))
+    ]
+    assert not told, "circles of imports:\n" + "\n".join(told)
+
+
+def test_circles_are_found_in_functions_and_through_a_room(tmp_path: Path) -> None:
+    texts = {
+        "room": "from room.one import One",
+        "room.one": "def late():\n    from room.two import Two",
+        "room.two": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import room.one",
+        "room.three": "from room import One",
+        "room.four": "from room import three",
+        "outside": "from room import One, four",
+    }
+    modules = {name: tmp_path / f"{name}.py" for name in texts}
+    modules["room"] = tmp_path / "__init__.py"
+    for name, path in modules.items():
+        path.write_text(texts[name], encoding="utf-8")
+    graph = import_graph(modules)
+    assert graph["outside"] == {"room.one", "room.four"}
+    assert graph["room.three"] == {"room", "room.one"}
+    assert graph["room.four"] == {"room.three"}
+    assert circles(graph) == [["room.one", "room.two"]]
+    modules["room"].write_text("from room.three import Three", encoding="utf-8")
+    assert ["room", "room.three"] in circles(import_graph(modules))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -9,8 +9,8 @@ from PIL import Image
 
 import kakusan
 from kakusan import StableDiffusionPipeline
+from kakusan.builtin.recipe.world import COLOURS
 from kakusan.checkpoints.files import read_json
-from kakusan.training.world import COLOURS
 
 FOLDER = Path(kakusan.__file__).parent / "builtin" / "model"
 LIMIT = 60 * 10**6

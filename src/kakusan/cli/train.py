@@ -61,8 +61,9 @@ def builtin(
     if vae is not None and start is not None:
         raise InputError("--start has an autoencoder already; leave --vae out")
     check_writable(output)
-    from kakusan.training.build import build
-    from kakusan.training.recipe import FULL, Recipe
+    _prepare_process()
+    from kakusan.builtin.recipe.build import build
+    from kakusan.builtin.recipe.recipe import FULL, Recipe
 
     build(FULL if full else Recipe(), run, output, vae=vae, start=start)
     say(str(output))
@@ -89,6 +90,7 @@ def lora(
     if output.suffix != ".safetensors":
         raise InputError(f"{output} should end in .safetensors, which is what is written")
     check_writable(output.parent, output.name)
+    _prepare_process()
     from kakusan.training.finetune import fine_tune_lora
 
     pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
@@ -115,6 +117,7 @@ def unet(
 ) -> int:
     """Teach a checkpoint's whole UNet a folder of pictures, and write it as a folder."""
     check_writable(output)
+    _prepare_process()
     from kakusan.training.finetune import fine_tune_unet
 
     pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
@@ -122,6 +125,15 @@ def unet(
     fine_tune_unet(pipe, folder, settings, seed=seed, run=run, output=output)
     say(str(output))
     return DONE
+
+
+def _prepare_process() -> None:
+    """Do what the library leaves to whoever owns the process, before networks are loaded."""
+    from kakusan.runtime.arena import hold
+    from kakusan.training.processes import join
+
+    hold()  # training frees and takes the same memory in each step
+    join()
 
 
 def _settings(

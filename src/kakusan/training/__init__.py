@@ -1,1 +1,1 @@
-"""Training: the data that the project draws itself, the losses, and the two stages."""
+"""Training on anybody's pictures: the loop, folders of pictures, fine-tuning, LoRA."""

@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is what is kept in the end."""
+"""The moving average of the weights, which is what a run ends with."""
 
 from collections.abc import Iterable
 

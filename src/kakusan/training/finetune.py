@@ -17,7 +17,7 @@ from kakusan.training.grids import grid, to_tensor
 from kakusan.training.lora import LoRALinear, adapt, save_lora
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
 
-VIEWS = 8  # crops, mirrored or not, that are kept of each picture
+VIEWS = 8  # crops, mirrored or not, that are stored of each picture
 SHOWN = 4  # pictures of a sample grid
 
 

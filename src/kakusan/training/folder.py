@@ -15,7 +15,6 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kakusan.errors import InputError
-from kakusan.training.backdrops import Rng
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 MOST_PIXELS = 64_000_000  # of one picture: more is a mistake, or meant to fill the memory
@@ -66,7 +65,7 @@ class PictureFolder:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def square(self, index: int, rng: Rng) -> npt.NDArray[np.uint8]:
+    def square(self, index: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         """A picture as uint8 (pixels, pixels, 3): its shorter side fitted, cropped at random."""
         example = self.examples[index]
         with Image.open(example.path) as opened:
@@ -82,12 +81,12 @@ class PictureFolder:
             picture = ImageOps.mirror(picture)
         return np.asarray(picture)
 
-    def draw(self, rng: Rng, count: int) -> npt.NDArray[np.uint8]:
+    def draw(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.uint8]:
         """So many pictures chosen at random, uint8 (count, pixels, pixels, 3)."""
         chosen = rng.integers(len(self), size=count)
         return np.stack([self.square(int(index), rng) for index in chosen])
 
-    def caption(self, index: int, _rng: Rng) -> str:
+    def caption(self, index: int, _rng: np.random.Generator) -> str:
         """The caption of a picture."""
         return self.examples[index].text
 

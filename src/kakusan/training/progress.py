@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from kakusan.training.processes import PROCESSES
-
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -27,12 +25,12 @@ class Progress(AbstractContextManager["Progress"]):
         step: that the run begins at.
         steps: of the whole run.
         samples: of one step.
-        logs: the folder of all stages' logs.
+        logs: the folder of all stages' logs; None writes none.
         every: so many steps there is a line.
     """
 
     def __init__(
-        self, name: str, step: int, steps: int, samples: int, logs: Path, every: int = 50
+        self, name: str, step: int, steps: int, samples: int, logs: Path | None, every: int = 50
     ) -> None:
         self.name = name
         self.steps = steps
@@ -41,7 +39,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.first = self.last = step
         self.losses: list[float] = []
         self.began = self.since = time.monotonic()
-        self.writer = None if PROCESSES.rank or step >= steps else _writer(logs / name, step)
+        self.writer = None if logs is None or step >= steps else _writer(logs / name, step)
 
     def report(self, step: int, loss: float) -> None:
         """Take note of a finished step; every so often print a line."""

@@ -22,10 +22,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from kakusan.checkpoints.files import atomic
 from kakusan.errors import CheckpointError, NumericalError
 from kakusan.models import Model
-from kakusan.runtime.arena import hold, reused
+from kakusan.runtime.arena import reused
 from kakusan.runtime.precision import compute_dtype
 from kakusan.training.ema import MovingAverage
-from kakusan.training.processes import PROCESSES, average_gradients
+from kakusan.training.processes import Processes, average_gradients
 from kakusan.training.progress import Progress
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
@@ -75,18 +75,19 @@ class Stage(ABC, Generic[NetworksT]):
         """Where the networks are."""
         return next(self.networks.parameters()).device
 
-    def rng(self, step: int) -> np.random.Generator:
-        """Return the generator of one step, in each process another."""
-        return np.random.default_rng([self.seed, *self.name.encode(), step, PROCESSES.rank])
+    def rng(self, step: int, rank: int = 0) -> np.random.Generator:
+        """Return the generator of one step, another one for the process of each rank."""
+        return np.random.default_rng([self.seed, *self.name.encode(), step, rank])
 
 
 class Run:
-    """The state of a stage between steps, kept in `<folder>/<stage>.safetensors`."""
+    """The state of a stage between steps, stored in `<folder>/<stage>.safetensors`."""
 
     def __init__(self, stage: Stage[NetworksT], folder: Path) -> None:
         self.stage = stage
         self.folder = folder
         self.path = folder / f"{stage.name}.safetensors"
+        self.processes = Processes.current()
         self.step = 0
         for module in stage.networks.modules():
             if isinstance(module, Model):
@@ -116,14 +117,14 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.stage.settings, self.step)
         self.stage.step = self.step
-        loss = self.stage.loss(self.stage.rng(self.step))
+        loss = self.stage.loss(self.stage.rng(self.step, self.processes.rank))
         if not math.isfinite(value := float(loss.detach())):
             raise NumericalError(
                 f"{self.stage.name}: the loss became {value} at step {self.step + 1}; "
                 f"the last good weights are those of {self.path}; a lower learning rate may help"
             )
         loss.backward()
-        average_gradients(self.parameters.values())
+        average_gradients(self.parameters.values(), self.processes.count)
         nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -174,7 +175,7 @@ class Run:
         stage = self.stage
         return known | {
             "seed": stage.seed,
-            "processes": PROCESSES.count,
+            "processes": self.processes.count,
             "begun from": stage.origin,
         }
 
@@ -230,17 +231,18 @@ def train(stage: Stage[NetworksT], folder: Path) -> None:
         CheckpointError: The folder's checkpoint is of another configuration.
         OutputError: A checkpoint cannot be written; the last one is still there.
         NumericalError: The loss became NaN or infinite.
+        InputError: `torchrun` started this process with others, and it has not joined them.
     """
-    hold()
     run = Run(stage, folder)
     settings = stage.settings
-    samples = settings.batch_size * PROCESSES.count
-    progress = Progress(stage.name, run.step, settings.steps, samples, folder / "logs")
+    samples = settings.batch_size * run.processes.count
+    logs = None if run.processes.rank else folder / "logs"
+    progress = Progress(stage.name, run.step, settings.steps, samples, logs)
     # else networks that compute in turn give back memory that both need again
     with progress, reused(stage, keep=True):
         while run.step < settings.steps:
             loss = run.advance()
-            if PROCESSES.rank:
+            if run.processes.rank:
                 continue
             progress.report(run.step, loss)
             last = run.step == settings.steps

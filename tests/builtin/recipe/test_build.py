@@ -12,13 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from kakusan.checkpoints.files import read_json
-from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError, NumericalError, OutputError
-from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
-from kakusan.pipeline import StableDiffusionPipeline
-from kakusan.training import trainer
-from kakusan.training.build import (
+from kakusan.builtin.recipe.build import (
     build,
     build_tokenizer,
     emphasis,
@@ -28,13 +22,19 @@ from kakusan.training.build import (
     train_unet,
     train_vae,
 )
-from kakusan.training.captions import caption
-from kakusan.training.diffusion import DiffusionStage
-from kakusan.training.painter import FONT_PATHS
-from kakusan.training.recipe import Recipe
-from kakusan.training.scenes import Item, Scene, is_plain
-from kakusan.training.trainer import StageSettings, learning_rate
-from kakusan.training.vae import VAEStage, new_vae
+from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.diffusion import DiffusionStage
+from kakusan.builtin.recipe.painter import FONT_PATHS
+from kakusan.builtin.recipe.recipe import Recipe
+from kakusan.builtin.recipe.scenes import Item, Scene, is_plain
+from kakusan.builtin.recipe.vae import VAEStage, new_vae
+from kakusan.checkpoints.files import read_json
+from kakusan.checkpoints.source import locate
+from kakusan.errors import CheckpointError, NumericalError, OutputError
+from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
+from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.training import trainer
+from kakusan.training.trainer import StageSettings
 
 pytestmark = pytest.mark.skipif(
     not any(path.is_file() for path in FONT_PATHS),
@@ -144,15 +144,6 @@ def test_a_checkpoint_of_another_recipe_is_refused(whole: Path, tmp_path: Path) 
         build(dataclasses.replace(TINY, vae=wider), tmp_path, tmp_path / "model")
 
 
-def test_the_learning_rate_warms_up_and_falls() -> None:
-    plan = StageSettings(steps=100, batch_size=1, learning_rate=1.0, warmup_steps=10)
-    rates = [learning_rate(plan, step) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == pytest.approx(1.0)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert 0.01 <= rates[-1] < 0.02
-
-
 def test_another_configuration_is_refused_and_says_what_changed(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -253,7 +244,7 @@ def test_plain_scenes_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         seen.append(is_plain(scene))
         return caption(scene, rng)
 
-    monkeypatch.setattr("kakusan.training.build.caption", noted)
+    monkeypatch.setattr("kakusan.builtin.recipe.build.caption", noted)
     steps = dataclasses.replace(settings(20), batch_size=8)
     recipe = dataclasses.replace(TINY, scenes=60, plain_share=0.5, unet_settings=steps)
     tokenizer = build_tokenizer(recipe, tmp_path / "tokenizer")
@@ -308,11 +299,12 @@ def test_two_processes_learn_the_same_weights(tmp_path: Path) -> None:
     program = f"""
 import dataclasses
 from pathlib import Path
-from tests.training.test_build import TINY
-from kakusan.training.build import train_vae
+from tests.builtin.recipe.test_build import TINY
+from kakusan.builtin.recipe.build import train_vae
 import torch
-from kakusan.training.processes import PROCESSES
-folder = Path({str(tmp_path)!r}) / str(PROCESSES.rank)
+from kakusan.training.processes import Processes, join
+join()
+folder = Path({str(tmp_path)!r}) / str(Processes.current().rank)
 folder.mkdir()
 vae = train_vae(TINY, folder)
 torch.save(vae.state_dict(), folder / "weights.pt")
@@ -320,8 +312,9 @@ torch.save(vae.state_dict(), folder / "weights.pt")
     (tmp_path / "both.py").write_text(program, encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--master-addr", "127.0.0.1", "--master-port", "29517", str(tmp_path / "both.py")]
-    root = Path(__file__).parents[2]
-    variables = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[3]
+    path = os.pathsep.join([str(root), str(root / "src")])
+    variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=variables, cwd=root, capture_output=True)
     one, other = (torch.load(tmp_path / rank / "weights.pt") for rank in ("0", "1"))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kakusan.builtin.recipe.painter import FONT_PATHS, Painter, find_font, recoloured
+from kakusan.builtin.recipe.scenes import Item, Scene, random_scene
+from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.errors import InputError
-from kakusan.training.painter import FONT_PATHS, Painter, find_font, recoloured
-from kakusan.training.scenes import Item, Scene, random_scene
-from kakusan.training.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 
 needs_font = pytest.mark.skipif(
     not any(path.is_file() for path in FONT_PATHS),
@@ -91,6 +91,6 @@ def test_styles(painter: Painter) -> None:
 
 
 def test_a_missing_font_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kakusan.training.painter.FONT_PATHS", ())
+    monkeypatch.setattr("kakusan.builtin.recipe.painter.FONT_PATHS", ())
     with pytest.raises(InputError, match="fonts-noto-color-emoji"):
         find_font()

@@ -13,22 +13,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.diffusion import DiffusionStage, Lesson, begin_quietly, encode_pictures
+from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.reading import ReadingStage
+from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
+from kakusan.builtin.recipe.scenes import Scene, covered, is_plain, training_scene
+from kakusan.builtin.recipe.vae import DecoderStage, Draw, VAEStage, new_vae
+from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
 from kakusan.checkpoints.files import write_json
 from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline.parts import DEFAULTS, write_index
 from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer
-from kakusan.training.backdrops import Rng
-from kakusan.training.captions import caption
-from kakusan.training.diffusion import DiffusionStage, Lesson, begin_quietly, encode_pictures
-from kakusan.training.painter import Painter
-from kakusan.training.reading import ReadingStage
-from kakusan.training.recipe import PROMPTS, Recipe
-from kakusan.training.scenes import Scene, covered, is_plain, training_scene
 from kakusan.training.trainer import fingerprint, train
-from kakusan.training.vae import DecoderStage, Draw, VAEStage, new_vae
-from kakusan.training.vocabulary import learn_merges, write_tokenizer
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 

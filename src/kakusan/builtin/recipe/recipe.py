@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from kakusan.builtin.recipe.world import CORE, THINGS
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.training.trainer import StageSettings
-from kakusan.training.world import CORE, THINGS
 
 PROMPTS = (
     "an astronaut riding a horse",

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 
-from kakusan.training import backdrops
-from kakusan.training.backdrops import Floats, Rng
+from kakusan.builtin.recipe import backdrops
+from kakusan.builtin.recipe.backdrops import Floats, Rng
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ UNCOUNTED = {
 
 
 def _things() -> tuple[Thing, ...]:
-    text = (files("kakusan.training") / "things.tsv").read_text(encoding="utf-8")
+    text = (files("kakusan.builtin.recipe") / "things.tsv").read_text(encoding="utf-8")
     return tuple(
         Thing(glyph, kind, recolours == "y", tuple(english.split("|")), tuple(japanese.split("|")))
         for glyph, kind, recolours, english, japanese in csv.reader(

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kakusan.training.scenes import (
+from kakusan.builtin.recipe.scenes import (
     Item,
     Scene,
     combinations,
@@ -16,7 +16,7 @@ from kakusan.training.scenes import (
     random_scene,
     training_scene,
 )
-from kakusan.training.world import COLOURS, CORE, PLACES, RELATIONS, SIZES, STYLES, THINGS
+from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, RELATIONS, SIZES, STYLES, THINGS
 
 
 def test_the_world_is_large_and_its_names_are_unique() -> None:

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.losses import kl_loss, reconstruction_loss
 from kakusan.models import AutoencoderKL, VAEConfig
-from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.losses import kl_loss, reconstruction_loss
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision
 
 INITIAL_LOGVAR = -8.0

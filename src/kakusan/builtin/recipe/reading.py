@@ -8,15 +8,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.scenes import NAMES, Item, Scene, arranged, location, training_scene
+from kakusan.builtin.recipe.world import COLOURS, PLACES, SIZES, STYLES
 from kakusan.models import CLIPTextModel
 from kakusan.text import CLIPTokenizer
-from kakusan.training.backdrops import Rng
-from kakusan.training.captions import caption
 from kakusan.training.grids import grid
-from kakusan.training.painter import Painter
-from kakusan.training.scenes import NAMES, Item, Scene, arranged, location, training_scene
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision
-from kakusan.training.world import COLOURS, PLACES, SIZES, STYLES
 
 ITEMS, MOST = 3, 4  # objects of a relation, and how many alike there may be
 WORDS = list(SIZES)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from kakusan.builtin.recipe import backdrops
+from kakusan.builtin.recipe.scenes import Scene
+from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.errors import InputError
-from kakusan.training import backdrops
-from kakusan.training.scenes import Scene
-from kakusan.training.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 
 FONT_PATHS = (
     Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"),

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from kakusan.training.backdrops import Rng
-from kakusan.training.scenes import Item, Scene
-from kakusan.training.world import COLOURS, NORMAL, PLACES, RELATIONS, SIZES, STYLES, THINGS
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.scenes import Item, Scene
+from kakusan.builtin.recipe.world import COLOURS, NORMAL, PLACES, RELATIONS, SIZES, STYLES, THINGS
 
 NUMBERS = {2: ("two", "2"), 3: ("three", "3"), 4: ("four", "4")}
 KANJI = {1: "一", 2: "二", 3: "三", 4: "四"}

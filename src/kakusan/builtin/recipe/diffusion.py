@@ -14,13 +14,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.checkpoints.files import atomic
 from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.precision import compute_dtype
 from kakusan.schedulers.ddim import DDIMScheduler
 from kakusan.text import CLIPTokenizer
-from kakusan.training.backdrops import Rng
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision
 
@@ -194,7 +194,7 @@ def encode_pictures(
     They are computed in bfloat16 where that is fast: they differ by less than half a percent.
 
     Args:
-        of: says which pictures these are; it is kept in the file, with what tells encoders apart.
+        of: says which pictures these are; it is stored in the file, with what tells encoders apart.
 
     Raises:
         CheckpointError: The file is of other pictures, or of another encoder.

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from kakusan.training.captions import article, caption, english, japanese, plural
-from kakusan.training.scenes import Item, Scene, random_scene
-from kakusan.training.world import COLOURS, PLACES, RELATIONS, THINGS
+from kakusan.builtin.recipe.captions import article, caption, english, japanese, plural
+from kakusan.builtin.recipe.scenes import Item, Scene, random_scene
+from kakusan.builtin.recipe.world import COLOURS, PLACES, RELATIONS, THINGS
 
 
 def indices(*names: str) -> list[int]:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.scenes import training_scene
+from kakusan.builtin.recipe.vocabulary import byte_characters, learn_merges, write_tokenizer
 from kakusan.text import CLIPTokenizer
-from kakusan.training.captions import caption
-from kakusan.training.scenes import training_scene
-from kakusan.training.vocabulary import byte_characters, learn_merges, write_tokenizer
 
 
 @pytest.fixture(scope="module")

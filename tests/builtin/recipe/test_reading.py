@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from kakusan.builtin.recipe.captions import caption, english
+from kakusan.builtin.recipe.painter import FONT_PATHS
+from kakusan.builtin.recipe.reading import ReadingStage, answers, questions, scene_of
+from kakusan.builtin.recipe.scenes import random_scene, training_scene
+from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
+from kakusan.builtin.recipe.world import CORE, PLACES, THINGS
 from kakusan.models import CLIPTextModel, TextEncoderConfig
 from kakusan.text import CLIPTokenizer
-from kakusan.training.captions import caption, english
-from kakusan.training.painter import FONT_PATHS
-from kakusan.training.reading import ReadingStage, answers, questions, scene_of
-from kakusan.training.scenes import random_scene, training_scene
 from kakusan.training.trainer import Run, StageSettings
-from kakusan.training.vocabulary import learn_merges, write_tokenizer
-from kakusan.training.world import CORE, PLACES, THINGS
 
 THINGS_READ = 6
 PROMPTS = ("a cat on a red background", "two dogs in the sea")

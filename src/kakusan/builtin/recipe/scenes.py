@@ -7,8 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from kakusan.training.backdrops import Rng
-from kakusan.training.world import COLOURS, LINE, NORMAL, PIXEL, PLACES, RELATIONS, SIZES, THINGS
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.world import (
+    COLOURS,
+    LINE,
+    NORMAL,
+    PIXEL,
+    PLACES,
+    RELATIONS,
+    SIZES,
+    THINGS,
+)
 
 HELD_OUT = 8  # one combination in so many is never drawn for training
 NAMES = [relation.name for relation in RELATIONS]

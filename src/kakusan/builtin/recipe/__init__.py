@@ -1,0 +1,1 @@
+"""How the built-in model is made and judged: drawn scenes, captions, stages, and the judge."""
