@@ -94,10 +94,9 @@ class Ready:
         if self.library == "diffusers":
             found = self.pipe.unet(latents, timestep, encoder_hidden_states=text).sample
             return found.clone()  # a recording's memory, which the next call overwrites
-        from kakusan.models import TextContext
+        from kakusan.models import Conditioning, UNetCall
 
-        context = TextContext(text)
-        return self.pipe.loop_unet(latents, timestep, encoder_hidden_states=context)[0]
+        return self.pipe.engine.predict([UNetCall(latents, timestep, Conditioning(text))])[0]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import copy
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,7 @@ import kakusan
 from benchmarks.measure import environment, interleaved, markdown_table
 from kakusan.builtin.recipe.judge import Judge
 from kakusan.builtin.recipe.marking import SEED, Case, cases, marks
-from kakusan.generation import Widening, denoise
-from kakusan.predictions import Guidance
+from kakusan.sampling import Prompt, Steering, Step
 from kakusan.schedulers import SHORT_NAMES, named_scheduler
 
 BATCH = 16
@@ -126,49 +125,30 @@ class Calls:
 
 def draw(pipe: kakusan.StableDiffusionPipeline, way: Way, todo: Sequence[Case]) -> np.ndarray:
     """Pictures, uint8 `(n, 128, 128, 3)`."""
-    twin, prompts = copy.copy(pipe), [case.prompt for case in todo]
+    other, prompts = copy.copy(pipe), [case.prompt for case in todo]
     if way.scheduler is not None:
-        twin.scheduler = named_scheduler(way.scheduler, pipe.scheduler)
-    if way.guided < 1:
-        return _guided_at_first(twin, way, prompts)
-    pictures = twin.pictures(
+        other.scheduler = named_scheduler(way.scheduler, pipe.scheduler)
+    guided = GuidedAtFirst(round(way.guided * way.steps))
+    pictures = other.pictures(
         prompts,
         seed=SEED,
         batch_size=BATCH,
         num_inference_steps=way.steps,
         reuse_interval=way.reuse,
+        steering=None if way.guided == 1 else lambda _: [guided],
     )
     return np.stack([np.asarray(picture.image) for picture in pictures])
 
 
-@torch.no_grad()
-def _guided_at_first(
-    pipe: kakusan.StableDiffusionPipeline, way: Way, prompts: Sequence[str]
-) -> np.ndarray:
-    """The loop in two parts, the second without guidance; DDIM carries nothing between them."""
-    found: list[Any] = []
-    for start in range(0, len(prompts), BATCH):
-        some = prompts[start : start + BATCH]
-        text = pipe.encode_texts(some)
-        both = torch.cat([pipe.encode_texts([""] * len(some)), text])
-        seeds = [torch.Generator().manual_seed(SEED + start + i) for i in range(len(some))]
-        config = pipe.unet.config
-        shape = (1, config.in_channels, config.sample_size, config.sample_size)
-        latents = torch.cat([torch.randn(shape, generator=seed) for seed in seeds])
-        scheduler = pipe.scheduler.fresh()
-        scheduler.set_timesteps(way.steps)
-        first = round(way.guided * way.steps)
-        halves = (scheduler.timesteps[:first], both, Guidance(pipe.defaults["guidance_scale"]))
-        rest = (scheduler.timesteps[first:], text, Guidance(1.0))
-        for timesteps, embeddings, guidance in (halves, rest):
-            scheduler.timesteps = timesteps
-            widening = Widening()
-            for step in denoise(
-                pipe.unet, scheduler, latents, embeddings, guidance, options={}, widening=widening
-            ):
-                latents = step.latents
-        found += pipe.decode_to_pil(latents)
-    return np.stack([np.asarray(image) for image in found])
+class GuidedAtFirst(Steering):
+    """Leaves guidance out after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def after(self, step: Step) -> Step:
+        late = step.index + 1 >= self._steps and step.prompt.negative is not None
+        return replace(step, prompt=Prompt(step.prompt.text)) if late else step
 
 
 def psnr(found: np.ndarray, exact: np.ndarray) -> np.ndarray:

@@ -21,10 +21,11 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each room may import from the rows above its own, never from a neighbour in its row
 LAYERS = (
     {"errors"},
-    {"checkpoints", "runtime"},
-    {"images", "models", "quality", "schedulers", "text"},
-    {"predictions", "request"},
-    {"generation"},
+    {"checkpoints", "runtime", "vocabulary"},
+    {"images", "models", "quality", "request", "schedulers", "text"},
+    {"inputs"},
+    {"engine", "sampling"},
+    {"conditioning"},
     {"pipeline"},
     {"inspect", "training"},
     {"builtin"},

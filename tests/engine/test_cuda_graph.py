@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from kakusan.engine import cuda_graph
 from kakusan.engine.cuda_graph import GraphedCalls, Recording
-from kakusan.runtime import cuda_graph
 
 WEIGHT = torch.tensor(3.0)
 

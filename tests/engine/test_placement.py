@@ -1,5 +1,6 @@
 """Networks that take turns on a device, and a UNet whose calls are recorded; told on a CPU."""
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 import kakusan
+from kakusan.engine import Placement, acceleration, placement
+from kakusan.engine.acceleration import Acceleration
+from kakusan.engine.cuda_graph import GraphedCalls, Recording
+from kakusan.engine.offload import Offload
 from kakusan.errors import RequestError
-from kakusan.pipeline import loop_unet, stable_diffusion
-from kakusan.pipeline.loop_unet import AcceleratedUNet
-from kakusan.runtime.cuda_graph import GraphedCalls, Recording
-from kakusan.runtime.offload import Offload
+from kakusan.inputs import Inputs
+from kakusan.models import Conditioning, DeepFeature, UNetCall
+from kakusan.request import Request
 from tests.oracle.tiny import ONE_LEVEL_UNET
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -40,7 +44,7 @@ class Moves:
 
     def __call__(self, part: nn.Module, device: torch.device) -> None:
         names = [name for name, own in self.pipe.components.items() if own is part]
-        self.seen.append(f"{'-' if device == CPU else '+'}{names[0] if names else 'twin'}")
+        self.seen.append(f"{'-' if device == CPU else '+'}{names[0] if names else 'copy'}")
 
 
 @pytest.fixture
@@ -53,8 +57,8 @@ def moves(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> Moves:
             super().__init__(torch.device("cpu:0"), noted)
             assert device == CUDA
 
-    monkeypatch.setattr(stable_diffusion, "Offload", Pretended)
-    monkeypatch.setattr(stable_diffusion, "parse_device", torch.device)
+    monkeypatch.setattr(placement, "Offload", Pretended)
+    monkeypatch.setattr(placement, "parse_device", torch.device)
     pipe.enable_model_cpu_offload()
     return noted
 
@@ -95,16 +99,23 @@ def test_parts_that_wait_are_not_made_ready_for_the_cpu(
     assert set(ready) == {"+vae"}
 
 
-def test_a_twin_takes_the_place_of_its_unet(pipe: Any, moves: Moves) -> None:
-    stand_in = pipe.loop_unet
+def asked(pipe: Any, **options: Any) -> UNetCall:
+    """A question to the pipeline's UNet."""
+    text = torch.randn(1, 77, pipe.unet.config.cross_attention_dim)
+    return UNetCall(torch.randn(1, 4, 8, 8), torch.tensor(5), Conditioning(text), **options)
+
+
+def test_a_copy_takes_the_place_of_its_unet(
+    pipe: Any, moves: Moves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # whatever this processor is fast in
+    monkeypatch.setattr("kakusan.runtime.preparation.compute_dtype", lambda stored, device: stored)
     pipe.unet.to(torch.bfloat16)
-    twin = stand_in.widened()
-    assert twin.compute_dtype == torch.float32
-    with torch.no_grad():
-        shown = torch.zeros(1, 77, pipe.unet.config.cross_attention_dim)
-        context = kakusan.models.TextContext(shown)
-        twin(torch.zeros(1, 4, 8, 8), torch.tensor(5), encoder_hidden_states=context)
-    assert moves.seen == ["+unet", "-unet", "+twin"]
+    engine = pipe.engine
+    (precise,) = engine.predict([asked(pipe, upcast=True)])
+    assert precise.dtype == torch.float32
+    assert pipe.unet.upcast().compute_dtype == torch.float32
+    assert moves.seen == ["+unet", "-unet", "+copy"]
 
 
 def test_a_device_ends_the_offload_and_a_dtype_does_not(pipe: Any, moves: Moves) -> None:
@@ -158,67 +169,66 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     def graphed(function: Any, weights: Any) -> GraphedCalls:
         return GraphedCalls(function, weights, recorder, lambda _: 0)
 
-    monkeypatch.setattr(loop_unet, "GraphedCalls", graphed)
+    monkeypatch.setattr(acceleration, "GraphedCalls", graphed)
+    # the CPU passes for the device whose calls can be recorded
+    monkeypatch.setattr("kakusan.engine.engine.RECORDABLE", "cpu")
     return recorder
 
 
 @pytest.fixture
-def stand_in(pipe: Any, recorder: Recorder) -> Any:
-    """The pipeline's UNet, accelerated as it would be on a GPU."""
+def accelerated(pipe: Any, recorder: Recorder) -> Any:
+    """The pipeline, accelerated as it would be on a GPU."""
     assert not recorder.shapes
-    return loop_unet.accelerated(pipe.unet, "graphs")
+    plain, pipe = pipe, copy.copy(pipe)
+    assert plain._placement.acceleration is None
+    pipe._placement = Placement(acceleration=Acceleration("graphs"))
+    return pipe
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 7.5])
 def test_replays_draw_the_same_pictures(
-    pipe: Any,
-    stand_in: Any,
-    recorder: Recorder,
-    monkeypatch: pytest.MonkeyPatch,
-    guidance_scale: float,
+    pipe: Any, accelerated: Any, recorder: Recorder, guidance_scale: float
 ) -> None:
-    def latents(unet: Any, prompt: str, width: int) -> Tensor:
-        monkeypatch.setattr(type(pipe), "loop_unet", unet)
+    def latents(pipe: Any, prompt: str, width: int) -> Tensor:
         options = {"seed": 3, "num_inference_steps": 3, "guidance_scale": guidance_scale}
         return pipe(prompt, width=width, output_type="latent", **options).images
 
     for prompt in ("a cat", "a dog"):  # the second's text must reach the recording
         for width in (64, 80):
-            drawn = latents(stand_in, prompt, width)
-            assert torch.equal(drawn, latents(pipe.unet, prompt, width))
+            drawn = latents(accelerated, prompt, width)
+            assert torch.equal(drawn, latents(pipe, prompt, width))
     assert len(recorder.shapes) == len(set(recorder.shapes)) == 2
 
 
 def test_what_a_recording_cannot_do_is_computed_as_ever(
-    pipe: Any, stand_in: Any, recorder: Recorder
+    pipe: Any, accelerated: Any, recorder: Recorder
 ) -> None:
-    x, context = torch.randn(1, 4, 8, 8), torch.randn(1, 77, pipe.unet.config.cross_attention_dim)
-    text = kakusan.models.TextContext(context)
-    expected = pipe.unet(x, 5, encoder_hidden_states=context)[0]
-    assert expected.requires_grad
-    with_gradients = stand_in(x, torch.tensor(5), encoder_hidden_states=text)[0]
-    assert torch.equal(with_gradients, expected)
-    with torch.no_grad():
-        deep = kakusan.models.DeepFeature()
-        stand_in(x, torch.tensor(5), encoder_hidden_states=text, deep=deep)
-    assert deep.tensor is not None
+    deep = DeepFeature()
+    call = asked(pipe)
+    longer = call._replace(conditioning=Conditioning(torch.randn(1, 99, 32)))
+    with_deep, upcast = call._replace(deep=deep), call._replace(upcast=True)
+    for calls in ([with_deep], [upcast], [call, longer]):
+        (expected, *_), (found, *_) = pipe.engine.predict(calls), accelerated.engine.predict(calls)
+        deep.tensor = None
+        assert torch.equal(found, expected)
     assert not recorder.shapes
-    assert stand_in.widened() is pipe.unet.widened()
+    accelerated.engine.predict([call])
+    assert len(recorder.shapes) == 1
 
 
-def test_the_stand_in_is_made_for_the_unet_that_is_there(
-    pipe: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_are_recorded_for_the_unet_that_is_there(pipe: Any, recorder: Recorder) -> None:
+    ways = Acceleration("graphs")
+    calls = ways.calls_of(pipe.unet)
+    assert ways.calls_of(pipe.unet) is calls
+    other = kakusan.UNet2DConditionModel(pipe.unet.config)
+    assert ways.calls_of(other) is not calls
+
+
+def test_acceleration_is_taken_and_left(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(pipe), "device", CUDA)
-    assert pipe.loop_unet is pipe.unet
-    first = pipe.accelerate("graphs").loop_unet
-    assert isinstance(first, AcceleratedUNet)
-    assert pipe.loop_unet is first
-    pipe.unet = kakusan.UNet2DConditionModel(pipe.unet.config)
-    assert pipe.loop_unet.unet is pipe.unet
-    monkeypatch.setattr(type(pipe), "device", CPU)
-    assert pipe.loop_unet is pipe.unet, "moved away from the GPU"
-    assert pipe.accelerate(None).loop_unet is pipe.unet
+    assert pipe._placement.acceleration is None
+    assert isinstance(pipe.accelerate("graphs")._placement.acceleration, Acceleration)
+    assert pipe.accelerate(None)._placement.acceleration is None
 
 
 def test_the_compiler_takes_all_layers_in_one_piece() -> None:
@@ -257,10 +267,10 @@ def test_a_dtype_is_taken_before_a_device_and_nothing_before_both_are_known(
     assert done == [torch.float32] * 4 + [torch.float16] * 4 + [CPU] * 4
 
 
-def test_half_precision_that_a_cpu_widened_moves_as_half_precision(
+def test_half_precision_that_a_cpu_upcast_moves_as_half_precision(
     pipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stable_diffusion, "parse_device", torch.device)
+    monkeypatch.setattr(placement, "parse_device", torch.device)
     pipe.to(torch.float16)
     draw(pipe)
     assert any(p.dtype != torch.float16 for p in pipe.unet.parameters())
@@ -274,13 +284,13 @@ def test_a_record_tells_a_seed_only_where_the_same_noise_comes_of_it(
 ) -> None:
     # float16 that waits on a CPU computes in float16 on the GPU, and draws its noise in it
     def seed() -> int | None:
-        run = pipe._prepare({"prompt": "a cat", "generator": torch.Generator().manual_seed(5)}, 1)
-        return run.seeds[0]
+        inputs = Inputs(generator=torch.Generator().manual_seed(5))
+        return pipe._drawing(Request.of("a cat"), inputs, 1).seeds[0]
 
     assert seed() == 5
     pipe.text_encoder.to(torch.float16)
-    assert pipe._offload is not None
-    monkeypatch.setattr(pipe._offload, "device", CUDA)
+    assert pipe._placement.offload is not None
+    monkeypatch.setattr(pipe._placement.offload, "device", CUDA)
     monkeypatch.setattr(type(pipe.scheduler), "set_timesteps", no_device(pipe.scheduler))
     assert seed() is None
     assert not moves.seen

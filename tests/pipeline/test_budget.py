@@ -12,13 +12,11 @@ import torch
 
 import kakusan
 from kakusan.errors import RequestError
-from kakusan.pipeline import short
-from kakusan.pipeline.budget import planned
-from kakusan.quality import FAST, SAVINGS
+from kakusan.inputs import Inputs
+from kakusan.pipeline.draw import loaded
+from kakusan.quality import FAST, PRESETS
 from kakusan.request import Request
-from kakusan.schedulers import SHORT_NAMES, named_scheduler
-
-OWN = {saving.reuse_interval: saving.psnr for saving in SAVINGS if not saving.solver}
+from kakusan.schedulers import SHORT_NAMES, named_scheduler, short_name
 
 
 @pytest.fixture(scope="module")
@@ -131,76 +129,83 @@ def test_a_callback_that_changes_the_text_is_seen_at_once(pipe: Any) -> None:
 
 
 def settings(pipe: Any, **arguments: Any) -> tuple[str, int, int | None]:
-    """Scheduler, steps and interval that a call's record tells, without making the call."""
-    record = pipe._prepare({"prompt": "a cat", "seed": 1, **arguments}, 1).record(0)
-    scheduler, steps = record["scheduler"]["_class_name"], record["num_inference_steps"]
-    return scheduler, steps, record["reuse_interval"]
+    """Scheduler, steps and interval of a call, without making it."""
+    drawing = pipe._drawing(Request.of("a cat", seed=1, **arguments), Inputs(), 1)
+    request = drawing.request
+    return short_name(drawing.scheduler), request.num_inference_steps, request.reuse_interval
 
 
-def test_a_budget_takes_what_was_left_open(pipe: Any) -> None:
-    saving = SAVINGS[0]
-    fast = ("DPMSolverMultistepScheduler", saving.calls, saving.reuse_interval)
-    assert settings(pipe, quality_budget=0) == fast
-    assert settings(pipe, quality_budget=100) == ("PNDMScheduler", 50, 1)
-    for interval, psnr in OWN.items():
-        found = settings(pipe, quality_budget=psnr, num_inference_steps=50)
-        assert found == ("PNDMScheduler", 50, min(interval, 3))
-        found = settings(pipe, quality_budget=psnr, num_inference_steps=25)
-        assert found == ("PNDMScheduler", 25, 1), "it shows more what is reused"
-    assert settings(pipe, quality_budget=0, num_inference_steps=3) == ("PNDMScheduler", 3, 1)
-    assert settings(pipe, quality_budget=0, reuse_interval=1) == ("PNDMScheduler", 50, 1)
-    assert settings(pipe, num_inference_steps=2) == ("PNDMScheduler", 2, None)
+def test_a_budget_takes_a_preset_whole(pipe: Any) -> None:
+    for preset in PRESETS:
+        chosen = (preset.scheduler, preset.num_inference_steps, preset.reuse_interval)
+        assert settings(pipe, quality_budget=preset.psnr) == chosen
+    assert settings(pipe, quality_budget=0)[1] == PRESETS[0].num_inference_steps
+    assert settings(pipe, quality_budget=100) == ("pndm", 50, 1)
+    assert settings(pipe, num_inference_steps=2) == ("pndm", 2, None)
 
 
 @pytest.mark.parametrize(
-    ("name", "interval"), [("dpmpp-2m-sde", 1), ("euler-a", 1), ("euler", max(OWN)), ("ddpm", 1)]
-)
-def test_a_scheduler_that_was_chosen_is_kept(with_scheduler: Any, name: str, interval: int) -> None:
-    pipe = with_scheduler(name)
-    found = settings(pipe, quality_budget=0)
-    assert found == (type(pipe.scheduler).__name__, 50, interval)
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "kept"),
+    ("arguments", "named"),
     [
-        ("ddim", {}, False),
-        ("ddim", {"eta": 0.5}, True),
-        ("euler-a", {}, True),
-        ("dpmpp-2m-sde", {}, True),
-        ("heun", {}, False),
-        ("heun", {"timesteps": [801, 401, 1]}, True),
+        ({"num_inference_steps": 25}, "num_inference_steps"),
+        ({"reuse_interval": 2}, "reuse_interval"),
+        ({"timesteps": [801, 401, 1]}, "num_inference_steps"),
+        ({"eta": 0.5}, "eta"),
     ],
 )
-def test_only_one_path_is_followed_by_another_solver(
-    tiny_v1: Path, tmp_path: Path, name: str, arguments: dict[str, Any], kept: bool
+def test_naming_what_the_budget_chooses_is_an_error(
+    pipe: Any, arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(RequestError, match=f"quality_budget .* {named}") as caught:
+        pipe("a cat", quality_budget=FAST, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["steps", "scheduler"])
+def test_the_short_call_says_so_in_its_own_words(word: str) -> None:
+    with pytest.raises(RequestError, match=f"quality_budget chooses {word} itself"):
+        kakusan.generate("a cat", quality_budget=FAST, **{word: 4 if word == "steps" else "ddim"})
+
+
+def test_a_scheduler_that_was_given_to_the_pipeline_is_no_models_own(with_scheduler: Any) -> None:
+    pipe = with_scheduler("euler")
+    with pytest.raises(RequestError, match="this pipeline was given EulerDiscreteScheduler"):
+        pipe("a cat", quality_budget=FAST)
+
+
+@pytest.mark.parametrize(("name", "follows"), [("ddim", True), ("heun", True), ("euler-a", False)])
+def test_what_adds_noise_has_no_faster_way(
+    tiny_v1: Path, tmp_path: Path, name: str, follows: bool
 ) -> None:
     pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
     pipe.scheduler = named_scheduler(name, pipe.scheduler)
     pipe.save_pretrained(tmp_path)
     pipe = kakusan.StableDiffusionPipeline.from_pretrained(tmp_path)
-    pipe.set_progress_bar_config(disable=True)
-    scheduler, _, _ = settings(pipe, quality_budget=0, **arguments)
-    own = type(pipe.scheduler).__name__
-    assert scheduler == (own if kept else "DPMSolverMultistepScheduler")
-    assert type(pipe.scheduler).__name__ == own, "the shared pipeline is as it was"
+    own = type(pipe.scheduler)
+    if follows:
+        assert settings(pipe, quality_budget=0)[0] == PRESETS[0].scheduler
+        assert type(pipe.scheduler) is own, "the shared pipeline is as it was"
+        return
+    with pytest.raises(RequestError, match="adds noise; leave quality_budget out"):
+        settings(pipe, quality_budget=0)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [{}, {"steps": 25}, {"scheduler": "heun", "steps": 13}, {"scheduler": "euler", "steps": 26}],
-)
+def test_a_model_of_few_steps_is_not_slowed_down(tiny_v1: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.defaults = {"num_inference_steps": 4}
+    assert settings(pipe, quality_budget=0) == ("pndm", 4, 1)
+
+
+@pytest.mark.parametrize("budget", [FAST, 100.0])
 def test_the_record_makes_the_same_picture_again(
-    monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, budget: float
 ) -> None:
-    (picture,) = kakusan.generate(
-        "a cat on red", seed=3, progress=False, quality_budget=FAST, **arguments
-    )
-    assert picture.record["quality_budget"] == FAST
-    assert picture.record["reuse_interval"] > 1
+    (picture,) = kakusan.generate("a cat on red", seed=3, progress=False, quality_budget=budget)
+    assert picture.record["quality_budget"] == budget
+    assert (picture.record["reuse_interval"] > 1) == (budget == FAST)
     # as a later version may have it
-    monkeypatch.setattr("kakusan.quality.SAVINGS", ())
-    short._loaded.cache_clear()
+    monkeypatch.setattr("kakusan.quality.PRESETS", ())
+    loaded.cache_clear()
     again = kakusan.reproduce(json.loads(json.dumps(picture.record)), progress=False)
     assert again.record == picture.record
     assert (np.asarray(again.image) == np.asarray(picture.image)).all()
@@ -262,19 +267,3 @@ def test_a_preview_calls_no_network_after_the_first(pipe: Any) -> None:
         for step in steps:
             step.preview()
     assert (counted.rows, counted.decodes, counted.texts) == ([], 0, 0)
-
-
-@pytest.mark.parametrize("name", ["lms", "dpmpp-2m-karras"])
-def test_samplers_that_show_more_reuse_less(name: str, with_scheduler: Any) -> None:
-    """At 25 steps both measured below DDIM, whose losses the savings state."""
-    scheduler = with_scheduler(name).scheduler
-    intervals = [
-        planned(
-            Request.of("a cat", num_inference_steps=25, quality_budget=budget),
-            scheduler,
-            named=True,
-            device=torch.device("cpu"),
-        )[0].reuse_interval
-        for budget in (FAST + 1, FAST, 0.0)
-    ]
-    assert intervals == [1, 2, 2]

@@ -1,6 +1,8 @@
 """What the pipeline promises beyond the reference's pictures."""
 
+import copy
 import json
+import pickle
 import shutil
 import threading
 from pathlib import Path
@@ -497,3 +499,64 @@ def test_a_folder_that_is_no_pipeline(tmp_path: Path, index: str | None, match: 
     with pytest.raises(CheckpointError, match=match) as caught:
         kakusan.StableDiffusionPipeline.from_pretrained(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("through", ["deepcopy", "pickle"])
+def test_a_pipeline_can_be_copied_whole(tiny_v1: Path, through: str) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    before = draw(pipe, seed=1)[0]
+    again = copy.deepcopy(pipe) if through == "deepcopy" else pickle.loads(pickle.dumps(pipe))
+    assert again.unet is not pipe.unet
+    assert (draw(again, seed=1)[0] == before).all()
+    with torch.no_grad():
+        again.unet.conv_out.bias += 1.0
+    assert (draw(pipe, seed=1)[0] == before).all()
+    assert again.scheduler.config == pipe.scheduler.config
+
+
+def test_a_request_is_drawn_as_its_settings_are(pipe: Any) -> None:
+    request = kakusan.Request.of("a cat", seed=4, num_inference_steps=3, scheduler="euler-a")
+    (picture,) = pipe.pictures(request)
+    assert picture.record["scheduler"]["_class_name"] == "EulerAncestralDiscreteScheduler"
+    (again,) = pipe.pictures(kakusan.Request.from_record(picture.record))
+    assert (np.asarray(again.image) == np.asarray(picture.image)).all()
+    assert again.record == picture.record
+    with pytest.raises(RequestError, match="a request is whole; seed"):
+        pipe.pictures(request, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model": "elsewhere"}, "model is 'elsewhere', but this pipeline has"),
+        ({"dtype": "bf16"}, "dtype is 'bfloat16', but this pipeline has 'float32'"),
+        ({"variant": "fp16"}, "variant is 'fp16', but this pipeline has None"),
+        ({"dtype": "int7"}, "dtype 'int7' is unknown"),
+        ({"device": "nowhere"}, "'nowhere' is not on this machine"),
+    ],
+)
+def test_a_request_for_another_model_is_not_drawn(
+    pipe: Any, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RequestError, match=said):
+        pipe.pictures(kakusan.Request.of("a cat", **settings))
+
+
+def test_a_request_may_leave_the_safety_checker_out(tiny_v1_checked: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1_checked)
+    pipe.set_progress_bar_config(disable=True)
+    request = kakusan.Request.of("a cat", seed=1, num_inference_steps=1, safety_checker=False)
+    (picture,) = pipe.pictures(request)
+    assert picture.record["safety_checker"] is False
+    assert not picture.flagged
+    assert pipe.safety_checker is not None
+
+
+def test_pictures_in_a_batch_take_their_steps_in_turn(pipe: Any) -> None:
+    steps = list(
+        pipe.stream("a cat", seed=1, num_images_per_prompt=3, batch_size=2, num_inference_steps=2)
+    )
+    seen = [(step.pictures.start, step.index) for step in steps]
+    assert seen == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 0), (2, 1), (2, 2)]
+    assert all(len(step.latents) == 1 for step in steps)

@@ -13,6 +13,7 @@ import typer
 from kakusan.cli.console import complain, describe, progress, say_json, say_path
 from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
 from kakusan.cli.place import Place
+from kakusan.cli.process import hold_memory
 from kakusan.errors import OutputError, RequestError
 from kakusan.quality import FAST
 from kakusan.request import Request
@@ -173,6 +174,7 @@ def generate(
     def drawn(saver: Saver) -> None:
         from kakusan.pipeline import draw
 
+        hold_memory()
         draw(request, on_picture=saver, progress=bar)
 
     return run(drawn, Saver(place, pictures, shape, _silent if as_json else say_path), as_json)

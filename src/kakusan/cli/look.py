@@ -8,6 +8,7 @@ from kakusan.cli.console import say, say_json, say_path
 from kakusan.cli.exits import DONE
 from kakusan.cli.generate import read_prompt
 from kakusan.cli.place import Place
+from kakusan.cli.process import hold_memory
 from kakusan.vocabulary import COMMAND_LINE
 
 
@@ -41,6 +42,7 @@ def grid(
     fixed = {name: value for name, value in given.items() if value is not None}
     if model == "builtin" and "model" in varied:
         del fixed["model"]
+    hold_memory()
     with COMMAND_LINE.spoken():
         found = experiment(text, x=across, y=down, seed=seed, **fixed)
     if place.stem is None:

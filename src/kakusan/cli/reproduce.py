@@ -11,6 +11,7 @@ from kakusan.cli.console import complain, progress, say_json, say_path
 from kakusan.cli.exits import DONE, PARTLY
 from kakusan.cli.info import load_record
 from kakusan.cli.place import Place
+from kakusan.cli.process import hold_memory
 from kakusan.errors import InputError, RequestError
 from kakusan.request import Request
 
@@ -87,6 +88,7 @@ def draw_again(
     from kakusan.images import grid_record, image_grid
     from kakusan.pipeline import reproduce
 
+    hold_memory()
     drawn = [reproduce(record, device=device, progress=bar) for record in records]
     if len(drawn) == 1 and (rows, cols) == (1, 1):
         return drawn[0].image, drawn[0].record

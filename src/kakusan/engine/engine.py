@@ -23,6 +23,8 @@ from kakusan.models import (
     UNetCall,
 )
 
+# The kind of device whose calls can be recorded
+RECORDABLE = "cuda"
 # Sets of texts whose keys and values are stored: requests that come and go make few at a time
 MOST_CONTEXTS = 4
 
@@ -141,7 +143,7 @@ class Engine:
         acceleration = self.placement.acceleration
         recordable = not upcast and not joined.options
         with self.placement.use(unet):
-            if acceleration and recordable and self.device.type == "cuda" and _is_one(context):
+            if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
                 unet.prepare()  # may move weights, which a recording must not
                 return acceleration.calls_of(unet)(
                     joined.sample, joined.timestep, context.embeddings[0]

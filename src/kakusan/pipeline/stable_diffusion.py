@@ -24,7 +24,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.callbacks import STOP, CallbackSteering, StepCallback
-from kakusan.pipeline.drawing import Drawing, Model
+from kakusan.pipeline.drawing import Drawing, Model, Steerings
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import (
     CLASSES,
@@ -245,6 +245,7 @@ class StableDiffusionPipeline:
         prompt: str | Sequence[str] | Request | None = None,
         *,
         batch_size: int = 1,
+        steering: Steerings | None = None,
         **settings: Any,
     ) -> Iterator[Step]:
         """Yield every Step of each picture of a generation.
@@ -255,18 +256,22 @@ class StableDiffusionPipeline:
             prompt: A request, or the texts of one, which `settings` complete as in a call.
             batch_size: How many pictures with a seed go through the networks together; their steps
                 take turns.
+            steering: Makes what steers the trajectory of the pictures with these numbers, see
+                `kakusan.sampling.Steering`.
 
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
         drawing = self._drawing(*_request(prompt, settings), batch_size)
-        return (step for batch in drawing.batches() for step in drawing.steps(batch))
+        batches = drawing.batches(steering)
+        return (step for batch in batches for step in drawing.steps(batch))
 
     def pictures(
         self,
         prompt: str | Sequence[str] | Request | None = None,
         *,
         batch_size: int = 1,
+        steering: Steerings | None = None,
         **settings: Any,
     ) -> Iterator[Picture]:
         """Yield each picture as soon as it is finished; the arguments are those of `stream`.
@@ -274,11 +279,11 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        return self._drawn(self._drawing(*_request(prompt, settings), batch_size))
+        return self._drawn(self._drawing(*_request(prompt, settings), batch_size), steering)
 
-    def _drawn(self, drawing: Drawing) -> Iterator[Picture]:
+    def _drawn(self, drawing: Drawing, steering: Steerings | None) -> Iterator[Picture]:
         with self._bar(drawing) as bar:
-            for batch in drawing.batches(watched=False):
+            for batch in drawing.batches(steering, watched=False):
                 _follow(drawing.steps(batch), bar)
                 pixels, flags = drawing.finish(batch)
                 for index, image in zip(batch.pictures, to_pil(pixels), strict=True):
