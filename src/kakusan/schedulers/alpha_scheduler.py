@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
+from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
 from kakusan.schedulers.prediction import spread
-from kakusan.schedulers.scheduler import ConfigT, Scheduler, Timestep
+from kakusan.schedulers.scheduler import Scheduler, Timestep
 from kakusan.schedulers.spacings import TIMESTEP_SPACINGS
 
 

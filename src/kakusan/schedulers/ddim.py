@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.errors import RequestError
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import KnownAs, SchedulerOutput
+from kakusan.schedulers.scheduler import SchedulerOutput
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

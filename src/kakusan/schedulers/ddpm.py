@@ -9,11 +9,12 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import KnownAs, SchedulerOutput, Timestep
+from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level, half_log_snr
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction, dynamic_threshold
-from kakusan.schedulers.scheduler import KnownAs, SchedulerOutput, Timestep
+from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 from kakusan.schedulers.sigma_scheduler import SigmaScheduler
 from kakusan.schedulers.spacings import TIMESTEP_SPACINGS, Floats
 

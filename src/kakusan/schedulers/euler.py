@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import KnownAs, SchedulerOutput
+from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ONE = torch.tensor(1.0)
-
 
 class Level(NamedTuple):
     """A noise level: `x = alpha * clean + sigma * noise`.
@@ -39,7 +37,7 @@ def level_of_sigma(sigma: Tensor, timestep: float = math.nan) -> Level:
 
 def unscaled_level_of_sigma(sigma: Tensor, timestep: float = math.nan) -> Level:
     """The same level with the clean sample at scale 1: `x = clean + sigma * noise`."""
-    return Level(ONE, sigma, timestep, 1 / (sigma**2 + 1), keeps_variance=False)
+    return Level(torch.ones_like(sigma), sigma, timestep, 1 / (sigma**2 + 1), keeps_variance=False)
 
 
 def half_log_snr(level: Level) -> Tensor:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import KnownAs, SchedulerOutput
+from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 

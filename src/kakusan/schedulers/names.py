@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from kakusan.errors import UnknownNameError, nearest
 from kakusan.schedulers import registry
-from kakusan.schedulers.scheduler import KnownAs, Scheduler
+from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.scheduler import Scheduler
 from kakusan.schedulers.spacings import setting_of
 
 Meaning = tuple[type[Scheduler], Mapping[str, object]]
@@ -45,11 +46,12 @@ def named_scheduler(name: str, base: Scheduler) -> Scheduler:
     Raises:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
     """
-    meanings = dict(_meanings())
-    folded = {each.casefold(): meaning for each, meaning in meanings.items()}
-    if name.casefold() not in folded:
-        raise UnknownNameError(f"no scheduler is called {name!r}.{nearest(name, meanings)}")
-    kind, settings = folded[name.casefold()]
+    meanings = {each.casefold(): meaning for each, meaning in _meanings()}
+    if name.casefold() not in meanings:
+        labels = [known.webui for kind in _KINDS for known in kind.known_as if known.webui]
+        known = [*SHORT_NAMES, *SCHEDULERS, *labels]
+        raise UnknownNameError(f"no scheduler is called {name!r}.{nearest(name, known)}")
+    kind, settings = meanings[name.casefold()]
     return kind.from_config(base.config, **settings)
 
 

@@ -8,9 +8,10 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers.alpha_scheduler import AlphaScheduler
 from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import KnownAs, SchedulerOutput, Timestep
+from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
 RUNGE_KUTTA_STEPS = 3
 RUNGE_KUTTA_CALLS = 4

@@ -1,4 +1,4 @@
-"""What all schedulers have in common: settings, the noise schedule, a run, and files.
+"""What all schedulers have in common: the noise schedule and a run.
 
 A scheduler is its formula. `Scheduler` reads what the model says, keeps the place in the run and
 asks the class for one thing: how to `advance` from one noise level to the next.
@@ -7,35 +7,18 @@ asks the class for one thing: how to `advance` from one noise level to the next.
 import copy
 import functools
 import inspect
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, cast
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor
 
-from kakusan.checkpoints.files import JSON, read_json, write_json
-from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError, RequestError, check_no_unknown
+from kakusan.errors import RequestError, check_no_unknown
 from kakusan.schedulers import requests, schedule
-from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.configured import ConfigT, Configured
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction, spread
-from kakusan.schedulers.spacings import SIGMA_SPACINGS, setting_of
-
-CONFIG_FILE = "scheduler_config.json"
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    # A bare `Scheduler` in an annotation is one of any settings.
-    ConfigT = TypeVar("ConfigT", bound=SchedulerConfig, default=Any)
-else:
-    from typing import TypeVar
-
-    ConfigT = TypeVar("ConfigT", bound=SchedulerConfig)
 
 Timestep = Tensor | float
 
@@ -47,24 +30,7 @@ class SchedulerOutput(NamedTuple):
     pred_original_sample: Tensor
 
 
-class KnownAs(NamedTuple):
-    """What a scheduler with some of its settings is called by the tools that people know.
-
-    Attributes:
-        short: the command line's name.
-        webui: AUTOMATIC1111's, without a word for the spacing; None where that word alone tells it
-            from another.
-        k_diffusion: the function in k-diffusion.
-        settings: what the name says of the settings.
-    """
-
-    short: str
-    webui: str | None
-    k_diffusion: str | None = None
-    settings: Mapping[str, object] = {}
-
-
-class Scheduler(ABC, Generic[ConfigT]):
+class Scheduler(Configured[ConfigT], ABC):
     """Turns what a model predicts at one noise level into the sample at the next lower one.
 
     A scheduler is its `config` and, since `set_timesteps`, one run: the timesteps, how far it has
@@ -73,22 +39,18 @@ class Scheduler(ABC, Generic[ConfigT]):
 
     Attributes:
         order: model calls per noise level.
-        known_as: its names elsewhere; the first is that of the default settings.
         adds_noise: whether steps draw noise, without being asked by an option.
         takes_timesteps, takes_sigmas: whether a run may be given by them.
         step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
         history: what earlier steps leave for later ones; the class has what a run begins with.
     """
 
-    config_class: type[ConfigT]
     order: ClassVar[int] = 1
-    known_as: ClassVar[tuple[KnownAs, ...]] = ()
     adds_noise: ClassVar[bool] = False
     takes_timesteps: ClassVar[bool] = False
     takes_sigmas: ClassVar[bool] = False
     step_options: ClassVar[frozenset[str]] = frozenset()
 
-    config: ConfigT
     betas: Tensor
     alphas_cumprod: Tensor
     timesteps: Tensor
@@ -103,21 +65,11 @@ class Scheduler(ABC, Generic[ConfigT]):
         taken = inspect.signature(cls.advance).parameters.values()
         options = [each for each in taken if each.kind is each.KEYWORD_ONLY]
         cls.step_options = frozenset(each.name for each in options)
-        cls.step = _step_taking(options)
+        if "step" not in vars(cls):
+            cls.step = _step_taking(options)
 
     def __init__(self, config: ConfigT | None = None, /, **settings: object) -> None:
-        """Make a scheduler of a whole `config`, or of settings by name, the others default.
-
-        Raises:
-            RequestError: both of them given, or a value that is not allowed.
-            UnknownArgumentError: no setting has this name.
-        """
-        if config is not None and settings:
-            raise RequestError(
-                f"{type(self).__name__} takes a config or settings, not both; got "
-                f"{', '.join(settings)} too; use {type(self).__name__}.from_config(config, ...)"
-            )
-        self.config = self.config_class.from_settings(settings) if config is None else config
+        super().__init__(config, **settings)
         self.betas = self._make_betas()
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
@@ -127,73 +79,6 @@ class Scheduler(ABC, Generic[ConfigT]):
 
     def __len__(self) -> int:
         return self.config.num_train_timesteps
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.config!r})"
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, object], **overrides: object) -> Self:
-        """A scheduler with the settings of another one's config, or of a file's JSON.
-
-        Values that were only the other class's defaults are not carried; values written in the JSON
-        are. Settings of other schedulers are kept for the way back.
-        """
-        return cls(cls.config_class.from_published(config, overrides))
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        name: str | PathLike[str],
-        *,
-        subfolder: str | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | PathLike[str] | None = None,
-        local_files_only: bool = False,
-        **overrides: object,
-    ) -> Self:
-        """Read `scheduler_config.json` of a folder or Hub model; overrides win over the file.
-
-        Raises:
-            CheckpointError: the file is missing, broken, or has values that are not supported.
-        """
-        source = locate(
-            name,
-            subfolder=subfolder,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        path = source.folder / CONFIG_FILE
-        try:
-            return cls(cls.config_class.from_published(read_json(path), overrides))
-        except RequestError as error:
-            if overrides:
-                raise
-            raise CheckpointError(f"{path}: {error}") from error
-
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write `scheduler_config.json`, which the reference library reads too.
-
-        Raises:
-            RequestError: a setting is infinite, which JSON cannot say, and not so by default.
-            OutputError: the folder cannot be written.
-        """
-        published = self.config.to_published()
-        for name, value in published.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise RequestError(
-                    f"{type(self).__name__}: {name}={value} cannot be saved, as JSON has no "
-                    "infinity; set it to a large number"
-                )
-        write_json(Path(folder) / CONFIG_FILE, cast("dict[str, JSON]", published))
-
-    @classmethod
-    def sigma_spacings(cls) -> tuple[str, ...]:
-        """Which of `SIGMA_SPACINGS` its settings can choose."""
-        settings = cls.config_class.names()
-        return tuple(name for name in SIGMA_SPACINGS if setting_of(name) in settings)
 
     @property
     def is_deterministic(self) -> bool:
@@ -267,7 +152,8 @@ class Scheduler(ABC, Generic[ConfigT]):
             options: those of `step_options`, which `advance` describes.
 
         Raises:
-            RequestError: before `set_timesteps`, or after the last step.
+            RequestError: before `set_timesteps`, after the last step, or at a timestep other than
+                the run's next, in the schedulers that keep count.
             UnknownArgumentError: an option that this scheduler lacks.
         """
         unknown = options.keys() - self.step_options

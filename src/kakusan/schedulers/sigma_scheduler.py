@@ -8,9 +8,10 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers import schedule
+from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.levels import Level, level_of_sigma, unscaled_level_of_sigma
 from kakusan.schedulers.prediction import spread
-from kakusan.schedulers.scheduler import ConfigT, Scheduler, Timestep
+from kakusan.schedulers.scheduler import Scheduler, Timestep
 from kakusan.schedulers.spacings import (
     SIGMA_SPACINGS,
     TIMESTEP_SPACINGS,
