@@ -132,13 +132,13 @@ def fake_model(x: Tensor, t: Any) -> Tensor:
     return torch.sin(1.3 * x + phase + float(t) / 300) + 0.3 * torch.tanh(x)
 
 
-def run(scheduler: Any, dtype: torch.dtype, **options: Any) -> Tensor:
+def run(scheduler: Any, dtype: torch.dtype, start: int = 0, **options: Any) -> Tensor:
     """From noise to the end of a run, as a pipeline does it."""
     if "generator" in options:
         options["generator"] = torch.Generator().manual_seed(3)
     noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     x = noise.to(dtype) * scheduler.init_noise_sigma
-    for t in scheduler.timesteps:
+    for t in scheduler.timesteps[start:]:
         output = fake_model(scheduler.scale_model_input(x, t), t)
         x = scheduler.step(output, t, x, **options).prev_sample
     return x
@@ -255,6 +255,39 @@ def test_churn_equals_the_references(options: dict[str, float]) -> None:
         scheduler.set_timesteps(7)
     options = {"generator": None, **options}
     assert_close(run(ours, torch.float64, **options), run(theirs, torch.float64, **options))
+
+
+# With the index of the first step; the reference begins there when it is told to.
+MIDWAY: list[tuple[str, dict[str, Any], int, int]] = [
+    ("DDIM", {}, 10, 4),
+    ("DDPM", {}, 10, 4),
+    ("PNDM", {"skip_prk_steps": True}, 10, 4),
+    ("Euler", {}, 10, 4),
+    ("EulerA", {}, 10, 9),
+    ("Heun", {}, 10, 4),
+    ("Heun", KARRAS, 10, 18),
+    ("LMS", {}, 10, 5),  # with order 1: the reference has higher ones count steps not taken
+    ("DPM", {"solver_order": 3}, 10, 4),
+    ("DPM", {"solver_order": 3}, 20, 18),
+    ("DPM", SDE | KARRAS, 20, 7),
+    ("DPM", KARRAS, 100, 91),  # the second of two equal timesteps
+]
+
+
+@pytest.mark.parametrize(("name", "options", "steps", "start"), MIDWAY)
+def test_a_run_that_begins_midway_equals_the_references(
+    name: str, options: dict[str, Any], steps: int, start: int
+) -> None:
+    ours, theirs = both(name, options)
+    for scheduler in (ours, theirs):
+        scheduler.set_timesteps(steps)
+    mine = {"order": 1} if name == "LMS" else step_options(ours)
+    run(ours, torch.float64, **mine)  # what an earlier run left is forgotten
+    ours = ours.fresh(start)
+    if hasattr(theirs, "set_begin_index"):
+        theirs.set_begin_index(start)
+    expected = run(theirs, torch.float64, start, **mine)
+    assert_close(run(ours, torch.float64, start, **mine), expected)
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])

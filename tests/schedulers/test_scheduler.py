@@ -1,5 +1,6 @@
 """What holds for every scheduler, without a reference."""
 
+import inspect
 from itertools import pairwise
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, UnknownArgumentError
 from kakusan.schedulers import (
     SCHEDULERS,
     SHORT_NAMES,
@@ -198,6 +199,82 @@ def test_a_run_may_begin_midway() -> None:
         for t in scheduler.timesteps[start:]:
             x = scheduler.step(noise_of(clean, x, scheduler, t), t, x).prev_sample
         assert (x - clean).abs().max() < 0.15, name
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_a_run_that_starts_midway_has_no_history(name: str) -> None:
+    scheduler, untouched = named_scheduler(name, BASE), named_scheduler(name, BASE)
+    for each in (scheduler, untouched):
+        each.set_timesteps(10)
+    x = list(steps_of_run(scheduler, 1))[-1]
+    start = 3 * scheduler.order
+    options = {"generator": torch.Generator()} if "generator" in scheduler.step_options else {}
+    results: list[Tensor] = []
+    for run in (scheduler.fresh(start), untouched.fresh(start)):
+        assert run.history == type(run).history
+        t = run.timesteps[start]
+        for each in options.values():
+            each.manual_seed(2)
+        results.append(run.step(torch.sin(x), t, x, **options).prev_sample)
+    assert torch.equal(*results)
+
+
+def test_no_run_starts_where_no_step_begins() -> None:
+    scheduler = HeunDiscreteScheduler()
+    scheduler.set_timesteps(5)  # 9 timesteps
+    for start in (-2, 1, 9, 10):
+        with pytest.raises(RequestError, match=f"start is {start}; allowed: 0 to 8, a multiple"):
+            scheduler.fresh(start)
+    with pytest.raises(RequestError, match="start is 1000; allowed: 0 to 999"):
+        DDIMScheduler().fresh(1000)
+
+
+@pytest.mark.parametrize("name", ["euler", "euler-a", "lms", "dpmpp-2m"])
+def test_a_step_is_at_the_runs_next_timestep(name: str) -> None:
+    scheduler = named_scheduler(name, BASE)
+    scheduler.set_timesteps(5)
+    x, (first, second, third, *_) = torch.ones(1, 4, 3, 3), scheduler.timesteps
+    once = scheduler.step(x, first, x).prev_sample
+    for wrong in (first, third):
+        with pytest.raises(RequestError, match="not the run's next"):
+            scheduler.step(x, wrong, x)
+    scheduler.step(x, second, once)  # what was refused has changed nothing
+
+
+def test_a_step_that_is_refused_changes_nothing() -> None:
+    lms = named_scheduler("lms", BASE)
+    lms.set_timesteps(5)
+    x, t = torch.ones(1, 4, 3, 3), lms.timesteps[0]
+    expected = lms.fresh().step(x, t, x).prev_sample
+    with pytest.raises(RequestError, match="order is 0"):
+        lms.step(x, t, x, order=0)
+    assert torch.equal(lms.step(x, t, x).prev_sample, expected)
+
+
+OPTIONS = {
+    "DDIMScheduler": {"eta", "generator", "use_clipped_model_output"},
+    "DDPMScheduler": {"generator"},
+    "DPMSolverMultistepScheduler": {"generator"},
+    "EulerAncestralDiscreteScheduler": {"generator"},
+    "EulerDiscreteScheduler": {"generator", "s_churn", "s_noise", "s_tmax", "s_tmin"},
+    "HeunDiscreteScheduler": set[str](),
+    "LMSDiscreteScheduler": {"order"},
+    "PNDMScheduler": set[str](),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_step_takes_the_options_of_the_formula(name: str) -> None:
+    scheduler = SCHEDULERS[name]()
+    assert scheduler.step_options == OPTIONS[name]
+    # Programs written for the reference look at the signature.
+    taken = set(inspect.signature(scheduler.step).parameters)
+    assert taken == {"model_output", "timestep", "sample", "return_dict"} | OPTIONS[name]
+    scheduler.set_timesteps(5)
+    x = torch.ones(1, 4, 3, 3)
+    with pytest.raises(UnknownArgumentError, match="step has no argument 'etta'"):
+        scheduler.step(x, scheduler.timesteps[0], x, etta=1.0)
+    scheduler.step(x, scheduler.timesteps[0], x, return_dict=False)
 
 
 def test_generator_lists_of_the_wrong_length_are_refused() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 Record = dict[str, object]
 
+# `images` knows no schedulers; tests/schedulers/test_names.py holds this to the classes' own names
 SAMPLERS = {
     "DDIMScheduler": "DDIM",
     "DDPMScheduler": "DDPM",

@@ -1,40 +1,13 @@
 """Noise schedules and samplers: from noise to latents, step by step."""
 
-from kakusan.schedulers.ddim import DDIMScheduler
-from kakusan.schedulers.ddpm import DDPMScheduler
-from kakusan.schedulers.dpm_solver_multistep import DPMSolverMultistepScheduler
-from kakusan.schedulers.euler import EulerDiscreteScheduler
-from kakusan.schedulers.euler_ancestral import EulerAncestralDiscreteScheduler
-from kakusan.schedulers.heun import HeunDiscreteScheduler
-from kakusan.schedulers.lms import LMSDiscreteScheduler
-from kakusan.schedulers.names import (
-    SCHEDULERS,
-    SHORT_NAMES,
-    named_scheduler,
-    scheduler_class,
-    short_name,
-)
-from kakusan.schedulers.noise import Generators, draw_noise, rewinder
-from kakusan.schedulers.pndm import PNDMScheduler
-from kakusan.schedulers.scheduler import Scheduler, SchedulerOutput
-
-__all__ = [
-    "SCHEDULERS",
-    "SHORT_NAMES",
-    "DDIMScheduler",
-    "DDPMScheduler",
-    "DPMSolverMultistepScheduler",
-    "EulerAncestralDiscreteScheduler",
-    "EulerDiscreteScheduler",
-    "Generators",
-    "HeunDiscreteScheduler",
-    "LMSDiscreteScheduler",
-    "PNDMScheduler",
-    "Scheduler",
-    "SchedulerOutput",
-    "draw_noise",
-    "named_scheduler",
-    "rewinder",
-    "scheduler_class",
-    "short_name",
-]
+from kakusan.schedulers.names import SCHEDULERS as SCHEDULERS
+from kakusan.schedulers.names import SHORT_NAMES as SHORT_NAMES
+from kakusan.schedulers.names import named_scheduler as named_scheduler
+from kakusan.schedulers.names import scheduler_class as scheduler_class
+from kakusan.schedulers.names import short_name as short_name
+from kakusan.schedulers.noise import Generators as Generators
+from kakusan.schedulers.noise import draw_noise as draw_noise
+from kakusan.schedulers.noise import rewinder as rewinder
+from kakusan.schedulers.registry import *  # noqa: F403  # every scheduler
+from kakusan.schedulers.scheduler import Scheduler as Scheduler
+from kakusan.schedulers.scheduler import SchedulerOutput as SchedulerOutput

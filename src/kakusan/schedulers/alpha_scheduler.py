@@ -5,55 +5,50 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.schedulers import schedule
-from kakusan.schedulers.prediction import predicted_clean, spread
-from kakusan.schedulers.scheduler import ConfigT, Scheduler, Timestep
+from kakusan.schedulers.configured import ConfigT
+from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
+from kakusan.schedulers.prediction import spread
+from kakusan.schedulers.scheduler import Scheduler, Timestep
+from kakusan.schedulers.spacings import TIMESTEP_SPACINGS
 
 
 class AlphaScheduler(Scheduler[ConfigT]):
-    """A sampler of `x = sqrt(a) * clean + sqrt(1 - a) * noise` with `a = alphas_cumprod[timestep]`.
+    """A sampler whose noise levels are training timesteps, so that a step needs no place in a run.
 
-    Latents keep variance 1, so the model sees them as they are. Coefficients are float32 scalars;
-    tensors keep their own dtype.
+    Latents keep variance 1. Coefficients are float32 scalars; tensors keep their own dtype.
     """
-
-    @property
-    def init_noise_sigma(self) -> float:
-        return 1.0
-
-    def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:  # noqa: ARG002
-        return sample
 
     def sigma_at(self, timestep: Timestep) -> float:
         alpha_cumprod = self.alphas_cumprod[int(timestep)]
         return float(((1 - alpha_cumprod) / alpha_cumprod) ** 0.5)
 
-    def denoised(self, model_output: Tensor, timestep: Timestep, sample: Tensor) -> Tensor:
-        alpha_cumprod = self.alphas_cumprod[int(timestep)]
-        return predicted_clean(
-            self.config.prediction_type,
-            model_output,
-            sample,
-            alpha_cumprod**0.5,
-            (1 - alpha_cumprod) ** 0.5,
-        )
+    def _level_at(self, timestep: Timestep) -> Level:
+        """Past the clean end: no noise if `set_alpha_to_one`, else the least there is."""
+        here = int(timestep)
+        if here < 0 and self.config.ends_at_alpha_one:
+            return level_of_alpha_cumprod(torch.tensor(1.0), here)
+        return level_of_alpha_cumprod(self.alphas_cumprod[max(here, 0)], here)
 
-    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        alphas = self.alphas_cumprod.to(original_samples)[
-            timesteps.to(original_samples.device, torch.int64)
-        ]
-        kept, added = spread(alphas**0.5, original_samples), spread((1 - alphas) ** 0.5, noise)
-        return kept * original_samples + added * noise
+    def _levels_of(self, timesteps: Tensor, like: Tensor) -> Level:
+        known = self.alphas_cumprod.to(like)[timesteps.to(like.device, torch.int64)]
+        return level_of_alpha_cumprod(spread(known, like))
+
+    def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
+        """From this timestep as far down as a run's even strides go, whatever it visits next."""
+        return self._level_at(timestep), self._level_at(int(timestep) - self._stride())
 
     def _prepare(self) -> None:
         self.timesteps = torch.arange(self.config.num_train_timesteps).flip(0)
 
+    def _plan(self, steps: int) -> None:
+        self.timesteps = torch.tensor(self._spaced(steps))
+        self.num_inference_steps = steps
+
     def _spaced(self, steps: int) -> list[int]:
         """Training timesteps from noisy to clean."""
         c = self.config
-        spaced = schedule.spaced_timesteps(
-            c.timestep_spacing, steps, c.num_train_timesteps, c.steps_offset
-        )
+        spacing = TIMESTEP_SPACINGS[c.timestep_spacing]
+        spaced = spacing(steps, c.num_train_timesteps, c.steps_offset)
         timesteps = [int(each) for each in np.round(spaced)]
         self._check_in_schedule(timesteps[0], steps)
         if self.alphas_cumprod[timesteps[0]] == 0 and c.prediction_type == "epsilon":
@@ -63,17 +58,6 @@ class AlphaScheduler(Scheduler[ConfigT]):
             )
         return timesteps
 
-    def _alpha_cumprod_at(self, timestep: int) -> Tensor:
-        """`alphas_cumprod`; past the clean end, 1 if `set_alpha_to_one`, else the cleanest."""
-        if timestep < 0 and self.config.get("set_alpha_to_one") is True:
-            return torch.tensor(1.0)
-        return self.alphas_cumprod[max(timestep, 0)]
-
     def _stride(self) -> int:
         """Training timesteps from one level of the run to the next."""
         return self.config.num_train_timesteps // self._steps_of_run()
-
-    def _steps_of_run(self) -> int:
-        if self.num_inference_steps is None:
-            raise RequestError("no run has begun; call set_timesteps(steps) before step")
-        return self.num_inference_steps

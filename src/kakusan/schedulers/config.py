@@ -10,6 +10,7 @@ import numpy as np
 from kakusan.errors import RequestError, check_no_unknown
 from kakusan.schedulers.prediction import PREDICTION_TYPES
 from kakusan.schedulers.schedule import BETA_SCHEDULES
+from kakusan.schedulers.spacings import SIGMA_SPACINGS, TIMESTEP_SPACINGS, setting_of
 
 DEFAULTED = "_use_default_values"
 _BOOKKEEPING = ("others", "defaulted")
@@ -22,13 +23,16 @@ class SchedulerConfig(Mapping[str, object]):
     As a mapping it also holds what was written for other schedulers (`others`), so that going from
     one scheduler to another and back loses nothing, and under `_use_default_values` the names of
     the settings that nobody set: those stay behind when another scheduler is made from this one.
+
+    What a setting means is a property here (`sigma_spacing`, `zero_terminal_snr`), also for the
+    schedulers that lack it, so that nothing else reads settings by their name.
     """
 
     class_name: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, Sequence[object]]] = {
         "beta_schedule": tuple(BETA_SCHEDULES),
         "prediction_type": PREDICTION_TYPES,
-        "timestep_spacing": ("linspace", "leading", "trailing"),
+        "timestep_spacing": tuple(TIMESTEP_SPACINGS),
     }
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
         "num_train_timesteps": (1, 100_000),
@@ -62,8 +66,8 @@ class SchedulerConfig(Mapping[str, object]):
         for item in fields(self):
             if item.name not in _BOOKKEEPING and item.name != "trained_betas":
                 self._check(item.name, getattr(self, item.name), item.default)
-        spacings = ("use_karras_sigmas", "use_exponential_sigmas")
-        if all(getattr(self, name, False) for name in spacings):
+        spacings = [setting_of(spacing) for spacing in SIGMA_SPACINGS]
+        if sum(getattr(self, name, False) for name in spacings) > 1:
             raise RequestError(
                 f"{self.class_name}: only one of {' and '.join(spacings)} can be true"
             )
@@ -75,9 +79,10 @@ class SchedulerConfig(Mapping[str, object]):
 
     def _check(self, name: str, value: object, default: object) -> None:
         where = f"{self.class_name}: {name}={value!r}"
-        if name in self.choices:
-            if value not in self.choices[name]:
-                allowed = ", ".join(map(repr, self.choices[name]))
+        choices = self.choices.get(name, (False,) if _is_unknown_spacing(name) else None)
+        if choices is not None:
+            if value not in choices:
+                allowed = ", ".join(map(repr, choices))
                 raise RequestError(f"{where} is not supported; allowed: {allowed}")
         elif isinstance(default, bool):
             if not isinstance(value, bool):
@@ -88,6 +93,35 @@ class SchedulerConfig(Mapping[str, object]):
             numeric = isinstance(value, int if isinstance(default, int) else (int, float))
             if isinstance(value, bool) or not numeric or not low <= cast(float, value) <= high:
                 raise RequestError(f"{where} must be {kind} from {low:g} to {high:g}")
+
+    @property
+    def sigma_spacing(self) -> str | None:
+        """Which of `SIGMA_SPACINGS` a run's noise levels have; None: those of its timesteps."""
+        return next((name for name in SIGMA_SPACINGS if self._says(setting_of(name), True)), None)
+
+    @property
+    def zero_terminal_snr(self) -> bool:
+        """Whether the noisiest training timestep is nothing but noise."""
+        return self._says("rescale_betas_zero_snr", True)
+
+    @property
+    def ends_at_sigma_min(self) -> bool:
+        """Whether a run ends at the least noise of the training schedule, not at none."""
+        return self._says("final_sigmas_type", "sigma_min")
+
+    @property
+    def ends_at_alpha_one(self) -> bool:
+        """Whether `alphas_cumprod` counts as 1 past the cleanest training timestep."""
+        return self._says("set_alpha_to_one", True)
+
+    def sigma_range(self, lowest: float, highest: float) -> tuple[float, float]:
+        """The ends of a respaced run: as set, else those given."""
+        lowest_set, highest_set = self.get("sigma_min"), self.get("sigma_max")
+        return cast(float, lowest_set or lowest), cast(float, highest_set or highest)
+
+    def _says(self, name: str, value: object) -> bool:
+        said = self.get(name)
+        return said is value if isinstance(value, bool) else said == value
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -165,6 +199,22 @@ class SchedulerConfig(Mapping[str, object]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpacedConfig(SchedulerConfig):
+    """Settings of the schedulers whose noise levels may be spaced otherwise than timesteps."""
+
+    timestep_spacing: str = "linspace"
+    use_karras_sigmas: bool = False
+    use_exponential_sigmas: bool = False
+    use_beta_sigmas: bool = False
+
+
+def _is_unknown_spacing(name: str) -> bool:
+    """Whether a published setting asks for a spacing of sigmas that is not in the table."""
+    asks = name.startswith("use_") and name.endswith("_sigmas")
+    return asks and name not in map(setting_of, SIGMA_SPACINGS)
 
 
 def _is_infinite(value: object) -> bool:

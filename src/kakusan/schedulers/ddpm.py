@@ -9,8 +9,11 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
+from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
 
@@ -31,44 +34,41 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
     """Ancestral sampling with the posterior of the forward process; also used in training."""
 
     config_class = DDPMConfig
-    step_options = frozenset({"generator"})
+    # Latents are not pixels within [-1, 1], so clipping them is never meant.
+    known_as = (KnownAs("ddpm", "DDPM", settings={"clip_sample": False}),)
+    adds_noise = True
+    takes_timesteps = True
 
-    def step(
-        self,
-        model_output: Tensor,
-        timestep: Timestep,
-        sample: Tensor,
-        *,
-        generator: Generators = None,
-        return_dict: bool = True,  # noqa: ARG002
+    def advance(
+        self, x: Tensor, seen: Prediction, now: Level, then: Level, *, generator: Generators = None
     ) -> SchedulerOutput:
         """One step of Algorithm 2: the mean of equation 7, and noise but at timestep 0."""
-        now, before = self._alphas_cumprod_around(int(timestep))
-        alpha, beta = now / before, 1 - now / before
-        clean = self._limited(self.denoised(model_output, timestep, sample))
-        x = before**0.5 * beta / (1 - now) * clean + alpha**0.5 * (1 - before) / (1 - now) * sample
-        if int(timestep) > 0:
-            x = x + self._std(now, before) * noise_like(model_output, generator)
-        return SchedulerOutput(x, clean)
+        a, b = now.alpha_cumprod, then.alpha_cumprod
+        alpha, beta = a / b, 1 - a / b
+        clean = self._limited(seen.clean)
+        mean = then.alpha * beta / (1 - a) * clean + alpha**0.5 * (1 - b) / (1 - a) * x
+        if now.timestep > 0:
+            mean = mean + self._std(a, b) * noise_like(seen.output, generator)
+        return SchedulerOutput(mean, clean)
 
-    def _alphas_cumprod_around(self, timestep: int) -> tuple[Tensor, Tensor]:
-        """`alphas_cumprod` here and at the next timestep of the run; 1 after the last."""
-        self._steps_of_run()
-        if timestep not in self._schedule:
-            raise RequestError(f"timestep {timestep} is not one of this run's timesteps")
-        following = self._schedule.index(timestep) + 1
-        if following == len(self._schedule):
-            return self.alphas_cumprod[timestep], torch.tensor(1.0)
-        return self.alphas_cumprod[timestep], self.alphas_cumprod[int(self._schedule[following])]
-
-    def _std(self, now: Tensor, before: Tensor) -> Tensor:
+    def _std(self, now: Tensor, then: Tensor) -> Tensor:
         """The two choices of section 3.2; "log" says only how a file stores it."""
-        beta = 1 - now / before
+        beta = 1 - now / then
         if self.config.variance_type.startswith("fixed_large"):
             return beta**0.5
-        return torch.clamp((1 - before) / (1 - now) * beta, min=1e-20) ** 0.5
+        return torch.clamp((1 - then) / (1 - now) * beta, min=1e-20) ** 0.5
 
-    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:
-        checked = self._checked_timesteps(timesteps)
-        self.timesteps = torch.tensor([int(each) for each in checked])
+    def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
+        """From this timestep to the next one of the run; to no noise after the last."""
+        self._steps_of_run()
+        here = int(timestep)
+        if here not in self._schedule:
+            raise RequestError(f"timestep {here} is not one of this run's timesteps")
+        following = self._schedule[self._schedule.index(here) + 1 :]
+        if not following:
+            return self._level_at(here), level_of_alpha_cumprod(torch.tensor(1.0), -1)
+        return self._level_at(here), self._level_at(following[0])
+
+    def _plan_timesteps(self, timesteps: list[float]) -> None:
+        self.timesteps = torch.tensor([int(each) for each in timesteps])
         self.num_inference_steps = len(timesteps)

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
-from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+from kakusan.schedulers.prediction import Prediction
+from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 
@@ -24,28 +27,21 @@ class EulerAncestralDiscreteScheduler(UnscaledSigmaScheduler[EulerAncestralConfi
     """Steps further down than asked for and adds noise back, in float32 whatever the dtype."""
 
     config_class = EulerAncestralConfig
-    step_options = frozenset({"generator"})
+    known_as = (KnownAs("euler-a", "Euler a", "sample_euler_ancestral"),)
+    adds_noise = True
 
-    def step(
-        self,
-        model_output: Tensor,
-        timestep: Timestep,
-        sample: Tensor,
-        *,
-        generator: Generators = None,
-        return_dict: bool = True,  # noqa: ARG002
+    def advance(
+        self, x: Tensor, seen: Prediction, now: Level, then: Level, *, generator: Generators = None
     ) -> SchedulerOutput:
         """One step down to `sigma_down`, and noise of `sigma_up`.
 
         The two are the mean and deviation of DDPM's posterior (arXiv:2006.11239, equation 7) in
         terms of sigma. Noise is drawn on the last step too, where it counts for nothing.
         """
-        index = self._begin_step(timestep)
-        sigma, following = self.sigmas[index], self.sigmas[index + 1]
-        sigma_up = (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
-        sigma_down = (following**2 - sigma_up**2) ** 0.5
-        x = sample.float()
-        clean = self._denoised_at(index, model_output, x)
-        x = x + (x - clean) / sigma * (sigma_down - sigma)
-        x = x + noise_like(model_output, generator) * sigma_up
-        return SchedulerOutput(x.to(model_output.dtype), clean)
+        sigma_up = (then.sigma**2 * (now.sigma**2 - then.sigma**2) / now.sigma**2) ** 0.5
+        sigma_down = (then.sigma**2 - sigma_up**2) ** 0.5
+        x = x.float()
+        clean = seen.at(x, now).clean
+        x = x + (x - clean) / now.sigma * (sigma_down - now.sigma)
+        x = x + noise_like(seen.output, generator) * sigma_up
+        return SchedulerOutput(x.to(seen.output.dtype), clean)

@@ -1,65 +1,54 @@
 """Linear multistep sampling on uneven noise levels, as k-diffusion's `sample_lms` does it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.levels import Level
+from kakusan.schedulers.prediction import Prediction
+from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LMSConfig(SchedulerConfig):
+class LMSConfig(SpacedConfig):
     """Settings of `LMSDiscreteScheduler`."""
 
     class_name = "LMSDiscreteScheduler"
-    choices: ClassVar[Mapping[str, Sequence[object]]] = {
-        **SchedulerConfig.choices,
-        "use_beta_sigmas": (False,),
-    }
 
-    timestep_spacing: str = "linspace"
-    use_karras_sigmas: bool = False
-    use_exponential_sigmas: bool = False
-    use_beta_sigmas: bool = False
+
+class _Slope(NamedTuple):
+    """dx / dsigma at a noise level."""
+
+    sigma: float
+    slope: Tensor
 
 
 class LMSDiscreteScheduler(UnscaledSigmaScheduler[LMSConfig]):
     """K-LMS: integrates the polynomial through the last four slopes to the next noise level."""
 
     config_class = LMSConfig
-    step_options = frozenset({"order"})
+    known_as = (KnownAs("lms", "LMS", "sample_lms"),)
+    history: tuple[_Slope, ...] = ()  # latest first
 
-    def step(
-        self,
-        model_output: Tensor,
-        timestep: Timestep,
-        sample: Tensor,
-        *,
-        order: int = 4,
-        return_dict: bool = True,  # noqa: ARG002
+    def advance(
+        self, x: Tensor, seen: Prediction, now: Level, then: Level, *, order: int = 4
     ) -> SchedulerOutput:
         """One step from the last `order` slopes, or as many as there are yet."""
         if order < 1:
             raise RequestError(f"order is {order}; allowed: 1 or more")
-        index = self._begin_step(timestep)
-        clean = self._denoised_at(index, model_output, sample)
-        self._slopes = (*self._slopes[1 - order :], (sample - clean) / self.sigmas[index])[-order:]
-        known = [float(self.sigmas[index - back]) for back in range(len(self._slopes))]
-        coefficients = lagrange_integrals(
-            known, float(self.sigmas[index]), float(self.sigmas[index + 1])
-        )
-        terms = [a * slope for a, slope in zip(coefficients, reversed(self._slopes), strict=True)]
-        return SchedulerOutput(sample + sum(terms[1:], terms[0]), clean)
-
-    def _begin_run(self) -> None:
-        super()._begin_run()
-        self._slopes: tuple[Tensor, ...] = ()
+        clean, start = seen.clean, float(now.sigma)
+        latest = _Slope(start, (x - clean) / now.sigma)
+        self.history = slopes = (latest, *self.history)[:order]
+        weights = lagrange_integrals([each.sigma for each in slopes], start, float(then.sigma))
+        terms = [w * each.slope for w, each in zip(weights, slopes, strict=True)]
+        return SchedulerOutput(x + sum(terms[1:], terms[0]), clean)
 
 
 def lagrange_integrals(nodes: Sequence[float], start: float, end: float) -> list[float]:

@@ -1,48 +1,27 @@
-"""The names that schedulers are asked for by."""
+"""The names that schedulers are asked for by: ours, the reference's, and those of other tools."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from kakusan.errors import UnknownNameError, nearest
-from kakusan.schedulers.ddim import DDIMScheduler
-from kakusan.schedulers.ddpm import DDPMScheduler
-from kakusan.schedulers.dpm_solver_multistep import DPMSolverMultistepScheduler
-from kakusan.schedulers.euler import EulerDiscreteScheduler
-from kakusan.schedulers.euler_ancestral import EulerAncestralDiscreteScheduler
-from kakusan.schedulers.heun import HeunDiscreteScheduler
-from kakusan.schedulers.lms import LMSDiscreteScheduler
-from kakusan.schedulers.pndm import PNDMScheduler
+from kakusan.schedulers import registry
+from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.scheduler import Scheduler
+from kakusan.schedulers.spacings import setting_of
+
+Meaning = tuple[type[Scheduler], Mapping[str, object]]
+
+# In the registry's order
+_KINDS: tuple[type[Scheduler], ...] = tuple(
+    kind for kind in vars(registry).values() if isinstance(kind, type)
+)
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
-    "DDIMScheduler": DDIMScheduler,
-    "DDPMScheduler": DDPMScheduler,
-    "DPMSolverMultistepScheduler": DPMSolverMultistepScheduler,
-    "EulerAncestralDiscreteScheduler": EulerAncestralDiscreteScheduler,
-    "EulerDiscreteScheduler": EulerDiscreteScheduler,
-    "HeunDiscreteScheduler": HeunDiscreteScheduler,
-    "LMSDiscreteScheduler": LMSDiscreteScheduler,
-    "PNDMScheduler": PNDMScheduler,
+    kind.__name__: kind for kind in sorted(_KINDS, key=lambda kind: kind.__name__)
 }
 
-
-def _dpm_solver(algorithm: str, karras: bool) -> tuple[type[Scheduler], Mapping[str, object]]:
-    settings = {"algorithm_type": algorithm, "solver_order": 2, "use_karras_sigmas": karras}
-    return DPMSolverMultistepScheduler, settings
-
-
-# The command line's names. Latents are not pixels within [-1, 1], so clipping them is never meant.
-SHORT_NAMES: dict[str, tuple[type[Scheduler], Mapping[str, object]]] = {
-    "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
-    "lms": (LMSDiscreteScheduler, {}),
-    "heun": (HeunDiscreteScheduler, {}),
-    "ddim": (DDIMScheduler, {"clip_sample": False}),
-    "ddpm": (DDPMScheduler, {"clip_sample": False}),
-    "euler": (EulerDiscreteScheduler, {}),
-    "euler-a": (EulerAncestralDiscreteScheduler, {}),
-    "dpmpp-2m": _dpm_solver("dpmsolver++", karras=False),
-    "dpmpp-2m-karras": _dpm_solver("dpmsolver++", karras=True),
-    "dpmpp-2m-sde": _dpm_solver("sde-dpmsolver++", karras=False),
-    "dpmpp-2m-sde-karras": _dpm_solver("sde-dpmsolver++", karras=True),
+# The command line's names
+SHORT_NAMES: dict[str, Meaning] = {
+    known.short: (kind, known.settings) for kind in _KINDS for known in kind.known_as
 }
 
 
@@ -58,17 +37,21 @@ def scheduler_class(name: str) -> type[Scheduler]:
 
 
 def named_scheduler(name: str, base: Scheduler) -> Scheduler:
-    """The scheduler of a short name or class name, for the model that `base` belongs to.
+    """The scheduler of a name, for the model that `base` belongs to.
+
+    Args:
+        name: In any case: a short name ("euler-a") or class name, AUTOMATIC1111's ("Euler a",
+            "DPM++ 2M Karras") or k-diffusion's function ("sample_dpmpp_2m").
 
     Raises:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
     """
-    if name in SCHEDULERS:
-        return SCHEDULERS[name].from_config(base.config)
-    if name not in SHORT_NAMES:
-        known = [*SHORT_NAMES, *SCHEDULERS]
+    meanings = {each.casefold(): meaning for each, meaning in _meanings()}
+    if name.casefold() not in meanings:
+        labels = [known.webui for kind in _KINDS for known in kind.known_as if known.webui]
+        known = [*SHORT_NAMES, *SCHEDULERS, *labels]
         raise UnknownNameError(f"no scheduler is called {name!r}.{nearest(name, known)}")
-    kind, settings = SHORT_NAMES[name]
+    kind, settings = meanings[name.casefold()]
     return kind.from_config(base.config, **settings)
 
 
@@ -78,3 +61,25 @@ def short_name(scheduler: Scheduler) -> str:
         if type(scheduler) is kind and all(scheduler.config[k] == v for k, v in settings.items()):
             return name
     return type(scheduler).__name__
+
+
+def _meanings() -> Iterator[tuple[str, Meaning]]:
+    """Every name, and the class and settings that it stands for."""
+    yield from SHORT_NAMES.items()
+    for name, kind in SCHEDULERS.items():
+        yield name, (kind, {})
+        for known in kind.known_as:
+            if known.k_diffusion is not None:
+                yield known.k_diffusion, (kind, known.settings)
+            if known.webui is not None:
+                yield known.webui, (kind, known.settings)
+                yield from _respaced(known.webui, kind, known)
+
+
+def _respaced(label: str, kind: type[Scheduler], known: KnownAs) -> Iterator[tuple[str, Meaning]]:
+    """AUTOMATIC1111's name with a word for the spacing, such as "DPM++ 2M Karras"."""
+    spacings = kind.sigma_spacings()
+    words = {"Uniform": None, **{spacing.title(): spacing for spacing in spacings}}
+    for word, chosen in words.items() if spacings else ():
+        flags = {setting_of(spacing): spacing == chosen for spacing in spacings}
+        yield f"{label} {word}", (kind, {**known.settings, **flags})

@@ -8,7 +8,9 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers.alpha_scheduler import AlphaScheduler
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.prediction import predicted_noise
+from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.levels import Level
+from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
 
 RUNGE_KUTTA_STEPS = 3
@@ -26,8 +28,8 @@ class PNDMConfig(SchedulerConfig):
 
 
 @dataclass(frozen=True)
-class _Run:
-    """How far a run has come: model calls, and what they left for the next ones."""
+class _History:
+    """What the model calls of a run so far left for the next ones."""
 
     calls: int = 0
     noises: tuple[Tensor, ...] = ()  # predicted at the last four noise levels, latest last
@@ -44,61 +46,50 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
     """
 
     config_class = PNDMConfig
+    known_as = (KnownAs("pndm", "PLMS", settings={"skip_prk_steps": True}),)
+    history = _History()
 
-    def step(
-        self,
-        model_output: Tensor,
-        timestep: Timestep,
-        sample: Tensor,
-        *,
-        return_dict: bool = True,  # noqa: ARG002
-    ) -> SchedulerOutput:
-        self._steps_of_run()
-        if self._run.calls >= len(self.timesteps):
-            raise RequestError("the run is over; call set_timesteps to begin another")
-        clean = self.denoised(model_output, timestep, sample)
-        if self._run.calls < self._runge_kutta_calls:
-            x = self._runge_kutta(model_output, int(timestep), sample)
-        else:
-            x = self._multistep(model_output, int(timestep), sample)
-        return SchedulerOutput(x, clean)
+    def advance(self, x: Tensor, seen: Prediction, now: Level, then: Level) -> SchedulerOutput:
+        if self.history.calls < self._runge_kutta_calls:
+            return SchedulerOutput(self._runge_kutta(x, seen, now), seen.clean)
+        return SchedulerOutput(self._multistep(x, seen, now, then), seen.clean)
 
-    def _runge_kutta(self, output: Tensor, timestep: int, sample: Tensor) -> Tensor:
+    def _runge_kutta(self, x: Tensor, seen: Prediction, now: Level) -> Tensor:
         """Equation 13: four calls a level, weighed 1/6, 1/3, 1/3, 1/6, all from its start."""
-        run = self._run
-        half = 0 if run.calls % 2 else self._stride() // 2
-        stage = run.calls % RUNGE_KUTTA_CALLS
-        level = int(self._schedule[run.calls - stage])
-        start = sample if stage == 0 or run.start is None else run.start
-        noises = (*run.noises, output) if stage == 0 else run.noises
-        weighted = run.weighted + (1 / 6 if stage in (0, 3) else 1 / 3) * output
+        past, output = self.history, seen.output
+        stage = past.calls % RUNGE_KUTTA_CALLS
+        level = self._level_at(self._schedule[past.calls - stage])
+        half = 0 if stage % 2 else self._stride() // 2
+        start = x if stage == 0 or past.start is None else past.start
+        noises = (*past.noises, output) if stage == 0 else past.noises
+        weighted = past.weighted + (1 / 6 if stage in (0, 3) else 1 / 3) * output
         if stage == 3:
             output, weighted = torch.as_tensor(weighted), 0.0
-        self._run = _Run(run.calls + 1, noises, start, weighted)
-        return self._transfer(start, level, timestep - half, output)
+        self.history = _History(past.calls + 1, noises, start, weighted)
+        then = self._level_at(now.timestep - half)
+        return _transfer(seen._replace(output=output).at(start, level), then)
 
-    def _multistep(self, output: Tensor, timestep: int, sample: Tensor) -> Tensor:
+    def _multistep(self, x: Tensor, seen: Prediction, now: Level, then: Level) -> Tensor:
         """Equation 12: Adams-Bashforth over the noise predicted at up to four levels."""
-        run = self._run
-        if run.calls == 1:
+        past = self.history
+        if past.calls == 1:
             # The second call is made at the second level and redoes the first step with the mean of
             # both.
-            start = sample if run.start is None else run.start
-            mean = (output + run.noises[-1]) / 2
-            self._run = _Run(2, run.noises)
-            return self._transfer(start, timestep + self._stride(), timestep, mean)
-        noises = (*run.noises[-3:], output)
-        self._run = _Run(run.calls + 1, noises, sample if run.calls == 0 else None)
-        return self._transfer(sample, timestep, timestep - self._stride(), _adams_bashforth(noises))
+            start = x if past.start is None else past.start
+            mean = (seen.output + past.noises[-1]) / 2
+            self.history = _History(2, past.noises)
+            before = self._level_at(now.timestep + self._stride())
+            return _transfer(seen._replace(output=mean).at(start, before), now)
+        noises = (*past.noises[-3:], seen.output)
+        self.history = _History(past.calls + 1, noises, x if past.calls == 0 else None)
+        return _transfer(seen._replace(output=_adams_bashforth(noises)), then)
 
-    def _transfer(self, sample: Tensor, timestep: int, previous: int, output: Tensor) -> Tensor:
-        """Equation 11: move `sample` from one timestep to another along this noise."""
-        now = self.alphas_cumprod[timestep]
-        then = self._alpha_cumprod_at(previous)
-        alpha, sigma = now**0.5, (1 - now) ** 0.5
-        noise = predicted_noise(self.config.prediction_type, output, sample, alpha, sigma)
-        scale = now * (1 - then) ** 0.5 + (now * (1 - now) * then) ** 0.5
-        return (then / now) ** 0.5 * sample - (then - now) * noise / scale
+    def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
+        levels = super()._levels_of_step(timestep)
+        self._index = self._index or 0
+        if self._index >= len(self._schedule):
+            raise RequestError("the run is over; call set_timesteps to begin another")
+        return levels
 
     def _plan(self, steps: int) -> None:
         levels = self._spaced(steps)
@@ -118,8 +109,12 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
         super()._prepare()
         self._runge_kutta_calls = 0
 
-    def _begin_run(self) -> None:
-        self._run = _Run()
+
+def _transfer(seen: Prediction, then: Level) -> Tensor:
+    """Equation 11: move the sample to another level along the noise that is seen in it."""
+    a, b = seen.level.alpha_cumprod, then.alpha_cumprod
+    scale = a * (1 - b) ** 0.5 + (a * (1 - a) * b) ** 0.5
+    return (b / a) ** 0.5 * seen.sample - (b - a) * seen.noise / scale
 
 
 def _adams_bashforth(noises: tuple[Tensor, ...]) -> Tensor:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
 from kakusan.schedulers.alpha_scheduler import AlphaScheduler
@@ -35,10 +34,3 @@ class PosteriorScheduler(AlphaScheduler[PosteriorConfigT]):
         if c.thresholding:
             return dynamic_threshold(clean, c.dynamic_thresholding_ratio, c.sample_max_value)
         return clean.clamp(-c.clip_sample_range, c.clip_sample_range) if c.clip_sample else clean
-
-    def _plan(self, steps: int) -> None:
-        self.timesteps = torch.tensor(self._spaced(steps))
-        self.num_inference_steps = steps
-
-    def _begin_run(self) -> None:
-        """A step depends on nothing but its arguments."""

@@ -5,42 +5,49 @@ arXiv:2202.00512 is `alpha * noise - sigma * clean`.
 """
 
 import math
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from kakusan.schedulers.levels import Level
+
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
-def predicted_clean(
-    kind: str, output: Tensor, sample: Tensor, alpha: Tensor, sigma: Tensor
-) -> Tensor:
-    """The clean sample that a model's output stands for, where `alpha² + sigma² = 1`."""
-    if kind == "epsilon":
-        return (sample - sigma * output) / alpha
-    if kind == "v_prediction":
-        return alpha * sample - sigma * output
-    return output
+class Prediction(NamedTuple):
+    """What a model says of `sample`, which has the noise of `level`."""
 
+    kind: str  # one of PREDICTION_TYPES
+    output: Tensor
+    sample: Tensor
+    level: Level
 
-def predicted_noise(
-    kind: str, output: Tensor, sample: Tensor, alpha: Tensor, sigma: Tensor
-) -> Tensor:
-    """The noise that a model's output stands for, where `alpha² + sigma² = 1`."""
-    if kind == "epsilon":
-        return output
-    if kind == "v_prediction":
-        return alpha * output + sigma * sample
-    return (sample - alpha * output) / sigma
-
-
-def predicted_clean_unscaled(kind: str, output: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
-    """The clean sample where `x = clean + sigma * noise`, as k-diffusion writes it (alpha is 1)."""
-    if kind == "epsilon":
-        return x - sigma * output
-    if kind == "v_prediction":
+    @property
+    def clean(self) -> Tensor:
+        """The clean sample that the output stands for."""
+        kind, output, x, (alpha, sigma, *_, keeps_variance) = self
+        if kind == "epsilon":
+            return (x - sigma * output) / alpha if keeps_variance else x - sigma * output
+        if kind == "sample":
+            return output
+        if keeps_variance:
+            return alpha * x - sigma * output
         return output * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
-    return output
+
+    @property
+    def noise(self) -> Tensor:
+        """The noise that the output stands for."""
+        kind, output, x, (alpha, sigma, *_, keeps_variance) = self
+        if kind == "epsilon":
+            return output
+        if kind == "v_prediction" and keeps_variance:
+            return alpha * output + sigma * x
+        return (x - alpha * self.clean) / sigma
+
+    def at(self, sample: Tensor, level: Level) -> Self:
+        """The same output, read as said of another sample."""
+        return self._replace(sample=sample, level=level)
 
 
 def dynamic_threshold(clean: Tensor, ratio: float, largest: float) -> Tensor:

@@ -1,8 +1,8 @@
-"""Noise schedules: how much noise each training timestep has, and which timesteps a run visits.
+"""Noise schedules: how much noise each training timestep has.
 
 Everything here is small and on the CPU. The names are those of the papers: `betas` and
-`alphas_cumprod`
-(arXiv:2006.11239), `sigma = sqrt((1 - alphas_cumprod) / alphas_cumprod)` (arXiv:2206.00364).
+`alphas_cumprod` (arXiv:2006.11239), `sigma = sqrt((1 - alphas_cumprod) / alphas_cumprod)`
+(arXiv:2206.00364).
 """
 
 import math
@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-Floats = NDArray[np.floating]
 
 MAX_BETA = 0.999
 # An alphas_cumprod of exactly 0 would be an infinite sigma; this is the smallest float16 instead.
@@ -90,40 +88,3 @@ def zero_terminal_snr(betas: Tensor) -> Tensor:
 def all_sigmas(alphas_cumprod: Tensor) -> NDArray[np.float32]:
     """The noise level of every training timestep, increasing."""
     return (((1 - alphas_cumprod) / alphas_cumprod) ** 0.5).numpy()
-
-
-def spaced_timesteps(spacing: str, steps: int, train_steps: int, offset: int) -> Floats:
-    """`steps` of the training timesteps, from noisy to clean, perhaps fractional.
-
-    The three spacings of arXiv:2305.08891, Table 2. Only "leading" is moved by `offset`.
-    """
-    if spacing == "linspace":
-        return np.linspace(0, train_steps - 1, steps)[::-1]
-    if spacing == "leading":
-        return np.arange(steps)[::-1] * float(train_steps // steps) + offset
-    # Rounding in arange can give one element too many.
-    return np.arange(train_steps, 0, -train_steps / steps)[:steps].round() - 1
-
-
-def karras_sigmas(sigma_max: float, sigma_min: float, steps: int, rho: float = 7.0) -> Floats:
-    """Noise levels that lie closest where they are small (arXiv:2206.00364, equation 5)."""
-    ramp = np.linspace(0, 1, steps)
-    highest, lowest = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    return (highest + ramp * (lowest - highest)) ** rho
-
-
-def exponential_sigmas(sigma_max: float, sigma_min: float, steps: int) -> Floats:
-    """Noise levels with equal ratios."""
-    return np.exp(np.linspace(math.log(sigma_max), math.log(sigma_min), steps))
-
-
-def timesteps_of_sigmas(sigmas: Floats, known: Floats) -> Floats:
-    """The fractional timesteps at which the schedule `known` (increasing) has these noise levels.
-
-    Interpolated linearly in log sigma; outside of the schedule, its ends.
-    """
-    log_sigmas, log_known = np.log(np.maximum(sigmas, 1e-10)), np.log(known)
-    low = (np.searchsorted(log_known, log_sigmas, side="right") - 1).clip(0, len(known) - 2)
-    below, above = log_known[low], log_known[low + 1]
-    weight = np.clip((below - log_sigmas) / (below - above), 0, 1)
-    return (1 - weight) * low + weight * (low + 1)

@@ -1,35 +1,24 @@
-"""What all schedulers have in common: settings, the noise schedule, a run, and files."""
+"""What all schedulers have in common: the noise schedule and a run.
+
+A scheduler is its formula. `Scheduler` reads what the model says, keeps the place in the run and
+asks the class for one thing: how to `advance` from one noise level to the next.
+"""
 
 import copy
-import math
-import operator
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, cast
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor
 
-from kakusan.checkpoints.files import JSON, read_json, write_json
-from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError, RequestError
-from kakusan.schedulers import schedule
-from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.prediction import spread
-
-CONFIG_FILE = "scheduler_config.json"
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    # A bare `Scheduler` in an annotation is one of any settings.
-    ConfigT = TypeVar("ConfigT", bound=SchedulerConfig, default=Any)
-else:
-    from typing import TypeVar
-
-    ConfigT = TypeVar("ConfigT", bound=SchedulerConfig)
+from kakusan.errors import RequestError, check_no_unknown
+from kakusan.schedulers import requests, schedule
+from kakusan.schedulers.configured import ConfigT, Configured
+from kakusan.schedulers.levels import Level
+from kakusan.schedulers.prediction import Prediction, spread
 
 Timestep = Tensor | float
 
@@ -41,43 +30,46 @@ class SchedulerOutput(NamedTuple):
     pred_original_sample: Tensor
 
 
-class Scheduler(ABC, Generic[ConfigT]):
+class Scheduler(Configured[ConfigT], ABC):
     """Turns what a model predicts at one noise level into the sample at the next lower one.
 
-    A scheduler is its `config` and, since `set_timesteps`, one run: the timesteps and how far it
-    has come. What belongs to the run is replaced, never changed in place, so `fresh()` gives each
-    thread a run of its own.
+    A scheduler is its `config` and, since `set_timesteps`, one run: the timesteps, how far it has
+    come, and its `history`. What belongs to the run is replaced, never changed in place, so
+    `fresh()` gives each thread a run of its own.
 
     Attributes:
         order: model calls per noise level.
-        step_options: the keywords that `step` takes beyond the common ones.
+        adds_noise: whether steps draw noise, without being asked by an option.
+        takes_timesteps, takes_sigmas: whether a run may be given by them.
+        step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
+        history: what earlier steps leave for later ones; the class has what a run begins with.
     """
 
-    config_class: type[ConfigT]
     order: ClassVar[int] = 1
+    adds_noise: ClassVar[bool] = False
+    takes_timesteps: ClassVar[bool] = False
+    takes_sigmas: ClassVar[bool] = False
     step_options: ClassVar[frozenset[str]] = frozenset()
 
-    config: ConfigT
     betas: Tensor
     alphas_cumprod: Tensor
     timesteps: Tensor
     num_inference_steps: int | None
+    history: Any = ()
     # `timesteps` for decisions: reading a tensor on a GPU waits for all that is queued there
     _schedule: list[float]
+    _index: int | None  # of the next step; None before the first, which may be any of `timesteps`
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        taken = inspect.signature(cls.advance).parameters.values()
+        options = [each for each in taken if each.kind is each.KEYWORD_ONLY]
+        cls.step_options = frozenset(each.name for each in options)
+        if "step" not in vars(cls):
+            cls.step = _step_taking(options)
 
     def __init__(self, config: ConfigT | None = None, /, **settings: object) -> None:
-        """Make a scheduler of a whole `config`, or of settings by name, the others default.
-
-        Raises:
-            RequestError: both of them given, or a value that is not allowed.
-            UnknownArgumentError: no setting has this name.
-        """
-        if config is not None and settings:
-            raise RequestError(
-                f"{type(self).__name__} takes a config or settings, not both; got "
-                f"{', '.join(settings)} too; use {type(self).__name__}.from_config(config, ...)"
-            )
-        self.config = self.config_class.from_settings(settings) if config is None else config
+        super().__init__(config, **settings)
         self.betas = self._make_betas()
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
@@ -88,71 +80,30 @@ class Scheduler(ABC, Generic[ConfigT]):
     def __len__(self) -> int:
         return self.config.num_train_timesteps
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.config!r})"
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether a run follows one path from noise to picture, unless an option adds noise.
 
-    @classmethod
-    def from_config(cls, config: Mapping[str, object], **overrides: object) -> Self:
-        """A scheduler with the settings of another one's config, or of a file's JSON.
-
-        Values that were only the other class's defaults are not carried; values written in the JSON
-        are. Settings of other schedulers are kept for the way back.
+        That path is the probability flow (arXiv:2011.13456, equation 13): a better solver, or more
+        steps, lead to nearly the same picture.
         """
-        return cls(cls.config_class.from_published(config, overrides))
+        return not self.adds_noise
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        name: str | PathLike[str],
-        *,
-        subfolder: str | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | PathLike[str] | None = None,
-        local_files_only: bool = False,
-        **overrides: object,
-    ) -> Self:
-        """Read `scheduler_config.json` of a folder or Hub model; overrides win over the file.
+    def fresh(self, start: int = 0) -> Self:
+        """The same scheduler and timesteps, in a run that nobody else has.
+
+        Args:
+            start: index in `timesteps` of the first step; earlier ones count as not taken, so that
+                a run which starts midway has no history.
 
         Raises:
-            CheckpointError: the file is missing, broken, or has values that are not supported.
+            RequestError: no step begins at `start`.
         """
-        source = locate(
-            name,
-            subfolder=subfolder,
-            revision=revision,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
-        path = source.folder / CONFIG_FILE
-        try:
-            return cls(cls.config_class.from_published(read_json(path), overrides))
-        except RequestError as error:
-            if overrides:
-                raise
-            raise CheckpointError(f"{path}: {error}") from error
-
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write `scheduler_config.json`, which the reference library reads too.
-
-        Raises:
-            RequestError: a setting is infinite, which JSON cannot say, and not so by default.
-            OutputError: the folder cannot be written.
-        """
-        published = self.config.to_published()
-        for name, value in published.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise RequestError(
-                    f"{type(self).__name__}: {name}={value} cannot be saved, as JSON has no "
-                    "infinity; set it to a large number"
-                )
-        write_json(Path(folder) / CONFIG_FILE, cast("dict[str, JSON]", published))
-
-    def fresh(self) -> Self:
-        """The same scheduler and timesteps, at the beginning of a run that nobody else has."""
+        if not 0 <= start < len(self._schedule) or start % self.order:
+            of = f", a multiple of {self.order}" if self.order > 1 else ""
+            raise RequestError(f"start is {start}; allowed: 0 to {len(self._schedule) - 1}{of}")
         twin = copy.copy(self)
-        twin._begin_run()
+        twin._begin_run(start)
         return twin
 
     def set_timesteps(
@@ -169,34 +120,27 @@ class Scheduler(ABC, Generic[ConfigT]):
             RequestError: no or several of them given, steps out of range, or not supported by this
                 scheduler.
         """
-        _check_one_given(num_inference_steps, timesteps, sigmas)
+        requests.check_one_given(num_inference_steps, timesteps, sigmas)
         if timesteps is not None:
-            self._plan_timesteps(timesteps)
+            self._check_takes(self.takes_timesteps, "timesteps")
+            self._plan_timesteps(requests.checked_timesteps(timesteps, self.config))
         elif sigmas is not None:
-            self._plan_sigmas(sigmas)
+            self._check_takes(self.takes_sigmas, "sigmas")
+            self._plan_sigmas(requests.checked_sigmas(sigmas))
         else:
-            self._plan(self._checked_steps(num_inference_steps))
+            self._plan(requests.checked_steps(num_inference_steps, self.config))
         self._schedule = cast("list[float]", self.timesteps.tolist())
         self.timesteps = self.timesteps.to(device)
         self._begin_run()
 
-    @property
-    @abstractmethod
-    def init_noise_sigma(self) -> float:
-        """How much normal noise is multiplied by to be the first latents."""
-
-    @abstractmethod
-    def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:
-        """The latents as the model wants to see them at this timestep."""
-
-    @abstractmethod
     def step(
         self,
         model_output: Tensor,
         timestep: Timestep,
         sample: Tensor,
         *,
-        return_dict: bool = True,
+        return_dict: bool = True,  # noqa: ARG002
+        **options: Any,
     ) -> SchedulerOutput:
         """Go from `sample` at `timestep` to the next noise level.
 
@@ -205,25 +149,59 @@ class Scheduler(ABC, Generic[ConfigT]):
             timestep: one of `timesteps`, in their order.
             sample: the latents before `scale_model_input`.
             return_dict: taken as users pass it; the result is a tuple and has names, always.
+            options: those of `step_options`, which `advance` describes.
 
         Raises:
-            RequestError: before `set_timesteps`, or after the last step.
+            RequestError: before `set_timesteps`, after the last step, or at a timestep other than
+                the run's next, in the schedulers that keep count.
+            UnknownArgumentError: an option that this scheduler lacks.
         """
+        unknown = options.keys() - self.step_options
+        where = f"{type(self).__name__}.step"
+        check_no_unknown(where, sorted(unknown), {*self.step_options, "return_dict"})
+        now, then = self._levels_of_step(timestep)
+        seen = Prediction(self.config.prediction_type, model_output, sample, now)
+        result = self.advance(sample, seen, now, then, **options)
+        if self._index is not None:
+            self._index += 1
+        return result
 
     @abstractmethod
+    def advance(self, x: Tensor, seen: Prediction, now: Level, then: Level) -> SchedulerOutput:
+        """The formula: from `x` at one noise level to the next.
+
+        A keyword with a default is an option of `step`. What the next steps need to know goes into
+        `self.history`.
+
+        Args:
+            seen: what the model says of `x`, as a `clean` sample or as `noise`.
+        """
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """How much normal noise is multiplied by to be the first latents."""
+        return 1.0
+
+    def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:  # noqa: ARG002
+        """The latents as the model wants to see them at this timestep."""
+        return sample
+
     def denoised(self, model_output: Tensor, timestep: Timestep, sample: Tensor) -> Tensor:
         """The clean latents that the model sees in `sample`; changes nothing.
 
         `sample` is as `step` takes it, before `scale_model_input`.
         """
+        level = self._level_at(timestep)
+        return Prediction(self.config.prediction_type, model_output, sample, level).clean
 
     @abstractmethod
     def sigma_at(self, timestep: Timestep) -> float:
         """The noise level at a timestep: how much noise there is to a clean sample of scale 1."""
 
-    @abstractmethod
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """Clean samples (n, ...) with the noise of one timestep each, (n,) or (1,)."""
+        level = self._levels_of(timesteps, original_samples)
+        return level.alpha * original_samples + level.sigma * noise
 
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """What v prediction should say of clean samples (n, ...) at training timesteps (n,).
@@ -234,6 +212,24 @@ class Scheduler(ABC, Generic[ConfigT]):
         return spread(alphas**0.5, sample) * noise - spread((1 - alphas) ** 0.5, sample) * sample
 
     @abstractmethod
+    def _level_at(self, timestep: Timestep) -> Level:
+        """The noise level at a timestep."""
+
+    @abstractmethod
+    def _levels_of(self, timesteps: Tensor, like: Tensor) -> Level:
+        """The levels at timesteps (n,), shaped (n, 1, ...) to multiply `like`, in its dtype."""
+
+    @abstractmethod
+    def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
+        """Where the step from `timestep` begins and ends.
+
+        A scheduler that keeps count sets `_index` to this step's place.
+
+        Raises:
+            RequestError: no run has begun, or it is over or elsewhere.
+        """
+
+    @abstractmethod
     def _prepare(self) -> None:
         """Set `timesteps`, and what goes with them, to the whole training schedule."""
 
@@ -241,57 +237,36 @@ class Scheduler(ABC, Generic[ConfigT]):
     def _plan(self, steps: int) -> None:
         """Set `timesteps`, and what goes with them, for a run of so many steps."""
 
-    def _plan_timesteps(self, timesteps: Sequence[float]) -> None:  # noqa: ARG002
-        """Check these timesteps and set a run through them, in the schedulers that can."""
-        raise RequestError(
-            f"{type(self).__name__} takes no custom timesteps; give num_inference_steps"
-        )
+    def _plan_timesteps(self, timesteps: list[float]) -> None:
+        """Set a run through these timesteps; where `takes_timesteps`."""
+        raise NotImplementedError
 
-    def _plan_sigmas(self, sigmas: Sequence[float]) -> None:  # noqa: ARG002
-        """Check these noise levels and set a run through them, in the schedulers that can."""
-        raise RequestError(
-            f"{type(self).__name__} takes no custom sigmas; give num_inference_steps"
-        )
+    def _plan_sigmas(self, sigmas: list[float]) -> None:
+        """Set a run through these noise levels; where `takes_sigmas`."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def _begin_run(self) -> None:
+    def _begin_run(self, start: int = 0) -> None:
         """Forget what earlier steps left behind."""
+        self.history = type(self).history
+        self._index = start or None
+
+    def _steps_of_run(self) -> int:
+        if self.num_inference_steps is None:
+            raise RequestError("no run has begun; call set_timesteps(steps) before step")
+        return self.num_inference_steps
 
     def _make_betas(self) -> Tensor:
         c = self.config
         betas = schedule.make_betas(
             c.beta_schedule, c.beta_start, c.beta_end, c.num_train_timesteps, c.trained_betas
         )
-        return (
-            schedule.zero_terminal_snr(betas) if c.get("rescale_betas_zero_snr") is True else betas
-        )
+        return schedule.zero_terminal_snr(betas) if c.zero_terminal_snr else betas
 
-    def _checked_steps(self, steps: object) -> int:
-        most = self.config.num_train_timesteps
-        try:
-            number = operator.index(steps)  # pyright: ignore[reportArgumentType]
-        except TypeError:
-            number = 0
-        if isinstance(steps, bool) or not 1 <= number <= most:
-            raise RequestError(f"num_inference_steps is {steps!r}; allowed: 1 to {most}")
-        return number
-
-    def _checked_timesteps(self, timesteps: Sequence[float]) -> list[float]:
-        for key in ("use_karras_sigmas", "use_exponential_sigmas"):
-            if self.config.get(key) is True:
-                raise RequestError(f"custom timesteps contradict {key}=True; set that to False")
-        values = [float(each) for each in timesteps]
-        last = self.config.num_train_timesteps - 1
-        pairs = pairwise(values)
-        if (
-            not values
-            or not all(0 <= each <= last for each in values)
-            or any(a <= b for a, b in pairs)
-        ):
+    def _check_takes(self, taken: bool, what: str) -> None:
+        if not taken:
             raise RequestError(
-                f"timesteps must fall strictly, within {last} to 0; got {values[:8]}"
+                f"{type(self).__name__} takes no custom {what}; give num_inference_steps"
             )
-        return values
 
     def _check_in_schedule(self, highest: float, steps: int) -> None:
         if highest >= self.config.num_train_timesteps:
@@ -301,11 +276,17 @@ class Scheduler(ABC, Generic[ConfigT]):
             )
 
 
-def _check_one_given(steps: object, timesteps: object, sigmas: object) -> None:
-    given = {"num_inference_steps": steps, "timesteps": timesteps, "sigmas": sigmas}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise RequestError(
-            f"set_timesteps takes exactly one of num_inference_steps, timesteps, sigmas; got "
-            f"{' and '.join(named) or 'none'}"
-        )
+def _step_taking(options: Sequence[inspect.Parameter]) -> Callable[..., SchedulerOutput]:
+    """`Scheduler.step` with these keywords in its signature.
+
+    `help` shows them, and programs written for the reference look there for `eta` and `generator`.
+    """
+
+    @functools.wraps(Scheduler.step)
+    def step(self: Scheduler, *arguments: Any, **keywords: Any) -> SchedulerOutput:
+        return Scheduler.step(self, *arguments, **keywords)
+
+    signature = inspect.signature(Scheduler.step)
+    *common, _ = signature.parameters.values()
+    step.__signature__ = signature.replace(parameters=[*common, *options])  # pyright: ignore
+    return step

@@ -1,0 +1,135 @@
+"""A scheduler's settings, read from names, configs and files and written back; and its names."""
+
+import math
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, cast
+
+from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.source import locate
+from kakusan.errors import CheckpointError, RequestError
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.spacings import SIGMA_SPACINGS, setting_of
+
+CONFIG_FILE = "scheduler_config.json"
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # A bare `Scheduler` in an annotation is one of any settings.
+    ConfigT = TypeVar("ConfigT", bound=SchedulerConfig, default=Any)
+else:
+    from typing import TypeVar
+
+    ConfigT = TypeVar("ConfigT", bound=SchedulerConfig)
+
+
+class KnownAs(NamedTuple):
+    """What a scheduler with some of its settings is called by the tools that people know.
+
+    Attributes:
+        short: the command line's name.
+        webui: AUTOMATIC1111's, without a word for the spacing; None where that word alone tells it
+            from another.
+        k_diffusion: the function in k-diffusion.
+        settings: what the name says of the settings.
+    """
+
+    short: str
+    webui: str | None
+    k_diffusion: str | None = None
+    settings: Mapping[str, object] = {}
+
+
+class Configured(Generic[ConfigT]):
+    """Something made of published settings, as every scheduler is.
+
+    Attributes:
+        known_as: its names elsewhere.
+    """
+
+    config_class: type[ConfigT]
+    known_as: ClassVar[tuple[KnownAs, ...]] = ()
+
+    config: ConfigT
+
+    def __init__(self, config: ConfigT | None = None, /, **settings: object) -> None:
+        """Make a scheduler of a whole `config`, or of settings by name, the others default.
+
+        Raises:
+            RequestError: both of them given, or a value that is not allowed.
+            UnknownArgumentError: no setting has this name.
+        """
+        if config is not None and settings:
+            raise RequestError(
+                f"{type(self).__name__} takes a config or settings, not both; got "
+                f"{', '.join(settings)} too; use {type(self).__name__}.from_config(config, ...)"
+            )
+        self.config = self.config_class.from_settings(settings) if config is None else config
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.config!r})"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object], **overrides: object) -> Self:
+        """A scheduler with the settings of another one's config, or of a file's JSON.
+
+        Values that were only the other class's defaults are not carried; values written in the JSON
+        are. Settings of other schedulers are kept for the way back.
+        """
+        return cls(cls.config_class.from_published(config, overrides))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | PathLike[str],
+        *,
+        subfolder: str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | PathLike[str] | None = None,
+        local_files_only: bool = False,
+        **overrides: object,
+    ) -> Self:
+        """Read `scheduler_config.json` of a folder or Hub model; overrides win over the file.
+
+        Raises:
+            CheckpointError: the file is missing, broken, or has values that are not supported.
+        """
+        source = locate(
+            name,
+            subfolder=subfolder,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        path = source.folder / CONFIG_FILE
+        try:
+            return cls(cls.config_class.from_published(read_json(path), overrides))
+        except RequestError as error:
+            if overrides:
+                raise
+            raise CheckpointError(f"{path}: {error}") from error
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write `scheduler_config.json`, which the reference library reads too.
+
+        Raises:
+            RequestError: a setting is infinite, which JSON cannot say, and not so by default.
+            OutputError: the folder cannot be written.
+        """
+        published = self.config.to_published()
+        for name, value in published.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RequestError(
+                    f"{type(self).__name__}: {name}={value} cannot be saved, as JSON has no "
+                    "infinity; set it to a large number"
+                )
+        write_json(Path(folder) / CONFIG_FILE, cast("dict[str, JSON]", published))
+
+    @classmethod
+    def sigma_spacings(cls) -> tuple[str, ...]:
+        """Which of `SIGMA_SPACINGS` its settings can choose."""
+        settings = cls.config_class.names()
+        return tuple(name for name in SIGMA_SPACINGS if setting_of(name) in settings)

@@ -1,0 +1,20 @@
+"""Every scheduler there is: one line each, in the order in which they are shown.
+
+All else follows from the classes: `SCHEDULERS`, `SHORT_NAMES`, the names that other tools use, and
+what `kakusan.schedulers` exports.
+"""
+
+# ruff: noqa: I001
+
+from kakusan.schedulers.pndm import PNDMScheduler as PNDMScheduler
+from kakusan.schedulers.lms import LMSDiscreteScheduler as LMSDiscreteScheduler
+from kakusan.schedulers.heun import HeunDiscreteScheduler as HeunDiscreteScheduler
+from kakusan.schedulers.ddim import DDIMScheduler as DDIMScheduler
+from kakusan.schedulers.ddpm import DDPMScheduler as DDPMScheduler
+from kakusan.schedulers.euler import EulerDiscreteScheduler as EulerDiscreteScheduler
+from kakusan.schedulers.euler_ancestral import (
+    EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler,
+)
+from kakusan.schedulers.dpm_solver_multistep import (
+    DPMSolverMultistepScheduler as DPMSolverMultistepScheduler,
+)

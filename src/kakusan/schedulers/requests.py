@@ -1,0 +1,56 @@
+"""What a run may be asked for: so many steps, given timesteps, or given noise levels."""
+
+import operator
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kakusan.errors import RequestError
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.spacings import setting_of
+
+
+def check_one_given(steps: object, timesteps: object, sigmas: object) -> None:
+    """Raise `RequestError` unless exactly one of them is given."""
+    given = {"num_inference_steps": steps, "timesteps": timesteps, "sigmas": sigmas}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise RequestError(
+            f"set_timesteps takes exactly one of num_inference_steps, timesteps, sigmas; got "
+            f"{' and '.join(named) or 'none'}"
+        )
+
+
+def checked_steps(steps: object, config: SchedulerConfig) -> int:
+    """A whole number of steps, of which there are no more than training timesteps."""
+    most = config.num_train_timesteps
+    try:
+        number = operator.index(steps)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        number = 0
+    if isinstance(steps, bool) or not 1 <= number <= most:
+        raise RequestError(f"num_inference_steps is {steps!r}; allowed: 1 to {most}")
+    return number
+
+
+def checked_timesteps(timesteps: Sequence[float], config: SchedulerConfig) -> list[float]:
+    """Training timesteps that fall strictly; they leave no room for a spacing of sigmas."""
+    if config.sigma_spacing is not None:
+        key = setting_of(config.sigma_spacing)
+        raise RequestError(f"custom timesteps contradict {key}=True; set that to False")
+    values = [float(each) for each in timesteps]
+    last = config.num_train_timesteps - 1
+    within = all(0 <= each <= last for each in values)
+    if not values or not within or any(a <= b for a, b in pairwise(values)):
+        raise RequestError(f"timesteps must fall strictly, within {last} to 0; got {values[:8]}")
+    return values
+
+
+def checked_sigmas(sigmas: Sequence[float]) -> list[float]:
+    """Noise levels that fall strictly, the last of them where the run ends."""
+    values = [float(each) for each in sigmas]
+    falling = all(a > b for a, b in pairwise(values))
+    if len(values) < 2 or not falling or values[-1] < 0 or not values[0] < float("inf"):
+        raise RequestError(
+            f"sigmas must be two or more numbers, falling strictly to 0 or above; got {values[:8]}"
+        )
+    return values
