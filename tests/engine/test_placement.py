@@ -285,7 +285,7 @@ def test_a_record_tells_a_seed_only_where_the_same_noise_comes_of_it(
     # float16 that waits on a CPU computes in float16 on the GPU, and draws its noise in it
     def seed() -> int | None:
         inputs = Inputs(generator=torch.Generator().manual_seed(5))
-        return pipe._drawing(Request.of("a cat"), inputs, 1).seeds[0]
+        return pipe.prepared(Request.of("a cat"), inputs, 1).seeds[0]
 
     assert seed() == 5
     pipe.text_encoder.to(torch.float16)

@@ -130,7 +130,7 @@ def test_a_callback_that_changes_the_text_is_seen_at_once(pipe: Any) -> None:
 
 def settings(pipe: Any, **arguments: Any) -> tuple[str, int, int | None]:
     """Scheduler, steps and interval of a call, without making it."""
-    drawing = pipe._drawing(Request.of("a cat", seed=1, **arguments), Inputs(), 1)
+    drawing = pipe.prepared(Request.of("a cat", seed=1, **arguments), Inputs(), 1)
     request = drawing.request
     return short_name(drawing.scheduler), request.num_inference_steps, request.reuse_interval
 

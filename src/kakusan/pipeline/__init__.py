@@ -4,12 +4,14 @@ from kakusan.pipeline.draw import draw
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.pipeline.together import draw_together
 
 __all__ = [
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "draw",
+    "draw_together",
     "generate",
     "reproduce",
 ]

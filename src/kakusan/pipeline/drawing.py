@@ -16,6 +16,7 @@ from kakusan.images import to_pil
 from kakusan.inputs import Inputs, check_shape
 from kakusan.models import CLIPImageProcessor, Conditioning
 from kakusan.pipeline.budget import within_budget
+from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parts import requested_scheduler
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device, send
@@ -70,8 +71,12 @@ class Batch:
     drawing noise counts, and all pictures go one way together.
     """
 
-    pictures: range
     trajectories: list[Trajectory]
+
+    @property
+    def pictures(self) -> range:
+        """Their numbers among all that were asked for."""
+        return range(self.trajectories[0].pictures.start, self.trajectories[-1].pictures.stop)
 
     @property
     def latents(self) -> Tensor:
@@ -134,9 +139,7 @@ class Drawing:
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             ways = [range(i, i + 1) for i in pictures] if seeded else [pictures]
-            yield Batch(
-                pictures, [self._trajectory(way, prompt, steering, watched) for way in ways]
-            )
+            yield Batch([self._trajectory(way, prompt, steering, watched) for way in ways])
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
@@ -148,13 +151,14 @@ class Drawing:
             if trajectory.error is not None:
                 raise trajectory.error
             assert trajectory.step is not None
-            if trajectory.overflowed:
-                note = overflow_note("UNet", self.engine.unet.compute_dtype)
-                self._note(trajectory.pictures, note)
             yield trajectory.step
 
     def finish(self, batch: Batch) -> tuple[Tensor, list[bool] | None]:
         """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
+        for trajectory in batch.trajectories:
+            if trajectory.overflowed:
+                note = overflow_note("UNet", self.engine.unet.compute_dtype)
+                self._note(trajectory.pictures, note)
         decoded = self.engine.decode(batch.latents)
         for index, upcast in zip(batch.pictures, decoded.upcast, strict=False):
             if upcast and decoded.note is not None:
@@ -165,6 +169,13 @@ class Drawing:
         flags = self.engine.flagged(to_pil(pixels), extractor)
         pixels[torch.tensor(flags, device=pixels.device)] = -1.0
         return pixels, flags
+
+    def pictures(self, batch: Batch) -> Iterator[Picture]:
+        """The finished pictures of a batch, with their records."""
+        pixels, flags = self.finish(batch)
+        for row, image in enumerate(to_pil(pixels)):
+            index = batch.pictures.start + row
+            yield Picture(image, self.record(index), bool(flags and flags[row]))
 
     def record(self, index: int) -> dict[str, Any]:
         """All that makes picture `index` again, as plain JSON."""

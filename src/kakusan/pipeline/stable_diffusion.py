@@ -262,7 +262,7 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        drawing = self._drawing(*_request(prompt, settings), batch_size)
+        drawing = self.prepared(*_request(prompt, settings), batch_size)
         batches = drawing.batches(steering)
         return (step for batch in batches for step in drawing.steps(batch))
 
@@ -279,16 +279,13 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        return self._drawn(self._drawing(*_request(prompt, settings), batch_size), steering)
+        return self._drawn(self.prepared(*_request(prompt, settings), batch_size), steering)
 
     def _drawn(self, drawing: Drawing, steering: Steerings | None) -> Iterator[Picture]:
         with self._bar(drawing) as bar:
             for batch in drawing.batches(steering, watched=False):
                 _follow(drawing.steps(batch), bar)
-                pixels, flags = drawing.finish(batch)
-                for index, image in zip(batch.pictures, to_pil(pixels), strict=True):
-                    flagged = bool(flags and flags[index - batch.pictures.start])
-                    yield Picture(image, drawing.record(index), flagged)
+                yield from drawing.pictures(batch)
 
     def __call__(
         self,
@@ -378,12 +375,16 @@ class StableDiffusionPipeline:
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )
-        drawing = self._drawing(request, inputs, batch_size)
+        drawing = self.prepared(request, inputs, batch_size)
         output = self._output(drawing, callback, output_type)
         return output if return_dict else output[:2]
 
-    def _drawing(self, request: Request, inputs: Inputs, batch_size: int) -> Drawing:
-        """Check everything that can be checked before a network runs."""
+    def prepared(self, request: Request, inputs: Inputs, batch_size: int = 1) -> Drawing:
+        """A request made ready to be drawn: all was checked that can be before a network runs.
+
+        Raises:
+            RequestError: Anything of it does not fit.
+        """
         check_complete(self.components)
         engine = self.engine
         if not request.safety_checker:

@@ -67,7 +67,7 @@ class Trajectory:
         self.overflowed = False
         self.error: NumericalError | None = None
         self._steering, self._view = tuple(steering), view
-        self._began = scheduler.fresh()
+        self._began = scheduler.fresh(start.step)
         self._first = (start.step, start.latents(scheduler), prompt)
         self._predictor = predictor
         self._options = _step_options(scheduler, eta, generator)
@@ -156,7 +156,7 @@ class Trajectory:
     def _restart(self) -> None:
         """Go back to where it began, with the same noise to come."""
         self._index, self._latents, self._prompt = self._first
-        self._scheduler = self._began.fresh()
+        self._scheduler = self._began.fresh(self._index)
         self._finite = torch.ones((), dtype=torch.bool, device=self._latents.device)
         self._predictor.restart()
         self._rewind()
