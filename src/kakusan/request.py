@@ -34,8 +34,9 @@ class Request:
     the model's own. Picture i (counted over all prompts and their repeats) is drawn from the seed
     `seed + i`; a `seed` of None means that the noise came from elsewhere. `quality_budget` is the
     least likeness to the exact picture, as a PSNR in dB, that a faster run may have: it chooses
-    scheduler, steps and interval together (see `kakusan.quality`); None is exact. Of all calls of
-    the UNet, every `reuse_interval`-th is made in full; 1 and None are exact.
+    scheduler, steps and interval together (see `kakusan.quality`); None is exact. Every
+    `reuse_interval`-th call computes the whole UNet, those between reuse most of it (see
+    `kakusan.sampling.Reused`); 1 and None are exact.
 
     `model` is "builtin", a folder or a Hub id, `commit` and `variant` which of its versions;
     `scheduler` is a name or a published config; `dtype` is how weights are stored and `device`

@@ -325,10 +325,10 @@ class StableDiffusionPipeline:
             guidance_scale: 7.5, or what the model's folder says; no guidance at 1 or below.
             generator: One for all pictures, or a list with one a picture, as in the reference.
             quality_budget: Faster within a loss: the least PSNR in dB against the exact picture, as
-                it was measured on the built-in model (`kakusan.quality`). None is exact. Steps and
-                scheduler are kept where they are named, the model's own may be exchanged.
-            reuse_interval: Every so many calls of the UNet one is made in full, those between reuse
-                most of it; 1 is exact. Where it is given, `quality_budget` changes nothing.
+                it was measured on the built-in model (`kakusan.quality`). None is exact. It chooses
+                scheduler and steps, so that naming steps beside it is an error.
+            reuse_interval: Every so many calls the whole UNet is computed, those between reuse most
+                of it; 1 is exact.
             seed: In its place: picture i is drawn from seed + i, the same alone or beside others.
             batch_size: How many pictures with a `seed` go through the networks together; more
                 than one at a time may differ by a rounding from each alone.

@@ -1,9 +1,9 @@
-"""In what precision weights are kept, and in what they are computed.
+"""In what precision weights are stored, and in what they are computed.
 
-`torch_dtype` says how weights are kept. What they are computed in also depends on the device:
+`torch_dtype` says how weights are stored. What they are computed in also depends on the device:
 float16 has no fast instructions on most processors (a matrix product is a thousand times slower
 there than in float32), and bfloat16 has them only on some. Where the package's own kernels compute,
-weights stay as they are kept, and are widened a few at a time on their way into the products.
+weights stay as they are stored, and are upcast a few at a time on their way into the products.
 """
 
 import torch
@@ -31,15 +31,15 @@ def parse_dtype(name: str | torch.dtype) -> torch.dtype:
     return found
 
 
-def compute_dtype(kept: torch.dtype, device: torch.device) -> torch.dtype:
-    """What weights kept in `kept` are computed in on `device`."""
-    if device.type != "cpu" or kept not in (torch.float16, torch.bfloat16):
-        return kept
+def compute_dtype(stored: torch.dtype, device: torch.device) -> torch.dtype:
+    """What weights stored in `stored` are computed in on `device`."""
+    if device.type != "cpu" or stored not in (torch.float16, torch.bfloat16):
+        return stored
     return torch.bfloat16 if machine().fast_bfloat16 else torch.float32
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
-    """What large models are kept in when the user does not say."""
+    """What large models are stored in when the user does not say."""
     return torch.float16 if device.type != "cpu" else compute_dtype(torch.bfloat16, device)
 
 
@@ -51,4 +51,4 @@ def explain(device: torch.device) -> str:
     if machine().fast_bfloat16:
         found = next(i for i in ("amx_bf16", "avx512_bf16", "bf16") if i in machine().instructions)
         return f"{name}: this processor has {found}; float16 weights are computed in bfloat16 too"
-    return f"{name}: this processor has no bfloat16 instructions, whatever weights are kept in"
+    return f"{name}: this processor has no bfloat16 instructions, whatever weights are stored in"

@@ -7,11 +7,11 @@ from kakusan.sampling.guidance import Guidance, Prompt
 
 
 class Reused:
-    """Makes only every `interval`-th step's calls in full.
+    """Computes the whole UNet only at every `interval`-th step, and caches what changes slowly.
 
-    Those between compute only the UNet's last layer, and that only for the text, not for the
-    negative prompt. The deep feature below it (arXiv:2312.00858) and guidance's direction, which
-    change as slowly (arXiv:2312.12487), stay those of the last full step.
+    The steps between compute only the UNet's last layer, and that only for the text, not for the
+    negative prompt. The deep feature below it (arXiv:2312.00858) and guidance's direction
+    (arXiv:2312.12487) are the cached ones of the last full step.
     """
 
     def __init__(self, guidance: Guidance, interval: int) -> None:
@@ -19,7 +19,7 @@ class Reused:
         self.restart()
 
     def restart(self) -> None:
-        """Make the next step's calls in full."""
+        """Empty the cache: the next step is a full one."""
         self._until_full = 0
         self._deep = DeepFeature()
         self._direction: Tensor | None = None
