@@ -1,26 +1,26 @@
 """One call of a pipeline: what its request comes to, its pictures' ways, and their records."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kakusan import __version__
-from kakusan.checkpoints.source import Source
 from kakusan.conditioning import encode_texts
-from kakusan.engine import Engine, overflow_note
+from kakusan.engine import overflow_note
 from kakusan.errors import ArgumentError
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs, check_shape
-from kakusan.models import CLIPImageProcessor, Conditioning
+from kakusan.models import Conditioning
 from kakusan.pipeline.budget import within_budget
+from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parts import requested_scheduler
-from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
-from kakusan.runtime.device import parse_device, send
-from kakusan.runtime.precision import compute_dtype, parse_dtype
+from kakusan.request import Request
+from kakusan.runtime.device import send
+from kakusan.runtime.precision import compute_dtype
 from kakusan.sampling import (
     Guidance,
     Guided,
@@ -30,37 +30,12 @@ from kakusan.sampling import (
     Steering,
     Step,
     Trajectory,
-    View,
     drive,
 )
-from kakusan.schedulers import Generators, Scheduler, draw_noise
-from kakusan.text import CLIPTokenizer
+from kakusan.schedulers import Generators, draw_noise
 
 # Makes the steering of the pictures with these numbers
 Steerings = Callable[[range], Sequence[Steering]]
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a pipeline draws with, as it was when a call began.
-
-    Attributes:
-        defaults: what the model's folder says is good for it.
-        source: where its parts come from; None where that is not known.
-        is_whole: whether none of them was exchanged since.
-        scheduler_is_own: whether the scheduler is the one of the model's folder.
-    """
-
-    engine: Engine
-    tokenizer: CLIPTokenizer
-    scheduler: Scheduler
-    feature_extractor: CLIPImageProcessor | None
-    view: View
-    defaults: Mapping[str, Any]
-    source: Source | None
-    variant: str | None
-    is_whole: bool
-    scheduler_is_own: bool
 
 
 @dataclass
@@ -104,13 +79,12 @@ class Drawing:
             )
         self.model, self.inputs, self.batch_size = model, inputs, batch_size
         self.engine = model.engine
-        _check_is_of(request, model)
+        model.check_is_asked(request)
         scheduler = requested_scheduler(request.scheduler, model.scheduler)
         own = model.scheduler_is_own and request.scheduler is None
-        steps = model.defaults.get("num_inference_steps", DEFAULT_STEPS)
-        chosen, scheduler = within_budget(request, scheduler, own=own, steps=steps)
+        chosen, scheduler = within_budget(request, scheduler, own=own, steps=model.steps)
         self.scheduler = scheduler.fresh()
-        self.request = _filled(request, model, chosen, scheduler)
+        self.request = model.completed(request, chosen, scheduler)
         self._set_timesteps()
         self.guidance = Guidance(self.request.guidance_scale or 0.0, self.request.guidance_rescale)
         width = self.engine.unet.config.cross_attention_dim
@@ -299,52 +273,3 @@ class Drawing:
 
 def _told(embeds: Tensor | None) -> Conditioning | None:
     return None if embeds is None else Conditioning(embeds)
-
-
-def _identity(model: Model) -> dict[str, Any]:
-    """Which model this is, as a request says it."""
-    source = model.source if model.is_whole else None
-    return {
-        "model": None if source is None else source.name,
-        "commit": None if source is None else source.commit,
-        "variant": model.variant,
-        "dtype": str(model.engine.unet.stored_dtype).removeprefix("torch."),
-        "device": model.engine.device.type,
-    }
-
-
-def _check_is_of(request: Request, model: Model) -> None:
-    """A request that names a model is not drawn by another one."""
-    asked = {name: getattr(request, name) for name in _identity(model)}
-    if asked["dtype"] is not None:
-        asked["dtype"] = str(parse_dtype(asked["dtype"])).removeprefix("torch.")
-    if asked["device"] is not None:
-        asked["device"] = parse_device(asked["device"]).type
-    for name, value in _identity(model).items():
-        if asked[name] is not None and asked[name] != value:
-            raise ArgumentError(
-                f"{{{name}}} is {{0!r}}, but this pipeline has {{1!r}}; load the model that the "
-                "request names, or leave that out",
-                asked[name],
-                value,
-            )
-
-
-def _filled(
-    request: Request, model: Model, chosen: Mapping[str, Any], scheduler: Scheduler
-) -> Request:
-    """The request with nothing left open: what was chosen for it, and the model's own values."""
-    own = {
-        "num_inference_steps": model.defaults.get("num_inference_steps", DEFAULT_STEPS),
-        "guidance_scale": model.defaults.get("guidance_scale", DEFAULT_GUIDANCE),
-        **chosen,
-    }
-    missing = {name: value for name, value in own.items() if getattr(request, name) is None}
-    return replace(
-        request,
-        **missing,
-        **model.engine.full_size(request.height, request.width),
-        **_identity(model),
-        scheduler=scheduler.config.to_published(),
-        safety_checker=model.engine.safety_checker is not None,
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from PIL.Image import Image
@@ -23,8 +23,10 @@ from kakusan.models import (
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
 )
+from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import STOP, CallbackSteering, StepCallback
-from kakusan.pipeline.drawing import Drawing, Model, Steerings
+from kakusan.pipeline.drawing import Drawing, Steerings
+from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import (
     CLASSES,
@@ -262,7 +264,7 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        drawing = self.prepared(*_request(prompt, settings), batch_size)
+        drawing = self.prepared(*asked(prompt, settings), batch_size)
         batches = drawing.batches(steering)
         return (step for batch in batches for step in drawing.steps(batch))
 
@@ -279,7 +281,7 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        return self._drawn(self.prepared(*_request(prompt, settings), batch_size), steering)
+        return self._drawn(self.prepared(*asked(prompt, settings), batch_size), steering)
 
     def _drawn(self, drawing: Drawing, steering: Steerings | None) -> Iterator[Picture]:
         with self._bar(drawing) as bar:
@@ -359,8 +361,8 @@ class StableDiffusionPipeline:
             negative_prompt_embeds=negative_prompt_embeds,
         )
         request = Request.of(
-            _texts_or_embeds("prompt", prompt, prompt_embeds),
-            negative_prompt=_negative(negative_prompt, negative_prompt_embeds),
+            texts_or_embeds("prompt", prompt, prompt_embeds),
+            negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),
             height=height,
             width=width,
             num_inference_steps=num_inference_steps,
@@ -446,48 +448,6 @@ def _follow(steps: Iterator[Step], bar: "tqdm[Any]") -> None:
         which = step.pictures.start
         bar.update(step.index + 1 - done.get(which, 0))
         done[which] = step.index + 1
-
-
-def _request(
-    prompt: str | Sequence[str] | Request | None, settings: dict[str, Any]
-) -> tuple[Request, Inputs]:
-    """A request that was given whole, or the one that texts and settings make; and its inputs."""
-    inputs = Inputs(**{name: settings.pop(name) for name in BESIDE if name in settings})
-    if isinstance(prompt, Request):
-        if settings:
-            named = ", ".join(settings)
-            raise ArgumentError("a request is whole; {0} belong into it", named)
-        return prompt, inputs
-    REFERENCE.check_known(settings)
-    negative = _negative(settings.pop("negative_prompt", None), inputs.negative_prompt_embeds)
-    texts = _texts_or_embeds("prompt", prompt, inputs.prompt_embeds)
-    return Request.of(texts, negative_prompt=negative, **settings), inputs
-
-
-# What a call is given beside its request
-BESIDE = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
-
-
-def _negative(
-    texts: str | Sequence[str] | None, embeds: Tensor | None
-) -> str | Sequence[str | None] | None:
-    return texts if embeds is None else _texts_or_embeds("negative_prompt", texts, embeds)
-
-
-def _texts_or_embeds(
-    name: str, texts: str | Sequence[str] | None, embeds: Tensor | None
-) -> str | Sequence[str | None]:
-    """The texts, or a None for each row of `embeds` (prompts, tokens, width) in their place.
-
-    Raises:
-        RequestError: Both or neither were given.
-    """
-    if (texts is None) == (embeds is None):
-        both = "were both given" if texts is not None else "are both missing"
-        raise ArgumentError(f"{{{name}}} and {{{name}_embeds}} {both}; give exactly one of them")
-    if embeds is None:
-        return cast("str | Sequence[str]", texts)
-    return [None] * len(embeds)
 
 
 def _converted(tensor: Tensor, output_type: str) -> Any:

@@ -1,0 +1,54 @@
+"""From what users hand to a pipeline to a request and its inputs."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from torch import Tensor
+
+from kakusan.errors import ArgumentError
+from kakusan.inputs import Inputs
+from kakusan.request import Request
+from kakusan.vocabulary import REFERENCE
+
+# What a call is given beside its request
+BESIDE = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
+
+
+def asked(
+    prompt: str | Sequence[str] | Request | None, settings: dict[str, Any]
+) -> tuple[Request, Inputs]:
+    """A request that was given whole, or the one that texts and settings make; and its inputs."""
+    inputs = Inputs(**{name: settings.pop(name) for name in BESIDE if name in settings})
+    if isinstance(prompt, Request):
+        if settings:
+            named = ", ".join(settings)
+            raise ArgumentError("a request is whole; {0} belong into it", named)
+        return prompt, inputs
+    REFERENCE.check_known(settings)
+    negative = negative_or_embeds(
+        settings.pop("negative_prompt", None), inputs.negative_prompt_embeds
+    )
+    texts = texts_or_embeds("prompt", prompt, inputs.prompt_embeds)
+    return Request.of(texts, negative_prompt=negative, **settings), inputs
+
+
+def negative_or_embeds(
+    texts: str | Sequence[str] | None, embeds: Tensor | None
+) -> str | Sequence[str | None] | None:
+    return texts if embeds is None else texts_or_embeds("negative_prompt", texts, embeds)
+
+
+def texts_or_embeds(
+    name: str, texts: str | Sequence[str] | None, embeds: Tensor | None
+) -> str | Sequence[str | None]:
+    """The texts, or a None for each row of `embeds` (prompts, tokens, width) in their place.
+
+    Raises:
+        RequestError: Both or neither were given.
+    """
+    if (texts is None) == (embeds is None):
+        both = "were both given" if texts is not None else "are both missing"
+        raise ArgumentError(f"{{{name}}} and {{{name}_embeds}} {both}; give exactly one of them")
+    if embeds is None:
+        return cast("str | Sequence[str]", texts)
+    return [None] * len(embeds)

@@ -1,0 +1,95 @@
+"""What a pipeline draws with: its parts as a call finds them, and which model that is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kakusan.checkpoints.source import Source
+from kakusan.engine import Engine
+from kakusan.errors import ArgumentError
+from kakusan.models import CLIPImageProcessor
+from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
+from kakusan.runtime.device import parse_device
+from kakusan.runtime.precision import parse_dtype
+from kakusan.sampling import View
+from kakusan.schedulers import Scheduler
+from kakusan.text import CLIPTokenizer
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a pipeline draws with, as it was when a call began.
+
+    Attributes:
+        defaults: what the model's folder says is good for it.
+        source: where its parts come from; None where that is not known.
+        is_whole: whether none of them was exchanged since.
+        scheduler_is_own: whether the scheduler is the one of the model's folder.
+    """
+
+    engine: Engine
+    tokenizer: CLIPTokenizer
+    scheduler: Scheduler
+    feature_extractor: CLIPImageProcessor | None
+    view: View
+    defaults: Mapping[str, Any]
+    source: Source | None
+    variant: str | None
+    is_whole: bool
+    scheduler_is_own: bool
+
+    @property
+    def steps(self) -> int:
+        """How many the model's folder says are good for it."""
+        return self.defaults.get("num_inference_steps", DEFAULT_STEPS)
+
+    def identity(self) -> dict[str, Any]:
+        """Which model this is, as a request says it."""
+        source = self.source if self.is_whole else None
+        return {
+            "model": None if source is None else source.name,
+            "commit": None if source is None else source.commit,
+            "variant": self.variant,
+            "dtype": str(self.engine.unet.stored_dtype).removeprefix("torch."),
+            "device": self.engine.device.type,
+        }
+
+    def check_is_asked(self, request: Request) -> None:
+        """Raise RequestError where a request names another model than this."""
+        identity = self.identity()
+        asked = {name: getattr(request, name) for name in identity}
+        if asked["dtype"] is not None:
+            asked["dtype"] = str(parse_dtype(asked["dtype"])).removeprefix("torch.")
+        if asked["device"] is not None:
+            asked["device"] = parse_device(asked["device"]).type
+        for name, value in identity.items():
+            if asked[name] is not None and asked[name] != value:
+                raise ArgumentError(
+                    f"{{{name}}} is {{0!r}}, but this pipeline has {{1!r}}; load the model that "
+                    "the request names, or leave that out",
+                    asked[name],
+                    value,
+                )
+
+    def completed(
+        self, request: Request, chosen: Mapping[str, Any], scheduler: Scheduler
+    ) -> Request:
+        """A request with nothing left open: what was chosen for it, and the model's own values.
+
+        Raises:
+            RequestError: A size is not a multiple of the VAE's factor.
+        """
+        own = {
+            "num_inference_steps": self.steps,
+            "guidance_scale": self.defaults.get("guidance_scale", DEFAULT_GUIDANCE),
+            **chosen,
+        }
+        missing = {name: value for name, value in own.items() if getattr(request, name) is None}
+        return replace(
+            request,
+            **missing,
+            **self.engine.full_size(request.height, request.width),
+            **self.identity(),
+            scheduler=scheduler.config.to_published(),
+            safety_checker=self.engine.safety_checker is not None,
+        )
