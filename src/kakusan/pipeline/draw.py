@@ -58,7 +58,7 @@ def draw(
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
     named = replace(request, model=None, commit=None, variant=None, dtype=None, device=None)
-    return _collected(pipe.pictures(named, **vars(inputs or Inputs())), on_picture)
+    return _collected(pipe.drawn(pipe.prepared(named, inputs or Inputs())), on_picture)
 
 
 @functools.lru_cache(maxsize=1)

@@ -281,9 +281,10 @@ class StableDiffusionPipeline:
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        return self._drawn(self.prepared(*asked(prompt, settings), batch_size), steering)
+        return self.drawn(self.prepared(*asked(prompt, settings), batch_size), steering)
 
-    def _drawn(self, drawing: Drawing, steering: Steerings | None) -> Iterator[Picture]:
+    def drawn(self, drawing: Drawing, steering: Steerings | None = None) -> Iterator[Picture]:
+        """Yield each picture of what `prepared` gave, as soon as it is finished."""
         with self._bar(drawing) as bar:
             for batch in drawing.batches(steering, watched=False):
                 _follow(drawing.steps(batch), bar)
