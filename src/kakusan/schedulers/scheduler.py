@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError, check_no_unknown
-from kakusan.schedulers import requests, schedule
+from kakusan.schedulers import checks, schedule
 from kakusan.schedulers.configured import ConfigT, Configured
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction, spread
@@ -120,15 +120,15 @@ class Scheduler(Configured[ConfigT], ABC):
             RequestError: no or several of them given, steps out of range, or not supported by this
                 scheduler.
         """
-        requests.check_one_given(num_inference_steps, timesteps, sigmas)
+        checks.check_one_given(num_inference_steps, timesteps, sigmas)
         if timesteps is not None:
             self._check_takes(self.takes_timesteps, "timesteps")
-            self._plan_timesteps(requests.checked_timesteps(timesteps, self.config))
+            self._plan_timesteps(checks.checked_timesteps(timesteps, self.config))
         elif sigmas is not None:
             self._check_takes(self.takes_sigmas, "sigmas")
-            self._plan_sigmas(requests.checked_sigmas(sigmas))
+            self._plan_sigmas(checks.checked_sigmas(sigmas))
         else:
-            self._plan(requests.checked_steps(num_inference_steps, self.config))
+            self._plan(checks.checked_steps(num_inference_steps, self.config))
         self._schedule = cast("list[float]", self.timesteps.tolist())
         self.timesteps = self.timesteps.to(device)
         self._begin_run()
