@@ -29,7 +29,7 @@ CLASSES: dict[str, dict[str, type[Any]]] = {
     "text_encoder": {"CLIPTextModel": CLIPTextModel},
     "tokenizer": {"CLIPTokenizer": CLIPTokenizer, "CLIPTokenizerFast": CLIPTokenizer},
     "unet": {"UNet2DConditionModel": UNet2DConditionModel},
-    "scheduler": dict(SCHEDULERS),
+    "scheduler": SCHEDULERS,
     "safety_checker": {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker},
     "feature_extractor": {
         "CLIPImageProcessor": CLIPImageProcessor,

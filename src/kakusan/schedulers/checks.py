@@ -4,19 +4,20 @@ import operator
 from collections.abc import Sequence
 from itertools import pairwise
 
-from kakusan.errors import RequestError
+from kakusan.errors import ArgumentError
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.spacings import setting_of
 
 
 def check_one_given(steps: object, timesteps: object, sigmas: object) -> None:
-    """Raise `RequestError` unless exactly one of them is given."""
+    """Raise `ArgumentError` unless exactly one of them is given."""
     given = {"num_inference_steps": steps, "timesteps": timesteps, "sigmas": sigmas}
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
-        raise RequestError(
-            f"set_timesteps takes exactly one of num_inference_steps, timesteps, sigmas; got "
-            f"{' and '.join(named) or 'none'}"
+        raise ArgumentError(
+            "set_timesteps takes exactly one of {num_inference_steps}, {timesteps}, {sigmas}; "
+            "got {0}",
+            " and ".join(named) or "none",
         )
 
 
@@ -28,7 +29,7 @@ def checked_steps(steps: object, config: SchedulerConfig) -> int:
     except TypeError:
         number = 0
     if isinstance(steps, bool) or not 1 <= number <= most:
-        raise RequestError(f"num_inference_steps is {steps!r}; allowed: 1 to {most}")
+        raise ArgumentError("{num_inference_steps} is {0!r}; allowed: 1 to {1}", steps, most)
     return number
 
 
@@ -36,12 +37,14 @@ def checked_timesteps(timesteps: Sequence[float], config: SchedulerConfig) -> li
     """Training timesteps that fall strictly; they leave no room for a spacing of sigmas."""
     if config.sigma_spacing is not None:
         key = setting_of(config.sigma_spacing)
-        raise RequestError(f"custom timesteps contradict {key}=True; set that to False")
+        raise ArgumentError(f"custom {{timesteps}} contradict {key}=True; set that to False")
     values = [float(each) for each in timesteps]
     last = config.num_train_timesteps - 1
     within = all(0 <= each <= last for each in values)
     if not values or not within or any(a <= b for a, b in pairwise(values)):
-        raise RequestError(f"timesteps must fall strictly, within {last} to 0; got {values[:8]}")
+        raise ArgumentError(
+            "{timesteps} must fall strictly, within {0} to 0; got {1}", last, values[:8]
+        )
     return values
 
 
@@ -50,7 +53,8 @@ def checked_sigmas(sigmas: Sequence[float]) -> list[float]:
     values = [float(each) for each in sigmas]
     falling = all(a > b for a, b in pairwise(values))
     if len(values) < 2 or not falling or values[-1] < 0 or not values[0] < float("inf"):
-        raise RequestError(
-            f"sigmas must be two or more numbers, falling strictly to 0 or above; got {values[:8]}"
+        raise ArgumentError(
+            "{sigmas} must be two or more numbers, falling strictly to 0 or above; got {0}",
+            values[:8],
         )
     return values

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from kakusan.errors import RequestError
+from kakusan.errors import ArgumentError
 from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
@@ -46,7 +46,7 @@ class DDIMScheduler(PosteriorScheduler[DDIMConfig]):
             use_clipped_model_output: derive the noise again from the clipped clean sample.
         """
         if not 0 <= eta < float("inf"):
-            raise RequestError(f"eta is {eta!r}; allowed: 0 (deterministic) to 1 (as DDPM)")
+            raise ArgumentError("{eta} is {0!r}; allowed: 0 (deterministic) to 1 (as DDPM)", eta)
         clean = self._limited(seen.clean)
         noise = (x - now.alpha * clean) / now.sigma if use_clipped_model_output else seen.noise
         a, b = now.alpha_cumprod, then.alpha_cumprod

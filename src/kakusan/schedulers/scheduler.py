@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError, check_no_unknown
+from kakusan.errors import ArgumentError, RequestError, check_no_unknown
 from kakusan.schedulers import checks, schedule
 from kakusan.schedulers.configured import ConfigT, Configured
 from kakusan.schedulers.levels import Level
@@ -102,9 +102,9 @@ class Scheduler(Configured[ConfigT], ABC):
         if not 0 <= start < len(self._schedule) or start % self.order:
             of = f", a multiple of {self.order}" if self.order > 1 else ""
             raise RequestError(f"start is {start}; allowed: 0 to {len(self._schedule) - 1}{of}")
-        twin = copy.copy(self)
-        twin._begin_run(start)
-        return twin
+        run = copy.copy(self)
+        run._begin_run(start)
+        return run
 
     def set_timesteps(
         self,
@@ -264,15 +264,18 @@ class Scheduler(Configured[ConfigT], ABC):
 
     def _check_takes(self, taken: bool, what: str) -> None:
         if not taken:
-            raise RequestError(
-                f"{type(self).__name__} takes no custom {what}; give num_inference_steps"
+            raise ArgumentError(
+                f"{type(self).__name__} takes no custom {{{what}}}; give {{num_inference_steps}}"
             )
 
     def _check_in_schedule(self, highest: float, steps: int) -> None:
         if highest >= self.config.num_train_timesteps:
-            raise RequestError(
-                f"num_inference_steps={steps} with steps_offset={self.config.steps_offset} starts "
-                f"past the last of {self.config.num_train_timesteps} training steps; take fewer"
+            raise ArgumentError(
+                "{num_inference_steps}={0} with steps_offset={1} starts past the last of {2} "
+                "training steps; take fewer",
+                steps,
+                self.config.steps_offset,
+                self.config.num_train_timesteps,
             )
 
 
