@@ -2,9 +2,8 @@
 
     python -m benchmarks.busy [--beside OTHER/src] [--rounds 7]
 
-Every tree of sources has one process, which is told before each run how many threads to use. Runs
-take turns, idle and busy ones alike; the table has medians, and their ratios to this tree's idle
-run with all threads.
+Every tree of sources has a process for each number of threads. Their runs take turns, idle and busy
+ones alike; the table has medians, and their ratios to this tree's idle run with all threads.
 """
 
 import argparse
@@ -25,6 +24,13 @@ from benchmarks.v1_4 import UNET
 
 ROOT = Path(__file__).parents[1]
 CASES = {"picture": "built-in model, 25 steps", "call": "UNet call of v1.4's size, batch 2"}
+# Ends with its parent, however that ends
+SPINNING = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    sum(range(100_000))
+"""
 PAUSE = 0.3  # seconds before each run, in which threads of the one before go to sleep
 HEADER = ("what", "sources", "threads", "idle, s", "busy, s", "idle, ratio", "busy, ratio")
 
@@ -52,24 +58,23 @@ def call() -> Callable[[], object]:
 
 @torch.inference_mode()
 def serve(case: str) -> None:
-    """Read numbers of threads from stdin, and answer each with the seconds of one run."""
+    """Answer each line on stdin with the seconds of one run."""
     run = {"picture": picture, "call": call}[case]()
     run()
     print(flush=True)
-    for line in sys.stdin:
-        torch.set_num_threads(int(line))
+    for _ in sys.stdin:
         started = time.perf_counter()
         run()
         print(time.perf_counter() - started, flush=True)
 
 
 @contextmanager
-def server(case: str, sources: Path) -> Iterator[Callable[[int], float]]:
-    """A process that runs `case` with the package in `sources`: seconds for a number of threads."""
+def server(case: str, sources: Path, threads: int) -> Iterator[Callable[[], float]]:
+    """A process that runs `case` with the package in `sources`, and says how long it took."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.busy", "--serve", case],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(sources)},
+        env=os.environ | {"PYTHONPATH": str(sources), "OMP_NUM_THREADS": str(threads)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -79,8 +84,8 @@ def server(case: str, sources: Path) -> Iterator[Callable[[int], float]]:
     ask, answers = process.stdin, process.stdout
     answers.readline()
 
-    def seconds(threads: int) -> float:
-        print(threads, file=ask, flush=True)
+    def seconds() -> float:
+        print(file=ask, flush=True)
         return float(answers.readline())
 
     try:
@@ -100,8 +105,7 @@ def company(busy: bool, *, session: bool) -> Iterator[None]:
     if not busy:
         yield
         return
-    spinning = [sys.executable, "-c", "while True: pass"]
-    process = subprocess.Popen(spinning, start_new_session=session)
+    process = subprocess.Popen([sys.executable, "-c", SPINNING], start_new_session=session)
     try:
         time.sleep(PAUSE)
         yield
@@ -117,13 +121,16 @@ def measured(
     runs: list[Run] = list(product(trees, threads, (False, True)))
     times: dict[Run, list[float]] = {run: [] for run in runs}
     with ExitStack() as stack:
-        ask = {name: stack.enter_context(server(case, trees[name])) for name in trees}
+        ask = {
+            (name, count): stack.enter_context(server(case, trees[name], count))
+            for name, count in product(trees, threads)
+        }
         for i in range(rounds):
             for run in runs if i % 2 == 0 else reversed(runs):
                 name, count, busy = run
                 with company(busy, session=session):
                     time.sleep(PAUSE)
-                    times[run].append(ask[name](count))
+                    times[run].append(ask[name, count]())
     return {run: statistics.median(values) for run, values in times.items()}
 
 

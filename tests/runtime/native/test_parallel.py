@@ -24,10 +24,18 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+SPINNING = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:
+    sum(range(100_000))
+"""
+
+
 @pytest.fixture
 def busy() -> Iterator[None]:
     """As many other processes as there are cores, each taking what it can get."""
-    spinning = [sys.executable, "-c", "while True: pass"]
+    spinning = [sys.executable, "-c", SPINNING]
     others = [subprocess.Popen(spinning) for _ in range(os.cpu_count() or 1)]
     yield
     for other in others:
