@@ -26,9 +26,8 @@ ROOT = Path(__file__).parents[1]
 CASES = {"picture": "built-in model, 25 steps", "call": "UNet call of v1.4's size, batch 2"}
 # Ends with its parent, however that ends
 SPINNING = """
-import os
-parent = os.getppid()
-while os.getppid() == parent:
+import os, sys
+while os.getppid() == int(sys.argv[1]):
     sum(range(100_000))
 """
 PAUSE = 0.3  # seconds before each run, in which threads of the one before go to sleep
@@ -105,7 +104,9 @@ def company(busy: bool, *, session: bool) -> Iterator[None]:
     if not busy:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", SPINNING], start_new_session=session)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SPINNING, str(os.getpid())], start_new_session=session
+    )
     try:
         time.sleep(PAUSE)
         yield

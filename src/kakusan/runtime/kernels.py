@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.runtime.arena import empty
-from kakusan.runtime.native import interface
+from kakusan.runtime.native import calls, interface
+from kakusan.runtime.native.calls import TYPES
 from kakusan.runtime.native.library import loaded
 
-TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 BFLOAT16_LEVELS = ("amx", "avx512_bf16")
 # Below this many tiles of 4x4, transforming the weights costs more than the products it saves
 WINOGRAD_TILES = {torch.float32: 6, torch.bfloat16: 24}
@@ -55,21 +55,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
     out = empty(*shape, dtype=x.dtype)
     x, weight = x.contiguous(), weight.contiguous()
     bias, residual = _contiguous(bias), _contiguous(residual)
-    call = interface.LinearCall(
-        threads=torch.get_num_threads(),
-        x_type=TYPES[x.dtype],
-        x=x.data_ptr(),
-        rows=x.numel() // x.shape[-1],
-        depth=x.shape[-1],
-        columns=len(weight),
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
-        bias=_address(bias),
-        bias_type=_type(bias),
-        residual=_address(residual),
-        out=out.data_ptr(),
-    )
-    _run("linear", call)
+    _run("linear", calls.linear(x, weight, bias, residual, out))
     return out
 
 
@@ -89,20 +75,7 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return value * F.gelu(gate)
     out = empty(*x.shape[:-1], len(weight) // 2, dtype=x.dtype)
     x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
-    call = interface.GegluCall(
-        threads=torch.get_num_threads(),
-        x_type=TYPES[x.dtype],
-        x=x.data_ptr(),
-        rows=x.numel() // x.shape[-1],
-        depth=x.shape[-1],
-        width=out.shape[-1],
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
-        bias=bias.data_ptr(),
-        bias_type=TYPES[bias.dtype],
-        out=out.data_ptr(),
-    )
-    _run("geglu", call)
+    _run("geglu", calls.geglu(x, weight, bias, out))
     return out
 
 
@@ -139,34 +112,12 @@ def convolution(
         out = F.conv2d(x, _cast(weight, x), _cast(bias, x), stride, padding)
         out = out if sample is None else out + sample[:, :, None, None]
         return out if residual is None else residual + out
-    batch, channels, height, width = x.shape
-    out = empty(batch, *size, len(weight), dtype=x.dtype)
+    out = empty(len(x), *size, len(weight), dtype=x.dtype)
     by_winograd = (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, size)
     x, residual = _channels_last(x), None if residual is None else _channels_last(residual)
     weight, bias, sample = weight.contiguous(), _contiguous(bias), _contiguous(sample)
-    call = interface.ConvolutionCall(
-        threads=torch.get_num_threads(),
-        x_type=TYPES[x.dtype],
-        x=x.data_ptr(),
-        batch=batch,
-        height=height,
-        width=width,
-        channels=channels,
-        enlarge=enlarge,
-        columns=len(weight),
-        side=side,
-        stride=stride,
-        padding=padding,
-        out_height=size[0],
-        out_width=size[1],
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
-        bias=_address(bias),
-        bias_type=_type(bias),
-        sample=_address(sample),
-        residual=_address(residual),
-        out=out.data_ptr(),
-    )
+    geometry = (side, stride, padding, enlarge)
+    call = calls.convolution(x, weight, bias, geometry, sample, residual, out)
     _run("winograd" if by_winograd else "convolution", call)
     return out.permute(0, 3, 1, 2)
 
@@ -200,23 +151,7 @@ def group_norm(
     batch, channels, height, width = x.shape
     out = empty(batch, height, width, channels, dtype=x.dtype)
     x, weight, bias = _channels_last(x), weight.contiguous(), bias.contiguous()
-    call = interface.GroupNormCall(
-        threads=torch.get_num_threads(),
-        x_type=TYPES[x.dtype],
-        x=x.data_ptr(),
-        batch=batch,
-        positions=height * width,
-        channels=channels,
-        groups=groups,
-        silu=silu,
-        eps=eps,
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
-        bias=bias.data_ptr(),
-        bias_type=TYPES[bias.dtype],
-        out=out.data_ptr(),
-    )
-    _run("group_norm", call)
+    _run("group_norm", calls.group_norm(x, groups, weight, bias, eps, silu, out))
     return out.permute(0, 3, 1, 2)
 
 
@@ -234,20 +169,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
         return F.layer_norm(x, weight.shape, _cast(weight, x), _cast(bias, x), eps)
     out = empty(*x.shape, dtype=x.dtype)
     x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
-    call = interface.LayerNormCall(
-        threads=torch.get_num_threads(),
-        x_type=TYPES[x.dtype],
-        x=x.data_ptr(),
-        rows=x.numel() // x.shape[-1],
-        width=x.shape[-1],
-        eps=eps,
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
-        bias=bias.data_ptr(),
-        bias_type=TYPES[bias.dtype],
-        out=out.data_ptr(),
-    )
-    _run("layer_norm", call)
+    _run("layer_norm", calls.layer_norm(x, weight, bias, eps, out))
     return out
 
 
@@ -266,16 +188,7 @@ def concatenate(first: Tensor, second: Tensor) -> Tensor:
         return torch.cat(both, dim=1)
     batch, channels, height, width = first.shape
     out = empty(batch, height, width, channels + second.shape[1], dtype=first.dtype)
-    call = interface.ConcatenateCall(
-        threads=torch.get_num_threads(),
-        rows=batch * height * width,
-        first=first.data_ptr(),
-        first_bytes=channels * first.itemsize,
-        second=second.data_ptr(),
-        second_bytes=second.shape[1] * second.itemsize,
-        out=out.data_ptr(),
-    )
-    _run("concatenate", call)
+    _run("concatenate", calls.concatenate(first, second, out))
     return out.permute(0, 3, 1, 2)
 
 
@@ -306,30 +219,8 @@ def _own_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor | 
     if not (fits and q.dtype in ATTENTION_TYPES and available() and _usable(q, k, v)):
         return None
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
-    batch, queries, width = q.shape
-    head_dim = width // num_heads
-    out = empty(batch, queries, width, dtype=q.dtype)
-    call = interface.AttentionCall(
-        threads=torch.get_num_threads(),
-        x_type=TYPES[q.dtype],
-        q=q.data_ptr(),
-        k=k.data_ptr(),
-        v=v.data_ptr(),
-        q_batch_stride=q.stride(0),
-        q_row_stride=q.stride(1),
-        k_batch_stride=k.stride(0),
-        k_row_stride=k.stride(1),
-        v_batch_stride=v.stride(0),
-        v_row_stride=v.stride(1),
-        batch=batch,
-        heads=num_heads,
-        queries=queries,
-        keys=k.shape[1],
-        head_dim=head_dim,
-        scale=head_dim**-0.5,
-        out=out.data_ptr(),
-    )
-    return out if _done("attention", call) else None
+    out = empty(*q.shape, dtype=q.dtype)
+    return out if _done("attention", calls.attention(q, k, v, num_heads, out)) else None
 
 
 def _own(x: Tensor, weight: Tensor, bias: Tensor | None, *others: Tensor | None) -> bool:
@@ -365,14 +256,6 @@ def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None:
     """A parameter as torch wants it beside `x`; autocast sees to that itself."""
     automatic = x.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(x.device.type)
     return parameter if parameter is None or automatic else parameter.to(x.dtype)
-
-
-def _address(x: Tensor | None) -> int | None:
-    return None if x is None else x.data_ptr()
-
-
-def _type(parameter: Tensor | None) -> int:
-    return 0 if parameter is None else TYPES[parameter.dtype]
 
 
 def _contiguous(x: Tensor | None) -> Tensor | None:

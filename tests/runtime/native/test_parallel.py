@@ -25,9 +25,8 @@ def threads() -> Iterator[None]:
 
 
 SPINNING = """
-import os
-parent = os.getppid()
-while os.getppid() == parent:
+import os, sys
+while os.getppid() == int(sys.argv[1]):
     sum(range(100_000))
 """
 
@@ -35,7 +34,7 @@ while os.getppid() == parent:
 @pytest.fixture
 def busy() -> Iterator[None]:
     """As many other processes as there are cores, each taking what it can get."""
-    spinning = [sys.executable, "-c", SPINNING]
+    spinning = [sys.executable, "-c", SPINNING, str(os.getpid())]
     others = [subprocess.Popen(spinning) for _ in range(os.cpu_count() or 1)]
     yield
     for other in others:

@@ -38,7 +38,7 @@ constexpr int64_t SPIN = 300'000;         // nanoseconds a helper looks out for 
 constexpr int64_t SPIN_AT_END = 100'000;  // and the caller for the last chunks
 constexpr int64_t PUSHED = 500'000;       // without a processor for so long: others want it too
 constexpr int64_t LOSS = 3'000'000;       // so much of it recently: the processor is shared
-constexpr int64_t MOST_LOSS = 10'000'000, RECOVERY = 10;  // a loss is forgotten in ten times its time
+constexpr int64_t MOST_LOSS = 10'000'000, RECOVERY = 10;  // a loss is forgotten in ten times as long
 constexpr int64_t STAY = 1'200'000;       // in a job on a shared processor, below a time slice
 constexpr int64_t NAP = 20'000;
 constexpr int64_t CREDIT = 10'000'000;    // what gains may make up for later
@@ -51,7 +51,7 @@ struct alignas(64) Bell {
     std::atomic<uint32_t> parked{0};
 };
 
-std::atomic<bool> occupied{false};         // by a caller, to whom the rest of its group belongs
+std::atomic<bool> occupied{false};         // by a caller, to whom the two lines below belong
 int helpers = 0;                           // that were started
 int64_t credit = CREDIT, pause_length = SHORTEST_PAUSE, alone_until = 0;
 
