@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).parent / "src" / "kakusan" / "runtime" / "native"
-FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fopenmp", "-fno-exceptions"]
+FLAGS = ["-std=c++17", "-O3", "-fPIC", "-pthread", "-fno-exceptions"]
 FLAGS += ["-fvisibility=hidden", "-ffp-contract=fast"]
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
@@ -56,11 +56,9 @@ def compile_level(cxx: str, level: str, folder: Path) -> Path:
                 objects[-1],
             ]
             subprocess.run(command, check=True, capture_output=True, text=True)
-        # not linked with -fopenmp: the symbols are then those of the OpenMP that torch has loaded,
-        # so that there is one pool of threads
         library = Path(scratch) / target.name
         subprocess.run(
-            [cxx, "-shared", *objects, "-o", str(library)],
+            [cxx, "-shared", "-pthread", *objects, "-o", str(library)],
             check=True,
             capture_output=True,
             text=True,

@@ -1,5 +1,6 @@
 """Buffers are used again once nothing refers to them, and never before."""
 
+import copy
 import platform
 import subprocess
 import sys
@@ -66,7 +67,39 @@ def test_nothing_is_held_for_an_owner_that_is_gone() -> None:
     gone = weakref.ref(owner)
     del owner
     assert gone() is None
-    assert not arena._ARENA.blocks  # pyright: ignore[reportPrivateUsage]
+    assert not arena._ARENA.pool.free  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_result_may_end_on_another_thread() -> None:
+    with reused(Owner(), keep=True):
+        result = [empty(SIDE, SIDE)]
+        place = result[0].data_ptr()
+        thread = threading.Thread(target=result.clear)
+        thread.start()
+        thread.join()
+        assert empty(SIDE, SIDE).data_ptr() == place
+
+
+def test_a_result_of_one_owner_is_nothing_to_the_next() -> None:
+    with reused(Owner(), keep=True):
+        result = empty(SIDE, SIDE)
+        place = result.data_ptr()
+    with reused(Owner(), keep=True):
+        held = empty(SIDE, SIDE)
+        del result  # goes to the system
+        assert not arena._ARENA.pool.free  # pyright: ignore[reportPrivateUsage]
+        assert held.data_ptr() != place
+
+
+def test_a_copied_owner_has_memory_of_its_own() -> None:
+    owner = Owner()
+    with reused(owner, keep=True):
+        owner.result = empty(SIDE, SIDE).fill_(3.0)  # pyright: ignore
+        other = copy.deepcopy(owner)
+    with reused(other, keep=True):
+        empty(SIDE, SIDE).fill_(4.0)
+    assert (owner.result == 3.0).all()  # pyright: ignore
+    assert (other.result == 3.0).all()  # pyright: ignore
 
 
 def test_results_outlive_the_arena() -> None:

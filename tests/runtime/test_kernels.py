@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.runtime import kernels
+from kakusan.runtime.native.interface import declare
 
 hatch_build = importlib.import_module("hatch_build")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -38,13 +39,13 @@ def assert_near(value: Tensor, expected: Tensor, tolerance: float = 6e-6) -> Non
 def spy(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the kernels that are called from now on."""
     called: list[str] = []
-    run = kernels._run  # pyright: ignore[reportPrivateUsage]
+    done = kernels._done  # pyright: ignore[reportPrivateUsage]
 
-    def noting(name: str, arguments: Any) -> bool:
+    def noting(name: str, call: Any) -> bool:
         called.append(name)
-        return run(name, arguments)
+        return done(name, call)
 
-    monkeypatch.setattr(kernels, "_run", noting)
+    monkeypatch.setattr(kernels, "_done", noting)
     return called
 
 
@@ -62,6 +63,7 @@ def built(
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(hatch_build.LEVELS, name, flags)
         library = ctypes.CDLL(str(hatch_build.compile_level("g++", name, folder)))
+    assert declare(library)
     return request.param, library
 
 
@@ -191,6 +193,30 @@ def test_group_norm(
 
 
 @needs_kernels
+@pytest.mark.parametrize("width", [7, 40, 320])
+def test_layer_norm(width: int, flowing: torch.dtype) -> None:
+    x = (3 * noise(2, 5, width) + 9).to(flowing)
+    weight, bias = noise(width, seed=2).half(), noise(width, seed=3)
+    expected = F.layer_norm(x.double(), [width], weight.double(), bias.double())
+    assert_near(kernels.layer_norm(x, weight, bias, 1e-5), expected)
+    transposed = kernels.layer_norm(x.transpose(0, 1), weight, bias, 1e-5)
+    assert_near(transposed, expected.transpose(0, 1))
+
+
+@needs_kernels
+def test_concatenate(flowing: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = spy(monkeypatch)
+    first, second = noise(2, 5, 40, 40).to(flowing), noise(2, 32, 40, 40, seed=1).to(flowing)
+    expected = torch.cat([first, second], dim=1)
+    assert torch.equal(kernels.concatenate(first, second), expected)
+    first, second = (x.contiguous(memory_format=torch.channels_last) for x in (first, second))
+    result = kernels.concatenate(first, second)
+    assert torch.equal(result, expected)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert called == ["concatenate"]
+
+
+@needs_kernels
 @pytest.mark.parametrize(("keys", "head_dim"), [(77, 40), (64, 80), (130, 160), (5, 24)])
 def test_attention(keys: int, head_dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
     called = spy(monkeypatch)
@@ -201,7 +227,7 @@ def test_attention(keys: int, head_dim: int, monkeypatch: pytest.MonkeyPatch) ->
     halves = kernels.attention(q.bfloat16(), k.bfloat16(), v.bfloat16(), 2)
     assert halves.dtype == torch.bfloat16
     assert (halves.double() - expected).abs().max() <= 0.02 * expected.abs().max()
-    assert called == ["attention_f32", "attention_bf16"]
+    assert called == ["attention", "attention"]
 
 
 @needs_kernels
@@ -216,6 +242,7 @@ def test_results_do_not_depend_on_threads_or_company(flowing: torch.dtype) -> No
             kernels.group_norm(x, 8, bias, bias, 1e-5, silu=True),
             kernels.linear(tokens, weight.flatten(1)[:, :64], bias, None),
             kernels.attention(tokens, tokens, tokens, 2),
+            kernels.layer_norm(tokens, bias, bias, 1e-5),
         ]
 
     together = results(x)
@@ -258,6 +285,10 @@ def test_wrong_shapes_are_torchs_errors() -> None:
         kernels.convolution(picture, noise(6, 5, 3, 3), None, stride=1, padding=1)
     with pytest.raises(RuntimeError):
         kernels.group_norm(picture, 1, noise(5), noise(5), 1e-5, silu=False)
+    with pytest.raises(RuntimeError):
+        kernels.layer_norm(x, noise(6), noise(6), 1e-5)
+    with pytest.raises(RuntimeError):
+        kernels.concatenate(picture, noise(1, 4, 5, 6))
     with pytest.raises(RuntimeError):
         kernels.attention(x, noise(2, 5, 6), noise(2, 5, 6), 2)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.models.layers.basic import LayerNorm
 from kakusan.models.layers.clip import ClipEncoder
 from kakusan.models.model import Model
 from kakusan.models.names import replace_prefix
@@ -48,7 +49,7 @@ class VisionTower(nn.Module):
         super().__init__()
         self.embeddings = PatchEmbeddings(config)
         # misspelt in all published files
-        self.pre_layrnorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.pre_layrnorm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.encoder = ClipEncoder(
             config.num_hidden_layers,
             config.hidden_size,
@@ -57,7 +58,7 @@ class VisionTower(nn.Module):
             activation=config.hidden_act,
             eps=config.layer_norm_eps,
         )
-        self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.post_layernorm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pixels: Tensor) -> Tensor:
         states = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from kakusan.errors import RequestError
+from kakusan.models.layers.basic import LayerNorm
 from kakusan.models.layers.clip import ClipEncoder
 from kakusan.models.model import Model
 from kakusan.models.names import replace_prefix
@@ -68,7 +69,7 @@ class CLIPTextModel(Model[TextEncoderConfig]):
             activation=config.hidden_act,
             eps=config.layer_norm_eps,
         )
-        self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.final_layer_norm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(
         self,

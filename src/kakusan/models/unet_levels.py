@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from kakusan.models.layers.attention import SpatialTransformer, TextContext
 from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
 from kakusan.models.unet_config import UNetConfig
+from kakusan.runtime.kernels import concatenate
 
 NORM_EPS = 1e-5
 
@@ -91,12 +91,12 @@ class UpLevel(Level):
     def but_last(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
         """All residual blocks but the last."""
         for index in range(len(self.resnets) - 1):
-            x = self.layer(index, torch.cat([x, skips.pop()], dim=1), emb, context)
+            x = self.layer(index, concatenate(x, skips.pop()), emb, context)
         return x
 
     def last(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
         """The last residual block alone."""
-        return self.layer(-1, torch.cat([x, skips.pop()], dim=1), emb, context)
+        return self.layer(-1, concatenate(x, skips.pop()), emb, context)
 
 
 class Middle(nn.Module):

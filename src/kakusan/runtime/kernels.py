@@ -2,13 +2,12 @@
 
 On a CPU and without gradients, activations go through the package's own kernels: in float32, and in
 bfloat16 where the processor multiplies it. They take parameters in float32, float16 or bfloat16 as
-they are kept, so no copy of these is ever made. Everything else, and every machine without the
-kernels, takes torch's way to the same result.
+they are stored, so no copy of these is ever made. Everything else, and every machine without the
+kernels, takes torch's way to the same result. They use as many threads as torch would.
 
 Pictures are (batch, channels, height, width) with channels last in memory where kernels made them.
 """
 
-import ctypes
 from collections.abc import Sequence
 from typing import overload
 
@@ -17,17 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.runtime.arena import empty
+from kakusan.runtime.native import calls, interface
+from kakusan.runtime.native.calls import TYPES
 from kakusan.runtime.native.library import loaded
 
-TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 BFLOAT16_LEVELS = ("amx", "avx512_bf16")
 # Below this many tiles of 4x4, transforming the weights costs more than the products it saves
 WINOGRAD_TILES = {torch.float32: 6, torch.bfloat16: 24}
 
 PLAIN = (Tensor, nn.Parameter)  # others, such as quantised ones, have no memory that can be read
-ATTENTION = {torch.float32: "attention_f32", torch.bfloat16: "attention_bf16"}
-
-Argument = Tensor | int | float | None
+ATTENTION_TYPES = (torch.float32, torch.bfloat16)
 
 
 def available(dtype: torch.dtype = torch.float32) -> bool:
@@ -55,10 +53,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
         out = F.linear(x, _cast(weight, x), _cast(bias, x))
         return out if residual is None else out + residual
     out = empty(*shape, dtype=x.dtype)
-    depth = x.shape[-1]
-    residual = None if residual is None else residual.contiguous()
-    arguments = (x.contiguous(), x.numel() // depth, depth, *_kept(weight), len(weight))
-    _call("linear", x.dtype, (*arguments, *_kept(bias), residual), out)
+    x, weight = x.contiguous(), weight.contiguous()
+    bias, residual = _contiguous(bias), _contiguous(residual)
+    _run("linear", calls.linear(x, weight, bias, residual, out))
     return out
 
 
@@ -77,9 +74,8 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         value, gate = F.linear(x, _cast(weight, x), _cast(bias, x)).chunk(2, dim=-1)
         return value * F.gelu(gate)
     out = empty(*x.shape[:-1], len(weight) // 2, dtype=x.dtype)
-    depth = x.shape[-1]
-    arguments = (x.contiguous(), x.numel() // depth, depth, *_kept(weight), out.shape[-1])
-    _call("geglu", x.dtype, (*arguments, *_kept(bias)), out)
+    x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
+    _run("geglu", calls.geglu(x, weight, bias, out))
     return out
 
 
@@ -116,18 +112,13 @@ def convolution(
         out = F.conv2d(x, _cast(weight, x), _cast(bias, x), stride, padding)
         out = out if sample is None else out + sample[:, :, None, None]
         return out if residual is None else residual + out
-    batch, channels, height, width = x.shape
-    out = empty(batch, *size, len(weight), dtype=x.dtype)
-    kept = (*_kept(weight), len(weight))
-    sample = None if sample is None else sample.contiguous()
-    added = (*_kept(bias), sample, _last(residual))
-    if (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, size):
-        sizes = (batch, enlarge * height, enlarge * width, channels, enlarge)
-        _call("winograd", x.dtype, (_last(x), *sizes, *kept, *added), out)
-    else:
-        sizes = (batch, height, width, channels, enlarge)
-        geometry = (side, stride, padding, *size)
-        _call("convolution", x.dtype, (_last(x), *sizes, *kept, *geometry, *added), out)
+    out = empty(len(x), *size, len(weight), dtype=x.dtype)
+    by_winograd = (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, size)
+    x, residual = _channels_last(x), None if residual is None else _channels_last(residual)
+    weight, bias, sample = weight.contiguous(), _contiguous(bias), _contiguous(sample)
+    geometry = (side, stride, padding, enlarge)
+    call = calls.convolution(x, weight, bias, geometry, sample, residual, out)
+    _run("winograd" if by_winograd else "convolution", call)
     return out.permute(0, 3, 1, 2)
 
 
@@ -159,9 +150,45 @@ def group_norm(
         return F.silu(out) if silu else out
     batch, channels, height, width = x.shape
     out = empty(batch, height, width, channels, dtype=x.dtype)
-    sizes = (batch, height * width, channels, groups)
-    arguments = (_last(x), *sizes, *_kept(weight), *_kept(bias), eps, silu)
-    _call("group_norm", x.dtype, arguments, out)
+    x, weight, bias = _channels_last(x), weight.contiguous(), bias.contiguous()
+    _run("group_norm", calls.group_norm(x, groups, weight, bias, eps, silu, out))
+    return out.permute(0, 3, 1, 2)
+
+
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Layer normalisation over the last dimension.
+
+    Args:
+        x: shape (..., width).
+        weight: shape (width,), in any dtype of `TYPES`, as is bias.
+        bias: shape (width,).
+        eps: added to the variance.
+    """
+    fits = weight.shape == bias.shape == x.shape[-1:]
+    if not (fits and _own(x, weight, bias)):
+        return F.layer_norm(x, weight.shape, _cast(weight, x), _cast(bias, x), eps)
+    out = empty(*x.shape, dtype=x.dtype)
+    x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
+    _run("layer_norm", calls.layer_norm(x, weight, bias, eps, out))
+    return out
+
+
+def concatenate(first: Tensor, second: Tensor) -> Tensor:
+    """The channels of two feature maps one after the other.
+
+    Args:
+        first: shape (batch, channels, height, width).
+        second: the same but for its channels.
+    """
+    both = (first, second)
+    fits = first.ndim == second.ndim == 4 and first.dtype == second.dtype
+    fits = fits and first[:, 0].shape == second[:, 0].shape
+    laid_out = all(x.is_contiguous(memory_format=torch.channels_last) for x in both)
+    if not (fits and laid_out and available() and _usable(*both)):
+        return torch.cat(both, dim=1)
+    batch, channels, height, width = first.shape
+    out = empty(batch, height, width, channels + second.shape[1], dtype=first.dtype)
+    _run("concatenate", calls.concatenate(first, second, out))
     return out.permute(0, 3, 1, 2)
 
 
@@ -187,18 +214,13 @@ def attention(
 
 
 def _own_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor | None:
-    name = ATTENTION.get(q.dtype)
     fits = k.dtype == v.dtype == q.dtype and q.ndim == k.ndim == 3 and k.shape == v.shape
     fits = fits and k.shape[::2] == q.shape[::2] and q.shape[2] % num_heads == 0
-    if name is None or not (fits and available() and _usable(q, k, v)):
+    if not (fits and q.dtype in ATTENTION_TYPES and available() and _usable(q, k, v)):
         return None
-    tokens = [x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v)]
-    batch, queries, width = q.shape
-    head_dim = width // num_heads
-    out = empty(batch, queries, width, dtype=q.dtype)
-    sizes = (batch, num_heads, queries, k.shape[1], head_dim, head_dim**-0.5)
-    strides = (stride for x in tokens for stride in x.stride()[:2])
-    return out if _run(name, (*tokens, out, *sizes, *strides)) else None
+    q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+    out = empty(*q.shape, dtype=q.dtype)
+    return out if _done("attention", calls.attention(q, k, v, num_heads, out)) else None
 
 
 def _own(x: Tensor, weight: Tensor, bias: Tensor | None, *others: Tensor | None) -> bool:
@@ -236,35 +258,22 @@ def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None:
     return parameter if parameter is None or automatic else parameter.to(x.dtype)
 
 
-def _kept(parameter: Tensor | None) -> tuple[Tensor | None, int]:
-    """A parameter and its type, as the kernels take them."""
-    return (None, 0) if parameter is None else (parameter.contiguous(), TYPES[parameter.dtype])
+def _contiguous(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.contiguous()
 
 
-def _last(x: Tensor | None) -> Tensor | None:
+def _channels_last(x: Tensor) -> Tensor:
     """(batch, height, width, channels), copied if the memory is laid out otherwise."""
-    return None if x is None else x.permute(0, 2, 3, 1).contiguous()
+    return x.permute(0, 2, 3, 1).contiguous()
 
 
-def _call(name: str, dtype: torch.dtype, arguments: Sequence[Argument], out: Tensor) -> None:
-    """Run a kernel on activations of `dtype`."""
-    if not _run(name, (TYPES[dtype], *arguments, out)):
+def _run(name: str, call: interface.Call) -> None:
+    if not _done(name, call):
         raise MemoryError(f"no memory for the buffers of {name}")
 
 
-def _run(name: str, arguments: Sequence[Argument]) -> bool:
+def _done(name: str, call: interface.Call) -> bool:
     """Whether the kernel did it."""
     found = loaded()
     assert found is not None
-    kernel = getattr(found[1], f"kakusan_{name}")  # which ctypes keeps, unlike an index
-    return kernel(*(_passed(argument) for argument in arguments)) == 0
-
-
-def _passed(argument: Argument) -> ctypes.c_void_p | ctypes.c_int64 | ctypes.c_float:
-    if argument is None:
-        return ctypes.c_void_p(None)
-    if isinstance(argument, Tensor):
-        return ctypes.c_void_p(argument.data_ptr())
-    if isinstance(argument, float):
-        return ctypes.c_float(argument)
-    return ctypes.c_int64(argument)
+    return getattr(found[1], f"kakusan_{name}")(call) == 0

@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from kakusan.runtime.native import library as native
+from kakusan.runtime.native.interface import AttentionCall
 
-SOURCE = Path(native.__file__).parent / "attention.cpp"
-FLAGS = ["-std=c++17", "-fopenmp", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast", "-w"]
+FOLDER = Path(native.__file__).parent
+SOURCES = [FOLDER / "attention.cpp", FOLDER / "parallel.cpp"]
+FLAGS = ["-std=c++17", "-pthread", "-fPIC", "-fvisibility=hidden", "-ffp-contract=fast", "-w"]
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 WIDE = [*AVX2, "-O1", "-DKAKUSAN_LANES=16"]  # the 512-bit code on any processor
@@ -44,13 +46,27 @@ def bind(library: ctypes.CDLL) -> Attention:
         # what is written outside of the result would show in the margin
         memory = torch.full((q.numel() + 128,), 7.0, dtype=q.dtype)
         out = memory[64:-64].view(q.shape)
-        name = "kakusan_attention_" + ("f32" if q.dtype == torch.float32 else "bf16")
-        code = library[name](
-            *(ctypes.c_void_p(x.data_ptr()) for x in (q, k, v, out)),
-            *map(ctypes.c_int64, (batch, heads, queries, k.shape[1], head_dim)),
-            ctypes.c_float(head_dim**-0.5 if scale is None else scale),
-            *(ctypes.c_int64(stride) for x in (q, k, v) for stride in x.stride()[:2]),
+        call = AttentionCall(
+            threads=torch.get_num_threads(),
+            x_type=0 if q.dtype == torch.float32 else 2,
+            q=q.data_ptr(),
+            k=k.data_ptr(),
+            v=v.data_ptr(),
+            q_batch_stride=q.stride(0),
+            q_row_stride=q.stride(1),
+            k_batch_stride=k.stride(0),
+            k_row_stride=k.stride(1),
+            v_batch_stride=v.stride(0),
+            v_row_stride=v.stride(1),
+            batch=batch,
+            heads=heads,
+            queries=queries,
+            keys=k.shape[1],
+            head_dim=head_dim,
+            scale=head_dim**-0.5 if scale is None else scale,
+            out=out.data_ptr(),
         )
+        code = library.kakusan_attention(ctypes.byref(call))
         assert (memory[:64] == 7).all()
         assert (memory[-64:] == 7).all()
         if code:
@@ -71,10 +87,9 @@ def attention(
     if needs not in able or compiler is None:
         pytest.skip(f"needs g++ and a processor with {needs}")
     built = tmp_path_factory.mktemp("attention") / "attention.so"
-    compiled = built.with_suffix(".o")
     options = [*FLAGS, *VARIANTS[request.param]]
-    subprocess.run([compiler, *options, "-c", str(SOURCE), "-o", str(compiled)], check=True)
-    subprocess.run([compiler, "-shared", str(compiled), "-o", str(built)], check=True)
+    sources = [str(source) for source in SOURCES]
+    subprocess.run([compiler, *options, "-shared", *sources, "-o", str(built)], check=True)
     return bind(ctypes.CDLL(str(built)))
 
 

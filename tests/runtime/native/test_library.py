@@ -9,7 +9,7 @@ import pytest
 
 from kakusan.errors import RequestError
 from kakusan.runtime.machine import machine
-from kakusan.runtime.native import library
+from kakusan.runtime.native import interface, library
 from kakusan.runtime.native.library import LEVELS, explain, level_allowed
 
 ORDER = list(LEVELS)
@@ -72,3 +72,17 @@ def test_a_library_of_other_sources_is_not_called(monkeypatch: pytest.MonkeyPatc
     assert library.loaded.__wrapped__()[0] in built
     monkeypatch.setattr(library, "fingerprint", lambda: 1)
     assert library.loaded.__wrapped__() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(library, "declare", lambda found: False)
+    assert library.loaded.__wrapped__() is None
+
+
+def test_structures_of_other_sizes_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = library.loaded()
+    if found is None:
+        pytest.skip("no kernels were built for this processor")
+    assert interface.declare(found[1])
+    monkeypatch.setitem(interface.KERNELS, "linear", interface.GegluCall)
+    assert not interface.declare(found[1])
+    monkeypatch.undo()
+    assert interface.declare(found[1])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from kakusan.models.layers.basic import GroupNorm, Linear
+from kakusan.models.layers.basic import GroupNorm, LayerNorm, Linear
 from kakusan.runtime import kernels
 from kakusan.runtime.kernels import attention as attend
 
@@ -102,11 +102,11 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, width: int, num_heads: int, *, context_width: int) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = LayerNorm(width)
         self.attn1 = Attention(width, num_heads, context_width=width)
-        self.norm2 = nn.LayerNorm(width)
+        self.norm2 = LayerNorm(width)
         self.attn2 = Attention(width, num_heads, context_width=context_width)
-        self.norm3 = nn.LayerNorm(width)
+        self.norm3 = LayerNorm(width)
         self.ff = FeedForward(width)
 
     def forward(self, x: Tensor, context: TextContext) -> Tensor:

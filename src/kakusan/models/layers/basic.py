@@ -1,4 +1,4 @@
-"""Linear layers, convolutions and group normalisation, with what commonly follows each of them.
+"""Linear layers, convolutions and normalisations, with what commonly follows each of them.
 
 The parameters are those of torch's modules of the same names; `kakusan.runtime.kernels` computes.
 """
@@ -63,3 +63,13 @@ class GroupNorm(nn.GroupNorm):
         return kernels.group_norm(
             input, self.num_groups, self.weight, self.bias, self.eps, silu=self.silu
         )
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation over the last dimension."""
+
+    def __init__(self, width: int, *, eps: float = 1e-5) -> None:
+        super().__init__(width, eps=eps)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return kernels.layer_norm(input, self.weight, self.bias, self.eps)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kakusan.models.layers.basic import Linear
+from kakusan.models.layers.basic import LayerNorm, Linear
 from kakusan.runtime.kernels import attention as attend
 
 
@@ -57,9 +57,9 @@ class ClipLayer(nn.Module):
         self, width: int, inner_width: int, num_heads: int, *, activation: str, eps: float
     ) -> None:
         super().__init__()
-        self.layer_norm1 = nn.LayerNorm(width, eps=eps)
+        self.layer_norm1 = LayerNorm(width, eps=eps)
         self.self_attn = ClipAttention(width, num_heads)
-        self.layer_norm2 = nn.LayerNorm(width, eps=eps)
+        self.layer_norm2 = LayerNorm(width, eps=eps)
         self.mlp = ClipMLP(width, inner_width, activation)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:

@@ -2,10 +2,9 @@
 // each thread takes blocks of queries through them.
 #pragma once
 
-#include <omp.h>
-
 #include "attention_rows.hpp"
 #include "attention_softmax.hpp"
+#include "parallel.hpp"
 #include "scratch.hpp"
 
 namespace kakusan::attention {
@@ -16,6 +15,7 @@ struct Problem {
     T* out;
     int64_t batch, heads, queries, keys, head_dim;
     float scale;
+    int64_t threads;
 };
 
 template <class T, class Kernel>
@@ -39,14 +39,25 @@ class Attention {
     // 0, or 1 if there is no memory
     int run() {
         static thread_local Scratch memory;
-        const int threads = omp_get_max_threads();
         const int64_t packed = round_up(pairs() * (key_size + value_size), 16);
-        packed_keys = memory.floats(packed + threads * thread_size());
+        packed_keys = memory.floats(packed + p.threads * thread_size());
         if (!packed_keys) return 1;
         packed_values = packed_keys + pairs() * key_size;
         float* scratch = packed_keys + packed;
-#pragma omp parallel num_threads(threads)
-        work(scratch + omp_get_thread_num() * thread_size());
+        parallel(p.threads, pairs() * blocks, packed / LANES, [&](Worker& worker) {
+            for (int64_t task; (task = worker.next()) >= 0;)
+                pack(task / blocks, task % blocks, scratch + worker.slot * thread_size());
+        });
+        const int64_t query_blocks = ceil_div(p.queries, QUERY_BLOCK);
+        const int64_t operations = p.batch * p.heads * p.queries * p.keys * (depth + dims);
+        parallel(p.threads, pairs() * query_blocks, operations / LANES, [&](Worker& worker) {
+            typename Kernel::Session session;
+            session.begin();
+            for (int64_t task; (task = worker.next()) >= 0;)
+                attend(task / query_blocks, task % query_blocks * QUERY_BLOCK,
+                       scratch + worker.slot * thread_size());
+            session.end();
+        });
         return 0;
     }
 
@@ -57,19 +68,6 @@ class Attention {
 
     int64_t thread_size() const {
         return round_up(LANES * row + BLOCK * PANEL + QUERY_BLOCK / PANEL * panel_size(), 1024);
-    }
-
-    void work(float* scratch) {
-        typename Kernel::Session session;
-        session.begin();
-#pragma omp for collapse(2) schedule(static)
-        for (int64_t pair = 0; pair < pairs(); pair++)
-            for (int64_t b = 0; b < blocks; b++) pack(pair, b, scratch);
-        const int64_t query_blocks = (p.queries + QUERY_BLOCK - 1) / QUERY_BLOCK;
-#pragma omp for collapse(2) schedule(static) nowait
-        for (int64_t pair = 0; pair < pairs(); pair++)
-            for (int64_t b = 0; b < query_blocks; b++) attend(pair, b * QUERY_BLOCK, scratch);
-        session.end();
     }
 
     const T* token(const Tokens<T>& tokens, int64_t pair, int64_t index) const {
@@ -161,7 +159,7 @@ class Attention {
 
     static constexpr int OWN = 4 / sizeof(T);  // numbers of a token in 32 bits
 
-    // Whether LANES tokens, `stride` apart, can be turned where they stand
+    // Whether LANES tokens, `stride` apart, can be transposed where they stand
     bool whole(int64_t count, int64_t stride) const {
         return count >= LANES && p.head_dim % (OWN * LANES) == 0 && stride % OWN == 0;
     }

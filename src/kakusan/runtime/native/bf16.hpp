@@ -20,7 +20,7 @@ struct Bf16 {
 };
 
 static inline float to_float(float x) { return x; }
-static inline float to_float(Bf16 x) { return widened(x.bits); }
+static inline float to_float(Bf16 x) { return upcast(x.bits); }
 
 typedef uint16_t HalfVec __attribute__((vector_size(2 * LANES)));
 typedef uint32_t UnsignedVec __attribute__((vector_size(4 * LANES)));

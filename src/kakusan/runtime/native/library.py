@@ -8,11 +8,10 @@ import functools
 import os
 from pathlib import Path
 
-import torch
-
 from kakusan.errors import RequestError
 from kakusan.runtime.machine import machine
 from kakusan.runtime.native.fingerprint import fingerprint
+from kakusan.runtime.native.interface import declare
 
 FOLDER = Path(__file__).parent
 SETTING = "KAKUSAN_NATIVE"
@@ -63,14 +62,13 @@ def loaded() -> tuple[str, ctypes.CDLL] | None:
     """
     for level in level_allowed(os.environ.get(SETTING)):
         path = library_of(level)
-        # torch is loaded by now, whose OpenMP the library's symbols resolve to
-        if path.is_file() and torch.get_num_threads():
+        if path.is_file():
             try:
                 library = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
-            except OSError:  # built for another system, or a torch without OpenMP
+            except OSError:  # built for another system
                 continue
             library.kakusan_fingerprint.restype = ctypes.c_uint64
-            if library.kakusan_fingerprint() != fingerprint():
+            if library.kakusan_fingerprint() != fingerprint() or not declare(library):
                 continue
             if level != "amx" or library.kakusan_amx_ready():
                 return level, library

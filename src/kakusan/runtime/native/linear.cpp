@@ -1,5 +1,6 @@
 // Linear layers: x (rows, depth) times weightᵀ (columns, depth), with what follows them.
 
+#include "interface.hpp"
 #include "product.hpp"
 
 using namespace kakusan;
@@ -14,47 +15,32 @@ struct Rows {
 };
 
 template <class T>
-int linear(const void* x, int64_t rows, int64_t depth, const Weights& weights, int64_t columns,
-           const Weights& bias, const void* residual, void* out) {
+int linear(const LinearCall& call) {
     static thread_local Scratch scratch;
-    const float* added = bias.floats(columns, scratch);
-    if (bias.data && !added) return 1;
-    const Store<T> store{columns, rows, {added, nullptr, (const T*)residual}, (T*)out};
-    return product<T>(Rows<T>{(const T*)x, depth}, rows, depth, 1, weights, Columns{columns}, store);
+    const float* bias = call.bias.floats(call.columns, scratch);
+    if (call.bias.data && !bias) return 1;
+    const Store<T> store{call.columns, call.rows, {bias, nullptr, (const T*)call.residual},
+                         (T*)call.out};
+    return product<T>(call.threads, Rows<T>{(const T*)call.x, call.depth}, call.rows, call.depth, 1,
+                      call.weight, Columns{call.columns}, store);
 }
 
 template <class T>
-int geglu(const void* x, int64_t rows, int64_t depth, const Weights& weights, int64_t width,
-          const Weights& bias, void* out) {
+int geglu(const GegluCall& call) {
     static thread_local Scratch scratch;
-    const float* added = bias.floats(2 * width, scratch);
-    if (bias.data && !added) return 1;
-    const StoreGated<T> store{width, added, (T*)out};
-    return product<T>(Rows<T>{(const T*)x, depth}, rows, depth, 1, weights,
-                      Columns{2 * width, width}, store);
+    const float* bias = call.bias.floats(2 * call.width, scratch);
+    if (call.bias.data && !bias) return 1;
+    const StoreGated<T> store{call.width, bias, (T*)call.out};
+    return product<T>(call.threads, Rows<T>{(const T*)call.x, call.depth}, call.rows, call.depth, 1,
+                      call.weight, Columns{2 * call.width, call.width}, store);
 }
 
 }  // namespace
 
-// Below, `x_type` is that of x, residual and out, FLOAT32 or BFLOAT16; `type` that of weight and
-// `bias_type` that of bias. bfloat16 is multiplied in pairs, so that its depth has to be even.
-
-// out (rows, columns) = x weightᵀ + bias + residual
-KAKUSAN_EXPORT int kakusan_linear(int64_t x_type, const void* x, int64_t rows, int64_t depth,
-                                  const void* weight, int64_t type, int64_t columns,
-                                  const void* bias, int64_t bias_type, const void* residual,
-                                  void* out) {
-    return for_type(x_type, [&](auto zero) {
-        return linear<decltype(zero)>(x, rows, depth, {weight, type}, columns, {bias, bias_type},
-                                      residual, out);
-    });
+KAKUSAN_EXPORT int kakusan_linear(const LinearCall* call) {
+    return for_type(call->x_type, [&](auto zero) { return linear<decltype(zero)>(*call); });
 }
 
-// out (rows, width) = value * gelu(gate), both halves of x weightᵀ + bias; weight (2 width, depth)
-KAKUSAN_EXPORT int kakusan_geglu(int64_t x_type, const void* x, int64_t rows, int64_t depth,
-                                 const void* weight, int64_t type, int64_t width,
-                                 const void* bias, int64_t bias_type, void* out) {
-    return for_type(x_type, [&](auto zero) {
-        return geglu<decltype(zero)>(x, rows, depth, {weight, type}, width, {bias, bias_type}, out);
-    });
+KAKUSAN_EXPORT int kakusan_geglu(const GegluCall* call) {
+    return for_type(call->x_type, [&](auto zero) { return geglu<decltype(zero)>(*call); });
 }

@@ -1,8 +1,7 @@
 // The matrix product behind linear layers and convolutions: out[m] = source(m) * weightᵀ.
 #pragma once
 
-#include <omp.h>
-
+#include "parallel.hpp"
 #include "store.hpp"
 #include "tiles.hpp"
 
@@ -10,6 +9,7 @@ namespace kakusan {
 
 constexpr int64_t ROW_BLOCK = 384;    // rows of one task, at most
 constexpr int64_t GROUP_PANELS = 10;  // panels of one task, at most: its sums stay in the second cache
+constexpr int64_t TASKS = 4;          // of each thread, at least: who is late has taken little
 constexpr int64_t PACKED_BYTES = 8 << 20;  // packed weights that tasks share at a time
 
 // A slice of the sum: values of k at all taps
@@ -166,10 +166,10 @@ class Product {
     typedef typename EngineOf<T>::type Engine;
 
    public:
-    Product(const Source& source, int64_t rows, int64_t depth, int taps, const Weights& weights,
-            const Columns& columns, const Finish& finish)
-        : source(source), rows(rows), depth(depth), taps(taps), weights(weights), columns(columns),
-          finish(finish) {
+    Product(int64_t threads, const Source& source, int64_t rows, int64_t depth, int taps,
+            const Weights& weights, const Columns& columns, const Finish& finish)
+        : threads(threads), source(source), rows(rows), depth(depth), taps(taps), weights(weights),
+          columns(columns), finish(finish) {
         const int64_t most = Engine::SLICE / taps;
         slice_depth = round_up(ceil_div(depth, ceil_div(depth, most)), Engine::DEPTH);
         slices = ceil_div(depth, slice_depth);
@@ -181,13 +181,12 @@ class Product {
     // 0, or 1 if there is no memory
     int run() {
         static thread_local Scratch memory;
-        const int threads = omp_get_max_threads();
         const int64_t panels = columns.panels();
         const bool shared = row_blocks > 1;  // else each panel is packed by who multiplies it
         const int64_t fitting = PACKED_BYTES / (slices * slice_size * int64_t(sizeof(float)));
         const int64_t most = shared ? smaller(panels, fitting < 1 ? 1 : fitting) : panels;
         const int64_t batches = ceil_div(panels, most), batch = ceil_div(panels, batches);
-        int64_t groups = ceil_div(2 * threads, row_blocks);
+        int64_t groups = ceil_div(TASKS * threads, row_blocks);
         if (groups < ceil_div(batch, GROUP_PANELS)) groups = ceil_div(batch, GROUP_PANELS);
         group = ceil_div(batch, groups);
         sums_size = row_block * NR;
@@ -196,27 +195,16 @@ class Product {
         const int64_t packed_size = shared ? batch * slices * slice_size : 0;
         float* packed = memory.floats(packed_size + threads * own);
         if (!packed) return 1;
-#pragma omp parallel num_threads(threads)
-        {
-            float* scratch = packed + packed_size + omp_get_thread_num() * own;
-            typename Engine::Session session;
-            session.begin();
-            for (int64_t first = 0; first < panels; first += batch) {
-                const int64_t here = smaller(batch, panels - first);
-                if (shared) {
-#pragma omp for collapse(2) schedule(static)
-                    for (int64_t p = 0; p < here; p++)
-                        for (int64_t s = 0; s < slices; s++)
-                            Engine::pack(weights, columns, first + p, depth, slice(s),
-                                         packed + (p * slices + s) * slice_size);
-                }
-#pragma omp for collapse(2) schedule(dynamic, 1)
-                for (int64_t block = 0; block < rows; block += row_block)
-                    for (int64_t p = 0; p < here; p += group)
-                        compute(block, first + p, smaller(group, here - p), scratch,
-                                shared ? packed + p * slices * slice_size : nullptr);
-            }
-            session.end();
+        for (int64_t first = 0; first < panels; first += batch) {
+            const int64_t here = smaller(batch, panels - first);
+            if (shared)
+                parallel_for(threads, here * slices, 1, here * slices * slice_size / LANES,
+                             [&](int64_t i) {
+                                 const int64_t p = i / slices, s = i % slices;
+                                 Engine::pack(weights, columns, first + p, depth, slice(s),
+                                              packed + i * slice_size);
+                             });
+            multiply(first, here, packed + packed_size, own, shared ? packed : nullptr);
         }
         return 0;
     }
@@ -226,7 +214,26 @@ class Product {
         return {s * slice_depth, smaller(depth, (s + 1) * slice_depth), taps};
     }
 
-    // The panels [first, first + panels) of the rows from `block`; `packed` is null if they are not
+    // The panels [first, first + panels), with `own` floats from `scratch` for each thread; `packed`
+    // is null if they are not
+    void multiply(int64_t first, int64_t panels, float* scratch, int64_t own, const float* packed) {
+        const int64_t across = ceil_div(panels, group);
+        const int64_t operations = rows * panels * NR * taps * depth;
+        parallel(threads, across * ceil_div(rows, row_block), operations / (2 * LANES),
+                 [&](Worker& worker) {
+                     typename Engine::Session session;
+                     session.begin();
+                     for (int64_t task; (task = worker.next()) >= 0;) {
+                         const int64_t p = task % across * group;
+                         compute(task / across * row_block, first + p, smaller(group, panels - p),
+                                 scratch + worker.slot * own,
+                                 packed ? packed + p * slices * slice_size : nullptr);
+                     }
+                     session.end();
+                 });
+    }
+
+    // The panels [first, first + panels) of the rows from `block`
     void compute(int64_t block, int64_t first, int64_t panels, float* sums, const float* packed) {
         const int64_t count = smaller(row_block, rows - block);
         const int64_t filled = round_up(count, Engine::ROWS);
@@ -254,6 +261,7 @@ class Product {
         }
     }
 
+    const int64_t threads;
     const Source& source;
     int64_t rows, depth;
     int taps;
@@ -264,9 +272,10 @@ class Product {
 };
 
 template <class T, class Source, class Finish>
-static int product(const Source& source, int64_t rows, int64_t depth, int taps,
+static int product(int64_t threads, const Source& source, int64_t rows, int64_t depth, int taps,
                    const Weights& weights, const Columns& columns, const Finish& finish) {
-    return Product<T, Source, Finish>(source, rows, depth, taps, weights, columns, finish).run();
+    return Product<T, Source, Finish>(threads, source, rows, depth, taps, weights, columns, finish)
+        .run();
 }
 
 }  // namespace kakusan

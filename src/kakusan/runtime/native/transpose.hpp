@@ -1,4 +1,4 @@
-// Blocks turned on their side, in registers.
+// Blocks transposed in registers.
 #pragma once
 
 #include "vector.hpp"
@@ -23,7 +23,7 @@ static inline void swap_blocks(Vec (&rows)[LANES]) {
     }
 }
 
-// Turn LANES rows of LANES units of 32 bits, whatever these hold; strides in units
+// Transpose LANES rows of LANES units of 32 bits, whatever these hold; strides in units
 static inline void transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
     Vec rows[LANES];
 #pragma GCC unroll 16

@@ -36,7 +36,7 @@ static inline int64_t round_up(int64_t a, int64_t multiple) {
 }
 
 // A bfloat16 is the upper half of a float
-static inline float widened(uint16_t bfloat16) {
+static inline float upcast(uint16_t bfloat16) {
     const uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
     float value;
     memcpy(&value, &bits, sizeof(value));

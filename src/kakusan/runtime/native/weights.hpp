@@ -1,4 +1,4 @@
-// Weights as a checkpoint keeps them (float32, float16 or bfloat16), packed for the products.
+// Weights as a checkpoint stores them (float32, float16 or bfloat16), packed for the products.
 #pragma once
 
 #include <immintrin.h>
@@ -53,7 +53,7 @@ struct Weights {
             for (; i < count; i++) out[i] = _cvtsh_ss(from[i]);
             return;
         }
-        for (; i < count; i++) out[i] = widened(from[i]);
+        for (; i < count; i++) out[i] = upcast(from[i]);
     }
 
     // The same, rounded to bfloat16
@@ -107,7 +107,7 @@ constexpr int PACK = 32;  // values of k that are packed at a time
 static inline void pack_floats(const Weights& weights, const Columns& columns, int64_t panel,
                                int64_t depth, int taps, int64_t start, int64_t stop, float* out) {
     alignas(64) float rows[NR][PACK * MAX_TAPS + LANES];
-    alignas(64) float turned[LANES][LANES];
+    alignas(64) float transposed[LANES][LANES];
     for (int64_t k = start; k < stop; k += PACK) {
         const int64_t count = smaller(PACK, stop - k) * taps;
         for (int j = 0; j < NR; j++) {
@@ -127,8 +127,8 @@ static inline void pack_floats(const Weights& weights, const Columns& columns, i
                 if (++tap == taps) tap = 0, next += NR;
             }
             for (int j = 0; j < NR; j += LANES) {
-                transpose(rows[j] + i, PACK * MAX_TAPS + LANES, turned[0], LANES);
-                for (int n = 0; n < some; n++) memcpy(to[n] + j, turned[n], sizeof(turned[0]));
+                transpose(rows[j] + i, PACK * MAX_TAPS + LANES, transposed[0], LANES);
+                for (int n = 0; n < some; n++) memcpy(to[n] + j, transposed[n], sizeof(transposed[0]));
             }
         }
     }

@@ -2,6 +2,7 @@
 // 4x4 outputs instead of 144. The points 0, ±5/8, ±3/2 and infinity keep float32's error near that
 // of the direct sum; the usual 0, ±1, ±2 lose twice as much.
 
+#include "interface.hpp"
 #include "product.hpp"
 
 using namespace kakusan;
@@ -179,47 +180,92 @@ void products(const Block& block, int64_t count, int64_t depth, bool begin) {
         }
 }
 
+// The tiles [tile, tile + count); the last rows of a block need something to read
+template <class T>
+void transform_tiles(int64_t threads, const Picture<T>& picture, int64_t tile, int64_t count,
+                     float* input, int64_t input_stride) {
+    const int64_t channels = picture.channels;
+    parallel_for(threads, ceil_div(count, MR) * MR, 2, count * channels * PRODUCTS / LANES,
+                 [&](int64_t t) {
+                     picture.transform(tile + smaller(t, count - 1), input + t * channels,
+                                       input_stride);
+                 });
+}
+
+// The panels [first, first + count), PACK channels at a time
+void transform_panels(const ConvolutionCall& call, const Columns& columns, int64_t first,
+                      int64_t count, float* packed, int64_t stride) {
+    const int64_t channels = call.channels, parts = ceil_div(channels, PACK);
+    parallel_for(call.threads, count * parts, 1, count * channels * PRODUCTS * NR / LANES,
+                 [&](int64_t i) {
+                     const int64_t p = i / parts, part = i % parts * PACK;
+                     transform_panel(call.weight, columns, first + p, channels, part,
+                                     smaller(channels, part + PACK),
+                                     packed + p * PRODUCTS * stride + part * NR, stride);
+                 });
+}
+
 // Few tiles: each panel's weights are transformed a slice at a time and multiplied while they are
 // in the second cache, instead of going through memory four times as large as they were
 template <class T>
-void few_tiles(const Picture<T>& picture, int64_t tiles, const Weights& weights, int64_t count,
-               const Additions<T>& add, float* input, int64_t input_stride, T* out) {
+void few_tiles(const ConvolutionCall& call, const Picture<T>& picture, int64_t tiles,
+               const Additions<T>& add, float* input, int64_t input_stride) {
     const int64_t filled = ceil_div(tiles, MR) * MR, channels = picture.channels;
-    const Columns columns{count};
+    const Columns columns{call.columns};
     constexpr int64_t STRIDE = SLICE * NR + LINE;
-#pragma omp parallel
-    {
+    transform_tiles(call.threads, picture, 0, tiles, input, input_stride);
+    parallel(call.threads, columns.panels(), SMALL, [&](Worker& worker) {
         alignas(64) float sums[PRODUCTS * FEW_TILES * NR], packed[PRODUCTS * STRIDE];
-#pragma omp for schedule(static)
-        for (int64_t t = 0; t < filled; t++)
-            picture.transform(smaller(t, tiles - 1), input + t * channels, input_stride);
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t panel = 0; panel < columns.panels(); panel++) {
+        for (int64_t panel; (panel = worker.next()) >= 0;) {
             for (int64_t start = 0; start < channels; start += SLICE) {
                 const int64_t stop = smaller(channels, start + SLICE);
                 for (int64_t part = start; part < stop; part += PACK)
-                    transform_panel(weights, columns, panel, channels, part,
+                    transform_panel(call.weight, columns, panel, channels, part,
                                     smaller(stop, part + PACK), packed + (part - start) * NR,
                                     STRIDE);
                 products({input + start, input_stride, channels, packed, STRIDE, sums, FEW_TILES, 1},
                          filled, stop - start, start == 0);
             }
             for (int64_t t = 0; t < tiles; t++)
-                finish(sums + t * NR, FEW_TILES * NR, picture, t, panel, count, add, out);
+                finish(sums + t * NR, FEW_TILES * NR, picture, t, panel, call.columns, add,
+                       (T*)call.out);
         }
-    }
+    });
+}
+
+// The panels [first, first + panels) of the tiles [tile, tile + tiles), whose inputs and weights
+// have been transformed
+template <class T>
+void many_tiles(const ConvolutionCall& call, const Picture<T>& picture, const Additions<T>& add,
+                int64_t tile, int64_t tiles, const float* input, int64_t input_stride,
+                int64_t first, int64_t panels, const float* packed, int64_t weight_stride) {
+    const int64_t channels = picture.channels, across = ceil_div(panels, TASK_PANELS);
+    parallel(call.threads, ceil_div(tiles, TILE_BLOCK) * across, SMALL, [&](Worker& worker) {
+        alignas(64) float sums[PRODUCTS * TILE_BLOCK * TASK_PANELS * NR];
+        for (int64_t task; (task = worker.next()) >= 0;) {
+            const int64_t block = task / across * TILE_BLOCK, p = task % across * TASK_PANELS;
+            const int64_t some = smaller(TASK_PANELS, panels - p);
+            const int64_t valid = smaller(TILE_BLOCK, tiles - block);
+            products({input + block * channels, input_stride, channels,
+                      packed + p * PRODUCTS * weight_stride, weight_stride, sums, TILE_BLOCK, some},
+                     ceil_div(valid, MR) * MR, channels, true);
+            for (int64_t t = 0; t < valid; t++)
+                for (int64_t i = 0; i < some; i++)
+                    finish(sums + (t * some + i) * NR, TILE_BLOCK * some * NR, picture,
+                           tile + block + t, first + p + i, call.columns, add, (T*)call.out);
+        }
+    });
 }
 
 template <class T>
-int winograd(const Picture<T>& picture, int64_t batch, const Weights& weights, int64_t count,
-             const Weights& bias, const void* sample, const void* residual, void* out) {
+int winograd(const ConvolutionCall& call, const Picture<T>& picture) {
     static thread_local Scratch input_scratch, weight_scratch, bias_scratch;
-    const float* added = bias.floats(count, bias_scratch);
-    if (bias.data && !added) return 1;
-    const Additions<T> add{added, (const T*)sample, (const T*)residual};
-    const Columns columns{count};
+    const float* bias = call.bias.floats(call.columns, bias_scratch);
+    if (call.bias.data && !bias) return 1;
+    const Additions<T> add{bias, (const T*)call.sample, (const T*)call.residual};
+    const Columns columns{call.columns};
     const int64_t channels = picture.channels;
-    const int64_t tiles = batch * picture.tiles_down * picture.tiles_across;
+    const int64_t tiles = call.batch * picture.tiles_down * picture.tiles_across;
     const int64_t weight_stride = channels * NR + LINE, panel_size = PRODUCTS * weight_stride;
     const int64_t panels = columns.panels(), panel_bytes = panel_size * int64_t(sizeof(float));
     const bool all = panels * panel_bytes <= ALL;
@@ -234,47 +280,20 @@ int winograd(const Picture<T>& picture, int64_t batch, const Weights& weights, i
     const int64_t group = all ? panels : smaller(grouped < 1 ? 1 : grouped, panels);
     float* input = input_scratch.floats(PRODUCTS * input_stride);
     if (input && few) {
-        few_tiles(picture, tiles, weights, count, add, input, input_stride, (T*)out);
+        few_tiles(call, picture, tiles, add, input, input_stride);
         return 0;
     }
     float* packed = weight_scratch.floats(group * panel_size);
     if (!input || !packed) return 1;
-#pragma omp parallel
-    {
-        alignas(64) float sums[PRODUCTS * TILE_BLOCK * TASK_PANELS * NR];
-        for (int64_t tile = 0; tile < tiles; tile += chunk) {
-            const int64_t here = smaller(chunk, tiles - tile);
-            const int64_t filled = ceil_div(here, MR) * MR;
-#pragma omp for schedule(static)
-            for (int64_t t = 0; t < filled; t++)  // the last rows of a block need something to read
-                picture.transform(tile + smaller(t, here - 1), input + t * channels,
-                                  input_stride);
-            for (int64_t first = 0; first < panels; first += group) {
-                const int64_t several = smaller(group, panels - first);
-                const int64_t parts = ceil_div(channels, PACK);
-                if (tile == 0 || group < panels) {
-#pragma omp for collapse(2) schedule(static)
-                    for (int64_t p = 0; p < several; p++)
-                        for (int64_t part = 0; part < parts; part++)
-                            transform_panel(weights, columns, first + p, channels, part * PACK,
-                                            smaller(channels, (part + 1) * PACK),
-                                            packed + p * panel_size + part * PACK * NR,
-                                            weight_stride);
-                }
-#pragma omp for collapse(2) schedule(dynamic, 1)
-                for (int64_t block = 0; block < here; block += TILE_BLOCK)
-                    for (int64_t p = 0; p < several; p += TASK_PANELS) {
-                        const int64_t some = smaller(TASK_PANELS, several - p);
-                        const int64_t valid = smaller(TILE_BLOCK, here - block);
-                        products({input + block * channels, input_stride, channels,
-                                  packed + p * panel_size, weight_stride, sums, TILE_BLOCK, some},
-                                 ceil_div(valid, MR) * MR, channels, true);
-                        for (int64_t t = 0; t < valid; t++)
-                            for (int64_t i = 0; i < some; i++)
-                                finish(sums + (t * some + i) * NR, TILE_BLOCK * some * NR, picture,
-                                       tile + block + t, first + p + i, count, add, (T*)out);
-                    }
-            }
+    for (int64_t tile = 0; tile < tiles; tile += chunk) {
+        const int64_t here = smaller(chunk, tiles - tile);
+        transform_tiles(call.threads, picture, tile, here, input, input_stride);
+        for (int64_t first = 0; first < panels; first += group) {
+            const int64_t several = smaller(group, panels - first);
+            if (tile == 0 || group < panels)
+                transform_panels(call, columns, first, several, packed, weight_stride);
+            many_tiles(call, picture, add, tile, here, input, input_stride, first, several, packed,
+                       weight_stride);
         }
     }
     return 0;
@@ -282,20 +301,15 @@ int winograd(const Picture<T>& picture, int64_t batch, const Weights& weights, i
 
 }  // namespace
 
-// out (batch, height, width, columns) of x (batch, height / enlarge, width / enlarge, channels),
-// enlarged by repeating and padded by one zero. Channels must be a multiple of the vector's lanes.
-// Types as in linear.cpp; the products are float32's whatever these are.
-KAKUSAN_EXPORT int kakusan_winograd(int64_t x_type, const void* x, int64_t batch, int64_t height,
-                                    int64_t width, int64_t channels, int64_t enlarge,
-                                    const void* weight, int64_t type, int64_t count,
-                                    const void* bias, int64_t bias_type, const void* sample,
-                                    const void* residual, void* out) {
-    if (channels % LANES) return 1;
-    return for_type(x_type, [&](auto zero) {
+// The kernel is 3x3, stride and padding are 1, and channels a multiple of the vector's lanes. The
+// products are float32's whatever the types are.
+KAKUSAN_EXPORT int kakusan_winograd(const ConvolutionCall* call) {
+    if (call->channels % LANES) return 1;
+    return for_type(call->x_type, [&](auto zero) {
         typedef decltype(zero) T;
-        const Picture<T> picture{(const T*)x, height, width, channels, enlarge,
-                                 ceil_div(height, TILE), ceil_div(width, TILE)};
-        return winograd(picture, batch, {weight, type}, count, {bias, bias_type}, sample, residual,
-                        out);
+        return winograd(*call, Picture<T>{(const T*)call->x, call->out_height, call->out_width,
+                                          call->channels, call->enlarge,
+                                          ceil_div(call->out_height, TILE),
+                                          ceil_div(call->out_width, TILE)});
     });
 }
