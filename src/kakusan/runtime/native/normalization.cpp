@@ -1,4 +1,4 @@
-// Normalisation over groups of channels, with or without SiLU, and over the numbers of a row.
+// Group normalisation of pictures laid out (batch, positions, channels), with or without SiLU.
 
 #include "activation.hpp"
 #include "interface.hpp"
@@ -98,48 +98,11 @@ int group_norm(const GroupNormCall& call) {
         const float* factor = factors + i / positions * 2 * channels;
         for (int64_t c = 0; c < channels; c += LANES) {
             const int64_t count = smaller(LANES, channels - c);
-            const Vec v = load_part(x + i * channels + c, count) * load_part(factor + c, count) +
-                          load_part(factor + channels + c, count);
+            const Vec v = fused(load_part(x + i * channels + c, count),
+                                load_part(factor + c, count),
+                                load_part(factor + channels + c, count));
             store_part(out + i * channels + c, call.silu ? silu(v) : v, count);
         }
-    });
-    return 0;
-}
-
-float total(Vec v) {
-    float sum = 0;
-    for (int i = 0; i < LANES; i++) sum += v[i];
-    return sum;
-}
-
-template <class T>
-int layer_norm(const LayerNormCall& call) {
-    static thread_local Scratch weight_scratch, bias_scratch;
-    const int64_t width = call.width;
-    const float* scale = call.weight.floats(width, weight_scratch);
-    const float* shift = call.bias.floats(width, bias_scratch);
-    if (!scale || !shift) return 1;
-    const auto each = [&](auto action) {
-        for (int64_t c = 0; c < width; c += LANES) action(c, smaller(LANES, width - c));
-    };
-    parallel_for(call.threads, call.rows, ceil_div(CHUNK, width), call.rows * width / LANES,
-                 [&](int64_t row) {
-        const T* x = static_cast<const T*>(call.x) + row * width;
-        T* out = static_cast<T*>(call.out) + row * width;
-        Vec sum{}, squares{};
-        each([&](int64_t c, int64_t count) { sum += load_part(x + c, count); });
-        const float mean = total(sum) / width;
-        each([&](int64_t c, int64_t count) {
-            Vec d = load_part(x + c, count) - mean;
-            for (int64_t i = count; i < LANES; i++) d[i] = 0;  // behind the row's end
-            squares += d * d;
-        });
-        const float factor = 1 / __builtin_sqrtf(total(squares) / width + float(call.eps));
-        each([&](int64_t c, int64_t count) {
-            const Vec v = (load_part(x + c, count) - mean) * factor;
-            store_part(out + c, v * load_part(scale + c, count) + load_part(shift + c, count),
-                       count);
-        });
     });
     return 0;
 }
@@ -148,8 +111,4 @@ int layer_norm(const LayerNormCall& call) {
 
 KAKUSAN_EXPORT int kakusan_group_norm(const GroupNormCall* call) {
     return for_type(call->x_type, [&](auto zero) { return group_norm<decltype(zero)>(*call); });
-}
-
-KAKUSAN_EXPORT int kakusan_layer_norm(const LayerNormCall* call) {
-    return for_type(call->x_type, [&](auto zero) { return layer_norm<decltype(zero)>(*call); });
 }

@@ -27,6 +27,12 @@ static inline Vec load(const float* p) { return *reinterpret_cast<const Unaligne
 static inline void store(float* p, Vec v) { *reinterpret_cast<UnalignedVec*>(p) = v; }
 static inline Vec broadcast(float x) { return x - Vec{}; }
 
+// a * b + c, rounded once, whatever the compiler would choose
+static inline Vec fused(Vec a, Vec b, Vec c) {
+    for (int i = 0; i < LANES; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return c;
+}
+
 static inline Vec minimum(Vec a, Vec b) { return a < b ? a : b; }
 static inline Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
