@@ -26,6 +26,7 @@ SHORT = (
     *("dpmpp-2m", "dpmpp-2m-karras", "dpmpp-2m-sde", "dpmpp-2m-sde-karras"),
 )
 
+FAILED = "failed"  # marks a request that ended in an error
 Result = tuple[list[Any], list[Any]]  # pictures or tensors, and records
 Case = Callable[["Models"], Result]
 
@@ -371,7 +372,7 @@ def write(models: Path, folder: Path, only: str | None) -> None:
         try:
             values, records = case(Models(models))
         except Exception as error:
-            values, records = [], [f"{type(error).__name__}: {error}"]
+            values, records = [], [{FAILED: f"{type(error).__name__}: {error}"}]
         arrays = {str(index): as_array(each) for index, each in enumerate(values)}
         np.savez(folder / f"{name}.npz", **arrays)  # pyright: ignore[reportArgumentType]
         text = json.dumps(records, indent=1, sort_keys=True, default=str)
@@ -388,6 +389,11 @@ def difference(name: str, old: Path, new: Path) -> str | None:
             most = max(np.abs(a[key].astype(float) - b[key]).max() for key in differing)
             said.append(f"{len(differing)} of {len(a.files)} results by up to {most:.3g}")
     records = [json.loads((each / f"{name}.json").read_text("utf-8")) for each in (old, new)]
+    said += [
+        f"failed: {r[0][FAILED]}"
+        for r in records
+        if r and isinstance(r[0], dict) and FAILED in r[0]
+    ]
     if records[0] != records[1]:
         said.append(f"records: {_differing(*records)}")
     return "; ".join(said) or None
@@ -455,6 +461,9 @@ def compare(place: Path, kernels: str) -> int:
     differing = {name: text for name, text in found.items() if text}
     for name, text in differing.items():
         print(f"{name}: {text}")
+    if not names:
+        print("no request has that in its name")
+        return 1
     equal = len(names) - len(differing)
     print(f"{with_what}: {equal} of {len(names)} requests equal", flush=True)
     return len(differing)

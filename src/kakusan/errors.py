@@ -123,4 +123,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:
     """Raise `UnknownArgumentError` for the first of `unknown`, naming the nearest of `known`."""
     for name in unknown:
-        raise UnknownArgumentError(f"{where} has no argument {name!r}.{nearest(name, known)}")
+        raise UnknownArgumentError(f"{where} has no argument {shown(name)}.{nearest(name, known)}")
+
+
+def shown(value: object) -> str:
+    """A value in a message: on one line, and no longer than 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."

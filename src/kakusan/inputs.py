@@ -54,6 +54,8 @@ class Inputs:
         Raises:
             RequestError: Something does not fit the request or the model.
         """
+        self._check_texts("prompt", request.prompt, self.prompt_embeds)
+        self._check_texts("negative_prompt", request.negative_prompt, self.negative_prompt_embeds)
         if request.seed is not None and self.generator is not None:
             raise ArgumentError("{seed} and {generator} were both given; give only one of them")
         if isinstance(self.generator, Sequence) and len(self.generator) != latents[0]:
@@ -70,6 +72,16 @@ class Inputs:
         both = self.prompt_embeds, self.negative_prompt_embeds
         if both[0] is not None and both[1] is not None:
             check_shape("negative_prompt_embeds", both[1], both[0].shape)
+
+    def _check_texts(self, name: str, texts: Sequence[str | None], embeds: Tensor | None) -> None:
+        """Each text is given, or stands for a row of embeddings."""
+        given = [text is not None for text in texts]
+        if embeds is None and not all(given):
+            raise ArgumentError(f"{{{name}}} has no text, and {{{name}_embeds}} is not given")
+        if embeds is not None and any(given):
+            raise ArgumentError(
+                f"{{{name}}} and {{{name}_embeds}} were both given; give exactly one of them"
+            )
 
     def known_seeds(self) -> list[int | None]:
         """The seed of each generator that nothing was drawn from yet; None for others."""

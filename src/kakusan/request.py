@@ -1,13 +1,14 @@
 """What is asked for, checked once, before any work. Imports no torch, so a bad request is quick."""
 
 import itertools
+import json
 import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, SupportsIndex, cast
 
-from kakusan.errors import ArgumentError, RequestError, check_no_unknown
+from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
 
 SIZE_STEP = 8
 MAX_SIZE = 4096
@@ -147,6 +148,7 @@ class Request:
         named = [name for name in chosen if self._of(name) is not None]
         if self.quality_budget is None or len(named) == len(chosen):
             return
+        named = [name for name in ("timesteps", "sigmas") if self._of(name) is not None] or named
         if named:
             raise ArgumentError(
                 f"{{quality_budget}} chooses {{{named[0]}}} itself, together with all that decides "
@@ -288,6 +290,11 @@ def _numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None
         raise ArgumentError(
             f"{{{name}}} must be a list of decreasing numbers, not {{0}}", shown(value)
         )
+    fewest = 1 if whole else 2  # the last sigma is where the last step ends
+    if not fewest <= len(numbers) < MAX_STEPS + fewest:
+        raise ArgumentError(
+            f"{{{name}}} must be {fewest} to {MAX_STEPS + fewest - 1} numbers, not {len(numbers)}"
+        )
     if whole and any(number != int(number) for number in numbers):
         raise ArgumentError(f"{{{name}}} must be whole numbers, not {{0}}", shown(value))
     return tuple(int(number) for number in numbers) if whole else tuple(numbers)
@@ -302,13 +309,8 @@ def _scheduler(value: object) -> str | dict[str, Any] | None:
     config = {str(key): each for key, each in cast("Mapping[object, Any]", value).items()}
     if not isinstance(config.get("_class_name"), str):
         raise ArgumentError("{scheduler} is not a mapping with a _class_name")
-    return config
-
-
-def shown(value: object) -> str:
-    """A value in a message: on one line, and no longer than 60 characters."""
     try:
-        text = repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        json.dumps(config)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError("{scheduler} is no plain JSON: {0}", error) from None
+    return config

@@ -49,7 +49,7 @@ class Vocabulary:
 
 
 # Under each name of a `Request`: the short call's, the command line's, AUTOMATIC1111's. An empty
-# one has no name there.
+# one cannot be said there.
 _SETTINGS = {
     "prompt": ("prompt", "PROMPT", "prompt"),
     "negative_prompt": ("negative_prompt", "--negative", "Negative prompt"),
@@ -73,12 +73,10 @@ _SETTINGS = {
 }
 # What a pipeline is, and a call of it cannot say
 _OF_THE_PIPELINE = frozenset({"model", "scheduler", "dtype", "device"})
-# What a call takes beside its request
-_BESIDE = (
-    "generator",
-    "latents",
-    "prompt_embeds",
-    "negative_prompt_embeds",
+# What a call takes beside its request, as `kakusan.inputs.Inputs` has it
+INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
+# And how it is to draw
+_WAYS = (
     "batch_size",
     "output_type",
     "return_dict",
@@ -91,10 +89,13 @@ def _column(index: int) -> dict[str, str]:
     return {name: words[index] for name, words in _SETTINGS.items() if words[index]}
 
 
-REFERENCE = Vocabulary(
-    "the pipeline",
-    {name: name for name in (*_SETTINGS, *_BESIDE) if name not in _OF_THE_PIPELINE},
-)
+def _of_a_call(*others: str) -> dict[str, str]:
+    names = (*_SETTINGS, *INPUTS, *others)
+    return {name: name for name in names if name not in _OF_THE_PIPELINE}
+
+
+REFERENCE = Vocabulary("the pipeline", _of_a_call(*_WAYS))
+STREAM = Vocabulary("the pipeline's stream", _of_a_call("batch_size", "steering"))
 SHORT = Vocabulary("generate", {**_column(0), "on_picture": "on_picture", "progress": "progress"})
 COMMAND_LINE = Vocabulary("kakusan", _column(1))
 WEBUI = Vocabulary("parameters", _column(2))

@@ -1,6 +1,5 @@
 """What half precision overflowed in is computed again in float32, row by row."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 
 import kakusan
 from kakusan.engine import Engine
-from kakusan.engine.overflow import compute
 from kakusan.errors import NumericalError
 from kakusan.models import Model
 
@@ -23,8 +21,7 @@ class Overflowing(Model[Any]):
         self.weight = nn.Parameter(torch.ones(1))
         self.seen: list[int] = []
 
-    @property
-    def compute_dtype(self) -> torch.dtype:
+    def compute_dtype_on(self, device: torch.device) -> torch.dtype:
         return self.weight.dtype
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +34,8 @@ class Overflowing(Model[Any]):
 
 
 def run(network: Any, x: Tensor) -> Any:
-    return compute("VAE", network, lambda part, rows: part(rows), x, lambda _: nullcontext())
+    engine = Engine(network, network, network)
+    return engine._computed("VAE", network, lambda part, rows: part(rows), x)
 
 
 def test_only_the_rows_that_overflowed_are_done_again() -> None:

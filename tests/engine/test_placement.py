@@ -1,6 +1,8 @@
 """Networks that take turns on a device, and a UNet whose calls are recorded; told on a CPU."""
 
 import copy
+import dataclasses
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ class Moves:
     def __call__(self, part: nn.Module, device: torch.device) -> None:
         names = [name for name, own in self.pipe.components.items() if own is part]
         self.seen.append(f"{'-' if device == CPU else '+'}{names[0] if names else 'copy'}")
+        part._apply(lambda tensor: tensor)  # pyright: ignore  as moving does
 
 
 @pytest.fixture
@@ -116,6 +119,54 @@ def test_a_copy_takes_the_place_of_its_unet(
     assert precise.dtype == torch.float32
     assert pipe.unet.upcast().compute_dtype == torch.float32
     assert moves.seen == ["+unet", "-unet", "+copy"]
+
+
+@pytest.mark.parametrize("kind", ["UNet2DConditionModel", "AutoencoderKL"])
+def test_what_overflows_on_the_device_is_upcast_there(
+    pipe: Any, moves: Moves, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What a waiting network computes in is asked of the device, not of where it waits."""
+    where: list[torch.device] = []
+
+    def on_a_gpu(stored: torch.dtype, device: torch.device) -> torch.dtype:
+        where.append(device)
+        return torch.float32 if stored == torch.float16 and device == CPU else stored
+
+    monkeypatch.setattr("kakusan.runtime.preparation.compute_dtype", on_a_gpu)
+    pipe.vae.config = dataclasses.replace(pipe.vae.config, force_upcast=False)
+    pipe.vae._preparation._needs_float32 = False
+    pipe.to(torch.float16)
+    own = type(pipe.unet if kind == "UNet2DConditionModel" else pipe.vae)
+    name = "forward" if own is type(pipe.unet) else "decode"
+    plain = getattr(own, name)
+
+    def overflowing(self: Any, *given: Any, **options: Any) -> Any:
+        output = plain(self, *given, **options)
+        if self.dtype == torch.float16:
+            output[0][0] = torch.nan
+        return output
+
+    monkeypatch.setattr(own, name, overflowing)
+    # the pretended device is a CPU too, told from the other by its index
+    record = pipe("a cat", seed=3, num_inference_steps=3).records[0]
+    part = "UNet" if name == "forward" else "VAE"
+    assert f"{part} computed in float32: float16 overflowed" in record["notes"]
+    assert moves.seen.count("+copy") == 1, "the copy stays, and is made once"
+    assert torch.device("cpu:0") in where
+
+
+@pytest.mark.parametrize("through", ["deepcopy", "pickle"])
+def test_a_pipeline_is_copied_with_its_placement(pipe: Any, moves: Moves, through: str) -> None:
+    if through == "pickle":
+        again = pickle.loads(pickle.dumps(Acceleration("graphs")))
+        assert again._by == "graphs"
+        return
+    draw(pipe)
+    again = copy.deepcopy(pipe)
+    assert again._placement.offload is not pipe._placement.offload
+    assert again._placement.offload.device == pipe._placement.offload.device
+    pipe._placement = Placement(acceleration=Acceleration("graphs"))
+    assert copy.deepcopy(pipe)._placement.acceleration._by == "graphs"
 
 
 def test_a_device_ends_the_offload_and_a_dtype_does_not(pipe: Any, moves: Moves) -> None:

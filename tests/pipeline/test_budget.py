@@ -149,7 +149,7 @@ def test_a_budget_takes_a_preset_whole(pipe: Any) -> None:
     [
         ({"num_inference_steps": 25}, "num_inference_steps"),
         ({"reuse_interval": 2}, "reuse_interval"),
-        ({"timesteps": [801, 401, 1]}, "num_inference_steps"),
+        ({"timesteps": [801, 401, 1]}, "timesteps"),
         ({"eta": 0.5}, "eta"),
     ],
 )

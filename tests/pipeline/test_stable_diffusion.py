@@ -560,3 +560,67 @@ def test_pictures_in_a_batch_take_their_steps_in_turn(pipe: Any) -> None:
     seen = [(step.pictures.start, step.index) for step in steps]
     assert seen == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 0), (2, 1), (2, 2)]
     assert all(len(step.latents) == 1 for step in steps)
+
+
+def test_stopping_one_pipeline_does_not_stop_another(tiny_v1: Path) -> None:
+    outer, inner = (kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1) for _ in range(2))
+    for each in (outer, inner):
+        each.set_progress_bar_config(disable=True)
+    seen: dict[str, list[int]] = {"outer": [], "inner": []}
+
+    def within(pipeline: Any, index: int, _timestep: Any, _tensors: Any) -> None:
+        seen["inner"].append(index)
+        pipeline._interrupt = True
+
+    def around(pipeline: Any, index: int, _timestep: Any, _tensors: Any) -> None:
+        seen["outer"].append(index)
+        pipeline._interrupt = index == 2
+        inner("a dog", seed=1, num_inference_steps=3, callback_on_step_end=within)
+
+    record = outer("a cat", seed=1, num_inference_steps=4, callback_on_step_end=around).records[0]
+    assert seen["outer"] == [0, 1, 2]
+    assert seen["inner"] == [0] * 3
+    assert record["seed"] is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "inputs", "said"),
+    [
+        ({"prompt": "a"}, {"prompt_embeds": torch.zeros(1, 77, 32)}, "prompt and prompt_embeds"),
+        ({"prompt": (None,)}, {}, "prompt has no text, and prompt_embeds is not given"),
+        (
+            {"prompt": (None,), "negative_prompt": "dog"},
+            {name: torch.zeros(1, 77, 32) for name in ("prompt_embeds", "negative_prompt_embeds")},
+            "negative_prompt and negative_prompt_embeds were both given",
+        ),
+        (
+            {"prompt": (None,)},
+            {"prompt_embeds": torch.zeros(1, 154, 32)},
+            "prompt_embeds have 154 tokens, but an encoded negative_prompt has 77",
+        ),
+        ({"prompt": "a", "clip_skip": 20}, {}, "clip_skip must be below"),
+    ],
+)
+def test_texts_and_embeddings_agree_before_a_network_runs(
+    pipe: Any, settings: Any, inputs: Any, said: str
+) -> None:
+    with pytest.raises(RequestError, match=said):
+        pipe.stream(kakusan.Request.of(**settings), **inputs)
+
+
+def test_a_request_goes_with_embeddings_in_the_place_of_texts(pipe: Any) -> None:
+    embeds = {name: torch.ones(1, 77, 32) for name in ("prompt_embeds", "negative_prompt_embeds")}
+    request = kakusan.Request(prompt=(None,), seed=1, num_inference_steps=2)
+    (picture,) = pipe.pictures(request, **embeds)
+    assert picture.record["negative_prompt"] is None
+    with pytest.raises(RequestError, match=r"pipe\.pictures\(request\) draws it"):
+        pipe(request)
+    with pytest.raises(UnknownArgumentError, match="stream has no argument 'output_type'"):
+        pipe.stream("a", output_type="pt")
+
+
+def test_a_record_of_several_pictures_is_not_made_again(pipe: Any) -> None:
+    record = pipe("a cat", seed=1, num_inference_steps=1).records[0]
+    for change in ({"num_images_per_prompt": 3}, {"prompt": ["a", "b"]}):
+        with pytest.raises(RequestError, match="pictures, not of one"):
+            kakusan.reproduce(record | change)

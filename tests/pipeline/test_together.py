@@ -9,6 +9,7 @@ import pytest
 import kakusan
 from kakusan.errors import NumericalError, RequestError
 from kakusan.pipeline import draw_together
+from kakusan.pipeline.together import JOINED
 
 SETTINGS: list[dict[str, Any]] = [
     {"prompt": "a cat", "seed": 1, "scheduler": "euler-a", "num_inference_steps": 5},
@@ -45,7 +46,8 @@ def test_each_picture_is_as_it_is_alone(pipe: Any, most: int) -> None:
         seeds = {picture.record["seed"]: picture for picture in found[number]}
         for expected in alone:
             picture = seeds[expected.record["seed"]]
-            assert picture.record == expected.record
+            notes = [JOINED] if most > 1 else []
+            assert picture.record == expected.record | {"notes": notes}
             assert np.abs(pixels(picture) - pixels(expected)).max() <= 1  # of rounding
 
 
@@ -66,6 +68,13 @@ def test_calls_are_shared(pipe: Any) -> None:
 def test_a_bad_request_is_said_at_once(pipe: Any) -> None:
     with pytest.raises(RequestError, match="multiple of 8"):
         draw_together(pipe, [REQUESTS[0], kakusan.Request.of("a", height=64, width=12)])
+    with pytest.raises(RequestError, match="clip_skip must be below"):
+        draw_together(pipe, [REQUESTS[0], kakusan.Request.of("a", clip_skip=30)])
+    with pytest.raises(RequestError, match="each must be a Request, not 'a cat'"):
+        draw_together(pipe, ["a cat"])  # pyright: ignore
+    for most in (0, -1, True, "x"):
+        with pytest.raises(RequestError, match="most must be a whole number above 0"):
+            draw_together(pipe, REQUESTS, most=most)  # pyright: ignore
     assert not list(draw_together(pipe, []))
 
 

@@ -308,3 +308,16 @@ def test_few_tiles_of_many_channels() -> None:
     x, weight = noise(1, 3648, 24, 32), noise(3, 3648, 3, 3, seed=1)
     expected = F.conv2d(x.double(), weight.double(), padding=1)
     assert_near(kernels.convolution(x, weight, None, stride=1, padding=1), expected)
+
+
+@needs_kernels
+@pytest.mark.parametrize("width", [8, 40, 128, 192, 320, 768, 1280])
+def test_layer_norm_rounds_as_torch_does(width: int, flowing: torch.dtype) -> None:
+    """With the version that this was written beside; others may sum in another order."""
+    if not torch.__version__.startswith("2.13."):
+        pytest.skip("another version of torch")
+    x, weight, bias = noise(50, width) * 3 + 1, noise(width, seed=1), noise(width, seed=2)
+    given = [each.to(flowing) for each in (x, weight, bias)]
+    expected = F.layer_norm(given[0], [width], *given[1:], 1e-5)
+    with torch.no_grad():
+        assert torch.equal(kernels.layer_norm(*given, 1e-5), expected)

@@ -53,6 +53,9 @@ class Network(Model[Any]):
         """What the weights are stored in, as on a GPU; not so on every processor."""
         return self.weight.dtype
 
+    def compute_dtype_on(self, device: torch.device) -> torch.dtype:
+        return self.weight.dtype
+
     def forward(self, x: Tensor, timestep: Tensor, encoder_hidden_states: TextContext) -> Any:
         self.sent.append(isinstance(timestep, Queued))
         (embeddings,) = encoder_hidden_states.embeddings
@@ -112,9 +115,9 @@ def test_nothing_is_read_between_the_first_and_the_last_step(scheduler: str, set
         assert isinstance(step.latents, Queued), "the subclass lost track"
         assert isinstance(step.denoised, Queued)
         reads.append(len(Queued.reads))
-    # the timesteps, once, and whether the first step is finite; at the end whether the others are
-    assert Queued.reads == ["tolist", "__bool__", "__bool__"]
-    assert reads == [2] * (len(reads) - 1) + [3]
+    # whether the first step is finite; at the end whether the others are
+    assert Queued.reads == ["__bool__", "__bool__"]
+    assert reads == [1] * (len(reads) - 1) + [2]
     assert all(unet.sent), "a timestep that has yet to be moved makes the device wait"
 
 
@@ -122,7 +125,7 @@ def test_nothing_is_read_between_the_first_and_the_last_step(scheduler: str, set
 def test_a_watched_loop_looks_at_every_step_and_draws_the_same(scheduler: str) -> None:
     Queued.reads.clear()
     watched = latents(begin(scheduler, watched=True), Network())
-    assert len(Queued.reads) > len(watched)
+    assert len(Queued.reads) >= len(watched)
     unwatched = latents(begin(scheduler, watched=False), Network())
     for a, b in zip(watched, unwatched, strict=True):
         assert torch.equal(a, b)
@@ -162,7 +165,7 @@ def test_a_device_whose_values_cannot_be_read_takes_all_steps(
     monkeypatch.setattr(Trajectory, "_usable", lambda *_: True)
     unet = UNet2DConditionModel.from_config(ONE_LEVEL_UNET).to("meta", torch.float16)
     run = SCHEDULERS[scheduler]()
-    run.set_timesteps(4)  # their one reading is before the loop
+    run.set_timesteps(4)
     way = trajectory(
         run,
         torch.zeros(1, 4, 8, 8, device="meta"),

@@ -20,6 +20,13 @@ class Layered(nn.Module):
 
     compute_dtype = torch.float32
 
+    def compute_dtype_on(self, device: torch.device) -> torch.dtype:
+        return self.compute_dtype
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
     def __init__(self) -> None:
         super().__init__()
         self.full: list[bool] = []

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import kakusan
+from kakusan.errors import RequestError
 from kakusan.models import Conditioning, UNetCall
 from kakusan.sampling import Prompt, Start, Steering, Step
 from tests.oracle.tiny import quiet
@@ -58,6 +59,18 @@ def test_the_identity_changes_nothing(pipe: Any) -> None:
     assert (draw(pipe) == draw(pipe, Steering(), noting)).all()
     rounds = ["ask", "ask", "after"] * 6  # PNDM makes one call more than steps
     assert noting.seen == ["condition", "begin", *rounds]
+
+
+def test_the_record_of_a_steered_picture_claims_no_seed(pipe: Any) -> None:
+    given = {"seed": 3, "num_inference_steps": 2}
+    (picture,) = pipe.pictures("a cat", steering=lambda _: [Recording()], **given)
+    assert picture.record["seed"] is None
+    assert picture.record["notes"] == ["steered by Recording: no seed makes it again"]
+
+
+def test_noise_alone_begins_at_the_top() -> None:
+    with pytest.raises(RequestError, match="give a picture too"):
+        Start(torch.zeros(1, 4, 8, 8), step=1)
 
 
 class FromPicture(Steering):
@@ -140,10 +153,19 @@ def shapes(unet: Any) -> list[tuple[int, ...]]:
 def test_residuals_reach_every_call(pipe: Any, interval: int) -> None:
     zeros = tuple(torch.zeros(shape) for shape in shapes(pipe.unet))
     some = tuple(torch.randn(shape) for shape in shapes(pipe.unet))
-    plain = draw(pipe, width=64, height=64, reuse_interval=interval)
     settings = {"width": 64, "height": 64, "reuse_interval": interval}
+    plain = draw(pipe, **settings)
     assert (draw(pipe, Controlled(zeros), **settings) == plain).all()
     assert (draw(pipe, Controlled(some), **settings) != plain).any()
+    given: list[int] = []
+
+    def note(_: Any, _inputs: Any, options: dict[str, Any]) -> None:
+        given.append(len(options.get("residuals", ())))
+
+    hook = pipe.unet.register_forward_pre_hook(note, with_kwargs=True)
+    draw(pipe, Controlled(zeros), **settings)
+    hook.remove()
+    assert given == [len(zeros)] * 6
 
 
 class Repainted(Steering):

@@ -22,7 +22,7 @@ def grid(
     steps: Annotated[int | None, typer.Option(help="Else as many as the model likes.")] = None,
     guidance: Annotated[float | None, typer.Option(help="How strictly to follow PROMPT.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Such as euler-a, dpmpp-2m.")] = None,
-    seed: Annotated[int, typer.Option(help="Of every picture, unless it varies.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Of every picture; else 0.")] = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="FILE.png, .jpg, .webp, or FOLDER/.")
     ] = None,

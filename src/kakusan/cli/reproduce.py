@@ -29,7 +29,9 @@ def check_record(record: Mapping[str, object]) -> None:
     """
     if not isinstance(record.get("kakusan"), str):
         raise InputError(f"the record's kakusan must be a text, not {record['kakusan']!r:.60}")
-    Request.from_record(record)
+    pictures = Request.from_record(record).num_pictures
+    if pictures != 1:
+        raise InputError(f"the record is of {pictures} pictures, not of one")
     if record.get("seed") is None:
         raise InputError(
             "the record has no seed (the noise was given from outside), so this picture cannot be "

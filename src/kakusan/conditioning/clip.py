@@ -26,11 +26,7 @@ def encode_texts(
     Raises:
         RequestError: `clip_skip` leaves no layer.
     """
-    layers = engine.text_encoder.config.num_hidden_layers
-    if clip_skip is not None and clip_skip >= layers:
-        raise ArgumentError(
-            f"{{clip_skip}} must be below the text encoder's {layers} layers, not {clip_skip}"
-        )
+    check_clip_skip(clip_skip, engine.text_encoder.config.num_hidden_layers)
 
     def run(encoder: CLIPTextModel, ids: Tensor) -> Tensor:
         return _states(encoder, ids, clip_skip)
@@ -41,6 +37,14 @@ def encode_texts(
     notes = dict.fromkeys(each.note for each in distinct.values() if each.note is not None)
     tokens = torch.cat([distinct[text].result for text in texts])
     return Conditioning(tokens), list(notes)
+
+
+def check_clip_skip(clip_skip: int | None, layers: int) -> None:
+    """Raise RequestError where no layer of so many is left."""
+    if clip_skip is not None and clip_skip >= layers:
+        raise ArgumentError(
+            f"{{clip_skip}} must be below the text encoder's {layers} layers, not {clip_skip}"
+        )
 
 
 def _states(text_encoder: CLIPTextModel, input_ids: Tensor, clip_skip: int | None) -> Tensor:

@@ -1,6 +1,7 @@
 """The UNet's calls launched as one on a CUDA device: recorded, and compiled before if asked for."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +27,10 @@ class Acceleration:
     def __init__(self, by: str) -> None:
         self._by = by
         self._recorded: tuple[UNet2DConditionModel, Calls] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy records anew: recordings are of memory that it does not have."""
+        return Acceleration, (self._by,)
 
     def calls_of(self, unet: UNet2DConditionModel) -> Calls:
         """A function (sample, timestep, embeddings) -> prediction that replays recordings."""

@@ -1,16 +1,16 @@
 """The networks of one model, ready to compute, for any number of requests at once."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.engine.joining import Joined, embeddings, join, split, together
-from kakusan.engine.overflow import Computed, compute
+from kakusan.engine.overflow import Computed, finite_rows, overflow_note
 from kakusan.engine.placement import Placement
-from kakusan.errors import ArgumentError
+from kakusan.errors import ArgumentError, NumericalError
 from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
@@ -22,6 +22,8 @@ from kakusan.models import (
     UNet2DConditionModel,
     UNetCall,
 )
+
+NetworkT = TypeVar("NetworkT", bound=Model[Any])
 
 # The kind of device whose calls can be recorded
 RECORDABLE = "cuda"
@@ -47,6 +49,8 @@ class Engine:
         self.unet, self.vae, self.text_encoder = unet, vae, text_encoder
         self.safety_checker = safety_checker
         self.placement = placement or Placement()
+        # as long as this engine: a network that takes turns on a device forgets its own copy
+        self._upcast: dict[Model[Any], Model[Any]] = {}
         self._contexts: dict[tuple[int, ...], tuple[list[Conditioning], TextContext]] = {}
 
     @property
@@ -59,6 +63,10 @@ class Engine:
     def device(self) -> torch.device:
         """Where the networks compute."""
         return self.placement.device(self.unet)
+
+    def compute_dtype(self, network: Model[Any]) -> torch.dtype:
+        """What a network computes in, where it computes."""
+        return network.compute_dtype_on(self.placement.device(network))
 
     def full_size(self, height: int | None, width: int | None) -> dict[str, int]:
         """Height and width with the model's own in place of None.
@@ -104,7 +112,7 @@ class Engine:
     @torch.no_grad()
     def encode(self, run: Callable[[CLIPTextModel, Tensor], Tensor], ids: Tensor) -> Computed:
         """What `run` makes of tokens (batch, tokens) with the text encoder."""
-        return compute("text encoder", self.text_encoder, run, ids, self.placement.use)
+        return self._computed("text encoder", self.text_encoder, run, ids)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Computed:
@@ -114,7 +122,7 @@ class Engine:
             NumericalError: The VAE gives NaN or infinity in float32 too.
         """
         scaled = latents / self.vae.config.scaling_factor
-        return compute("VAE", self.vae, lambda vae, z: vae.decode(z)[0], scaled, self.placement.use)
+        return self._computed("VAE", self.vae, lambda vae, z: vae.decode(z)[0], scaled)
 
     @torch.no_grad()
     def encode_picture(self, pixels: Tensor) -> Computed:
@@ -127,7 +135,7 @@ class Engine:
         def run(vae: AutoencoderKL, x: Tensor) -> Tensor:
             return vae.encode(x)[0].mode() * vae.config.scaling_factor
 
-        return compute("VAE", self.vae, run, pixels.to(self.device), self.placement.use)
+        return self._computed("VAE", self.vae, run, pixels.to(self.device))
 
     @torch.no_grad()
     def flagged(self, images: Sequence[Image], extractor: CLIPImageProcessor) -> list[bool]:
@@ -139,7 +147,7 @@ class Engine:
         return list(flags)
 
     def _call(self, joined: Joined, context: TextContext, *, upcast: bool) -> Tensor:
-        unet = self._upcast_unet() if upcast else self.unet
+        unet = self._upcast_of(self.unet) if upcast else self.unet
         acceleration = self.placement.acceleration
         recordable = not upcast and not joined.options
         with self.placement.use(unet):
@@ -152,11 +160,43 @@ class Engine:
                 joined.sample, joined.timestep, encoder_hidden_states=context, **joined.options
             )[0]
 
-    def _upcast_unet(self) -> UNet2DConditionModel:
-        if self.unet.compute_dtype.itemsize >= 4:
-            return self.unet
-        with self.placement.use(self.unet):
-            return self.unet.upcast()
+    def _computed(
+        self, name: str, network: NetworkT, run: Callable[[NetworkT, Tensor], Tensor], x: Tensor
+    ) -> Computed:
+        """What `run(network, x)` gives; rows with NaN or infinity are those of the float32 copy.
+
+        Args:
+            name: of the network, for people.
+            x: shape (batch, ...); each row of the result depends on that row alone.
+
+        Raises:
+            NumericalError: A row is not finite in float32 either.
+        """
+        with self.placement.use(network):
+            result = run(network, x)
+        finite = finite_rows(result)
+        if all(finite):
+            return Computed(result, None, (False,) * len(finite))
+        dtype = self.compute_dtype(network)
+        if dtype.itemsize >= 4:
+            raise NumericalError.of(name)
+        bad = torch.tensor([not each for each in finite], device=result.device)
+        precise = self._upcast_of(network)
+        with self.placement.use(precise):
+            again = run(precise, x[bad.to(x.device)])
+        if not all(finite_rows(again)):
+            raise NumericalError.of(name)
+        result[bad] = again.to(result.dtype)
+        return Computed(result, overflow_note(name, dtype), tuple(not each for each in finite))
+
+    def _upcast_of(self, network: NetworkT) -> NetworkT:
+        """The float32 copy of a network; itself where it computes in float32."""
+        if self.compute_dtype(network).itemsize >= 4:
+            return network
+        if network not in self._upcast:
+            with self.placement.use(network):
+                self._upcast[network] = network.upcast()
+        return cast(NetworkT, self._upcast[network])
 
     def _context(self, calls: Sequence[UNetCall]) -> TextContext:
         """The text of all rows; the same object as long as the same rows are asked about."""

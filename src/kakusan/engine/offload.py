@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,6 +32,10 @@ class Offload:
         self._moved = moved
         self._there: nn.Module | None = None
         self._turn = threading.RLock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has a turn of its own to wait for, and nothing on the device yet."""
+        return Offload, (self.device, self._moved)
 
     @contextmanager
     def use(self, part: nn.Module) -> Generator[None, None, None]:

@@ -4,18 +4,10 @@ What it overflowed in is computed again in float32: those rows alone, so that a 
 beside others as on its own.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-
-from kakusan.errors import NumericalError
-from kakusan.models import Model
-
-Run = Callable[[Any, Tensor], Tensor]
-Use = Callable[[nn.Module], AbstractContextManager[None]]
+from torch import Tensor
 
 
 class Computed(NamedTuple):
@@ -30,36 +22,6 @@ class Computed(NamedTuple):
     result: Tensor
     note: str | None
     upcast: tuple[bool, ...]
-
-
-def compute(name: str, network: Model[Any], run: Run, x: Tensor, use: Use) -> Computed:
-    """What `run(network, x)` gives; rows with NaN or infinity are those of the float32 copy.
-
-    Args:
-        name: of the network, for people.
-        x: shape (batch, ...); each row of the result depends on that row alone.
-        use: has a network on the device for as long as it computes.
-
-    Raises:
-        NumericalError: A row is not finite in float32 either.
-    """
-    with use(network):
-        result = run(network, x)
-        finite = finite_rows(result)
-        if all(finite):
-            return Computed(result, None, (False,) * len(finite))
-        if network.compute_dtype.itemsize >= 4:
-            raise NumericalError.of(name)
-        precise = network.upcast()
-    bad = torch.tensor([not each for each in finite], device=x.device)
-    with use(precise):
-        again = run(precise, x[bad])
-    if not all(finite_rows(again)):
-        raise NumericalError.of(name)
-    result[bad] = again.to(result.dtype)
-    return Computed(
-        result, overflow_note(name, network.compute_dtype), tuple(not each for each in finite)
-    )
 
 
 def finite_rows(x: Tensor) -> list[bool]:

@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from kakusan.vocabulary import WEBUI
+
 Record = dict[str, object]
 
 # `images` knows no schedulers; tests/schedulers/test_names.py holds this to the classes' own names
@@ -22,7 +24,8 @@ SAMPLERS = {
     "LMSDiscreteScheduler": "LMS",
     "PNDMScheduler": "PLMS",
 }
-NEGATIVE = "Negative prompt:"
+WORDS = WEBUI.words
+NEGATIVE = f"{WORDS['negative_prompt']}:"
 # A name, a colon, then a JSON string or anything up to the next comma
 _SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
 _FEWEST_SETTINGS = 3  # a last line with fewer belongs to the prompt
@@ -49,15 +52,15 @@ def _settings(record: Mapping[str, object]) -> Record:
     width, height, clip_skip = record.get("width"), record.get("height"), record.get("clip_skip")
     version = record.get("kakusan")
     return {
-        "Steps": record.get("num_inference_steps"),
-        "Sampler": _sampler(record.get("scheduler")),
+        WORDS["num_inference_steps"]: record.get("num_inference_steps"),
+        WORDS["scheduler"]: _sampler(record.get("scheduler")),
         "Schedule type": _schedule_type(record.get("scheduler")),
-        "CFG scale": record.get("guidance_scale"),
-        "Seed": record.get("seed"),
-        "Size": f"{width}x{height}" if width and height else None,
-        "Model": record.get("model"),
+        WORDS["guidance_scale"]: record.get("guidance_scale"),
+        WORDS["seed"]: record.get("seed"),
+        WORDS["width"]: f"{width}x{height}" if width and height else None,
+        WORDS["model"]: record.get("model"),
         # the web UI counts the last layer as 1, we count skipped layers
-        "Clip skip": clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
+        WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         "Version": f"kakusan {version}" if version else None,
     }
 
@@ -115,17 +118,17 @@ def parse_parameters(text: str) -> Record:
     starts = (i for i, line in enumerate(lines) if line.strip().startswith(NEGATIVE))
     split = next(starts, len(lines))
     negative = "\n".join(lines[split:]).strip().removeprefix(NEGATIVE).strip()
-    width, height = _size(told.get("Size"))
+    width, height = _size(told.get(WORDS["width"]))
     record: Record = {
         "prompt": "\n".join(lines[:split]).strip(),
         "negative_prompt": negative,
-        "seed": _number(told.get("Seed")),
+        "seed": _number(told.get(WORDS["seed"])),
         "width": width,
         "height": height,
-        "num_inference_steps": _number(told.get("Steps")),
-        "guidance_scale": _number(told.get("CFG scale")),
-        "sampler": told.get("Sampler"),
-        "model": told.get("Model"),
+        "num_inference_steps": _number(told.get(WORDS["num_inference_steps"])),
+        "guidance_scale": _number(told.get(WORDS["guidance_scale"])),
+        "sampler": told.get(WORDS["scheduler"]),
+        "model": told.get(WORDS["model"]),
         "program": told.get("Version"),
     }
     return {name: value for name, value in record.items() if value is not None}

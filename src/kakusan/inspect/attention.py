@@ -205,6 +205,7 @@ def _recording(unet: UNet2DConditionModel, tokens: range) -> Generator[dict[str,
 
         return note
 
+    unet.forget_upcast()  # a float32 copy that overflow makes is to have the hooks too
     handles = [
         attention.register_forward_pre_hook(hook(name))
         for name, attention in _attentions(unet).items()
@@ -214,6 +215,7 @@ def _recording(unet: UNet2DConditionModel, tokens: range) -> Generator[dict[str,
     finally:
         for handle in handles:
             handle.remove()
+        unet.forget_upcast()
 
 
 def _as_picture(maps: Tensor, height: int, width: int) -> Tensor:

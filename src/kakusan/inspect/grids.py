@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os import fspath
 from typing import Any
 
 from PIL.Image import Image
@@ -14,6 +13,7 @@ from kakusan.images import grid_record
 from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
 from kakusan.pipeline import Picture, draw
+from kakusan.pipeline.short import short_request
 from kakusan.request import Request
 from kakusan.schedulers import PNDMScheduler, named_scheduler
 from kakusan.vocabulary import SHORT
@@ -51,7 +51,7 @@ def experiment(
     *,
     x: Mapping[str, Sequence[Any]],
     y: Mapping[str, Sequence[Any]] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     **fixed: Any,
 ) -> Experiment:
     """Draw a prompt once for each pair of values, always from the same seed unless that varies.
@@ -59,6 +59,7 @@ def experiment(
     Args:
         x: one name of `AXES` with its values, from left to right.
         y: another, from top to bottom.
+        seed: of every picture; 0 where it neither is given nor varies.
         fixed: what stays the same, as `kakusan.generate` takes it (`model=`, `width=`, ...).
 
     Raises:
@@ -68,11 +69,13 @@ def experiment(
     across, down = _axis("x", x), (None if y is None else _axis("y", y))
     if down and down[0] == across[0]:
         raise RequestError(f"x and y both vary {across[0]}; let one of them vary something else")
+    if seed is not None:
+        fixed["seed"] = seed
     for name in {across[0], *([down[0]] if down else [])} & fixed.keys():
         raise RequestError(f"{name} is given and varied; leave one of them out")
     for name in {"count", "on_picture", "progress"} & fixed.keys():
         raise RequestError(f"{name} has no place here: each setting gets one picture")
-    settings: dict[str, Any] = {"prompt": prompt, "seed": seed, **fixed}
+    settings: dict[str, Any] = {"prompt": prompt, "seed": 0, **fixed}
     cells = [[_asked(settings | varied) for varied in row] for row in _cells(across, down)]
     models = list(dict.fromkeys(_model(cell) for cell in itertools.chain(*cells)))
     for model in models:
@@ -83,7 +86,7 @@ def experiment(
     pictures = tuple(tuple(drawn[id(cell)] for cell in row) for row in cells)
     varied = {across[0], down[0] if down else ""}
     told = [] if "prompt" in varied else [prompt]
-    told += [] if "seed" in varied else [f"(seed {seed})"]
+    told += [] if "seed" in varied else [f"(seed {settings['seed']})"]
     return Experiment(" ".join(told), across, down, pictures)
 
 
@@ -108,9 +111,8 @@ def _cells(
 
 def _asked(settings: Mapping[str, Any]) -> Request:
     """The request for the picture of one cell."""
-    settings = {**settings, "model": fspath(settings.get("model", BUILTIN))}
     with SHORT.spoken():
-        request = Request.of(**SHORT.settings(settings))
+        request = short_request(**{"model": BUILTIN, **settings})
         if request.scheduler is not None:
             named_scheduler(str(request.scheduler), PNDMScheduler())
     return request

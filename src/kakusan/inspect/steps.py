@@ -69,7 +69,7 @@ def animate(frames: Sequence[Image], path: str | Path, *, seconds: float, hold: 
     return path
 
 
-def single(prompt: str, seed: int, settings: Mapping[str, Any]) -> Request:
+def single(prompt: str, seed: int | None, settings: Mapping[str, Any]) -> Request:
     """The request for one picture.
 
     Raises:

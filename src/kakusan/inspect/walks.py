@@ -11,9 +11,8 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
-from kakusan.inspect.steps import animate
+from kakusan.inspect.steps import animate, single
 from kakusan.pipeline import StableDiffusionPipeline
-from kakusan.request import Request
 
 IN_A_ROW = 9
 
@@ -78,7 +77,7 @@ def walk(
     if type(pictures) is not int or pictures < 2:
         raise RequestError(f"pictures must be a whole number of 2 or more, not {pictures!r}")
     for each in (seed, end_seed):
-        request = Request.of([start], seed=each, **settings)
+        request = single(start, each, settings)
     if end in (None, start) and end_seed in (None, seed):
         raise RequestError("a walk needs another prompt (end=) or another seed (end_seed=)")
     last = start if end is None else end

@@ -187,6 +187,14 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
         """The dtype of what flows between the layers."""
         return self._preparation.computes_in(self)
 
+    def compute_dtype_on(self, device: torch.device) -> torch.dtype:
+        """What `compute_dtype` is on a device that the network may have yet to come to."""
+        return self._preparation.computes_in(self, device)
+
+    def forget_upcast(self) -> None:
+        """Have `upcast` make another copy, as after a change to this network."""
+        self._preparation.forget_upcast()
+
     def upcast(self) -> Self:
         """A float32 copy of a 16-bit network, for where 16 bits overflow; made once."""
         return self._preparation.upcast(self)

@@ -115,7 +115,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
             x = self._deep(skips, emb, context, added)
         else:  # the residuals of what lies deeper are in it
             x = feature.to(dtype)
-            skips = [skip + residual for skip, residual in zip(skips, added, strict=False)] or skips
+            skips = [skips[0] + added[0]] if added else skips
         if deep is not None:
             deep.tensor = x
         x = self._finest.last(x, skips, emb, context)

@@ -1,6 +1,7 @@
 """From what users hand to a pipeline to a request and its inputs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from torch import Tensor
@@ -8,23 +9,22 @@ from torch import Tensor
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.request import Request
-from kakusan.vocabulary import REFERENCE
-
-# What a call is given beside its request
-BESIDE = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
+from kakusan.vocabulary import INPUTS, STREAM
 
 
 def asked(
     prompt: str | Sequence[str] | Request | None, settings: dict[str, Any]
 ) -> tuple[Request, Inputs]:
     """A request that was given whole, or the one that texts and settings make; and its inputs."""
-    inputs = Inputs(**{name: settings.pop(name) for name in BESIDE if name in settings})
+    STREAM.check_known(settings)
+    inputs = Inputs(**{name: settings.pop(name) for name in INPUTS if name in settings})
     if isinstance(prompt, Request):
         if settings:
             named = ", ".join(settings)
             raise ArgumentError("a request is whole; {0} belong into it", named)
+        if inputs.negative_prompt_embeds is not None and not any(prompt.negative_prompt):
+            prompt = replace(prompt, negative_prompt=(None,))  # "" is what nobody wrote
         return prompt, inputs
-    REFERENCE.check_known(settings)
     negative = negative_or_embeds(
         settings.pop("negative_prompt", None), inputs.negative_prompt_embeds
     )

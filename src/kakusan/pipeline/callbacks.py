@@ -14,8 +14,19 @@ from kakusan.models import Conditioning
 from kakusan.sampling import Prompt, Steering, Step
 
 TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds")
-# Whether the callback of the call that runs here asked it to stop; a call is of one thread
-STOP = ContextVar("STOP", default=False)
+# The pipelines, by their ids, that were asked to stop in this thread, which a call is of
+_STOPPED: ContextVar[frozenset[int]] = ContextVar("stopped", default=frozenset())
+
+
+def is_stopped(pipeline: object) -> bool:
+    """Whether the pipeline was asked to stop in the call that runs here."""
+    return id(pipeline) in _STOPPED.get()
+
+
+def stop(pipeline: object, stopped: bool) -> None:
+    """Ask the pipeline to stop after this step, or take that back."""
+    own = frozenset({id(pipeline)})
+    _STOPPED.set(_STOPPED.get() | own if stopped else _STOPPED.get() - own)
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,13 @@ class CallbackSteering(Steering):
     Args:
         owner: the pipeline that the function is shown.
         timesteps: of the run, for the function.
-        altered: takes the numbers of the pictures whose way the function changed.
+        altered: takes the numbers of the pictures that the function changed, and why.
     """
 
+    marks_pictures = True
+
     def __init__(
-        self, callback: StepCallback, owner: object, timesteps: Tensor, altered: set[int]
+        self, callback: StepCallback, owner: object, timesteps: Tensor, altered: dict[int, str]
     ) -> None:
         self._callback, self._owner = callback, owner
         self._timesteps, self._altered = timesteps, altered
@@ -63,20 +76,26 @@ class CallbackSteering(Steering):
             self._owner, step.index, self._timesteps[step.index], dict(seen)
         )
         changed = _changed({} if returned is None else returned, seen)
-        stop = STOP.get()
-        if changed or stop:
-            self._altered.update(step.pictures)
-            latents = changed.get("latents", step.latents)
-            step = replace(step, latents=latents, prompt=_prompt(step.prompt, changed), stop=stop)
+        stopped = is_stopped(self._owner)
+        if changed or stopped:
+            why = "callback_on_step_end changed or stopped it"
+            self._altered |= dict.fromkeys(step.pictures, why)
+            latents, prompt = changed.get("latents", step.latents), _prompt(step.prompt, changed)
+            step = replace(step, latents=latents, prompt=prompt, stop=stopped)
         return step
 
     def _tensors(self, step: Step) -> dict[str, Tensor]:
         """What the function is shown: under guidance, prompts have the negative half first."""
         text, negative = step.prompt.text.tokens, step.prompt.negative
-        both = text if negative is None else torch.cat([negative.tokens, text])
-        embeds = (step.latents, both, both[: len(both) - len(text)])
-        tensors = dict(zip(TENSORS, embeds, strict=True))
-        return {name: tensors[name] for name in self._callback.shown}
+        found: dict[str, Tensor] = {}
+        for name in self._callback.shown:
+            if name == "latents":
+                found[name] = step.latents
+            elif name == "prompt_embeds":
+                found[name] = text if negative is None else torch.cat([negative.tokens, text])
+            else:
+                found[name] = text[:0] if negative is None else negative.tokens
+        return found
 
 
 def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kakusan import __version__
-from kakusan.conditioning import encode_texts
+from kakusan.conditioning import check_clip_skip, encode_texts
 from kakusan.engine import overflow_note
 from kakusan.errors import ArgumentError
 from kakusan.images import to_pil
@@ -20,7 +20,6 @@ from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parts import requested_scheduler
 from kakusan.request import Request
 from kakusan.runtime.device import send
-from kakusan.runtime.precision import compute_dtype
 from kakusan.sampling import (
     Guidance,
     Guided,
@@ -66,7 +65,8 @@ class Drawing:
     Attributes:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
-        altered: the pictures that a callback changed; their records cannot make them again.
+        altered: the pictures that something beside the request has changed, and what it was;
+            their records cannot make them again.
 
     Raises:
         RequestError: The request, shapes or counts of what was given do not fit the model.
@@ -89,8 +89,9 @@ class Drawing:
         self.guidance = Guidance(self.request.guidance_scale or 0.0, self.request.guidance_rescale)
         width = self.engine.unet.config.cross_attention_dim
         inputs.check_against(self.request, self._latents_shape(), width)
+        self._check_texts()
         self.seeds = self._known_seeds()
-        self.altered = set[int]()
+        self.altered = dict[int, str]()
         self._text_notes: list[str] = []
         self._notes: dict[int, list[str]] = {}
 
@@ -131,12 +132,12 @@ class Drawing:
         """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
         for trajectory in batch.trajectories:
             if trajectory.overflowed:
-                note = overflow_note("UNet", self.engine.unet.compute_dtype)
-                self._note(trajectory.pictures, note)
+                note = overflow_note("UNet", self.engine.compute_dtype(self.engine.unet))
+                self.note(trajectory.pictures, note)
         decoded = self.engine.decode(batch.latents)
-        for index, upcast in zip(batch.pictures, decoded.upcast, strict=False):
+        for index, upcast in zip(batch.pictures, decoded.upcast, strict=True):
             if upcast and decoded.note is not None:
-                self._note(range(index, index + 1), decoded.note)
+                self.note(range(index, index + 1), decoded.note)
         pixels, extractor = decoded.result, self.model.feature_extractor
         if self.engine.safety_checker is None or extractor is None:
             return pixels, None
@@ -169,6 +170,10 @@ class Drawing:
         if request.seed is not None:
             generator = torch.Generator("cpu").manual_seed(request.seed_of(pictures.start) or 0)
         interval = request.reuse_interval or 1
+        steered = () if steering is None else tuple(steering(pictures))
+        for each in steered:
+            if not each.marks_pictures:
+                self.altered |= dict.fromkeys(pictures, f"steered by {type(each).__name__}")
         guidance = self.guidance
         return Trajectory(
             Start(self._noise(pictures, generator, prompt.text.tokens.dtype)),
@@ -177,9 +182,9 @@ class Drawing:
             Guided(guidance) if interval == 1 else Reused(guidance, interval),
             generator=generator,
             eta=request.eta,
-            steering=() if steering is None else steering(pictures),
+            steering=steered,
             watched=watched,
-            computes_in_float32=self.engine.unet.compute_dtype.itemsize >= 4,
+            computes_in_float32=self.engine.compute_dtype(self.engine.unet).itemsize >= 4,
             pictures=pictures,
             view=self.model.view,
         )
@@ -209,13 +214,28 @@ class Drawing:
         size = (request.height // factor, request.width // factor)
         return (request.num_pictures, self.engine.unet.config.in_channels, *size)
 
+    def _check_texts(self) -> None:
+        """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
+        request, given = self.request, self.inputs.prompt_embeds
+        layers = self.engine.text_encoder.config.num_hidden_layers
+        check_clip_skip(request.clip_skip, layers)
+        tokens = self.model.tokenizer.model_max_length
+        encoded = self.guidance.on and self.inputs.negative_prompt_embeds is None
+        if given is not None and encoded and given.shape[1] != tokens:
+            raise ArgumentError(
+                "{prompt_embeds} have {0} tokens, but an encoded {negative_prompt} has {1}; give "
+                "{negative_prompt_embeds} of the same length",
+                given.shape[1],
+                tokens,
+            )
+
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
         count, given = self.request.num_pictures, self.inputs
         if given.latents is None and self.request.seed is not None:
             return [self.request.seed_of(index) for index in range(count)]
         # a generator draws in the embeddings' dtype, a seed always in float32
-        embedded = compute_dtype(self.engine.text_encoder.stored_dtype, self.engine.device)
+        embedded = self.engine.compute_dtype(self.engine.text_encoder)
         same = given.latents is None and embedded == torch.float32
         seeds = given.known_seeds() if same else []
         return seeds if len(seeds) == count else [None] * count
@@ -254,7 +274,8 @@ class Drawing:
         self._text_notes += [note for note in notes if note not in self._text_notes]
         return told
 
-    def _note(self, pictures: range, note: str) -> None:
+    def note(self, pictures: range, note: str) -> None:
+        """Have the records of pictures say something about how they were computed."""
         for index in pictures:
             notes = self._notes.setdefault(index, [])
             notes += [note] if note not in notes else []
@@ -263,7 +284,7 @@ class Drawing:
         together = next(len(pictures) for pictures in self._ranges() if index in pictures)
         notes = [*self._text_notes, *self._notes.get(index, ())]
         if index in self.altered:
-            notes.append("callback_on_step_end changed or stopped it: no seed makes it again")
+            notes.append(f"{self.altered[index]}: no seed makes it again")
         if together > 1:
             notes.append(f"computed in a batch of {together}: alone it may differ by a rounding")
         if self.model.source is not None and not self.model.is_whole:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from kakusan.checkpoints.source import BUILTIN
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.request import DEFAULT_GUIDANCE, Request
@@ -52,23 +52,42 @@ def generate(
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     SHORT.check_known(unknown)
+    if on_picture is not None and not callable(on_picture):
+        raise RequestError(f"on_picture must be a function, not {shown(on_picture)}")
     with SHORT.spoken():
-        request = Request.of(
-            prompt,
+        request = short_request(
+            prompt=prompt,
             negative_prompt=negative_prompt,
-            model=fspath(model),
+            model=model,
             seed=secrets.randbelow(2**32) if seed is None else seed,
-            num_images_per_prompt=count,
+            count=count,
             width=width,
             height=height,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            scheduler=None if scheduler is None else str(scheduler),
+            steps=steps,
+            guidance=guidance,
+            scheduler=scheduler,
             quality_budget=quality_budget,
-            device=None if device is None else str(device),
-            dtype=str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else dtype,
+            device=device,
+            dtype=dtype,
         )
         return draw(request, on_picture=on_picture, progress=progress)
+
+
+def short_request(**typed: Any) -> Request:
+    """The request for what `generate` is called with; paths, devices and dtypes become texts.
+
+    Raises:
+        UnknownArgumentError: `generate` has no such argument.
+        RequestError: A value is out of its range.
+    """
+    settings = SHORT.settings(typed)
+    if isinstance(settings.get("model"), PathLike):
+        settings["model"] = fspath(settings["model"])
+    if isinstance(settings.get("device"), torch.device):
+        settings["device"] = str(settings["device"])
+    if isinstance(settings.get("dtype"), torch.dtype):
+        settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
+    return Request.of(**settings)
 
 
 def reproduce(
@@ -90,6 +109,8 @@ def reproduce(
         if record.get(key) is None:
             raise RequestError(f"the record has no {key}, so this picture cannot be made again")
     request = Request.from_record(record)
+    if request.num_pictures != 1:
+        raise RequestError(f"the record is of {request.num_pictures} pictures, not of one")
     guidance = DEFAULT_GUIDANCE if request.guidance_scale is None else request.guidance_scale
     if request.negative_prompt[0] is None and guidance > 1:
         raise RequestError(

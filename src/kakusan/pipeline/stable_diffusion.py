@@ -24,7 +24,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
-from kakusan.pipeline.callbacks import STOP, CallbackSteering, StepCallback
+from kakusan.pipeline.callbacks import CallbackSteering, StepCallback, is_stopped, stop
 from kakusan.pipeline.drawing import Drawing, Steerings
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
@@ -217,11 +217,11 @@ class StableDiffusionPipeline:
     @property
     def _interrupt(self) -> bool:
         """Set to True inside `callback_on_step_end` to stop there and decode what there is."""
-        return STOP.get()
+        return is_stopped(self)
 
     @_interrupt.setter
-    def _interrupt(self, stop: bool) -> None:
-        STOP.set(stop)
+    def _interrupt(self, stopped: bool) -> None:
+        stop(self, stopped)
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
@@ -286,7 +286,7 @@ class StableDiffusionPipeline:
     def drawn(self, drawing: Drawing, steering: Steerings | None = None) -> Iterator[Picture]:
         """Yield each picture of what `prepared` gave, as soon as it is finished."""
         with self._bar(drawing) as bar:
-            for batch in drawing.batches(steering, watched=False):
+            for batch in drawing.batches(steering, watched=steering is not None):
                 _follow(drawing.steps(batch), bar)
                 yield from drawing.pictures(batch)
 
@@ -348,6 +348,8 @@ class StableDiffusionPipeline:
             GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
         """
         REFERENCE.check_known(unknown)
+        if isinstance(prompt, Request):
+            raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
         if output_type not in OUTPUT_TYPES:
             raise ArgumentError(
                 "there is no {output_type} {0!r}.{1}",

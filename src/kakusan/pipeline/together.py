@@ -1,18 +1,20 @@
 """Several requests drawn at once: their calls of the UNet are made together."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from kakusan.errors import NumericalError
+from kakusan.errors import NumericalError, RequestError, shown
 from kakusan.inputs import Inputs
 from kakusan.pipeline.drawing import Batch, Drawing
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
-from kakusan.sampling import Trajectory, drive
+from kakusan.sampling import Predict, Trajectory, drive
 
 # Above this, a joined call of the UNet gains little and takes more memory
 MOST_AT_A_TIME = 8
+JOINED = "computed beside other pictures: alone it may differ by a rounding"
 
 
 class _Way(NamedTuple):
@@ -46,16 +48,25 @@ def draw_together(
         RequestError: At once, if anything of a request does not fit.
         NumericalError: After all others were finished, if one picture could not be.
     """
+    if type(most) is not int or most < 1:
+        raise RequestError(f"most must be a whole number above 0, not {shown(most)}")
+    for request in requests:
+        if not isinstance(request, Request):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RequestError(f"each must be a Request, not {shown(request)}")
     drawings = [pipe.prepared(request, Inputs()) for request in requests]
-    return _drawn(drawings, most)
+    engine = pipe.engine
+    # recordings are of one number of rows, which changes here all the time
+    engine.placement = replace(engine.placement, acceleration=None)
+    return _drawn(drawings, engine.predict, most)
 
 
-def _drawn(drawings: Sequence[Drawing], most: int) -> Iterator[tuple[int, Picture]]:
-    if not drawings:
-        return
+def _drawn(
+    drawings: Sequence[Drawing], predict: Predict, most: int
+) -> Iterator[tuple[int, Picture]]:
     waiting = _ways(drawings)
     on_their_way: dict[int, _Way] = {}
     live: list[Trajectory] = []
+    joined: set[int] = set()
     errors: list[NumericalError] = []
 
     def fill() -> None:
@@ -64,16 +75,24 @@ def _drawn(drawings: Sequence[Drawing], most: int) -> Iterator[tuple[int, Pictur
             live.append(way.trajectory)
 
     fill()
-    # of the same pipeline, so that any of its engines answers for all
-    for trajectory in drive(live, drawings[0].engine.predict):
+    for trajectory in drive(live, predict):
+        if len(on_their_way) > 1:
+            joined |= on_their_way.keys()
         if not trajectory.is_over:
             continue
         _, number, drawing = on_their_way.pop(id(trajectory))
+        if id(trajectory) in joined:
+            joined.discard(id(trajectory))
+            drawing.note(trajectory.pictures, JOINED)
         fill()
-        if trajectory.error is not None:
-            errors.append(trajectory.error)
+        try:
+            if trajectory.error is not None:
+                raise trajectory.error
+            finished = list(drawing.pictures(Batch([trajectory])))
+        except NumericalError as error:
+            errors.append(error)
             continue
-        yield from ((number, picture) for picture in drawing.pictures(Batch([trajectory])))
+        yield from ((number, picture) for picture in finished)
     if errors:
         raise errors[0]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError
+from kakusan.errors import ArgumentError, shown
 
 
 def best_device() -> torch.device:
@@ -32,8 +32,10 @@ def parse_device(name: str | torch.device | None) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or str(device) not in _reachable():
-        raise RequestError(
-            f"device {str(name)!r} is not on this machine; choose one of: {', '.join(_reachable())}"
+        raise ArgumentError(
+            "{device} {0} is not on this machine; choose one of: {1}",
+            shown(str(name)),
+            ", ".join(_reachable()),
         )
     return device
 

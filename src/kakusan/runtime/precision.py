@@ -8,7 +8,7 @@ weights stay as they are stored, and are upcast a few at a time on their way int
 
 import torch
 
-from kakusan.errors import RequestError
+from kakusan.errors import ArgumentError, shown
 from kakusan.runtime.machine import machine
 
 DTYPES = {
@@ -27,7 +27,9 @@ def parse_dtype(name: str | torch.dtype) -> torch.dtype:
     """
     found = name if isinstance(name, torch.dtype) else DTYPES.get(ALIASES.get(name, name))
     if found is None or found not in DTYPES.values():
-        raise RequestError(f"dtype {str(name)!r} is unknown; choose one of: {', '.join(DTYPES)}")
+        raise ArgumentError(
+            "{dtype} {0} is unknown; choose one of: {1}", shown(str(name)), ", ".join(DTYPES)
+        )
     return found
 
 

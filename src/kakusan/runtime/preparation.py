@@ -39,9 +39,11 @@ class Preparation:
         """The dtype that was asked for, whatever `apply` made of it."""
         return self._stored or _dtype(network)
 
-    def computes_in(self, network: nn.Module) -> torch.dtype:
-        """The dtype of what flows between the layers."""
-        return self._computes_in or self._wanted(network)
+    def computes_in(self, network: nn.Module, device: torch.device | None = None) -> torch.dtype:
+        """The dtype of what flows between the layers; on another device, if that is given."""
+        if self._computes_in is not None and device in (None, _device(network)):
+            return self._computes_in
+        return self._wanted(self.stored(network), device or _device(network))
 
     def apply(self, network: nn.Module, check: Callable[[], None]) -> None:
         """Bring the weights into the dtype and layout that compute fast; once.
@@ -60,7 +62,8 @@ class Preparation:
             check()
             if self._computes_in is not None:
                 return
-            stored, dtype, device = _dtype(network), self._wanted(network), _device(network)
+            stored, device = _dtype(network), _device(network)
+            dtype = self._wanted(stored, device)
             own = device.type == "cpu" and kernels.available(dtype)
             channels_last = dtype.itemsize == 2 and not own
             if self._channels_last and not channels_last:
@@ -90,11 +93,14 @@ class Preparation:
                 self._upcast.append(made.to(memory_format=torch.contiguous_format))  # pyright: ignore
             return self._upcast[0]  # pyright: ignore[reportReturnType]
 
-    def _wanted(self, network: nn.Module) -> torch.dtype:
-        stored = _dtype(network)
+    def forget_upcast(self) -> None:
+        """Have `upcast` make another copy."""
+        self._upcast.clear()
+
+    def _wanted(self, stored: torch.dtype, device: torch.device) -> torch.dtype:
         if self._needs_float32 and stored == torch.float16:
             return torch.float32
-        return compute_dtype(stored, _device(network))
+        return compute_dtype(stored, device)
 
     def _cast_what_torch_computes(self, network: nn.Module, dtype: torch.dtype) -> None:
         for module in network.modules():

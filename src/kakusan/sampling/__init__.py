@@ -1,7 +1,7 @@
 """From noise to clean latents: guidance, steering, one picture's way, and many driven together."""
 
 from kakusan.sampling.guidance import Guidance, Guided, Prompt
-from kakusan.sampling.loop import drive
+from kakusan.sampling.loop import Predict, drive
 from kakusan.sampling.reuse import Reused
 from kakusan.sampling.start import Start
 from kakusan.sampling.steering import Steering
@@ -11,6 +11,7 @@ from kakusan.sampling.trajectory import Trajectory
 __all__ = [
     "Guidance",
     "Guided",
+    "Predict",
     "Prompt",
     "Reused",
     "Start",

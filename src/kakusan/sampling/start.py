@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from kakusan.errors import RequestError
 from kakusan.schedulers import Scheduler
 
 
@@ -15,11 +16,18 @@ class Start:
         noise: standard normal, shape (b, c, h, w).
         picture: clean latents of that shape; None draws from noise alone.
         step: the number of the first step that is taken; 0 takes all.
+
+    Raises:
+        RequestError: A later step without a picture.
     """
 
     noise: Tensor
     picture: Tensor | None = None
     step: int = 0
+
+    def __post_init__(self) -> None:
+        if self.picture is None and self.step > 0:
+            raise RequestError(f"noise alone begins at step 0, not {self.step}; give a picture too")
 
     def latents(self, scheduler: Scheduler) -> Tensor:
         """The latents at the noise level of the first step, in float32 or more.

@@ -1,5 +1,7 @@
 """Ways to steer a picture: small objects that compose with the plain run, which knows none."""
 
+from typing import ClassVar
+
 from kakusan.models import UNetCall
 from kakusan.sampling.guidance import Prompt
 from kakusan.sampling.start import Start
@@ -11,7 +13,13 @@ class Steering:
 
     One object steers one trajectory, and several steer it one after the other. What is the same at
     every step is best computed in `condition` or `begin`.
+
+    Attributes:
+        marks_pictures: whether it says itself which pictures it changed. A request does not tell of
+            steering, so that the record of any other steered picture says that no seed makes it.
     """
+
+    marks_pictures: ClassVar[bool] = False
 
     def condition(self, prompt: Prompt) -> Prompt:
         """What the UNet is conditioned on; an IP-Adapter would add to it. Once, at the start."""

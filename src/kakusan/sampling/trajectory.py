@@ -1,7 +1,7 @@
 """The way of one picture from noise to clean latents. It holds no network: it asks and is told."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,8 +72,7 @@ class Trajectory:
         self._predictor = predictor
         self._options = _step_options(scheduler, eta, generator)
         self._rewind = rewinder(generator if "generator" in self._options else None)
-        # the one reading: nothing is queued yet
-        self._schedule = cast("list[float]", scheduler.timesteps.tolist())
+        self._schedule = scheduler.schedule
         self._waits = watched or not queues(start.noise.device)
         self._precise = computes_in_float32
         self._is_over = False

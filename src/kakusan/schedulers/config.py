@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from kakusan.errors import RequestError, check_no_unknown
+from kakusan.errors import RequestError, check_no_unknown, shown
 from kakusan.schedulers.prediction import PREDICTION_TYPES
 from kakusan.schedulers.schedule import BETA_SCHEDULES
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, TIMESTEP_SPACINGS, setting_of
@@ -78,7 +78,7 @@ class SchedulerConfig(Mapping[str, object]):
             )
 
     def _check(self, name: str, value: object, default: object) -> None:
-        where = f"{self.class_name}: {name}={value!r}"
+        where = f"{self.class_name}: {name}={shown(value)}"
         choices = self.choices.get(name, (False,) if _is_unknown_spacing(name) else None)
         if choices is not None:
             if value not in choices:
@@ -159,7 +159,9 @@ class SchedulerConfig(Mapping[str, object]):
         """
         known = {name for kind in _kinds(SchedulerConfig) for name in kind.names()}
         check_no_unknown(cls.class_name, (name for name in overrides if name not in known), known)
-        left_behind = cast(Sequence[str], published.get(DEFAULTED, ()))
+        left_behind = published.get(DEFAULTED, ())
+        if not isinstance(left_behind, list | tuple):
+            raise RequestError(f"{cls.class_name}: {DEFAULTED} must be a list of names")
         written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}
         written = {**written, **overrides}
         others = {k: v for k, v in written.items() if k not in cls.names() and k != "_class_name"}

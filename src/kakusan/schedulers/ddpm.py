@@ -62,9 +62,9 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
         """From this timestep to the next one of the run; to no noise after the last."""
         self._steps_of_run()
         here = int(timestep)
-        if here not in self._schedule:
+        if here not in self.schedule:
             raise RequestError(f"timestep {here} is not one of this run's timesteps")
-        following = self._schedule[self._schedule.index(here) + 1 :]
+        following = self.schedule[self.schedule.index(here) + 1 :]
         if not following:
             return self._level_at(here), level_of_alpha_cumprod(torch.tensor(1.0), -1)
         return self._level_at(here), self._level_at(following[0])

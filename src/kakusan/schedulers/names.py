@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from kakusan.errors import UnknownNameError, nearest
+from kakusan.errors import UnknownNameError, nearest, shown
 from kakusan.schedulers import registry
 from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.scheduler import Scheduler
@@ -32,7 +32,7 @@ def scheduler_class(name: str) -> type[Scheduler]:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
     """
     if name not in SCHEDULERS:
-        raise UnknownNameError(f"no scheduler is called {name!r}.{nearest(name, SCHEDULERS)}")
+        raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, SCHEDULERS)}")
     return SCHEDULERS[name]
 
 
@@ -50,7 +50,7 @@ def named_scheduler(name: str, base: Scheduler) -> Scheduler:
     if name.casefold() not in meanings:
         labels = [known.webui for kind in _KINDS for known in kind.known_as if known.webui]
         known = [*SHORT_NAMES, *SCHEDULERS, *labels]
-        raise UnknownNameError(f"no scheduler is called {name!r}.{nearest(name, known)}")
+        raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, known)}")
     kind, settings = meanings[name.casefold()]
     return kind.from_config(base.config, **settings)
 

@@ -58,7 +58,7 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
         """Equation 13: four calls a level, weighed 1/6, 1/3, 1/3, 1/6, all from its start."""
         past, output = self.history, seen.output
         stage = past.calls % RUNGE_KUTTA_CALLS
-        level = self._level_at(self._schedule[past.calls - stage])
+        level = self._level_at(self.schedule[past.calls - stage])
         half = 0 if stage % 2 else self._stride() // 2
         start = x if stage == 0 or past.start is None else past.start
         noises = (*past.noises, output) if stage == 0 else past.noises
@@ -87,7 +87,7 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         levels = super()._levels_of_step(timestep)
         self._index = self._index or 0
-        if self._index >= len(self._schedule):
+        if self._index >= len(self.schedule):
             raise RequestError("the run is over; call set_timesteps to begin another")
         return levels
 

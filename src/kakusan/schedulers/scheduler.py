@@ -42,6 +42,7 @@ class Scheduler(Configured[ConfigT], ABC):
         adds_noise: whether steps draw noise, without being asked by an option.
         takes_timesteps, takes_sigmas: whether a run may be given by them.
         step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
+        schedule: `timesteps` as numbers: reading a tensor on a GPU waits for all that is queued.
         history: what earlier steps leave for later ones; the class has what a run begins with.
     """
 
@@ -56,8 +57,7 @@ class Scheduler(Configured[ConfigT], ABC):
     timesteps: Tensor
     num_inference_steps: int | None
     history: Any = ()
-    # `timesteps` for decisions: reading a tensor on a GPU waits for all that is queued there
-    _schedule: list[float]
+    schedule: list[float]
     _index: int | None  # of the next step; None before the first, which may be any of `timesteps`
 
     def __init_subclass__(cls) -> None:
@@ -74,7 +74,7 @@ class Scheduler(Configured[ConfigT], ABC):
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
         self._prepare()
-        self._schedule = cast("list[float]", self.timesteps.tolist())
+        self.schedule = cast("list[float]", self.timesteps.tolist())
         self._begin_run()
 
     def __len__(self) -> int:
@@ -99,9 +99,9 @@ class Scheduler(Configured[ConfigT], ABC):
         Raises:
             RequestError: no step begins at `start`.
         """
-        if not 0 <= start < len(self._schedule) or start % self.order:
+        if not 0 <= start < len(self.schedule) or start % self.order:
             of = f", a multiple of {self.order}" if self.order > 1 else ""
-            raise RequestError(f"start is {start}; allowed: 0 to {len(self._schedule) - 1}{of}")
+            raise RequestError(f"start is {start}; allowed: 0 to {len(self.schedule) - 1}{of}")
         run = copy.copy(self)
         run._begin_run(start)
         return run
@@ -129,7 +129,7 @@ class Scheduler(Configured[ConfigT], ABC):
             self._plan_sigmas(checks.checked_sigmas(sigmas))
         else:
             self._plan(checks.checked_steps(num_inference_steps, self.config))
-        self._schedule = cast("list[float]", self.timesteps.tolist())
+        self.schedule = cast("list[float]", self.timesteps.tolist())
         self.timesteps = self.timesteps.to(device)
         self._begin_run()
 

@@ -39,7 +39,7 @@ class SigmaScheduler(Scheduler[ConfigT]):
 
     def steps_left(self) -> int:
         """This step and those after it."""
-        return len(self._schedule) - (self._index or 0)
+        return len(self.schedule) - (self._index or 0)
 
     def _level_of(self, sigma: Tensor, timestep: float) -> Level:
         return level_of_sigma(sigma, timestep)
@@ -54,14 +54,14 @@ class SigmaScheduler(Scheduler[ConfigT]):
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         self._steps_of_run()
         index = self._current(timestep)
-        if index >= len(self._schedule):
+        if index >= len(self.schedule):
             raise RequestError("the run is over; call set_timesteps to begin another")
-        self._check_place(timestep, self._schedule[index])
+        self._check_place(timestep, self.schedule[index])
         self._index = index
         return self._level(index), self._level(index + 1)
 
     def _level(self, index: int) -> Level:
-        timestep = self._schedule[index] if index < len(self._schedule) else -1
+        timestep = self.schedule[index] if index < len(self.schedule) else -1
         return self._level_of(self.sigmas[index], timestep)
 
     def _current(self, timestep: Timestep) -> int:
@@ -71,13 +71,13 @@ class SigmaScheduler(Scheduler[ConfigT]):
     def _position(self, timestep: Timestep) -> int:
         """The index of this timestep's noise level; the current one if timesteps repeat."""
         here = self._index
-        if here is not None and here < len(self._schedule) and self._schedule[here] == timestep:
+        if here is not None and here < len(self.schedule) and self.schedule[here] == timestep:
             return here
         return self._find(timestep)
 
     def _find(self, timestep: Timestep) -> int:
         value = float(timestep)
-        found = [index for index, each in enumerate(self._schedule) if each == value]
+        found = [index for index, each in enumerate(self.schedule) if each == value]
         if not found:
             raise RequestError(f"timestep {value:g} is not one of this run's timesteps")
         # Of a pair (Heun's two calls at one level) the second begins a step, and so may begin a run
