@@ -323,6 +323,8 @@ def test_an_overflowing_part_is_upcast_for_this_picture(
     monkeypatch.setattr("kakusan.runtime.preparation.compute_dtype", lambda kept, device: kept)
     output = pipe("a cat", seed=1, num_inference_steps=2)
     assert output.records[0]["notes"] == [f"{part} computed in float32: bfloat16 overflowed"]
+    latent = pipe("a cat", seed=1, num_inference_steps=2, output_type="latent").records[0]
+    assert bool(latent["notes"]) == (part != "VAE")
     assert pipe.unet.dtype == pipe.vae.dtype == torch.bfloat16
 
 

@@ -200,13 +200,13 @@ class Engine:
 
     def _context(self, calls: Sequence[UNetCall]) -> TextContext:
         """The text of all rows; the same object as long as the same rows are asked about."""
-        told = [call.conditioning for call in calls]
-        key = tuple(id(each) for each in told)
+        conditionings = [call.conditioning for call in calls]
+        key = tuple(id(each) for each in conditionings)
         if key not in self._contexts:
             while len(self._contexts) >= MOST_CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]
-            # those told are held, so that no other has their numbers
-            self._contexts[key] = (told, TextContext(*embeddings(told)))
+            # held, so that no other conditioning has their ids
+            self._contexts[key] = (conditionings, TextContext(*embeddings(conditionings)))
         return self._contexts[key][1]
 
 

@@ -28,7 +28,7 @@ class Joined(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the UNet is told by keyword, where there is any of it."""
+        """What the UNet is given by keyword, where there is any of it."""
         given = {
             "added_conditioning": self.added,
             "residuals": self.residuals or None,
@@ -53,10 +53,10 @@ def together(calls: Sequence[UNetCall]) -> list[list[int]]:
 
 def _kind(call: UNetCall) -> Hashable:
     """What has to be the same for two calls to be answered together."""
-    told = call.conditioning
+    conditioning = call.conditioning
     return (
         *(call.sample.shape[1:], call.sample.dtype, call.upcast),
-        *(told.pooled is None, told.sizes is None),
+        *(conditioning.pooled is None, conditioning.sizes is None),
         tuple(residual.shape[1:] for residual in call.residuals),
         call.deep is not None and call.deep.tensor is not None,
     )
@@ -82,9 +82,9 @@ def _rows(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
-def _added(told: Sequence[Conditioning]) -> AddedConditioning | None:
-    pooled = [each.pooled for each in told if each.pooled is not None]
-    sizes = [each.sizes for each in told if each.sizes is not None]
+def _added(conditionings: Sequence[Conditioning]) -> AddedConditioning | None:
+    pooled = [each.pooled for each in conditionings if each.pooled is not None]
+    sizes = [each.sizes for each in conditionings if each.sizes is not None]
     return AddedConditioning(_rows(pooled), _rows(sizes)) if pooled and sizes else None
 
 
@@ -96,10 +96,10 @@ def _deep(calls: Sequence[UNetCall]) -> DeepFeature | None:
     return DeepFeature(_rows(stored)) if stored else DeepFeature()
 
 
-def embeddings(told: Sequence[Conditioning]) -> list[Tensor]:
+def embeddings(conditionings: Sequence[Conditioning]) -> list[Tensor]:
     """The tokens of neighbours of one length, as one tensor each."""
     parts: list[list[Tensor]] = []
-    for each in told:
+    for each in conditionings:
         if not parts or parts[-1][0].shape[1:] != each.tokens.shape[1:]:
             parts.append([])
         parts[-1].append(each.tokens)
@@ -107,7 +107,7 @@ def embeddings(told: Sequence[Conditioning]) -> list[Tensor]:
 
 
 def split(joined: Joined, prediction: Tensor, calls: Sequence[UNetCall]) -> list[Tensor]:
-    """What each call is told; it gets its own rows of the deep feature, if it stores one."""
+    """What each call is answered; it gets its own rows of the deep feature, if it stores one."""
     sizes = [len(call.sample) for call in calls]
     if joined.deep is not None and joined.deep.tensor is not None:
         rows = joined.deep.tensor.split(sizes)

@@ -42,7 +42,7 @@ class Batch:
     """Pictures whose calls of the networks are made together.
 
     Under a seed each picture is a trajectory of its own. Without one the reference's order of
-    drawing noise counts, and all pictures go one way together.
+    drawing noise counts, and all pictures are one trajectory.
     """
 
     trajectories: list[Trajectory]
@@ -51,12 +51,6 @@ class Batch:
     def pictures(self) -> range:
         """Their numbers among all that were asked for."""
         return range(self.trajectories[0].pictures.start, self.trajectories[-1].pictures.stop)
-
-    @property
-    def latents(self) -> Tensor:
-        """Of all its pictures, at the steps they have come to, (b, c, h, w)."""
-        steps = [trajectory.step for trajectory in self.trajectories]
-        return torch.cat([step.latents for step in steps if step is not None])
 
 
 class Drawing:
@@ -98,13 +92,13 @@ class Drawing:
     @property
     def total_steps(self) -> int:
         """Of all trajectories."""
-        ways = 1 if self.request.seed is None else self.request.num_pictures
-        return len(self.scheduler.timesteps) * ways
+        count = 1 if self.request.seed is None else self.request.num_pictures
+        return len(self.scheduler.timesteps) * count
 
     def batches(
         self, steering: Steerings | None = None, *, watched: bool = True
     ) -> Iterator[Batch]:
-        """The pictures in groups, at the beginning of their ways.
+        """The pictures in groups, of which no step has been taken.
 
         Args:
             steering: what acts on the pictures beside the request.
@@ -113,8 +107,8 @@ class Drawing:
         prompt = self._prompt()
         for pictures in self._ranges():
             seeded = self.request.seed is not None
-            ways = [range(i, i + 1) for i in pictures] if seeded else [pictures]
-            yield Batch([self._trajectory(way, prompt, steering, watched) for way in ways])
+            parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
+            yield Batch([self._trajectory(part, prompt, steering, watched) for part in parts])
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
@@ -128,13 +122,20 @@ class Drawing:
             assert trajectory.step is not None
             yield trajectory.step
 
-    def finish(self, batch: Batch) -> tuple[Tensor, list[bool] | None]:
-        """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
+    def latents(self, batch: Batch) -> Tensor:
+        """Of all pictures of a batch, at the last steps that they took, (b, c, h, w)."""
+        found: list[Tensor] = []
         for trajectory in batch.trajectories:
+            assert trajectory.step is not None
+            found.append(trajectory.step.latents)
             if trajectory.overflowed:
                 note = overflow_note("UNet", self.engine.compute_dtype(self.engine.unet))
                 self.note(trajectory.pictures, note)
-        decoded = self.engine.decode(batch.latents)
+        return torch.cat(found)
+
+    def finish(self, batch: Batch) -> tuple[Tensor, list[bool] | None]:
+        """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
+        decoded = self.engine.decode(self.latents(batch))
         for index, upcast in zip(batch.pictures, decoded.upcast, strict=True):
             if upcast and decoded.note is not None:
                 self.note(range(index, index + 1), decoded.note)
@@ -249,8 +250,8 @@ class Drawing:
     def _prompt(self) -> Prompt:
         """What all pictures are conditioned on, a row for each of them."""
         request, given = self.request, self.inputs
-        text = _told(given.prompt_embeds)
-        negative = _told(given.negative_prompt_embeds) if self.guidance.on else None
+        text = _given(given.prompt_embeds)
+        negative = _given(given.negative_prompt_embeds) if self.guidance.on else None
         open_negative = self.guidance.on and negative is None
         if open_negative and text is None and request.clip_skip is None:
             # In one go: a text that stands on both sides is encoded once
@@ -270,9 +271,9 @@ class Drawing:
 
     def _encoded(self, texts: Sequence[str | None], clip_skip: int | None) -> Conditioning:
         known = [text or "" for text in texts]
-        told, notes = encode_texts(known, self.model.tokenizer, self.engine, clip_skip)
+        encoded, notes = encode_texts(known, self.model.tokenizer, self.engine, clip_skip)
         self._text_notes += [note for note in notes if note not in self._text_notes]
-        return told
+        return encoded
 
     def note(self, pictures: range, note: str) -> None:
         """Have the records of pictures say something about how they were computed."""
@@ -292,5 +293,5 @@ class Drawing:
         return notes
 
 
-def _told(embeds: Tensor | None) -> Conditioning | None:
+def _given(embeds: Tensor | None) -> Conditioning | None:
     return None if embeds is None else Conditioning(embeds)

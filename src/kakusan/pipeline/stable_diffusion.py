@@ -428,12 +428,13 @@ class StableDiffusionPipeline:
                 for batch in drawing.batches(steering, watched=callback is not None):
                     self._interrupt = False
                     _follow(drawing.steps(batch), bar)
-                    finished.append((batch.latents, None) if latent else drawing.finish(batch))
+                    done = (drawing.latents(batch), None) if latent else drawing.finish(batch)
+                    finished.append(done)
                     if self._interrupt:
                         break
         except KeyboardInterrupt:
-            done = [] if latent else [image for pixels, _ in finished for image in to_pil(pixels)]
-            raise GenerationInterrupted(done) from None
+            images = [] if latent else [each for pixels, _ in finished for each in to_pil(pixels)]
+            raise GenerationInterrupted(images) from None
         images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
         flags = [flag for _, some in finished for flag in some or ()] or None
         records = [drawing.record(index) for index in range(len(images))]

@@ -17,7 +17,7 @@ MOST_AT_A_TIME = 8
 JOINED = "computed beside other pictures: alone it may differ by a rounding"
 
 
-class _Way(NamedTuple):
+class _Part(NamedTuple):
     """A trajectory, and the request whose picture it draws."""
 
     trajectory: Trajectory
@@ -63,24 +63,24 @@ def draw_together(
 def _drawn(
     drawings: Sequence[Drawing], predict: Predict, most: int
 ) -> Iterator[tuple[int, Picture]]:
-    waiting = _ways(drawings)
-    on_their_way: dict[int, _Way] = {}
+    waiting = _parts(drawings)
+    under_way: dict[int, _Part] = {}
     live: list[Trajectory] = []
     joined: set[int] = set()
     errors: list[NumericalError] = []
 
     def fill() -> None:
-        while len(live) < most and (way := next(waiting, None)) is not None:
-            on_their_way[id(way.trajectory)] = way
-            live.append(way.trajectory)
+        while len(live) < most and (part := next(waiting, None)) is not None:
+            under_way[id(part.trajectory)] = part
+            live.append(part.trajectory)
 
     fill()
     for trajectory in drive(live, predict):
-        if len(on_their_way) > 1:
-            joined |= on_their_way.keys()
+        if len(under_way) > 1:
+            joined |= under_way.keys()
         if not trajectory.is_over:
             continue
-        _, number, drawing = on_their_way.pop(id(trajectory))
+        _, number, drawing = under_way.pop(id(trajectory))
         if id(trajectory) in joined:
             joined.discard(id(trajectory))
             drawing.note(trajectory.pictures, JOINED)
@@ -97,8 +97,8 @@ def _drawn(
         raise errors[0]
 
 
-def _ways(drawings: Sequence[Drawing]) -> Iterator[_Way]:
+def _parts(drawings: Sequence[Drawing]) -> Iterator[_Part]:
     """Every trajectory of every request, made when it is its turn."""
     for number, drawing in enumerate(drawings):
         for batch in drawing.batches(watched=False):
-            yield from (_Way(trajectory, number, drawing) for trajectory in batch.trajectories)
+            yield from (_Part(trajectory, number, drawing) for trajectory in batch.trajectories)
