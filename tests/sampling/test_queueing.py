@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kakusan.errors import NumericalError
 from kakusan.models import Model, TextContext, UNet2DConditionModel
-from kakusan.sampling import Guidance, Step, Trajectory
+from kakusan.sampling import Guidance, Steering, Step, Trajectory
 from kakusan.sampling import trajectory as module
 from kakusan.schedulers import SCHEDULERS
 from tests.oracle.tiny import ONE_LEVEL_UNET
@@ -71,7 +71,12 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin(
-    scheduler: Any, *, watched: bool, narrow: bool = False, settings: Any = None
+    scheduler: Any,
+    *,
+    watched: bool,
+    narrow: bool = False,
+    settings: Any = None,
+    steering: Sequence[Steering] = (),
 ) -> Trajectory:
     """Six steps under guidance, from the same noise every time."""
     run = SCHEDULERS[scheduler](**(settings or {}))
@@ -86,6 +91,7 @@ def begin(
         eta=0.5,
         watched=watched,
         computes_in_float32=not narrow,
+        steering=steering,
     )
 
 
@@ -181,3 +187,17 @@ def test_a_device_whose_values_cannot_be_read_takes_all_steps(
     assert {step.latents.device.type for step in taken} == {"meta"}
     assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     assert {parameter.dtype for parameter in unet.parameters()} == {torch.float16}
+
+
+def test_what_steers_sees_each_step_once() -> None:
+    """A way that begins again would show it steps twice, the first time with NaN in them."""
+    seen: list[tuple[int, bool]] = []
+
+    class Looking(Steering):
+        def after(self, step: Step) -> Step:
+            seen.append((step.index, bool(torch.isfinite(step.latents).all())))
+            return step
+
+    unet = Network([2, 3]).to(torch.bfloat16)
+    steps(begin("DDIMScheduler", watched=False, narrow=True, steering=[Looking()]), unet)
+    assert seen == [(index, True) for index in range(6)]

@@ -1,4 +1,4 @@
-"""Where a pipeline's networks are: together on one device, or one at a time; and how it is told."""
+"""Where a pipeline's networks are: together on one device, or one at a time."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext

@@ -286,7 +286,7 @@ class StableDiffusionPipeline:
     def drawn(self, drawing: Drawing, steering: Steerings | None = None) -> Iterator[Picture]:
         """Yield each picture of what `prepared` gave, as soon as it is finished."""
         with self._bar(drawing) as bar:
-            for batch in drawing.batches(steering, watched=steering is not None):
+            for batch in drawing.batches(steering, watched=False):
                 _follow(drawing.steps(batch), bar)
                 yield from drawing.pictures(batch)
 

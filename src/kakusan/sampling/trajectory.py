@@ -1,4 +1,4 @@
-"""The way of one picture from noise to clean latents. It holds no network: it asks and is told."""
+"""The way of one picture from noise to clean latents. It asks a network, and holds none."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -73,7 +73,8 @@ class Trajectory:
         self._options = _step_options(scheduler, eta, generator)
         self._rewind = rewinder(generator if "generator" in self._options else None)
         self._schedule = scheduler.schedule
-        self._waits = watched or not queues(start.noise.device)
+        # what a steering object has seen cannot be taken back
+        self._waits = watched or bool(steering) or not queues(start.noise.device)
         self._precise = computes_in_float32
         self._is_over = False
         self._restart()
