@@ -63,14 +63,16 @@ class TextContext:
 
     def __init__(self, *embeddings: Tensor) -> None:
         self.embeddings = embeddings
+        self._in_dtype: dict[torch.dtype, list[Tensor]] = {}
         self._keys_values: dict[Attention, list[KeysValues]] = {}
 
     def keys_values(self, attention: Attention, dtype: torch.dtype) -> list[KeysValues]:
         """Those of `attention`, in the dtype that the network computes in."""
+        if dtype not in self._in_dtype:
+            self._in_dtype[dtype] = [part.to(dtype) for part in self.embeddings]
         if attention not in self._keys_values:
-            self._keys_values[attention] = [
-                attention.keys_values(part.to(dtype)) for part in self.embeddings
-            ]
+            parts = self._in_dtype[dtype]
+            self._keys_values[attention] = [attention.keys_values(part) for part in parts]
         return self._keys_values[attention]
 
 

@@ -4,6 +4,7 @@
 // On a machine that does other work too, a helper may be without a processor at any moment, and for
 // milliseconds. Four rules keep that from the caller:
 // - The caller takes chunks itself until none are left, and then waits for those in progress only.
+//   Each thread begins with a share of its own, and goes on with what others have not come to.
 // - Helpers stay off the processor that the caller runs on.
 // - A helper that finds its processor shared sleeps between jobs instead of spinning, and leaves a
 //   long job now and then: it is pushed aside while it holds no chunk, then.
@@ -22,12 +23,22 @@
 
 namespace kakusan {
 
+constexpr int MOST_SHARES = 16;
+
+// Neighbouring chunks, which one thread begins with: what it computed before is in its cache
+struct alignas(64) Share {
+    std::atomic<int64_t> taken{0};
+    int64_t first = 0, count = 0;
+};
+
 struct Job {
+    Job(Work work, const void* context, int64_t chunks, int threads);
+
     Work work;
     const void* context;
-    int64_t chunks;
-    alignas(64) std::atomic<int64_t> taken{0};
+    int shares;
     std::atomic<int64_t> helped{0};  // chunks that helpers have done
+    Share share[MOST_SHARES];
 };
 
 namespace {
@@ -253,20 +264,35 @@ void with_helpers(int threads, Job& job) {
 
 }  // namespace
 
-int64_t Worker::next() {
-    if (leave_at_ != INT64_MAX && now() > leave_at_) {
-        left_ = job_.taken.load(std::memory_order_relaxed) < job_.chunks;
-        return -1;
+Job::Job(Work work, const void* context, int64_t chunks, int threads)
+    : work(work), context(context), shares(threads < MOST_SHARES ? threads : MOST_SHARES) {
+    for (int i = 0; i < shares; i++) {
+        share[i].first = chunks * i / shares;
+        share[i].count = chunks * (i + 1) / shares - share[i].first;
     }
-    const int64_t chunk = job_.taken.fetch_add(1, std::memory_order_relaxed);
-    if (chunk >= job_.chunks) return -1;
-    done_++;
-    return chunk;
+}
+
+int64_t Worker::next() {
+    const bool leaves = leave_at_ != INT64_MAX && now() > leave_at_;
+    for (int tried = 0; tried < job_.shares; tried++) {
+        Share& share = job_.share[(slot + passed_) % job_.shares];
+        if (share.taken.load(std::memory_order_relaxed) < share.count) {
+            left_ = leaves;
+            if (leaves) return -1;
+            const int64_t chunk = share.taken.fetch_add(1, std::memory_order_relaxed);
+            if (chunk < share.count) {
+                done_++;
+                return share.first + chunk;
+            }
+        }
+        passed_++;  // that share is taken: on to the next one's
+    }
+    return -1;
 }
 
 void run_job(int threads, int64_t chunks, Work work, const void* context) {
-    Job job{work, context, chunks};
     threads = int(smaller(smaller(threads, MOST), chunks));
+    Job job(work, context, chunks, threads > 1 ? threads : 1);
     if (threads > 1 && !occupied.exchange(true, std::memory_order_acquire)) {
         with_helpers(threads, job);
         occupied.store(false, std::memory_order_release);

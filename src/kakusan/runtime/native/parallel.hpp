@@ -27,6 +27,7 @@ class Worker {
     Job& job_;
     const int64_t leave_at_;
     int64_t done_ = 0;
+    int passed_ = 0;  // shares in which nothing is left
     bool left_ = false;
 };
 
