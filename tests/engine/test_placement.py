@@ -142,7 +142,7 @@ def test_what_overflows_on_the_device_is_upcast_there(
 
     def overflowing(self: Any, *given: Any, **options: Any) -> Any:
         output = plain(self, *given, **options)
-        if self.dtype == torch.float16:
+        if self in (pipe.unet, pipe.vae):  # and not the copy
             output[0][0] = torch.nan
         return output
 

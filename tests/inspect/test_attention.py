@@ -38,7 +38,7 @@ class Noting:
     def __init__(self) -> None:
         self.kept: list[torch.Tensor] = []
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_more):  # noqa: ANN
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **_more):
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         q, k, v = (
             attn.head_to_batch_dim(each)
