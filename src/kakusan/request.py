@@ -90,11 +90,13 @@ class Request:
             reuse_interval=_integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
         )
         for name in ("guidance_rescale", "num_images_per_prompt", "eta"):
-            if self._of(name) is None:
+            if getattr(self, name) is None:
                 raise ArgumentError(f"{{{name}}} must be a number, not None; leave it out")
         for name in ("model", "commit", "variant", "dtype", "device"):
             if not isinstance(getattr(self, name), str | None):
-                raise ArgumentError(f"{{{name}}} must be a text, not {{0}}", shown(self._of(name)))
+                raise ArgumentError(
+                    f"{{{name}}} must be a text, not {{0}}", shown(getattr(self, name))
+                )
         if not isinstance(self.safety_checker, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ArgumentError(
                 "{safety_checker} must be true or false, not {0}", shown(self.safety_checker)
@@ -105,9 +107,6 @@ class Request:
             raise RequestError(
                 f"{self.num_pictures} pictures at once are too many; the limit is {MAX_PICTURES}"
             )
-
-    def _of(self, name: str) -> object:
-        return getattr(self, name)
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -145,10 +144,12 @@ class Request:
     def _check_budget(self) -> None:
         """A quality budget decides all that it decides, or it has been decided, as in a record."""
         chosen = ("scheduler", "num_inference_steps", "reuse_interval")
-        named = [name for name in chosen if self._of(name) is not None]
+        named = [name for name in chosen if getattr(self, name) is not None]
         if self.quality_budget is None or len(named) == len(chosen):
             return
-        named = [name for name in ("timesteps", "sigmas") if self._of(name) is not None] or named
+        named = [
+            name for name in ("timesteps", "sigmas") if getattr(self, name) is not None
+        ] or named
         if named:
             raise ArgumentError(
                 f"{{quality_budget}} chooses {{{named[0]}}} itself, together with all that decides "

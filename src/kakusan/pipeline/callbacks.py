@@ -79,7 +79,7 @@ class CallbackSteering(Steering):
         stopped = is_stopped(self._owner)
         if changed or stopped:
             why = "callback_on_step_end changed or stopped it"
-            self._altered |= dict.fromkeys(step.pictures, why)
+            self._altered.update(dict.fromkeys(step.pictures, why))
             latents, prompt = changed.get("latents", step.latents), _prompt(step.prompt, changed)
             step = replace(step, latents=latents, prompt=prompt, stop=stopped)
         return step

@@ -174,7 +174,7 @@ class Drawing:
         steered = () if steering is None else tuple(steering(pictures))
         for each in steered:
             if not each.marks_pictures:
-                self.altered |= dict.fromkeys(pictures, f"steered by {type(each).__name__}")
+                self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
         guidance = self.guidance
         return Trajectory(
             Start(self._noise(pictures, generator, prompt.text.tokens.dtype)),
