@@ -1,5 +1,6 @@
 """One thread for every test, and tiny checkpoints that the reference libraries wrote."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from tests import programs
 from tests.oracle import published, tiny
 
+# Of the processes that tests start, too: threads of two workers on two cores wait for one another
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

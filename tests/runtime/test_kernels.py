@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.runtime import kernels
+from kakusan.runtime.native import library as native
 from kakusan.runtime.native.interface import declare
 
 hatch_build = importlib.import_module("hatch_build")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
-# The 512-bit kernels, lowered by the compiler to what any processor with AVX2 has; instructions for
-# bfloat16 and AMX are replaced by C++ of the same meaning. The name counts as the level.
+# Where the processor lacks them: the 512-bit kernels, lowered by the compiler to what any processor
+# with AVX2 has; instructions for bfloat16 and AMX are replaced by C++ of the same meaning. The name
+# counts as the level.
 EMULATED = {"avx512": [], "avx512_bf16": ["-DKAKUSAN_EMULATE=1"], "amx": ["-DKAKUSAN_EMULATE=2"]}
 
 needs_kernels = pytest.mark.skipif(
@@ -58,6 +60,11 @@ def built(
         return None
     if not kernels.available() or shutil.which("g++") is None:
         pytest.skip("needs AVX2 and g++")
+    installed = native.library_of(request.param)
+    if request.param in native.level_allowed(None) and installed.is_file():
+        library = ctypes.CDLL(str(installed))
+        assert declare(library)
+        return request.param, library
     name, folder = f"emulated_{request.param}", tmp_path_factory.mktemp("emulated")
     flags = [*hatch_build.AVX2, "-DKAKUSAN_LANES=16", "-O1", *EMULATED[request.param]]
     with pytest.MonkeyPatch.context() as patch:

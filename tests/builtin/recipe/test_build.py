@@ -314,7 +314,7 @@ torch.save(vae.state_dict(), folder / "weights.pt")
     command += ["--master-addr", "127.0.0.1", "--master-port", "29517", str(tmp_path / "both.py")]
     root = Path(__file__).parents[3]
     path = os.pathsep.join([str(root), str(root / "src")])
-    variables = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    variables = os.environ | {"PYTHONPATH": path}
     subprocess.run(command, check=True, env=variables, cwd=root, capture_output=True)
     one, other = (torch.load(tmp_path / rank / "weights.pt") for rank in ("0", "1"))
     assert all(torch.equal(one[name], other[name]) for name in one)
