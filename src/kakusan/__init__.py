@@ -53,7 +53,9 @@ __all__ = ["__version__", *sorted(_HOMES)]  # pyright: ignore[reportUnsupportedD
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        raise AttributeError(f"module 'kakusan' has no attribute {name!r}")
+        if name.startswith("_"):  # what Python itself asks for
+            raise AttributeError(f"module 'kakusan' has no attribute {name!r}")
+        raise importlib.import_module("kakusan.later").missing_name("kakusan", name, _HOMES)
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -5,6 +5,9 @@ KakusanError                        anything kakusan raises on purpose
 │   ├── RequestError                an argument of a generation: size, steps, seed, list lengths
 │   │   ├── ArgumentError           one whose message says its name as the user typed it
 │   │   └── UnknownArgumentError (TypeError)   an argument name that does not exist
+│   ├── NotYetError (NotImplementedError)   a well-known name whose time has not come
+│   │   ├── NotYetAttributeError (AttributeError)   of a pipeline: `hasattr` says no
+│   │   └── NotYetImportError (ImportError)   of the package
 │   ├── UnknownNameError            no scheduler, component or model has this name
 │   ├── CheckpointError             a model's files are missing or broken
 │   │   └── ModelNotFoundError      the model is neither here nor in the cache nor reachable
@@ -71,6 +74,18 @@ class _Template(string.Formatter):
 
 class UnknownArgumentError(RequestError, TypeError):
     """An argument name that does not exist; the message names the nearest ones."""
+
+
+class NotYetError(InputError, NotImplementedError):
+    """Something well known that kakusan does not have yet; the message says what to do instead."""
+
+
+class NotYetAttributeError(NotYetError, AttributeError):
+    """The same for an attribute, which `hasattr` does not find."""
+
+
+class NotYetImportError(NotYetError, ImportError):
+    """The same for a name of the package: `from kakusan import ...` hides an AttributeError."""
 
 
 class UnknownNameError(InputError):

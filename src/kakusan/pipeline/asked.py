@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
+from kakusan.later import without_later
 from kakusan.request import Request
 from kakusan.vocabulary import INPUTS, STREAM
 
@@ -16,6 +17,7 @@ def asked(
     prompt: str | Sequence[str] | Request | None, settings: dict[str, Any]
 ) -> tuple[Request, Inputs]:
     """A request that was given whole, or the one that texts and settings make; and its inputs."""
+    settings = without_later(settings)
     STREAM.check_known(settings)
     inputs = Inputs(**{name: settings.pop(name) for name in INPUTS if name in settings})
     if isinstance(prompt, Request):

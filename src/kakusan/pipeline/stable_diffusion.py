@@ -16,6 +16,7 @@ from kakusan.engine import Engine, Placement
 from kakusan.errors import ArgumentError, GenerationInterrupted, check_no_unknown, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.inputs import Inputs
+from kakusan.later import missing_attribute, without_later
 from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
@@ -52,7 +53,14 @@ LOADING = (
 )
 
 
-class StableDiffusionPipeline:
+class _WithNamesToCome(type):
+    """Answers for well-known names of the class that come later, see `kakusan.later`."""
+
+    def __getattr__(cls, name: str) -> Any:
+        raise missing_attribute(cls.__name__, name, dir(cls))
+
+
+class StableDiffusionPipeline(metaclass=_WithNamesToCome):
     """Text to picture by latent diffusion (arXiv:2112.10752).
 
     The parts are public and may be exchanged between calls (`pipe.scheduler = ...`). A call keeps
@@ -141,6 +149,11 @@ class StableDiffusionPipeline:
             OutputError: The folder cannot be written, or the disk is full.
         """
         save_parts(Path(folder), self.components, self.defaults, variant)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in dir(type(self)):  # a property of ours that failed: its own error
+            return object.__getattribute__(self, name)
+        raise missing_attribute(type(self).__name__, name, dir(self))
 
     @property
     def components(self) -> dict[str, Any]:
@@ -347,7 +360,7 @@ class StableDiffusionPipeline:
             RequestError: Anything of this does not fit, before any network runs.
             GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
         """
-        REFERENCE.check_known(unknown)
+        REFERENCE.check_known(without_later(unknown))
         if isinstance(prompt, Request):
             raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
         if output_type not in OUTPUT_TYPES:

@@ -1,0 +1,215 @@
+"""Well-known names that come later, each with what to do until then: all in one table.
+
+Scripts that were written for the reference library call them. What kakusan never had a name for is
+an ordinary AttributeError with the nearest name.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+from kakusan.errors import (
+    NotYetAttributeError,
+    NotYetError,
+    NotYetImportError,
+    nearest,
+    shown,
+)
+
+_FROM_TEXT = "kakusan draws from text so far, with StableDiffusionPipeline"
+_SDXL = "kakusan draws with Stable Diffusion 1.x and 2.x so far"
+_OTHER_MODEL = "kakusan draws with Stable Diffusion alone, with StableDiffusionPipeline"
+_ADAPTERS = "adapters come later; the weights of a whole model can be loaded"
+_CONTROL = "control networks come later; kakusan draws from text so far"
+_CLIP = "CLIPTextModel is there, for Stable Diffusion 1.x and 2.x"
+_GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
+_LORA = "LoRA files come later; merge it into the model's weights with another tool meanwhile"
+_TOKENS = "embeddings of a prompt can be handed in as prompt_embeds"
+_PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
+_MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
+_ANCESTRAL = "use EulerAncestralDiscreteScheduler, the nearest that is there"
+_FEW_STEPS = "it belongs to distilled models, which come later"
+
+# What to do instead -> names of the package
+_OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
+    _FROM_TEXT: (
+        *("AutoPipelineForImage2Image", "AutoPipelineForInpainting"),
+        *("StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
+        *("StableDiffusionInpaintPipelineLegacy", "StableDiffusionUpscalePipeline"),
+        *("StableDiffusionLatentUpscalePipeline", "StableDiffusionInstructPix2PixPipeline"),
+        *("StableDiffusionDepth2ImgPipeline", "StableDiffusionImageVariationPipeline"),
+        *("StableDiffusionPanoramaPipeline", "StableDiffusionAttendAndExcitePipeline"),
+        *(
+            "StableDiffusionSAGPipeline",
+            "StableDiffusionPAGPipeline",
+            "StableDiffusionPipelineSafe",
+        ),
+        *("StableDiffusionLDM3DPipeline", "StableDiffusionGLIGENPipeline"),
+        *("StableDiffusionMixin", "OnnxStableDiffusionPipeline", "StableDiffusionOnnxPipeline"),
+    ),
+    _CONTROL: (
+        *("StableDiffusionControlNetPipeline", "StableDiffusionControlNetImg2ImgPipeline"),
+        *("StableDiffusionControlNetInpaintPipeline", "StableDiffusionAdapterPipeline"),
+        *("ControlNetModel", "MultiControlNetModel", "T2IAdapter", "MultiAdapter"),
+        *("StableDiffusionXLControlNetPipeline", "StableDiffusionXLAdapterPipeline"),
+    ),
+    _SDXL: (
+        *("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
+        *("StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"),
+        *("StableDiffusionXLPAGPipeline", "StableDiffusion3PAGPipeline", "UNet3DConditionModel"),
+        *("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
+        "StableVideoDiffusionPipeline",
+    ),
+    "AutoencoderKL is there, which gives better pictures": (
+        *("AutoencoderTiny", "ConsistencyDecoderVAE", "AsymmetricAutoencoderKL"),
+    ),
+    "kakusan.training.ema.MovingAverage is kakusan's own running average": ("EMAModel",),
+    "load each part by its own class, such as UNet2DConditionModel": ("AutoModel", "ModelMixin"),
+    "schedulers share the base class kakusan.schedulers.Scheduler": ("SchedulerMixin",),
+    "the parts' configs are read by their from_pretrained": ("ConfigMixin",),
+    "kakusan's own pictures come out of a pipeline's call": ("VaeImageProcessor",),
+    _ADAPTERS: ("MotionAdapter", "AnimateDiffPipeline"),
+    _CLIP: (
+        *("CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPVisionModel"),
+        *("CLIPModel", "T5EncoderModel", "T5Tokenizer", "AutoTokenizer", "CLIPTextConfig"),
+    ),
+    "CLIPTokenizer is there, which is as fast": ("CLIPTokenizerFast",),
+    "CLIPImageProcessor is there": ("CLIPFeatureExtractor", "AutoImageProcessor"),
+    "torch_dtype=torch.float16 halves the memory of the weights": (
+        *("BitsAndBytesConfig", "TorchAoConfig", "QuantoConfig", "GGUFQuantizationConfig"),
+        *("PipelineQuantizationConfig", "DiffusersQuantizer"),
+    ),
+    "torch.optim.lr_scheduler has such schedules": (
+        *("get_scheduler", "get_constant_schedule", "get_constant_schedule_with_warmup"),
+        *("get_cosine_schedule_with_warmup", "get_linear_schedule_with_warmup"),
+    ),
+    _MULTISTEP: (
+        *("UniPCMultistepScheduler", "DEISMultistepScheduler", "DPMSolverSinglestepScheduler"),
+        *("IPNDMScheduler", "SASolverScheduler", "CosineDPMSolverMultistepScheduler"),
+        *("DPMSolverMultistepInverseScheduler", "EDMDPMSolverMultistepScheduler"),
+    ),
+    'use DPMSolverMultistepScheduler with algorithm_type="sde-dpmsolver++"': (
+        "DPMSolverSDEScheduler",
+    ),
+    "use DDIMScheduler, whose steps are the same": (
+        *("DDIMParallelScheduler", "DDIMInverseScheduler"),
+    ),
+    "use DDPMScheduler, whose steps are the same": ("DDPMParallelScheduler",),
+    _ANCESTRAL: ("KDPM2AncestralDiscreteScheduler",),
+    "use HeunDiscreteScheduler, the nearest that is there": ("KDPM2DiscreteScheduler",),
+    "use EulerDiscreteScheduler, the nearest that is there": (
+        *("EDMEulerScheduler", "FlowMatchEulerDiscreteScheduler"),
+    ),
+    _FEW_STEPS: ("LCMScheduler", "TCDScheduler", "LatentConsistencyModelPipeline"),
+}
+# What to do instead -> attributes of a pipeline
+_OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
+    _LORA: (
+        *("load_lora_weights", "unload_lora_weights", "fuse_lora", "unfuse_lora", "set_adapters"),
+        *("get_active_adapters", "get_list_adapters", "disable_lora", "enable_lora"),
+        *("delete_adapters", "set_lora_device", "save_lora_weights", "lora_state_dict"),
+        *("load_lora_into_unet", "load_lora_into_text_encoder", "enable_lora_hotswap"),
+        *("lora_scale", "num_fused_loras", "fused_loras", "write_lora_layers"),
+    ),
+    _TOKENS: (
+        *("load_textual_inversion", "unload_textual_inversion", "maybe_convert_prompt"),
+        *("_maybe_convert_prompt",),
+    ),
+    _FROM_TEXT: (
+        *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),
+        *("image_encoder", "prepare_ip_adapter_image_embeds", "prepare_image", "get_timesteps"),
+        *("prepare_mask_latents", "mask_processor", "controlnet", "feature_extractor_2"),
+    ),
+    _SDXL: (
+        *("text_encoder_2", "tokenizer_2", "refiner", "text_encoder_3", "tokenizer_3"),
+        *("upcast_text_encoder", "transformer"),
+    ),
+    _GRADUAL: (
+        "enable_freeu",
+        "disable_freeu",
+        "enable_pag",
+        "disable_pag",
+        "set_pag_applied_layers",
+    ),
+    'convert the file to a folder, which from_pretrained("folder") loads': ("from_single_file",),
+    _FEW_STEPS: ("get_guidance_scale_embedding",),
+    _PIPELINE_MEMORY: ("enable_group_offload", "reset_device_map"),
+    "nothing of a pipeline is sent anywhere; the Hub's own client uploads what save_pretrained "
+    "wrote": ("push_to_hub",),
+}
+# What to do instead -> arguments of a call
+_OF_A_CALL: Mapping[str, tuple[str, ...]] = {
+    "it scales a LoRA, which comes later; leave it out": ("cross_attention_kwargs", "lora_scale"),
+    f"{_FROM_TEXT}; leave it out": (
+        *("image", "strength", "mask_image", "masked_image_latents", "padding_mask_crop"),
+        *("ip_adapter_image", "ip_adapter_image_embeds", "control_image", "image_guidance_scale"),
+        *("controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end"),
+        *("guess_mode", "adapter_conditioning_scale", "noise_level", "depth_map", "mask"),
+        *("init_image", "pag_scale", "pag_adaptive_scale", "sag_scale"),
+    ),
+    f"{_SDXL}; leave it out": (
+        *("prompt_2", "negative_prompt_2", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
+        *("denoising_start", "denoising_end", "original_size", "target_size", "prompt_3"),
+        *("crops_coords_top_left", "negative_original_size", "negative_target_size"),
+        *("negative_crops_coords_top_left", "aesthetic_score", "negative_aesthetic_score"),
+        *("negative_prompt_3", "max_sequence_length"),
+    ),
+}
+
+
+def _by_name(groups: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {name: instead for instead, names in groups.items() for name in names}
+
+
+PACKAGE = _by_name(_OF_THE_PACKAGE)
+PIPELINE = _by_name(_OF_A_PIPELINE)
+CALL = _by_name(_OF_A_CALL)
+# How classes of other models are called, of which new ones appear every month
+_KIND = re.compile(r"[A-Z]\w*(Pipeline|Scheduler|Model|Transformer\w*|Guidance|Blocks|VAE)")
+# A name this near to one that is there is a slip of the finger
+_SLIP = 0.9
+
+
+def missing_name(module: str, name: str, known: Iterable[str]) -> Exception:
+    """The error for a name that a module does not have.
+
+    Returns:
+        A NotYetImportError where it comes later, else an AttributeError with the nearest name.
+    """
+    names = set(known)
+    slip = difflib.get_close_matches(name, names, n=1, cutoff=_SLIP)
+    if name in PACKAGE:
+        return NotYetImportError(f"{name} is not there yet; {PACKAGE[name]}")
+    if _KIND.fullmatch(name) and not slip:
+        return NotYetImportError(f"{name} is not there yet; {_instead_of(name, names)}")
+    return AttributeError(f"module {module!r} has no attribute {name!r}.{nearest(name, names)}")
+
+
+def _instead_of(name: str, known: Iterable[str]) -> str:
+    if name.endswith("Scheduler"):
+        return f"use one of {', '.join(sorted(n for n in known if n.endswith('Scheduler')))}"
+    return _OTHER_MODEL
+
+
+def missing_attribute(owner: str, name: str, known: Iterable[str]) -> AttributeError:
+    """The error for an attribute that a pipeline does not have; it says so where it comes later."""
+    if name in PIPELINE:
+        return NotYetAttributeError(f"{name} is not there yet; {PIPELINE[name]}")
+    public = [each for each in known if not each.startswith("_")]
+    close = difflib.get_close_matches(name, public, n=3, cutoff=0.6)
+    guess = f"; did you mean {' or '.join(close)}?" if close else ""
+    return AttributeError(f"{owner!r} object has no attribute {name!r}{guess}")
+
+
+def without_later(arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a call but for those that come later and were given as nothing.
+
+    Raises:
+        NotYetError: One of them has a value.
+    """
+    for name, value in arguments.items():
+        if name in CALL and value is not None and value != {}:
+            raise NotYetError(
+                f"{name}={shown(value)} is not there yet; {CALL[name]}".replace("\n", " ")
+            )
+    return {name: value for name, value in arguments.items() if name not in CALL}
