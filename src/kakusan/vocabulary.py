@@ -82,6 +82,8 @@ _WAYS = (
     "return_dict",
     "callback_on_step_end",
     "callback_on_step_end_tensor_inputs",
+    "callback",
+    "callback_steps",
 )
 
 

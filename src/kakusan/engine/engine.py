@@ -51,7 +51,9 @@ class Engine:
         self.placement = placement or Placement()
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
-        self._contexts: dict[tuple[int, ...], tuple[list[Conditioning], TextContext]] = {}
+        self._contexts: dict[
+            tuple[tuple[int, int], ...], tuple[list[Conditioning], TextContext]
+        ] = {}
 
     @property
     def networks(self) -> list[Model[Any]]:
@@ -199,9 +201,12 @@ class Engine:
         return cast(NetworkT, self._upcast[network])
 
     def _context(self, calls: Sequence[UNetCall]) -> TextContext:
-        """The text of all rows; the same object as long as the same rows are asked about."""
+        """The text of all rows; the same object as long as the same rows are asked about.
+
+        Tokens that were changed in place are others.
+        """
         conditionings = [call.conditioning for call in calls]
-        key = tuple(id(each) for each in conditionings)
+        key = tuple((id(each), each.tokens._version) for each in conditionings)
         if key not in self._contexts:
             while len(self._contexts) >= MOST_CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]

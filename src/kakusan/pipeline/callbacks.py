@@ -1,32 +1,19 @@
 """`callback_on_step_end`: a caller's function that sees and changes what a step leaves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError, check_no_unknown, nearest
+from kakusan.errors import RequestError, check_no_unknown, nearest, shown
 from kakusan.inputs import check_shape, check_tensor
-from kakusan.models import Conditioning
+from kakusan.pipeline.running import RunningCall
 from kakusan.sampling import Prompt, Steering, Step
 
 TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds")
-# The pipelines, by their ids, that were asked to stop in this thread, which a call is of
-_STOPPED: ContextVar[frozenset[int]] = ContextVar("stopped", default=frozenset())
-
-
-def is_stopped(pipeline: object) -> bool:
-    """Whether the pipeline was asked to stop in the call that runs here."""
-    return id(pipeline) in _STOPPED.get()
-
-
-def stop(pipeline: object, stopped: bool) -> None:
-    """Ask the pipeline to stop after this step, or take that back."""
-    own = frozenset({id(pipeline)})
-    _STOPPED.set(_STOPPED.get() | own if stopped else _STOPPED.get() - own)
+ALTERED = "callback_on_step_end changed or stopped it"
 
 
 @dataclass(frozen=True)
@@ -40,24 +27,53 @@ class StepCallback:
     def of(cls, function: Callable[..., Any] | None, shown: Sequence[str]) -> Self | None:
         """The checked callback; None where the caller has none.
 
+        A callback that has `tensor_inputs`, as the reference's own have, says itself what it is
+        shown.
+
         Raises:
             RequestError: Not a function, or a name that is no tensor of the loop.
         """
-        for name in shown:
+        names = getattr(function, "tensor_inputs", shown)
+        for name in [names] if isinstance(names, str) else names:
             if name not in TENSORS:
                 raise RequestError(
                     f"callback_on_step_end_tensor_inputs has no {name!r}.{nearest(name, TENSORS)}"
                 )
         if function is not None and not callable(function):
             raise RequestError(f"callback_on_step_end must be a function, not {function!r:.60}")
-        return None if function is None else cls(function, shown)
+        return None if function is None else cls(function, names)
+
+    @classmethod
+    def of_old(cls, function: Callable[..., Any] | None, every: object) -> Self | None:
+        """The older form of a callback: a function (index, timestep, latents), every so many steps.
+
+        Raises:
+            RequestError: Not a function, or not a whole number of steps above 0.
+        """
+        steps = 1 if every is None else every
+        if type(steps) is not int or steps < 1:
+            raise RequestError(f"callback_steps must be a whole number above 0, not {shown(every)}")
+        if function is None:
+            return None
+        if not callable(function):
+            raise RequestError(f"callback must be a function, not {shown(function)}")
+
+        def called(_: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
+            if index % steps == 0:
+                function(index, timestep, tensors["latents"])
+
+        return cls(called, ("latents",))
 
 
 class CallbackSteering(Steering):
     """Calls a function after each step of a trajectory, and does as it says.
 
+    The function is shown copies: what it changes in place is found and goes on, and what the caller
+    handed in stays as it was.
+
     Args:
         owner: the pipeline that the function is shown.
+        call: where the function finds and changes guidance, and asks to stop.
         timesteps: of the run, for the function.
         altered: takes the numbers of the pictures that the function changed, and why.
     """
@@ -65,23 +81,39 @@ class CallbackSteering(Steering):
     marks_pictures = True
 
     def __init__(
-        self, callback: StepCallback, owner: object, timesteps: Tensor, altered: dict[int, str]
+        self,
+        callback: StepCallback,
+        owner: object,
+        call: RunningCall,
+        timesteps: Tensor,
+        altered: dict[int, str],
     ) -> None:
-        self._callback, self._owner = callback, owner
+        self._callback, self._owner, self._call = callback, owner, call
         self._timesteps, self._altered = timesteps, altered
 
     def after(self, step: Step) -> Step:
-        seen = self._tensors(step)
-        returned = self._callback.function(
-            self._owner, step.index, self._timesteps[step.index], dict(seen)
-        )
-        changed = _changed({} if returned is None else returned, seen)
-        stopped = is_stopped(self._owner)
-        if changed or stopped:
-            why = "callback_on_step_end changed or stopped it"
-            self._altered.update(dict.fromkeys(step.pictures, why))
-            latents, prompt = changed.get("latents", step.latents), _prompt(step.prompt, changed)
-            step = replace(step, latents=latents, prompt=prompt, stop=stopped)
+        call, seen = self._call, self._tensors(step)
+        call.guidance = step.guidance
+        copies = {name: tensor.clone() for name, tensor in seen.items()}
+        given = dict(copies)
+        call.in_callback = True
+        try:
+            returned = self._callback.function(
+                self._owner, step.index, self._timesteps[step.index], given
+            )
+        finally:
+            call.in_callback = False
+        result = _checked(given if returned is None else returned, seen)
+        changed = _changed(copies | result, seen)
+        if changed or call.interrupt or call.guidance != step.guidance:
+            self._altered.update(dict.fromkeys(step.pictures, ALTERED))
+            step = replace(
+                step,
+                latents=changed.get("latents", step.latents),
+                prompt=_prompt(step.prompt, changed),
+                guidance=call.guidance,
+                stop=call.interrupt,
+            )
         return step
 
     def _tensors(self, step: Step) -> dict[str, Tensor]:
@@ -98,32 +130,57 @@ class CallbackSteering(Steering):
         return found
 
 
-def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:
-    """The prompt with those of its halves that were changed."""
-    text, negative = prompt
-    if "prompt_embeds" in changed:
-        *first, last = changed["prompt_embeds"].split(len(text))
-        text = Conditioning(last, text.pooled, text.sizes)
-        if negative is not None:
-            negative = Conditioning(first[0], negative.pooled, negative.sizes)
-    if "negative_prompt_embeds" in changed and negative is not None:
-        negative = Conditioning(changed["negative_prompt_embeds"], negative.pooled, negative.sizes)
-    return prompt if (text, negative) == prompt else Prompt(text, negative)
-
-
-def _changed(returned: object, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that a callback gave back new, checked against those that it was shown."""
+def _checked(returned: object, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mapping that a callback gave back, of tensors that it was shown."""
     where = "the result of callback_on_step_end"
     if not isinstance(returned, Mapping):
         raise RequestError(f"{where} must be a mapping or None, not a {type(returned).__name__}")
     result = cast("Mapping[str, Tensor | None]", returned)
     check_no_unknown(where, set(result) - set(seen), seen)
+    return {name: value for name, value in result.items() if value is not None}
+
+
+def _changed(result: Mapping[str, Tensor], seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that are others than those which a callback was shown, checked against them."""
+    for name, value in result.items():
+        check_tensor(name, value)
     changed = {
-        name: value
+        name: value.to(seen[name])
         for name, value in result.items()
-        if value is not None and value is not seen[name]
+        if not _is_same(value, seen[name])
     }
     for name, value in changed.items():
-        check_tensor(name, value)
-        check_shape(name, value, seen[name].shape)
+        if name != "prompt_embeds" or value.shape[1:] != seen[name].shape[1:]:
+            check_shape(name, value, seen[name].shape)
     return changed
+
+
+def _is_same(value: Tensor, seen: Tensor) -> bool:
+    return value.shape == seen.shape and torch.equal(value.to(seen), seen)
+
+
+def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:
+    """The prompt with those of its halves that were changed."""
+    text, negative = prompt
+    if "prompt_embeds" in changed:
+        negative_half, text_half = _halves(changed["prompt_embeds"], len(text))
+        text = replace(text, tokens=text_half)
+        negative = (
+            None if negative_half is None else replace(negative or text, tokens=negative_half)
+        )
+    if "negative_prompt_embeds" in changed and negative is not None:
+        negative = replace(negative, tokens=changed["negative_prompt_embeds"])
+    return prompt if (text, negative) == prompt else Prompt(text, negative)
+
+
+def _halves(embeds: Tensor, pictures: int) -> tuple[Tensor | None, Tensor]:
+    """The negative half, if there is one, and the text's: a row for each picture."""
+    if len(embeds) == pictures:
+        return None, embeds
+    if len(embeds) != 2 * pictures:
+        raise RequestError(
+            f"prompt_embeds of callback_on_step_end have {len(embeds)} rows; for {pictures} "
+            f"picture(s) there are {2 * pictures} with the negative half first, or {pictures} "
+            "where pipe._guidance_scale is at most 1"
+        )
+    return embeds[:pictures], embeds[pictures:]

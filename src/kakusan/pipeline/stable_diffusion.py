@@ -25,7 +25,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
-from kakusan.pipeline.callbacks import CallbackSteering, StepCallback, is_stopped, stop
+from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
 from kakusan.pipeline.drawing import Drawing, Steerings
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
@@ -39,6 +39,16 @@ from kakusan.pipeline.parts import (
     save_parts,
 )
 from kakusan.pipeline.preview import LatentPreview
+from kakusan.pipeline.running import (
+    OfTheCall,
+    RunningCall,
+    callback_of,
+    check_between_calls,
+    interrupt_calls,
+    running,
+    set_rescale,
+    set_scale,
+)
 from kakusan.request import Request
 from kakusan.runtime.precision import parse_dtype
 from kakusan.sampling import Step
@@ -46,6 +56,7 @@ from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import REFERENCE
 
+STOPPED = "stopped before its last step"
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 LOADING = (
     *("torch_dtype", "revision", "variant", "token", "cache_dir", "local_files_only"),
@@ -65,7 +76,26 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
 
     The parts are public and may be exchanged between calls (`pipe.scheduler = ...`). A call keeps
     no state in the pipeline, so one pipeline serves many threads.
+
+    Attributes:
+        guidance_scale, guidance_rescale, do_classifier_free_guidance: of the next step of this
+            thread's call, or of its last one. Inside `callback_on_step_end`, a new
+            `_guidance_scale` or `_guidance_rescale` acts from the next step on.
+        num_timesteps, clip_skip: of this thread's call.
+        interrupt: whether this thread's call is to stop. `_interrupt = True` stops it after its
+            step, and decodes what there is; from another thread it stops all that run.
     """
+
+    guidance_scale = OfTheCall(lambda call: call.guidance.scale)
+    guidance_rescale = OfTheCall(lambda call: call.guidance.rescale)
+    do_classifier_free_guidance = OfTheCall(lambda call: call.guidance.on)
+    num_timesteps = _num_timesteps = OfTheCall(lambda call: call.num_timesteps)
+    clip_skip = _clip_skip = OfTheCall(lambda call: call.clip_skip)
+    cross_attention_kwargs = _cross_attention_kwargs = OfTheCall(lambda _: None)
+    interrupt = OfTheCall(lambda call: call.interrupt)
+    _interrupt = OfTheCall(lambda call: call.interrupt, interrupt_calls)
+    _guidance_scale = OfTheCall(lambda call: call.guidance.scale, set_scale)
+    _guidance_rescale = OfTheCall(lambda call: call.guidance.rescale, set_rescale)
 
     def __init__(
         self,
@@ -169,7 +199,7 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
     @property
     def has_own_scheduler(self) -> bool:
         """Whether the scheduler is the one of the model's folder."""
-        return self.scheduler is self._own_scheduler
+        return self._scheduler is self._own_scheduler
 
     @property
     def engine(self) -> Engine:
@@ -227,14 +257,21 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
         self._progress = options
 
-    @property
-    def _interrupt(self) -> bool:
-        """Set to True inside `callback_on_step_end` to stop there and decode what there is."""
-        return is_stopped(self)
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in CLASSES:
+            check_between_calls(self, name)
+        super().__setattr__(name, value)
 
-    @_interrupt.setter
-    def _interrupt(self, stopped: bool) -> None:
-        stop(self, stopped)
+    @property
+    def scheduler(self) -> Scheduler[Any]:
+        """Inside a callback a copy of the call's, with its timesteps."""
+        call = callback_of(self)
+        running_one = None if call is None else call.scheduler
+        return self._scheduler if running_one is None else running_one.fresh()
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Scheduler[Any]) -> None:
+        self._scheduler = scheduler
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
@@ -330,6 +367,8 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         return_dict: bool = True,
         callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        callback: Callable[..., Any] | None = None,
+        callback_steps: int | None = None,
         **unknown: Any,
     ) -> StableDiffusionPipelineOutput | tuple[Any, list[bool] | None]:
         """Draw pictures of `prompt`.
@@ -350,11 +389,14 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
                 than one at a time may differ by a rounding from each alone.
             output_type: "pil", "np" (n, h, w, 3), "pt" (n, 3, h, w), both in [0, 1], "latent".
             return_dict: False for a plain (images, flags).
-            callback_on_step_end: Called as (pipe, index, timestep, tensors) after every step. The
-                mapping it returns may hold new tensors of these names ("prompt_embeds" has the
-                unconditional half first under guidance); `pipe._interrupt = True` stops the run,
-                and what was begun is decoded.
+            callback_on_step_end: Called as (pipe, index, timestep, tensors) after every step. What
+                it changes of the tensors, in place or in the mapping that it returns, goes on
+                ("prompt_embeds" has the unconditional half first under guidance), and so does a new
+                `pipe._guidance_scale`; `pipe._interrupt = True` stops the run, and what was begun
+                is decoded.
             callback_on_step_end_tensor_inputs: Which tensors it is shown.
+            callback, callback_steps: Its older form, called as (index, timestep, latents) after
+                every so many steps.
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.
@@ -369,7 +411,10 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
                 output_type,
                 nearest(str(output_type), OUTPUT_TYPES),
             )
-        callback = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs)
+        if callback is not None and callback_on_step_end is not None:
+            raise ArgumentError("give {callback_on_step_end} or the older {callback}, not both")
+        older = StepCallback.of_old(callback, callback_steps)
+        newer = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs)
         inputs = Inputs(
             generator=generator,
             latents=latents,
@@ -394,7 +439,7 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
             reuse_interval=reuse_interval,
         )
         drawing = self.prepared(request, inputs, batch_size)
-        output = self._output(drawing, callback, output_type)
+        output = self._output(drawing, newer or older, output_type)
         return output if return_dict else output[:2]
 
     def prepared(self, request: Request, inputs: Inputs, batch_size: int = 1) -> Drawing:
@@ -410,7 +455,7 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         model = Model(
             engine=engine,
             tokenizer=self.tokenizer,
-            scheduler=self.scheduler,
+            scheduler=self._scheduler,
             feature_extractor=self.feature_extractor,
             view=self,
             defaults=self.defaults,
@@ -430,20 +475,22 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         latent = output_type == "latent"
         finished: list[tuple[Tensor, list[bool] | None]] = []
 
+        call = RunningCall(drawing.guidance, drawing.request.clip_skip, drawing.scheduler)
+
         def steering(_pictures: range) -> list[CallbackSteering]:
             if callback is None:
                 return []
             timesteps = drawing.scheduler.timesteps
-            return [CallbackSteering(callback, self, timesteps, drawing.altered)]
+            return [CallbackSteering(callback, self, call, timesteps, drawing.altered)]
 
         try:
-            with self._bar(drawing) as bar:
+            with running(self, call), self._bar(drawing) as bar:
                 for batch in drawing.batches(steering, watched=callback is not None):
-                    self._interrupt = False
-                    _follow(drawing.steps(batch), bar)
+                    if not _follow(drawing.steps(batch), bar, call, len(batch.trajectories)):
+                        drawing.altered.update(dict.fromkeys(batch.pictures, STOPPED))
                     done = (drawing.latents(batch), None) if latent else drawing.finish(batch)
                     finished.append(done)
-                    if self._interrupt:
+                    if call.interrupt:
                         break
         except KeyboardInterrupt:
             images = [] if latent else [each for pixels, _ in finished for each in to_pil(pixels)]
@@ -458,13 +505,22 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         return tqdm(**options)
 
 
-def _follow(steps: Iterator[Step], bar: "tqdm[Any]") -> None:
-    """Read all steps, and count them; backwards where a way began again."""
+def _follow(
+    steps: Iterator[Step], bar: "tqdm[Any]", call: RunningCall | None = None, ways: int = 1
+) -> bool:
+    """Read all steps of so many ways, and count them; backwards where one began again.
+
+    Returns:
+        False if the call was interrupted from elsewhere, once each way had taken a step.
+    """
     done: dict[int, int] = {}
     for step in steps:
         which = step.pictures.start
         bar.update(step.index + 1 - done.get(which, 0))
         done[which] = step.index + 1
+        if call is not None and call.interrupt and len(done) == ways and not step.is_last:
+            return False
+    return True
 
 
 def _converted(tensor: Tensor, output_type: str) -> Any:

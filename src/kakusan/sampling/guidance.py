@@ -42,7 +42,13 @@ class Guidance:
 
 
 class Predictor(Protocol):
-    """Decides what the UNet is asked for each step of one trajectory."""
+    """Decides what the UNet is asked for each step of one trajectory.
+
+    Attributes:
+        guidance: may be replaced between steps, with `restart`.
+    """
+
+    guidance: Guidance
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         """What to ask about `sample` (b, c, h, w), as the UNet wants to see it."""
@@ -61,16 +67,17 @@ class Guided:
     """Asks everything at every step."""
 
     def __init__(self, guidance: Guidance) -> None:
-        self._guidance = guidance
+        self.guidance = guidance
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
-        texts = (prompt.text,) if prompt.negative is None else (prompt.negative, prompt.text)
+        negative = prompt.negative if self.guidance.on else None
+        texts = (prompt.text,) if negative is None else (negative, prompt.text)
         return [UNetCall(sample, timestep, text) for text in texts]
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         if len(predictions) == 1:
             return predictions[0]
-        return self._guidance.combine(*predictions)
+        return self.guidance.combine(*predictions)
 
     def restart(self) -> None:
         """No answer is held."""

@@ -15,7 +15,7 @@ class Reused:
     """
 
     def __init__(self, guidance: Guidance, interval: int) -> None:
-        self._guidance, self._interval = guidance, interval
+        self.guidance, self._interval = guidance, interval
         self.restart()
 
     def restart(self) -> None:
@@ -30,11 +30,8 @@ class Reused:
             return [text._replace(deep=self._deep)]
         self._deep.tensor = None  # what a UNet that overflowed has left
         full = text._replace(deep=self._deep)
-        return (
-            [full]
-            if prompt.negative is None
-            else [text._replace(conditioning=prompt.negative), full]
-        )
+        negative = prompt.negative if self.guidance.on else None
+        return [full] if negative is None else [text._replace(conditioning=negative), full]
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         text = predictions[-1]
@@ -45,4 +42,4 @@ class Reused:
         if self._direction is None:
             return text
         unconditional = predictions[0] if len(predictions) > 1 else text - self._direction
-        return self._guidance.combine(unconditional, text)
+        return self.guidance.combine(unconditional, text)

@@ -36,6 +36,7 @@ class Steering:
     def after(self, step: Step) -> Step:
         """Each step once it was taken; inpainting would put back what is to stay.
 
-        New `latents` or a new `prompt` go on into the next step, and `stop` ends the way here.
+        New `latents`, a new `prompt` or other `guidance` go on into the next step, and `stop` ends
+        the way here. What is changed in place goes on too.
         """
         return step

@@ -6,7 +6,7 @@ from typing import Protocol
 from PIL.Image import Image
 from torch import Tensor
 
-from kakusan.sampling.guidance import Prompt
+from kakusan.sampling.guidance import Guidance, Prompt
 
 
 class View(Protocol):
@@ -28,8 +28,8 @@ class Step:
     `latents` (b, c, h, w) go on into the next step; `denoised`, of the same shape, is the
     network's present guess of where they will end. `pictures` numbers the pictures in it among all
     that were asked for: one, or those that share a generator. `timestep` and `sigma` are the noise
-    level the step began at. `prompt` is what the next step is asked with; `stop` says that there is
-    no next step, whatever `total` says.
+    level the step began at. `prompt` and `guidance` are what the next step is asked with; `stop`
+    says that there is no next step, whatever `total` says.
     """
 
     index: int
@@ -39,6 +39,7 @@ class Step:
     latents: Tensor
     denoised: Tensor
     prompt: Prompt = field(repr=False)
+    guidance: Guidance = field(default=Guidance(), repr=False)
     pictures: range = range(1)
     stop: bool = False
     view: View | None = field(default=None, repr=False)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kakusan.errors import NumericalError
+from kakusan.errors import NumericalError, RequestError
 from kakusan.models import UNetCall
 from kakusan.runtime.device import queues
 from kakusan.sampling.guidance import Predictor, Prompt
@@ -68,7 +68,7 @@ class Trajectory:
         self.error: NumericalError | None = None
         self._steering, self._view = tuple(steering), view
         self._began = scheduler.fresh(start.step)
-        self._first = (start.step, start.latents(scheduler), prompt)
+        self._first = (start.step, start.latents(scheduler), prompt, predictor.guidance)
         self._predictor = predictor
         self._options = _step_options(scheduler, eta, generator)
         self._rewind = rewinder(generator if "generator" in self._options else None)
@@ -86,6 +86,8 @@ class Trajectory:
 
     def ask(self) -> list[UNetCall]:
         """What the UNet is to be asked for the next step."""
+        if not _is_as_computed(self._latents, self._computed):
+            self._predictor.restart()
         sample = self._scheduler.scale_model_input(self._latents, self._schedule[self._index])
         timestep = self._scheduler.timesteps[self._index]
         calls = self._predictor.ask(sample, timestep, self._prompt)
@@ -122,16 +124,32 @@ class Trajectory:
             latents=latents,
             denoised=denoised,
             prompt=self._prompt,
+            guidance=self._predictor.guidance,
             pictures=self.pictures,
             view=self._view,
         )
+        self._computed = (latents, latents._version)
         for steering in self._steering:
             taken = steering.after(taken)
-        if taken.latents is not latents or taken.prompt is not self._prompt:
-            self._predictor.restart()
+        if taken.prompt is not self._prompt or taken.guidance != self._predictor.guidance:
+            self._guide(taken)
         self._latents, self._prompt, self.step = taken.latents, taken.prompt, taken
         self._index += 1
         self._is_over = taken.is_last
+
+    def _guide(self, taken: Step) -> None:
+        """Ask the next step as a steering object wants it.
+
+        Raises:
+            RequestError: Guidance without what to push away from.
+        """
+        if taken.guidance.on and taken.prompt.negative is None:
+            raise RequestError(
+                f"guidance of {taken.guidance.scale:g} needs negative embeddings too, and there "
+                "are none; give the negative half first, or a guidance of at most 1"
+            )
+        self._predictor.guidance = taken.guidance
+        self._predictor.restart()
 
     def _usable(self, predictions: list[Tensor]) -> bool:
         """Whether the answers so far are finite; where they are not, float32 is asked for.
@@ -155,11 +173,17 @@ class Trajectory:
 
     def _restart(self) -> None:
         """Go back to where it began, with the same noise to come."""
-        self._index, self._latents, self._prompt = self._first
+        self._index, self._latents, self._prompt, self._predictor.guidance = self._first
+        self._computed = (self._latents, self._latents._version)
         self._scheduler = self._began.fresh(self._index)
         self._finite = torch.ones((), dtype=torch.bool, device=self._latents.device)
         self._predictor.restart()
         self._rewind()
+
+
+def _is_as_computed(latents: Tensor, computed: tuple[Tensor, int]) -> bool:
+    """Whether latents are those of a step, which nobody changed since, in place neither."""
+    return latents is computed[0] and latents._version == computed[1]
 
 
 def _step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
