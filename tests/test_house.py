@@ -181,6 +181,22 @@ def test_the_package_never_imports_its_oracles(path: Path) -> None:
     assert not tops & {"diffusers", "transformers", "accelerate"}
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_pictures_are_opened_in_one_way(path: Path) -> None:
+    """`kakusan.images.open_picture`: `Image.open` takes any format that Pillow knows."""
+    opens = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith("Image.open")
+    ]
+    assert not opens, f"{path}, line {opens[0]}: call kakusan.images.open_picture"
+    assert "PIL.Image" not in {
+        name.module
+        for name in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(name, ast.ImportFrom) and any(each.name == "open" for each in name.names)
+    }
+
+
 def test_no_module_has_a_name_that_says_nothing() -> None:
     names = {path.stem for path in FILES} | {path.parent.name for path in FILES}
     assert not names & {"common", "helper", "helpers", "misc", "util", "utils"}

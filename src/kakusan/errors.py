@@ -144,7 +144,19 @@ def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -
 def shown(value: object) -> str:
     """A value in a message: on one line, and no longer than 60 characters."""
     try:
-        text = repr(value)
-    except ValueError:  # a whole number of thousands of digits
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # a whole number of thousands of digits; deep nesting
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def shown_path(path: object) -> str:
+    """A path in a message: quoted, on one line, and no longer than 160 characters."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
+    return f"'{text}'" if len(text) <= 158 else f"'...{text[-155:]}'"
+
+
+def reason(error: BaseException) -> str:
+    """What another library's error says: on one line, and no longer than 120 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -198,6 +198,9 @@ HOSTILE = {
 def test_hostile_files_are_one_line(data: bytes, read: object, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(data)
+    if read is read_record and b"IHDR" in data and b"kakusan" not in data:
+        assert read_record(path) is None  # no pixel is decoded, however many there are
+        return
     with pytest.raises(InputError, match=r"a\.png") as caught:
         read(path)  # type: ignore[operator]
     assert "\n" not in str(caught.value)

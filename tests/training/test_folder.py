@@ -95,10 +95,10 @@ def quite_large(folder: Path) -> None:
     [
         (bad_caption, "a.txt is not UTF-8"),
         (no_caption, "has no a.txt beside it"),
-        (no_picture, "a.png is no picture"),
-        (cut_short, "a.png is no picture"),
-        (enormous, "a.png has far too many pixels"),
-        (quite_large, "a.png has 10000x10000 pixels, more than 64 million"),
+        (no_picture, "a.png' is not a PNG, JPEG, WebP or BMP picture"),
+        (cut_short, "a.png' is a broken picture"),
+        (enormous, "a.png' has 40000x40000 pixels; make it smaller: at most 64 million"),
+        (quite_large, "a.png' has 10000x10000 pixels; make it smaller: at most 64 million"),
     ],
 )
 def test_what_cannot_be_used_is_named_and_skipped_or_an_error(

@@ -12,6 +12,7 @@ from kakusan.images.metadata import (
     save_image,
 )
 from kakusan.images.naming import free_path, slug
+from kakusan.images.opening import open_picture
 
 __all__ = [
     "check_fits",
@@ -20,6 +21,7 @@ __all__ = [
     "grid_record",
     "grid_records",
     "image_grid",
+    "open_picture",
     "parameters_text",
     "read_parameters",
     "read_picture",

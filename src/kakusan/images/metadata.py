@@ -12,40 +12,32 @@ AUTOMATIC1111's `parameters` text, which other tools read.
 import io
 import json
 import struct
-import warnings
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 from PIL import Image, PngImagePlugin
+from PIL.PngImagePlugin import PngImageFile, iTXt
 
 from kakusan.checkpoints.files import write_bytes
 from kakusan.errors import InputError, OutputError
+from kakusan.images.exif import (
+    DESCRIPTION,
+    EXIF_IFD,
+    USER_COMMENT,
+    comment_text,
+    tag_values,
+)
+from kakusan.images.opening import MOST_PIXELS, check_size, exif_of, open_picture, opened
 from kakusan.images.parameters import Record, parameters_text, parse_parameters
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65500, "WEBP": 16383}
 KEY, PARAMETERS = "kakusan", "parameters"
 
-_DESCRIPTION, _EXIF_IFD, _USER_COMMENT = 0x010E, 0x8769, 0x9286
 _UTF16 = b"UNICODE\0"  # EXIF 2.32, table 9: how a UserComment says what follows
 _MARKER_BYTES = 65533  # a JPEG segment counts its bytes, and itself, in 16 bits
 _COMMENT_MARKER, _COMMENT_PREFIX = b"\xff\xfe", b"kakusan:"
-# What Pillow raises on broken or hostile files of the three formats
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 
 
 def format_of(path: Path) -> str:
@@ -73,9 +65,9 @@ def check_fits(path: Path, width: int, height: int) -> None:
 
 def _exif(description: str, comment: str) -> bytes:
     exif = Image.Exif()
-    exif[_DESCRIPTION] = description
+    exif[DESCRIPTION] = description
     if comment:
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UTF16 + comment.encode("utf-16-be")
+        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = _UTF16 + comment.encode("utf-16-be")
     return exif.tobytes()
 
 
@@ -139,60 +131,66 @@ def save_image(
     return path
 
 
-@contextmanager
-def _opened(path: Path) -> Generator[Image.Image]:
-    """The open picture; whatever goes wrong with the file is one line that names it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # "Corrupt EXIF data": read what is there
-            with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
-                yield image
-    except FileNotFoundError:
-        raise InputError(f"there is no file '{path}'") from None
-    except IsADirectoryError:
-        raise InputError(f"'{path}' is a folder, not a picture") from None
-    except PermissionError:
-        raise InputError(f"'{path}' may not be read: permission denied") from None
-    except Image.UnidentifiedImageError:
-        raise InputError(f"'{path}' is not a PNG, JPEG or WebP picture") from None
-    except _BROKEN as error:
-        raise InputError(f"'{path}' is a broken picture: {error}") from None
-
-
-def read_picture(path: Path | str) -> Image.Image:
+def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Image.Image:
     """The pixels of a PNG, JPEG or WebP file, as RGB.
 
     Raises:
         InputError: No such file, not a picture, broken, or too large to be decoded safely.
     """
-    with _opened(Path(path)) as image:
-        return image.convert("RGB")
-
-
-def _user_comment(exif: Image.Exif) -> str | None:
-    comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)
-    if not isinstance(comment, bytes):
-        return None
-    if comment.startswith(_UTF16):
-        return comment.removeprefix(_UTF16).decode("utf-16-be", errors="replace")
-    return comment.removeprefix(b"ASCII\0\0\0").decode("utf-8", errors="replace")
+    return open_picture(Path(path), most_pixels=most_pixels).convert("RGB")
 
 
 def _texts(path: Path) -> tuple[str | None, str | None]:
     """Our JSON and the `parameters` text, as they stand in the file."""
-    with _opened(path) as image:
-        if isinstance(image, PngImagePlugin.PngImageFile):
-            found = image.info.get(KEY), image.info.get(PARAMETERS)
-            return cast(tuple[str | None, str | None], found)
-        segments = cast(list[tuple[str, bytes]], getattr(image, "applist", []))
-        comments = (data for marker, data in segments if marker == "COM")
-        pieces = [data for data in comments if data.startswith(_COMMENT_PREFIX)]
-        exif = image.getexif()
-        text = b"".join(p.removeprefix(_COMMENT_PREFIX) for p in pieces).decode("ascii", "replace")
-        description = text or exif.get(_DESCRIPTION)
-        ours = isinstance(description, str) and description.startswith("{")
-        return description if ours else None, _user_comment(exif)
+    with opened(path) as (image, name):
+        if isinstance(image, PngImageFile):
+            ours, theirs = _png_texts(image, name)
+        else:
+            ours, theirs = _comment_segments(image), None
+        tags = tag_values(exif_of(image))
+        for value in tags.get(DESCRIPTION, []):
+            text = value.rstrip(b"\0").decode("utf-8", "replace")
+            ours = ours or (text if text.startswith("{") else None)
+        for value in tags.get(USER_COMMENT, []):
+            theirs = theirs or comment_text(value)
+        return ours, theirs
+
+
+def _png_texts(image: PngImageFile, name: str) -> tuple[str | None, str | None]:
+    """Text may stand after the pixels, and is known only when they are read."""
+    if not image.info.keys() & {KEY, PARAMETERS} and _fits(image.size, name):
+        image.load()
+    ours, theirs = image.info.get(KEY), image.info.get(PARAMETERS)
+    return (
+        ours if isinstance(ours, str) else None,
+        _as_utf8(theirs) if isinstance(theirs, str) else None,
+    )
+
+
+def _fits(size: tuple[int, int], name: str) -> bool:
+    try:
+        check_size(size, name)
+    except InputError:
+        return False
+    return True
+
+
+def _as_utf8(text: str) -> str:
+    """Some tools write UTF-8 where PNG's plain text chunks hold Latin-1, as which it was read."""
+    if isinstance(text, iTXt):
+        return text
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _comment_segments(image: Image.Image) -> str | None:
+    segments = cast(list[tuple[str, bytes]], getattr(image, "applist", []))
+    comments = (data for marker, data in segments if marker == "COM")
+    pieces = [data for data in comments if data.startswith(_COMMENT_PREFIX)]
+    text = b"".join(p.removeprefix(_COMMENT_PREFIX) for p in pieces).decode("ascii", "replace")
+    return text or None
 
 
 def _parsed(text: str, path: Path) -> Record | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from kakusan.errors import RequestError
+from kakusan.images import open_picture
 from kakusan.inspect.shown import Shown
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.schedulers import SHORT_NAMES, named_scheduler
@@ -58,7 +59,7 @@ class Schedules(Shown):
     def picture(self) -> Image.Image:
         buffer = io.BytesIO()
         self.figure().savefig(buffer, format="png", dpi=100)
-        return Image.open(buffer).convert("RGB")
+        return open_picture(buffer.getvalue()).convert("RGB")
 
 
 def schedules(

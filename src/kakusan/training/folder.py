@@ -6,18 +6,18 @@ Either a `metadata.jsonl` whose lines have `file_name` and `text`, or a `.txt` b
 import json
 import re
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from kakusan.errors import InputError
+from kakusan.images import open_picture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
-MOST_PIXELS = 64_000_000  # of one picture: more is a mistake, or meant to fill the memory
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 # Captions that a mirrored picture would contradict: sides, and anything with letters in it
 _SIDED = re.compile(
     r"\b(left|right|text|letters?|words?|sign|logo)\b|左|右|文字|看板", re.IGNORECASE
@@ -68,9 +68,7 @@ class PictureFolder:
     def square(self, index: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         """A picture as uint8 (pixels, pixels, 3): its shorter side fitted, cropped at random."""
         example = self.examples[index]
-        with Image.open(example.path) as opened:
-            opened.draft("RGB", (2 * self.pixels, 2 * self.pixels))
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+        picture = _opened(example.path, near=2 * self.pixels).convert("RGB")
         ratio = self.pixels / min(picture.size)
         width, height = (max(self.pixels, round(side * ratio)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
@@ -136,19 +134,12 @@ class PictureFolder:
 
     def _usable(self, example: Example) -> bool:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(example.path) as picture:
-                    width, height = picture.size
-                    if width * height > MOST_PIXELS:
-                        size = f"{width}x{height} pixels, more than {MOST_PIXELS // 10**6} million"
-                        self._refuse(f"{example.path} has {size}; make it smaller.")
-                        return False
-                    picture.load()
-        except Image.DecompressionBombError:
-            self._refuse(f"{example.path} has far too many pixels; make it smaller.")
-            return False
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-            self._refuse(f"{example.path} is no picture that can be read: {error}.")
+            _opened(example.path)
+        except InputError as error:
+            self._refuse(str(error))
             return False
         return True
+
+
+def _opened(path: Path, near: int | None = None) -> Image.Image:
+    return open_picture(path, formats=FORMATS, upright=True, near=near)
