@@ -1,8 +1,13 @@
 """The text that other tools read."""
 
+import itertools
+import time
+
 import pytest
 
-from kakusan.images.parameters import parameters_text, parse_parameters
+from kakusan.images.parameters import has_settings, parameters_text, parse_parameters
+from kakusan.schedulers import SCHEDULERS, Scheduler, named_scheduler
+from kakusan.schedulers.spacings import setting_of
 
 RECORD: dict[str, object] = {
     "kakusan": "0.1.0",
@@ -24,7 +29,8 @@ def test_the_text_is_the_web_uis() -> None:
     assert parameters_text(RECORD) == (
         "a cat on a red background\n"
         "Negative prompt: blurry, dark\n"
-        "Steps: 25, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: 7, Size: 512x448, "
+        "Steps: 25, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, "
+        "Seed: 7, Size: 512x448, "
         "Model: CompVis/stable-diffusion-v1-4, Version: kakusan 0.1.0"
     )
 
@@ -49,6 +55,22 @@ def test_no_negative_prompt_no_line() -> None:
                 "use_karras_sigmas": True,
             },
             "Sampler: DPM++ 2M SDE, Schedule type: Karras,",
+        ),
+        (
+            {"_class_name": "EulerDiscreteScheduler", "use_exponential_sigmas": True},
+            "Sampler: Euler, Schedule type: Exponential,",
+        ),
+        (
+            {"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": False},
+            "Sampler: Euler, CFG",
+        ),
+        (
+            {
+                "_class_name": "DPMSolverMultistepScheduler",
+                "algorithm_type": "dpmsolver++",
+                "solver_order": 3,
+            },
+            "Sampler: DPMSolverMultistepScheduler,",
         ),
         ({"_class_name": "NewScheduler"}, "Sampler: NewScheduler,"),
     ],
@@ -82,6 +104,7 @@ def test_reading_gives_back_what_was_written(prompt: str, negative: str) -> None
         "num_inference_steps": 25,
         "guidance_scale": 7.5,
         "sampler": "DPM++ 2M",
+        "schedule_type": "Uniform",
         "model": "CompVis/stable-diffusion-v1-4",
         "program": "kakusan 0.1.0",
     }
@@ -116,3 +139,136 @@ def test_odd_text_is_read_as_far_as_it_goes(text: str) -> None:
     told = parse_parameters(text)
     assert isinstance(told["prompt"], str)
     assert "num_inference_steps" not in told or told["num_inference_steps"] == 1
+
+
+LINE = "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 42, Size: 512x768"
+TOLD = {
+    "seed": 42,
+    "width": 512,
+    "height": 768,
+    "num_inference_steps": 20,
+    "guidance_scale": 7,
+    "sampler": "DPM++ 2M",
+    "schedule_type": "Karras",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "negative"),
+    [
+        (f"a cat\nNegative prompt: blurry\n{LINE}\nTemplate: a {{cat|dog}}", "a cat", "blurry"),
+        (
+            f"a cat\nNegative prompt: blurry\n{LINE}\nTemplate: a, b: c, d: e, f: g\n"
+            "Negative Template: blurry, Steps: 9, Seed: 1, Size: 8x8",
+            "a cat",
+            "blurry",
+        ),
+        (f"a cat\n{LINE}\n\nPostprocess upscale by: 4, Postprocess upscaler: X", "a cat", ""),
+        (f'a cat\n{LINE}\nWildcard prompt: "x, y", Steps: 9, Seed: 1', "a cat", ""),
+        (f'a cat\n{LINE}, Lora hashes: "a: 1,\n b: 2", Version: v1', "a cat", ""),
+        (f'a cat\n{LINE}, ADetailer prompt: "x\nSteps: 1, Seed: 1, Size: 8x8", V2: x', "a cat", ""),
+        (f'a cat\n{LINE}, TI hashes: "a\\nb: \\"c\\", d"', "a cat", ""),
+        (f"a cat\r\nNegative prompt: blurry\r\n{LINE}\r\n", "a cat", "blurry"),
+        (f"one\n\ntwo\nNegative prompt: three\n\nfour\n{LINE}", "one\n\ntwo", "three\n\nfour"),
+        (LINE, "", ""),
+        (f"\n{LINE}\n", "", ""),
+        (f"Negative prompt: blurry\n{LINE}", "", "blurry"),
+        (
+            f"Negative prompt: x, Steps: 1, Seed: 1, Size: 8x8\n{LINE}",
+            "",
+            "x, Steps: 1, Seed: 1, Size: 8x8",
+        ),
+        (f"Steps: 1, Seed: 1, Size: 8x8\na cat\n{LINE}", "Steps: 1, Seed: 1, Size: 8x8\na cat", ""),
+        (f'Sampler: "a cat\n{LINE}, Model: "x"', 'Sampler: "a cat', ""),
+        (f"a cat, Negative prompt: no line\n{LINE}", "a cat, Negative prompt: no line", ""),
+        (f"light: soft, mood: dark, style: oil\n{LINE}", "light: soft, mood: dark, style: oil", ""),
+        (f'a cat\n{LINE}, Tiled Diffusion: {{"Seed": 5, "Size: 9x9": "a, Seed: 8"}}', "a cat", ""),
+        (f'a cat\n{LINE}, SDCPP: {{"seed": 5}}', "a cat", ""),
+    ],
+)
+def test_settings_are_found_whatever_stands_around_them(
+    text: str, prompt: str, negative: str
+) -> None:
+    told = parse_parameters(text)
+    told = {name: told[name] for name in (*TOLD, "prompt", "negative_prompt")}
+    assert told == {**TOLD, "prompt": prompt, "negative_prompt": negative}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "light: soft, mood: dark, style: oil",
+        "a cat\nlight: soft, mood: dark, style: oil",
+        "Sampler: a boy with a drum",
+        "Size: large, mood: dark, style: oil",
+        "Steps: to heaven, Seed: of doubt, Size: of the moon",
+        "Negative prompt: Steps: 1, Seed: 2, Size: 3x3",
+        "Template: Steps: 1, Seed: 2, Size: 3x3",
+    ],
+)
+def test_words_with_colons_are_no_settings(text: str) -> None:
+    assert not has_settings(text)
+    told = parse_parameters(text)
+    assert set(told) == {"prompt", "negative_prompt"}
+    assert told["prompt"] == text or text.startswith("Negative prompt:")
+
+
+@pytest.mark.parametrize("line", ["Seed: 5", "Steps: 20, Model: x", "Size: 8x8, CFG scale: 3"])
+def test_few_settings_are_settings_too(line: str) -> None:
+    assert parse_parameters(f"a cat\n{line}")["prompt"] == "a cat"
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("1", 0), ("2", 1), ("12", 11), ("0", None)])
+def test_clip_skip_is_counted_as_we_do(theirs: str, ours: int | None) -> None:
+    assert parse_parameters(f"a\n{LINE}, Clip skip: {theirs}").get("clip_skip") == ours
+
+
+@pytest.mark.parametrize("clip_skip", [1, 2, 11])
+def test_clip_skip_goes_out_and_comes_back(clip_skip: int) -> None:
+    text = parameters_text({**RECORD, "clip_skip": clip_skip})
+    assert f"Clip skip: {clip_skip + 1}," in text
+    assert parse_parameters(text)["clip_skip"] == clip_skip
+
+
+@pytest.mark.parametrize(
+    "kind", ["Karras", "Exponential", "Automatic", "Uniform", "SGM Uniform", "KL Optimal"]
+)
+def test_schedule_types_are_read(kind: str) -> None:
+    assert parse_parameters(f"a\n{LINE}".replace("Karras", kind))["schedule_type"] == kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 2_000_000,
+        "Steps: 1, Seed: 1\n" * 100_000,
+        "Steps: 1, " * 200_000,
+        'Steps: "' * 200_000,
+        'Steps: 1, Seed: 2, x: "' + '\\"aa: ' * 200_000,
+        "aa:" * 500_000,
+        "\n" * 1_000_000,
+    ],
+    ids=range(7),
+)
+def test_long_text_takes_no_long_time(text: str) -> None:
+    began = time.process_time()
+    parse_parameters(text)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS.values(), ids=SCHEDULERS)
+def test_every_scheduler_and_spacing_comes_back(kind: type[Scheduler]) -> None:
+    algorithms: tuple[dict[str, object], ...] = ({},)
+    if "algorithm_type" in kind().config:
+        algorithms = ({"algorithm_type": "dpmsolver++"}, {"algorithm_type": "sde-dpmsolver++"})
+    spacings: list[str | None] = [None, *kind.sigma_spacings()]
+    for spacing, algorithm in itertools.product(spacings, algorithms):
+        chosen = {} if spacing is None else {setting_of(spacing): True}
+        scheduler = kind.from_config(kind().config, **algorithm, **chosen)
+        text = parameters_text({**RECORD, "scheduler": scheduler.config.to_published()})
+        told = parse_parameters(text)
+        assert told.get("schedule_type", "Uniform").lower() == (spacing or "uniform")
+        words = [told["sampler"], told.get("schedule_type")]
+        again = named_scheduler(" ".join(str(word) for word in words if word), kind())
+        assert type(again) is kind
+        assert parameters_text({**RECORD, "scheduler": again.config.to_published()}) == text

@@ -29,7 +29,7 @@ from kakusan.images.exif import (
     tag_values,
 )
 from kakusan.images.opening import MOST_PIXELS, check_size, exif_of, open_picture, opened
-from kakusan.images.parameters import Record, parameters_text, parse_parameters
+from kakusan.images.parameters import Record, has_settings, parameters_text, parse_parameters
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65500, "WEBP": 16383}
@@ -152,7 +152,7 @@ def _texts(path: Path) -> tuple[str | None, str | None]:
             text = value.rstrip(b"\0").decode("utf-8", "replace")
             ours = ours or (text if text.startswith("{") else None)
         for value in tags.get(USER_COMMENT, []):
-            theirs = theirs or comment_text(value)
+            theirs = theirs or _of_a_comment(value)
         return ours, theirs
 
 
@@ -193,6 +193,12 @@ def _comment_segments(image: Image.Image) -> str | None:
     return text or None
 
 
+def _of_a_comment(value: bytes) -> str | None:
+    """Cameras and editing programs leave comments too: only one with settings is of our kind."""
+    text = comment_text(value)
+    return text if text is not None and has_settings(text) else None
+
+
 def _parsed(text: str, path: Path) -> Record | None:
     try:
         record = json.loads(text)
@@ -217,6 +223,14 @@ def read_record(path: Path | str) -> Record | None:
     """
     text, parameters = _texts(Path(path))
     record = _parsed(text, Path(path)) if text else None
-    if record is None and parameters and parameters.strip():
+    if record is None and parameters and parameters.strip() and not _is_object(parameters):
         return parse_parameters(parameters)
     return record
+
+
+def _is_object(text: str) -> bool:
+    """Whether it is JSON, as other programs than the web UI write under the same name."""
+    try:
+        return text.lstrip().startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

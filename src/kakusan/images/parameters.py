@@ -8,7 +8,9 @@ Steps: 25, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: 7, Size: 512x512, Version: k
 import json
 import re
 from collections.abc import Mapping
+from typing import cast
 
+from kakusan.images.settings_line import find_settings
 from kakusan.vocabulary import WEBUI
 
 Record = dict[str, object]
@@ -25,26 +27,32 @@ SAMPLERS = {
     "PNDMScheduler": "PLMS",
 }
 WORDS = WEBUI.words
+SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
-# A name, a colon, then a JSON string or anything up to the next comma
-_SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
-_FEWEST_SETTINGS = 3  # a last line with fewer belongs to the prompt
 _LARGEST = 2**64
 
 
 def _sampler(scheduler: object) -> str | None:
     if not isinstance(scheduler, Mapping):
         return None
-    name = str(scheduler.get("_class_name", ""))
-    sampler = SAMPLERS.get(name, name)
-    if "sde" in str(scheduler.get("algorithm_type", "")):
-        sampler += " SDE"
-    return sampler or None
+    config = cast(Mapping[object, object], scheduler)
+    name, algorithm = str(config.get("_class_name", "")), str(config.get("algorithm_type", ""))
+    if name.startswith("DPM") and ("++" not in algorithm or config.get("solver_order", 2) != 2):
+        return name  # the web UI has no name for the other orders and algorithms
+    return (SAMPLERS.get(name, name) + (" SDE" if "sde" in algorithm else "")) or None
 
 
 def _schedule_type(scheduler: object) -> str | None:
-    karras = isinstance(scheduler, Mapping) and scheduler.get("use_karras_sigmas")
-    return "Karras" if karras else None
+    """How the noise levels are spaced: "Karras" for `use_karras_sigmas`."""
+    if not isinstance(scheduler, Mapping):
+        return None
+    config = cast(Mapping[object, object], scheduler)
+    for name, value in config.items():
+        spacing = re.fullmatch("use_([a-z]+)_sigmas", str(name))
+        if spacing is not None and value is True:
+            return spacing[1].title()
+    # unsaid, the web UI takes another spacing for these samplers
+    return "Uniform" if str(config.get("_class_name", "")).startswith("DPM") else None
 
 
 def _settings(record: Mapping[str, object]) -> Record:
@@ -54,7 +62,7 @@ def _settings(record: Mapping[str, object]) -> Record:
     return {
         WORDS["num_inference_steps"]: record.get("num_inference_steps"),
         WORDS["scheduler"]: _sampler(record.get("scheduler")),
-        "Schedule type": _schedule_type(record.get("scheduler")),
+        SCHEDULE_TYPE: _schedule_type(record.get("scheduler")),
         WORDS["guidance_scale"]: record.get("guidance_scale"),
         WORDS["seed"]: record.get("seed"),
         WORDS["width"]: f"{width}x{height}" if width and height else None,
@@ -68,15 +76,6 @@ def _settings(record: Mapping[str, object]) -> Record:
 def _quoted(value: object) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text
-
-
-def _unquoted(text: str) -> str:
-    if not text.startswith('"'):
-        return text.strip()
-    try:
-        return str(json.loads(text))
-    except ValueError:
-        return text
 
 
 def parameters_text(record: Mapping[str, object]) -> str:
@@ -108,13 +107,20 @@ def _size(text: str | None) -> tuple[int, int] | tuple[None, None]:
     return (int(match[1]), int(match[2])) if match else (None, None)
 
 
+def has_settings(text: str) -> bool:
+    """Whether a text has a line of settings, so that it is no other program's remark."""
+    return find_settings(_with_plain_ends(text)) is not None
+
+
 def parse_parameters(text: str) -> Record:
-    """The part of a record that `parameters` text tells; what it does not tell is left out."""
-    *lines, last = text.strip().split("\n")
-    pairs = _SETTING.findall(last)
-    if len(pairs) < _FEWEST_SETTINGS:
-        lines, pairs = [*lines, last], []
-    told = {name: _unquoted(value) for name, value in pairs}
+    """The part of a record that `parameters` text tells; what it does not tell is left out.
+
+    Lines after the settings, which extensions write, belong to neither prompt.
+    """
+    text = _with_plain_ends(text)
+    settings = find_settings(text)
+    told = {} if settings is None else settings.told
+    lines = (text if settings is None else text[: settings.start]).strip().split("\n")
     starts = (i for i, line in enumerate(lines) if line.strip().startswith(NEGATIVE))
     split = next(starts, len(lines))
     negative = "\n".join(lines[split:]).strip().removeprefix(NEGATIVE).strip()
@@ -127,8 +133,19 @@ def parse_parameters(text: str) -> Record:
         "height": height,
         "num_inference_steps": _number(told.get(WORDS["num_inference_steps"])),
         "guidance_scale": _number(told.get(WORDS["guidance_scale"])),
+        "clip_skip": _skipped(_number(told.get(WORDS["clip_skip"]))),
         "sampler": told.get(WORDS["scheduler"]),
+        SCHEDULE: told.get(SCHEDULE_TYPE),
         "model": told.get(WORDS["model"]),
         "program": told.get("Version"),
     }
     return {name: value for name, value in record.items() if value is not None}
+
+
+def _with_plain_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def _skipped(layers: int | float | None) -> int | None:
+    """The web UI counts the last layer as 1, we count the layers that are skipped."""
+    return layers - 1 if isinstance(layers, int) and layers >= 1 else None
