@@ -6,27 +6,28 @@ Read from the bytes, not through Pillow, which decodes some of them before anybo
 import codecs
 import struct
 import unicodedata
-from collections.abc import Iterator
 
 DESCRIPTION, ORIENTATION, EXIF_IFD, USER_COMMENT = 0x010E, 0x0112, 0x8769, 0x9286
 # Bytes of one value of each type, TIFF 6.0 section 2
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_WANTED = frozenset({DESCRIPTION, ORIENTATION, EXIF_IFD, USER_COMMENT})
+_SAMPLE = 4096  # characters at either end that an encoding is judged by
 _CHARSET = 8  # bytes before a UserComment that name what follows: EXIF 2.32, table 9
 
 
 def tag_values(exif: bytes) -> dict[int, list[bytes]]:
-    """The raw values of each tag in IFD0 and in the Exif IFD, the latter's first."""
+    """The raw values of each tag named above in IFD0 and in the Exif IFD, the latter's first."""
     tiff = exif.removeprefix(b"Exif\0\0")
     order = _ORDERS.get(tiff[:4])
     found: dict[int, list[bytes]] = {}
     if order is None or len(tiff) < 8:
         return found
-    outer = dict(_entries(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0]))
+    outer = _directory(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0])
     pointer = outer.get(EXIF_IFD, b"")
     inner: dict[int, bytes] = {}
     if len(pointer) == 4:
-        inner = dict(_entries(tiff, order, struct.unpack(f"{order}I", pointer)[0]))
+        inner = _directory(tiff, order, struct.unpack(f"{order}I", pointer)[0])
     for values in (inner, outer):
         for tag, value in values.items():
             found.setdefault(tag, []).append(value)
@@ -42,19 +43,22 @@ def orientation(exif: bytes) -> int:
     return 1
 
 
-def _entries(tiff: bytes, order: str, start: int) -> Iterator[tuple[int, bytes]]:
-    """Tag and value of each entry of a directory that is wholly there."""
+def _directory(tiff: bytes, order: str, start: int) -> dict[int, bytes]:
+    """The first value of each wanted tag that is wholly there."""
+    found: dict[int, bytes] = {}
     if start + 2 > len(tiff):
-        return
+        return found
     (count,) = struct.unpack_from(f"{order}H", tiff, start)
     for at in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
         tag, kind, length = struct.unpack_from(f"{order}HHI", tiff, at)
         size = _SIZES.get(kind, 0) * length
-        place = at + 8
-        if size > 4:
-            (place,) = struct.unpack_from(f"{order}I", tiff, place)
-        if size > 0 and place + size <= len(tiff):
-            yield tag, tiff[place : place + size]
+        if tag not in _WANTED or tag in found or size == 0:
+            continue
+        (far,) = struct.unpack_from(f"{order}I", tiff, at + 8)
+        place = far if size > 4 else at + 8
+        if place + size <= len(tiff):
+            found[tag] = tiff[place : place + size]
+    return found
 
 
 def comment_text(comment: bytes) -> str | None:
@@ -102,8 +106,13 @@ def _whole(body: bytes, encoding: str) -> str | None:
 
 def _likeness(text: str) -> int:
     """How much of it is Latin, which settings are written in, less what is no character."""
+    text = _sampled(text)
     latin = sum(" " <= c <= "~" or c in "\t\n\r" for c in text)
-    return latin - sum(_odd(c) for c in text)
+    return latin - sum(map(_odd, text))
+
+
+def _sampled(text: str) -> str:
+    return text if len(text) <= 2 * _SAMPLE else text[:_SAMPLE] + text[-_SAMPLE:]
 
 
 def _odd(character: str) -> bool:
@@ -112,6 +121,5 @@ def _odd(character: str) -> bool:
 
 def _sound(text: str | None) -> str | None:
     """The text, unless a tenth of it is no character."""
-    if not text or sum(map(_odd, text)) * 10 > len(text):
-        return None
-    return text
+    sample = _sampled(text or "")
+    return text if sample and sum(map(_odd, sample)) * 10 <= len(sample) else None
