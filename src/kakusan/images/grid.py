@@ -1,30 +1,73 @@
 """Several pictures in one."""
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any, SupportsIndex, cast
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from kakusan.errors import InputError, RequestError
+from kakusan.errors import InputError, RequestError, shown
 from kakusan.images.parameters import Record
 
 
-def image_grid(imgs: Sequence[Image.Image], rows: int, cols: int) -> Image.Image:
-    """Put `rows * cols` pictures into one, row by row; cells have the size of the first.
+def image_grid(imgs: Iterable[Image.Image | npt.NDArray[Any]], rows: int, cols: int) -> Image.Image:
+    """Put `rows * cols` pictures of one size into one, row by row; RGBA if one is transparent.
+
+    Args:
+        imgs: PIL pictures, or arrays (height, width, 3) of bytes, or of floats in [0, 1].
 
     Raises:
-        RequestError: The number of pictures is not `rows * cols`, or there are none.
+        RequestError: The number of pictures is not `rows * cols`, there are none, their sizes
+            differ, or one is something else.
     """
-    if rows < 1 or cols < 1 or len(imgs) != rows * cols:
+    if isinstance(imgs, str | bytes | PathLike | Image.Image) or not isinstance(imgs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise RequestError(f"image_grid takes a list of pictures, not {shown(imgs)}")
+    pictures = [_picture(each, index) for index, each in enumerate(imgs)]
+    whole = all(isinstance(n, SupportsIndex) and not isinstance(n, bool) for n in (rows, cols))
+    if not whole or rows < 1 or cols < 1 or len(pictures) != rows * cols:
         raise RequestError(
-            f"a grid of {rows} rows and {cols} columns does not hold {len(imgs)} picture(s); "
-            "rows and columns are at least 1, and rows * columns is the number of pictures"
+            f"a grid of {shown(rows)} rows and {shown(cols)} columns does not hold {len(pictures)} "
+            "picture(s); rows and columns are at least 1, and rows * columns is the number of "
+            "pictures"
         )
-    width, height = imgs[0].size
-    grid = Image.new("RGB", (cols * width, rows * height))
-    for index, picture in enumerate(imgs):
-        grid.paste(picture, (index % cols * width, index // cols * height))
+    width, height = pictures[0].size
+    for index, picture in enumerate(pictures):
+        if picture.size != (width, height):
+            other = f"{picture.width}x{picture.height}"
+            raise RequestError(
+                f"the pictures of a grid have one size, but the first is {width}x{height} and "
+                f"number {index + 1} is {other}; resize them first, as with "
+                f"picture.resize(({width}, {height}))"
+            )
+    mode = "RGBA" if any(each.has_transparency_data for each in pictures) else "RGB"
+    grid = Image.new(mode, (cols * width, rows * height))
+    for index, picture in enumerate(pictures):
+        grid.paste(picture.convert(mode), (index % cols * width, index // cols * height))
     return grid
+
+
+def _picture(given: object, index: int) -> Image.Image:
+    if isinstance(given, Image.Image):
+        return given
+    if not isinstance(given, np.ndarray):
+        raise RequestError(
+            f"picture {index + 1} of the grid is a {type(given).__name__}; give PIL pictures "
+            "(kakusan.images.open_picture reads a file), or arrays (height, width, 3)"
+        )
+    array = cast(npt.NDArray[Any], given)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    fits = array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
+    if fits and array.dtype == np.uint8:
+        return Image.fromarray(array)
+    if fits and array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:
+        return Image.fromarray((array * 255).round().astype(np.uint8))
+    raise RequestError(
+        f"picture {index + 1} of the grid is an array {array.shape} of {array.dtype}; give "
+        "(height, width, 3), as bytes or as floats in [0, 1]"
+    )
 
 
 def grid_record(records: Sequence[Mapping[str, object]], rows: int, cols: int) -> Record:
