@@ -2,8 +2,6 @@
 
 import html
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -43,15 +41,6 @@ def test_commands_exist(page: Path) -> None:
         assert shown.exit_code == 0, shown.output
         options = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown.output))
         assert {word for word in words if word.startswith("-")} <= options, line
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(DOCS), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_no_link_and_no_picture_is_dead(site: Path) -> None:
