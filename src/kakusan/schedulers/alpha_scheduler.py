@@ -8,7 +8,8 @@ from kakusan.errors import RequestError
 from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
 from kakusan.schedulers.prediction import spread
-from kakusan.schedulers.scheduler import Scheduler, Timestep
+from kakusan.schedulers.run import Timestep
+from kakusan.schedulers.scheduler import Scheduler
 from kakusan.schedulers.spacings import TIMESTEP_SPACINGS
 
 
@@ -35,6 +36,8 @@ class AlphaScheduler(Scheduler[ConfigT]):
 
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         """From this timestep as far down as a run's even strides go, whatever it visits next."""
+        self._steps_of_run()
+        self._found(timestep)
         return self._level_at(timestep), self._level_at(int(timestep) - self._stride())
 
     def _prepare(self) -> None:

@@ -7,14 +7,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+from kakusan.schedulers.run import Timestep
+from kakusan.schedulers.scheduler import SchedulerOutput
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,11 +60,8 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
 
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         """From this timestep to the next one of the run; to no noise after the last."""
-        self._steps_of_run()
-        here = int(timestep)
-        if here not in self.schedule:
-            raise RequestError(f"timestep {here} is not one of this run's timesteps")
-        following = self.schedule[self.schedule.index(here) + 1 :]
+        index = self._found(timestep)[0]
+        here, following = self.schedule[index], self.schedule[index + 1 :]
         if not following:
             return self._level_at(here), level_of_alpha_cumprod(torch.tensor(1.0), -1)
         return self._level_at(here), self._level_at(following[0])

@@ -15,7 +15,8 @@ from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level, half_log_snr
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction, dynamic_threshold
-from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+from kakusan.schedulers.run import Timestep
+from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import SigmaScheduler
 from kakusan.schedulers.spacings import TIMESTEP_SPACINGS, Floats
 

@@ -11,7 +11,8 @@ from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
-from kakusan.schedulers.scheduler import SchedulerOutput, Timestep
+from kakusan.schedulers.run import Timestep
+from kakusan.schedulers.scheduler import SchedulerOutput
 
 RUNGE_KUTTA_STEPS = 3
 RUNGE_KUTTA_CALLS = 4
@@ -85,11 +86,15 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
         return _transfer(seen._replace(output=_adams_bashforth(noises)), then)
 
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
-        levels = super()._levels_of_step(timestep)
-        self._index = self._index or 0
-        if self._index >= len(self.schedule):
-            raise RequestError("the run is over; call set_timesteps to begin another")
-        return levels
+        self._steps_of_run()
+        index = self._go_to(timestep)
+        if index > self.history.calls < self._runge_kutta_calls:
+            raise RequestError(
+                "Runge-Kutta's first steps begin at the first of timesteps; to begin midway make "
+                "the scheduler with skip_prk_steps=True"
+            )
+        here = self.schedule[index]
+        return self._level_at(here), self._level_at(here - self._stride())
 
     def _plan(self, steps: int) -> None:
         levels = self._spaced(steps)

@@ -4,23 +4,21 @@ A scheduler is its formula. `Scheduler` reads what the model says, keeps the pla
 asks the class for one thing: how to `advance` from one noise level to the next.
 """
 
-import copy
 import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from kakusan.errors import ArgumentError, RequestError, check_no_unknown
+from kakusan.errors import ArgumentError, check_no_unknown
 from kakusan.schedulers import checks, schedule
 from kakusan.schedulers.configured import ConfigT, Configured
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction, spread
-
-Timestep = Tensor | float
+from kakusan.schedulers.run import Run, Timestep
 
 
 class SchedulerOutput(NamedTuple):
@@ -30,23 +28,17 @@ class SchedulerOutput(NamedTuple):
     pred_original_sample: Tensor
 
 
-class Scheduler(Configured[ConfigT], ABC):
+class Scheduler(Run, Configured[ConfigT], ABC):
     """Turns what a model predicts at one noise level into the sample at the next lower one.
 
-    A scheduler is its `config` and, since `set_timesteps`, one run: the timesteps, how far it has
-    come, and its `history`. What belongs to the run is replaced, never changed in place, so
-    `fresh()` gives each thread a run of its own.
+    A scheduler is its `config` and one run.
 
     Attributes:
-        order: model calls per noise level.
         adds_noise: whether steps draw noise, without being asked by an option.
         takes_timesteps, takes_sigmas: whether a run may be given by them.
         step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
-        schedule: `timesteps` as numbers: reading a tensor on a GPU waits for all that is queued.
-        history: what earlier steps leave for later ones; the class has what a run begins with.
     """
 
-    order: ClassVar[int] = 1
     adds_noise: ClassVar[bool] = False
     takes_timesteps: ClassVar[bool] = False
     takes_sigmas: ClassVar[bool] = False
@@ -54,11 +46,6 @@ class Scheduler(Configured[ConfigT], ABC):
 
     betas: Tensor
     alphas_cumprod: Tensor
-    timesteps: Tensor
-    num_inference_steps: int | None
-    history: Any = ()
-    schedule: list[float]
-    _index: int | None  # of the next step; None before the first, which may be any of `timesteps`
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -74,8 +61,7 @@ class Scheduler(Configured[ConfigT], ABC):
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
         self._prepare()
-        self.schedule = cast("list[float]", self.timesteps.tolist())
-        self._begin_run()
+        self._keep_timesteps(None)
 
     def __len__(self) -> int:
         return self.config.num_train_timesteps
@@ -88,23 +74,6 @@ class Scheduler(Configured[ConfigT], ABC):
         steps, lead to nearly the same picture.
         """
         return not self.adds_noise
-
-    def fresh(self, start: int = 0) -> Self:
-        """The same scheduler and timesteps, in a run that nobody else has.
-
-        Args:
-            start: index in `timesteps` of the first step; earlier ones count as not taken, so that
-                a run which starts midway has no history.
-
-        Raises:
-            RequestError: no step begins at `start`.
-        """
-        if not 0 <= start < len(self.schedule) or start % self.order:
-            of = f", a multiple of {self.order}" if self.order > 1 else ""
-            raise RequestError(f"start is {start}; allowed: 0 to {len(self.schedule) - 1}{of}")
-        run = copy.copy(self)
-        run._begin_run(start)
-        return run
 
     def set_timesteps(
         self,
@@ -129,9 +98,7 @@ class Scheduler(Configured[ConfigT], ABC):
             self._plan_sigmas(checks.checked_sigmas(sigmas))
         else:
             self._plan(checks.checked_steps(num_inference_steps, self.config))
-        self.schedule = cast("list[float]", self.timesteps.tolist())
-        self.timesteps = self.timesteps.to(device)
-        self._begin_run()
+        self._keep_timesteps(device)
 
     def step(
         self,
@@ -146,14 +113,16 @@ class Scheduler(Configured[ConfigT], ABC):
 
         Args:
             model_output: what the model predicted, in the shape of `sample`.
-            timestep: one of `timesteps`, in their order.
+            timestep: one of `timesteps`; in their order, where earlier steps count for this one or
+                noise levels are counted. The last step may be taken once more, as if it had not
+                been taken.
             sample: the latents before `scale_model_input`.
             return_dict: taken as users pass it; the result is a tuple and has names, always.
             options: those of `step_options`, which `advance` describes.
 
         Raises:
-            RequestError: before `set_timesteps`, after the last step, or at a timestep other than
-                the run's next, in the schedulers that keep count.
+            RequestError: before `set_timesteps` (in schedulers without a run of the whole training
+                schedule), after the last step, or at a timestep that is not the run's or not next.
             UnknownArgumentError: an option that this scheduler lacks.
         """
         unknown = options.keys() - self.step_options
@@ -161,9 +130,9 @@ class Scheduler(Configured[ConfigT], ABC):
         check_no_unknown(where, sorted(unknown), {*self.step_options, "return_dict"})
         now, then = self._levels_of_step(timestep)
         seen = Prediction(self.config.prediction_type, model_output, sample, now)
+        before = self.history
         result = self.advance(sample, seen, now, then, **options)
-        if self._index is not None:
-            self._index += 1
+        self._moved_on(before)
         return result
 
     @abstractmethod
@@ -223,7 +192,7 @@ class Scheduler(Configured[ConfigT], ABC):
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         """Where the step from `timestep` begins and ends.
 
-        A scheduler that keeps count sets `_index` to this step's place.
+        A scheduler that keeps count goes to this step's place.
 
         Raises:
             RequestError: no run has begun, or it is over or elsewhere.
@@ -244,16 +213,6 @@ class Scheduler(Configured[ConfigT], ABC):
     def _plan_sigmas(self, sigmas: list[float]) -> None:
         """Set a run through these noise levels; where `takes_sigmas`."""
         raise NotImplementedError
-
-    def _begin_run(self, start: int = 0) -> None:
-        """Forget what earlier steps left behind."""
-        self.history = type(self).history
-        self._index = start or None
-
-    def _steps_of_run(self) -> int:
-        if self.num_inference_steps is None:
-            raise RequestError("no run has begun; call set_timesteps(steps) before step")
-        return self.num_inference_steps
 
     def _make_betas(self) -> Tensor:
         c = self.config

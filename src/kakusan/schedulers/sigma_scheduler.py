@@ -11,7 +11,8 @@ from kakusan.schedulers import schedule
 from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.levels import Level, level_of_sigma, unscaled_level_of_sigma
 from kakusan.schedulers.prediction import spread
-from kakusan.schedulers.scheduler import Scheduler, Timestep
+from kakusan.schedulers.run import Timestep
+from kakusan.schedulers.scheduler import Scheduler
 from kakusan.schedulers.spacings import (
     SIGMA_SPACINGS,
     TIMESTEP_SPACINGS,
@@ -39,7 +40,7 @@ class SigmaScheduler(Scheduler[ConfigT]):
 
     def steps_left(self) -> int:
         """This step and those after it."""
-        return len(self.schedule) - (self._index or 0)
+        return len(self.schedule) - (self._step_index or 0)
 
     def _level_of(self, sigma: Tensor, timestep: float) -> Level:
         return level_of_sigma(sigma, timestep)
@@ -48,50 +49,24 @@ class SigmaScheduler(Scheduler[ConfigT]):
         return self._level(self._position(timestep))
 
     def _levels_of(self, timesteps: Tensor, like: Tensor) -> Level:
-        indices = [self._find(each) for each in timesteps.flatten().tolist()]
+        indices = [self._position(each) for each in timesteps.flatten()]
         return self._level_of(spread(self.sigmas.to(like)[indices], like), -1)
 
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
-        self._steps_of_run()
-        index = self._current(timestep)
-        if index >= len(self.schedule):
-            raise RequestError("the run is over; call set_timesteps to begin another")
-        self._check_place(timestep, self.schedule[index])
-        self._index = index
+        self._check_begun()
+        index = self._go_to(timestep)
         return self._level(index), self._level(index + 1)
+
+    def _check_begun(self) -> None:
+        self._steps_of_run()
 
     def _level(self, index: int) -> Level:
         timestep = self.schedule[index] if index < len(self.schedule) else -1
         return self._level_of(self.sigmas[index], timestep)
 
-    def _current(self, timestep: Timestep) -> int:
-        """The index of the next step, which `timestep` decides only for the first."""
-        return self._find(timestep) if self._index is None else self._index
-
     def _position(self, timestep: Timestep) -> int:
         """The index of this timestep's noise level; the current one if timesteps repeat."""
-        here = self._index
-        if here is not None and here < len(self.schedule) and self.schedule[here] == timestep:
-            return here
-        return self._find(timestep)
-
-    def _find(self, timestep: Timestep) -> int:
-        value = float(timestep)
-        found = [index for index, each in enumerate(self.schedule) if each == value]
-        if not found:
-            raise RequestError(f"timestep {value:g} is not one of this run's timesteps")
-        # Of a pair (Heun's two calls at one level) the second begins a step, and so may begin a run
-        # that starts midway. A run from the top begins at the top, though timesteps repeat.
-        return found[1] if len(found) > 1 and found[0] > 0 else found[0]
-
-    def _check_place(self, timestep: Timestep, expected: float) -> None:
-        on_device = isinstance(timestep, Tensor) and timestep.device.type != "cpu"
-        if on_device or float(timestep) == expected:  # reading a GPU's waits for all queued there
-            return
-        raise RequestError(
-            f"timestep {float(timestep):g} is not the run's next, {expected:g}; take one step from "
-            "each of timesteps in their order, and begin midway with fresh(start)"
-        )
+        return self._likeliest(self._found(timestep))
 
     def _prepare(self) -> None:
         if self.config.zero_terminal_snr:
@@ -176,7 +151,10 @@ class UnscaledSigmaScheduler(SigmaScheduler[ConfigT]):
         return float(highest)
 
     def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:
-        return sample / (self.sigmas[self._current(timestep)] ** 2 + 1) ** 0.5
+        return sample / (self.sigmas[self._place(timestep)] ** 2 + 1) ** 0.5
+
+    def _check_begun(self) -> None:
+        """Nothing: before `set_timesteps` a run has every training timestep."""
 
     def _level_of(self, sigma: Tensor, timestep: float) -> Level:
         return unscaled_level_of_sigma(sigma, timestep)
