@@ -155,8 +155,10 @@ def test_plans_that_cannot_be_are_refused() -> None:
         PNDMScheduler(steps_offset=1, skip_prk_steps=True).set_timesteps(1000)
     with pytest.raises(RequestError, match="equal noise levels"):
         DPMSolverMultistepScheduler().set_timesteps(1000)
+    pure_noise = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    pure_noise |= {"clip_sample": False}
     with pytest.raises(RequestError, match="pure noise"):
-        DDIMScheduler(rescale_betas_zero_snr=True, timestep_spacing="trailing").set_timesteps(5)
+        DDIMScheduler(**pure_noise).set_timesteps(5)
     scheduler = EulerDiscreteScheduler()
     scheduler.set_timesteps(5)
     with pytest.raises(RequestError, match="not one of"):

@@ -54,12 +54,16 @@ class AlphaScheduler(Scheduler[ConfigT]):
         spaced = spacing(steps, c.num_train_timesteps, c.steps_offset)
         timesteps = [int(each) for each in np.round(spaced)]
         self._check_in_schedule(timesteps[0], steps)
-        if self.alphas_cumprod[timesteps[0]] == 0 and c.prediction_type == "epsilon":
+        if self.alphas_cumprod[timesteps[0]] == 0 and not self._sees_through_noise():
             raise RequestError(
                 "rescale_betas_zero_snr makes the first step pure noise, of which epsilon "
                 "prediction tells nothing; use a v_prediction model or timestep_spacing='leading'"
             )
         return timesteps
+
+    def _sees_through_noise(self) -> bool:
+        """Whether the prediction tells of a clean sample where there is nothing but noise."""
+        return self.config.prediction_type != "epsilon"
 
     def _stride(self) -> int:
         """Training timesteps from one level of the run to the next."""

@@ -25,7 +25,8 @@ class SchedulerConfig(Mapping[str, object]):
     the settings that nobody set: those stay behind when another scheduler is made from this one.
 
     What a setting means is a property here (`sigma_spacing`, `zero_terminal_snr`), also for the
-    schedulers that lack it, so that nothing else reads settings by their name.
+    schedulers that lack it, so that nothing else reads settings by their name. What is kept for
+    other schedulers does not act.
     """
 
     class_name: ClassVar[str] = ""
@@ -116,12 +117,16 @@ class SchedulerConfig(Mapping[str, object]):
 
     def sigma_range(self, lowest: float, highest: float) -> tuple[float, float]:
         """The ends of a respaced run: as set, else those given."""
-        lowest_set, highest_set = self.get("sigma_min"), self.get("sigma_max")
+        lowest_set, highest_set = self._own("sigma_min"), self._own("sigma_max")
         return cast(float, lowest_set or lowest), cast(float, highest_set or highest)
 
     def _says(self, name: str, value: object) -> bool:
-        said = self.get(name)
+        said = self._own(name)
         return said is value if isinstance(value, bool) else said == value
+
+    def _own(self, name: str) -> object:
+        """A setting of this scheduler; what is kept for another must not act."""
+        return getattr(self, name) if name in self.names() else None
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -171,6 +176,8 @@ class SchedulerConfig(Mapping[str, object]):
     def _standard(cls, name: str, value: object) -> object:
         if name == "trained_betas" and value is not None:
             return _betas(cls.class_name, value)
+        if value is None and isinstance(getattr(cls, name), bool):
+            return False  # as files say it too
         for known, meaning in cls.synonyms.get(name, {}).items():
             if known == value:
                 return meaning

@@ -213,6 +213,10 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
         spaced = TIMESTEP_SPACINGS[c.timestep_spacing](steps + 1, last, c.steps_offset)
         return spaced[:-1].round()
 
+    def _impossible(self, now: Tensor, then: Tensor) -> Tensor:
+        """Between equal levels: the formula divides by the way."""
+        return now == then
+
     def _noisiest_timesteps(self) -> int:
         """How many training timesteps are left once those below `lambda_min_clipped` are cut."""
         alphas_cumprod = self.alphas_cumprod

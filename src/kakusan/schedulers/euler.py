@@ -71,6 +71,10 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         x = x + (x - clean) / churned * (then.sigma - churned)
         return SchedulerOutput(x.to(seen.output.dtype), clean)
 
+    def _impossible(self, now: Tensor, then: Tensor) -> Tensor:  # noqa: ARG002
+        """Nowhere: a step of no length leaves the sample as it is."""
+        return torch.zeros_like(now, dtype=torch.bool)
+
     def _plan(self, steps: int) -> None:
         super()._plan(steps)
         c = self.config

@@ -45,3 +45,7 @@ class EulerAncestralDiscreteScheduler(UnscaledSigmaScheduler[EulerAncestralConfi
         x = x + (x - clean) / now.sigma * (sigma_down - now.sigma)
         x = x + noise_like(seen.output, generator) * sigma_up
         return SchedulerOutput(x.to(seen.output.dtype), clean)
+
+    def _impossible(self, now: Tensor, then: Tensor) -> Tensor:
+        """Upwards: the variance of the noise would be negative."""
+        return now < then

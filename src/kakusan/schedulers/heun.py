@@ -57,6 +57,10 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
         mean = (begun.slope + slope) / 2
         return SchedulerOutput(begun.sample + mean * (now.sigma - begun.sigma), clean)
 
+    def _impossible(self, now: Tensor, then: Tensor) -> Tensor:  # noqa: ARG002
+        """Nowhere: a step of no length leaves the sample as it is."""
+        return torch.zeros_like(now, dtype=torch.bool)
+
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
         super()._set_levels(sigmas, timesteps, last)
         s, t = self.sigmas, self.timesteps

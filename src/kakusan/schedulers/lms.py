@@ -50,6 +50,10 @@ class LMSDiscreteScheduler(UnscaledSigmaScheduler[LMSConfig]):
         terms = [w * each.slope for w, each in zip(weights, slopes, strict=True)]
         return SchedulerOutput(x + sum(terms[1:], terms[0]), clean)
 
+    def _impossible(self, now: Tensor, then: Tensor) -> Tensor:
+        """Between equal levels: the formula divides by the way."""
+        return now == then
+
 
 def lagrange_integrals(nodes: Sequence[float], start: float, end: float) -> list[float]:
     """The integral from `start` to `end` of each Lagrange basis polynomial over `nodes`.

@@ -34,3 +34,9 @@ class PosteriorScheduler(AlphaScheduler[PosteriorConfigT]):
         if c.thresholding:
             return dynamic_threshold(clean, c.dynamic_thresholding_ratio, c.sample_max_value)
         return clean.clamp(-c.clip_sample_range, c.clip_sample_range) if c.clip_sample else clean
+
+    def _sees_through_noise(self) -> bool:
+        """Also where the guess, which is infinite there, is clipped."""
+        return super()._sees_through_noise() or (
+            self.config.clip_sample and not self.config.thresholding
+        )

@@ -99,6 +99,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         else:
             self._plan(checks.checked_steps(num_inference_steps, self.config))
         self._keep_timesteps(device)
+        self._check_plan()
 
     def step(
         self,
@@ -205,6 +206,9 @@ class Scheduler(Run, Configured[ConfigT], ABC):
     @abstractmethod
     def _plan(self, steps: int) -> None:
         """Set `timesteps`, and what goes with them, for a run of so many steps."""
+
+    def _check_plan(self) -> None:
+        """Raise `RequestError` where a run through the planned levels cannot be computed."""
 
     def _plan_timesteps(self, timesteps: list[float]) -> None:
         """Set a run through these timesteps; where `takes_timesteps`."""

@@ -125,13 +125,22 @@ class SigmaScheduler(Scheduler[ConfigT]):
         return float(self._known_sigmas()[0]) if self.config.ends_at_sigma_min else 0.0
 
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
-        levels = np.append(sigmas, last).astype(np.float32)
-        if not (levels[:-2] > levels[1:-1]).all() or levels[-1] > levels[-2]:
-            raise RequestError(
-                f"{len(timesteps)} steps give equal noise levels with this config; take fewer"
-            )
-        self.sigmas = torch.from_numpy(levels)
+        self.sigmas = torch.from_numpy(np.append(sigmas, last).astype(np.float32))
         self._set_timesteps(torch.from_numpy(np.array(timesteps)))
+
+    def _check_plan(self) -> None:
+        if bool(self._impossible(self.sigmas[:-2], self.sigmas[1:-1]).any()):
+            raise RequestError(
+                f"{len(self.schedule)} steps give equal noise levels with this config; take fewer"
+            )
+
+    def _impossible(self, now: Tensor, then: Tensor) -> Tensor:
+        """Between which levels no step can be computed.
+
+        Levels of many steps can be equal. Those at the top of a schedule with zero terminal SNR,
+        where its rounding counts, can even rise.
+        """
+        return now <= then
 
     def _set_timesteps(self, timesteps: Tensor) -> None:
         self.timesteps = timesteps.to(self.timestep_dtype)
