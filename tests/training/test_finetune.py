@@ -90,7 +90,7 @@ def test_the_lora_gives_the_same_picture_in_the_reference(
     assert np.abs(draw(pipe) - adapted).max() < 1e-4
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
 def test_the_loss_is_that_of_what_the_checkpoint_predicts(
     model: Path, folder: Path, prediction: str
 ) -> None:
@@ -98,22 +98,26 @@ def test_the_loss_is_that_of_what_the_checkpoint_predicts(
     config = {**pipe.scheduler.config, "prediction_type": prediction}
     pipe.scheduler = type(pipe.scheduler).from_config(config)
     stage = FineTuneStage(pipe, PictureFolder(folder, side(pipe)), SETTINGS, seed=0)
-    stage.latents.zero_()  # then the noised latents are the noise, scaled
-    seen: list[torch.Tensor] = []
+    stage.latents.fill_(0.5)  # then the noised latents tell the noise
 
-    class Silent(torch.nn.Linear):
+    class Perfect(torch.nn.Linear):
+        error = 0.0
+
         def forward(
             self, x: torch.Tensor, t: torch.Tensor, _text: torch.Tensor
         ) -> tuple[torch.Tensor]:
-            seen.extend([x, stage.scheduler.alphas_cumprod[t].float()[:, None, None, None]])
-            return (torch.zeros_like(x),)
+            signal = stage.scheduler.alphas_cumprod[t].float()[:, None, None, None]
+            clean = torch.full_like(x, 0.5)
+            noise = (x - signal.sqrt() * clean) / (1 - signal).sqrt()
+            velocity = signal.sqrt() * noise - (1 - signal).sqrt() * clean
+            target = {"epsilon": noise, "v_prediction": velocity, "sample": clean}[prediction]
+            return (target + self.error,)
 
-    stage.networks = Silent(1, 1)  # pyright: ignore[reportAttributeAccessIssue]
-    loss = stage.loss(np.random.default_rng(0))
-    noised, signal = seen
-    noise = noised / (1 - signal).sqrt()
-    target = noise if prediction == "epsilon" else signal.sqrt() * noise
-    torch.testing.assert_close(loss, target.square().mean())
+    model_of_it = Perfect(1, 1)
+    stage.networks = model_of_it  # pyright: ignore[reportAttributeAccessIssue]
+    assert float(stage.loss(np.random.default_rng(0))) < 1e-6
+    model_of_it.error = 2.0
+    assert float(stage.loss(np.random.default_rng(0))) == pytest.approx(4.0, rel=1e-3)
 
 
 def test_the_command_teaches_and_writes(model: Path, folder: Path, tmp_path: Path) -> None:

@@ -19,6 +19,11 @@ class AlphaScheduler(Scheduler[ConfigT]):
     Latents keep variance 1. Coefficients are float32 scalars; tensors keep their own dtype.
     """
 
+    @property
+    def final_alpha_cumprod(self) -> Tensor:
+        """The `alphas_cumprod` that the last step of a run leads to."""
+        return self._level_at(-1).alpha_cumprod
+
     def sigma_at(self, timestep: Timestep) -> float:
         alpha_cumprod = self.alphas_cumprod[int(timestep)]
         return float(((1 - alpha_cumprod) / alpha_cumprod) ** 0.5)

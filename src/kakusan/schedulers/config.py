@@ -203,6 +203,12 @@ class SchedulerConfig(Mapping[str, object]):
             return self.class_name
         return sorted(self.defaulted) if key == DEFAULTED else self.others[key]
 
+    def __getattr__(self, name: str) -> object:
+        """What is kept for other schedulers, and `_class_name`, as attributes too."""
+        if name in ("_class_name", *self.__dict__.get("others", ())):
+            return self[name]
+        raise AttributeError(f"{self.class_name} has no setting {name!r}")
+
     def __iter__(self) -> Iterator[str]:
         yield from (*self.to_published(), DEFAULTED)
 

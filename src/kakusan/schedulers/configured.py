@@ -66,6 +66,7 @@ class Configured(Generic[ConfigT]):
                 f"{', '.join(settings)} too; use {type(self).__name__}.from_config(config, ...)"
             )
         self.config = self.config_class.from_settings(settings) if config is None else config
+        self._set_up()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config!r})"
@@ -78,6 +79,19 @@ class Configured(Generic[ConfigT]):
         are. Settings of other schedulers are kept for the way back.
         """
         return cls(cls.config_class.from_published(config, overrides))
+
+    def register_to_config(self, **settings: object) -> None:
+        """Change settings, as if this had been made with them; a run begins anew.
+
+        Raises:
+            UnknownArgumentError: no scheduler has a setting of this name.
+            RequestError: a value that is not allowed.
+        """
+        self.config = self.config_class.from_published(self.config, settings)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Compute what follows from `config`."""
 
     @classmethod
     def from_pretrained(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.configured import KnownAs
-from kakusan.schedulers.levels import Level, level_of_alpha_cumprod
+from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
 from kakusan.schedulers.prediction import Prediction
@@ -28,6 +28,10 @@ class DDPMConfig(PosteriorConfig):
     }
 
     variance_type: str = "fixed_small"
+
+    @property
+    def ends_at_alpha_one(self) -> bool:
+        return True
 
 
 class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
@@ -61,9 +65,7 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         """From this timestep to the next one of the run; to no noise after the last."""
         index = self._found(timestep)[0]
-        here, following = self.schedule[index], self.schedule[index + 1 :]
-        if not following:
-            return self._level_at(here), level_of_alpha_cumprod(torch.tensor(1.0), -1)
+        here, following = self.schedule[index], [*self.schedule[index + 1 :], -1]
         return self._level_at(here), self._level_at(following[0])
 
     def _plan_timesteps(self, timesteps: list[float]) -> None:

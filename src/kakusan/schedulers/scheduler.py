@@ -7,7 +7,7 @@ asks the class for one thing: how to `advance` from one noise level to the next.
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -55,8 +55,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         if "step" not in vars(cls):
             cls.step = _step_taking(options)
 
-    def __init__(self, config: ConfigT | None = None, /, **settings: object) -> None:
-        super().__init__(config, **settings)
+    def _set_up(self) -> None:
         self.betas = self._make_betas()
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
         self.num_inference_steps = None
@@ -65,6 +64,21 @@ class Scheduler(Run, Configured[ConfigT], ABC):
 
     def __len__(self) -> int:
         return self.config.num_train_timesteps
+
+    @property
+    def compatibles(self) -> list[type["Scheduler[Any]"]]:
+        """The schedulers that this one's config makes too, with `from_config`: all there are."""
+        return sorted(_published(Scheduler), key=lambda kind: kind.__name__)
+
+    @property
+    def num_train_timesteps(self) -> int:
+        """Timesteps of the training schedule."""
+        return self.config.num_train_timesteps
+
+    @property
+    def alphas(self) -> Tensor:
+        """1 - `betas`."""
+        return 1.0 - self.betas
 
     @property
     def is_deterministic(self) -> bool:
@@ -181,6 +195,16 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         alphas = self.alphas_cumprod.to(sample)[timesteps.to(sample.device, torch.int64)]
         return spread(alphas**0.5, sample) * noise - spread((1 - alphas) ** 0.5, sample) * sample
 
+    def training_target(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """What the model is to predict of clean `latents` (n, ...) under `noise`.
+
+        At training timesteps (n,), by the config's `prediction_type`.
+        """
+        kind = self.config.prediction_type
+        if kind == "v_prediction":
+            return self.get_velocity(latents, noise, timesteps)
+        return latents if kind == "sample" else noise
+
     @abstractmethod
     def _level_at(self, timestep: Timestep) -> Level:
         """The noise level at a timestep."""
@@ -240,6 +264,15 @@ class Scheduler(Run, Configured[ConfigT], ABC):
                 self.config.steps_offset,
                 self.config.num_train_timesteps,
             )
+
+
+def _published(base: type[Scheduler[Any]]) -> Iterator[type[Scheduler[Any]]]:
+    """Every class below `base` that files name."""
+    for kind in base.__subclasses__():
+        config = vars(kind).get("config_class")
+        if config is not None and config.class_name == kind.__name__:
+            yield kind
+        yield from _published(kind)
 
 
 def _step_taking(options: Sequence[inspect.Parameter]) -> Callable[..., SchedulerOutput]:

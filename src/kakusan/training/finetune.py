@@ -77,9 +77,7 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
         timesteps = torch.from_numpy(rng.integers(len(self.scheduler), size=count)).to(self.device)
         noised = self.scheduler.add_noise(latents, noise, timesteps)
-        target = noise
-        if self.scheduler.config.prediction_type == "v_prediction":
-            target = self.scheduler.get_velocity(latents, noise, timesteps)
+        target = self.scheduler.training_target(latents, noise, timesteps)
         spoken = np.where(rng.random(count) < self.dropout, 0, 1 + chosen)
         with mixed_precision(self.device):
             prediction = self.networks(

@@ -113,7 +113,7 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         timesteps = torch.from_numpy((spread * len(self.scheduler)).astype(np.int64))
         timesteps = timesteps.to(self.device)
         noised = self.scheduler.add_noise(latents, noise, timesteps)
-        target = self.scheduler.get_velocity(latents, noise, timesteps)
+        target = self.scheduler.training_target(latents, noise, timesteps)
         with mixed_precision(self.device):
             prediction = self.networks(noised, timesteps, self._read(captions))[0]
         errors = F.mse_loss(prediction.float(), target, reduction="none").mean(1)
