@@ -1,6 +1,16 @@
-"""From text to tokens."""
+"""From text to tokens, and what of a text is not understood."""
 
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.tokenizer import CLIPTokenizer, PromptCutWarning
+from kakusan.text.understanding import Understanding, said_once
+from kakusan.text.words import KnownWords, write_words
 
-__all__ = ["CLIPTokenizer", "PromptCutWarning", "TokenizedText"]
+__all__ = [
+    "CLIPTokenizer",
+    "KnownWords",
+    "PromptCutWarning",
+    "TokenizedText",
+    "Understanding",
+    "said_once",
+    "write_words",
+]

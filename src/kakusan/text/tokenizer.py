@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, overload
 
@@ -14,6 +15,7 @@ from kakusan.checkpoints.source import PathLike, locate
 from kakusan.errors import CheckpointError, RequestError
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.vocabulary import Vocabulary
+from kakusan.text.words import KnownWords
 
 WORD_END = "</w>"
 # Special tokens, English contractions, runs of letters, single digits, runs of other characters
@@ -80,6 +82,15 @@ class CLIPTokenizer:
     def save_pretrained(self, folder: PathLike) -> None:
         """Write vocab.json, merges.txt and the configuration. Raises `OutputError`."""
         self._vocabulary.write(Path(folder))
+
+    @property
+    def words(self) -> KnownWords | None:
+        """Those that its model was taught; None where nobody knows, as of published models."""
+        return self._vocabulary.words
+
+    @words.setter
+    def words(self, words: KnownWords | None) -> None:
+        self._vocabulary = replace(self._vocabulary, words=words)
 
     @property
     def vocab_size(self) -> int:
@@ -192,6 +203,11 @@ class CLIPTokenizer:
         """Each token's id, and where in the text it begins and ends."""
         encoding = self._encode(text)
         return list(zip(encoding.ids, encoding.offsets, strict=True))
+
+    def used(self, text: str) -> str:
+        """The part of a text that the text encoder has room for."""
+        offsets, room = self._encode(text).offsets, self.model_max_length - 2
+        return text if len(offsets) <= room else _scalar_values(text)[: offsets[room][0]]
 
     def decode(self, ids: Sequence[int] | Tensor, *, skip_special_tokens: bool = False) -> str:
         """The text of token ids, lower-cased, with a space after each word."""

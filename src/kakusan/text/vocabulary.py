@@ -8,6 +8,7 @@ from typing import cast
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON, read_json, write_json, write_text
 from kakusan.errors import CheckpointError
+from kakusan.text.words import KnownWords, write_words
 
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 _MODEL_MAX_LENGTH = 77
@@ -32,13 +33,17 @@ class AddedToken:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All that a tokenizer needs. `added` maps ids to tokens; `special` has bos, eos, unk, pad."""
+    """All that a tokenizer needs. `added` maps ids to tokens; `special` has bos, eos, unk, pad.
+
+    `words` are those that the model was taught, where that is known.
+    """
 
     ids: dict[str, int]
     merges: list[tuple[str, str]]
     special: dict[str, str]
     added: dict[int, AddedToken] = field(default_factory=dict[int, AddedToken])
     model_max_length: int = _MODEL_MAX_LENGTH
+    words: KnownWords | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "Vocabulary":
@@ -69,6 +74,7 @@ class Vocabulary:
             special={name: token.content for name, token in tokens.items()},
             added=added,
             model_max_length=_max_length(config, str(folder)),
+            words=KnownWords.read(folder),
         )
 
     def write(self, folder: Path) -> None:
@@ -83,6 +89,7 @@ class Vocabulary:
         }
         for stale in ("tokenizer.json", "added_tokens.json"):  # they would be read first
             (folder / stale).unlink(missing_ok=True)
+        write_words(folder, self.words)
         if extra:
             write_json(folder / "added_tokens.json", extra)
         write_json(

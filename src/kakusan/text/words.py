@@ -1,0 +1,125 @@
+"""The words that a model was taught, in a file of its tokenizer's folder, and those it was not.
+
+A published model has no such file: nobody knows what it has never seen. Other libraries pass the
+file by.
+"""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from kakusan.checkpoints.fields import MAX_ITEMS, Fields
+from kakusan.checkpoints.files import read_json, write_json
+from kakusan.errors import CheckpointError
+from kakusan.text.stretches import Script, script_of, stretches, units
+
+FILE = "words.json"
+LONGEST = 60  # characters of one word
+_SHORT = 4  # words of no more letters are near to one another by chance
+_KANA = 0x60  # from hiragana to katakana
+
+
+@dataclass(frozen=True)
+class KnownWords:
+    """All words of the captions that a model learnt from, in lower case; in Japanese, of any
+    script, the pieces that its sentences divide into. A single hiragana is a particle.
+    """
+
+    words: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """What a folder's file says; None where there is none.
+
+        Raises:
+            CheckpointError: The file is broken.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        words = Fields(read_json(path), str(path)).texts("words")
+        if not all(0 < len(word) <= LONGEST for word in words):
+            raise CheckpointError(f"{path}: each word must have 1 to {LONGEST} characters.")
+        return cls(frozenset(words))
+
+    def taught(self, texts: Iterable[str]) -> Self:
+        """With the words of new captions, as far as there is room for them."""
+        words = set(self.words)
+        for text in texts:
+            new = [word for word in self.strangers(text) if len(word) <= LONGEST]
+            words.update(new[: MAX_ITEMS - len(words)])
+        return type(self)(frozenset(words))
+
+    def beside(self, others: "KnownWords | None") -> Self:
+        """With those of another model."""
+        return self if others is None else type(self)(self.words | others.words)
+
+    def unknown(self, text: str) -> dict[str, str | None]:
+        """The words of a text that are not known, each with the one nearest in spelling, if any.
+
+        As CLIP's tokenizer reads: capitals do not matter, punctuation is no word.
+        """
+        return {word: self._nearest(word) for word in self.strangers(text)}
+
+    def strangers(self, text: str) -> list[str]:
+        """The unknown words of a text, in its order."""
+        found: dict[str, None] = {}
+        for unit in units(unicodedata.normalize("NFC", text).lower()):
+            if not self._has(unit):
+                found |= dict.fromkeys(w for w in stretches(unit, self.words) if not self._has(w))
+        return [word.removesuffix("'s") for word in found]
+
+    def _has(self, word: str) -> bool:
+        """Whether a word is known, or else what a hyphen joins in it."""
+        word = word.removesuffix("'s")
+        return word in self.words or ("-" in word and self.words.issuperset(word.split("-")))
+
+    def _nearest(self, word: str) -> str | None:
+        if len(word) > LONGEST or "'" in word:
+            return None
+        plain = unicodedata.normalize("NFKC", word).lower()
+        for other in (plain, *_in_kana(plain)):
+            if other != word and other in self.words:
+                return other
+        scripts = {script_of(character) for character in plain}
+        if Script.OTHER in scripts:
+            return self._nearest_in_letters(plain)
+        if scripts == {Script.HIRAGANA} and len(plain) < _SHORT:
+            return None
+        return _closest(plain, [w for w in self.words if script_of(w[0]) in scripts], 0.6)
+
+    def _nearest_in_letters(self, word: str) -> str | None:
+        """Slips of the pen hardly ever change the first letter, but for two that are swapped."""
+        swapped = {
+            word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)
+        } & self.words
+        if swapped and len(word) > 2:
+            return min(swapped)
+        known = [w for w in self.words if len(w) > 2 and w[0] == word[0]]
+        return _closest(word, known, 0.7 if len(word) > _SHORT else 0.8)
+
+
+def _closest(word: str, known: Iterable[str], cutoff: float) -> str | None:
+    """Of words that are as close as one another, one that this word ends in, as compounds do."""
+    close = difflib.get_close_matches(word, sorted(known), n=5, cutoff=cutoff)
+    ratios = [difflib.SequenceMatcher(None, each, word).ratio() for each in close]
+    best = [each for each, ratio in zip(close, ratios, strict=True) if ratio == ratios[0]]
+    return next((each for each in best if word.endswith(each)), best[0] if best else None)
+
+
+def _in_kana(word: str) -> tuple[str, str]:
+    """The word in katakana, and in hiragana."""
+    up = {code: code + _KANA for code in range(0x3041, 0x3097)}
+    down = {code + _KANA: code for code in up}
+    return word.translate(up), word.translate(down)
+
+
+def write_words(folder: Path, words: KnownWords | None) -> None:
+    """Write the file, or remove that of another model. Raises `OutputError`."""
+    if words is None:
+        (folder / FILE).unlink(missing_ok=True)
+    else:
+        write_json(folder / FILE, {"words": [*sorted(words.words)]})
