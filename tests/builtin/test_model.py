@@ -43,6 +43,7 @@ def test_the_folder_is_complete_and_small() -> None:
         "tokenizer/special_tokens_map.json",
         "tokenizer/tokenizer_config.json",
         "tokenizer/vocab.json",
+        "tokenizer/words.json",
         "unet/config.json",
         "unet/diffusion_pytorch_model.safetensors",
         "vae/config.json",

@@ -149,3 +149,25 @@ def test_bad_input_is_one_line(
     assert len(lines) == 6
     assert all(line.startswith("kakusan: ") for line in lines)
     assert sum("choose another place with -o" in line for line in lines) == 3
+
+
+def test_what_the_built_in_model_is_taught_it_knows(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ["--steps", "1", "--batch", "1", "--run", str(tmp_path / "run")]
+    whole = tmp_path / "whole"
+    assert main(["train", "unet", str(folder), "-o", str(whole), *options]) == 0
+    assert caplog.records == []  # its sample grids neither say that they do not know it
+    before, after = (loaded(Path(model)) for model in ("builtin", str(whole)))
+    assert after.tokenizer.words is not None
+    assert after.tokenizer.words == before.tokenizer.words.taught(["zork 0 1"])
+    assert after.tokenizer.words.unknown("two zorks") == {"zorks": "zork"}
+
+
+def test_words_stay_unknown_of_a_model_that_says_nothing_of_them(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    pipe = loaded(model)
+    kwargs = {"rank": 1, "seed": 0, "run": tmp_path / "run", "output": tmp_path / "x.safetensors"}
+    fine_tune_lora(pipe, PictureFolder(folder, side(pipe)), SETTINGS, **kwargs)
+    assert pipe.tokenizer.words is None

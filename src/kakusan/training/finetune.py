@@ -103,6 +103,7 @@ def fine_tune_lora(
     output: Path,
 ) -> dict[str, LoRALinear]:
     """Train adapters of a rank, and write them to one file; the pipeline keeps them in place."""
+    _teach_words(pipe, pictures)
     adapters = adapt(pipe.unet, rank)
     train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
     save_lora(adapters, output)
@@ -119,6 +120,15 @@ def fine_tune_unet(
     output: Path,
 ) -> None:
     """Train the whole UNet, and write the checkpoint as a folder."""
+    _teach_words(pipe, pictures)
     pipe.unet.requires_grad_(True)
     train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
     pipe.save_pretrained(output)
+
+
+def _teach_words(pipe: StableDiffusionPipeline, pictures: PictureFolder) -> None:
+    """Have a model that knows which words it was taught know those of the captions too."""
+    tokenizer = pipe.tokenizer
+    if tokenizer.words is not None:
+        captions = (tokenizer.used(example.text) for example in pictures.examples)
+        tokenizer.words = tokenizer.words.taught(captions)

@@ -28,11 +28,13 @@ from kakusan.builtin.recipe.painter import FONT_PATHS
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.scenes import Item, Scene, is_plain
 from kakusan.builtin.recipe.vae import VAEStage, new_vae
+from kakusan.builtin.recipe.words import known_words
 from kakusan.checkpoints.files import read_json
 from kakusan.checkpoints.source import locate
 from kakusan.errors import CheckpointError, NumericalError, OutputError
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.text import KnownWords
 from kakusan.training import trainer
 from kakusan.training.trainer import StageSettings
 
@@ -189,6 +191,8 @@ def test_a_whole_model_s_unet_learns_on(whole: Path, tmp_path: Path) -> None:
             (folder / "tokenizer" / name).read_bytes() for folder in (start, tmp_path / "model")
         ]
         assert same[0] == same[1]
+    for folder in (start, tmp_path / "model"):
+        assert KnownWords.read(folder / "tokenizer") == known_words(TINY.things)
     with pytest.raises(CheckpointError, match=r"begun from: \w+ before, \w+ now"):
         build(TINY, tmp_path, tmp_path / "model", start=tmp_path / "model")
     other = dataclasses.replace(TINY, scenes=9)

@@ -22,12 +22,13 @@ from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
 from kakusan.builtin.recipe.scenes import Scene, covered, is_plain, training_scene
 from kakusan.builtin.recipe.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
+from kakusan.builtin.recipe.words import known_words
 from kakusan.checkpoints.files import write_json
 from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline.parts import DEFAULTS, write_index
 from kakusan.runtime.device import best_device
-from kakusan.text import CLIPTokenizer
+from kakusan.text import CLIPTokenizer, write_words
 from kakusan.training.trainer import fingerprint, train
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -68,6 +69,7 @@ def build(
         unet = UNet2DConditionModel.from_pretrained(start / "unet").requires_grad_(True)
         if unet.config != recipe.unet:
             raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
+        tokenizer.words = known_words(recipe.things).beside(tokenizer.words)
         tokenizer.save_pretrained(run / "tokenizer")
     stage = train_unet(recipe, run, autoencoder, text_encoder, tokenizer, unet, new=start is None)
     export(recipe, stage, run / "tokenizer", output)
@@ -77,6 +79,7 @@ def build(
 
 def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:
     """Learn the vocabulary from captions and return its tokenizer."""
+    write_words(folder, known_words(recipe.things))
     if not (folder / "tokenizer_config.json").exists():  # which is written last
         rng = np.random.default_rng(recipe.seed)
         scenes = (training_scene(rng, recipe.things) for _ in range(recipe.captions))

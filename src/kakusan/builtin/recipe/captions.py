@@ -19,7 +19,8 @@ IRREGULAR = {
 }
 _RELATIONS = {relation.name: relation for relation in RELATIONS}
 COUNTERS = {"animal": "匹", "person": "人", "vehicle": "台", "building": "軒", "plant": "本"}
-_PLAIN = (
+OTHER_COUNTER = "個"
+PLAIN = (
     "{a} on {c} background",
     "{a}, {c} background",
     "{a} against {c} background",
@@ -27,8 +28,8 @@ _PLAIN = (
     "{a} with {c} background",
     "{a} in front of {c} wall",
 )
-_PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}")
-_PLAIN_JA = (
+PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}")
+PLAIN_JA = (
     "{c}の背景に{a}",
     "{a}、{c}の背景",
     "{c}背景の{a}",
@@ -37,7 +38,7 @@ _PLAIN_JA = (
     "{b}背景の{a}",
     "{a}、{b}背景",
 )
-_PLACE_JA = (
+PLACE_JA = (
     "{p}の{a}",
     "{p}にいる{a}",
     "{p}、{a}",
@@ -135,7 +136,7 @@ def english(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
         text = subject  # the place is left to the model
     elif scene.place is None:
         colour, with_article = _colour(scene, rng)
-        forms = _PLAIN_FIRST if kind < 0.2 else _PLAIN
+        forms = PLAIN_FIRST if kind < 0.2 else PLAIN
         text = _one(rng, forms).format(a=subject, c=with_article if kind > 0.3 else colour)
     elif scene.relation == "flying in" or kind >= 0.42:
         text = f"{subject} {_one(rng, PLACES[scene.place].clauses)}"
@@ -187,7 +188,8 @@ def _subject_ja(scene: Scene, rng: Rng) -> str:
     name = _name_ja(items[0], rng)
     if len(items) == 1:
         return name
-    counter = COUNTERS.get(THINGS[items[0].thing].kind, "個") if rng.random() < 0.8 else "つ"
+    kind = THINGS[items[0].thing].kind
+    counter = COUNTERS.get(kind, OTHER_COUNTER) if rng.random() < 0.8 else "つ"
     number = KANJI[len(items)] if rng.random() < 0.5 or counter == "つ" else str(len(items))
     return _one(rng, ("{n}{c}の{a}", "{a}が{n}{c}", "{a}{n}{c}")).format(
         n=number, c=counter, a=name
@@ -199,10 +201,10 @@ def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
     if scene.place is None:
         where = COLOURS[scene.colour].japanese
         before = COLOURS[scene.colour].before
-        forms = _PLAIN_JA
+        forms = PLAIN_JA
     else:
         where = before = _usual(rng, PLACES[scene.place].japanese)
-        forms = _PLACE_JA
+        forms = PLACE_JA
     if not scene.items:
         text = where if rng.random() < 0.5 else f"{where}の背景"
     else:

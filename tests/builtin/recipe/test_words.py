@@ -1,0 +1,50 @@
+"""The words that the built-in model knows are those of its captions, all of them and no others."""
+
+import numpy as np
+import pytest
+
+from kakusan.builtin.recipe.captions import PLACE_JA, PLAIN_JA, english, japanese
+from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
+from kakusan.builtin.recipe.scenes import training_scene
+from kakusan.builtin.recipe.words import known_words
+from kakusan.builtin.recipe.world import RELATIONS, THINGS
+from kakusan.checkpoints.source import locate
+from kakusan.text import KnownWords
+from kakusan.text.stretches import units
+
+
+def test_the_committed_file_is_what_the_recipe_gives() -> None:
+    folder = locate("builtin").folder / "tokenizer"
+    assert KnownWords.read(folder) == known_words(Recipe().things)
+
+
+@pytest.mark.parametrize("things", [Recipe().things, len(THINGS)])
+def test_every_caption_is_known(things: int) -> None:
+    known, rng = known_words(things), np.random.default_rng(1)
+    for _ in range(600):
+        scene = training_scene(rng, things)
+        for text in (english(scene, rng, whole=True), japanese(scene, rng)):
+            assert known.unknown(text) == {}, text
+
+
+def test_every_word_is_of_a_caption() -> None:
+    # of few objects, so that each of their names comes up
+    known, rng, seen = known_words(4), np.random.default_rng(2), ""
+    for _ in range(12_000):
+        scene = training_scene(rng, 4)
+        seen += f" {english(scene, rng, whole=True)} {japanese(scene, rng)}"
+    words = set(units(seen.lower()))
+    unseen = {word for word in known.words if word not in words and word not in seen.lower()}
+    assert unseen == {"inside"}  # for which there is neither a building nor a vehicle among them
+
+
+def test_all_forms_are_of_known_words() -> None:
+    known = known_words(0)
+    forms = [*PLACE_JA, *PLAIN_JA, *(form for relation in RELATIONS for form in relation.japanese)]
+    for form in forms:
+        assert known.unknown(form.format(a="赤", b="青", c="緑", p="海")) == {}, form
+
+
+def test_the_prompts_of_sample_grids_are_known() -> None:
+    known = known_words(Recipe().things)
+    assert {prompt: known.unknown(prompt) for prompt in PROMPTS} == {p: {} for p in PROMPTS}
