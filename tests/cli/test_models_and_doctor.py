@@ -102,3 +102,13 @@ def test_the_doctors_json_has_the_same(run: Command, cached: Path) -> None:
 def test_a_machine_without_a_cache_is_no_error(run: Command) -> None:
     assert run("models", "list").code == 0
     assert run("doctor", "--json").json()["cached"] == []
+
+
+def test_show_names_the_card(run: Command, cached: Path) -> None:
+    card = run("models", "show", "builtin", "--json").json()["card"]
+    assert "What it knows" in Path(card).read_text(encoding="utf-8")
+    assert f"card: {card}" in run("models", "show", "builtin").lines
+    assert run("models", "show", str(cached), "--json").json()["card"] is None
+    assert not [
+        line for line in run("models", "show", str(cached)).lines if line.startswith("card")
+    ]

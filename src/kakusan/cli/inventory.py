@@ -9,6 +9,7 @@ from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import ModelNotFoundError
 
 INDEX = "model_index.json"
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def available_models() -> list[AvailableModel]:
 
 
 def describe_model(name: str) -> dict[str, object]:
-    """Where a model is, its size, and the class of each of its parts.
+    """Where a model is, its size, its card if there is one, and the class of each of its parts.
 
     Raises:
         ModelNotFoundError: It is not on this machine.
@@ -70,7 +71,8 @@ def describe_model(name: str) -> dict[str, object]:
             case _:
                 pass
     facts = AvailableModel(source.name, folder, _size(folder), source.commit).to_json()
-    return {**facts, "parts": parts}
+    card = folder / CARD
+    return {**facts, "card": str(card) if card.is_file() else None, "parts": parts}
 
 
 def _size(folder: Path) -> int:
