@@ -56,3 +56,24 @@ def test_tokens_are_told(run: Command) -> None:
     assert len(told["used"]) == told["room"]
     assert len(told["used"]) + len(told["cut"]) == 180
     assert {"id", "text"} == set(told["cut"][0])
+
+
+def test_tokens_tell_what_is_not_understood(run: Command) -> None:
+    done = run("tokens", "a dragon and a (catt:1.3)")
+    assert (done.code, done.err) == (0, "")
+    assert done.lines[2:] == [
+        'words that the model has never seen: "dragon", "catt" (nearest: "cat")',
+        'read as plain words: "(catt:1.3)"',
+    ]
+    told = run("tokens", "a dragon and a (catt:1.3)", "--json").json()
+    assert told["unknown_words"] == {"dragon": None, "catt": "cat"}
+    assert told["unread_grammar"] == ["(catt:1.3)"]
+
+
+def test_a_grid_says_what_is_not_understood_in_one_line(run: Command) -> None:
+    done = run("grid", "a cat", "--x", "prompt=a zork,a blib,a zork", "--steps", "1")
+    assert (done.code, len(done.lines)) == (0, 1)
+    assert done.err.splitlines() == [
+        'kakusan: the built-in model has never seen "blib", "zork"; it draws what it knows (its '
+        "card: kakusan models show builtin)"
+    ]

@@ -57,7 +57,7 @@ def tokens(
     model: Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")] = "builtin",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
-    """Show how a model's tokenizer reads PROMPT: tokens, their ids, and what is cut off."""
+    """Show how a model's tokenizer reads PROMPT: tokens, ids, what is cut off or not understood."""
     from kakusan.inspect.prompt import read_prompt as read
     from kakusan.text import CLIPTokenizer
 
@@ -68,7 +68,8 @@ def tokens(
             name: [{"id": token.id, "text": token.text} for token in some]
             for name, some in (("used", reading.used), ("cut", reading.cut))
         }
-        say_json({"prompt": reading.prompt, "room": reading.room, **pieces})
+        unread = reading.understanding.to_record()
+        say_json({"prompt": reading.prompt, "room": reading.room, **pieces, **unread})
     else:
         say(str(reading))
     return DONE

@@ -89,9 +89,11 @@ def draw_again(
     """The picture, or the grid, that the records tell of, and its new record."""
     from kakusan.images import grid_record, image_grid
     from kakusan.pipeline import reproduce
+    from kakusan.text import said_once
 
     hold_memory()
-    drawn = [reproduce(record, device=device, progress=bar) for record in records]
+    with said_once():
+        drawn = [reproduce(record, device=device, progress=bar) for record in records]
     if len(drawn) == 1 and (rows, cols) == (1, 1):
         return drawn[0].image, drawn[0].record
     image = image_grid([picture.image for picture in drawn], rows, cols)

@@ -14,8 +14,10 @@ from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
 from kakusan.pipeline import Picture, draw
 from kakusan.pipeline.short import short_request
+from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
 from kakusan.schedulers import PNDMScheduler, named_scheduler
+from kakusan.text import CLIPTokenizer, Understanding, said_once
 from kakusan.vocabulary import SHORT
 
 # What an axis may vary, as `kakusan.generate` calls it
@@ -82,12 +84,25 @@ def experiment(
         locate(model)
     # One model after the other: the one that was loaded last is at hand
     order = sorted(itertools.chain(*cells), key=lambda cell: models.index(_model(cell)))
-    drawn = {id(cell): draw(cell, progress=None)[0] for cell in order}
+    with said_once():
+        _say_understood(cells)
+        drawn = {id(cell): draw(cell, progress=None)[0] for cell in order}
     pictures = tuple(tuple(drawn[id(cell)] for cell in row) for row in cells)
     varied = {across[0], down[0] if down else ""}
     told = [] if "prompt" in varied else [prompt]
     told += [] if "seed" in varied else [f"(seed {settings['seed']})"]
     return Experiment(" ".join(told), across, down, pictures)
+
+
+def _say_understood(cells: Sequence[Sequence[Request]]) -> None:
+    """Say what no cell's model understands, all of it before the first is drawn."""
+    texts: dict[str, set[str]] = {}
+    for cell in itertools.chain(*cells):
+        asked = {text for text in (*cell.prompt, *cell.negative_prompt) if text}
+        texts.setdefault(_model(cell), set()).update(asked)
+    for model, some in texts.items():
+        tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+        say_understood([Understanding.of(text, tokenizer) for text in sorted(some)], model)
 
 
 def _axis(which: str, given: Mapping[str, Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:

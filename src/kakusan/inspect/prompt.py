@@ -1,8 +1,8 @@
-"""How a prompt is read: its tokens, and what is cut off."""
+"""How a prompt is read: its tokens, what is cut off, and what is not understood."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kakusan.text import CLIPTokenizer
+from kakusan.text import CLIPTokenizer, Understanding
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class PromptReading:
 
     `used` are the tokens between the begin and the end token, `cut` those for which there is no
     room; `room` is how many fit, and `padding` how many places are filled up at the end.
+    `understanding` has the words that the model was never taught.
     """
 
     prompt: str
     used: tuple[Token, ...]
     cut: tuple[Token, ...]
     room: int
+    understanding: Understanding = field(default_factory=Understanding)
 
     @property
     def padding(self) -> int:
@@ -39,7 +41,7 @@ class PromptReading:
         if self.cut:
             start = self.cut[0].start
             lines.append(f"cut off ({len(self.cut)}): {self.prompt[start:]}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.understanding.notes()])
 
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:
         del cycle
@@ -53,4 +55,5 @@ def read_prompt(tokenizer: CLIPTokenizer, prompt: str) -> PromptReading:
         for index, (start, end) in tokenizer.pieces(prompt)
     ]
     room = tokenizer.model_max_length - 2
-    return PromptReading(prompt, tuple(tokens[:room]), tuple(tokens[room:]), room)
+    understanding = Understanding.of(prompt, tokenizer)
+    return PromptReading(prompt, tuple(tokens[:room]), tuple(tokens[room:]), room, understanding)

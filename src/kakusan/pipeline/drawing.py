@@ -18,6 +18,7 @@ from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parts import requested_scheduler
+from kakusan.pipeline.understood import understood
 from kakusan.request import Request
 from kakusan.runtime.device import send
 from kakusan.sampling import (
@@ -32,6 +33,7 @@ from kakusan.sampling import (
     drive,
 )
 from kakusan.schedulers import Generators, draw_noise
+from kakusan.text import Understanding
 
 # Makes the steering of the pictures with these numbers
 Steerings = Callable[[range], Sequence[Steering]]
@@ -59,6 +61,7 @@ class Drawing:
     Attributes:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
+        understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
 
@@ -84,6 +87,8 @@ class Drawing:
         width = self.engine.unet.config.cross_attention_dim
         inputs.check_against(self.request, self._latents_shape(), width)
         self._check_texts()
+        read = self.guidance.on and inputs.negative_prompt_embeds is None
+        self.understood = understood(self.request, model, with_negative=read)
         self.seeds = self._known_seeds()
         self.altered = dict[int, str]()
         self._text_notes: list[str] = []
@@ -159,6 +164,7 @@ class Drawing:
             "kakusan": __version__,
             **self.request.picture(index).to_record(),
             "seed": None if index in self.altered else self.seeds[index],
+            **self._understood(index).to_record(),
             "notes": self._all_notes(index),
         }
 
@@ -281,9 +287,12 @@ class Drawing:
             notes = self._notes.setdefault(index, [])
             notes += [note] if note not in notes else []
 
+    def _understood(self, index: int) -> Understanding:
+        return self.understood[index // self.request.num_images_per_prompt]
+
     def _all_notes(self, index: int) -> list[str]:
         together = next(len(pictures) for pictures in self._ranges() if index in pictures)
-        notes = [*self._text_notes, *self._notes.get(index, ())]
+        notes = [*self._understood(index).notes(), *self._text_notes, *self._notes.get(index, ())]
         if index in self.altered:
             notes.append(f"{self.altered[index]}: no seed makes it again")
         if together > 1:

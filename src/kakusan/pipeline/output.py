@@ -13,6 +13,9 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.images import save_image
+from kakusan.text import Understanding
+
+_NARROWEST = 200  # pixels of a line under a picture
 
 Images = list[Image] | np.ndarray[Any, Any] | Tensor
 
@@ -43,6 +46,11 @@ class Picture:
     record: dict[str, Any]
     flagged: bool = False
 
+    @property
+    def unknown_words(self) -> dict[str, str | None]:
+        """Words of its prompts that the model was never taught, as `Understanding` has them."""
+        return dict(Understanding.of_record(self.record).unknown_words)
+
     def save(self, path: str | Path) -> Path:
         """Write it as PNG, JPEG or WebP (by suffix) with its record inside."""
         return save_image(self.image, path, self.record)
@@ -59,17 +67,28 @@ class Pictures(list[Picture]):
 
 
 def _figures(pictures: Iterable[tuple[Image, Mapping[str, Any]]]) -> str:
-    """Each picture with its seed under it and its prompt for whoever cannot see it."""
+    """Each picture with its prompt for whoever cannot see it; under it its seed, and what of the
+    prompt was not understood.
+    """
     shown: list[str] = []
     for image, record in pictures:
         buffer = io.BytesIO()
         image.save(buffer, format="PNG")
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         words = html.escape(str(record.get("prompt") or ""), quote=True)
-        seed = record.get("seed")
-        caption = "" if seed is None else f"<figcaption>seed {seed}</figcaption>"
+        caption = _caption(record, max(image.width, _NARROWEST))
         shown.append(
             '<figure style="display:inline-block;margin:4px;text-align:center">'
             f'<img src="data:image/png;base64,{data}" alt="{words}">{caption}</figure>'
         )
     return "".join(shown)
+
+
+def _caption(record: Mapping[str, Any], width: int) -> str:
+    seed = record.get("seed")
+    lines = [] if seed is None else [f"seed {html.escape(str(seed))}"]
+    lines += [
+        f'<small style="display:block;max-width:{width}px">{html.escape(note)}</small>'
+        for note in Understanding.of_record(record).notes()
+    ]
+    return f"<figcaption>{''.join(lines)}</figcaption>" if lines else ""

@@ -49,11 +49,12 @@ from kakusan.pipeline.running import (
     set_rescale,
     set_scale,
 )
+from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
 from kakusan.runtime.precision import parse_dtype
 from kakusan.sampling import Step
 from kakusan.schedulers import Generators, Scheduler
-from kakusan.text import CLIPTokenizer
+from kakusan.text import CLIPTokenizer, Understanding
 from kakusan.vocabulary import REFERENCE
 
 STOPPED = "stopped before its last step"
@@ -275,7 +276,9 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
-        return encode_texts(texts, self.tokenizer, self.engine, clip_skip)[0].tokens
+        encoded, _ = encode_texts(texts, self.tokenizer, self.engine, clip_skip)
+        say_understood([Understanding.of(text, self.tokenizer) for text in texts], self._name)
+        return encoded.tokens
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
@@ -465,8 +468,13 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
             scheduler_is_own=self.has_own_scheduler,
         )
         drawing = Drawing(model, request, inputs, batch_size)
+        say_understood(drawing.understood, self._name)
         engine.prepare()
         return drawing
+
+    @property
+    def _name(self) -> str | None:
+        return None if self.source is None else self.source.name
 
     def _output(
         self, drawing: Drawing, callback: StepCallback | None, output_type: str

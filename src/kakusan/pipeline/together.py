@@ -11,6 +11,7 @@ from kakusan.pipeline.output import Picture
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
 from kakusan.sampling import Predict, Trajectory, drive
+from kakusan.text import said_once
 
 # Above this, a joined call of the UNet gains little and takes more memory
 MOST_AT_A_TIME = 8
@@ -53,7 +54,8 @@ def draw_together(
     for request in requests:
         if not isinstance(request, Request):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise RequestError(f"each must be a Request, not {shown(request)}")
-    drawings = [pipe.prepared(request, Inputs()) for request in requests]
+    with said_once():
+        drawings = [pipe.prepared(request, Inputs()) for request in requests]
     engine = pipe.engine
     # recordings are of one number of rows, which changes here all the time
     engine.placement = replace(engine.placement, acceleration=None)
