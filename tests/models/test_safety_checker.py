@@ -1,21 +1,16 @@
 """The safety checker and its picture preprocessing beside the reference's."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import transformers
 from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker as Reference
-from PIL import Image
 from torch import Tensor
 
 from kakusan.errors import CheckpointError, RequestError
 from kakusan.models import (
-    CLIPImageProcessor,
-    ImageProcessorConfig,
     SafetyCheckerConfig,
     StableDiffusionSafetyChecker,
 )
@@ -82,6 +77,11 @@ def test_lists_of_arrays_stay_so(both: Any) -> None:
     assert all(isinstance(picture, np.ndarray) for picture in shown)
 
 
+def test_pictures_of_another_size_are_refused(both: Any) -> None:
+    with pytest.raises(RequestError, match=r"shape \(3, 224, 224\).*gives \(3, 30, 20\)"):
+        both[0](torch.ones(1, 3, 8, 8), torch.ones(1, 3, 30, 20))
+
+
 def test_half_precision(tiny_v1_checked: Path) -> None:
     folder = tiny_v1_checked / "safety_checker"
     checker = StableDiffusionSafetyChecker.from_pretrained(folder, torch_dtype=torch.float16)
@@ -110,55 +110,3 @@ def test_configs() -> None:
     ):
         with pytest.raises(CheckpointError, match=message):
             SafetyCheckerConfig.from_published({"vision_config": {**vision, **changes}})
-
-
-@pytest.mark.parametrize("size", [(64, 64), (96, 64), (64, 91), (512, 768), (224, 225), (3, 5)])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_pictures_are_prepared_as_the_reference_does(size: tuple[int, int], mode: str) -> None:
-    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 4), dtype=np.uint8)
-    image = Image.fromarray(values, "RGBA").convert(mode)
-    with tiny.quiet():
-        expected = transformers.CLIPImageProcessorPil()([image] * 2, return_tensors="pt")
-    found = CLIPImageProcessor()([image] * 2, return_tensors="pt").pixel_values
-    assert_near(found, expected.pixel_values, limit=1e-6)
-    assert_near(CLIPImageProcessor()(image).pixel_values, found[:1])
-
-
-def test_extractor_files(tiny_v1_checked: Path, tiny_v1_published: Path, tmp_path: Path) -> None:
-    for folder in (tiny_v1_checked, tiny_v1_published):
-        ours = CLIPImageProcessor.from_pretrained(folder, subfolder="feature_extractor")
-        assert ours.config == ImageProcessorConfig()
-    changed = CLIPImageProcessor(ImageProcessorConfig(size=32, crop_size=28, resample=2))
-    changed.save_pretrained(tmp_path)
-    assert CLIPImageProcessor.from_pretrained(tmp_path).config == changed.config
-    image = Image.effect_noise((50, 41), 90).convert("RGB")
-    with tiny.quiet():
-        theirs = transformers.CLIPImageProcessorPil.from_pretrained(tmp_path)
-    expected = theirs(image, return_tensors="pt").pixel_values
-    assert_near(changed(image).pixel_values, expected, limit=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"crop_size": {"height": 224, "width": 200}}, "'crop_size'.*square"),
-        ({"size": 10**9}, "'size'"),
-        ({"image_std": [0, 1, 1]}, "image_std"),
-        ({"resample": 9}, "'resample'"),
-    ],
-)
-def test_extractor_configs_that_cannot_be_honoured(
-    changes: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(changes))
-    with pytest.raises(CheckpointError, match=message):
-        CLIPImageProcessor.from_pretrained(tmp_path)
-
-
-def test_steps_switched_off_and_other_tensors() -> None:
-    off = {f"do_{step}": False for step in ("resize", "center_crop", "rescale", "normalize")}
-    processor = CLIPImageProcessor(ImageProcessorConfig.from_published({**off}))
-    image = Image.new("RGB", (7, 5), (255, 0, 10))
-    assert processor(image).pixel_values[0, :, 0, 0].tolist() == [255, 0, 10]
-    with pytest.raises(RequestError, match="return_tensors"):
-        processor(image, return_tensors="np")

@@ -2,7 +2,8 @@
 
 from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
-from kakusan.models.image_processor import CLIPImageProcessor, ImageProcessorConfig
+from kakusan.models.image_processor import CLIPImageProcessor
+from kakusan.models.image_processor_config import ImageProcessorConfig
 from kakusan.models.layers.attention import TextContext
 from kakusan.models.model import Model
 from kakusan.models.safety_checker import StableDiffusionSafetyChecker

@@ -1,7 +1,6 @@
 """What a picture goes through before CLIP's picture tower sees it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -11,13 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from kakusan.checkpoints.fields import Fields
-from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.files import read_json, write_json
 from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError, RequestError
-
-CONFIG_FILE = "preprocessor_config.json"
-MAX_SIZE = 4096
+from kakusan.errors import RequestError
+from kakusan.models.image_processor_config import CONFIG_FILE, ImageProcessorConfig
 
 
 class ProcessedImages(NamedTuple):
@@ -28,74 +24,6 @@ class ProcessedImages(NamedTuple):
     """
 
     pixel_values: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageProcessorConfig:
-    """How pictures are prepared; the defaults are CLIP's.
-
-    Attributes:
-        size: the shorter side after resizing; None leaves the size.
-        crop_size: height and width of the square cut from the middle; None leaves the shape.
-        resample: Pillow's number of the filter; 3 is bicubic.
-        rescale_factor: what pixel values 0 to 255 are multiplied with.
-        image_mean: subtracted, for red, green and blue.
-        image_std: what is divided by after that.
-    """
-
-    size: int | None = 224
-    crop_size: int | None = 224
-    resample: int = Image.Resampling.BICUBIC
-    rescale_factor: float = 1 / 255
-    image_mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
-    image_std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
-
-    @classmethod
-    def from_published(cls, published: Mapping[str, JSON], where: str = CONFIG_FILE) -> Self:
-        """Read a published config; `where` names the file in messages.
-
-        Raises:
-            CheckpointError: A value is absurd or asks for what is not implemented.
-        """
-        fields = Fields(published, where)
-        on = {
-            step: fields.boolean(f"do_{step}", True)
-            for step in ("resize", "center_crop", "rescale", "normalize")
-        }
-        plain = cls()
-        std = fields.numbers("image_std", plain.image_std, length=3)
-        if min(std) <= 0:
-            raise CheckpointError(f"{where}: 'image_std' is {std}; it must be positive.")
-        return cls(
-            size=_side(published, where, "size", ["shortest_edge"]) if on["resize"] else None,
-            crop_size=_side(published, where, "crop_size", ["height", "width"])
-            if on["center_crop"]
-            else None,
-            resample=fields.integer("resample", 3, minimum=0, maximum=5),
-            rescale_factor=fields.number("rescale_factor", 1 / 255) if on["rescale"] else 1.0,
-            image_mean=fields.numbers("image_mean", plain.image_mean, length=3)
-            if on["normalize"]
-            else (0.0, 0.0, 0.0),
-            image_std=std if on["normalize"] else (1.0, 1.0, 1.0),
-        )
-
-    def to_published(self) -> dict[str, JSON]:
-        """The published JSON that `from_published` reads as this config."""
-        size, crop = self.size or 224, self.crop_size or 224
-        return {
-            "crop_size": {"height": crop, "width": crop},
-            "do_center_crop": self.crop_size is not None,
-            "do_convert_rgb": True,
-            "do_normalize": True,
-            "do_rescale": True,
-            "do_resize": self.size is not None,
-            "image_mean": list(self.image_mean),
-            "image_processor_type": "CLIPImageProcessor",
-            "image_std": list(self.image_std),
-            "resample": int(self.resample),
-            "rescale_factor": self.rescale_factor,
-            "size": {"shortest_edge": size},
-        }
 
 
 class CLIPImageProcessor:
@@ -159,26 +87,20 @@ class CLIPImageProcessor:
         size = self.config.size
         if size is None:
             return image
-        shorter = min(image.size)
-        # the longer side is rounded down, as everywhere in CLIP
-        width, height = (size if s == shorter else int(size * s / shorter) for s in image.size)
+        if isinstance(size, int):
+            shorter = min(image.size)
+            # the longer side is rounded down, as everywhere in CLIP
+            width, height = (size if s == shorter else int(size * s / shorter) for s in image.size)
+        else:
+            height, width = size
         return image.resize((width, height), Image.Resampling(self.config.resample))
 
     def _cropped(self, image: Image.Image) -> Image.Image:
         size = self.config.crop_size
         if size is None:
             return image
-        left, top = ((side - size) // 2 for side in image.size)
-        return image.crop((left, top, left + size, top + size))
-
-
-def _side(published: Mapping[str, JSON], where: str, key: str, inner: Sequence[str]) -> int:
-    """A size that old files give as a number and later ones as an object."""
-    value = published.get(key)
-    if not isinstance(value, dict):
-        return Fields(published, where).integer(key, 224, maximum=MAX_SIZE)
-    fields = Fields(value, f"{where}: {key}")
-    sides = {fields.integer(name, maximum=MAX_SIZE) for name in inner}
-    if len(sides) > 1:
-        raise CheckpointError(f"{where}: {key!r} is {value}; only squares are there.")
-    return sides.pop()
+        height, width = (size, size) if isinstance(size, int) else size
+        left, top = (
+            (side - cut) // 2 for side, cut in zip(image.size, (width, height), strict=True)
+        )
+        return image.crop((left, top, left + width, top + height))

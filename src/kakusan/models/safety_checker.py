@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.errors import RequestError
 from kakusan.models.layers.basic import LayerNorm
 from kakusan.models.layers.clip import ClipEncoder
 from kakusan.models.model import Model
@@ -94,8 +95,17 @@ class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
 
         Returns:
             The pictures, as a batch if they came as one, and which of them were flagged.
+
+        Raises:
+            RequestError: `clip_input` has another size than it looks at.
         """
         self.prepare()
+        side = self.config.image_size
+        if tuple(clip_input.shape[1:]) != (3, side, side):
+            raise RequestError(
+                f"the safety checker looks at pictures of shape (3, {side}, {side}), and the "
+                f"feature extractor gives {tuple(clip_input.shape[1:])}; its crop_size must be {side}"
+            )
         seen = self.visual_projection(self.vision_model(clip_input.to(self.compute_dtype)))
         flags = self._flags(seen)
         if isinstance(images, Tensor):
