@@ -78,7 +78,7 @@ def test_lists_of_arrays_stay_so(both: Any) -> None:
 
 
 def test_pictures_of_another_size_are_refused(both: Any) -> None:
-    with pytest.raises(RequestError, match=r"shape \(3, 224, 224\).*gives \(3, 30, 20\)"):
+    with pytest.raises(RequestError, match=r"shape \(3, 224, 224\).*given \(3, 30, 20\)"):
         both[0](torch.ones(1, 3, 8, 8), torch.ones(1, 3, 30, 20))
 
 

@@ -182,7 +182,7 @@ def test_a_wrong_size_in_configs_of_the_first_versions() -> None:
         ({"block_out_channels": [320, 640]}, "'down_block_types'|must be a list of 4|2 values"),
         ({"block_out_channels": [321, 640, 1280, 1280]}, "321 channels"),
         ({"layers_per_block": 10**6}, "'layers_per_block'"),
-        ({"layers_per_block": [2, 2, 2, 2]}, "'layers_per_block'"),
+        ({"layers_per_block": [2, 2, 2, 1]}, "'layers_per_block'"),
         ({"cross_attention_dim": "wide"}, "'cross_attention_dim'"),
         ({"_class_name": "UNet3DConditionModel"}, "UNet3DConditionModel"),
     ],

@@ -166,7 +166,7 @@ def _loaded(
     pipe = StableDiffusionPipeline.from_pretrained(model).to(best_device())
     pipe.set_progress_bar_config(disable=True)
     factor = pipe.vae.scale_factor
-    folder.pixels = size or pipe.unet.config.sample_size * factor
+    folder.pixels = size or min(pipe.unet.config.latent_size) * factor
     if folder.pixels % factor:
         raise InputError(f"--size {folder.pixels} should be a multiple of {factor}")
     return pipe, folder

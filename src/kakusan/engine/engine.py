@@ -77,8 +77,8 @@ class Engine:
             RequestError: Not a multiple of the VAE's factor.
         """
         factor = self.vae.scale_factor
-        own = self.unet.config.sample_size * factor
-        size = {"height": height or own, "width": width or own}
+        own_height, own_width = (side * factor for side in self.unet.config.latent_size)
+        size = {"height": height or own_height, "width": width or own_width}
         for name, value in size.items():
             if value % factor:
                 raise ArgumentError(f"{{{name}}} must be a multiple of {factor}, not {value}")

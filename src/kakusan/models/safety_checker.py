@@ -103,8 +103,8 @@ class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
         side = self.config.image_size
         if tuple(clip_input.shape[1:]) != (3, side, side):
             raise RequestError(
-                f"the safety checker looks at pictures of shape (3, {side}, {side}), and the "
-                f"feature extractor gives {tuple(clip_input.shape[1:])}; its crop_size must be {side}"
+                f"the safety checker looks at pictures of shape (3, {side}, {side}) and was given "
+                f"{tuple(clip_input.shape[1:])}; crop_size of feature_extractor must be {side}"
             )
         seen = self.visual_projection(self.vision_model(clip_input.to(self.compute_dtype)))
         flags = self._flags(seen)

@@ -7,7 +7,19 @@ from typing import Self
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError
-from kakusan.models.published import check_implemented, check_known
+from kakusan.models.block_types import (
+    DOWN_TYPES,
+    UP_TYPES,
+    check_attends_to_itself,
+    levels_with_attention,
+)
+from kakusan.models.published import (
+    OF_AVERAGES,
+    check_implemented,
+    check_known,
+    evenly,
+    sample_sizes,
+)
 
 CLASS_NAME = "UNet2DConditionModel"
 MAX_CHANNELS = 16384
@@ -36,17 +48,17 @@ IMPLEMENTED: dict[str, list[JSON]] = {
     "norm_eps": [1e-5],
     "num_attention_heads": [],
     "num_class_embeds": [],
-    "only_cross_attention": [False],
     "resnet_out_scale_factor": [1],
     "resnet_skip_time_act": [False],
     "resnet_time_scale_shift": ["default"],
     "reverse_transformer_layers_per_block": [],
     "time_cond_proj_dim": [],
     "time_embedding_act_fn": [],
-    "time_embedding_dim": [],
     "time_embedding_type": ["positional"],
     "timestep_post_act": [],
 }
+# Of these null is a value of its own: no middle, other waves, other normalisations.
+NULL_ACTS = ("mid_block_type", "flip_sin_to_cos", "norm_num_groups", "cross_attention_dim")
 READ = {
     "addition_time_embed_dim",
     "attention_head_dim",
@@ -56,16 +68,16 @@ READ = {
     "in_channels",
     "layers_per_block",
     "norm_num_groups",
+    "only_cross_attention",
     "out_channels",
     "projection_class_embeddings_input_dim",
     "sample_size",
+    "time_embedding_dim",
     "transformer_layers_per_block",
     "up_block_types",
     "use_linear_projection",
 }
-WITHOUT_EFFECT = {"addition_embed_type_num_heads", "upcast_attention"}
-DOWN_TYPES = {False: "DownBlock2D", True: "CrossAttnDownBlock2D"}
-UP_TYPES = {False: "UpBlock2D", True: "CrossAttnUpBlock2D"}
+WITHOUT_EFFECT = {"addition_embed_type_num_heads", "upcast_attention"} | OF_AVERAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +85,7 @@ class UNetConfig:
     """The shape of a UNet; the defaults are Stable Diffusion 1.x.
 
     Attributes:
-        sample_size: height and width of the latents that it was trained on.
+        sample_size: height and width of the latents that it was trained on, a number for both.
         in_channels: channels of the latents.
         out_channels: channels of the prediction.
         block_out_channels: channels of each level, the finest first.
@@ -90,7 +102,7 @@ class UNetConfig:
         added_conditioning_dim: SDXL: width of the pooled text and all embedded sizes together.
     """
 
-    sample_size: int = 64
+    sample_size: int | tuple[int, int] = 64
     in_channels: int = 4
     out_channels: int = 4
     block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
@@ -137,29 +149,31 @@ class UNetConfig:
         """
         fields = Fields(published, where)
         fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
-        check_implemented(published, where, IMPLEMENTED)
+        check_implemented(published, where, IMPLEMENTED, null_acts=NULL_ACTS)
         check_known(published, where, READ | WITHOUT_EFFECT | IMPLEMENTED.keys())
         channels = fields.integers(
             "block_out_channels", (320, 640, 1280, 1280), maximum=MAX_CHANNELS
         )
         levels = len(channels)
-        attends = _levels_with_attention(fields, levels)
+        attends = levels_with_attention(fields, levels)
         # a published depth counts only where the block's type says attention, and in the middle
         depths = fields.integers("transformer_layers_per_block", 1, length=levels, maximum=64)
+        check_attends_to_itself(fields, attends)
+        _check_time_embedding(fields, channels[0])
         adds = fields.has("addition_embed_type")
         return cls(
             sample_size=_sample_size(published, fields),
             in_channels=fields.integer("in_channels", 4, maximum=256),
             out_channels=fields.integer("out_channels", 4, maximum=256),
             block_out_channels=channels,
-            layers_per_block=fields.integer("layers_per_block", 2, maximum=16),
+            layers_per_block=evenly(fields, "layers_per_block", 2, maximum=16),
             transformer_depth=tuple(
                 depth if attention else 0 for depth, attention in zip(depths, attends, strict=True)
             ),
             middle_transformer_depth=depths[-1],
             # the published name is a misnomer: it has always been the number of heads
             num_heads=fields.integers("attention_head_dim", 8, length=levels, maximum=MAX_CHANNELS),
-            cross_attention_dim=fields.integer("cross_attention_dim", 1280, maximum=MAX_CHANNELS),
+            cross_attention_dim=evenly(fields, "cross_attention_dim", 1280, maximum=MAX_CHANNELS),
             norm_num_groups=fields.integer("norm_num_groups", 32, maximum=MAX_CHANNELS),
             linear_projection=fields.boolean("use_linear_projection", False),
             added_time_dim=fields.integer("addition_time_embed_dim", maximum=MAX_CHANNELS)
@@ -169,6 +183,12 @@ class UNetConfig:
             if adds
             else 0,
         )
+
+    @property
+    def latent_size(self) -> tuple[int, int]:
+        """Height and width of the latents that it was trained on."""
+        size = self.sample_size
+        return (size, size) if isinstance(size, int) else size
 
     def to_published(self) -> dict[str, JSON]:
         """The published JSON that `from_published` reads as this config."""
@@ -191,7 +211,7 @@ class UNetConfig:
             "norm_eps": 1e-5,
             "norm_num_groups": self.norm_num_groups,
             "out_channels": self.out_channels,
-            "sample_size": self.sample_size,
+            "sample_size": size if isinstance(size := self.sample_size, int) else list(size),
             "transformer_layers_per_block": [*depths, self.middle_transformer_depth],
             "up_block_types": [UP_TYPES[attention] for attention in reversed(attends)],
             "use_linear_projection": self.linear_projection,
@@ -203,40 +223,21 @@ class UNetConfig:
         return published
 
 
-def _levels_with_attention(fields: Fields, levels: int) -> list[bool]:
-    """Read the block types of both ways, which must mirror each other."""
-    published_down = (*[DOWN_TYPES[True]] * (levels - 1), DOWN_TYPES[False])
-    published_up = (UP_TYPES[False], *[UP_TYPES[True]] * (levels - 1))
-    down = fields.texts("down_block_types", published_down, length=levels)
-    up = fields.texts("up_block_types", published_up, length=levels)
-    attends = {
-        key: [_attends(fields.where, key, name, types) for name in names]
-        for key, names, types in (
-            ("down_block_types", down, DOWN_TYPES),
-            ("up_block_types", up, UP_TYPES),
-        )
-    }
-    if attends["down_block_types"] != attends["up_block_types"][::-1]:
+def _check_time_embedding(fields: Fields, channels: int) -> None:
+    width = fields.integer("time_embedding_dim", 4 * channels)
+    if width != 4 * channels:
         raise CheckpointError(
-            f"{fields.where}: 'up_block_types' must have attention at the levels where "
-            f"'down_block_types' has it, in reversed order."
+            f"{fields.where}: 'time_embedding_dim' is {width}, which kakusan cannot do; it can do "
+            f"{4 * channels}, four times the first of 'block_out_channels'."
         )
-    return attends["down_block_types"]
 
 
-def _attends(where: str, key: str, name: str, types: Mapping[bool, str]) -> bool:
-    for attention, known in types.items():
-        if name == known:
-            return attention
-    raise CheckpointError(
-        f"{where}: {key!r} has {name!r}, which kakusan does not have; "
-        f"it has {' and '.join(types.values())}."
-    )
-
-
-def _sample_size(published: Mapping[str, JSON], fields: Fields) -> int:
+def _sample_size(published: Mapping[str, JSON], fields: Fields) -> int | tuple[int, int]:
     """The size trained on; configs from before version 0.9 could hold a wrong one below 64."""
-    size = fields.integer("sample_size", 64, maximum=4096)
+    height, width = sample_sizes(fields, 64, maximum=4096)
+    if height != width:
+        return height, width
+    size = height
     version = str(published.get("_diffusers_version", "1")).split(".")[:2]
     old = all(number.isdigit() for number in version) and [int(n) for n in version] < [0, 9]
     return max(size, 64) if old else size

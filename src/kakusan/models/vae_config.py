@@ -6,18 +6,26 @@ from typing import Self
 
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON
-from kakusan.errors import CheckpointError
-from kakusan.models.published import check_implemented, check_known
+from kakusan.errors import CheckpointError, shown
+from kakusan.models.published import (
+    OF_AVERAGES,
+    check_implemented,
+    check_known,
+    evenly,
+    sample_sizes,
+)
 
 IMPLEMENTED: dict[str, list[JSON]] = {
     "act_fn": ["silu", "swish"],
-    "latents_mean": [],
-    "latents_std": [],
     "mid_block_add_attention": [True],
     "shift_factor": [0],
     "use_post_quant_conv": [True],
     "use_quant_conv": [True],
 }
+# Of these null is a value of its own: it leaves the layers out.
+NULL_ACTS = ("mid_block_add_attention", "use_post_quant_conv", "use_quant_conv")
+# The mean and the deviation of each channel of the latents, where they are not 0 and 1
+STATISTICS: dict[str, float] = {"latents_mean": 0.0, "latents_std": 1.0}
 READ = {
     "block_out_channels",
     "down_block_types",
@@ -80,14 +88,15 @@ class VAEConfig:
         """
         fields = Fields(published, where)
         fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
-        check_implemented(published, where, IMPLEMENTED)
-        check_known(published, where, READ | IMPLEMENTED.keys())
+        check_implemented(published, where, IMPLEMENTED, null_acts=NULL_ACTS)
+        check_known(published, where, READ | IMPLEMENTED.keys() | STATISTICS.keys() | OF_AVERAGES)
+        _check_statistics(fields)
         channels = fields.integers("block_out_channels", (64,), maximum=16384)
         for key, known in (("down_block_types", DOWN_TYPE), ("up_block_types", UP_TYPE)):
             for name in fields.texts(key, [known] * len(channels), length=len(channels)):
                 if name != known:
                     raise CheckpointError(
-                        f"{where}: {key!r} has {name!r}, which kakusan does not have; "
+                        f"{where}: {key!r} has {shown(name)}, which kakusan does not have; "
                         f"it has {known}."
                     )
         return cls(
@@ -95,11 +104,11 @@ class VAEConfig:
             out_channels=fields.integer("out_channels", 3, maximum=64),
             latent_channels=fields.integer("latent_channels", 4, maximum=256),
             block_out_channels=channels,
-            layers_per_block=fields.integer("layers_per_block", 1, maximum=16),
+            layers_per_block=evenly(fields, "layers_per_block", 1, maximum=16),
             norm_num_groups=fields.integer("norm_num_groups", 32, maximum=16384),
             scaling_factor=fields.number("scaling_factor", 0.18215, minimum=1e-6, maximum=1e6),
             force_upcast=fields.boolean("force_upcast", False),
-            sample_size=fields.integer("sample_size", 32, maximum=16384),
+            sample_size=sample_sizes(fields, 32, maximum=16384)[0],
         )
 
     def to_published(self) -> dict[str, JSON]:
@@ -119,3 +128,14 @@ class VAEConfig:
             "scaling_factor": self.scaling_factor,
             "up_block_types": [*[UP_TYPE] * levels],
         }
+
+
+def _check_statistics(fields: Fields) -> None:
+    """Refuse latents that would have to be shifted and scaled channel by channel."""
+    channels = fields.integer("latent_channels", 4, maximum=256)
+    for key, plain in STATISTICS.items():
+        if fields.has(key) and set(fields.numbers(key, length=channels)) != {plain}:
+            raise CheckpointError(
+                f"{fields.where}: {key!r} is {shown(fields.json[key])}, which kakusan cannot do; "
+                f"it can do null or {plain:g} for every channel."
+            )
