@@ -1,6 +1,7 @@
 """What results show: steps, experiments, walks, schedules, latents, and labels in any writing."""
 
 import copy
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 import kakusan
 from kakusan import EulerAncestralDiscreteScheduler, StableDiffusionPipeline
 from kakusan.errors import InputError, OutputError, RequestError
 from kakusan.inspect import (
     Denoising,
+    attention_maps,
     denoising,
     experiment,
     latent_channels,
@@ -207,7 +210,7 @@ def test_a_picture_grows_in_place(
 
     with pytest.raises(RequestError, match="in a notebook"):
         watch(pipe, "a cat")
-    monkeypatch.setattr("kakusan.inspect.live._in_notebook", lambda: True)
+    monkeypatch.setattr("kakusan.inspect.live.in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", display)
     result = watch(pipe, "a cat", seed=2, num_inference_steps=6)
     assert len(shown) >= 6
@@ -230,3 +233,68 @@ def test_a_call_s_output_shows_its_pictures_and_no_tensor(pipe: StableDiffusionP
     output = pipe(["a cat", "a dog"], seed=1, num_inference_steps=1)
     assert "seed 2" in output._repr_html_()
     assert pipe("a cat", num_inference_steps=1, output_type="latent")._repr_html_() is None
+
+
+class Bars:
+    """Stands in for tqdm and keeps what each bar was asked for and counted."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, int, int]] = []
+
+    def __call__(self, **options: Any) -> Any:
+        bar = tqdm(**{**options, "disable": False, "file": io.StringIO()})
+        close = bar.close
+
+        def closed() -> None:
+            if bar.fp is not None and not getattr(bar, "noted", False):
+                bar.noted = True
+                self.made.append((bar.desc.rstrip(": "), bar.n, bar.total))
+            close()
+
+        bar.close = closed
+        return bar
+
+
+def test_each_look_has_one_bar_with_a_word(tiny_v1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = Bars()
+    for user in ("inspect.steps", "inspect.walks"):
+        monkeypatch.setattr(f"kakusan.{user}.progress_bar", bars)
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    denoising(pipe, "a cat", num_inference_steps=4)
+    attention_maps(pipe, "a cat", num_inference_steps=4)
+    walk(pipe, "a cat", "a dog", pictures=3, num_inference_steps=2)
+    shown = [made for made in bars.made if made[0]]
+    assert [name for name, _, _ in shown] == ["denoising", "attention maps", "walk"]
+    assert all(done == total > 0 for _, done, total in shown)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_words_of_figures_are_japanese_where_a_font_has_them(
+    pipe: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    monkeypatch.setattr("kakusan.inspect.wording.can_write", lambda text: written)
+    seen = denoising(pipe, "a cat", seed=3, num_inference_steps=2, language="ja", preview=True)
+    assert seen.title == ("a cat (シード 3)" if written else "a cat (seed 3)")
+    went = walk(pipe, "a", end_seed=2, pictures=2, num_inference_steps=2, language="ja")
+    assert went.title == ("a (シード 0 → 2)" if written else "a (seed 0 to 2)")
+    pytest.importorskip("matplotlib")
+    figure = schedules(pipe, ["ddim"], language="ja").figure()
+    assert figure.axes[0].get_xlabel() == ("タイムステップ" if written else "timestep")
+
+
+def test_an_unknown_language_is_refused_before_any_work(pipe: StableDiffusionPipeline) -> None:
+    language: Any = "fr"
+    for look in (
+        lambda: denoising(pipe, "a cat", language=language),
+        lambda: walk(pipe, "a cat", "a dog", language=language),
+        lambda: schedules(pipe, language=language),
+        lambda: latent_channels(torch.zeros(4, 8, 8), language=language),
+    ):
+        with pytest.raises(RequestError, match="language must be 'en' or 'ja', not 'fr'"):
+            look()
+
+
+def test_figures_fit_a_narrow_page(pipe: StableDiffusionPipeline) -> None:
+    seen = denoising(pipe, "a cat", num_inference_steps=9, preview=True)
+    assert seen.picture(3).width < seen.picture().width / 2
+    assert seen.picture(3).height > seen.picture().height * 2

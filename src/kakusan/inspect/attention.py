@@ -19,7 +19,7 @@ from kakusan.errors import ArgumentError, RequestError
 from kakusan.inspect.prompt import PromptReading, read_prompt
 from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
-from kakusan.inspect.steps import single
+from kakusan.inspect.steps import counted, single
 from kakusan.models import UNet2DConditionModel
 from kakusan.models.layers.attention import Attention, TransformerBlock
 from kakusan.pipeline import StableDiffusionPipeline
@@ -116,11 +116,11 @@ class AttentionMaps(Shown):
         mixed = pixels * (0.35 + 0.25 * heat) + colours * 0.6 * heat
         return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
 
-    def picture(self) -> Image.Image:
-        """The picture, then every word's map over it."""
+    def picture(self, columns: int = IN_A_ROW) -> Image.Image:
+        """The picture, then every word's map over it, so many in a row."""
         names = ["", *self.words]
         views = [self.image, *(self.over(word) for word in names[1:])]
-        return in_rows(views, names, IN_A_ROW, title=self.reading.prompt)
+        return in_rows(views, names, columns, title=self.reading.prompt)
 
     def by_layer(self, words: str) -> Image.Image:
         """A row of the words' maps, layer by layer from the input to the output."""
@@ -166,7 +166,7 @@ def attention_maps(
     kept = {name: list[Tensor]() for name in _attentions(plain.unet)}
     last: Step | None = None
     with _recording(plain.unet, range(1, 1 + len(reading.used))) as latest:
-        for step in plain.stream(request):
+        for step in counted(plain, plain.stream(request), "attention maps"):
             last = step
             for name, found in kept.items():
                 found.append(_as_picture(latest[name], *step.latents.shape[-2:]))

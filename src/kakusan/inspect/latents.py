@@ -9,6 +9,7 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
+from kakusan.inspect.wording import Language, worded
 
 SPREAD = 2.5  # standard deviations from black to grey, and from grey to white
 
@@ -18,10 +19,11 @@ class LatentChannels(Shown):
     """The channels of one picture's latents, (channels, height, width)."""
 
     latents: Tensor
+    language: Language = "en"
 
     def picture(self) -> Image.Image:
         views = [_grey(channel) for channel in self.latents.float().cpu()]
-        names = [f"channel {i}" for i in range(len(views))]
+        names = [f"{worded('channel', self.language)} {i}" for i in range(len(views))]
         return sheet([views], captions=[names])
 
 
@@ -31,18 +33,20 @@ def _grey(channel: Tensor) -> Image.Image:
     return Image.fromarray(levels.clamp(0, 255).numpy().astype(np.uint8))
 
 
-def latent_channels(latents: Tensor) -> LatentChannels:
+def latent_channels(latents: Tensor, *, language: Language = "en") -> LatentChannels:
     """Show what latents hold.
 
     Args:
         latents: (channels, height, width) or (1, channels, height, width).
+        language: of the words in the figure.
 
     Raises:
-        RequestError: Another shape.
+        RequestError: Another shape, or no such language.
     """
+    worded("channel", language)  # only to be checked
     if latents.ndim == 4 and len(latents) == 1:
         latents = latents[0]
     if latents.ndim != 3:
         shape = tuple(latents.shape)
         raise RequestError(f"latents must be (channels, height, width) of one picture, not {shape}")
-    return LatentChannels(latents.detach())
+    return LatentChannels(latents.detach(), language)

@@ -1,7 +1,6 @@
 """A picture that grows in place while it is drawn, in a notebook."""
 
 import importlib
-import importlib.util
 from typing import Any
 
 from PIL.Image import Image
@@ -10,6 +9,7 @@ from kakusan.errors import RequestError
 from kakusan.inspect.sheet import enlarged
 from kakusan.inspect.steps import single
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline.bars import in_notebook
 
 
 def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **settings: Any) -> Image:
@@ -29,7 +29,7 @@ def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **settin
         RequestError: This is no notebook, or anything of the arguments does not fit.
     """
     request = single(prompt, seed, settings)
-    if not _in_notebook():
+    if not in_notebook():
         raise RequestError("watch shows pictures in a notebook; elsewhere use pipe.stream")
     display = importlib.import_module("IPython.display").display
     handle = None
@@ -42,10 +42,3 @@ def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **settin
             handle.update(image)
     assert image is not None
     return image
-
-
-def _in_notebook() -> bool:
-    if importlib.util.find_spec("IPython") is None:
-        return False
-    shell = importlib.import_module("IPython").get_ipython()
-    return shell is not None and hasattr(shell, "kernel")

@@ -10,11 +10,14 @@ from PIL import Image
 
 from kakusan.errors import RequestError
 from kakusan.images import open_picture
+from kakusan.inspect.sheet import font_file
 from kakusan.inspect.shown import Shown
+from kakusan.inspect.wording import Language, worded
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.schedulers import SHORT_NAMES, named_scheduler
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK, LINE, SIGNAL, NOISE = "#1f2328", "#d1d9e0", "#0072b2", "#d55e00"
@@ -30,40 +33,67 @@ class Schedules(Shown):
     signal: tuple[float, ...]
     noise: tuple[float, ...]
     timesteps: dict[str, tuple[float, ...]]
+    language: Language = "en"
 
-    def figure(self) -> "Figure":
-        """The plots, for matplotlib."""
+    def figure(self, columns: int = 2) -> "Figure":
+        """The plots, for matplotlib: side by side, or one above the other in one column."""
         import matplotlib as mpl
         from matplotlib.figure import Figure
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.text import Text
 
         height = max(3.2, 1.2 + 0.3 * len(self.timesteps))
+        rows, columns = (1, 2) if columns > 1 else (2, 1)
         with mpl.rc_context({"text.color": INK, "axes.labelcolor": INK}):
-            figure = Figure(figsize=(10, height), layout="constrained", facecolor="white")
-            left, right = figure.subplots(1, 2)
-            steps = range(len(self.signal))
-            left.plot(steps, self.signal, color=SIGNAL, label="signal")
-            left.plot(steps, self.noise, color=NOISE, label="noise")
-            left.set(xlabel="timestep", ylabel="factor", title="How much is noise")
-            left.legend(frameon=False)
-            for row, picked in enumerate(self.timesteps.values()):
-                right.plot(picked, [row] * len(picked), "|", color=SIGNAL, markersize=12)
-            right.set_yticks(range(len(self.timesteps)), list(self.timesteps))
-            right.set(xlabel="timestep", title="Where each scheduler stops on the way")
-            right.invert_xaxis()  # from noise to picture
-            right.invert_yaxis()
-            for axes in (left, right):
-                axes.grid(color=LINE)
-                axes.set_axisbelow(True)
+            size = (5 * columns, height * rows)
+            figure = Figure(figsize=size, layout="constrained", facecolor="white")
+            first, second = figure.subplots(rows, columns).ravel()
+            self._draw_mixture(first)
+            self._draw_stops(second)
+        for text in figure.findobj(Text):
+            if file := font_file(text.get_text()):
+                text.set_fontproperties(FontProperties(fname=file, size=text.get_fontsize()))
         return figure
 
-    def picture(self) -> Image.Image:
+    def _draw_mixture(self, axes: "Axes") -> None:
+        steps = range(len(self.signal))
+        axes.plot(steps, self.signal, color=SIGNAL, label=self._worded("signal"))
+        axes.plot(steps, self.noise, color=NOISE, label=self._worded("noise"))
+        axes.set(xlabel=self._worded("timestep"), ylabel=self._worded("factor"))
+        axes.set_title(self._worded("How much is noise"))
+        axes.legend(frameon=False)
+        _rule(axes)
+
+    def _draw_stops(self, axes: "Axes") -> None:
+        for row, picked in enumerate(self.timesteps.values()):
+            axes.plot(picked, [row] * len(picked), "|", color=SIGNAL, markersize=12)
+        axes.set_yticks(range(len(self.timesteps)), list(self.timesteps))
+        axes.set_xlabel(self._worded("timestep"))
+        axes.set_title(self._worded("Where each scheduler stops on the way"))
+        axes.invert_xaxis()  # from noise to picture
+        axes.invert_yaxis()
+        _rule(axes)
+
+    def _worded(self, text: str) -> str:
+        return worded(text, self.language)
+
+    def picture(self, columns: int = 2) -> Image.Image:
         buffer = io.BytesIO()
-        self.figure().savefig(buffer, format="png", dpi=100)
+        self.figure(columns).savefig(buffer, format="png", dpi=100)
         return open_picture(buffer.getvalue()).convert("RGB")
 
 
+def _rule(axes: "Axes") -> None:
+    axes.grid(color=LINE)
+    axes.set_axisbelow(True)
+
+
 def schedules(
-    pipe: StableDiffusionPipeline, names: Sequence[str] = tuple(SHORT_NAMES), *, steps: int = 25
+    pipe: StableDiffusionPipeline,
+    names: Sequence[str] = tuple(SHORT_NAMES),
+    *,
+    steps: int = 25,
+    language: Language = "en",
 ) -> Schedules:
     """Compare schedulers on a model's noise schedule; needs matplotlib (the extra `inspect`).
 
@@ -71,12 +101,14 @@ def schedules(
         pipe: whose schedule it is.
         names: of the schedulers, short ("euler-a") or of their classes.
         steps: of each.
+        language: of the words in the figure.
 
     Raises:
         InputError: matplotlib is missing, or there is no such scheduler.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise RequestError('plots need matplotlib; install it with pip install "kakusan[inspect]"')
+    worded("noise", language)  # only to be checked
     if isinstance(names, str):
         raise RequestError(f"names must be a list of schedulers, such as [{names!r}]")
     picked: dict[str, tuple[float, ...]] = {}
@@ -86,4 +118,4 @@ def schedules(
         picked[name] = tuple(scheduler.timesteps.tolist())
     kept = pipe.scheduler.alphas_cumprod.double()
     signal, noise = kept.sqrt().tolist(), (1 - kept).sqrt().tolist()
-    return Schedules(tuple(signal), tuple(noise), picked)
+    return Schedules(tuple(signal), tuple(noise), picked, language)

@@ -57,6 +57,17 @@ def font_for(text: str) -> Font:
     return next((font for font in fonts if _has(font, text)), fonts[0])
 
 
+def can_write(text: str) -> bool:
+    """Whether a font of this machine has every character of a text."""
+    return any(_has(font, text) for font in _fonts())
+
+
+def font_file(text: str) -> str | None:
+    """Where the font for a text lies, for those who open it themselves; None for the plain one."""
+    path = getattr(font_for(text), "path", None)
+    return path if isinstance(path, str) else None
+
+
 def width_of(text: str) -> int:
     """Of a label, in pixels."""
     return int(font_for(text).getlength(text) + 0.999)

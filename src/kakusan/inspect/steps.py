@@ -1,6 +1,6 @@
 """A picture after every step of its making."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,15 @@ from PIL.Image import Image
 
 from kakusan.checkpoints.files import atomic
 from kakusan.errors import ArgumentError, OutputError
-from kakusan.inspect.sheet import enlarged, sheet
+from kakusan.inspect.sheet import enlarged, in_rows
 from kakusan.inspect.shown import Shown
+from kakusan.inspect.wording import Language, worded
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline.bars import progress_bar
 from kakusan.request import Request
+from kakusan.sampling import Step
 
-IN_A_ROW = 9
+IN_A_ROW = MOST = 9
 LAST_FRAME = 1.5  # seconds
 KINDS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 
@@ -32,17 +35,18 @@ class Denoising(Shown):
     seed: int
     pictures: tuple[Image, ...]
     timesteps: tuple[float, ...]
+    language: Language = "en"
 
-    def picture(self) -> Image:
-        """A strip of at most nine steps, the first and the last among them."""
+    def picture(self, columns: int = IN_A_ROW) -> Image:
+        """At most nine steps, the first and the last among them, so many in a row."""
         count = len(self.pictures)
-        chosen = np.unique(np.linspace(0, count - 1, min(count, IN_A_ROW)).round().astype(int))
+        chosen = np.unique(np.linspace(0, count - 1, min(count, MOST)).round().astype(int))
         names = [f"{i + 1}/{count}, t={self.timesteps[i]:g}" for i in chosen]
-        return sheet([[self.pictures[i] for i in chosen]], captions=[names], title=self.title)
+        return in_rows([self.pictures[i] for i in chosen], names, columns, title=self.title)
 
     @property
     def title(self) -> str:
-        return f"{self.prompt} (seed {self.seed})"
+        return f"{self.prompt} ({worded('seed', self.language)} {self.seed})"
 
     def animation(self, path: str | Path, *, seconds: float = 3.0) -> Path:
         """Write all steps as an animation that runs again and again, whole or not at all.
@@ -83,12 +87,23 @@ def single(prompt: str, seed: int | None, settings: Mapping[str, Any]) -> Reques
     return request
 
 
+def counted(pipe: StableDiffusionPipeline, steps: Iterator[Step], name: str) -> Iterator[Step]:
+    """The steps of one picture, with a bar that says what they are for and counts them."""
+    with progress_bar(desc=name, **pipe.progress_options) as bar:
+        for step in steps:
+            if bar.total is None:
+                bar.reset(step.total)
+            bar.update(step.index + 1 - bar.n)
+            yield step
+
+
 def denoising(
     pipe: StableDiffusionPipeline,
     prompt: str,
     *,
     seed: int = 0,
     preview: bool = False,
+    language: Language = "en",
     **settings: Any,
 ) -> Denoising:
     """Draw a picture and keep what it looked like after every step.
@@ -97,6 +112,7 @@ def denoising(
         pipe: draws it.
         preview: small pictures of the latents in place of decoded ones: less to see, for next to
             no time.
+        language: of the words in the figure.
         settings: of the `Request` (`num_inference_steps=`, `guidance_scale=`, ...).
 
     The safety checker does not look at what is kept.
@@ -105,9 +121,10 @@ def denoising(
         RequestError: Anything of the arguments does not fit, before any network runs.
     """
     request = single(prompt, seed, settings)
+    worded("seed", language)  # only to be checked, before any work
     pictures: list[Image] = []
     timesteps: list[float] = []
-    for step in pipe.stream(request):
+    for step in counted(pipe, pipe.stream(request), "denoising"):
         pictures.append((step.preview() if preview else step.decode())[0])
         timesteps.append(step.timestep)
-    return Denoising(prompt, seed, tuple(pictures), tuple(timesteps))
+    return Denoising(prompt, seed, tuple(pictures), tuple(timesteps), language)

@@ -1,5 +1,6 @@
 """A walk from one prompt or seed to another."""
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from kakusan.errors import RequestError
 from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.steps import animate, single
+from kakusan.inspect.wording import Language, worded
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline.bars import progress_bar
 
 IN_A_ROW = 9
 
@@ -40,10 +43,11 @@ class Walk(Shown):
     title: str
     pictures: tuple[Image, ...]
 
-    def picture(self) -> Image:
+    def picture(self, columns: int = IN_A_ROW) -> Image:
+        """All of them, so many in a row."""
         last = max(1, len(self.pictures) - 1)
         names = [f"{i / last:.2f}" for i in range(len(self.pictures))]
-        return in_rows(self.pictures, names, IN_A_ROW, title=self.title)
+        return in_rows(self.pictures, names, columns, title=self.title)
 
     def animation(self, path: str | Path, *, seconds: float = 3.0) -> Path:
         """Write it as an animation, there and back; see `Denoising.animation`."""
@@ -58,6 +62,7 @@ def walk(
     pictures: int = 9,
     seed: int = 0,
     end_seed: int | None = None,
+    language: Language = "en",
     **settings: Any,
 ) -> Walk:
     """Draw pictures on the way from one prompt to another, from one seed to another, or both.
@@ -69,6 +74,7 @@ def walk(
         pictures: how many, with both ends.
         seed: of the first picture's noise.
         end_seed: of the last one's; the first where not given.
+        language: of the words in the figure.
         settings: of the `Request` (`num_inference_steps=`, `guidance_scale=`, ...).
 
     Raises:
@@ -76,6 +82,7 @@ def walk(
     """
     if type(pictures) is not int or pictures < 2:
         raise RequestError(f"pictures must be a whole number of 2 or more, not {pictures!r}")
+    worded("seed", language)  # only to be checked, before any work
     for each in (seed, end_seed):
         request = single(start, each, settings)
     if end in (None, start) and end_seed in (None, seed):
@@ -90,15 +97,19 @@ def walk(
     sources = [torch.Generator().manual_seed(each) for each in seeds]
     noise = [torch.randn(shape, generator=each) for each in sources]
     state = sources[0].get_state()  # schedulers that add noise add the same to each picture
+    quiet = copy.copy(pipe)
+    quiet.set_progress_bar_config(disable=True)  # one bar counts the pictures
     found: list[Image] = []
-    for i in range(pictures):
-        t = i / (pictures - 1)
-        between = torch.lerp(texts[:1], texts[1:], t)
-        noised = slerp(noise[0], noise[1], t).to(pipe.device)
-        sources[0].set_state(state)
-        drawn = pipe.pictures(request, prompt_embeds=between, latents=noised, generator=sources[0])
-        found += [each.image for each in drawn]
+    with progress_bar(total=pictures, desc="walk", **pipe.progress_options) as bar:
+        for i in range(pictures):
+            t = i / (pictures - 1)
+            between = torch.lerp(texts[:1], texts[1:], t)
+            noised = slerp(noise[0], noise[1], t).to(pipe.device)
+            sources[0].set_state(state)
+            given = {"prompt_embeds": between, "latents": noised, "generator": sources[0]}
+            found += [each.image for each in quiet.pictures(request, **given)]
+            bar.update()
     names = [start if end in (None, start) else f"{start} / {end}"]
     if end_seed not in (None, seed):
-        names.append(f"(seed {seed} to {end_seed})")
+        names.append(f"({worded('seed', language)} {seed} {worded('to', language)} {end_seed})")
     return Walk(" ".join(names), tuple(found))

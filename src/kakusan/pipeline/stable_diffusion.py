@@ -1,6 +1,6 @@
 """StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from kakusan.checkpoints.source import Source, locate
 from kakusan.conditioning import encode_texts
@@ -25,6 +25,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.bars import progress_bar
 from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
 from kakusan.pipeline.drawing import Drawing, Steerings
 from kakusan.pipeline.model import Model
@@ -257,6 +258,11 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
     def set_progress_bar_config(self, **options: Any) -> None:
         """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
         self._progress = options
+
+    @property
+    def progress_options(self) -> Mapping[str, Any]:
+        """What `set_progress_bar_config` was given last."""
+        return self._progress
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in CLASSES:
@@ -509,8 +515,7 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         return StableDiffusionPipelineOutput(images, flags, records)
 
     def _bar(self, drawing: Drawing) -> "tqdm[Any]":
-        options: dict[str, Any] = {"total": drawing.total_steps, **self._progress}
-        return tqdm(**options)
+        return progress_bar(**{"total": drawing.total_steps, **self._progress})
 
 
 def _follow(
