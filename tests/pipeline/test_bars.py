@@ -60,6 +60,6 @@ for name in ("IPython.html", "IPython.html.widgets", "ipywidgets"):
     sys.modules[name] = None
 import kakusan.pipeline
 """
-    command = [sys.executable, "-W", "error:IProgress:Warning", "-c", program]
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
