@@ -54,7 +54,8 @@ def test_a_notebook_with_widgets_gets_its_own_bar(monkeypatch: pytest.MonkeyPatc
 def test_a_notebook_without_widgets_is_told_nothing_at_import() -> None:
     program = """
 import sys, types
-shell = types.SimpleNamespace(config={"IPKernelApp": {}}, kernel=object())
+shell = types.SimpleNamespace(kernel=object())
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
 sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
 for name in ("IPython.html", "IPython.html.widgets", "ipywidgets"):
     sys.modules[name] = None
