@@ -11,7 +11,6 @@ import argparse
 import sys
 import tempfile
 import time
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +23,15 @@ import kakusan
 FOLDER = Path(__file__).parent
 NAMES = ("stable_diffusion_en", "stable_diffusion_ja")
 LIMIT = 900  # seconds for one cell
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def read(name: str) -> nbformat.NotebookNode:
-    """A source as a notebook, with the button that opens it in Colab."""
+    """A source as a notebook."""
     notebook = jupytext.read(FOLDER / f"{name}.py")
-    first = notebook.cells[0]
-    title, _, rest = first.source.partition("\n")
-    first.source = f"{title}\n\n[![Open in Colab]({BADGE})]({colab(name)})\n{rest}"
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:02}"  # the same in every build
     return notebook
-
-
-def colab(name: str) -> str:
-    """Where Colab opens a notebook: from the repository that pyproject.toml names.
-
-    Without one, Colab itself, whose first page takes a file.
-    """
-    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    address = project["project"].get("urls", {}).get("Repository")
-    if address is None:
-        return "https://colab.research.google.com/"
-    repository = address.removeprefix("https://github.com/").rstrip("/")
-    return f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
 
 
 def run(notebook: nbformat.NotebookNode) -> None:

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Stable Diffusion を動かして、中身まで理解する
 #
-# [English](stable_diffusion_en.ipynb)
+# English: `stable_diffusion_en.ipynb`
 #
-# Stable Diffusion は、文章から画像を作るモデルです。このノートブックでは、まず Stable Diffusion を使い、次に部品に分解し、最後に自分の手で組み立て直します。使うのは、Stable Diffusion を Python で実装したライブラリー [kakusan](../README.ja.md)（拡散）です。Python を少し書いたことがあれば読めます。数学は、足し算と掛け算だけで足ります。
+# Stable Diffusion は、文章から画像を作るモデルです。このノートブックでは、まず Stable Diffusion を使い、次に部品に分解し、最後に自分の手で組み立て直します。使うのは、Stable Diffusion を Python で実装したライブラリー kakusan（拡散）です。Python を少し書いたことがあれば読めます。数学は、足し算と掛け算だけで足ります。
 #
 # GPU のないノートパソコンでもこのまま動き、アカウントもアクセストークンも、重みのダウンロードも要りません。kakusan には、128×128 ピクセルの簡単な場面を描く小さなモデルが内蔵されているからです。GPU があれば、あとで出てくる変数を 1 つ書き換えるだけで、広く知られた Stable Diffusion v1.4 に切り替えられます。
 #
@@ -30,17 +30,24 @@
 # %% [markdown]
 # ## 1. 実行環境の確認とインストール
 #
-# 最初のセルは、kakusan がまだ入っていなければインストールします。Google Colab で GPU を使うときは、先に「ランタイム」→「ランタイムのタイプを変更」で GPU を選んでください。内蔵モデルだけなら GPU は要りません。
+# kakusan は、リポジトリを clone してインストールします。このノートブックも、その中にあります。clone したフォルダーで次の 2 行を実行すると、インストールが済み、Jupyter が開きます。
 #
-# - `try: import kakusan` … kakusan がもう入っているかどうかを確かめます。
-# - `%pip install` … 入っていなかったときだけ実行されます。`-q` は表示を減らす指定、`[inspect]` は図を描くためのライブラリーも一緒に入れる指定です。
+# ```
+# pip install -c constraints.txt ".[inspect]" jupyterlab
+# jupyter lab notebooks
+# ```
+#
+# `[inspect]` は、図や進捗バーに必要なライブラリーも一緒に入れる指定です。Google Colab では、リポジトリを zip ファイルにしてアップロードし、そのファイル名を `%pip install` に渡してください。GPU を使うときは、先に「ランタイム」→「ランタイムのタイプを変更」で GPU を選びます。内蔵モデルだけなら GPU は要りません。
+#
+# 次のセルは、準備ができているかどうかを確かめます。kakusan が入っていれば、何も表示されません。
+#
+# - `find_spec("kakusan")` … パッケージを読み込まずに探します。見つからなければ `None` を返します。
 
 # %%
-try:
-    import kakusan
-except ImportError:
-    # %pip install -q "kakusan[inspect]"
-    import kakusan
+from importlib.util import find_spec
+
+if find_spec("kakusan") is None:
+    print('kakusan is not installed here: pip install -c constraints.txt ".[inspect]" in a clone')
 
 # %% [markdown]
 # このマシンの性能と、計算に使われるものを見てみましょう。`!` で始まる行は、Python ではなくコマンドラインで実行されます。`{sys.executable}` は、このノートブックを動かしている Python のことです。`kakusan doctor` は、プロセッサー、メモリー、GPU と、このマシンで速く計算できる精度を調べて表示します。（NVIDIA の GPU があれば、`!nvidia-smi` でさらに詳しい情報を見られます。）
@@ -56,6 +63,7 @@ import sys
 # - `MODEL` … 使うモデルです。`"builtin"` は内蔵の小さなモデル、`"CompVis/stable-diffusion-v1-4"` は公開されているモデルで、初回だけ約 4 GB をダウンロードします。
 # - `torch.cuda.is_available()` … PyTorch から使える NVIDIA の GPU があれば真になります。そのとき `DEVICE` は `"cuda"`、なければ CPU を表す `"cpu"` です。
 # - `DTYPE` … 重みを持つときの数値の型です。1 つの数を 16 ビットで表す `float16` なら、メモリーは半分で済み、GPU では計算も速くなります。CPU では `float32` を使います（16 ビットでも動きます）。
+# - `LANGUAGE` … 図の中の言葉です。`"ja"` なら日本語、`"en"` なら英語になります（日本語のフォントがないマシンでは、`"ja"` でも英語になります）。
 
 # %%
 import torch
@@ -63,7 +71,8 @@ import torch
 MODEL = "builtin"  # or "CompVis/stable-diffusion-v1-4"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 DTYPE = torch.float16 if DEVICE == "cuda" else torch.float32
-MODEL, DEVICE, DTYPE
+LANGUAGE = "ja"
+MODEL, DEVICE, DTYPE, LANGUAGE
 
 # %% [markdown]
 # ## 2. パイプライン
@@ -73,12 +82,14 @@ MODEL, DEVICE, DTYPE
 # - `from_pretrained(MODEL, ...)` … 学習済みモデルの部品をすべて読み込みます。フォルダー、Hugging Face Hub の名前、`"builtin"` のいずれかを渡せます。
 # - `torch_dtype=DTYPE` … 重みの型を指定します。
 # - `pipe.to(DEVICE)` … 計算する場所（GPU または CPU）に重みを移します。
+# - `set_progress_bar_config(leave=False)` … 画像ができあがったら、進捗バーを消します。
 
 # %%
 from kakusan import StableDiffusionPipeline
 
 pipe = StableDiffusionPipeline.from_pretrained(MODEL, torch_dtype=DTYPE)
 pipe = pipe.to(DEVICE)
+pipe.set_progress_bar_config(leave=False)
 
 # %% [markdown]
 # ### 最初の画像
@@ -95,10 +106,10 @@ image.save("astronaut_rides_horse.png")
 image
 
 # %% [markdown]
-# 別のプロンプトも試しましょう。描いてほしいことをカンマで区切って並べても構いません。文章を変えて、もう一度実行してみてください。
+# 別のプロンプトも試しましょう。描いてほしいことをカンマで区切って並べても構いません。文章を変えて、もう一度実行してみてください。内蔵モデルが知っているのは 80 種類のものと 13 の場所だけなので、その範囲で頼むのがこつです。v1.4 なら、`"a light brown tabby cat, tea time, flying in the blue sky, manga"`（空を飛ぶ薄茶のトラ猫、お茶の時間、漫画風）のような頼み方もできます。
 
 # %%
-image = pipe("a light brown tabby cat, tea time, flying in the blue sky, manga").images[0]
+image = pipe("a tabby cat and tea, blue sky").images[0]
 image
 
 # %% [markdown]
@@ -139,7 +150,7 @@ pipe(prompt, seed=1024)
 # %%
 from kakusan.inspect import experiment
 
-experiment(prompt, x={"steps": [2, 4, 8, 15, 25]}, model=MODEL, seed=1024)
+experiment(prompt, x={"steps": [2, 4, 8, 15, 25]}, model=MODEL, seed=1024, language=LANGUAGE)
 
 # %% [markdown]
 # ### ガイダンス
@@ -147,7 +158,7 @@ experiment(prompt, x={"steps": [2, 4, 8, 15, 25]}, model=MODEL, seed=1024)
 # `guidance_scale` は、プロンプトにどれだけ厳密に従うかを表す数です。1 なら、ネットワークの予測をそのまま使います。1 より大きくすると、プロンプトによって生まれた違いを強調します。はじめは画像がプロンプトに合ってきますが、大きくしすぎると色がきつくなり、どの画像も似てきます。ちょうどよい値はモデルによって違い、v1.4 では 7.5、小さなモデルではもっと小さな値です。仕組みは 5 章で説明します。
 
 # %%
-experiment(prompt, x={"guidance": [1, 2, 4, 7.5, 15]}, model=MODEL, seed=1024)
+experiment(prompt, x={"guidance": [1, 2, 4, 7.5, 15]}, model=MODEL, seed=1024, language=LANGUAGE)
 
 # %% [markdown]
 # ### 複数の画像をグリッドに並べる
@@ -172,11 +183,11 @@ def image_grid(imgs, rows, cols):
 
 
 # %% [markdown]
-# まず 1 行 3 列です。`[...] * num_images` は同じプロンプトを 3 つ並べたリストで、パイプラインはプロンプトごとに 1 枚を描きます。
+# まず 1 行 3 列です。`[...] * num_images` は同じプロンプトを 3 つ並べたリストで、パイプラインはプロンプトごとに 1 枚を描きます。このプロンプトには場所が書かれていないので、場所はノイズ次第です。シードが 3 つあれば、場所も 3 通りになります。
 
 # %%
 num_images = 3
-prompts = ["a light brown tabby cat, tea time, flying in the blue sky, manga"] * num_images
+prompts = ["a rocket"] * num_images
 images = pipe(prompts, seed=7).images
 image_grid(images, rows=1, cols=num_images)
 
@@ -189,7 +200,7 @@ image_grid(images, rows=1, cols=num_images)
 
 # %%
 num_cols, num_rows = 3, 4
-prompts = ["a cat and a dog, meadow"] * num_cols
+prompts = ["a house"] * num_cols
 all_images = []
 for i in range(num_rows):
     all_images.extend(pipe(prompts, seed=num_cols * i).images)
@@ -247,7 +258,7 @@ pixels.shape, picture_latents.shape, f"{pixels.numel() / picture_latents.numel()
 # %%
 from kakusan.inspect import latent_channels
 
-latent_channels(picture_latents)
+latent_channels(picture_latents, language=LANGUAGE)
 
 # %% [markdown]
 # 今度は画像に戻します。`.sample` が復元された画像で、値は −1 から 1 です。半分にして 0.5 を足すと 0 から 1 になり、はみ出した値は `clamp` で切りそろえます。左が元の画像、右が戻した画像です。ほとんど同じに見えるのは、オートエンコーダーが、目に見えるものを残して、それ以外を捨てているからです。
@@ -332,7 +343,7 @@ for factor, measured in seconds.items():
 # %%
 from kakusan.inspect import denoising
 
-steps = denoising(pipe, prompt, seed=1024)
+steps = denoising(pipe, prompt, seed=1024, language=LANGUAGE)
 steps
 
 # %% [markdown]
@@ -364,15 +375,15 @@ maps.by_step("house")
 # %%
 from kakusan.inspect import schedules
 
-schedules(pipe, ["pndm", "lms", "heun", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"])
+names = ["pndm", "lms", "heun", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"]
+schedules(pipe, names, language=LANGUAGE)
 
 # %% [markdown]
 # 同じシードで、スケジューラーだけを変えて描きます。はじめの 4 つは、同じノイズから同じ目的地へ向かう別の道なので、画像はよく似ています。`euler-a` は、ステップごとに新しいノイズを加えるので、違う画像になります。
 
 # %%
-experiment(
-    prompt, x={"scheduler": ["pndm", "lms", "heun", "dpmpp-2m", "euler-a"]}, model=MODEL, seed=1024
-)
+names = ["pndm", "lms", "heun", "dpmpp-2m", "euler-a"]
+experiment(prompt, x={"scheduler": names}, model=MODEL, seed=1024, language=LANGUAGE)
 
 # %% [markdown]
 # あるプロンプトから別のプロンプトへ、埋め込みを混ぜる割合を少しずつ変えながら描くこともできます。

@@ -12,6 +12,7 @@ from kakusan.errors import RequestError, nearest
 from kakusan.images import grid_record
 from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
+from kakusan.inspect.wording import Language, worded
 from kakusan.pipeline import Picture, draw
 from kakusan.pipeline.short import short_request
 from kakusan.pipeline.understood import say_understood
@@ -33,6 +34,7 @@ class Experiment(Shown):
     x: tuple[str, tuple[object, ...]]
     y: tuple[str, tuple[object, ...]] | None
     pictures: tuple[tuple[Picture, ...], ...]
+    language: Language = "en"
 
     @property
     def record(self) -> dict[str, Any]:
@@ -42,7 +44,10 @@ class Experiment(Shown):
 
     def picture(self) -> Image:
         def names(axis: tuple[str, tuple[object, ...]] | None) -> list[str]:
-            return [f"{axis[0]} {value}" for value in axis[1]] if axis else []
+            if axis is None:
+                return []
+            word = worded(axis[0], self.language)
+            return [f"{word} {value}" for value in axis[1]]
 
         rows = [[each.image for each in row] for row in self.pictures]
         return sheet(rows, columns=names(self.x), rows=names(self.y), title=self.title)
@@ -54,6 +59,7 @@ def experiment(
     x: Mapping[str, Sequence[Any]],
     y: Mapping[str, Sequence[Any]] | None = None,
     seed: int | None = None,
+    language: Language = "en",
     **fixed: Any,
 ) -> Experiment:
     """Draw a prompt once for each pair of values, always from the same seed unless that varies.
@@ -62,12 +68,14 @@ def experiment(
         x: one name of `AXES` with its values, from left to right.
         y: another, from top to bottom.
         seed: of every picture; 0 where it neither is given nor varies.
+        language: of the words in the figure.
         fixed: what stays the same, as `kakusan.generate` takes it (`model=`, `width=`, ...).
 
     Raises:
         InputError: An axis that does not exist or has no values, or a value that does not fit;
             said before anything is drawn where it can be known.
     """
+    worded("seed", language)  # only to be checked, before any work
     across, down = _axis("x", x), (None if y is None else _axis("y", y))
     if down and down[0] == across[0]:
         raise RequestError(f"x and y both vary {across[0]}; let one of them vary something else")
@@ -90,8 +98,8 @@ def experiment(
     pictures = tuple(tuple(drawn[id(cell)] for cell in row) for row in cells)
     varied = {across[0], down[0] if down else ""}
     told = [] if "prompt" in varied else [prompt]
-    told += [] if "seed" in varied else [f"(seed {settings['seed']})"]
-    return Experiment(" ".join(told), across, down, pictures)
+    told += [] if "seed" in varied else [f"({worded('seed', language)} {settings['seed']})"]
+    return Experiment(" ".join(told), across, down, pictures, language)
 
 
 def _say_understood(cells: Sequence[Sequence[Request]]) -> None:
