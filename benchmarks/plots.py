@@ -2,8 +2,9 @@
 
     python -m benchmarks.plots [FILE.json ...] [--out docs/images]
 
-Without files, every JSON of these under benchmarks/results/. Needs matplotlib: the extra
-`benchmarks`. The ground is light in every mode, so that the pictures read on a dark page too.
+Without files, every JSON of these under benchmarks/results/. Each is drawn again, narrow, as
+NAME-phone.png for the site on a phone. Needs matplotlib: the extra `benchmarks`. The ground is
+light in every mode, so that the pictures read on a dark page too.
 """
 
 import argparse
@@ -40,6 +41,7 @@ STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#d1d9e0",
 }
+PHONE = 4.4  # inches: about what a phone shows, in which 11 points stay 11 points
 AXIS_TITLES = {
     "size": "size, pixels a side",
     "batch": "pictures in a batch",
@@ -59,10 +61,11 @@ def ratios(results: dict[str, Any]) -> dict[str, dict[str, float]]:
     return dict(sorted(found.items(), key=lambda item: min(item[1].values()), reverse=True))
 
 
-def peers_figure(results: dict[str, Any]) -> Figure:
+def peers_figure(results: dict[str, Any], *, phone: bool = False) -> Figure:
     """Bars of kakusan's time over each peer's; shorter is better, 1 is the peer's own time."""
     found, parts = ratios(results), list(results["parts"])
-    figure = Figure(figsize=(9, 1.6 + 0.75 * len(found)), layout="constrained")
+    width, height = (PHONE, 2.4 + 0.95 * len(found)) if phone else (9, 1.6 + 0.75 * len(found))
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     thickness = 0.8 / len(parts)
     longest = max((share for each in found.values() for share in each.values()), default=1.0)
@@ -74,14 +77,20 @@ def peers_figure(results: dict[str, Any]) -> Figure:
                 axes.text(shares[part], y, f" {shares[part]:.2f}", va="center", fontsize=10)
         axes.barh(0, 0, color=COLOURS[index], label=title(part, results))
     axes.axvline(1, color=INK, linewidth=1.5, linestyle="--")
-    axes.text(1, len(found) - 0.45, "as long as the peer  ", ha="right", va="bottom", fontsize=10)
+    axes.text(1, len(found) - 0.45, "as long as the peer ", ha="right", va="bottom", fontsize=10)
     axes.set(xlim=(0, max(1.25, longest * 1.12)), ylim=(-0.6, len(found) - 0.1))
-    axes.set_yticks(range(len(found)), [_folded(name) for name in found])
+    if phone:  # names stand above their bars
+        axes.set_yticks([])
+        for place, name in enumerate(found):
+            axes.text(0, place + 0.44, name, va="bottom", fontsize=10)
+    else:
+        axes.set_yticks(range(len(found)), [_folded(name) for name in found])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("kakusan's time as a share of the peer's (shorter is faster)")
     figure.suptitle(f"kakusan beside its peers\n{results['machine'].partition(',')[0]}")
-    figure.legend(loc="outside lower center", ncols=len(parts), frameon=False)
+    columns = 1 if phone else len(parts)
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
@@ -91,23 +100,25 @@ def _folded(name: str) -> str:
     return f"{library}\n{settings}" if settings else library
 
 
-def growth_figure(results: dict[str, Any]) -> Figure:
+def growth_figure(results: dict[str, Any], *, phone: bool = False) -> Figure:
     """Time a picture and peak memory over each axis."""
     axes_of = results["axes"]
-    figure = Figure(figsize=(3.1 * len(axes_of) + 0.6, 5.2), layout="constrained")
-    panels = figure.subplots(2, len(axes_of), squeeze=False)
-    for column, (axis, rows) in enumerate(axes_of.items()):
+    count = len(axes_of)
+    size = (PHONE, 2.6 * count) if phone else (3.1 * count + 0.6, 5.2)
+    figure = Figure(figsize=size, layout="constrained")
+    shape = (count, 2) if phone else (2, count)
+    panels = figure.subplots(*shape, squeeze=False)
+    for pair, (axis, rows) in zip(panels if phone else panels.T, axes_of.items(), strict=True):
         known = [row for row in rows if "failure" not in row]
         xs = [row[axis] for row in known]
         seconds = [statistics.median(row["seconds"]) / row["pictures"] for row in known]
         peaks = [row["peak"] / 1e9 for row in known]
-        top, bottom = panels[0][column], panels[1][column]
-        _line(top, xs, seconds, COLOURS[0], "s a picture")
-        _line(bottom, xs, peaks, COLOURS[1], "peak memory, GB")
-        bottom.set_xlabel(AXIS_TITLES[axis])
-    figure.suptitle(
-        f"What more work costs: {results['machine'].partition(',')[0]}, {results['dtype']}"
-    )
+        _line(pair[0], xs, seconds, COLOURS[0], "s a picture")
+        _line(pair[1], xs, peaks, COLOURS[1], "peak memory, GB")
+        for axes in pair if phone else pair[1:]:
+            axes.set_xlabel(AXIS_TITLES[axis])
+    machine = results["machine"].partition(",")[0]
+    figure.suptitle(f"What more work costs:{_break(phone)}{machine}, {results['dtype']}")
     return figure
 
 
@@ -117,11 +128,14 @@ def _line(axes: Axes, xs: list[int], ys: list[float], colour: str, name: str) ->
     axes.set_xticks(xs, [str(x) for x in xs], rotation=45 if max(xs, default=0) > 99 else 0)
 
 
-def sweep_figure(results: dict[str, Any]) -> Figure:
+def sweep_figure(results: dict[str, Any], *, phone: bool = False) -> Figure:
     """How much of what prompts ask for is right, over each knob."""
     knobs = results["sweep"]
-    figure = Figure(figsize=(4.2 * len(knobs) + 0.6, 5), layout="constrained")
-    panels = figure.subplots(1, len(knobs), sharey=True, squeeze=False)[0]
+    count = len(knobs)
+    size = (PHONE, 3.4 * count + 1) if phone else (4.2 * count + 0.6, 5)
+    figure = Figure(figsize=size, layout="constrained")
+    rows, columns = (count, 1) if phone else (1, count)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axes, (knob, found) in zip(panels, knobs.items(), strict=True):
         names = list(found)
         for index, (question, shares) in enumerate(shares_of(found).items()):
@@ -132,10 +146,17 @@ def sweep_figure(results: dict[str, Any]) -> Figure:
         axes.tick_params(axis="x", rotation=45 if knob == "scheduler" else 0)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     panels[0].set_ylabel("right")
-    figure.suptitle(f"What the knobs do: the built-in model, {results['prompts']} prompts each")
+    asked = f"the built-in model, {results['prompts']} prompts each"
+    figure.suptitle(f"What the knobs do:{_break(phone)}{asked}")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=2 if phone else 3, frameon=False
+    )
     return figure
+
+
+def _break(phone: bool) -> str:
+    return "\n" if phone else " "
 
 
 def shares_of(found: dict[str, Any]) -> dict[str, list[float]]:
@@ -150,16 +171,16 @@ def shares_of(found: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def draw(file: Path, out: Path) -> Path:
-    """Draw one file of results; gives the path of the picture."""
+    """Draw one file of results, and again for phones; gives the path of the first picture."""
     results = json.loads(file.read_text(encoding="utf-8"))
     with mpl.rc_context(STYLE):
         kinds = {"axes": growth_figure, "sweep": sweep_figure, "parts": peers_figure}
         kind = next((kind for name, kind in kinds.items() if name in results), None)
         if kind is None:
             raise SystemExit(f"{file} has nothing to draw: it is of none of these benchmarks")
-        figure = kind(results)
         path = out / f"{file.stem}.png"
-        figure.savefig(path, dpi=160)
+        kind(results).savefig(path, dpi=160)
+        kind(results, phone=True).savefig(out / f"{file.stem}-phone.png", dpi=160)
     return path
 
 

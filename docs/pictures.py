@@ -1,4 +1,8 @@
-"""Draws the documentation's pictures with the built-in model: `python docs/pictures.py`."""
+"""Draws the documentation's pictures with the built-in model: `python docs/pictures.py`.
+
+Each is drawn twice, the second time as NAME-phone.png: narrow, so that the site can show it on a
+phone without making its words too small to read.
+"""
 
 from pathlib import Path
 
@@ -37,30 +41,48 @@ GRID = (
 CAT, DOG = "a cat on a red background", "a dog on a blue background"
 
 
+def save(name: str, wide: Image.Image, narrow: Image.Image) -> None:
+    """Write a figure for wide pages, and for phones."""
+    wide.save(IMAGES / f"{name}.png", optimize=True)
+    narrow.save(IMAGES / f"{name}-phone.png", optimize=True)
+
+
 def inside() -> None:
     """The figures of how it works."""
     pipe = StableDiffusionPipeline.from_pretrained("builtin")
     pipe.set_progress_bar_config(disable=True)
     steps = denoising(pipe, CAT, seed=7)
-    steps.save(IMAGES / "steps.png")
+    save("steps", steps.picture(), steps.picture(3))
     pixels = torch.from_numpy(np.asarray(steps.pictures[-1]) / 127.5 - 1).float()
     with torch.no_grad():
         latents = pipe.vae.encode(pixels.permute(2, 0, 1)[None])[0].mode()
-    latent_channels(latents).save(IMAGES / "latents.png")
-    attention_maps(pipe, "a cat to the left of a house", seed=5).save(IMAGES / "attention.png")
-    schedules(pipe).save(IMAGES / "schedules.png")
-    walk(pipe, CAT, DOG, seed=4).save(IMAGES / "walk.png")
-    guidance, steps_taken = {"guidance": [1, 2, 4, 7.5, 15]}, {"steps": [4, 8, 25]}
-    experiment(CAT, x=guidance, y=steps_taken).save(IMAGES / "knobs.png")
+    channels = latent_channels(latents)
+    save("latents", channels.picture(), channels.picture(4))
+    maps = attention_maps(pipe, "a cat to the left of a house", seed=5)
+    save("attention", maps.picture(), maps.picture(3))
+    noise = schedules(pipe)
+    save("schedules", noise.picture(), noise.picture(1))
+    way = walk(pipe, CAT, DOG, seed=4)
+    save("walk", way.picture(), way.picture(3))
+    guidance, taken = {"guidance": [1, 2, 4, 7.5, 15]}, {"steps": [4, 8, 25]}
+    save(
+        "knobs",
+        experiment(CAT, x=guidance, y=taken).picture(),
+        experiment(CAT, x={"steps": [4, 25]}, y=guidance).picture(),
+    )
     names = {"scheduler": ["ddim", "dpmpp-2m", "lms", "euler-a"]}
-    experiment(CAT, x={"steps": [4, 8, 15, 25]}, y=names).save(IMAGES / "schedulers.png")
+    save(
+        "schedulers",
+        experiment(CAT, x={"steps": [4, 8, 15, 25]}, y=names).picture(),
+        experiment(CAT, x={"steps": [4, 25]}, y=names).picture(),
+    )
 
 
 def grid() -> None:
     """What the README opens with."""
     pictures = kakusan.generate(list(GRID), seed=7)
     images = [each.image.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for each in pictures]
-    in_rows(images, GRID, 6, title="").save(IMAGES / "grid.png", optimize=True)
+    save("grid", in_rows(images, GRID, 6, title=""), in_rows(images, GRID, 2, title=""))
 
 
 if __name__ == "__main__":

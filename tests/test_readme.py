@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import kakusan
@@ -80,3 +81,39 @@ def test_the_programs_run(number: int, hub_cache: Path, tmp_path: Path) -> None:
     if "def paint(" in program:
         program += '\nassert paint("a cat", steps=2).shape == (1, 3, 512, 512)\n'
     run_program(program, hub_cache, tmp_path)
+
+
+def quick(words: list[str]) -> list[str]:
+    """A command with as few steps as it takes: nothing else of it is changed."""
+    if words[0] == "train":
+        return [*words, "--steps", "1", "--batch", "1"]
+    return [re.sub(r"^25$", "2", word) for word in words]
+
+
+def test_the_commands_run_in_order(hub_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "pictures" / "one.png")
+    (tmp_path / "pictures" / "one.txt").write_text("a wall", encoding="utf-8")
+    lines = [quick(words) for words in command_lines()]
+    assert len(lines) >= 11
+    program = (
+        "from kakusan.cli import main\n"
+        f"for words in {lines!r}:\n"
+        "    assert main(words) == 0, words\n"
+    )
+    run_program(program, hub_cache, tmp_path)
+    named = {Path(words[words.index("-o") + 1]) for words in lines if "-o" in words}
+    assert {"cat.png", "dogs.png", "knobs.png", "again.png"} <= {path.name for path in named}
+    assert all((tmp_path / path).stat().st_size > 0 for path in named)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "README.ja.md", "docs/getting-started.md", "docs/ja/getting-started.md"]
+)
+def test_the_environment_is_activated_before_a_command_needs_it(page: str) -> None:
+    lines = "\n".join(code_blocks(read(page), "bash")).splitlines()
+    activation = lines.index(". .venv/bin/activate")
+    assert not [line for line in lines[:activation] if line.startswith("kakusan")]
+    assert [line for line in lines[activation:] if line.startswith("kakusan")]
+    (windows,) = code_blocks(read(page), "powershell")
+    assert ".venv\\Scripts\\Activate.ps1" in windows.splitlines()

@@ -5,8 +5,10 @@ reader of the repository sees a link there and a reader of the site the thing it
 -->` is the command line, as its own help tells it.
 """
 
+import html
 import os
 import re
+import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -47,7 +49,9 @@ def _fill(app: Sphinx, name: str, source: list[str]) -> None:
     text = SHOW.sub(text_of, source[0])
     if "<!-- commands -->" in text:
         text = text.replace("<!-- commands -->", commands.as_markdown(language))
-    source[0] = LINK.sub(lambda match: _led(match, page, folder), text)
+    text = LINK.sub(lambda match: _led(match, page, folder), text)
+    images = Path(app.outdir) / "_images"
+    source[0] = PICTURE.sub(lambda match: _for_phones(match, page, folder, images), text)
 
 
 def _relocated(text: str, old: Path, new: Path) -> str:
@@ -78,6 +82,22 @@ def _led(match: re.Match[str], page: Path, folder: Path) -> str:
     if target.is_relative_to(FOLDERS["ja"]) == (folder == FOLDERS["ja"]):
         return f"[{words}]({path.as_posix()}{anchor})"
     return f'<a href="{path.with_suffix(".html").as_posix()}{anchor}">{words}</a>'
+
+
+def _for_phones(match: re.Match[str], page: Path, folder: Path, images: Path) -> str:
+    """A picture with its narrow form, where there is one: NAME-phone.png beside NAME.png."""
+    wide = (page.parent / match[2]).resolve()
+    narrow = wide.with_stem(f"{wide.stem}-phone")
+    if not narrow.exists():
+        return match[0]
+    images.mkdir(parents=True, exist_ok=True)
+    for file in (wide, narrow):
+        shutil.copyfile(file, images / file.name)
+    up = Path(os.path.relpath(folder, page.parent), "_images").as_posix()
+    return (
+        f'<picture><source media="(max-width: 46em)" srcset="{up}/{narrow.name}">'
+        f'<img src="{up}/{wide.name}" alt="{html.escape(match[1])}"></picture>'
+    )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.inspect.sheet import sheet
+from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.wording import Language, worded
 
@@ -21,10 +21,11 @@ class LatentChannels(Shown):
     latents: Tensor
     language: Language = "en"
 
-    def picture(self) -> Image.Image:
+    def picture(self, columns: int | None = None) -> Image.Image:
+        """All channels, in one row or so many in each."""
         views = [_grey(channel) for channel in self.latents.float().cpu()]
         names = [f"{worded('channel', self.language)} {i}" for i in range(len(views))]
-        return sheet([views], captions=[names])
+        return in_rows(views, names, columns or len(views), title="")
 
 
 def _grey(channel: Tensor) -> Image.Image:
