@@ -87,7 +87,8 @@ def peers_figure(results: dict[str, Any], *, phone: bool = False) -> Figure:
         axes.set_yticks(range(len(found)), [_folded(name) for name in found])
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("kakusan's time as a share of the peer's (shorter is faster)")
+    share = "kakusan's time as a share of the peer's"
+    axes.set_xlabel(f"{share}{_break(phone)}(shorter is faster)")
     figure.suptitle(f"kakusan beside its peers\n{results['machine'].partition(',')[0]}")
     columns = 1 if phone else len(parts)
     figure.legend(loc="outside lower center", ncols=columns, frameon=False)
