@@ -10,6 +10,7 @@ import pytest
 import kakusan
 from kakusan import Request, StableDiffusionPipeline
 from kakusan.errors import RequestError
+from kakusan.images.parameters import parameters_text
 from kakusan.inspect import experiment, read_prompt, walk
 from kakusan.pipeline import draw_together
 from kakusan.text import KnownWords
@@ -91,6 +92,8 @@ def test_a_picture_made_again_has_the_same_record() -> None:
     assert picture.unknown_words == {"catt": "cat"}
     assert picture.record["unread_grammar"] == ["(catt:1.3)"]
     assert kakusan.reproduce(picture.record, progress=False).record == picture.record
+    without = {k: v for k, v in picture.record.items() if k not in ("unknown_words", "notes")}
+    assert parameters_text(picture.record) == parameters_text(without)
 
 
 def test_a_published_model_tells_of_grammar_only(tiny_v1: Path, said: Any) -> None:

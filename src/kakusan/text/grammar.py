@@ -10,7 +10,7 @@ MOST = 20  # that are told of one text
 _LENGTH = 5_000  # characters of a text that are looked at; more than any text encoder takes
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 # Before a weight's colon there is no digit: "(at 10:30)" is a time, and "(happy :3)" a smile
-_WEIGHT = rf"[^\d\s()\[\]:](?::\s?{_NUMBER}|\s:\s?\d*\.\d+)\s?"
+_WEIGHT = rf"[^\d\s()\[\]:](?::\s?{_NUMBER}|\s:\s?\d*\.\d+|\s:\s{_NUMBER})\s?"
 _FORMS = {
     "named": (  # stands for no words of a picture
         r"<[^\W\d][\w.-]{0,40}:[^<>]{1,200}>",  # <lora:name:0.8>, <hypernet:name:1>
@@ -20,9 +20,9 @@ _FORMS = {
         r"(?<![\w-])--[a-z]{1,20}(?:\s\d[\d:.]*)?(?![\w-])",  # --ar 16:9
         r"(?<!\w)BREAK(?!\w)",
     ),
-    "joining": (r"(?<!\w)AND(?!\w)",),
+    "joining": (r"(?<![A-Z] )(?<!\w)AND(?!\w)",),  # not in "a ROCK AND ROLL band"
     "bracketed": (
-        r"\({2,}[^()]{0,60}\){0,9}",
+        r"(?:\(\s?){2,}[^()]{0,60}\){0,9}",
         r"\[{2,}[^\[\]]{0,60}\]{0,9}",
         r"\{{2,}[^{}]{0,60}\}{0,9}",
         rf"\([^()]{{0,100}}{_WEIGHT}(?:\)|$)",
