@@ -141,6 +141,23 @@ def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -
         raise UnknownArgumentError(f"{where} has no argument {shown(name)}.{nearest(name, known)}")
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names in a message, sorted, no more than four of them, none longer than 60 characters."""
+    known = sorted(names)
+    more = f" and {len(known) - 4} more" if len(known) > 4 else ""
+    cut = (name if len(name) <= 60 else f"{name[:57]}..." for name in known[:4])
+    return f"{', '.join(cut) or 'none'}{more}"
+
+
+def kind_of(value: object) -> str:
+    """What kind of thing a value is, in a message: `a diffusers UNet2DConditionModel`."""
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    name = kind.__qualname__[:60]
+    words = name if library in ("builtins", "kakusan") else f"{library} {name}"
+    return f"{'an' if words[0] in 'aeioAEIO' else 'a'} {words}"
+
+
 def shown(value: object) -> str:
     """A value in a message: on one line, and no longer than 60 characters."""
     try:

@@ -34,7 +34,8 @@ def test_published_names() -> None:
         (["model.safetensors", "model.fp16.safetensors"], "fp16", None, "model.fp16.safetensors"),
         (["model.safetensors"], "fp16", None, "model.safetensors"),
         (["model.fp16.safetensors"], None, None, None),
-        (["model.safetensors", "pytorch_model.fp16.bin"], "fp16", None, "model.safetensors"),
+        (["model.safetensors", "pytorch_model.fp16.bin"], "fp16", None, "pytorch_model.fp16.bin"),
+        (["model.safetensors", "pytorch_model.fp16.bin"], "fp16", True, "model.safetensors"),
         (["diffusion_pytorch_model.safetensors"], None, None, None),
     ],
 )

@@ -150,7 +150,7 @@ def test_no_weights_and_bad_indexes(tmp_path: Path) -> None:
         ({"a": "/etc/passwd"}, "must be in this folder"),
         ({"a": ".."}, "lacks the shard"),
         ({"a": 3}, "must be in this folder"),
-        ({"a": "model-00001-of-00001.safetensors"}, "lacks the shard model-00001-of-00001"),
+        ({"a": "model-00001-of-00001.safetensors"}, "lacks the shard .model-00001-of-00001"),
         ({}, "has no weight_map"),
         (None, "has no weight_map"),
     ):

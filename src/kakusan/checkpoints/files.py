@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 from safetensors import SafetensorError
 
-from kakusan.errors import CheckpointError, OutputError
+from kakusan.checkpoints.regular import read_regular
+from kakusan.errors import CheckpointError, InputError, OutputError
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
@@ -26,22 +27,11 @@ def read_json(path: Path) -> dict[str, JSON]:
             has line and column), nested too deep, or not an object.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_JSON_BYTES:
-            raise CheckpointError(
-                f"{path} has {size} bytes; a JSON file of a model has at most {MAX_JSON_BYTES}."
-            )
-        value: JSON = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+        value: JSON = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise CheckpointError(
             f"{path} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{path} is not UTF-8 text: byte {error.start}.") from None
     except RecursionError:
         raise CheckpointError(f"{path} is not a model's JSON: nested too deep.") from None
     except CheckpointError:
@@ -53,9 +43,43 @@ def read_json(path: Path) -> dict[str, JSON]:
     return value
 
 
+def read_text(path: Path) -> str:
+    """Read a text file of a model.
+
+    Raises:
+        CheckpointError: It is absent, unreadable, no plain file, larger than 64 MiB, not UTF-8.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist.")
+    try:
+        return read_regular(path, most_bytes=MAX_JSON_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is not UTF-8 text: byte {error.start}.") from None
+    except InputError as error:
+        raise CheckpointError(f"{error}.") from None
+
+
+def file_names(folder: Path) -> set[str]:
+    """The plain files in a folder; none where there is no such folder.
+
+    Raises:
+        CheckpointError: The folder cannot be read.
+    """
+    try:
+        if not folder.is_dir():
+            return set()
+        return {entry.name for entry in folder.iterdir() if entry.is_file()}
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read: {error.strerror}.") from None
+
+
 def describe(value: JSON) -> str:
     """The value as JSON for a message, cut to a readable length."""
-    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError):  # nested too deep, or thousands of digits
+        return f"a {type(value).__name__}"
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -78,18 +102,19 @@ def atomic(path: Path) -> Generator[Path, None, None]:
             mode = temporary.stat().st_mode
             yield temporary
             temporary.chmod(mode)  # safetensors makes it readable by its owner only
-            _sync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}.") from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}.") from None
     except SafetensorError as error:  # what its writer makes of an OSError
-        raise OutputError(f"cannot write {path}: {error}.") from error
+        raise OutputError(f"cannot write {path}: {error}.") from None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or which names a folder has."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, reason, shown
 
 
 def read_pickled(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
@@ -38,7 +38,9 @@ def _named_tensors(path: Path, *, mapped: bool) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name, value in loaded.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{path} holds {name!r}, a {type(value).__name__}, not a tensor.")
+            raise CheckpointError(
+                f"{path} holds {shown(name)}, a {type(value).__name__}, not a tensor."
+            )
         _check_plain(path, name, value)
         tensors[name] = value
     return tensors
@@ -52,11 +54,10 @@ def _load(path: Path, *, mapped: bool) -> object:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and whole_zip)
     except CheckpointError:
         raise
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(_refused(path)) from error
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} cannot be read as weights: {first_line}.") from error
+    except pickle.UnpicklingError:
+        raise CheckpointError(_refused(path)) from None
+    except Exception as error:  # a broken pickle may make torch's reader raise any kind of it
+        raise CheckpointError(f"{path} cannot be read as weights: {reason(error)}.") from None
 
 
 def _refused(path: Path) -> str:
@@ -80,4 +81,6 @@ def _check_plain(path: Path, name: str, tensor: Tensor) -> None:
     """A pickle may describe a tensor far larger than the bytes that it has."""
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not plain or tensor.nbytes > tensor.untyped_storage().nbytes():
-        raise CheckpointError(f"{path}: the tensor {name} is not a plain array of its own values.")
+        raise CheckpointError(
+            f"{path}: the tensor {shown(name)} is not a plain array of its own values."
+        )

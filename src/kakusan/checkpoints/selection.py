@@ -47,23 +47,40 @@ class WeightsName:
         return re.fullmatch(pattern, name) is not None
 
 
+_WEIGHTS = re.compile(
+    r"(diffusion_pytorch_model|pytorch_model|model)(?:-\d+-of-\d+)?(?:\.(?:safetensors|bin)\.index)?"
+    r"(?:\.([\w-]+?))?(?:-\d+-of-\d+)?\.(?:safetensors|bin|json)"
+)
+
+
+def kind_of_weights(name: str) -> tuple[str, str | None] | None:
+    """The stem and the variant of a weights file, shard or index; None for another file."""
+    match = _WEIGHTS.fullmatch(name)
+    is_weights = match is not None and (not name.endswith("json") or ".index." in name)
+    return (match[1].removeprefix("pytorch_"), match[2]) if match and is_weights else None
+
+
 _VARIANT = re.compile(
     r"(?:diffusion_pytorch_model|pytorch_model|model)(?:-\d+-of-\d+)?(?:\.(?:safetensors|bin)\.index)?"
     r"\.([\w-]+?)(?:-\d+-of-\d+)?\.(?:safetensors|bin|json)"
 )
 
 
-def variant_of(name: str) -> str | None:
-    """The variant in the name of a weights file or index: fp16 of `model.fp16.safetensors`."""
+def variant_of(name: str, use_safetensors: bool | None = None) -> str | None:
+    """The variant in the name of a weights file or index: fp16 of `model.fp16.safetensors`.
+
+    None for a file of the other form, where one form is asked for.
+    """
     match = _VARIANT.fullmatch(name)
-    return match[1] if match else None
+    other_form = use_safetensors is not None and use_safetensors != (".safetensors" in name)
+    return match[1] if match and not other_form else None
 
 
 def candidates(stem: str, variant: str | None, use_safetensors: bool | None) -> list[WeightsName]:
-    """Sets of weights by preference: safetensors before `.bin`, then the variant before plain."""
+    """Sets of weights by preference: the variant before plain, then safetensors before `.bin`."""
     kinds = [True, False] if use_safetensors is None else [use_safetensors]
     variants = [variant, None] if variant else [None]
-    return [WeightsName(stem, one, kind) for kind in kinds for one in variants]
+    return [WeightsName(stem, one, kind) for one in variants for kind in kinds]
 
 
 def choose(

@@ -1,5 +1,6 @@
 """Weights from and to files, without trusting the files and without a second copy in memory."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -8,14 +9,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kakusan.checkpoints.files import JSON, atomic, read_json, write_json
+from kakusan.checkpoints.files import JSON, atomic, describe, file_names, read_json, write_json
 from kakusan.checkpoints.pickled import read_pickled
-from kakusan.checkpoints.selection import WeightsName, choose
-from kakusan.errors import CheckpointError
+from kakusan.checkpoints.selection import WeightsName, choose, kind_of_weights
+from kakusan.errors import CheckpointError, RequestError, listed, reason, shown
 
 # While converting, a file is mapped anew after this many bytes, so that the pages already
 # converted do not stay in memory beside their copies.
 CONVERTED_PER_MAPPING = 32 * 2**20
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BINARY_UNITS = {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SIZE = re.compile(rf"(\d{{1,15}}(?:\.\d{{1,9}})?) ?({'|'.join(_UNITS | _BINARY_UNITS)})")
+# As the reference: files of at most 10 GB
+DEFAULT_SHARD = 10 * 10**9
 
 
 def find_weights(
@@ -37,27 +43,31 @@ def find_weights(
     Raises:
         CheckpointError: There are none, or a shard is missing or named outside the folder.
     """
-    names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
+    names = file_names(folder)
     chosen = choose(names, stem, variant=variant, use_safetensors=use_safetensors)
     if chosen is None:
         wanted = WeightsName(stem, None, use_safetensors is not False).single
-        found = ", ".join(sorted(names)) or "no files"
+        found = listed(names) if names else "no files"
         raise CheckpointError(f"{folder} has no weights: no {wanted} (it has: {found}).")
     if chosen.single in names:
         return [folder / chosen.single]
-    return _shards(folder / chosen.index)
+    return _shards(folder / chosen.index, names)
 
 
-def _shards(index: Path) -> list[Path]:
+def _shards(index: Path, names: set[str]) -> list[Path]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map that names the shards.")
     paths: dict[str, Path] = {}
     for name in weight_map.values():
         if not isinstance(name, str) or Path(name).name != name:
-            raise CheckpointError(f"{index} names the shard {name!r}; it must be in this folder.")
-        if not (index.parent / name).is_file():
-            raise CheckpointError(f"{index.parent} lacks the shard {name} that {index.name} names.")
+            raise CheckpointError(
+                f"{index} names the shard {describe(name)}; it must be in this folder."
+            )
+        if name not in names:
+            raise CheckpointError(
+                f"{index.parent} lacks the shard {describe(name)} that {index.name} names."
+            )
         paths[name] = index.parent / name
     return [paths[name] for name in sorted(paths)]
 
@@ -82,7 +92,7 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
         read = _read_safetensors if path.suffix == ".safetensors" else read_pickled
         for name, tensor in read(path, dtype):
             if name in tensors:
-                raise CheckpointError(f"{path} repeats the tensor {name} of another shard.")
+                raise CheckpointError(f"{path} repeats the tensor {shown(name)} of another shard.")
             tensors[name] = tensor
     return tensors
 
@@ -92,9 +102,9 @@ def _read_safetensors(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[s
         for group in _mappings(path, dtype):
             yield from group.items()
     except SafetensorError as error:
-        raise CheckpointError(_safetensors_message(path, str(error))) from error
-    except (OSError, OverflowError, RuntimeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        raise CheckpointError(_safetensors_message(path, reason(error))) from None
+    except (OSError, OverflowError, RuntimeError, ValueError, TypeError, LookupError) as error:
+        raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
 
 
 def _mappings(path: Path, dtype: torch.dtype | None) -> Iterator[dict[str, Tensor]]:
@@ -124,7 +134,7 @@ def _safetensors_message(path: Path, detail: str) -> str:
         start = file.read(4)
     if start == b"PK\x03\x04" or start[:1] == b"\x80":
         return f"{path} is a pickle, not a safetensors file, and was not read."
-    return f"{path} is not a whole safetensors file: {' '.join(detail.split())}."
+    return f"{path} is not a whole safetensors file: {detail}."
 
 
 def _never(_name: str) -> bool:
@@ -161,11 +171,11 @@ def load_into(
     for name, tensor in taken.items():
         if tensor.is_floating_point() != expected[name].is_floating_point():
             raise CheckpointError(
-                f"{where}: {name} is of {tensor.dtype}, which cannot be a weight."
+                f"{where}: {_called(name)} is of {tensor.dtype}, which cannot be a weight."
             )
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
-                f"{where}: {name} has the shape {tuple(tensor.shape)}; "
+                f"{where}: {name} has the shape {shown(tuple(tensor.shape))}; "
                 f"the config asks for {tuple(expected[name].shape)}."
             )
     module.load_state_dict(taken, assign=True)
@@ -186,7 +196,12 @@ def _listed(what: str, names: list[str]) -> str:
     if not names:
         return ""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{what} {', '.join(sorted(names)[:3])}{more}"
+    return f"{what} {', '.join(map(_called, sorted(names)[:3]))}{more}"
+
+
+def _called(name: str) -> str:
+    """A tensor's name in a message, on one line and not too long."""
+    return describe(name)[1:-1]
 
 
 def _all_finite(tensor: Tensor) -> bool:
@@ -205,29 +220,60 @@ def save_weights(
     stem: str,
     *,
     variant: str | None = None,
-    max_shard_size: int = 10 * 2**30,
+    safetensors: bool = True,
+    max_shard_size: int = DEFAULT_SHARD,
 ) -> None:
-    """Write weights as safetensors, in shards with an index if they exceed `max_shard_size` bytes.
+    """Write weights, in shards with an index if they exceed `max_shard_size` bytes.
 
-    Each file appears whole or not at all, the index last.
+    Each file appears whole or not at all, the index last; earlier weights of this variant go.
+
+    Args:
+        safetensors: False writes `.bin`, which only older programs need.
 
     Raises:
         OutputError: The folder cannot be written, or the disk is full.
+        RequestError: `variant` is no word.
     """
-    name = WeightsName(stem, variant, safetensors=True)
+    if variant is not None and not re.fullmatch(r"[\w-]{1,60}", str(variant)):
+        raise RequestError(f'variant must be a word such as "fp16", not {shown(variant)}')
+    name = WeightsName(stem, variant, safetensors)
     groups = _grouped(state, max_shard_size)
     if len(groups) == 1:
+        written = {name.single}
         _save(groups[0], folder / name.single)
-        (folder / name.index).unlink(missing_ok=True)
-        return
-    weight_map: dict[str, JSON] = {}
-    for number, group in enumerate(groups, start=1):
-        shard = name.shard(number, len(groups))
-        _save(group, folder / shard)
-        weight_map |= dict.fromkeys(group, shard)
-    total: JSON = sum(tensor.nbytes for tensor in state.values())
-    write_json(folder / name.index, {"metadata": {"total_size": total}, "weight_map": weight_map})
-    (folder / name.single).unlink(missing_ok=True)  # an earlier one would be read instead
+    else:
+        weight_map: dict[str, JSON] = {}
+        for number, group in enumerate(groups, start=1):
+            shard = name.shard(number, len(groups))
+            _save(group, folder / shard)
+            weight_map |= dict.fromkeys(group, shard)
+        total: JSON = sum(tensor.nbytes for tensor in state.values())
+        index: dict[str, JSON] = {"metadata": {"total_size": total}, "weight_map": weight_map}
+        write_json(folder / name.index, index)
+        written = {name.index, *map(str, weight_map.values())}
+    for old in file_names(folder) - written:
+        if kind_of_weights(old) == (stem, variant):  # it might be read in their place
+            (folder / old).unlink(missing_ok=True)
+
+
+def shard_bytes(max_shard_size: int | str | None) -> int:
+    """The bytes that "5GB", "200MB" or "1GiB" mean, as people name them.
+
+    Raises:
+        RequestError: It is no size.
+    """
+    if max_shard_size is None:
+        return DEFAULT_SHARD
+    if isinstance(max_shard_size, int) and not isinstance(max_shard_size, bool):
+        size = max_shard_size
+    else:
+        match = _SIZE.fullmatch(str(max_shard_size).upper())
+        size = int(float(match[1]) * (_UNITS | _BINARY_UNITS)[match[2]]) if match else 0
+    if size < 1:
+        raise RequestError(
+            f'max_shard_size must be bytes or a text such as "5GB", not {shown(max_shard_size)}'
+        )
+    return size
 
 
 def _grouped(state: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:
@@ -251,4 +297,7 @@ def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
         plain[name] = value.clone() if storage in storages else value  # the format shares nothing
         storages.add(storage)
     with atomic(path) as temporary:
-        save_file(plain, temporary, metadata={"format": "pt"})
+        if path.suffix == ".bin":
+            torch.save(plain, temporary)
+        else:
+            save_file(plain, temporary, metadata={"format": "pt"})

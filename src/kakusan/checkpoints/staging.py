@@ -1,0 +1,87 @@
+"""Where files are written before they get their names, and how a killed process's are found.
+
+Files are written in a hidden folder of their own beside their final place, which the process that
+writes holds locked. The system lets go of the lock when the process ends, however it ends; such a
+folder that nobody holds is left over, and the next process that writes there removes it.
+"""
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+PREFIX, SUFFIX = ".kakusan-", ".tmp"
+OLD = 24 * 3600.0  # seconds after which a folder is left over where nothing can be locked
+
+
+@contextmanager
+def staged_folder(folder: Path) -> Generator[Path]:
+    """Give a new empty folder on the disk of `folder`, which is made if need be.
+
+    Raises:
+        OSError: The folder cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    held, lock = _held(folder)
+    try:
+        yield held
+    finally:
+        shutil.rmtree(held, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _held(folder: Path) -> tuple[Path, int | None]:
+    """A new hidden folder, and its lock where the system has some."""
+    while True:
+        held = folder / f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        held.mkdir()
+        if fcntl is None:
+            return held, None
+        # Whoever sweeps may have come in between
+        with suppress(FileNotFoundError):
+            lock = os.open(held, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            except OSError:  # a file system without locks
+                return held, lock
+            if held.exists():
+                return held, lock
+            os.close(lock)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left; what cannot be removed stays."""
+    with suppress(OSError):
+        for held in folder.glob(f"{PREFIX}*{SUFFIX}"):
+            if _is_left_over(held):
+                shutil.rmtree(held, ignore_errors=True)
+
+
+def _is_left_over(held: Path) -> bool:
+    if fcntl is None:
+        return time.time() - held.stat().st_mtime > OLD
+    try:
+        lock = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held by another, or nothing can be locked here
+        return False
+    else:
+        return True
+    finally:
+        os.close(lock)
