@@ -56,6 +56,7 @@ class Hub:
     asked: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    page: str | None = None  # what answers in its place
     url: str = ""
 
 
@@ -77,7 +78,9 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             hub.asked.append(f"{self.command} {path}")
             hub.tokens.append(self.headers.get("authorization"))
             parts = path.strip("/").split("/")
-            if parts[:2] == ["api", "models"]:
+            if hub.page is not None:
+                self.send(200, hub.page.encode(), {}, body=body)
+            elif parts[:2] == ["api", "models"]:
                 self.describe("/".join(parts[2:4]), parts[4:])
             else:
                 self.resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]), body=body)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from kakusan.checkpoints.cached import pull
 from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError
+from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError, RequestError
 from tests.checkpoints.hub import COMMIT, FILES, MODEL_INDEX, PLAIN, Hub, cache_model
 
 OTHER = "f" * 40
@@ -62,9 +63,16 @@ def test_an_unknown_subfolder_names_those_there_are(tmp_path: Path, subfolder: s
 def test_a_variant_that_no_part_has(tmp_path: Path) -> None:
     folder = write(tmp_path, FILES)
     assert locate(folder, variant="fp16").folder == folder
-    assert locate(folder, variant="fp61", subfolder="unet").folder == folder / "unet"
-    with pytest.raises(CheckpointError, match=r"no variant 'fp61' \(it has: fp16\)"):
-        locate(folder, variant="fp61")
+    # which one part may lack where another has it
+    assert locate(folder, variant="fp16", subfolder="text_encoder").folder.name == "text_encoder"
+    for subfolder in (None, "unet"):
+        with pytest.raises(CheckpointError, match=r"no variant 'fp61' \(it has: fp16\)"):
+            locate(folder, variant="fp61", subfolder=subfolder)
+    for form, words in ((False, "as .bin"), (True, "as safetensors")):
+        with pytest.raises(CheckpointError, match=rf"no variant 'fp61' {words}"):
+            locate(folder, variant="fp61", use_safetensors=form)
+    with pytest.raises(CheckpointError, match=r"'fp16' as .bin \(it has: none\)"):
+        locate(folder, variant="fp16", use_safetensors=False)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +98,51 @@ def test_a_name_that_cannot_be_a_model(name: str, hub: Hub) -> None:
 
 
 def test_a_file_is_not_a_model(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").touch()
+    write(tmp_path, {"unet/model.safetensors": "", "v1-5.ckpt": "", "notes.txt": ""})
+    with pytest.raises(CheckpointError, match=r"v1-5\.ckpt is a file; single files are not read"):
+        locate(tmp_path / "v1-5.ckpt")
     with pytest.raises(CheckpointError, match="is a file; a model is a folder"):
-        locate(tmp_path / "model.safetensors")
+        locate(tmp_path / "notes.txt")
+    (tmp_path / "model_index.json").touch()
+    for file in ("unet/model.safetensors", "v1-5.ckpt"):
+        with pytest.raises(CheckpointError, match="give the folder that holds model_index"):
+            locate(tmp_path / file)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("dreamlike.safetensors", "single files are not read yet"),
+        ("models/dreamlike.ckpt", "single files are not read yet"),
+        ("https://huggingface.co/o/m/blob/main/v1.safetensors", "single files are not read yet"),
+        ("https://huggingface.co/owner/model", "give 'owner/model' in place of its address"),
+        ("huggingface.co/owner/model/tree/main", "give 'owner/model' in place of its address"),
+        ("owner/model.", "OWNER/NAME"),
+        ("owner/mo--del", "OWNER/NAME"),
+    ],
+)
+def test_what_is_no_repository_is_not_asked_for(name: str, says: str, hub: Hub) -> None:
+    with pytest.raises(ModelNotFoundError, match=says) as caught:
+        locate(name)
+    assert len(str(caught.value)) < 300
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("name", ["builtin", "folder"])
+def test_only_the_hub_has_revisions(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path, FILES) if name == "folder" else name
+    for harmless in (None, "", "main"):
+        assert locate(folder, revision=harmless, variant="").commit is None
+    with pytest.raises(RequestError, match=r"revision 'fp16' is asked of .* leave it out"):
+        locate(folder, revision="fp16")
+
+
+@pytest.mark.parametrize("argument", ["revision", "variant", "subfolder"])
+def test_arguments_of_a_wrong_type(tmp_path: Path, hub: Hub, argument: str) -> None:
+    for name in (tmp_path, "owner/model"):
+        with pytest.raises(RequestError, match=f"{argument} must be a text, not 16"):
+            locate(name, **{argument: 16})  # pyright: ignore
+    assert hub.asked == []
 
 
 def test_only_what_is_needed_is_fetched(tmp_path: Path, hub: Hub) -> None:
@@ -212,19 +262,111 @@ def test_local_files_only(tmp_path: Path, hub: Hub) -> None:
     assert hub.asked == []
 
 
-@pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize("revision", [None, "fp16", OTHER, "../../../etc"])
-def test_offline_and_not_in_the_cache_says_how_to_get_it(
-    tmp_path: Path, revision: str | None
-) -> None:
-    if revision is not None:
-        cache_model(tmp_path, "owner/model", FILES)
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's usual cache, in a folder of its own."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def told(**arguments: object) -> str:
+    """What is said of owner/model where it cannot be loaded, in one line without a trace."""
     with pytest.raises(ModelNotFoundError) as caught:
-        locate("owner/model", revision=revision, cache_dir=tmp_path)
-    message = str(caught.value)
+        locate("owner/model", **arguments)  # pyright: ignore
+    assert caught.value.__suppress_context__
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("revision", "variant", "options"),
+    [
+        (None, None, ""),
+        ("fp16", None, " --revision fp16"),
+        (None, "fp16", " --variant fp16"),
+        (OTHER, "fp16", f" --revision {OTHER} --variant fp16"),
+        ("../../etc", None, " --revision ../../etc"),
+        ("a b", None, " --revision 'a b'"),
+    ],
+)
+def test_offline_and_not_in_the_cache_says_how_to_get_it(
+    cache: Path, revision: str | None, variant: str | None, options: str
+) -> None:
+    message = told(revision=revision, variant=variant)
     assert "the hub is not asked (offline), and the cache lacks it" in message
-    assert "`kakusan models pull owner/model`" in message
-    assert "\n" not in message
+    assert f"While online run `kakusan models pull owner/model{options}`, or give" in message
+    # which fetches into the usual cache, and safetensors
+    message = told(revision=revision, variant=variant, cache_dir=cache)
+    assert "While online do the same again" in message
+    assert "do the same again" in told(use_safetensors=False)
+
+
+@pytest.mark.usefixtures("offline")
+def test_offline_what_the_cache_has_otherwise_is_named(cache: Path) -> None:
+    cache_model(cache, "owner/model", FILES)
+    message = told(revision="fp16")
+    assert 'The cache has it without revision and variant or with variant="fp16"' in message
+    whole = {name: text for name, text in FILES.items() if name.startswith(("te", "un"))}
+    for half in (True, False):
+        kept = {n: t for n, t in whole.items() if ("fp16" in n) == half or n.endswith("json")}
+        cache_model(cache, "owner/half" if half else "owner/plain", kept)
+    with pytest.raises(ModelNotFoundError) as caught:
+        locate("owner/half", subfolder="unet")
+    assert 'lacks the weights of unet/. The cache has it with variant="fp16"' in str(caught.value)
+    with pytest.raises(ModelNotFoundError) as caught:
+        locate("owner/plain", variant="fp16", without=["text_encoder", "tokenizer"])
+    assert "the cache lacks the variant 'fp16'" in str(caught.value)
+    assert "models pull owner/plain --variant fp16" in str(caught.value)
+    reference = cache / "models--owner--half" / "refs"
+    (reference / "main").rename(reference / "fp16")
+    with pytest.raises(ModelNotFoundError, match=r'with revision="fp16" and variant="fp16"\.'):
+        locate("owner/half", subfolder="unet")
+
+
+def test_a_refusal_advises_nothing_that_would_be_refused(cache: Path, hub: Hub) -> None:
+    message = told(revision="fp17")
+    assert "not this revision (a branch, a tag or a commit)" in message
+    assert "pull" not in message
+    hub.repos["owner/model"] |= {"unet/diffusion_pytorch_model.fp17.bin": "half"}
+    assert 'not this revision; give variant="fp17" in its place' in told(revision="fp17")
+    hub.repos.clear()
+    message = told()
+    assert "the hub has no such model, or it is private" in message
+    assert "pull" not in message
+    assert not (cache / "models--owner--model" / "snapshots").exists()
+
+
+def test_pulling_does_not_advise_pulling(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelNotFoundError) as caught:
+        pull("owner/model", variant="fp16")
+    assert "the hub cannot be reached" in str(caught.value)
+    assert "models pull" not in str(caught.value)
+    assert not list(cache.glob("models--*/snapshots"))
+
+
+def test_a_page_in_the_hubs_place(cache: Path, hub: Hub) -> None:
+    hub.page = "<html>Log in to the hotel's network</html>"
+    message = told()
+    assert "the hub cannot be reached or failed" in message
+    assert "models pull owner/model" in message
+    assert len(message) < 500
+
+
+def test_force_download_fetches_again(cache: Path, hub: Hub) -> None:
+    def fetched() -> list[str]:
+        hub.asked.clear()
+        locate("owner/model", subfolder="unet", force_download=force)
+        return [line for line in hub.asked if line.startswith("GET") and "resolve" in line]
+
+    force = False
+    assert len(fetched()) == 2
+    assert fetched() == []
+    force = True
+    assert len(fetched()) == 2
+    with pytest.raises(RequestError, match="force_download asks the hub"):
+        locate("owner/model", force_download=True, local_files_only=True)
 
 
 @pytest.mark.usefixtures("offline")

@@ -47,7 +47,9 @@ def pull(
         RequestError: `name` is a folder or the built-in model.
         ModelNotFoundError: The hub does not have it or cannot be reached.
     """
-    source = locate(name, revision=revision, variant=variant, token=token, cache_dir=cache_dir)
+    source = locate(
+        name, revision=revision, variant=variant, token=token, cache_dir=cache_dir, pulling=True
+    )
     if source.commit is None:
         raise RequestError(f"{name} is here already ({source.folder}); give OWNER/NAME of the hub.")
     (found,) = (model for model in list_cached_models(cache_dir) if model.name == source.name)
@@ -73,7 +75,7 @@ def remove_cached_model(name: str, *, cache_dir: PathLike | None = None) -> int:
     try:
         strategy.execute()
     except OSError as error:
-        raise OutputError(f"cannot remove {repo.repo_path}: {error.strerror}.") from error
+        raise OutputError(f"cannot remove {repo.repo_path}: {error.strerror}.") from None
     if repo.repo_path.exists():
         raise OutputError(f"cannot remove {repo.repo_path}; is it another user's?")
     return strategy.expected_freed_size

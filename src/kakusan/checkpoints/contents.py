@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kakusan.checkpoints.files import read_json
+from kakusan.checkpoints.files import file_names, read_json
 from kakusan.checkpoints.selection import STEMS, WeightsName, choose, variant_of
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, listed, shown
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,35 @@ def files_of(folder: Path) -> list[str]:
 def check_variant(name: str, files: Collection[str], wanted: Wanted) -> None:
     """Refuse a variant that not one part has; where only some have it, the others are plain.
 
-    A part that is asked for alone may be one of the others.
+    Args:
+        files: of the whole model, also where one part of it is asked for.
     """
-    if wanted.variant is None or wanted.subfolder is not None:
+    if not wanted.variant:
         return
-    found = {variant for file in files if (variant := variant_of(file.rpartition("/")[2]))}
+    found = variants(files, wanted.use_safetensors)
     if wanted.variant not in found:
-        known = ", ".join(sorted(found)) or "none"
+        form = {None: "", True: " as safetensors", False: " as .bin"}[wanted.use_safetensors]
         raise CheckpointError(
-            f"{name} has no variant {wanted.variant!r} (it has: {known}); "
+            f"{name} has no variant {shown(wanted.variant)}{form} (it has: {listed(found)}); "
             "leave variant out for the plain weights."
         )
+
+
+def variants(files: Iterable[str], use_safetensors: bool | None = None) -> set[str]:
+    """The variants of weights, such as fp16, that are among the files of a model."""
+    named = (variant_of(file.rpartition("/")[2], use_safetensors) for file in files)
+    return {variant for variant in named if variant is not None}
+
+
+def missing_from(snapshot: Path, wanted: Wanted) -> str:
+    """What a snapshot lacks of what is wanted, the variant too, in words; empty if it is whole.
+
+    A part that is wanted alone may be plain where others have the variant.
+    """
+    variant = wanted.variant
+    if not variant or wanted.subfolder or variant in variants(files_of(snapshot)):
+        return lacking(snapshot, wanted)
+    return f"the variant {shown(variant)}"
 
 
 def lacking(snapshot: Path, wanted: Wanted) -> str:
@@ -107,7 +125,7 @@ def lacking(snapshot: Path, wanted: Wanted) -> str:
 
 def _part_lacking(folder: Path, wanted: Wanted) -> str:
     """A part with a config.json has weights; the others (tokenizer, scheduler) have none."""
-    names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set[str]()
+    names = file_names(folder)
     if not any(name.endswith(".json") for name in names):
         return f"{folder.name}/"
     if "config.json" not in names:
@@ -118,5 +136,7 @@ def _part_lacking(folder: Path, wanted: Wanted) -> str:
     if chosen.single in names:
         return ""
     shards = read_json(folder / chosen.index).get("weight_map")
-    complete = isinstance(shards, dict) and all(shard in names for shard in shards.values())
+    complete = isinstance(shards, dict) and all(
+        isinstance(shard, str) and shard in names for shard in shards.values()
+    )
     return "" if complete else f"shards of {folder.name}/"

@@ -3,7 +3,6 @@
 import glob
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, constants, snapshot_download
@@ -13,10 +12,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.file_download import repo_folder_name
 
-from kakusan.checkpoints.contents import Wanted, lacking, needed
-from kakusan.errors import ModelNotFoundError, OutputError
+from kakusan.checkpoints.advice import advice
+from kakusan.checkpoints.contents import lacking, missing_from, needed, variants
+from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot
+from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError, reason, shown
 
 logger = logging.getLogger("kakusan")
 
@@ -32,22 +32,13 @@ MOVED = {
 
 # The library below huggingface_hub (requests, httpx, by its version) raises one of these kinds when
 # the hub cannot be reached; huggingface_hub.errors has that library's HTTPError by this name.
-_FAILURES: tuple[type[Exception], ...] = (OSError, HTTPError)
+# The others: what answers in the hub's place (a hotel's login page) is not what it expects.
+_FAILURES: tuple[type[Exception], ...] = (OSError, HTTPError, ValueError, TypeError, LookupError)
+# The hub was reached and said no: asking it again is of no use
+_REFUSALS = (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError)
 
 _NETWORK = (ConnectionError, TimeoutError)
 _LOGIN = "pass token= or run `hf auth login`"
-
-
-@dataclass(frozen=True)
-class HubRequest:
-    """A model of the hub and how to reach it."""
-
-    name: str
-    wanted: Wanted
-    revision: str | None = None
-    token: str | bool | None = None
-    cache_dir: Path | None = None
-    local_files_only: bool = False
 
 
 def fetch(request: HubRequest) -> Path:
@@ -59,15 +50,19 @@ def fetch(request: HubRequest) -> Path:
     """
     cached = cached_snapshot(request)
     if request.local_files_only or constants.HF_HUB_OFFLINE:
-        return _from_cache(request, "the hub is not asked (offline)")
+        return _from_cache(request, "the hub is not asked (offline)", None)
     pinned = cached is not None and cached.name == request.revision  # a commit never changes
-    if cached and pinned and not request.wanted.variant and not lacking(cached, request.wanted):
+    plain = not request.wanted.variant and not request.force_download
+    if cached and pinned and plain and not lacking(cached, request.wanted):
         return cached
     try:
         return _download(request)
+    except CheckpointError:
+        raise
     except _FAILURES as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, _NETWORK):
-            raise OutputError(f"cannot keep {request.name} in the cache: {error}.") from error
+            detail = error.strerror or error
+            raise OutputError(f"cannot keep {request.name} in the cache: {detail}.") from None
         return _from_cache(request, _reason(request, error), error)
 
 
@@ -79,51 +74,56 @@ def _reason(request: HubRequest, error: Exception) -> str:
         case RepositoryNotFoundError():
             return f"the hub has no such model, or it is private ({_LOGIN})"
         case RevisionNotFoundError():
-            return "the hub has the model but not this revision (a branch, a tag or a commit)"
+            return f"the hub has the model but not this revision{_variants_instead(request)}"
         case _:
-            detail = " ".join(str(error).split()) or type(error).__name__
-            return f"the hub cannot be reached or failed: {detail[:200]}"
+            return f"the hub cannot be reached or failed: {reason(error)}"
 
 
-def _from_cache(request: HubRequest, reason: str, cause: Exception | None = None) -> Path:
+def _variants_instead(request: HubRequest) -> str:
+    """Half precision was a branch once, and is a variant of the main branch now."""
+    try:
+        _, files = _described(request, revision=None)
+    except _FAILURES:
+        return ""
+    if request.revision in variants(files):
+        return f'; give variant="{request.revision}" in its place'
+    return " (a branch, a tag or a commit)"
+
+
+def _from_cache(request: HubRequest, reason: str, cause: Exception | None) -> Path:
     cached = cached_snapshot(request)  # anew: a download may have stopped halfway
-    lacks = lacking(cached, request.wanted) if cached else "it"
+    lacks = missing_from(cached, request.wanted) if cached else "it"
     if cached and not lacks:
         if cause is not None:
             logger.warning("%s: %s; using the copy in the cache.", request.name, reason)
         return cached
-    at = f" at revision {request.revision!r}" if request.revision else ""
+    logger.debug("%s could not be fetched", request.name, exc_info=cause)
+    at = f" at revision {shown(request.revision)}" if request.revision else ""
+    help = advice(request, refused=isinstance(cause, _REFUSALS))
+    # the trace of the libraries below says nothing that this line does not
     raise ModelNotFoundError(
-        f"cannot load {request.name}{at}: {reason}, and the cache lacks {lacks}. While online run "
-        f"`kakusan models pull {request.name}`, or give the path of a folder that holds the model."
-    ) from cause
+        f"cannot load {request.name}{at}: {reason}, and the cache lacks {lacks}. {help}"
+    ) from None
 
 
 def _download(request: HubRequest) -> Path:
-    endpoint = os.environ.get("HF_ENDPOINT") or None
-    info = HfApi(endpoint=endpoint, token=request.token).model_info(
-        request.name, revision=request.revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
-    )
-    files = [file.rfilename for file in info.siblings or ()]
+    endpoint, files = _described(request, revision=request.revision)
     folder = snapshot_download(
         request.name,
         revision=request.revision,
         endpoint=endpoint,
         token=request.token,
         cache_dir=request.cache_dir,
+        force_download=request.force_download,
         allow_patterns=[glob.escape(name) for name in needed(request.name, files, request.wanted)],
     )
     return Path(folder)
 
 
-def cached_snapshot(request: HubRequest) -> Path | None:
-    """The folder of the wanted revision in the cache, whole or not, or None."""
-    cache = Path(request.cache_dir or constants.HF_HUB_CACHE).expanduser()
-    model = cache / repo_folder_name(repo_id=request.name, repo_type="model")
-    revision = request.revision or constants.DEFAULT_REVISION
-    if ".." in Path(revision).parts:
-        return None
-    reference = model / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    snapshot = model / "snapshots" / commit
-    return snapshot if snapshot.is_dir() else None
+def _described(request: HubRequest, *, revision: str | None) -> tuple[str | None, list[str]]:
+    """The address of the hub that is asked, and the files that it has of a model."""
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    info = HfApi(endpoint=endpoint, token=request.token).model_info(
+        request.name, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
+    )
+    return endpoint, [file.rfilename for file in info.siblings or ()]

@@ -2,19 +2,26 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
 from kakusan.checkpoints.contents import Wanted, check_variant, files_of, lacking
-from kakusan.checkpoints.hub import MOVED, HubRequest, cached_snapshot, fetch, logger
-from kakusan.errors import CheckpointError, ModelNotFoundError
+from kakusan.checkpoints.hub import MOVED, fetch, logger
+from kakusan.checkpoints.saving import check_finished
+from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot
+from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, listed, shown
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 BUILTIN = "builtin"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.+)")
+_WHOLE_MODEL = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin"})
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,10 @@ def locate(
     token: str | bool | None = None,
     cache_dir: PathLike | None = None,
     local_files_only: bool = False,
+    force_download: bool = False,
     use_safetensors: bool | None = None,
     without: Collection[str] = (),
+    pulling: bool = False,
 ) -> Source:
     """Find a model, fetching from the hub only what loading it takes and the cache lacks.
 
@@ -48,21 +57,34 @@ def locate(
         token: For private and gated models; None takes the one that `hf auth login` stored.
         cache_dir: Instead of the hub's usual cache.
         local_files_only: Do not ask the hub.
+        force_download: Fetch again what the cache has already.
         use_safetensors: False takes `.bin` weights, True refuses them, None prefers safetensors.
         without: Parts that are not wanted and so not fetched.
+        pulling: Whether the user asks for the fetching itself, so that no message advises it.
 
     Raises:
         ModelNotFoundError: There is no such model here, in the cache or on the hub.
         CheckpointError: It has no such subfolder or variant.
+        RequestError: A revision of what is not on the hub, or an argument of a wrong type.
     """
     if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ModelNotFoundError(f"a model is named by a text or a path, not by {name!r:.60}.")
     text = os.fspath(name)
+    _check_texts({"subfolder": subfolder, "revision": revision, "variant": variant})
     wanted = Wanted(subfolder, variant, use_safetensors, frozenset(without))
     local = _local_folder(text)
     if local is not None:
+        if revision and revision != "main":
+            raise RequestError(
+                f"revision {shown(revision)} is asked of {shown(text)}, but only models of the "
+                "Hugging Face Hub have revisions; leave it out, or give OWNER/NAME"
+            )
         check_variant(text, files_of(local), wanted)
-        return Source(text, _within(local, subfolder, text), None)
+        folder = _within(local, subfolder, text)
+        check_finished(folder)
+        return Source(text, folder, None)
+    if force_download and local_files_only:
+        raise RequestError("force_download asks the hub, local_files_only does not; give one")
     request = HubRequest(
         name=_hub_id(text),
         wanted=wanted,
@@ -70,11 +92,18 @@ def locate(
         token=token,
         cache_dir=None if cache_dir is None else Path(cache_dir),
         local_files_only=local_files_only,
+        force_download=force_download,
+        pulling=pulling,
     )
     request = _living(request)
     snapshot = fetch(request)
-    check_variant(request.name, files_of(snapshot), wanted)
     return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
+
+
+def _check_texts(given: Mapping[str, object]) -> None:
+    for argument, value in given.items():
+        if not isinstance(value, str | os.PathLike | None):
+            raise RequestError(f"{argument} must be a text, not {shown(value)}")
 
 
 def _local_folder(text: str) -> Path | None:
@@ -89,18 +118,44 @@ def _local_folder(text: str) -> Path | None:
     except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown ~user
         return None
     if is_file:
-        raise CheckpointError(f"{text} is a file; a model is a folder with model_index.json.")
+        raise CheckpointError(f"{text} is a file; {_instead_of_a_file(path)}.")
     return path if is_folder else None
 
 
-def _hub_id(text: str) -> str:
-    if _HUB_ID.fullmatch(text) and ".." not in text and "--" not in text and len(text) <= 96:
-        return text
-    shown = text if len(text) <= 80 else f"{text[:77]}..."
-    raise ModelNotFoundError(
-        f"there is no model {shown!r}: a model is {BUILTIN!r}, an existing folder, or OWNER/NAME "
-        "on the Hugging Face Hub."
+def _instead_of_a_file(path: Path) -> str:
+    if path.suffix not in _WHOLE_MODEL:
+        return "a model is a folder with model_index.json"
+    if any((folder / "model_index.json").is_file() for folder in path.parents[:2]):
+        return "give the folder that holds model_index.json"
+    return (
+        "single files are not read yet; convert it to a folder with diffusers, "
+        'StableDiffusionPipeline.from_single_file(...).save_pretrained("folder"), and give that'
     )
+
+
+def _hub_id(text: str) -> str:
+    cut = text if len(text) <= 80 else f"{text[:77]}..."
+    address = _ADDRESS.fullmatch(text)
+    owner_and_name = "/".join(address[1].split("/")[:2]) if address else text
+    if Path(cut).suffix in _WHOLE_MODEL:
+        advice = _instead_of_a_file(Path(Path(cut).name))
+    elif not _is_hub_id(owner_and_name):
+        advice = (
+            f"a model is {BUILTIN!r}, an existing folder, or OWNER/NAME on the Hugging Face Hub"
+        )
+    elif address is None:
+        return text
+    else:
+        advice = f"give {owner_and_name!r} in place of its address"
+    raise ModelNotFoundError(f"there is no model {cut!r}: {advice}.")
+
+
+def _is_hub_id(text: str) -> bool:
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return _HUB_ID.fullmatch(text) is not None
 
 
 def _living(request: HubRequest) -> HubRequest:
@@ -117,7 +172,14 @@ def _within(folder: Path, subfolder: str | None, name: str) -> Path:
     if not subfolder:
         return folder
     inside = ".." not in Path(subfolder).parts and not Path(subfolder).is_absolute()
-    if inside and (folder / subfolder).is_dir():
+    if inside and _is_folder(folder / subfolder):
         return folder / subfolder
-    found = ", ".join(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
-    raise CheckpointError(f"{name} has no subfolder {subfolder!r} (it has: {found or 'none'}).")
+    found = listed(entry.name for entry in folder.iterdir() if entry.is_dir())
+    raise CheckpointError(f"{name} has no subfolder {shown(subfolder)} (it has: {found}).")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long
+        return False
