@@ -10,7 +10,7 @@ from torch import Tensor
 from kakusan.engine.joining import Joined, embeddings, join, split, together
 from kakusan.engine.overflow import Computed, finite_rows, overflow_note
 from kakusan.engine.placement import Placement
-from kakusan.errors import ArgumentError, NumericalError
+from kakusan.errors import ArgumentError, NumericalError, RequestError
 from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
@@ -21,14 +21,18 @@ from kakusan.models import (
     TextContext,
     UNet2DConditionModel,
     UNetCall,
+    within,
 )
 
 NetworkT = TypeVar("NetworkT", bound=Model[Any])
+PartT = TypeVar("PartT")
 
 # The kind of device whose calls can be recorded
 RECORDABLE = "cuda"
 # Sets of texts whose keys and values are stored: requests that come and go make few at a time
 MOST_CONTEXTS = 4
+# Of every published VAE of this family
+USUAL_SCALE = 8
 
 
 class Engine:
@@ -40,13 +44,13 @@ class Engine:
 
     def __init__(
         self,
-        unet: UNet2DConditionModel,
-        vae: AutoencoderKL,
-        text_encoder: CLIPTextModel,
+        unet: UNet2DConditionModel | None,
+        vae: AutoencoderKL | None,
+        text_encoder: CLIPTextModel | None,
         safety_checker: StableDiffusionSafetyChecker | None = None,
         placement: Placement | None = None,
     ) -> None:
-        self.unet, self.vae, self.text_encoder = unet, vae, text_encoder
+        self._unet, self._vae, self._text_encoder = unet, vae, text_encoder
         self.safety_checker = safety_checker
         self.placement = placement or Placement()
         # as long as this engine: a network that takes turns on a device forgets its own copy
@@ -56,15 +60,47 @@ class Engine:
         ] = {}
 
     @property
+    def unet(self) -> UNet2DConditionModel:
+        """Raises RequestError where there is none, as the two below do."""
+        return present("unet", self._unet)
+
+    @property
+    def vae(self) -> AutoencoderKL:
+        return present("vae", self._vae)
+
+    @property
+    def text_encoder(self) -> CLIPTextModel:
+        return present("text_encoder", self._text_encoder)
+
+    @property
+    def has_text_encoder(self) -> bool:
+        return self._text_encoder is not None
+
+    @property
     def networks(self) -> list[Model[Any]]:
         """Those that there are."""
-        parts = (self.safety_checker, self.text_encoder, self.unet, self.vae)
+        parts = (self.safety_checker, self._text_encoder, self._unet, self._vae)
         return [part for part in parts if part is not None]
 
     @property
     def device(self) -> torch.device:
         """Where the networks compute."""
-        return self.placement.device(self.unet)
+        return self.placement.device(self._first)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the UNet's weights are in."""
+        return self._first.dtype
+
+    @property
+    def _first(self) -> Model[Any]:
+        """The UNet, or one of the others where there is none."""
+        return next(iter(self.networks)) if self._unet is None else self._unet
+
+    @property
+    def scale_factor(self) -> int:
+        """How many pixels a latent is wide."""
+        return USUAL_SCALE if self._vae is None else self._vae.scale_factor
 
     def compute_dtype(self, network: Model[Any]) -> torch.dtype:
         """What a network computes in, where it computes."""
@@ -76,7 +112,7 @@ class Engine:
         Raises:
             RequestError: Not a multiple of the VAE's factor.
         """
-        factor = self.vae.scale_factor
+        factor = self.scale_factor
         own_height, own_width = (side * factor for side in self.unet.config.latent_size)
         size = {"height": height or own_height, "width": width or own_width}
         for name, value in size.items():
@@ -153,8 +189,8 @@ class Engine:
         acceleration = self.placement.acceleration
         recordable = not upcast and not joined.options
         with self.placement.use(unet):
+            _make_ready(unet)
             if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
-                unet.prepare()  # may move weights, which a recording must not
                 return acceleration.calls_of(unet)(
                     joined.sample, joined.timestep, context.embeddings[0]
                 )
@@ -175,6 +211,7 @@ class Engine:
             NumericalError: A row is not finite in float32 either.
         """
         with self.placement.use(network):
+            _make_ready(network)
             result = run(network, x)
         finite = finite_rows(result)
         if all(finite):
@@ -213,6 +250,26 @@ class Engine:
             # held, so that no other conditioning has their ids
             self._contexts[key] = (conditionings, TextContext(*embeddings(conditionings)))
         return self._contexts[key][1]
+
+
+def _make_ready(network: object) -> None:
+    """Prepare a network where it computes: nothing compiled or recorded can do it as it runs."""
+    plain = within(network)
+    if isinstance(plain, Model):
+        plain.prepare()
+
+
+def present(name: str, part: PartT | None) -> PartT:
+    """A part of a pipeline that something needs.
+
+    Raises:
+        RequestError: It is None.
+    """
+    if part is None:
+        raise RequestError(
+            f"this pipeline has no {name}, which this needs; give it one (pipe.{name} = ...)"
+        )
+    return part
 
 
 def _is_one(context: TextContext) -> bool:

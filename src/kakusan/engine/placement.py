@@ -38,9 +38,16 @@ class Placement:
         Raises:
             RequestError: There is no such device on this machine, or no such dtype.
         """
+        if len(targets) > 2:
+            raise RequestError(
+                f"a device and a dtype can be given, not {len(targets)} of them at once"
+            )
         dtypes = [parse_dtype(target) for target in targets if isinstance(target, torch.dtype)]
         others = [target for target in targets if not isinstance(target, torch.dtype)]
         devices = [parse_device(target) for target in others]  # pyright: ignore[reportArgumentType]
+        for found, kind in ((dtypes, "dtypes"), (devices, "devices")):
+            if len(found) > 1:
+                raise RequestError(f"two {kind} were given, {found[0]} and {found[1]}; give one")
         if devices:  # what a CPU computes in is not for another device
             for network in networks:
                 network.to(network.stored_dtype)

@@ -1,5 +1,6 @@
 """The networks: UNet, VAE, text encoder and safety checker."""
 
+from kakusan.models.compiled import within
 from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.image_processor import CLIPImageProcessor
@@ -38,4 +39,5 @@ __all__ = [
     "UNetConfig",
     "UNetOutput",
     "VAEConfig",
+    "within",
 ]
