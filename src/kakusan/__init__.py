@@ -26,6 +26,8 @@ _ROOMS = {
         "UNet2DConditionModel",
     ),
     "kakusan.pipeline": (
+        "AutoPipelineForText2Image",
+        "DiffusionPipeline",
         "Picture",
         "StableDiffusionPipeline",
         "StableDiffusionPipelineOutput",

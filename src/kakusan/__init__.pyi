@@ -8,6 +8,8 @@ from kakusan.models import CLIPImageProcessor as CLIPImageProcessor
 from kakusan.models import CLIPTextModel as CLIPTextModel
 from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafetyChecker
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
+from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
+from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput

@@ -68,6 +68,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     "schedulers share the base class kakusan.schedulers.Scheduler": ("SchedulerMixin",),
     "the parts' configs are read by their from_pretrained": ("ConfigMixin",),
     "kakusan's own pictures come out of a pipeline's call": ("VaeImageProcessor",),
+    _OTHER_MODEL: ("AltDiffusionPipeline", "VQDiffusionPipeline"),
     _ADAPTERS: ("MotionAdapter", "AnimateDiffPipeline"),
     _CLIP: (
         *("CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPVisionModel"),
@@ -134,8 +135,6 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
     'convert the file to a folder, which from_pretrained("folder") loads': ("from_single_file",),
     _FEW_STEPS: ("get_guidance_scale_embedding",),
     _PIPELINE_MEMORY: ("enable_group_offload", "reset_device_map"),
-    "nothing of a pipeline is sent anywhere; the Hub's own client uploads what save_pretrained "
-    "wrote": ("push_to_hub",),
 }
 # What to do instead -> arguments of a call
 _OF_A_CALL: Mapping[str, tuple[str, ...]] = {

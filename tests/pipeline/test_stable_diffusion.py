@@ -411,10 +411,11 @@ def test_what_a_callback_returns_is_checked(pipe: Any, returned: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "value"), [("unet", None), ("scheduler", "euler"), ("vae", 5), ("tokenizer", None)]
+    ("part", "value", "says"),
+    [("scheduler", "euler", "str"), ("vae", 5, "int"), ("unet", torch.nn.Conv2d(1, 1, 1), "torch")],
 )
-def test_a_pipeline_lacks_no_part(tiny_v1: Path, part: str, value: Any) -> None:
-    with pytest.raises(RequestError, match=f"{part} must be of .*, not {value!r}"):
+def test_a_part_is_what_it_stands_for(tiny_v1: Path, part: str, value: Any, says: str) -> None:
+    with pytest.raises(RequestError, match=f"{part} must be a kakusan .*, not an? {says}"):
         kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, **{part: value})
 
 

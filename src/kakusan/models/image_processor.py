@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, token_of
 from kakusan.checkpoints.files import read_json, write_json
 from kakusan.checkpoints.source import locate
+from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import RequestError
 from kakusan.models.image_processor_config import CONFIG_FILE, ImageProcessorConfig
+
+ARGUMENTS = (
+    *("subfolder", "revision", "token", "cache_dir", "local_files_only", "force_download"),
+)
 
 
 class ProcessedImages(NamedTuple):
@@ -26,7 +32,7 @@ class ProcessedImages(NamedTuple):
     pixel_values: Tensor
 
 
-class CLIPImageProcessor:
+class CLIPImageProcessor(Sendable):
     """Resizes, crops and normalises pictures as CLIP was trained on them."""
 
     def __init__(self, config: ImageProcessorConfig | None = None) -> None:
@@ -35,33 +41,57 @@ class CLIPImageProcessor:
     @classmethod
     def from_pretrained(
         cls,
-        name: str | PathLike[str],
+        pretrained_model_name_or_path: str | PathLike[str],
         *,
         subfolder: str | None = None,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | PathLike[str] | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
+        **published: object,
     ) -> Self:
         """Read `preprocessor_config.json` of a folder or Hub model.
 
+        Args:
+            published: what the reference takes and changes nothing here.
+
         Raises:
             CheckpointError: the file is missing, broken, or has values that are not supported.
+            UnknownArgumentError: an argument that does not exist.
         """
+        check_published(f"{cls.__name__}.from_pretrained", published, WEIGHTLESS_LOADING, ARGUMENTS)
         folder = locate(
-            name,
+            pretrained_model_name_or_path,
             subfolder=subfolder,
             revision=revision,
-            token=token,
+            token=token_of(token, published),
             cache_dir=cache_dir,
             local_files_only=local_files_only,
+            force_download=force_download,
         ).folder
         path = folder / CONFIG_FILE
         return cls(ImageProcessorConfig.from_published(read_json(path), str(path)))
 
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write `preprocessor_config.json`, which the reference library reads too."""
-        write_json(Path(folder) / CONFIG_FILE, self.config.to_published())
+    def save_pretrained(
+        self, save_directory: str | PathLike[str], *, push_to_hub: bool = False, **options: Any
+    ) -> None:
+        """Write `preprocessor_config.json`, which the reference library reads too.
+
+        Args:
+            push_to_hub: sends the files to the Hugging Face Hub too; `options` are then those of
+                `push_to_hub`, with `repo_id`.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        what, folder = type(self).__name__, Path(save_directory)
+        upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
+
+        def write(stage: Path) -> None:
+            write_json(stage / CONFIG_FILE, self.config.to_published())
+
+        save_whole(folder, CONFIG_FILE, write, upload, what)
 
     def __call__(
         self, images: Image.Image | Sequence[Image.Image], *, return_tensors: str = "pt"

@@ -8,26 +8,30 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.checkpoints.source import PathLike, locate
+from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.checkpoints.weights import (
     check_finite,
     find_weights,
     load_into,
     read_weights,
     save_weights,
+    shard_bytes,
 )
-from kakusan.errors import CheckpointError, check_no_unknown
+from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
 from kakusan.models.skeleton import skeleton
 from kakusan.runtime.arena import reused
-from kakusan.runtime.precision import parse_dtype
+from kakusan.runtime.device import mapped_device
+from kakusan.runtime.precision import asked_dtype, common_dtype
 from kakusan.runtime.preparation import Preparation
 
 CONFIG_FILE = "config.json"
-LOADING = (
-    *("subfolder", "revision", "variant", "torch_dtype", "token", "cache_dir"),
-    *("local_files_only", "use_safetensors"),
+ARGUMENTS = (
+    *("subfolder", "revision", "variant", "torch_dtype", "dtype", "token", "cache_dir"),
+    *("local_files_only", "force_download", "use_safetensors", "device_map"),
 )
 # The oldest reference version whose way of reading configs is the one that is written here.
 PUBLISHED_VERSION = "0.30.0"
@@ -45,7 +49,7 @@ class PublishedConfig(Protocol):
 ConfigT = TypeVar("ConfigT", bound=PublishedConfig)
 
 
-class Model(nn.Module, ABC, Generic[ConfigT]):
+class Model(nn.Module, Sendable, ABC, Generic[ConfigT]):
     """A network that is built from a config and that has a folder of files.
 
     Attributes:
@@ -75,77 +79,162 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
 
     @classmethod
     def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
-        """A network with fresh weights, from a config or from its published JSON."""
-        if isinstance(config, Mapping):
-            return cls(cls.config_class.from_published(config))
-        return cls(config)
+        """A network with fresh weights, from a config or from its published JSON.
+
+        Raises:
+            CheckpointError: the JSON has values that are not supported.
+            RequestError: it is neither of them.
+        """
+        if isinstance(config, cls.config_class):
+            return cls(config)
+        if not isinstance(config, Mapping):
+            raise RequestError(
+                f"{cls.__name__}.from_config takes a config or its JSON, not {shown(config)}; "
+                "from_pretrained takes a folder, load_config gives the config of one"
+            )
+        return cls(cls.config_class.from_published(config))
+
+    @classmethod
+    def load_config(
+        cls, pretrained_model_name_or_path: PathLike, *, subfolder: str | None = None
+    ) -> dict[str, JSON]:
+        """The published JSON of a folder or Hub model, which `from_config` takes.
+
+        Raises:
+            CheckpointError: the file is missing or broken.
+        """
+        folder = locate(pretrained_model_name_or_path, subfolder=subfolder).folder
+        return read_json(folder / CONFIG_FILE)
 
     @classmethod
     def from_pretrained(
         cls,
-        name: PathLike,
+        pretrained_model_name_or_path: PathLike,
         *,
         subfolder: str | None = None,
         revision: str | None = None,
         variant: str | None = None,
         torch_dtype: torch.dtype | str | None = None,
+        dtype: torch.dtype | str | None = None,
         token: str | bool | None = None,
         cache_dir: PathLike | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
         use_safetensors: bool | None = None,
-        **unknown: object,
+        device_map: object = None,
+        **published: object,
     ) -> Self:
         """Load a folder or a Hub model, for inference (`eval` mode).
 
         Args:
-            name: as `kakusan.checkpoints.source.locate` takes it, and likewise what is not below.
-            torch_dtype: how the weights are stored; float32 where not given. Weights that the file
-                has in this dtype stay mapped to it.
-            unknown: none is accepted.
+            pretrained_model_name_or_path: as `kakusan.checkpoints.source.locate` takes a name, and
+                likewise what is not below.
+            torch_dtype: how the weights are stored; float32 where not given, "auto" as the file has
+                them. Weights that the file has in this dtype stay mapped to it.
+            dtype: its newer name.
+            device_map: names a device to place it on.
+            published: what the reference takes and changes nothing here, see
+                `kakusan.checkpoints.arguments`.
 
         Raises:
             CheckpointError: a file is missing, broken, or not what it claims to be.
             UnknownArgumentError: an argument that does not exist.
         """
-        check_no_unknown(f"{cls.__name__}.from_pretrained", unknown, LOADING)
-        dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
+        check_published(f"{cls.__name__}.from_pretrained", published, LOADING, ARGUMENTS)
+        stored, device = asked_dtype(torch_dtype, dtype), mapped_device(device_map)
         folder = locate(
-            name,
+            pretrained_model_name_or_path,
             subfolder=subfolder,
             revision=revision,
             variant=variant,
-            token=token,
+            token=token_of(token, published),
             cache_dir=cache_dir,
             local_files_only=local_files_only,
+            force_download=force_download,
             use_safetensors=use_safetensors,
         ).folder
+        model = cls.from_folder(folder, stored, variant=variant, use_safetensors=use_safetensors)
+        return model if device is None else model.to(device)
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path,
+        dtype: torch.dtype | None,
+        *,
+        variant: str | None = None,
+        use_safetensors: bool | None = None,
+    ) -> Self:
+        """Load what is in a folder, for inference.
+
+        Args:
+            dtype: of the stored weights; None as the file has them.
+            variant: taken where it is there, else the plain weights.
+
+        Raises:
+            CheckpointError: a file is missing, broken, or not what it claims to be.
+        """
         with skeleton():
             model = cls(cls._read_config(folder))
         paths = find_weights(
             folder, cls.weights_stem, variant=variant, use_safetensors=use_safetensors
         )
-        tensors = model.from_published_tensors(read_weights(paths, dtype=dtype))
+        read = read_weights(paths, dtype=dtype)
+        if dtype is None:
+            common = common_dtype({tensor.dtype for tensor in read.values()})
+            for name, tensor in read.items():
+                read[name] = tensor.to(common) if tensor.is_floating_point() else tensor
+        tensors = model.from_published_tensors(read)
         load_into(model, tensors, where=str(folder), ignorable=cls._ignores)
         model._unseen = str(folder)
         return model.eval()
 
-    def save_pretrained(self, folder: PathLike, *, variant: str | None = None) -> None:
+    def save_pretrained(
+        self,
+        save_directory: PathLike,
+        *,
+        variant: str | None = None,
+        safe_serialization: bool = True,
+        max_shard_size: int | str | None = None,
+        push_to_hub: bool = False,
+        **options: Any,
+    ) -> None:
         """Write config and weights, under the published names, as the reference library reads them.
 
         Weights stored in float16 that a processor has computed with in bfloat16 are written as it
         rounded them.
 
+        Args:
+            safe_serialization: False writes `.bin` files, which only older programs need.
+            max_shard_size: bytes, or a text such as "5GB"; larger weights become several files.
+            push_to_hub: sends the files to the Hugging Face Hub too; `options` are then those of
+                `push_to_hub`, with `repo_id`.
+
         Raises:
-            OutputError: the folder cannot be written.
+            OutputError: the folder cannot be written; what it held is whole.
+            UnknownArgumentError: an argument that does not exist.
         """
+        what, folder = type(self).__name__, Path(save_directory)
+        upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
+        shard = shard_bytes(max_shard_size)
         stored = {name: tensor.to(self.stored_dtype) for name, tensor in self.state_dict().items()}
-        tensors = self.to_published_tensors(stored)
-        save_weights(tensors, Path(folder), self.weights_stem, variant=variant)
         header: dict[str, JSON] = {
-            "_class_name": type(self).__name__,
+            "_class_name": what,
             "_diffusers_version": PUBLISHED_VERSION,
         }
-        write_json(Path(folder) / CONFIG_FILE, header | self.config.to_published())
+
+        def write(stage: Path) -> None:
+            save_weights(
+                self.to_published_tensors(stored),
+                stage,
+                self.weights_stem,
+                variant=variant,
+                safetensors=safe_serialization,
+                max_shard_size=shard,
+            )
+            write_json(stage / CONFIG_FILE, header | self.config.to_published())
+
+        save_whole(folder, CONFIG_FILE, write, upload, what)
 
     @abstractmethod
     def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -202,6 +291,18 @@ class Model(nn.Module, ABC, Generic[ConfigT]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with reused(self, keep=True):
             return super().__call__(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: not the methods that were replaced in this one alone.
+
+        A `decode` that was compiled for this network computes with its weights, whose copies may
+        have another dtype.
+        """
+        return {
+            name: value
+            for name, value in super().__getstate__().items()
+            if not callable(getattr(type(self), name, None))
+        }
 
     def _check_weights(self) -> None:
         if self._unseen is not None:

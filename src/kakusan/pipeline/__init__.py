@@ -1,5 +1,6 @@
 """The parts put together: from a prompt to a picture."""
 
+from kakusan.pipeline.auto import AutoPipelineForText2Image, DiffusionPipeline
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.short import generate, reproduce
@@ -7,6 +8,8 @@ from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.together import draw_together
 
 __all__ = [
+    "AutoPipelineForText2Image",
+    "DiffusionPipeline",
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",

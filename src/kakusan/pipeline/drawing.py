@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kakusan import __version__
 from kakusan.conditioning import check_clip_skip, encode_texts
-from kakusan.engine import overflow_note
+from kakusan.engine import overflow_note, present
 from kakusan.errors import ArgumentError
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs, check_shape
@@ -215,7 +215,7 @@ class Drawing:
         )
 
     def _latents_shape(self) -> tuple[int, int, int, int]:
-        factor, request = self.engine.vae.scale_factor, self.request
+        factor, request = self.engine.scale_factor, self.request
         assert request.height is not None
         assert request.width is not None
         size = (request.height // factor, request.width // factor)
@@ -224,10 +224,11 @@ class Drawing:
     def _check_texts(self) -> None:
         """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
         request, given = self.request, self.inputs.prompt_embeds
-        layers = self.engine.text_encoder.config.num_hidden_layers
-        check_clip_skip(request.clip_skip, layers)
-        tokens = self.model.tokenizer.model_max_length
         encoded = self.guidance.on and self.inputs.negative_prompt_embeds is None
+        tokens = self._tokens() if given is None or encoded else 0
+        if self.engine.has_text_encoder:
+            layers = self.engine.text_encoder.config.num_hidden_layers
+            check_clip_skip(request.clip_skip, layers)
         if given is not None and encoded and given.shape[1] != tokens:
             raise ArgumentError(
                 "{prompt_embeds} have {0} tokens, but an encoded {negative_prompt} has {1}; give "
@@ -236,13 +237,27 @@ class Drawing:
                 tokens,
             )
 
+    def _tokens(self) -> int:
+        """How many tokens an encoded text has; raises RequestError where none can be encoded."""
+        tokenizer = self.model.tokenizer
+        if tokenizer is None or not self.engine.has_text_encoder:
+            raise ArgumentError(
+                "this pipeline has no {0} and cannot encode texts; give {prompt_embeds}, and "
+                "under guidance {negative_prompt_embeds} beside them",
+                "text_encoder" if tokenizer is not None else "tokenizer",
+            )
+        return tokenizer.model_max_length
+
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
         count, given = self.request.num_pictures, self.inputs
         if given.latents is None and self.request.seed is not None:
             return [self.request.seed_of(index) for index in range(count)]
         # a generator draws in the embeddings' dtype, a seed always in float32
-        embedded = self.engine.compute_dtype(self.engine.text_encoder)
+        if given.prompt_embeds is not None:
+            embedded = given.prompt_embeds.dtype
+        else:
+            embedded = self.engine.compute_dtype(self.engine.text_encoder)
         same = given.latents is None and embedded == torch.float32
         seeds = given.known_seeds() if same else []
         return seeds if len(seeds) == count else [None] * count
@@ -277,7 +292,8 @@ class Drawing:
 
     def _encoded(self, texts: Sequence[str | None], clip_skip: int | None) -> Conditioning:
         known = [text or "" for text in texts]
-        encoded, notes = encode_texts(known, self.model.tokenizer, self.engine, clip_skip)
+        tokenizer = present("tokenizer", self.model.tokenizer)
+        encoded, notes = encode_texts(known, tokenizer, self.engine, clip_skip)
         self._text_notes += [note for note in notes if note not in self._text_notes]
         return encoded
 

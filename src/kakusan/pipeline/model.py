@@ -28,7 +28,7 @@ class Model:
     """
 
     engine: Engine
-    tokenizer: CLIPTokenizer
+    tokenizer: CLIPTokenizer | None
     scheduler: Scheduler
     feature_extractor: CLIPImageProcessor | None
     view: View

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from kakusan.checkpoints.source import Source, locate
+from kakusan.checkpoints.arguments import check_published
+from kakusan.checkpoints.source import Source
+from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
+from kakusan.checkpoints.weights import shard_bytes
 from kakusan.conditioning import encode_texts
-from kakusan.engine import Engine, Placement
-from kakusan.errors import ArgumentError, GenerationInterrupted, check_no_unknown, nearest
+from kakusan.engine import Engine, Placement, present
+from kakusan.errors import ArgumentError, GenerationInterrupted, RequestError, kind_of, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.inputs import Inputs
 from kakusan.later import missing_attribute, without_later
@@ -23,19 +26,21 @@ from kakusan.models import (
     CLIPTextModel,
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
+    within,
 )
 from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.bars import progress_bar
 from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
 from kakusan.pipeline.drawing import Drawing, Steerings
+from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import (
     CLASSES,
     DRAWN_BY,
+    INDEX,
     check_complete,
     corrected,
-    load_parts,
     read_defaults,
     save_parts,
 )
@@ -52,7 +57,7 @@ from kakusan.pipeline.running import (
 )
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
-from kakusan.runtime.precision import parse_dtype
+from kakusan.runtime.precision import asked_dtype, parse_dtype
 from kakusan.sampling import Step
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer, Understanding
@@ -60,10 +65,6 @@ from kakusan.vocabulary import REFERENCE
 
 STOPPED = "stopped before its last step"
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
-LOADING = (
-    *("torch_dtype", "revision", "variant", "token", "cache_dir", "local_files_only"),
-    "use_safetensors",
-)
 
 
 class _WithNamesToCome(type):
@@ -73,7 +74,7 @@ class _WithNamesToCome(type):
         raise missing_attribute(cls.__name__, name, dir(cls))
 
 
-class StableDiffusionPipeline(metaclass=_WithNamesToCome):
+class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
     """Text to picture by latent diffusion (arXiv:2112.10752).
 
     The parts are public and may be exchanged between calls (`pipe.scheduler = ...`). A call keeps
@@ -101,23 +102,35 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
 
     def __init__(
         self,
-        vae: AutoencoderKL,
-        text_encoder: CLIPTextModel,
-        tokenizer: CLIPTokenizer,
-        unet: UNet2DConditionModel,
-        scheduler: Scheduler[Any],
+        vae: AutoencoderKL | None,
+        text_encoder: CLIPTextModel | None,
+        tokenizer: CLIPTokenizer | None,
+        unet: UNet2DConditionModel | None,
+        scheduler: Scheduler[Any] | None,
         safety_checker: StableDiffusionSafetyChecker | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
+        **published: Any,
     ) -> None:
-        self.vae = vae
-        self.text_encoder = text_encoder
-        self.tokenizer = tokenizer
-        self.unet = unet
+        """Put parts together.
+
+        Args:
+            published: What the reference takes besides and changes nothing here.
+
+        Raises:
+            RequestError: A part is not what it stands for, or does not fit another.
+        """
+        check_published(type(self).__name__, published, CONSTRUCTION, CLASSES)
+        # They are there as a rule; what needs one that is None says so
+        self.vae = cast(AutoencoderKL, vae)
+        self.text_encoder = cast(CLIPTextModel, text_encoder)
+        self.tokenizer = cast(CLIPTokenizer, tokenizer)
+        self.unet = cast(UNet2DConditionModel, unet)
         self.safety_checker = safety_checker
         self.feature_extractor = feature_extractor
-        self.scheduler = scheduler
+        self.scheduler = cast("Scheduler[Any]", scheduler)
         check_complete(self.components)
-        self.scheduler = corrected(scheduler)
+        if scheduler is not None:
+            self.scheduler = corrected(scheduler)
         self.source: Source | None = None
         self.variant: str | None = None
         self._loaded: dict[str, object] = {}
@@ -130,57 +143,142 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
     @classmethod
     def from_pretrained(
         cls,
-        name: str | PathLike[str],
+        pretrained_model_name_or_path: str | PathLike[str],
         *,
-        torch_dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | Mapping[str, Any] | None = None,
+        dtype: torch.dtype | str | Mapping[str, Any] | None = None,
         revision: str | None = None,
         variant: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | PathLike[str] | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
         use_safetensors: bool | None = None,
+        device_map: object = None,
         **parts: Any,
     ) -> Self:
         """Load "builtin", a folder, or a Hub id, in the published layout.
 
         Args:
-            torch_dtype: How weights are stored; float32 where not given.
-            parts: Ready parts by name (`scheduler=`, `vae=`, ...) in place of the folder's;
-                `safety_checker=None` goes without it.
+            torch_dtype: How weights are stored; float32 where not given, "auto" as the files have
+                them; by part, with "default" for the others, where that is a mapping.
+            dtype: Its newer name.
+            variant: Such as "fp16", for the parts that have it; the others are plain.
+            use_safetensors: False takes `.bin` weights, True refuses them, None prefers
+                safetensors.
+            device_map: A device to place it on; "auto" and "balanced" are the best one here.
+            parts: Ready parts by name (`scheduler=`, `vae=`, ...) in place of the folder's, None to
+                go without one; and what the reference takes and changes nothing here, see
+                `kakusan.checkpoints.arguments`.
 
         Raises:
             CheckpointError: A file is missing, broken, or not what it claims to be.
             UnknownArgumentError: An argument that does not exist.
         """
-        check_no_unknown("from_pretrained", set(parts) - set(CLASSES), {*CLASSES, *LOADING})
-        dtype = torch.float32 if torch_dtype is None else parse_dtype(torch_dtype)
-        given = set(parts)
-        source = locate(
-            name,
+        loading = Loading.of(
+            f"{cls.__name__}.from_pretrained",
+            torch_dtype=torch_dtype,
+            dtype=dtype,
             revision=revision,
             variant=variant,
             token=token,
             cache_dir=cache_dir,
             local_files_only=local_files_only,
+            force_download=force_download,
             use_safetensors=use_safetensors,
-            without=parts,
+            device_map=device_map,
+            **parts,
         )
-        weights = {"torch_dtype": dtype, "variant": variant, "use_safetensors": use_safetensors}
-        parts = load_parts(source.folder, parts, weights)
-        pipe = cls(**parts)
-        pipe.source, pipe.variant = source, variant
-        pipe._loaded = {part: parts[part] for part in DRAWN_BY if part not in given}
-        pipe._own_scheduler = None if "scheduler" in given else pipe.scheduler
-        pipe.defaults = read_defaults(source.folder)
-        return pipe
+        return cls.from_source(loading.locate(pretrained_model_name_or_path), loading)
 
-    def save_pretrained(self, folder: str | PathLike[str], *, variant: str | None = None) -> None:
-        """Write every part in the published layout; the reference library loads it again.
+    @classmethod
+    def from_source(cls, source: Source, loading: Loading) -> Self:
+        """Load a model that was located.
 
         Raises:
-            OutputError: The folder cannot be written, or the disk is full.
+            CheckpointError: A file is missing, broken, or not what it claims to be.
         """
-        save_parts(Path(folder), self.components, self.defaults, variant)
+        parts, given = loading.read(source.folder), loading.parts
+        pipe = cls(**parts)
+        pipe.source, pipe.variant = source, loading.weights.variant
+        pipe._loaded = {part: parts[part] for part in DRAWN_BY if part not in given}
+        pipe._own_scheduler = None if "scheduler" in given else pipe._scheduler
+        pipe.defaults = read_defaults(source.folder)
+        return pipe if loading.device is None else pipe.to(loading.device)
+
+    @classmethod
+    def from_pipe(
+        cls,
+        pipeline: "StableDiffusionPipeline",
+        *,
+        torch_dtype: torch.dtype | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        **parts: Any,
+    ) -> Self:
+        """A pipeline that shares the parts of another.
+
+        Args:
+            torch_dtype, dtype: Stores the weights in it, which are those of the other one too.
+            parts: In place of the other one's.
+
+        Raises:
+            RequestError: It is no pipeline of kakusan, or a part does not fit.
+            UnknownArgumentError: An argument that does not exist.
+        """
+        if not isinstance(pipeline, StableDiffusionPipeline):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RequestError(
+                f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
+            )
+        where = f"{cls.__name__}.from_pipe"
+        given = {part: value for part, value in parts.items() if part in CLASSES}
+        rest = {name: value for name, value in parts.items() if name not in CLASSES}
+        check_published(where, rest, CONSTRUCTION, (*CLASSES, "torch_dtype", "dtype"))
+        made = cls(**{**pipeline.components, **given})
+        made.source, made.variant = pipeline.source, pipeline.variant
+        made._loaded, made.defaults = dict(pipeline._loaded), dict(pipeline.defaults)
+        if "scheduler" not in given:
+            made._scheduler = pipeline._scheduler
+            made._own_scheduler = pipeline._own_scheduler
+        made._placement, made._progress = pipeline._placement, dict(pipeline._progress)
+        asked = asked_dtype(torch_dtype, dtype)
+        return made if (torch_dtype is None and dtype is None) or asked is None else made.to(asked)
+
+    def save_pretrained(
+        self,
+        save_directory: str | PathLike[str],
+        *,
+        variant: str | None = None,
+        safe_serialization: bool = True,
+        max_shard_size: int | str | None = None,
+        push_to_hub: bool = False,
+        **options: Any,
+    ) -> None:
+        """Write every part in the published layout; the reference library loads it again.
+
+        All is written before the first file takes an old one's place.
+
+        Args:
+            safe_serialization: False writes `.bin` files, which only older programs need.
+            max_shard_size: Bytes, or a text such as "5GB"; larger weights become several files.
+            push_to_hub: Sends the files to the Hugging Face Hub too; `options` are then those of
+                `push_to_hub`, with `repo_id`.
+
+        Raises:
+            OutputError: The folder cannot be written, or the disk is full; what it held is whole.
+            UnknownArgumentError: An argument that does not exist.
+        """
+        what, folder = type(self).__name__, Path(save_directory)
+        upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
+        weights = {
+            "variant": variant,
+            "safe_serialization": safe_serialization,
+            "max_shard_size": shard_bytes(max_shard_size),
+        }
+
+        def write(stage: Path) -> None:
+            save_parts(stage, self.components, self.defaults, weights)
+
+        save_whole(folder, INDEX, write, upload, what)
 
     def __getattr__(self, name: str) -> Any:
         if name in dir(type(self)):  # a property of ours that failed: its own error
@@ -195,7 +293,7 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
     @property
     def own_source(self) -> Source | None:
         """Where the parts that decide a picture come from; None if one was exchanged."""
-        own = all(self._loaded.get(part) is getattr(self, part) for part in DRAWN_BY)
+        own = all(self._loaded.get(part) is within(getattr(self, part)) for part in DRAWN_BY)
         return self.source if own else None
 
     @property
@@ -215,17 +313,34 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.unet.dtype
+        return self.engine.dtype
 
-    def to(self, *targets: str | torch.device | torch.dtype) -> Self:
+    def to(
+        self,
+        *targets: str | torch.device | torch.dtype | int | None,
+        device: str | torch.device | int | None = None,
+        dtype: torch.dtype | str | None = None,
+        torch_device: str | torch.device | int | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        **published: Any,
+    ) -> Self:
         """Store every network's weights in another dtype, or move them to a device, or both.
 
         A device ends `enable_model_cpu_offload`.
 
+        Args:
+            targets: A device, a dtype, or both in any order.
+            torch_device, torch_dtype: The older names of `device` and `dtype`.
+            published: `silence_dtype_warnings`, which changes nothing here.
+
         Raises:
-            RequestError: There is no such device on this machine.
+            RequestError: There is no such device on this machine, or two of a kind were given.
         """
-        self._placement = self._placement.moved(self.engine.networks, targets)
+        check_published("to", published, MOVING, ("device", "dtype"))
+        kept = [parse_dtype(each) for each in (dtype, torch_dtype) if each is not None]
+        given = [each for each in (*targets, device, torch_device) if each is not None]
+        asked = [*given, *kept]
+        self._placement = self._placement.moved(self.engine.networks, asked)
         return self
 
     def enable_model_cpu_offload(
@@ -323,7 +438,7 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
         Raises:
             RequestError: At once, if anything of the arguments does not fit.
         """
-        drawing = self.prepared(*asked(prompt, settings), batch_size)
+        drawing = self.prepared(*asked(prompt, settings), batch_size, decoded=False)
         batches = drawing.batches(steering)
         return (step for batch in batches for step in drawing.steps(batch))
 
@@ -447,24 +562,31 @@ class StableDiffusionPipeline(metaclass=_WithNamesToCome):
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )
-        drawing = self.prepared(request, inputs, batch_size)
+        drawing = self.prepared(request, inputs, batch_size, decoded=output_type != "latent")
         output = self._output(drawing, newer or older, output_type)
         return output if return_dict else output[:2]
 
-    def prepared(self, request: Request, inputs: Inputs, batch_size: int = 1) -> Drawing:
+    def prepared(
+        self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
+    ) -> Drawing:
         """A request made ready to be drawn: all was checked that can be before a network runs.
+
+        Args:
+            decoded: Whether its latents are to become pictures.
 
         Raises:
             RequestError: Anything of it does not fit.
         """
         check_complete(self.components)
+        if decoded:
+            present("vae", self.vae)
         engine = self.engine
         if not request.safety_checker:
             engine.safety_checker = None
         model = Model(
             engine=engine,
             tokenizer=self.tokenizer,
-            scheduler=self._scheduler,
+            scheduler=present("scheduler", self._scheduler),
             feature_extractor=self.feature_extractor,
             view=self,
             defaults=self.defaults,

@@ -1,6 +1,7 @@
 """What of a request's prompts its model does not understand."""
 
 from kakusan.checkpoints.source import BUILTIN
+from kakusan.engine import present
 from kakusan.pipeline.model import Model
 from kakusan.request import Request
 from kakusan.text import Understanding
@@ -11,7 +12,7 @@ def understood(request: Request, model: Model, *, with_negative: bool) -> list[U
     unread = (None,) * len(request.prompt)
     negative = request.negative_prompt if with_negative else unread
     texts = {text for text in (*request.prompt, *negative) if text}
-    found = {text: Understanding.of(text, model.tokenizer) for text in texts}
+    found = {text: Understanding.of(text, present("tokenizer", model.tokenizer)) for text in texts}
     pairs = zip(request.prompt, negative, strict=True)
     return [Understanding.of_all(found[text] for text in pair if text) for pair in pairs]
 

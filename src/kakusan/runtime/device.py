@@ -1,9 +1,15 @@
 """Which device to compute on."""
 
+from collections.abc import Mapping
+from typing import cast
+
 import torch
 from torch import Tensor
 
-from kakusan.errors import ArgumentError, shown
+from kakusan.errors import ArgumentError, RequestError, shown
+
+# Values of `device_map` that leave the device to the library
+SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 def best_device() -> torch.device:
@@ -29,7 +35,7 @@ def parse_device(name: str | torch.device | None) -> torch.device:
         return best_device()
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError, ValueError, OverflowError):
         device = None
     if device is None or str(device) not in _reachable():
         raise ArgumentError(
@@ -38,6 +44,29 @@ def parse_device(name: str | torch.device | None) -> torch.device:
             ", ".join(_reachable()),
         )
     return device
+
+
+def mapped_device(device_map: object) -> torch.device | None:
+    """The one device that a `device_map` comes to; None where it says nothing.
+
+    Weights are not spread: "auto", "balanced" and the like are the best device here.
+
+    Raises:
+        RequestError: It names several devices, or none of this machine.
+    """
+    if isinstance(device_map, Mapping):
+        named = {str(value): value for value in cast("Mapping[str, object]", device_map).values()}
+        if len(named) != 1:
+            raise RequestError(
+                f"device_map={shown(device_map)} names {len(named)} devices; kakusan computes on "
+                "one: give it by name, or leave device_map out"
+            )
+        (device_map,) = named.values()
+    if device_map is None:
+        return None
+    if isinstance(device_map, str) and device_map in SPREAD:
+        return best_device()
+    return parse_device(cast("str | torch.device", device_map))
 
 
 def queues(device: torch.device) -> bool:

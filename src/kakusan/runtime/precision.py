@@ -6,6 +6,8 @@ there than in float32), and bfloat16 has them only on some. Where the package's 
 weights stay as they are stored, and are upcast a few at a time on their way into the products.
 """
 
+from collections.abc import Collection
+
 import torch
 
 from kakusan.errors import ArgumentError, shown
@@ -16,7 +18,15 @@ DTYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-ALIASES = {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}
+ALIASES = {
+    "fp32": "float32",
+    "float": "float32",
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+}
+# What stands for the dtype that the file has
+AS_STORED = "auto"
 
 
 def parse_dtype(name: str | torch.dtype) -> torch.dtype:
@@ -25,12 +35,46 @@ def parse_dtype(name: str | torch.dtype) -> torch.dtype:
     Raises:
         RequestError: Another name.
     """
-    found = name if isinstance(name, torch.dtype) else DTYPES.get(ALIASES.get(name, name))
-    if found is None or found not in DTYPES.values():
+    found: object = name
+    if isinstance(name, str):
+        plain = name.removeprefix("torch.")
+        found = DTYPES.get(ALIASES.get(plain, plain))
+    if not isinstance(found, torch.dtype) or found not in DTYPES.values():
         raise ArgumentError(
             "{dtype} {0} is unknown; choose one of: {1}", shown(str(name)), ", ".join(DTYPES)
         )
     return found
+
+
+def asked_dtype(
+    torch_dtype: str | torch.dtype | None, dtype: str | torch.dtype | None
+) -> torch.dtype | None:
+    """What weights are to be stored in, by either of its published names; None: as in the file.
+
+    float32 where neither is given, as in the reference.
+
+    Raises:
+        RequestError: No dtype, or two that disagree.
+    """
+    given = [each for each in (torch_dtype, dtype) if each is not None]
+    parsed = [None if _is_as_stored(each) else parse_dtype(each) for each in given]
+    if len(set(parsed)) > 1:
+        raise ArgumentError(
+            "{dtype} is {0} and {torch_dtype} is {1}; give one", shown(dtype), shown(torch_dtype)
+        )
+    return parsed[0] if parsed else torch.float32
+
+
+def common_dtype(stored: Collection[torch.dtype]) -> torch.dtype:
+    """The dtype that holds what a file has without loss; float32 for what is not computed in."""
+    floating = {dtype for dtype in stored if dtype.is_floating_point}
+    if not floating or not floating <= set(DTYPES.values()):
+        return torch.float32
+    return floating.pop() if len(floating) == 1 else torch.float32
+
+
+def _is_as_stored(name: str | torch.dtype) -> bool:
+    return isinstance(name, str) and name == AS_STORED
 
 
 def compute_dtype(stored: torch.dtype, device: torch.device) -> torch.dtype:

@@ -6,8 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, cast
 
+from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.checkpoints.source import locate
+from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import CheckpointError, RequestError
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, setting_of
@@ -41,7 +43,7 @@ class KnownAs(NamedTuple):
     settings: Mapping[str, object] = {}
 
 
-class Configured(Generic[ConfigT]):
+class Configured(Sendable, Generic[ConfigT]):
     """Something made of published settings, as every scheduler is.
 
     Attributes:
@@ -96,27 +98,36 @@ class Configured(Generic[ConfigT]):
     @classmethod
     def from_pretrained(
         cls,
-        name: str | PathLike[str],
+        pretrained_model_name_or_path: str | PathLike[str],
         *,
         subfolder: str | None = None,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | PathLike[str] | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
         **overrides: object,
     ) -> Self:
         """Read `scheduler_config.json` of a folder or Hub model; overrides win over the file.
 
+        Args:
+            overrides: Settings, and what the reference's calls may have that changes nothing here.
+
         Raises:
             CheckpointError: the file is missing, broken, or has values that are not supported.
         """
+        where = f"{cls.__name__}.from_pretrained"
+        passed = {*WEIGHTLESS_LOADING, "use_auth_token"}
+        published = {name: overrides.pop(name) for name in passed & set(overrides)}
+        check_published(where, published, WEIGHTLESS_LOADING)
         source = locate(
-            name,
+            pretrained_model_name_or_path,
             subfolder=subfolder,
             revision=revision,
-            token=token,
+            token=token_of(token, published),
             cache_dir=cache_dir,
             local_files_only=local_files_only,
+            force_download=force_download,
         )
         path = source.folder / CONFIG_FILE
         try:
@@ -124,15 +135,23 @@ class Configured(Generic[ConfigT]):
         except RequestError as error:
             if overrides:
                 raise
-            raise CheckpointError(f"{path}: {error}") from error
+            raise CheckpointError(f"{path}: {error}") from None
 
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+    def save_pretrained(
+        self, save_directory: str | PathLike[str], *, push_to_hub: bool = False, **options: Any
+    ) -> None:
         """Write `scheduler_config.json`, which the reference library reads too.
+
+        Args:
+            push_to_hub: sends the files to the Hugging Face Hub too; `options` are then those of
+                `push_to_hub`, with `repo_id`.
 
         Raises:
             RequestError: a setting is infinite, which JSON cannot say, and not so by default.
             OutputError: the folder cannot be written.
         """
+        what, folder = type(self).__name__, Path(save_directory)
+        upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
         published = self.config.to_published()
         for name, value in published.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -140,7 +159,11 @@ class Configured(Generic[ConfigT]):
                     f"{type(self).__name__}: {name}={value} cannot be saved, as JSON has no "
                     "infinity; set it to a large number"
                 )
-        write_json(Path(folder) / CONFIG_FILE, cast("dict[str, JSON]", published))
+
+        def write(stage: Path) -> None:
+            write_json(stage / CONFIG_FILE, cast("dict[str, JSON]", published))
+
+        save_whole(folder, CONFIG_FILE, write, upload, what)
 
     @classmethod
     def sigma_spacings(cls) -> tuple[str, ...]:

@@ -4,15 +4,17 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import tokenizers
 import torch
 from tokenizers import Encoding, Regex, decoders, models, normalizers, pre_tokenizers
 from torch import Tensor
 
+from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, token_of
 from kakusan.checkpoints.source import PathLike, locate
-from kakusan.errors import CheckpointError, RequestError
+from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
+from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.vocabulary import Vocabulary
 from kakusan.text.words import KnownWords
@@ -26,6 +28,10 @@ _WORD = (
 )
 _QUOTED = 200
 
+ARGUMENTS = (
+    *("subfolder", "revision", "token", "cache_dir", "local_files_only", "force_download"),
+    "model_max_length",
+)
 Padding = bool | Literal["max_length", "longest", "do_not_pad"]
 Lists = list[int] | list[list[int]]
 
@@ -34,7 +40,7 @@ class PromptCutWarning(UserWarning):
     """A prompt has more tokens than the text encoder takes; the message quotes what was cut."""
 
 
-class CLIPTokenizer:
+class CLIPTokenizer(Sendable):
     """Turns text into the token ids that a CLIP text encoder takes, and back.
 
     It holds no state of a call: one tokenizer serves many threads.
@@ -56,32 +62,58 @@ class CLIPTokenizer:
     @classmethod
     def from_pretrained(
         cls,
-        name: PathLike,
+        pretrained_model_name_or_path: PathLike,
         *,
         subfolder: str | None = None,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: PathLike | None = None,
         local_files_only: bool = False,
+        force_download: bool = False,
+        model_max_length: int | None = None,
+        **published: object,
     ) -> "CLIPTokenizer":
         """Load from "builtin", a folder or the hub; the arguments are those of `locate`.
 
+        Args:
+            model_max_length: In place of what the files say.
+            published: What the reference takes and changes nothing here.
+
         Raises:
             CheckpointError: The model is not found, or its tokenizer files are broken.
+            UnknownArgumentError: An argument that does not exist.
+            RequestError: `model_max_length` is out of its range.
         """
+        check_published(f"{cls.__name__}.from_pretrained", published, WEIGHTLESS_LOADING, ARGUMENTS)
         source = locate(
-            name,
+            pretrained_model_name_or_path,
             subfolder=subfolder,
             revision=revision,
-            token=token,
+            token=token_of(token, published),
             cache_dir=cache_dir,
             local_files_only=local_files_only,
+            force_download=force_download,
         )
-        return cls(Vocabulary.read(source.folder))
+        vocabulary = Vocabulary.read(source.folder)
+        if model_max_length is None:
+            return cls(vocabulary)
+        return cls(vocabulary.of_length(model_max_length))
 
-    def save_pretrained(self, folder: PathLike) -> None:
-        """Write vocab.json, merges.txt and the configuration. Raises `OutputError`."""
-        self._vocabulary.write(Path(folder))
+    def save_pretrained(
+        self, save_directory: PathLike, *, push_to_hub: bool = False, **options: Any
+    ) -> None:
+        """Write vocab.json, merges.txt and the configuration.
+
+        Args:
+            push_to_hub: sends the files to the Hugging Face Hub too; `options` are then those of
+                `push_to_hub`, with `repo_id`.
+
+        Raises:
+            OutputError: The folder cannot be written.
+        """
+        what, folder = type(self).__name__, Path(save_directory)
+        upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
+        save_whole(folder, "vocab.json", self._vocabulary.write, upload, what)
 
     @property
     def words(self) -> KnownWords | None:
@@ -224,7 +256,7 @@ class CLIPTokenizer:
     def _id(self, token: str) -> int:
         index = self._backend.token_to_id(token)
         if index is None:
-            raise CheckpointError(f"the vocabulary lacks the special token {token!r}.")
+            raise CheckpointError(f"the vocabulary lacks the special token {shown(token)}.")
         return index
 
     def _limit(self, max_length: int | None) -> int:
@@ -273,7 +305,8 @@ def _backend(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
             )
         )
     except Exception as error:  # the library raises Exception itself
-        raise CheckpointError(f"the vocabulary and its merges do not fit: {error}.") from error
+        detail = shown(str(error))
+        raise CheckpointError(f"the vocabulary and its merges do not fit: {detail}.") from None
     split_words(backend)
     backend.decoder = decoders.ByteLevel()
     for index, token in sorted(vocabulary.added.items()):
@@ -281,7 +314,7 @@ def _backend(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
         backend.add_tokens([tokenizers.AddedToken(token.content, **options)])
         if backend.token_to_id(token.content) != index:
             raise CheckpointError(
-                f"the added token {token.content!r} has the id {index}; "
+                f"the added token {shown(token.content)} has the id {index}; "
                 f"the vocabulary has {backend.token_to_id(token.content)} for it."
             )
     return backend

@@ -1,13 +1,13 @@
 """A tokenizer's published files, of old and new layouts: vocabulary, merges, special tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from kakusan.checkpoints.fields import Fields
-from kakusan.checkpoints.files import JSON, read_json, write_json, write_text
-from kakusan.errors import CheckpointError
+from kakusan.checkpoints.files import JSON, read_json, read_text, write_json, write_text
+from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.text.words import KnownWords, write_words
 
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -65,7 +65,7 @@ class Vocabulary:
         known = {token.content for token in added.values()}
         for content, token in by_content.items():
             if content not in ids and content not in known:
-                raise CheckpointError(f"{folder}: the special token {content!r} is not in it.")
+                raise CheckpointError(f"{folder}: the special token {shown(content)} is not in it.")
             if content not in known:
                 added[ids[content]] = token
         return cls(
@@ -77,6 +77,18 @@ class Vocabulary:
             words=KnownWords.read(folder),
         )
 
+    def of_length(self, model_max_length: int) -> Self:
+        """The same with another length of texts.
+
+        Raises:
+            RequestError: It is out of its range.
+        """
+        if type(model_max_length) is not int or not 2 <= model_max_length <= _LONGEST:
+            raise RequestError(
+                f"model_max_length is {shown(model_max_length)}; it must be from 2 to {_LONGEST}"
+            )
+        return replace(self, model_max_length=model_max_length)
+
     def write(self, folder: Path) -> None:
         """Write the files of the old layout, which every version of the reference reads."""
         lines = ["#version: 0.2", *(f"{left} {right}" for left, right in self.merges)]
@@ -87,8 +99,6 @@ class Vocabulary:
         extra: dict[str, JSON] = {
             token.content: i for i, token in self.added.items() if token.content not in self.ids
         }
-        for stale in ("tokenizer.json", "added_tokens.json"):  # they would be read first
-            (folder / stale).unlink(missing_ok=True)
         write_words(folder, self.words)
         if extra:
             write_json(folder / "added_tokens.json", extra)
@@ -149,16 +159,13 @@ def _checked_ids(values: Mapping[str, JSON], path: Path) -> dict[str, int]:
     ids: dict[str, int] = {}
     for token, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10_000_000:
-            raise CheckpointError(f"{path}: the token {token!r} has the id {value!r}.")
+            raise CheckpointError(f"{path}: the token {shown(token)} has the id {shown(value)}.")
         ids[token] = value
     return ids
 
 
 def _read_merges(path: Path) -> list[tuple[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    lines = read_text(path).split("\n")
     merges = [line.rstrip("\r") for line in lines if not line.startswith("#version")]
     return _checked_pairs([line.split(" ") for line in merges if line], path)
 
@@ -200,7 +207,7 @@ def _declared(
     listed = Fields(config, str(folder)).part("added_tokens_decoder", {})
     for key in listed.json:
         if not key.isascii() or not key.isdigit() or len(key) > 8:
-            raise CheckpointError(f"{folder}: added_tokens_decoder has the id {key!r}.")
+            raise CheckpointError(f"{folder}: added_tokens_decoder has the id {shown(key)}.")
         added[int(key)] = _added_token(listed.part(key).json, listed.where)
     return added
 

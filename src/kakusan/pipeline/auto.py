@@ -1,0 +1,62 @@
+"""Pipelines by what a model's folder holds, as users of the reference library load them."""
+
+from typing import Any
+
+from kakusan.checkpoints.source import PathLike
+from kakusan.errors import RequestError, kind_of
+from kakusan.pipeline.loading import Loading
+from kakusan.pipeline.parts import named_parts
+from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+
+# A part that only a family has, and the pipeline that draws with it; the first that fits counts
+PIPELINES = (("unet", StableDiffusionPipeline),)
+
+
+class _Kind(type):
+    """What loads pipelines counts as what every pipeline is, to `isinstance`."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, tuple(kind for _, kind in PIPELINES))
+
+
+class DiffusionPipeline(metaclass=_Kind):
+    """Loads whichever pipeline the parts of a model make; itself it is none.
+
+    Every pipeline is an instance of it, to `isinstance`.
+    """
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: PathLike, **options: Any
+    ) -> StableDiffusionPipeline:
+        """Load "builtin", a folder, or a Hub id.
+
+        Args:
+            options: those of `StableDiffusionPipeline.from_pretrained`.
+
+        Raises:
+            CheckpointError: A file is missing, broken, or not what it claims to be.
+            UnknownArgumentError: An argument that does not exist.
+        """
+        loading = Loading.of(f"{cls.__name__}.from_pretrained", **options)
+        source = loading.locate(pretrained_model_name_or_path)
+        named = named_parts(source.folder)
+        fitting = (kind for part, kind in PIPELINES if named.get(part) is not None)
+        return next(fitting, StableDiffusionPipeline).from_source(source, loading)
+
+    @classmethod
+    def from_pipe(cls, pipeline: object, **parts: Any) -> StableDiffusionPipeline:
+        """A pipeline with the parts of another; see `StableDiffusionPipeline.from_pipe`.
+
+        Raises:
+            RequestError: It is no pipeline of kakusan, or a part does not fit.
+        """
+        if not isinstance(pipeline, StableDiffusionPipeline):
+            raise RequestError(
+                f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
+            )
+        return type(pipeline).from_pipe(pipeline, **parts)
+
+
+class AutoPipelineForText2Image(DiffusionPipeline):
+    """Loads whichever pipeline draws from a text with the parts of a model."""

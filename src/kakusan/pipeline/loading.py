@@ -1,0 +1,151 @@
+"""The arguments of loading a pipeline, checked before anything is looked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from kakusan.checkpoints.arguments import (
+    PIPELINE_LOADING,
+    Published,
+    check_published,
+    token_of,
+)
+from kakusan.checkpoints.source import PathLike, Source, locate
+from kakusan.errors import RequestError, shown
+from kakusan.pipeline.parts import CLASSES, WeightsOptions, load_parts
+from kakusan.runtime.device import mapped_device
+from kakusan.runtime.precision import asked_dtype
+
+ARGUMENTS = (
+    *("torch_dtype", "dtype", "revision", "variant", "token", "cache_dir", "local_files_only"),
+    *("force_download", "use_safetensors", "device_map"),
+)
+# Parts of other pipelines that may be given as None, which is to go without
+_GOING_WITHOUT = Published((None,), "kakusan draws from text alone so far; leave it out")
+EXTRA_PARTS: dict[str, Published] = {
+    "image_encoder": _GOING_WITHOUT,
+    "controlnet": _GOING_WITHOUT,
+}
+# What the reference's `to`, its constructor and its `from_pipe` take besides
+MOVING = {"silence_dtype_warnings": Published()}
+CONSTRUCTION = {**EXTRA_PARTS, "requires_safety_checker": Published()}
+
+Dtype = torch.dtype | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How a pipeline is loaded.
+
+    Attributes:
+        parts: ready ones by name, None for those to go without.
+        device: where the networks go; None leaves them in the CPU's memory.
+    """
+
+    parts: Mapping[str, Any]
+    weights: WeightsOptions
+    device: torch.device | None
+    revision: str | None
+    token: str | bool | None
+    cache_dir: PathLike | None
+    local_files_only: bool
+    force_download: bool
+
+    @classmethod
+    def of(
+        cls,
+        where: str,
+        *,
+        torch_dtype: Dtype | Mapping[str, Dtype] = None,
+        dtype: Dtype | Mapping[str, Dtype] = None,
+        revision: str | None = None,
+        variant: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        use_safetensors: bool | None = None,
+        device_map: object = None,
+        **rest: Any,
+    ) -> Self:
+        """What a `from_pretrained` was given.
+
+        Args:
+            where: the call, for messages.
+            rest: parts by name, and what the reference takes and changes nothing here.
+
+        Raises:
+            UnknownArgumentError: An argument that does not exist.
+            RequestError: A value that cannot be honoured.
+        """
+        parts = {name: rest.pop(name) for name in [*CLASSES, *EXTRA_PARTS] if name in rest}
+        known = (*CLASSES, *ARGUMENTS)
+        check_published(where, rest, PIPELINE_LOADING, known)
+        check_published(where, _extra(parts), EXTRA_PARTS)
+        if "safety_checker" in parts and parts["safety_checker"] is None:
+            parts.setdefault("feature_extractor", None)
+        return cls(
+            parts=parts,
+            weights=WeightsOptions(_dtypes(torch_dtype, dtype), variant, use_safetensors),
+            device=mapped_device(device_map),
+            revision=revision,
+            token=token_of(token, rest),
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            force_download=force_download,
+        )
+
+    def locate(self, name: PathLike) -> Source:
+        """Where the model is, fetched if need be.
+
+        Raises:
+            CheckpointError: It is nowhere, or has no such variant.
+        """
+        return locate(
+            name,
+            revision=self.revision,
+            variant=self.weights.variant,
+            token=self.token,
+            cache_dir=self.cache_dir,
+            local_files_only=self.local_files_only,
+            force_download=self.force_download,
+            use_safetensors=self.weights.use_safetensors,
+            without=self.parts,
+        )
+
+    def read(self, folder: Path) -> dict[str, Any]:
+        """All parts of the pipeline.
+
+        Raises:
+            CheckpointError: A file is missing, broken, or not what it claims to be.
+        """
+        return load_parts(folder, self.parts, self.weights)
+
+
+def _extra(parts: Mapping[str, Any]) -> dict[str, object]:
+    return {name: value for name, value in parts.items() if name in EXTRA_PARTS}
+
+
+def _dtypes(
+    torch_dtype: Dtype | Mapping[str, Dtype], dtype: Dtype | Mapping[str, Dtype]
+) -> dict[str, torch.dtype | None]:
+    """By part; both names may have a mapping of parts, with "default" for the others."""
+    older, newer = _by_part(torch_dtype), _by_part(dtype)
+    if unknown := [name for name in {**older, **newer} if name not in {*CLASSES, "default"}]:
+        raise RequestError(
+            f"dtype names the part {shown(unknown[0])}; known: default, {', '.join(CLASSES)}"
+        )
+    names = {*older, *newer, "default"}
+    return {
+        name: asked_dtype(
+            older.get(name, older.get("default")), newer.get(name, newer.get("default"))
+        )
+        for name in names
+    }
+
+
+def _by_part(given: Dtype | Mapping[str, Dtype]) -> Mapping[str, Dtype]:
+    return given if isinstance(given, Mapping) else {"default": given}
