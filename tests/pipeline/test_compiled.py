@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import kakusan
+from kakusan.engine import Placement
+from kakusan.engine.offload import Offload
 from kakusan.errors import RequestError
 from kakusan.models import within
 
@@ -127,6 +129,17 @@ def test_what_scripts_do_to_a_part_in_place(tiny_v1: Path, change: Any, dtype: s
         pipe.vae.decoder.conv_in.bias.add_(5)
     assert np.abs(draw(other) - expected).max() <= 1, "a copy computes with its own weights"
     assert np.abs(draw(pipe) - expected).max() > 5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_compiled_parts_take_turns_on_a_device(tiny_v1: Path, dtype: str) -> None:
+    expected = draw(load(tiny_v1, dtype=dtype))
+    pipe = compiled(load(tiny_v1, dtype=dtype), *PARTS)
+    moved: list[Any] = []
+    there = Offload(torch.device("cpu"), lambda part, device: moved.append(within(part)))
+    pipe._placement = Placement(offload=there)
+    assert (draw(pipe) == expected).all()
+    assert {within(getattr(pipe, part)) for part in PARTS} <= set(moved)
 
 
 def test_another_thing_compiled_is_refused_in_one_line(tiny_v1: Path) -> None:

@@ -453,7 +453,7 @@ def test_drawing_from_stored_embeddings(folder: Path, tmp_path: Path) -> None:
         said = message(RequestError, call)
         assert "cannot encode texts; give prompt_embeds" in said
     assert picture(pipe, None, prompt_embeds=text, guidance_scale=1.0).any()
-    assert "no text_encoder" in message(RequestError, lambda: pipe.encode_texts(["a cat"]))
+    assert "no tokenizer" in message(RequestError, lambda: pipe.encode_texts(["a cat"]))
     pipe.save_pretrained(tmp_path / "saved")
     assert not (tmp_path / "saved" / "text_encoder").exists()
     assert "text_encoder; give text_encoder=" in message(
@@ -470,6 +470,8 @@ def test_a_part_that_is_needed_is_named_where_it_is(tiny_v1: Path, part: str) ->
     assert pipe.encode_texts(["a cat"]).shape[0] == 1
     assert pipe.device.type == "cpu"
     if part == "vae":
+        assert "no vae" in message(RequestError, lambda: pipe.preview(torch.zeros(1, 4, 8, 8)))
+        assert "no vae" in message(RequestError, lambda: pipe.decode(torch.zeros(1, 4, 8, 8)))
         latents = pipe("a cat", num_inference_steps=1, output_type="latent").images
         assert latents.shape[1:] == (4, 8, 8)
 

@@ -397,8 +397,9 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
-        encoded, _ = encode_texts(texts, self.tokenizer, self.engine, clip_skip)
-        say_understood([Understanding.of(text, self.tokenizer) for text in texts], self._name)
+        tokenizer = present("tokenizer", self.tokenizer)
+        encoded, _ = encode_texts(texts, tokenizer, self.engine, clip_skip)
+        say_understood([Understanding.of(text, tokenizer) for text in texts], self._name)
         return encoded.tokens
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -411,9 +412,10 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
 
     def preview(self, latents: Tensor) -> list[Image]:
         """Small pictures of latents without the VAE, see `Step.preview`."""
-        if self._preview is None or self._preview[0] is not self.vae:
-            with self._placement.use(self.vae):
-                self._preview = (self.vae, LatentPreview(self.vae))
+        vae = present("vae", self.vae)
+        if self._preview is None or self._preview[0] is not vae:
+            with self._placement.use(vae):
+                self._preview = (vae, LatentPreview(vae))
         return self._preview[1](latents)
 
     def stream(
