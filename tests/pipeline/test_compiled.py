@@ -150,7 +150,7 @@ def test_another_thing_compiled_is_refused_in_one_line(tiny_v1: Path) -> None:
     said = str(caught.value)
     assert said == "unet must be a kakusan UNet2DConditionModel, not a torch Sequential"
     pipe.unet = torch.compile(pipe.vae)
-    with pytest.raises(RequestError, match=r"unet must be .* not a AutoencoderKL"):
+    with pytest.raises(RequestError, match=r"unet must be .* not an AutoencoderKL"):
         pipe("a cat")
 
 
