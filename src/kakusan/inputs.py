@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.request import Request
+from kakusan.request import SEEDS, Request
 from kakusan.schedulers import Generators
 
 
@@ -95,7 +95,7 @@ def _fresh_seed(generator: torch.Generator) -> int | None:
         return None
     seed = generator.initial_seed()
     fresh = torch.Generator("cpu").manual_seed(seed).get_state()
-    return seed if torch.equal(fresh, generator.get_state()) else None
+    return seed % SEEDS if torch.equal(fresh, generator.get_state()) else None
 
 
 def check_tensor(name: str, value: object) -> None:

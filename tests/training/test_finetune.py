@@ -1,6 +1,7 @@
 """Fine-tuning: LoRA changes little and is read by the reference; the UNet's way writes a folder."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from kakusan.cli import main
+from kakusan.errors import InputError
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training.finetune import FineTuneStage, fine_tune_lora
 from kakusan.training.folder import PictureFolder
@@ -88,6 +90,31 @@ def test_the_lora_gives_the_same_picture_in_the_reference(
     adapted = draw(theirs)
     assert np.abs(adapted - plain).max() > 0.01
     assert np.abs(draw(pipe) - adapted).max() < 1e-4
+
+
+def test_the_seed_decides_everything(model: Path, folder: Path, tmp_path: Path) -> None:
+    def learnt(seed: int, name: str) -> torch.Tensor:
+        pipe = loaded(model)
+        settings = replace(SETTINGS, steps=1)
+        kwargs = {
+            "rank": 2,
+            "seed": seed,
+            "run": tmp_path / name,
+            "output": tmp_path / f"{name}.st",
+        }
+        fine_tune_lora(pipe, PictureFolder(folder, side(pipe)), settings, **kwargs)
+        return torch.cat([each.flatten() for each in load_file(tmp_path / f"{name}.st").values()])
+
+    first = learnt(3, "a")
+    torch.manual_seed(99)
+    assert torch.equal(learnt(3, "b"), first)
+    assert not torch.equal(learnt(4, "c"), first)
+
+
+def test_a_seed_that_no_picture_can_have_is_refused_at_once(model: Path, folder: Path) -> None:
+    pipe = loaded(model)
+    with pytest.raises(InputError, match="seed must be a whole number from 0 to 4294967295"):
+        FineTuneStage(pipe, PictureFolder(folder, side(pipe)), SETTINGS, seed=2**32)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])

@@ -9,6 +9,7 @@ from kakusan.cli.console import say
 from kakusan.cli.exits import DONE
 from kakusan.cli.place import check_writable
 from kakusan.errors import InputError
+from kakusan.request import SEEDS
 
 if TYPE_CHECKING:
     from kakusan.pipeline import StableDiffusionPipeline
@@ -31,7 +32,9 @@ Rate = Annotated[float, typer.Option("--lr", min=0.0, help="The learning rate.")
 Size = Annotated[
     int | None, typer.Option(min=8, help="Side in pixels; the model's own if not given.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Decides everything that is drawn at random.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=SEEDS - 1, help="Decides everything that is drawn at random.")
+]
 Every = Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")]
 Strict = Annotated[bool, typer.Option("--strict", help="A broken file is an error, not skipped.")]
 NoFlip = Annotated[bool, typer.Option("--no-flip", help="Never mirror a picture.")]

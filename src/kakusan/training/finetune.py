@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from kakusan.models import UNet2DConditionModel
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.request import Request
 from kakusan.schedulers.ddpm import DDPMScheduler
 from kakusan.training.folder import PictureFolder
 from kakusan.training.grids import grid, to_tensor
@@ -30,6 +31,9 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         settings: of the stage.
         seed: decides crops, noise, timesteps, and captions that are left out.
         dropout: the share of captions left out, for classifier-free guidance.
+
+    Raises:
+        InputError: The seed is none that pictures can be drawn from.
     """
 
     name = "finetune"
@@ -43,6 +47,7 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         seed: int,
         dropout: float = 0.1,
     ) -> None:
+        Request.of("", seed=seed)  # sample grids are drawn from it
         self.pipe = pipe
         self.settings = settings
         self.seed = seed
@@ -104,7 +109,7 @@ def fine_tune_lora(
 ) -> dict[str, LoRALinear]:
     """Train adapters of a rank, and write them to one file; the pipeline keeps them in place."""
     _teach_words(pipe, pictures)
-    adapters = adapt(pipe.unet, rank)
+    adapters = adapt(pipe.unet, rank, generator=torch.Generator().manual_seed(seed))
     train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
     save_lora(adapters, output)
     return adapters

@@ -20,16 +20,20 @@ class LoRALinear(Linear):
         layer: the layer that is adapted; its parameters are shared.
         rank: of the product.
         alpha: the product is scaled by alpha / rank.
+        generator: draws what the product's first factor begins with; torch's own where None.
     """
 
-    def __init__(self, layer: nn.Linear, rank: int, alpha: float) -> None:
+    def __init__(
+        self, layer: nn.Linear, rank: int, alpha: float, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(layer.in_features, layer.out_features)
         self.weight, self.bias = layer.weight, layer.bias
         self.scale = alpha / rank
         where = layer.weight.device
-        self.lora_A = nn.Parameter(torch.empty(rank, layer.in_features, device=where))
+        drawn = torch.empty(rank, layer.in_features)
+        nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=generator)
+        self.lora_A = nn.Parameter(drawn.to(where))
         self.lora_B = nn.Parameter(torch.zeros(layer.out_features, rank, device=where))
-        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
 
     def forward(self, input: Tensor, residual: Tensor | None = None) -> Tensor:
         out = super().forward(input, residual)
@@ -37,13 +41,20 @@ class LoRALinear(Linear):
         return out + self.scale * nn.functional.linear(low, self.lora_B.to(input.dtype))
 
 
-def adapt(unet: nn.Module, rank: int, alpha: float | None = None) -> dict[str, LoRALinear]:
+def adapt(
+    unet: nn.Module,
+    rank: int,
+    alpha: float | None = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> dict[str, LoRALinear]:
     """Freeze a UNet and put adapters on the projections of all its attentions, in place.
 
     Args:
         unet: whose attentions are adapted.
         rank: of each adapter.
         alpha: their scale times the rank; the rank where not given.
+        generator: of the CPU, draws what they begin with; torch's own where not given.
 
     Returns:
         The adapters by the names of the layers they stand for.
@@ -56,7 +67,7 @@ def adapt(unet: nn.Module, rank: int, alpha: float | None = None) -> dict[str, L
         for part in ("to_q", "to_k", "to_v", "to_out.0"):
             layer = module.get_submodule(part)
             assert isinstance(layer, nn.Linear)
-            adapter = LoRALinear(layer, rank, alpha or rank)
+            adapter = LoRALinear(layer, rank, alpha or rank, generator)
             parent, _, child = part.rpartition(".")
             setattr(module.get_submodule(parent), child, adapter)
             adapters[f"{name}.{part}"] = adapter
