@@ -228,6 +228,34 @@ class Request:
         return cls(prompt=_texts("prompt", prompt), **given)
 
 
+def reproducible(record: Mapping[str, Any]) -> Request:
+    """The request that makes the one picture of a record again, whoever wrote the record.
+
+    Raises:
+        RequestError: The record does not tell enough, or what it tells is out of its range.
+    """
+    if not isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise RequestError(f"a record is a mapping, not {shown(record)}")
+    request = Request.from_record(record)
+    if request.num_pictures != 1:
+        raise RequestError(f"the record is of {request.num_pictures} pictures, not of one")
+    for key, value in (("seed", request.seed), ("prompt", request.prompt[0])):
+        if value is None:
+            raise RequestError(
+                f"the record has no {key} (something was handed in in its place), so this picture "
+                "cannot be made again"
+            )
+    guidance = DEFAULT_GUIDANCE if request.guidance_scale is None else request.guidance_scale
+    if request.negative_prompt[0] is None and guidance > 1:
+        raise RequestError(
+            "the negative prompt was given as embeddings, which the record does not hold, "
+            "so this picture cannot be made again"
+        )
+    if request.model is None:
+        raise ArgumentError("the record names no model; say which with {model}")
+    return replace(request, dtype="float32" if request.dtype is None else request.dtype)
+
+
 def _texts(name: str, value: object) -> tuple[str | None, ...]:
     texts = (value,) if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(t is None or isinstance(t, str) for t in texts):

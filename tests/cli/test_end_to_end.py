@@ -30,7 +30,7 @@ def test_a_picture_and_the_same_again(
     done = run("generate", "a cat", *OPTIONS, *model, "-n", "dark", "-o", "cat.png")
     assert (done.code, done.lines, done.err) == (0, ["cat.png"], "")
     assert read_picture(here / "cat.png").size == (64, 32)
-    done = run("reproduce", "cat.png", "-q")
+    done = run("reproduce", "cat.png", "-q", "--yes")
     assert (done.code, done.lines) == (0, ["cat-reproduced.png"])
     assert done.err == "kakusan: the pixels are identical to the given picture's\n"
     assert read_record(here / "cat.png") == read_record(here / "cat-reproduced.png")
@@ -40,13 +40,13 @@ def test_a_picture_of_a_batch_is_made_again_alone(run: Command, here: Path, tiny
     many = ["--model", str(tiny_v1), "--count", "2", "-o", "a.png"]
     assert run("generate", "a cat", *OPTIONS, *many).lines == ["a-1.png", "a-2.png"]
     assert pixels(here / "a-1.png") != pixels(here / "a-2.png")
-    assert run("reproduce", "a-2.png", "-q").code == 0
+    assert run("reproduce", "a-2.png", "-q", "--model", str(tiny_v1)).code == 0
 
 
 def test_a_grid_and_the_same_again(run: Command, here: Path, tiny_v1: Path) -> None:
     run("generate", "a cat", *OPTIONS, "--model", str(tiny_v1), "--grid", "1x2", "-o", "a.png")
     assert read_picture(here / "a.png").size == (128, 32)
-    done = run("reproduce", "a.png", "-q", "--json")
+    done = run("reproduce", "a.png", "-q", "--json", "-y")
     assert done.json()["identical"] is True
 
 

@@ -136,3 +136,71 @@ def test_a_model_that_moved_is_named(run: Command, fake: FakeDrawing, here: Path
     done = run("reproduce", "cat.png", "--model", "builtin")
     assert done.code == 0
     assert "identical" in done.err
+
+
+@pytest.mark.parametrize(
+    ("model", "commit", "said"),
+    [
+        ("models/mine", None, "'models/mine', which is a folder; say with --model"),
+        ("someone/else", "a" * 40, "'someone/else', which is not in the cache of models"),
+    ],
+)
+def test_a_strangers_model_is_used_only_when_told(
+    run: Command, fake: FakeDrawing, here: Path, model: str, commit: str | None, said: str
+) -> None:
+    changed(fake, here, model=model, commit=commit)
+    done = run("reproduce", "cat.png")
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert "or with --yes that it may be used" in done.err
+    assert [path.name for path in here.iterdir()] == ["cat.png"]
+    assert run("reproduce", "cat.png", "--yes").code == 0
+    assert run("reproduce", "cat.png", "--model", "builtin").code == 0
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2), ("", 2)])
+def test_on_a_terminal_the_user_is_asked(
+    run: Command,
+    fake: FakeDrawing,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    code: int,
+) -> None:
+    changed(fake, here, model="models/mine\x1b]0;x")
+    asked: list[str] = []
+
+    def confirm(question: str, **_: object) -> bool:
+        asked.append(question)
+        return answer == "y"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", confirm)
+    assert run("reproduce", "cat.png", "-q").code == code
+    (question,) = asked
+    assert "'cat.png' names the model 'models/mine" in question
+    assert question.isprintable()
+
+
+def test_a_version_that_is_a_path_is_refused(run: Command, fake: FakeDrawing, here: Path) -> None:
+    changed(fake, here, model="CompVis/stable-diffusion-v1-4", commit="/etc")
+    done = run("reproduce", "cat.png")
+    assert done.code == 2
+    assert "commit must be 40 hexadecimal digits, not '/etc'" in done.err
+
+
+def test_a_grid_of_too_many_or_unequal_pictures_is_refused(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    changed(fake, here, grid=[1, 1001], pictures=[{}] * 1001)
+    assert "at most 1000" in run("reproduce", "cat.png").err
+    changed(fake, here, grid=[1, 2], pictures=[{"width": 64}, {"width": 128}])
+    assert "its pictures have different sizes" in run("reproduce", "cat.png").err
+
+
+def test_what_is_not_as_then_is_said_shortly(run: Command, fake: FakeDrawing, here: Path) -> None:
+    changed(fake, here, kakusan="9\n" * 100_000, device="x" * 100_000)
+    done = run("reproduce", "cat.png")
+    assert done.code == 0
+    assert len(done.err) < 400

@@ -139,7 +139,7 @@ def _hub_id(text: str) -> str:
     owner_and_name = "/".join(address[1].split("/")[:2]) if address else text
     if Path(cut).suffix in _WHOLE_MODEL:
         advice = _instead_of_a_file(Path(Path(cut).name))
-    elif not _is_hub_id(owner_and_name):
+    elif not is_hub_id(owner_and_name):
         advice = (
             f"a model is {BUILTIN!r}, an existing folder, or OWNER/NAME on the Hugging Face Hub"
         )
@@ -150,7 +150,7 @@ def _hub_id(text: str) -> str:
     raise ModelNotFoundError(f"there is no model {cut!r}: {advice}.")
 
 
-def _is_hub_id(text: str) -> bool:
+def is_hub_id(text: str) -> bool:
     try:
         validate_repo_id(text)
     except HFValidationError:

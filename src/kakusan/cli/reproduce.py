@@ -1,5 +1,6 @@
 """`kakusan reproduce`: the same pixels again, from a picture's file alone."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kakusan import __version__
-from kakusan.cli.console import complain, progress, say_json, say_path
+from kakusan.cli.console import complain, one_line, progress, say_json, say_path
 from kakusan.cli.exits import DONE, PARTLY
 from kakusan.cli.info import load_record
 from kakusan.cli.place import Place
 from kakusan.cli.process import hold_memory
-from kakusan.errors import InputError, RequestError
-from kakusan.request import Request
+from kakusan.errors import ArgumentError, InputError, RequestError, shown, shown_path
+from kakusan.request import MAX_PICTURES, reproducible
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+WORDS = {"model": "--model", "trust_model": "--yes"}
+QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
 
 
@@ -28,17 +31,8 @@ def check_record(record: Mapping[str, object]) -> None:
         InputError: It tells too little, or is not what kakusan writes.
     """
     if not isinstance(record.get("kakusan"), str):
-        raise InputError(f"the record's kakusan must be a text, not {record['kakusan']!r:.60}")
-    pictures = Request.from_record(record).num_pictures
-    if pictures != 1:
-        raise InputError(f"the record is of {pictures} pictures, not of one")
-    if record.get("seed") is None:
-        raise InputError(
-            "the record has no seed (the noise was given from outside), so this picture cannot be "
-            "reproduced"
-        )
-    if record.get("model") is None:
-        raise InputError("the record names no model; say which with --model")
+        raise InputError(f"the record's kakusan must be a text, not {shown(record['kakusan'])}")
+    reproducible(record)
 
 
 def pictures_in(
@@ -48,19 +42,50 @@ def pictures_in(
 
     A `model` stands in for the one that they name.
     """
+    from kakusan.checkpoints.recorded import with_model
     from kakusan.images import grid_records
 
     if "kakusan" not in record:
         raise InputError(
-            f"'{path}' was made by another program; kakusan reproduces only its own pictures "
-            "(`kakusan info` shows what the file tells)"
+            f"{shown_path(path)} was made by another program; kakusan reproduces only its own "
+            "pictures (`kakusan info` shows what the file tells)"
         )
     records, rows, cols = grid_records(record) if "grid" in record else ([record], 1, 1)
+    if len(records) > MAX_PICTURES:
+        raise InputError(f"the record is of {len(records)} pictures; at most {MAX_PICTURES} are")
     if model is not None:
-        records = [{**each, "model": model, "commit": None, "variant": None} for each in records]
+        records = [with_model(each, model) for each in records]
     for each in records:
         check_record(each)
+    sizes = {(each.get("width"), each.get("height")) for each in records}
+    if len(sizes) > 1:
+        raise InputError("the record's grid is broken: its pictures have different sizes")
     return records, rows, cols
+
+
+def check_trusted(records: Sequence[Mapping[str, object]], path: Path, *, yes: bool) -> bool:
+    """See that the records' models are the user's own, or that the user wants what is named.
+
+    On a terminal the user is asked.
+
+    Returns:
+        Whether models that are not the user's own may be used.
+
+    Raises:
+        InputError: One is not, and the user did not say that it may be used.
+    """
+    from kakusan.checkpoints.recorded import check_at_hand, why_not_at_hand
+
+    for each in [] if yes else records:
+        if (why := why_not_at_hand(each)) is None:
+            continue
+        if sys.stdin.isatty() and sys.stderr.isatty():
+            name = one_line(shown(each.get("model")))
+            question = f"{shown_path(path)} names the model {name}, {why}. Use it?"
+            if typer.confirm(question, err=True):
+                return True
+        check_at_hand(each)
+    return yes
 
 
 def chosen_device(record: Mapping[str, object], asked: str | None) -> str:
@@ -80,11 +105,21 @@ def differences(record: Mapping[str, object], device: str) -> list[str]:
     """What is not as it was when the picture was made, and may change its pixels."""
     now = {"kakusan": __version__, "device": device.partition(":")[0]}
     pairs = ((name, record.get(name), value) for name, value in now.items())
-    return [f"{name} {then} then, {value} now" for name, then, value in pairs if then != value]
+    return [
+        f"{name} {shown(then).strip(QUOTES)} then, {value} now"
+        for name, then, value in pairs
+        if then != value
+    ]
 
 
 def draw_again(
-    records: Sequence[Mapping[str, object]], rows: int, cols: int, device: str, bar: bool | None
+    records: Sequence[Mapping[str, object]],
+    rows: int,
+    cols: int,
+    device: str,
+    bar: bool | None,
+    *,
+    trusted: bool,
 ) -> tuple["Image", dict[str, object]]:
     """The picture, or the grid, that the records tell of, and its new record."""
     from kakusan.images import grid_record, image_grid
@@ -93,7 +128,10 @@ def draw_again(
 
     hold_memory()
     with said_once():
-        drawn = [reproduce(record, device=device, progress=bar) for record in records]
+        drawn = [
+            reproduce(record, trust_model=trusted, device=device, progress=bar)
+            for record in records
+        ]
     if len(drawn) == 1 and (rows, cols) == (1, 1):
         return drawn[0].image, drawn[0].record
     image = image_grid([picture.image for picture in drawn], rows, cols)
@@ -103,10 +141,11 @@ def draw_again(
 def same_pixels(given: Path, image: "Image") -> bool | None:
     """Whether a file holds the pixels of `image`; None where its format does not keep them."""
     from kakusan.images import read_picture
+    from kakusan.images.opening import MOST_PIXELS
 
     if given.suffix.casefold() not in LOSSLESS:
         return None
-    then = read_picture(given)
+    then = read_picture(given, most_pixels=max(MOST_PIXELS, image.width * image.height))
     return then.size == image.size and then.tobytes() == image.convert("RGB").tobytes()
 
 
@@ -121,6 +160,9 @@ def reproduce(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A file that kakusan wrote.")],
     model: Annotated[str | None, typer.Option(help="Where its model is now.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; as recorded.")] = None,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
+    ] = False,
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="FILE or FOLDER/; else beside PICTURE.")
     ] = None,
@@ -129,18 +171,23 @@ def reproduce(
 ) -> int:
     """Make PICTURE again from its record, and say whether the pixels are the same.
 
-    The exit code is 3 when they differ.
+    The exit code is 3 when they differ. Of the models that a record may name, only the built-in
+    one and those in the Hub's cache are used unasked; say with --model where another one is.
     """
     from kakusan.images.metadata import FORMATS
 
     record = load_record(picture)
-    records, rows, cols = pictures_in(record, picture, model)
+    try:
+        records, rows, cols = pictures_in(record, picture, model)
+        trusted = model is not None or check_trusted(records, picture, yes=yes)
+    except ArgumentError as error:
+        raise error.in_words(WORDS) from None
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     place = Place.of(output, suffix, picture.parent)
     bar, where = progress(quiet), chosen_device(record, device)
     if changed := differences(record, where):
         complain(f"the pixels may differ: {', '.join(changed)}")
-    image, new_record = draw_again(records, rows, cols, where, bar)
+    image, new_record = draw_again(records, rows, cols, where, bar, trusted=trusted)
     same = same_pixels(picture, image)
     if place.stem is None:
         path = place.save_as(image, new_record, f"{picture.stem}-reproduced")

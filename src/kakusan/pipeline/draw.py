@@ -28,6 +28,7 @@ def draw(
     *,
     on_picture: OnPicture | None = None,
     progress: bool | None = True,
+    local_files_only: bool = False,
 ) -> Pictures:
     """Draw all pictures of a request with the model that it names, or else the built-in one.
 
@@ -35,6 +36,7 @@ def draw(
         inputs: What is handed in ready-made, beside the request.
         on_picture: Called with each picture as soon as it is finished.
         progress: Whether to show a bar on stderr; None shows it only on a terminal.
+        local_files_only: Do not ask the hub for the model.
 
     Raises:
         InputError: Something given cannot be used; said before weights are read where possible.
@@ -53,6 +55,7 @@ def draw(
             commit=request.commit,
             variant=request.variant,
             checked=request.safety_checker,
+            local_files_only=local_files_only,
         )
     )
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
@@ -70,11 +73,17 @@ def loaded(
     commit: str | None,
     variant: str | None,
     checked: bool,
+    local_files_only: bool = False,
 ) -> StableDiffusionPipeline:
     """The pipeline of a model, as last loaded if it is the same; it must not be changed."""
     without: dict[str, Any] = {} if checked else {"safety_checker": None}
     return StableDiffusionPipeline.from_pretrained(
-        model, torch_dtype=dtype, revision=commit, variant=variant, **without
+        model,
+        torch_dtype=dtype,
+        revision=commit,
+        variant=variant,
+        local_files_only=local_files_only,
+        **without,
     ).to(device)
 
 

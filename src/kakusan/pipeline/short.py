@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from kakusan.checkpoints.recorded import check_at_hand, with_model
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import RequestError, shown
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.output import Picture, Pictures
-from kakusan.request import DEFAULT_GUIDANCE, Request
+from kakusan.request import Request, reproducible
 from kakusan.vocabulary import SHORT
 
 
@@ -93,33 +94,32 @@ def short_request(**typed: Any) -> Request:
 def reproduce(
     record: Mapping[str, Any],
     *,
+    model: str | PathLike[str] | None = None,
+    trust_model: bool = False,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | None = True,
 ) -> Picture:
     """Draw the picture of `record` again, with the record's model, scheduler and precision.
 
+    Records come with pictures, and pictures from strangers: of the models that one may name, only
+    "builtin" and what is in the hub's cache are used unasked.
+
     Args:
+        model: Where the record's model is now: "builtin", a folder, or a Hub id.
+        trust_model: Whether to use whatever model the record names: a folder, or one to be fetched.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
-        RequestError: The record does not tell enough, or what it tells is out of its range.
+        RequestError: The record does not tell enough, what it tells is out of its range, or its
+            model is not to be used unasked.
     """
-    for key in ("seed", "model", "prompt"):
-        if record.get(key) is None:
-            raise RequestError(f"the record has no {key}, so this picture cannot be made again")
-    request = Request.from_record(record)
-    if request.num_pictures != 1:
-        raise RequestError(f"the record is of {request.num_pictures} pictures, not of one")
-    guidance = DEFAULT_GUIDANCE if request.guidance_scale is None else request.guidance_scale
-    if request.negative_prompt[0] is None and guidance > 1:
-        raise RequestError(
-            "the negative prompt was given as embeddings, which the record does not hold, "
-            "so this picture cannot be made again"
-        )
-    request = replace(
-        request,
-        device=request.device if device is None else str(device),
-        dtype="float32" if request.dtype is None else request.dtype,
-    )
-    return draw(request, on_picture=on_picture, progress=progress)[0]
+    if model is not None and isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        record = with_model(record, fspath(model))
+    request = reproducible(record)
+    unasked = model is None and not trust_model
+    if unasked:
+        check_at_hand(record)
+    if device is not None:
+        request = replace(request, device=str(device))
+    return draw(request, on_picture=on_picture, progress=progress, local_files_only=unasked)[0]

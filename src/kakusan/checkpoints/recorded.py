@@ -1,0 +1,64 @@
+"""The model that a record names, which may be a stranger's: whether it is among the user's own.
+
+A picture from anywhere must not make us read a folder or fetch from an address that the user never
+named. Among the user's own are the model that comes with the package, and what is in the hub's
+cache.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kakusan.checkpoints.source import BUILTIN, is_hub_id, locate
+from kakusan.errors import ArgumentError, InputError, ModelNotFoundError, shown
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_VARIANT = re.compile(r"[\w-]{1,32}")
+
+
+def check_at_hand(record: Mapping[str, Any]) -> None:
+    """Raise `RequestError` where a record's model is not to be used unasked."""
+    if (why := why_not_at_hand(record)) is not None:
+        raise ArgumentError(
+            f"the record names the model {{0}}, {why}; say with {{model}} which you mean, or with "
+            "{trust_model} that it may be used",
+            shown(record.get("model")),
+        )
+
+
+def why_not_at_hand(record: Mapping[str, Any]) -> str | None:
+    """Why a record's model is not to be used unasked, for a sentence; None if it may be.
+
+    Raises:
+        InputError: The record's model, commit or variant is none.
+    """
+    name, commit, variant = (record.get(key) for key in ("model", "commit", "variant"))
+    if not isinstance(name, str):
+        raise InputError(f"the record's model must be a text, not {shown(name)}")
+    if commit is not None and not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
+        raise InputError(f"the record's commit must be 40 hexadecimal digits, not {shown(commit)}")
+    if variant is not None and not (isinstance(variant, str) and _VARIANT.fullmatch(variant)):
+        raise InputError(f"the record's variant must be a word, not {shown(variant)}")
+    if name == BUILTIN:
+        return None
+    if commit is None or not is_hub_id(name):
+        return "which is a folder"
+    if Path(name).exists():
+        return "which is of the hub, but something here is called so too"
+    without = ("safety_checker",) if record.get("safety_checker") is False else ()
+    try:
+        locate(name, revision=commit, variant=variant, local_files_only=True, without=without)
+    except ModelNotFoundError:
+        return f"which is not in the cache of models (version {commit[:7]})"
+    return None
+
+
+def with_model(record: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The record with the user's model; the version that it says stays if that is here."""
+    try:
+        same = model == record.get("model") and why_not_at_hand(record) is None
+    except InputError:
+        same = False
+    version = {} if same else {"commit": None, "variant": None}
+    return {**record, "model": model, **version}
