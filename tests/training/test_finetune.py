@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from kakusan.cli import main
 from kakusan.errors import InputError
 from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.text import PromptCutWarning
 from kakusan.training.finetune import FineTuneStage, fine_tune_lora
 from kakusan.training.folder import PictureFolder
 from kakusan.training.lora import LoRALinear, adapt
@@ -90,6 +91,23 @@ def test_the_lora_gives_the_same_picture_in_the_reference(
     adapted = draw(theirs)
     assert np.abs(adapted - plain).max() > 0.01
     assert np.abs(draw(pipe) - adapted).max() < 1e-4
+
+
+def test_long_captions_are_cut_once_and_said_once(
+    model: Path, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(2):
+        (folder / f"{index}.txt").write_text("a zork " * 200, encoding="utf-8")
+    pipe = loaded(model)
+    pictures = PictureFolder(folder, side(pipe))
+    stage = FineTuneStage(pipe, pictures, SETTINGS, seed=0)
+    assert capfd.readouterr().err == "1 caption(s) are longer than 75 tokens; cut\n"
+    assert stage.embeddings.shape[0] == 3  # no text, and two captions that differ
+    with pytest.warns(PromptCutWarning):
+        ids = pipe.tokenizer.encode_prompts(["", *dict.fromkeys(e.text for e in pictures.examples)])
+    assert torch.equal(stage._tokens(["", *(e.text for e in pictures.examples[1:])]), ids)
+    stage.loss(np.random.default_rng(0))
+    stage.samples()  # says nothing more: warnings are errors here
 
 
 def test_the_seed_decides_everything(model: Path, folder: Path, tmp_path: Path) -> None:

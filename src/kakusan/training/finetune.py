@@ -1,5 +1,6 @@
 """Fine-tuning of a published checkpoint on a folder of pictures: the whole UNet, or LoRA."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,10 +55,12 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         self.dropout = dropout
         self.networks = pipe.unet
         self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
-        self.prompts = list(dict.fromkeys(example.text for example in pictures.examples))[:SHOWN]
         self.latents = self._encoded(pictures)
-        texts = ["", *(example.text for example in pictures.examples)]
-        self.embeddings = self._embedded(texts)
+        texts = [example.text for example in pictures.examples]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(["", *texts]))}
+        self.embeddings = self._embedded(list(rows))
+        self.captions = np.array([rows[text] for text in texts])  # which row is a picture's
+        self.shown = [rows[text] for text in dict.fromkeys(texts)][:SHOWN]
 
     @torch.no_grad()
     def _encoded(self, pictures: PictureFolder) -> Tensor:
@@ -71,8 +74,23 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
 
     @torch.no_grad()
     def _embedded(self, texts: Sequence[str]) -> Tensor:
-        ids = self.pipe.tokenizer.encode_prompts(list(texts)).to(self.device)
+        ids = self._tokens(texts).to(self.device)
         return torch.cat([self.pipe.text_encoder(each)[0].float() for each in ids.split(8)])
+
+    def _tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (texts, length); that some captions are cut is said once."""
+        tokenizer = self.pipe.tokenizer
+        length, cut = tokenizer.model_max_length, 0
+        ids = torch.full((len(texts), length), tokenizer.pad_token_id)
+        for row, text in zip(ids, texts, strict=True):
+            tokens = tokenizer.encode(text)
+            if len(tokens) > length:
+                cut += 1
+                tokens = [*tokens[: length - 1], tokenizer.eos_token_id]
+            row[: len(tokens)] = torch.tensor(tokens)
+        if cut:
+            print(f"{cut} caption(s) are longer than {length - 2} tokens; cut", file=sys.stderr)
+        return ids
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the mean squared error of the prediction at random timesteps."""
@@ -83,7 +101,7 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         timesteps = torch.from_numpy(rng.integers(len(self.scheduler), size=count)).to(self.device)
         noised = self.scheduler.add_noise(latents, noise, timesteps)
         target = self.scheduler.training_target(latents, noise, timesteps)
-        spoken = np.where(rng.random(count) < self.dropout, 0, 1 + chosen)
+        spoken = np.where(rng.random(count) < self.dropout, 0, self.captions[chosen])
         with mixed_precision(self.device):
             prediction = self.networks(
                 noised, timesteps, self.embeddings[torch.from_numpy(spoken)]
@@ -93,7 +111,8 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
     @torch.no_grad()
     def samples(self) -> Image.Image:
         """Return pictures of the first captions, always from the same noise."""
-        pictures = self.pipe(self.prompts, seed=self.seed, return_dict=False)[0]
+        embeds = self.embeddings[self.shown]
+        pictures = self.pipe(prompt_embeds=embeds, seed=self.seed, return_dict=False)[0]
         return grid(np.stack([np.asarray(picture) for picture in pictures]), len(pictures))
 
 
