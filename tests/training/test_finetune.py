@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from kakusan.cli import main
-from kakusan.errors import InputError
+from kakusan.errors import CheckpointError, InputError
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.text import PromptCutWarning
 from kakusan.training.finetune import FineTuneStage, fine_tune_lora
@@ -108,6 +108,24 @@ def test_long_captions_are_cut_once_and_said_once(
     assert torch.equal(stage._tokens(["", *(e.text for e in pictures.examples[1:])]), ids)
     stage.loss(np.random.default_rng(0))
     stage.samples()  # says nothing more: warnings are errors here
+
+
+def test_other_pictures_do_not_go_on_from_a_run_of_these(
+    model: Path, folder: Path, tmp_path: Path
+) -> None:
+    def learn() -> None:
+        pipe, output = loaded(model), tmp_path / "a.safetensors"
+        pictures = PictureFolder(folder, side(pipe))
+        settings = replace(SETTINGS, steps=1)
+        kwargs = {"rank": 2, "seed": 0, "run": tmp_path / "run", "output": output}
+        fine_tune_lora(pipe, pictures, settings, **kwargs)
+
+    learn()
+    learn()  # the same words go on, here from the end
+    (folder / "1.txt").write_text("a dog", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="another configuration") as caught:
+        learn()
+    assert "begun from" in str(caught.value)
 
 
 def test_the_seed_decides_everything(model: Path, folder: Path, tmp_path: Path) -> None:

@@ -1,8 +1,22 @@
-"""The training loop's own arithmetic; whole runs are those of the recipe's tests."""
+"""The training loop's own arithmetic and its checkpoints; whole runs are the recipe's tests."""
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from kakusan.training.trainer import StageSettings, learning_rate
+import kakusan
+from kakusan.errors import CheckpointError
+from kakusan.training.trainer import Run, Stage, StageSettings, learning_rate
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
@@ -12,3 +26,105 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0.01 <= rates[-1] < 0.02
+
+
+class Line(Stage[nn.Linear]):
+    """Learns a line."""
+
+    name = "line"
+    seed = 0
+
+    def __init__(self, width: int = 2) -> None:
+        self.settings = StageSettings(steps=9, batch_size=1, learning_rate=0.1)
+        torch.manual_seed(0)
+        self.networks = nn.Linear(width, width)
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        x = torch.from_numpy(rng.standard_normal((4, self.networks.in_features)).astype("float32"))
+        return (self.networks(x) - x).square().mean()
+
+    def samples(self) -> Image.Image:
+        return Image.new("RGB", (8, 8))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    run = Run(Line(), tmp_path)
+    run.advance()
+    run.save()
+    assert Run(Line(), tmp_path).step == 1
+    return run.path
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, 0.5, 0.99])
+def test_half_a_checkpoint_is_not_taken_for_whole(checkpoint: Path, kept: float) -> None:
+    data = checkpoint.read_bytes()
+    checkpoint.write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
+    with pytest.raises(CheckpointError, match=r"line\.safetensors' is no whole checkpoint") as told:
+        Run(Line(), checkpoint.parent)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"step": "1"},
+        {"step": "x", "settings": "{}"},
+        {"step": "-1", "settings": "{}"},
+        {"step": "1", "settings": "[]"},
+        {"step": "1", "settings": "{"},
+        {"step": "1", "settings": "[" * 100_000},
+        {"step": "1" * 5000, "settings": "{}"},
+    ],
+)
+def test_other_programs_files_are_one_line(
+    checkpoint: Path, metadata: dict[str, str] | None
+) -> None:
+    save_file({"x": torch.zeros(1)}, checkpoint, metadata=metadata)
+    with pytest.raises(CheckpointError, match="is no whole checkpoint") as told:
+        Run(Line(), checkpoint.parent)
+    assert len(str(told.value)) < 400
+
+
+def test_a_folder_in_its_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "line.safetensors").mkdir()
+    with pytest.raises(CheckpointError, match="is no whole checkpoint"):
+        Run(Line(), tmp_path)
+
+
+def test_networks_of_another_shape_are_one_line(checkpoint: Path) -> None:
+    with pytest.raises(CheckpointError, match="networks of another shape"):
+        Run(Line(3), checkpoint.parent)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.training.test_trainer import Line, Run
+run = Run(Line(600), Path(sys.argv[1]))
+while True:
+    run.advance()
+    run.save()
+"""
+
+
+def test_a_killed_run_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
+    roots = [str(Path(kakusan.__file__).parents[1]), str(Path(__file__).parents[2])]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        env={"PYTHONPATH": ":".join(roots), "OMP_NUM_THREADS": "1"},
+    )
+    path = tmp_path / "line.safetensors"
+    while not path.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.203)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with safe_open(path, framework="pt") as file:
+        assert all(file.get_tensor(key).isfinite().all() for key in file.keys())  # noqa: SIM118
+    run = Run(Line(600), tmp_path)
+    assert run.step > 0
+    run.save()

@@ -17,7 +17,7 @@ from kakusan.schedulers.ddpm import DDPMScheduler
 from kakusan.training.folder import PictureFolder
 from kakusan.training.grids import grid, to_tensor
 from kakusan.training.lora import LoRALinear, adapt, save_lora
-from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
+from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision, train
 
 VIEWS = 8  # crops, mirrored or not, that are stored of each picture
 SHOWN = 4  # pictures of a sample grid
@@ -55,6 +55,7 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         self.dropout = dropout
         self.networks = pipe.unet
         self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
+        self.origin = f"{fingerprint(pipe.unet)} on {pictures.fingerprint()}"
         self.latents = self._encoded(pictures)
         texts = [example.text for example in pictures.examples]
         rows = {text: row for row, text in enumerate(dict.fromkeys(["", *texts]))}

@@ -3,6 +3,7 @@
 Either a `metadata.jsonl` whose lines have `file_name` and `text`, or a `.txt` beside each picture.
 """
 
+import hashlib
 import json
 import re
 import sys
@@ -105,6 +106,14 @@ class PictureFolder:
     def caption(self, index: int, _rng: np.random.Generator) -> str:
         """The caption of a picture."""
         return self.examples[index].text
+
+    def fingerprint(self) -> str:
+        """Twelve characters that tell these pictures and captions from others."""
+        digest = hashlib.sha256()
+        for example in self.examples:
+            told = (example.path.name, example.path.stat().st_size, example.text)
+            digest.update(repr(told).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:12]
 
     def _refuse(self, why: str) -> None:
         if self._strict:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kakusan.checkpoints.files import atomic
-from kakusan.errors import CheckpointError, NumericalError
+from kakusan.errors import CheckpointError, NumericalError, reason, shown, shown_path
 from kakusan.models import Model
 from kakusan.runtime.arena import reused
 from kakusan.runtime.precision import compute_dtype
@@ -180,32 +180,41 @@ class Run:
         }
 
     def _restore(self) -> None:
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                metadata: dict[str, str] = file.metadata() or {}
-            self.step = int(metadata["step"])
-            before = json.loads(metadata["settings"])
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise CheckpointError(f"{self.path} is no checkpoint of a run: {error}.") from None
+        tensors, self.step, before = self._read()
         changed = [
-            f"{key}: {before.get(key)} before, {value} now"
+            f"{key}: {shown(before.get(key))} before, {shown(value)} now"
             for key, value in self._configuration().items()
             if before.get(key) != value
         ]
         if changed:
             raise CheckpointError(
-                f"{self.path} is of a run with another configuration ({'; '.join(changed)}); "
-                "give the old one, or another run folder."
+                f"{shown_path(self.path)} is of a run with another configuration "
+                f"({'; '.join(changed)}); give the old one, or another run folder."
             )
         self.average.updates = self.step
         try:
             self._take(tensors)
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
-                f"{self.path} is of networks of another shape ({error}); "
+                f"{shown_path(self.path)} is of networks of another shape ({reason(error)}); "
                 "remove it or give another run folder."
             ) from None
+
+    def _read(self) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
+        """The tensors of the checkpoint, its step, and the configuration it is of."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                metadata: dict[str, str] = file.metadata() or {}
+            step, before = int(metadata["step"]), json.loads(metadata["settings"])
+            if not isinstance(before, dict) or step < 1:
+                raise ValueError("its metadata are another program's")
+        except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+            raise CheckpointError(
+                f"{shown_path(self.path)} is no whole checkpoint of a run ({reason(error)}); "
+                "remove it or give another run folder."
+            ) from None
+        return tensors, step, cast(dict[str, Any], before)
 
     @torch.no_grad()
     def _take(self, tensors: dict[str, Tensor]) -> None:
