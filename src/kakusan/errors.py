@@ -124,15 +124,22 @@ class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818
         self.finished = list(finished)
 
 
+_LONGEST_LIST = 400  # characters of the names that a message lists
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: ` Did you mean "x"? Known: x, y, z.`"""
     names = sorted(known)
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name[:100].casefold(), by_folded, n=3, cutoff=0.5)
     guess = (
         f" Did you mean {' or '.join(repr(by_folded[match]) for match in close)}?" if close else ""
     )
-    return f"{guess} Known: {', '.join(names)}."
+    listed = names
+    while sum(len(each) + 2 for each in listed) > _LONGEST_LIST:
+        listed = listed[:-1]
+    more = f" and {len(names) - len(listed)} more" if len(listed) < len(names) else ""
+    return f"{guess} Known: {', '.join(listed)}{more}."
 
 
 def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:

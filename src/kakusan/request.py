@@ -204,6 +204,8 @@ class Request:
         Raises:
             RequestError: A value is out of its range.
         """
+        if not isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RequestError(f"a record is a mapping, not {shown(record)}")
         known = {field.name for field in fields(cls)}
         values = {n: value for n, value in record.items() if n in known and value is not None}
         for name, default in (("prompt", None), ("negative_prompt", "")):
@@ -234,8 +236,6 @@ def reproducible(record: Mapping[str, Any]) -> Request:
     Raises:
         RequestError: The record does not tell enough, or what it tells is out of its range.
     """
-    if not isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise RequestError(f"a record is a mapping, not {shown(record)}")
     request = Request.from_record(record)
     if request.num_pictures != 1:
         raise RequestError(f"the record is of {request.num_pictures} pictures, not of one")

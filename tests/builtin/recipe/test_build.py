@@ -158,9 +158,7 @@ def test_another_configuration_is_refused_and_says_what_changed(
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "vae.safetensors").write_bytes(b"half of a checkpoint")
-    with pytest.raises(
-        CheckpointError, match=r"vae\.safetensors' is no whole checkpoint of a run"
-    ):
+    with pytest.raises(CheckpointError, match=r"vae\.safetensors' is no whole checkpoint of a run"):
         build(TINY, tmp_path, tmp_path / "model")
 
 
