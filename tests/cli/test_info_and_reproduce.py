@@ -81,6 +81,17 @@ def test_a_lossy_format_cannot_be_compared(run: Command, fake: FakeDrawing, here
     assert "cannot be compared" in done.err
 
 
+def test_a_picture_that_is_cut_is_made_again(run: Command, cat: Path, fake: FakeDrawing) -> None:
+    fake.size = (200, 200)
+    save_image(Image.effect_noise((200, 200), 50), cat, read_record(cat))
+    cat.write_bytes(cat.read_bytes()[:20_000])
+    done = run("reproduce", "cat.png")
+    assert done.code == 0
+    broken, verdict = done.err.splitlines()
+    assert "'cat.png' is a broken picture" in broken
+    assert "cannot be compared" in verdict
+
+
 def test_another_version_is_a_warning(run: Command, fake: FakeDrawing, here: Path) -> None:
     changed(fake, here, kakusan="0.0.9", device="quantum")
     done = run("reproduce", "cat.png")

@@ -138,21 +138,30 @@ def draw_again(
     return image, grid_record([picture.record for picture in drawn], rows, cols)
 
 
-def same_pixels(given: Path, image: "Image") -> bool | None:
-    """Whether a file holds the pixels of `image`; None where its format does not keep them."""
+def pixels_of(given: Path) -> "Image | None":
+    """What a new picture is compared with; None where the file does not hold it exactly."""
     from kakusan.images import read_picture
-    from kakusan.images.opening import MOST_PIXELS
 
     if given.suffix.casefold() not in LOSSLESS:
         return None
-    then = read_picture(given, most_pixels=max(MOST_PIXELS, image.width * image.height))
-    return then.size == image.size and then.tobytes() == image.convert("RGB").tobytes()
+    try:
+        return read_picture(given)
+    except InputError as error:  # its record could be read
+        complain(error)
+        return None
+
+
+def same_pixels(then: "Image | None", now: "Image") -> bool | None:
+    """Whether two pictures are equal; None where there is none to compare with."""
+    if then is None:
+        return None
+    return then.size == now.size and then.tobytes() == now.convert("RGB").tobytes()
 
 
 VERDICTS = {
     True: "the pixels are identical to the given picture's",
     False: "the pixels differ from the given picture's",
-    None: "the pixels cannot be compared: the given file's format does not keep them exactly",
+    None: "the pixels cannot be compared: the given file does not keep them exactly",
 }
 
 
@@ -187,8 +196,9 @@ def reproduce(
     bar, where = progress(quiet), chosen_device(record, device)
     if changed := differences(record, where):
         complain(f"the pixels may differ: {', '.join(changed)}")
+    then = pixels_of(picture)
     image, new_record = draw_again(records, rows, cols, where, bar, trusted=trusted)
-    same = same_pixels(picture, image)
+    same = same_pixels(then, image)
     if place.stem is None:
         path = place.save_as(image, new_record, f"{picture.stem}-reproduced")
     else:
