@@ -21,9 +21,15 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
+_LONGEST = 1000  # characters of a message, whatever is told in it
+
 
 class KakusanError(Exception):
-    """Anything that kakusan raises on purpose."""
+    """Anything that kakusan raises on purpose; its message is one line of bounded length."""
+
+    def __str__(self) -> str:
+        text = printable(" ".join(super().__str__().split()))
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 class InputError(KakusanError, ValueError):
@@ -70,6 +76,9 @@ class _Template(string.Formatter):
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: object) -> Any:  # noqa: ARG002
         return self._words.get(key, key) if isinstance(key, str) else args[key]
+
+    def convert_field(self, value: object, conversion: str | None) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return shown(value) if conversion == "r" else super().convert_field(value, conversion)  # pyright: ignore[reportArgumentType]
 
 
 class UnknownArgumentError(RequestError, TypeError):
@@ -135,11 +144,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     guess = (
         f" Did you mean {' or '.join(repr(by_folded[match]) for match in close)}?" if close else ""
     )
-    listed = names
-    while sum(len(each) + 2 for each in listed) > _LONGEST_LIST:
-        listed = listed[:-1]
-    more = f" and {len(names) - len(listed)} more" if len(listed) < len(names) else ""
-    return f"{guess} Known: {', '.join(listed)}{more}."
+    few = names
+    while sum(len(each) + 2 for each in few) > _LONGEST_LIST:
+        few = few[:-1]
+    more = f" and {len(names) - len(few)} more" if len(few) < len(names) else ""
+    return f"{guess} Known: {', '.join(few)}{more}."
 
 
 def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:
@@ -168,7 +177,7 @@ def kind_of(value: object) -> str:
 def shown(value: object) -> str:
     """A value in a message: on one line, and no longer than 60 characters."""
     try:
-        text = " ".join(repr(value).split())
+        text = printable(" ".join(repr(value).split()))
     except (ValueError, RecursionError):  # a whole number of thousands of digits; deep nesting
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
@@ -176,8 +185,13 @@ def shown(value: object) -> str:
 
 def shown_path(path: object) -> str:
     """A path in a message: quoted, on one line, and no longer than 160 characters."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
+    text = printable(str(path))
     return f"'{text}'" if len(text) <= 158 else f"'...{text[-155:]}'"
+
+
+def printable(text: str) -> str:
+    """A text with escapes for what would move a cursor or cannot be written."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def reason(error: BaseException) -> str:

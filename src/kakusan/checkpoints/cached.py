@@ -9,7 +9,7 @@ from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.utils import CachedRepoInfo, HFCacheInfo
 
 from kakusan.checkpoints.source import PathLike, locate
-from kakusan.errors import OutputError, RequestError, UnknownNameError, nearest
+from kakusan.errors import OutputError, RequestError, UnknownNameError, nearest, shown
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def remove_cached_model(name: str, *, cache_dir: PathLike | None = None) -> int:
     by_name = {repo.repo_id: repo for repo in _repos(cache)}
     if cache is None or name not in by_name:
         hint = nearest(name, by_name) if by_name else " The cache is empty."
-        raise UnknownNameError(f"the cache has no model {name!r}.{hint}")
+        raise UnknownNameError(f"the cache has no model {shown(name)}.{hint}")
     repo = by_name[name]
     # The library deletes by commit, and a copy of a model may share its commits: show it this one.
     alone = replace(cache, repos=frozenset({repo}))

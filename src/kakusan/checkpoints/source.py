@@ -151,6 +151,7 @@ def _hub_id(text: str) -> str:
 
 
 def is_hub_id(text: str) -> bool:
+    """Whether a text has the form OWNER/NAME of a model on the hub."""
     try:
         validate_repo_id(text)
     except HFValidationError:

@@ -14,7 +14,7 @@ from kakusan.cli.console import complain, describe, progress, say_json, say_path
 from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
 from kakusan.cli.place import Place
 from kakusan.cli.process import hold_memory
-from kakusan.errors import OutputError, RequestError
+from kakusan.errors import OutputError, RequestError, shown
 from kakusan.quality import FAST
 from kakusan.request import Request
 from kakusan.vocabulary import COMMAND_LINE
@@ -98,7 +98,7 @@ def parse_grid(text: str | None, count: int | None) -> tuple[tuple[int, int] | N
     match = re.fullmatch(r"\s*(\d{1,4})\s*[x×*]\s*(\d{1,4})\s*", text, re.IGNORECASE)
     rows, cols = (int(match[1]), int(match[2])) if match else (0, 0)
     if rows < 1 or cols < 1:
-        raise RequestError(f"--grid must be ROWSxCOLUMNS, such as 2x3, not {text!r}")
+        raise RequestError(f"--grid must be ROWSxCOLUMNS, such as 2x3, not {shown(text)}")
     if count not in (None, rows * cols):
         raise RequestError(
             f"--grid {rows}x{cols} holds {rows * cols} pictures, but --count is {count}; "

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kakusan.engine.cuda_graph import GraphedCalls
-from kakusan.errors import RequestError, nearest
+from kakusan.errors import RequestError, nearest, shown
 from kakusan.models import UNet2DConditionModel
 
 WAYS = ("graphs", "compile")
@@ -42,7 +42,7 @@ class Acceleration:
 def check_acceleration(by: str, device: torch.device, *, offloaded: bool) -> None:
     """Raise RequestError unless `by` names a way that this device and pipeline can go."""
     if by not in WAYS:
-        raise RequestError(f"accelerate has no way {by!r}.{nearest(str(by), WAYS)}")
+        raise RequestError(f"accelerate has no way {shown(by)}.{nearest(str(by), WAYS)}")
     if offloaded:
         raise RequestError(
             "a recording needs weights that stay on the device; choose accelerate or "

@@ -20,7 +20,7 @@ from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile, iTXt
 
 from kakusan.checkpoints.files import write_bytes
-from kakusan.errors import InputError, OutputError
+from kakusan.errors import InputError, OutputError, shown
 from kakusan.images.exif import (
     DESCRIPTION,
     EXIF_IFD,
@@ -48,7 +48,7 @@ def format_of(path: Path) -> str:
     """
     kind = FORMATS.get(path.suffix.casefold())
     if kind is None:
-        got = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
+        got = f"suffix {shown(path.suffix)}" if path.suffix else "no suffix"
         raise OutputError(f"'{path}' has {got}; a picture's file ends in .png, .jpg or .webp")
     return kind
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from kakusan.errors import ArgumentError, RequestError
+from kakusan.errors import ArgumentError, RequestError, shown
 from kakusan.inspect.prompt import PromptReading, read_prompt
 from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
@@ -89,7 +89,7 @@ class AttentionMaps(Shown):
         found = [i for i, token in used if token.start < end and token.end > start]
         if not found:
             read = ", ".join(self.words)
-            raise RequestError(f"{words!r} is not in what was read of the prompt: {read}")
+            raise RequestError(f"{shown(words)} is not in what was read of the prompt: {read}")
         return found
 
     @property

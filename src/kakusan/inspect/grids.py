@@ -8,7 +8,7 @@ from typing import Any
 from PIL.Image import Image
 
 from kakusan.checkpoints.source import BUILTIN, locate
-from kakusan.errors import RequestError, nearest
+from kakusan.errors import RequestError, nearest, shown
 from kakusan.images import grid_record
 from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
@@ -118,7 +118,7 @@ def _axis(which: str, given: Mapping[str, Sequence[Any]]) -> tuple[str, tuple[An
         raise RequestError(f"{which} must vary one thing, such as {{'steps': [5, 10, 25]}}")
     ((name, values),) = given.items()
     if name not in AXES:
-        raise RequestError(f"{which} cannot vary {name!r}.{nearest(name, AXES)}")
+        raise RequestError(f"{which} cannot vary {shown(name)}.{nearest(name, AXES)}")
     if not isinstance(values, list | tuple) or not values:
         raise RequestError(f"{which} needs values of {name} in a list, such as [5, 10, 25]")
     return name, tuple(values)
@@ -155,8 +155,8 @@ def parse_axis(text: str, option: str) -> dict[str, list[Any]]:
     name = name.strip().replace("-", "_")
     values = [value.strip() for value in listed.split(",")]
     if not equals or not name or not all(values):
-        raise RequestError(f"{option} must be NAME=VALUE,VALUE,..., not {text!r}")
+        raise RequestError(f"{option} must be NAME=VALUE,VALUE,..., not {shown(text)}")
     try:
         return {name: [NUMBERS.get(name, str)(value) for value in values]}
     except ValueError:
-        raise RequestError(f"{option}: {name} takes numbers, not {listed!r}") from None
+        raise RequestError(f"{option}: {name} takes numbers, not {shown(listed)}") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
 from kakusan.images import open_picture
 from kakusan.inspect.sheet import font_file
 from kakusan.inspect.shown import Shown
@@ -110,7 +110,7 @@ def schedules(
         raise RequestError('plots need matplotlib; install it with pip install "kakusan[inspect]"')
     worded("noise", language)  # only to be checked
     if isinstance(names, str):
-        raise RequestError(f"names must be a list of schedulers, such as [{names!r}]")
+        raise RequestError(f"names must be a list of schedulers, such as [{shown(names)}]")
     picked: dict[str, tuple[float, ...]] = {}
     for name in names:
         scheduler: Any = named_scheduler(name, pipe.scheduler).fresh()

@@ -9,7 +9,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
 from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.steps import animate, single
@@ -81,7 +81,7 @@ def walk(
         RequestError: There is nothing to walk between, or anything else does not fit.
     """
     if type(pictures) is not int or pictures < 2:
-        raise RequestError(f"pictures must be a whole number of 2 or more, not {pictures!r}")
+        raise RequestError(f"pictures must be a whole number of 2 or more, not {shown(pictures)}")
     worded("seed", language)  # only to be checked, before any work
     for each in (seed, end_seed):
         request = single(start, each, settings)

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
 from kakusan.inspect.sheet import can_write
 
 Language = Literal["en", "ja"]
@@ -32,6 +32,6 @@ def worded(text: str, language: Language) -> str:
         RequestError: There is no such language.
     """
     if language not in get_args(Language):
-        raise RequestError(f"language must be 'en' or 'ja', not {language!r}")
+        raise RequestError(f"language must be 'en' or 'ja', not {shown(language)}")
     translated = JAPANESE[text]
     return translated if language == "ja" and can_write(translated) else text
