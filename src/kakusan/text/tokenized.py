@@ -1,33 +1,54 @@
 """What a tokenizer returns."""
 
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 T = TypeVar("T", bound=Tensor | list[int] | list[list[int]])
 
 
-class TokenizedText(Mapping[str, T], Generic[T]):
+class TokenizedText(Mapping[str, T | Tensor | list[int]], Generic[T]):
     """Token ids and the mask of those that are not padding: attributes, and a mapping for `**`.
 
     For one text as lists: `list[int]`; for several: a list each; as tensors always (texts, tokens).
+
+    Args:
+        tokens: `input_ids`, and `attention_mask` where it is wanted.
+        length: how many tokens each text has, where it is wanted.
     """
 
-    def __init__(self, input_ids: T, attention_mask: T) -> None:
-        self.input_ids = input_ids
-        self.attention_mask = attention_mask
+    def __init__(self, tokens: Mapping[str, T], length: Tensor | list[int] | None = None) -> None:
+        self._tokens = dict(tokens)
+        self._length = length
 
-    def __getitem__(self, key: str) -> T:
-        if key not in ("input_ids", "attention_mask"):
-            raise KeyError(key)
-        return self.input_ids if key == "input_ids" else self.attention_mask
+    @property
+    def input_ids(self) -> T:
+        return self._tokens["input_ids"]
+
+    @property
+    def attention_mask(self) -> T:
+        return self._tokens["attention_mask"]
+
+    def __getitem__(self, key: str) -> T | Tensor | list[int]:
+        return self._length if key == "length" and self._length is not None else self._tokens[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("input_ids", "attention_mask"))
+        yield from self._tokens
+        if self._length is not None:
+            yield "length"
 
     def __len__(self) -> int:
-        return 2
+        return sum(1 for _ in self)
+
+    def to(self, device: object) -> "TokenizedText[T]":
+        """The same with its tensors on a device."""
+        moved = {key: _moved(value, device) for key, value in self._tokens.items()}
+        return TokenizedText(moved, _moved(self._length, device))
 
     def __repr__(self) -> str:
         return f"TokenizedText({dict(self)})"
+
+
+def _moved(value: Any, device: Any) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import tokenizers
 import torch
@@ -15,7 +15,10 @@ from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, t
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.text.padding import Encoded, Padding, as_tensor, filled, length_of, rows_of
 from kakusan.text.tokenized import TokenizedText
+from kakusan.text.tokens import Tokens
+from kakusan.text.unchanged import Truncation, check_unchanged
 from kakusan.text.vocabulary import Vocabulary
 from kakusan.text.words import KnownWords
 
@@ -32,7 +35,6 @@ ARGUMENTS = (
     *("subfolder", "revision", "token", "cache_dir", "local_files_only", "force_download"),
     "model_max_length",
 )
-Padding = bool | Literal["max_length", "longest", "do_not_pad"]
 Lists = list[int] | list[list[int]]
 
 
@@ -40,7 +42,7 @@ class PromptCutWarning(UserWarning):
     """A prompt has more tokens than the text encoder takes; the message quotes what was cut."""
 
 
-class CLIPTokenizer(Sendable):
+class CLIPTokenizer(Tokens, Sendable):
     """Turns text into the token ids that a CLIP text encoder takes, and back.
 
     It holds no state of a call: one tokenizer serves many threads.
@@ -124,18 +126,6 @@ class CLIPTokenizer(Sendable):
     def words(self, words: KnownWords | None) -> None:
         self._vocabulary = replace(self._vocabulary, words=words)
 
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens without those added later."""
-        return len(self._vocabulary.ids)
-
-    def __len__(self) -> int:
-        return self._backend.get_vocab_size(with_added_tokens=True)
-
-    def get_vocab(self) -> dict[str, int]:
-        """All tokens with their ids."""
-        return self._backend.get_vocab(with_added_tokens=True)
-
     @overload
     def __call__(
         self,
@@ -143,9 +133,12 @@ class CLIPTokenizer(Sendable):
         *,
         padding: Padding = ...,
         max_length: int | None = ...,
-        truncation: bool = ...,
+        truncation: Truncation = ...,
         add_special_tokens: bool = ...,
         return_tensors: Literal["pt"],
+        return_length: bool = ...,
+        return_attention_mask: bool | None = ...,
+        **unchanged: object,
     ) -> TokenizedText[Tensor]: ...
 
     @overload
@@ -155,9 +148,12 @@ class CLIPTokenizer(Sendable):
         *,
         padding: Padding = ...,
         max_length: int | None = ...,
-        truncation: bool = ...,
+        truncation: Truncation = ...,
         add_special_tokens: bool = ...,
         return_tensors: None = ...,
+        return_length: bool = ...,
+        return_attention_mask: bool | None = ...,
+        **unchanged: object,
     ) -> TokenizedText[Lists]: ...
 
     def __call__(
@@ -166,9 +162,12 @@ class CLIPTokenizer(Sendable):
         *,
         padding: Padding = False,
         max_length: int | None = None,
-        truncation: bool = False,
+        truncation: Truncation = False,
         add_special_tokens: bool = True,
         return_tensors: Literal["pt"] | None = None,
+        return_length: bool = False,
+        return_attention_mask: bool | None = None,
+        **unchanged: object,
     ) -> TokenizedText[Tensor] | TokenizedText[Lists]:
         """Token ids of one or several texts, each between the begin and the end token.
 
@@ -179,31 +178,64 @@ class CLIPTokenizer(Sendable):
             truncation: Cut to `max_length`, in silence; `encode_prompts` warns.
             add_special_tokens: False leaves the begin and the end token away.
             return_tensors: "pt" for tensors of shape (texts, tokens).
+            return_length: Also give the number of tokens of each text, as `length`.
+            return_attention_mask: False leaves the mask away.
+            unchanged: What the reference takes too, as long as it changes nothing.
 
         Raises:
             RequestError: An argument is out of its range, or tensors are wanted of texts that
                 differ in length.
+            UnknownArgumentError: An argument that does not exist.
+            NotYetError: One that would change the tokens.
         """
+        check_unchanged(unchanged)
         limit = self._limit(max_length)
-        if padding not in (True, False, "max_length", "longest", "do_not_pad"):
-            raise RequestError(f"padding is {padding!r}; it must be True, False or 'max_length'.")
         if return_tensors not in (None, "pt"):
             raise RequestError(f"return_tensors is {return_tensors!r}; it must be None or 'pt'.")
         texts = text if isinstance(text, list | tuple) else [text]
         rows = [self._encode(one).ids for one in texts]
         ends = 2 if add_special_tokens else 0
-        rows = [row[: limit - ends] if truncation else row for row in rows]
+        cuts = truncation not in (False, "do_not_truncate")
+        rows = [row[: limit - ends] if cuts else row for row in rows]
         if add_special_tokens:
             rows = [[self.bos_token_id, *row, self.eos_token_id] for row in rows]
-        longest = max(map(len, rows), default=0)
-        fill = {"max_length": limit, "longest": longest, True: longest}.get(padding, 0)
-        masks = [[1] * len(row) + [0] * (fill - len(row)) for row in rows]
-        rows = [row + [self.pad_token_id] * (fill - len(row)) for row in rows]
+        made = self._padded(rows, [[1] * len(row) for row in rows], padding, limit)
+        chosen = made if return_attention_mask in (None, True) else {"input_ids": made["input_ids"]}
+        lengths = [len(row) for row in made["input_ids"]] if return_length else None
         if return_tensors == "pt":
-            return TokenizedText(_tensor(rows), _tensor(masks))
+            length = None if lengths is None else torch.tensor(lengths)
+            return TokenizedText({key: as_tensor(each) for key, each in chosen.items()}, length)
         if isinstance(text, str):
-            return TokenizedText[Lists](rows[0], masks[0])
-        return TokenizedText[Lists](rows, masks)
+            return TokenizedText[Lists]({key: each[0] for key, each in chosen.items()}, lengths)
+        return TokenizedText[Lists]({**chosen}, lengths)
+
+    def pad(
+        self,
+        encoded_inputs: Encoded,
+        padding: Padding = True,
+        max_length: int | None = None,
+        *,
+        return_tensors: Literal["pt"] | None = None,
+    ) -> TokenizedText[Tensor] | TokenizedText[Lists]:
+        """Fill up what this tokenizer gave for several texts, together or one by one.
+
+        Raises:
+            RequestError: It is something else, or an argument is out of its range.
+        """
+        rows, limit = rows_of(encoded_inputs), self._limit(max_length)
+        made = self._padded(rows["input_ids"], rows["attention_mask"], padding, limit)
+        if return_tensors == "pt":
+            return TokenizedText({key: as_tensor(each) for key, each in made.items()})
+        return TokenizedText[Lists]({**made})
+
+    def _padded(
+        self, rows: list[list[int]], masks: list[list[int]], padding: Padding, limit: int
+    ) -> dict[str, list[list[int]]]:
+        length = length_of(padding, max(map(len, rows), default=0), limit)
+        return {
+            "input_ids": filled(rows, length, self.pad_token_id),
+            "attention_mask": filled(masks, length, 0),
+        }
 
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
         """Token ids (prompts, `model_max_length`) for the text encoder.
@@ -220,12 +252,52 @@ class CLIPTokenizer(Sendable):
                 self._warn_cut(_scalar_values(prompt)[start:], len(ids))
             row = [self.bos_token_id, *ids[:room], self.eos_token_id]
             rows.append(row + [self.pad_token_id] * (self.model_max_length - len(row)))
-        return _tensor(rows).reshape(len(rows), self.model_max_length)
+        return as_tensor(rows).reshape(len(rows), self.model_max_length)
 
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """Token ids of one text."""
-        ids = self._encode(text).ids
-        return [self.bos_token_id, *ids, self.eos_token_id] if add_special_tokens else ids
+    @overload
+    def encode(
+        self,
+        text: str,
+        *,
+        add_special_tokens: bool = ...,
+        padding: Padding = ...,
+        max_length: int | None = ...,
+        truncation: Truncation = ...,
+        return_tensors: Literal["pt"],
+    ) -> Tensor: ...
+
+    @overload
+    def encode(
+        self,
+        text: str,
+        *,
+        add_special_tokens: bool = ...,
+        padding: Padding = ...,
+        max_length: int | None = ...,
+        truncation: Truncation = ...,
+        return_tensors: None = ...,
+    ) -> list[int]: ...
+
+    def encode(
+        self,
+        text: str,
+        *,
+        add_special_tokens: bool = True,
+        padding: Padding = False,
+        max_length: int | None = None,
+        truncation: Truncation = False,
+        return_tensors: Literal["pt"] | None = None,
+    ) -> list[int] | Tensor:
+        """Token ids of one text: what a call with the same arguments has as `input_ids`."""
+        made = self(
+            text,
+            add_special_tokens=add_special_tokens,
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            return_tensors=return_tensors,
+        )
+        return cast("list[int] | Tensor", made.input_ids)
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of a text, without the begin and the end token."""
@@ -241,9 +313,12 @@ class CLIPTokenizer(Sendable):
         offsets, room = self._encode(text).offsets, self.model_max_length - 2
         return text if len(offsets) <= room else _scalar_values(text)[: offsets[room][0]]
 
-    def decode(self, ids: Sequence[int] | Tensor, *, skip_special_tokens: bool = False) -> str:
-        """The text of token ids, lower-cased, with a space after each word."""
-        numbers = ids.tolist() if isinstance(ids, Tensor) else list(ids)
+    def decode(
+        self, ids: int | Sequence[int] | Tensor, *, skip_special_tokens: bool = False
+    ) -> str:
+        """The text of token ids, or of one, lower-cased, with a space after each word."""
+        numbers: int | Sequence[int] = ids.tolist() if isinstance(ids, Tensor) else ids
+        numbers = [numbers] if isinstance(numbers, int) else list(numbers)
         text = self._backend.decode(numbers, skip_special_tokens=skip_special_tokens)
         return text.replace(WORD_END, " ").strip()
 
@@ -325,12 +400,3 @@ def _scalar_values(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _tensor(rows: list[list[int]]) -> Tensor:
-    if len({len(row) for row in rows}) > 1:
-        raise RequestError(
-            "texts of different lengths do not make one tensor; "
-            "pass padding='max_length' and truncation=True."
-        )
-    return torch.tensor(rows, dtype=torch.long)
