@@ -21,7 +21,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each room may import from the rows above its own, never from a neighbour in its row
 LAYERS = (
     {"errors"},
-    {"checkpoints", "later", "runtime", "vocabulary"},
+    {"checkpoints", "later", "results", "runtime", "vocabulary"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs"},
     {"engine", "sampling"},

@@ -183,6 +183,14 @@ def test_infinite_values_travel_but_are_not_saved(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("config", [None, "runwayml/stable-diffusion-v1-5", DDIMScheduler()])
+def test_what_is_no_config_is_refused(config: Any) -> None:
+    with pytest.raises(RequestError, match="from_config takes a scheduler's config, not") as caught:
+        DDIMScheduler.from_config(config)
+    assert "\n" not in str(caught.value)
+    assert DDIMScheduler.from_config({"_use_default_values": None}).config.clip_sample is True
+
+
 def test_a_config_and_settings_together_are_refused() -> None:
     config = DDIMScheduler(steps_offset=1).config
     assert DDIMScheduler(config).config.steps_offset == 1

@@ -1,6 +1,8 @@
 """The place in a run that a step is taken from, as programs take steps by hand."""
 
+import copy
 import inspect
+import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +83,14 @@ def converted(scheduler: Any, x: Tensor) -> Tensor:
     return plain(scheduler, x)
 
 
+def copied(scheduler: Any, x: Tensor) -> Tensor:
+    x = step(scheduler, scheduler.timesteps[0], x).prev_sample
+    again = pickle.loads(pickle.dumps(copy.deepcopy(scheduler)))
+    for t in again.timesteps[1:]:
+        x = step(again, t, x).prev_sample
+    return x
+
+
 def looked_at(scheduler: Any, x: Tensor) -> Tensor:
     """What notebooks do to see the clean picture: a step whose sample is thrown away."""
     for t in scheduler.timesteps:
@@ -104,7 +114,9 @@ def planned_again(scheduler: Any, x: Tensor) -> Tensor:
     return plain(scheduler, x)
 
 
-@pytest.mark.parametrize("loop", [as_numbers, as_copies, converted, looked_at, planned_again])
+@pytest.mark.parametrize(
+    "loop", [as_numbers, as_copies, converted, copied, looked_at, planned_again]
+)
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_a_loop_by_hand_gives_what_the_plain_loop_gives(name: str, loop: Loop) -> None:
     scheduler = named_scheduler(name, BASE)
@@ -137,6 +149,18 @@ def test_a_run_by_hand_begins_midway_as_the_references(name: str, start: int) ->
             x = step(each, t, x).prev_sample
         results.append(x)
     assert torch.allclose(*results, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_timesteps_may_be_shortened(name: str) -> None:
+    scheduler = named_scheduler(name, BASE)
+    scheduler.set_timesteps(7)
+    begun, start = scheduler.fresh(), 2 * scheduler.order
+    expected = X
+    for t in scheduler.timesteps[start:]:
+        expected = step(begun, t, expected).prev_sample
+    scheduler.timesteps = scheduler.timesteps[start:]
+    assert torch.equal(plain(scheduler, X), expected)
 
 
 @pytest.mark.parametrize("name", SHORT_NAMES)

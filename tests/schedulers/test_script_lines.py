@@ -79,6 +79,7 @@ EXPRESSIONS = [
 STEPS = [
     "s.step(noise, s.timesteps[0], x).prev_sample",
     "s.step(noise, s.timesteps[0], x)[0]",
+    "s.step(noise, s.timesteps[0], x)['prev_sample']",
     "s.step(noise, s.timesteps[0], x, return_dict=False)[0]",
     "s.step(model_output=noise, timestep=s.timesteps[0], sample=x).prev_sample",
 ]
@@ -90,6 +91,8 @@ OF_SOME = {
     "s.get_velocity(x, noise, torch.tensor([7]))": ["DDIMScheduler", "DDPMScheduler"],
     "s.step(noise, s.timesteps[0], x, eta=0.0).pred_original_sample": ["DDIMScheduler"],
     "s.step(noise, s.timesteps[0], x).pred_original_sample": ["EulerDiscreteScheduler"],
+    "[int(s.previous_timestep(t)) for t in s.timesteps]": ["DDPMScheduler"],
+    "[s.index_for_timestep(t) for t in s.timesteps]": ["EulerDiscreteScheduler"],
     "s.set_timesteps(timesteps=[900, 500, 20])": ["DDPMScheduler", "DPMSolverMultistepScheduler"],
 }
 

@@ -164,7 +164,7 @@ class SchedulerConfig(Mapping[str, object]):
         """
         known = {name for kind in _kinds(SchedulerConfig) for name in kind.names()}
         check_no_unknown(cls.class_name, (name for name in overrides if name not in known), known)
-        left_behind = published.get(DEFAULTED, ())
+        left_behind = published.get(DEFAULTED) or ()
         if not isinstance(left_behind, list | tuple):
             raise RequestError(f"{cls.class_name}: {DEFAULTED} must be a list of names")
         written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}

@@ -10,7 +10,7 @@ from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, t
 from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.checkpoints.source import locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
-from kakusan.errors import CheckpointError, RequestError
+from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.schedulers.config import SchedulerConfig
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, setting_of
 
@@ -79,7 +79,16 @@ class Configured(Sendable, Generic[ConfigT]):
 
         Values that were only the other class's defaults are not carried; values written in the JSON
         are. Settings of other schedulers are kept for the way back.
+
+        Raises:
+            RequestError: it is no config, or has a value that is not allowed.
+            UnknownArgumentError: no scheduler has a setting of an override's name.
         """
+        if not isinstance(config, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RequestError(
+                f"{cls.__name__}.from_config takes a scheduler's config, not {shown(config)}; "
+                "from_pretrained takes a folder or a model's name"
+            )
         return cls(cls.config_class.from_published(config, overrides))
 
     def register_to_config(self, **settings: object) -> None:

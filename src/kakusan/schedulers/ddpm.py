@@ -64,9 +64,16 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
 
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:
         """From this timestep to the next one of the run; to no noise after the last."""
-        index = self._found(timestep)[0]
-        here, following = self.schedule[index], [*self.schedule[index + 1 :], -1]
-        return self._level_at(here), self._level_at(following[0])
+        following = self.previous_timestep(timestep)
+        return self._level_at(timestep), self._level_at(following)
+
+    def previous_timestep(self, timestep: Timestep) -> int:
+        """The run's next timestep, which is less noisy; -1 after the last.
+
+        Raises:
+            RequestError: `timestep` is not one of this run's.
+        """
+        return int([*self.schedule, -1][self._found(timestep)[0] + 1])
 
     def _plan_timesteps(self, timesteps: list[float]) -> None:
         self.timesteps = torch.tensor([int(each) for each in timesteps])

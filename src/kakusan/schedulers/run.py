@@ -14,7 +14,7 @@ Timestep = Tensor | float
 class _Taken(NamedTuple):
     """The last step: its place, and the history that it began with."""
 
-    index: int
+    place: int
     history: Any
 
 
@@ -111,7 +111,7 @@ class Run:
             RequestError: the run is over, or elsewhere.
         """
         index = self._place(timestep)
-        if self._taken is not None and self._taken.index == index:
+        if self._taken is not None and self._taken.place == index:
             self.history = self._taken.history
         self._step_index = index
         return index
@@ -129,8 +129,8 @@ class Run:
             return self._beginning(found)
         if here in found:
             return here
-        if self._taken is not None and found == [self._taken.index]:
-            return self._taken.index
+        if self._taken is not None and found == [self._taken.place]:
+            return self._taken.place
         if here >= len(self.schedule):
             raise RequestError("the run is over; call set_timesteps to begin another")
         raise RequestError(
@@ -193,4 +193,4 @@ def _place_within(element: Tensor, whole: Tensor) -> int | None:
         return None
     if element.untyped_storage().data_ptr() != whole.untyped_storage().data_ptr():
         return None
-    return element.storage_offset() - whole.storage_offset()
+    return int(element.storage_offset() - whole.storage_offset())

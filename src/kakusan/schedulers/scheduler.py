@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError, check_no_unknown
+from kakusan.results import named
 from kakusan.schedulers import checks, schedule
 from kakusan.schedulers.configured import ConfigT, Configured
 from kakusan.schedulers.levels import Level
@@ -21,6 +22,7 @@ from kakusan.schedulers.prediction import Prediction, spread
 from kakusan.schedulers.run import Run, Timestep
 
 
+@named
 class SchedulerOutput(NamedTuple):
     """One step's result: the less noisy sample, and the clean one that the model sees in it."""
 

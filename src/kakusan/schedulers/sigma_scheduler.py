@@ -38,6 +38,14 @@ class SigmaScheduler(Scheduler[ConfigT]):
     def sigma_at(self, timestep: Timestep) -> float:
         return float(self.sigmas[self._position(timestep)])
 
+    def index_for_timestep(self, timestep: Timestep) -> int:
+        """Where in `timesteps` and `sigmas` a timestep is; the current place if they repeat.
+
+        Raises:
+            RequestError: it is not one of this run's.
+        """
+        return self._position(timestep)
+
     def steps_left(self) -> int:
         """This step and those after it."""
         return len(self.schedule) - (self._step_index or 0)
