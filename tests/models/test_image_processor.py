@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from PIL import Image
 
@@ -74,6 +75,12 @@ def test_steps_switched_off_and_other_tensors() -> None:
     assert processor(image).pixel_values[0, :, 0, 0].tolist() == [255, 0, 10]
     with pytest.raises(RequestError, match="return_tensors"):
         processor(image, return_tensors="np")
+    with pytest.raises(RequestError, match="not ndarray"):
+        processor([np.zeros((5, 7, 3), np.uint8)])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RequestError, match="different sizes"):
+        processor([image, Image.new("RGB", (7, 6))])
+    moved = processor(image).to("cpu")
+    assert torch.equal(moved.pixel_values, processor(image).pixel_values)
 
 
 SPELLINGS: list[dict[str, Any]] = [

@@ -16,12 +16,14 @@ from kakusan.checkpoints.source import locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import RequestError
 from kakusan.models.image_processor_config import CONFIG_FILE, ImageProcessorConfig
+from kakusan.results import named
 
 ARGUMENTS = (
     *("subfolder", "revision", "token", "cache_dir", "local_files_only", "force_download"),
 )
 
 
+@named
 class ProcessedImages(NamedTuple):
     """What the processor gives.
 
@@ -30,6 +32,10 @@ class ProcessedImages(NamedTuple):
     """
 
     pixel_values: Tensor
+
+    def to(self, device: torch.device | str) -> "ProcessedImages":
+        """The same on a device."""
+        return ProcessedImages(self.pixel_values.to(device))
 
 
 class CLIPImageProcessor(Sendable):
@@ -99,12 +105,20 @@ class CLIPImageProcessor(Sendable):
         """Prepare one picture or several.
 
         Raises:
-            RequestError: `return_tensors` is not "pt".
+            RequestError: `return_tensors` is not "pt", or something is no picture.
         """
         if return_tensors != "pt":
             raise RequestError(f"return_tensors is {return_tensors!r}; only 'pt' is there")
         several = [images] if isinstance(images, Image.Image) else images
-        return ProcessedImages(torch.stack([self._prepared(image) for image in several]))
+        for each in several:
+            if not isinstance(each, Image.Image):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise RequestError(
+                    f"pictures are PIL's, not {type(each).__name__}; PIL.Image.fromarray makes one"
+                )
+        prepared = [self._prepared(image) for image in several]
+        if len({image.shape for image in prepared}) > 1:
+            raise RequestError("pictures of different sizes stay so without do_center_crop")
+        return ProcessedImages(torch.stack(prepared))
 
     def _prepared(self, image: Image.Image) -> Tensor:
         image = self._cropped(self._resized(image.convert("RGB")))
