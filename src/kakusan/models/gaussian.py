@@ -15,6 +15,7 @@ class DiagonalGaussian:
     """
 
     def __init__(self, parameters: Tensor) -> None:
+        self.parameters = parameters
         self.mean, logvar = parameters.chunk(2, dim=1)
         self.logvar = logvar.clamp(-30.0, 20.0)
 

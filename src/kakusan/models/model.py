@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
@@ -21,6 +21,7 @@ from kakusan.checkpoints.weights import (
     shard_bytes,
 )
 from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.models.familiar import Familiar
 from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
 from kakusan.models.skeleton import skeleton
 from kakusan.runtime.arena import reused
@@ -49,7 +50,7 @@ class PublishedConfig(Protocol):
 ConfigT = TypeVar("ConfigT", bound=PublishedConfig)
 
 
-class Model(nn.Module, Sendable, ABC, Generic[ConfigT]):
+class Model(Familiar, Sendable, ABC, Generic[ConfigT]):
     """A network that is built from a config and that has a folder of files.
 
     Attributes:

@@ -9,10 +9,11 @@ from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError
 from kakusan.models.layers.clip import ACTIVATIONS
 from kakusan.models.published import tower_fields
+from kakusan.models.published_mapping import PublishedMapping
 
 
 @dataclass(frozen=True, kw_only=True)
-class SafetyCheckerConfig:
+class SafetyCheckerConfig(PublishedMapping):
     """The shape of the safety checker; the defaults are the one of Stable Diffusion 1.x.
 
     Attributes:

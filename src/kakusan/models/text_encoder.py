@@ -1,25 +1,31 @@
 """CLIP's text encoder: tokens to the embeddings that the UNet attends to."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
+from kakusan.models.familiar import refuse_later
 from kakusan.models.layers.basic import LayerNorm
 from kakusan.models.layers.clip import ClipEncoder
 from kakusan.models.model import Model
 from kakusan.models.names import replace_prefix
-from kakusan.models.text_encoder_config import TextEncoderConfig
+from kakusan.models.text_encoder_config import MAX_TOKENS, TextEncoderConfig
+from kakusan.results import named
 
 # What old files give as the end token; the real one is then found as the largest id of a text.
 LEGACY_EOS = 2
 PREFIX = "text_model."
 # what else a whole CLIP's file holds
+# What the reference's call takes too; as None it means nothing.
+LATER = ("inputs_embeds", "output_attentions", "position_ids")
 OTHER_PARTS = {"vision_model", "logit_scale", "visual_projection", "text_projection"}
 
 
+@named
 class TextEncoderOutput(NamedTuple):
     """What the text encoder gives.
 
@@ -76,8 +82,9 @@ class CLIPTextModel(Model[TextEncoderConfig]):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        return_dict: bool = True,
+        output_hidden_states: bool | None = False,
+        return_dict: bool | None = True,
+        **later: object,
     ) -> TextEncoderOutput | tuple[Tensor | tuple[Tensor, ...], ...]:
         """Encode texts.
 
@@ -88,15 +95,19 @@ class CLIPTextModel(Model[TextEncoderConfig]):
                 Stable Diffusion attends to its padding: leave it out.
             output_hidden_states: also give the states between the layers.
             return_dict: False gives a plain tuple without what is None.
+            later: what else the reference takes, as long as it is None.
 
         Returns:
             The embeddings (batch, tokens, hidden_size), those at the end tokens (batch,
             hidden_size) and, if asked for, `num_hidden_layers + 1` states shaped as the first.
 
         Raises:
-            RequestError: `input_ids` of another shape, or too many tokens.
+            RequestError: `input_ids` of another shape, too many tokens, or ids that it lacks.
+            NotYetError: one of `later` has a value.
+            UnknownArgumentError: an argument that does not exist.
             CheckpointError: the weights came from a file and are not finite.
         """
+        refuse_later("the text encoder", later, LATER)
         self.prepare()
         self._check_ids(input_ids)
         x = self.embeddings(input_ids)
@@ -104,7 +115,46 @@ class CLIPTextModel(Model[TextEncoderConfig]):
         last: Tensor = self.final_layer_norm(states[-1])
         pooled = last[torch.arange(len(last), device=last.device), self._ends(input_ids)]
         output = TextEncoderOutput(last, pooled, tuple(states) if output_hidden_states else None)
-        return output if return_dict else tuple(part for part in output if part is not None)
+        if return_dict is False:
+            return tuple(part for part in output if part is not None)
+        return output
+
+    @property
+    def text_model(self) -> Self:
+        """Itself: the reference once kept the layers one level further down."""
+        return self
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        """The table of token embeddings."""
+        return self.embeddings.token_embedding
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Exchange the table of token embeddings."""
+        self.embeddings.token_embedding = value
+        self.config = replace(self.config, vocab_size=value.num_embeddings)
+        self.forget_upcast()
+
+    @torch.no_grad()
+    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> nn.Embedding:
+        """Make room for new tokens, or for fewer; new ones begin as the mean of those known.
+
+        Raises:
+            RequestError: it is no positive number.
+        """
+        old = self.get_input_embeddings()
+        if new_num_tokens is None or new_num_tokens == old.num_embeddings:
+            return old
+        if not 1 <= new_num_tokens <= MAX_TOKENS:
+            raise RequestError(
+                f"new_num_tokens is {shown(new_num_tokens)}; it must be from 1 to {MAX_TOKENS}"
+            )
+        mean = old.weight.float().mean(0).to(old.weight)
+        weight = mean.repeat(new_num_tokens, 1)
+        kept = min(new_num_tokens, old.num_embeddings)
+        weight[:kept] = old.weight[:kept]
+        made = nn.Embedding.from_pretrained(weight, freeze=not old.weight.requires_grad)
+        self.set_input_embeddings(made)
+        return made
 
     def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Most published files put a prefix before every name, today's reference does not."""
@@ -120,6 +170,15 @@ class CLIPTextModel(Model[TextEncoderConfig]):
             raise RequestError(
                 f"input_ids have shape {tuple(input_ids.shape)}; they must be (batch, tokens) "
                 f"with at most {longest} tokens"
+            )
+        if torch.compiler.is_compiling() or not input_ids.numel():
+            return
+        lowest, highest = (int(end) for end in input_ids.aminmax())
+        if not 0 <= lowest <= highest < self.config.vocab_size:
+            raise RequestError(
+                f"input_ids go from {lowest} to {highest}, and this text encoder has "
+                f"{self.config.vocab_size} tokens; after tokenizer.add_tokens call "
+                "resize_token_embeddings(len(tokenizer))"
             )
 
     def _ends(self, input_ids: Tensor) -> Tensor:

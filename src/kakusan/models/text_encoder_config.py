@@ -9,12 +9,14 @@ from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError
 from kakusan.models.layers.clip import ACTIVATIONS
 from kakusan.models.published import tower_fields
+from kakusan.models.published_mapping import PublishedMapping
 
+MAX_TOKENS = 2_000_000
 MODEL_TYPES = ("clip", "clip_text_model")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextEncoderConfig:
+class TextEncoderConfig(PublishedMapping):
     """The shape of a CLIP text encoder; the defaults are Stable Diffusion 1.x.
 
     Attributes:
@@ -68,7 +70,7 @@ class TextEncoderConfig:
         fields = Fields(tower_fields(published, "text_config"), where)
         fields.choice("model_type", "clip", MODEL_TYPES)
         return cls(
-            vocab_size=fields.integer("vocab_size", 49408, maximum=2_000_000),
+            vocab_size=fields.integer("vocab_size", 49408, maximum=MAX_TOKENS),
             hidden_size=fields.integer("hidden_size", 512, maximum=16384),
             intermediate_size=fields.integer("intermediate_size", 2048, maximum=65536),
             num_hidden_layers=fields.integer("num_hidden_layers", 12, maximum=256),
@@ -77,9 +79,9 @@ class TextEncoderConfig:
             hidden_act=fields.choice("hidden_act", "quick_gelu", tuple(ACTIVATIONS)),
             layer_norm_eps=fields.number("layer_norm_eps", 1e-5, minimum=0.0, maximum=1.0),
             projection_dim=fields.integer("projection_dim", 512, maximum=16384),
-            eos_token_id=fields.integer("eos_token_id", 49407, minimum=0, maximum=2_000_000),
-            bos_token_id=fields.integer("bos_token_id", 49406, minimum=0, maximum=2_000_000),
-            pad_token_id=fields.integer("pad_token_id", 1, minimum=0, maximum=2_000_000),
+            eos_token_id=fields.integer("eos_token_id", 49407, minimum=0, maximum=MAX_TOKENS),
+            bos_token_id=fields.integer("bos_token_id", 49406, minimum=0, maximum=MAX_TOKENS),
+            pad_token_id=fields.integer("pad_token_id", 1, minimum=0, maximum=MAX_TOKENS),
         )
 
     def to_published(self) -> dict[str, JSON]:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
+from kakusan.models.familiar import refuse_later
 from kakusan.models.layers.attention import TextContext
 from kakusan.models.layers.basic import Conv2d, GroupNorm
 from kakusan.models.layers.time_embedding import TimestepEmbedding, sinusoidal_embedding
@@ -22,8 +23,16 @@ from kakusan.models.unet_levels import (
     down_levels,
     up_levels,
 )
+from kakusan.results import named
+
+# What the reference's call takes too; as None it means nothing.
+LATER = (
+    *("attention_mask", "class_labels", "cross_attention_kwargs", "encoder_attention_mask"),
+    *("down_intrablock_additional_residuals", "timestep_cond"),
+)
 
 
+@named
 class UNetOutput(NamedTuple):
     """What the UNet gives back.
 
@@ -81,6 +90,10 @@ class UNet2DConditionModel(Model[UNetConfig]):
         residuals: Sequence[Tensor] = (),
         deep: DeepFeature | None = None,
         return_dict: bool = True,
+        added_cond_kwargs: Mapping[str, Tensor] | None = None,
+        down_block_additional_residuals: Sequence[Tensor] | None = None,
+        mid_block_additional_residual: Tensor | None = None,
+        **later: object,
     ) -> UNetOutput | tuple[Tensor]:
         """Predict the noise (or the velocity, or the picture: the checkpoint decides) in latents.
 
@@ -94,13 +107,24 @@ class UNet2DConditionModel(Model[UNetConfig]):
                 the way down, shaped as what they give, and last the one of the middle.
             deep: stores what most of the work goes into, for a later call to take as it is.
             return_dict: False gives a plain tuple.
+            added_cond_kwargs: `added_conditioning` as the reference takes it.
+            down_block_additional_residuals, mid_block_additional_residual: `residuals` likewise.
+            later: what else the reference takes, as long as it is None.
 
         Returns:
             The prediction in the dtype of `sample`.
 
         Raises:
-            RequestError: `added_conditioning` or `residuals` do not fit this network.
+            RequestError: a tensor does not fit this network.
+            NotYetError: one of `later` has a value.
+            UnknownArgumentError: an argument that does not exist.
         """
+        refuse_later("the UNet", later, LATER)
+        self._check_fits(sample, encoder_hidden_states)
+        if added_cond_kwargs:
+            added_conditioning = _added(added_cond_kwargs)
+        if down_block_additional_residuals is not None or mid_block_additional_residual is not None:
+            residuals = _joined(down_block_additional_residuals, mid_block_additional_residual)
         self.prepare()
         dtype = self.compute_dtype
         context = encoder_hidden_states
@@ -158,6 +182,22 @@ class UNet2DConditionModel(Model[UNetConfig]):
             x = up(x, skips, emb, context)
         return self._finest.but_last(x, skips, emb, context)
 
+    def _check_fits(self, sample: Tensor, context: object) -> None:
+        """Raise `RequestError` for latents or embeddings of another shape than it computes with."""
+        channels, width = self.config.in_channels, self.config.cross_attention_dim
+        if sample.ndim != 4 or sample.shape[1] != channels:
+            raise RequestError(
+                f"sample has shape {tuple(sample.shape)}; this UNet takes (batch, {channels}, "
+                "height, width)"
+            )
+        texts = context.embeddings if isinstance(context, TextContext) else (context,)
+        for text in texts:
+            if not isinstance(text, Tensor) or text.ndim != 3 or text.shape[2] != width:
+                got = f"shape {tuple(text.shape)}" if isinstance(text, Tensor) else shown(text)
+                raise RequestError(
+                    f"encoder_hidden_states: got {got}; this UNet takes (batch, tokens, {width})"
+                )
+
     def _check_residuals(self, outputs: list[Tensor], residuals: list[Tensor]) -> None:
         wanted, given = [[tuple(each.shape) for each in some] for some in (outputs, residuals)]
         if wanted != given:
@@ -180,6 +220,22 @@ class UNet2DConditionModel(Model[UNetConfig]):
                 torch.cat([added.text_embeds.to(self.compute_dtype), sizes], dim=-1)
             )
         return F.silu(emb)
+
+
+def _added(given: Mapping[str, Tensor]) -> AddedConditioning:
+    if set(given) != set(AddedConditioning._fields):
+        raise RequestError(
+            f"added_cond_kwargs has {shown(sorted(given))}; it must have text_embeds and time_ids"
+        )
+    return AddedConditioning(**given)
+
+
+def _joined(down: Sequence[Tensor] | None, middle: Tensor | None) -> tuple[Tensor, ...]:
+    if down is None or middle is None:
+        raise RequestError(
+            "down_block_additional_residuals and mid_block_additional_residual go together"
+        )
+    return (*down, middle)
 
 
 def _is_outer_projection(name: str) -> bool:

@@ -20,6 +20,7 @@ from kakusan.models.published import (
     evenly,
     sample_sizes,
 )
+from kakusan.models.published_mapping import PublishedMapping
 
 CLASS_NAME = "UNet2DConditionModel"
 MAX_CHANNELS = 16384
@@ -81,7 +82,7 @@ WITHOUT_EFFECT = {"addition_embed_type_num_heads", "upcast_attention"} | OF_AVER
 
 
 @dataclass(frozen=True, kw_only=True)
-class UNetConfig:
+class UNetConfig(PublishedMapping):
     """The shape of a UNet; the defaults are Stable Diffusion 1.x.
 
     Attributes:
@@ -101,6 +102,16 @@ class UNetConfig:
         added_time_dim: SDXL: width of the embedding of each size that conditions; 0 for none.
         added_conditioning_dim: SDXL: width of the pooled text and all embedded sizes together.
     """
+
+    fixed = {key: allowed[0] if allowed else None for key, allowed in IMPLEMENTED.items()} | {
+        "addition_embed_type": None,
+        "addition_time_embed_dim": None,
+        "mid_block_only_cross_attention": None,
+        "only_cross_attention": False,
+        "projection_class_embeddings_input_dim": None,
+        "time_embedding_dim": None,
+        "upcast_attention": False,
+    }
 
     sample_size: int | tuple[int, int] = 64
     in_channels: int = 4

@@ -13,12 +13,14 @@ from kakusan.models.names import as_linear
 from kakusan.models.tiling import tiled
 from kakusan.models.vae_config import VAEConfig
 from kakusan.models.vae_halves import Decoder, Encoder
+from kakusan.results import named
 from kakusan.runtime.arena import reused
 
 # the names of version 1.x's attention
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
+@named
 class EncoderOutput(NamedTuple):
     """What encoding gives.
 
@@ -29,6 +31,7 @@ class EncoderOutput(NamedTuple):
     latent_dist: DiagonalGaussian
 
 
+@named
 class DecoderOutput(NamedTuple):
     """What decoding gives.
 
@@ -63,6 +66,16 @@ class AutoencoderKL(Model[VAEConfig]):
         """Pixels along one side of a latent: 8 in every Stable Diffusion."""
         return 2 ** (len(self.config.block_out_channels) - 1)
 
+    @property
+    def use_slicing(self) -> bool:
+        """Whether it takes one picture of a batch at a time."""
+        return self._slicing
+
+    @property
+    def use_tiling(self) -> bool:
+        """Whether it was told to take large pictures in tiles."""
+        return bool(self._tiling)
+
     def enable_slicing(self) -> None:
         """Take one picture of a batch at a time: less memory."""
         self._slicing = True
@@ -71,19 +84,19 @@ class AutoencoderKL(Model[VAEConfig]):
         """Take whole batches again."""
         self._slicing = False
 
-    def enable_tiling(self) -> None:
+    def enable_tiling(self, use_tiling: bool = True) -> None:
         """Take pictures larger than `config.sample_size` in overlapping tiles: far less memory.
 
         Each tile is normalised on its own, so the colours differ a little from the untiled result.
         """
-        self._tiling = True
+        self._tiling = use_tiling
 
     def disable_tiling(self) -> None:
         """Take whole pictures again."""
         self._tiling = False
 
     def encode(
-        self, x: Tensor, *, return_dict: bool = True
+        self, x: Tensor, return_dict: bool = True
     ) -> EncoderOutput | tuple[DiagonalGaussian]:
         """Encode pictures.
 
@@ -104,13 +117,19 @@ class AutoencoderKL(Model[VAEConfig]):
         distribution = DiagonalGaussian(parameters)
         return EncoderOutput(distribution) if return_dict else (distribution,)
 
-    def decode(self, z: Tensor, *, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:
+    def decode(
+        self,
+        z: Tensor,
+        return_dict: bool = True,
+        generator: object = None,  # noqa: ARG002
+    ) -> DecoderOutput | tuple[Tensor]:
         """Decode latents to pictures.
 
         Args:
             z: what the UNet works on, divided by `config.scaling_factor`, shape
                 (batch, latent_channels, height, width).
             return_dict: False gives a plain tuple.
+            generator: taken as scripts pass it; this decoder draws nothing.
 
         Returns:
             Pictures in [-1, 1] or a little beyond, shape (batch, 3, height * scale_factor,

@@ -14,6 +14,7 @@ from kakusan.models.published import (
     evenly,
     sample_sizes,
 )
+from kakusan.models.published_mapping import PublishedMapping
 
 IMPLEMENTED: dict[str, list[JSON]] = {
     "act_fn": ["silu", "swish"],
@@ -45,7 +46,7 @@ UP_TYPE = "UpDecoderBlock2D"
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAEConfig:
+class VAEConfig(PublishedMapping):
     """The shape of a VAE; the defaults are Stable Diffusion 1.x.
 
     Attributes:
@@ -60,6 +61,12 @@ class VAEConfig:
             float32; a file has to say so.
         sample_size: height and width of the pictures that it was trained on; the size of a tile.
     """
+
+    fixed = {key: allowed[0] for key, allowed in IMPLEMENTED.items()} | {
+        "latents_mean": None,
+        "latents_std": None,
+        "shift_factor": None,
+    }
 
     in_channels: int = 3
     out_channels: int = 3

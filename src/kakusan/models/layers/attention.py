@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from kakusan.models.checkpointed import Checkpointed
 from kakusan.models.layers.basic import GroupNorm, LayerNorm, Linear
 from kakusan.runtime import kernels
 from kakusan.runtime.kernels import attention as attend
@@ -118,7 +119,7 @@ class TransformerBlock(nn.Module):
         return self.ff(self.norm3(x), residual=x)
 
 
-class SpatialTransformer(nn.Module):
+class SpatialTransformer(Checkpointed):
     """Transformer blocks over the positions of a feature map, around a skip connection.
 
     The projections are linear layers; a checkpoint may hold them as 1x1 convolutions, which is the
@@ -138,6 +139,8 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, x: Tensor, context: TextContext) -> Tensor:
         """Shape (batch, channels, height, width) in and out."""
+        if self.gradient_checkpointing:  # keys and values are computed again with the rest
+            context = TextContext(*context.embeddings)
         tokens = self.proj_in(as_tokens(self.norm(x)))
         for block in self.transformer_blocks:
             tokens = block(tokens, context)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.models.checkpointed import Checkpointed
 from kakusan.models.layers.basic import LayerNorm, Linear
 from kakusan.runtime.kernels import attention as attend
 
@@ -50,7 +51,7 @@ class ClipMLP(nn.Module):
         return self.fc2(self.activation(self.fc1(x)), residual)
 
 
-class ClipLayer(nn.Module):
+class ClipLayer(Checkpointed):
     """Attention and a pointwise network, each normalised before and added to its input."""
 
     def __init__(

@@ -3,10 +3,11 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.models.checkpointed import Checkpointed
 from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
 
 
-class ResnetBlock(nn.Module):
+class ResnetBlock(Checkpointed):
     """GroupNorm, SiLU and a 3x3 convolution, twice, around a skip connection.
 
     Args:
