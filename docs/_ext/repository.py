@@ -2,7 +2,7 @@
 
 A page says `<!-- show ../path/to/file -->` where the site is to have that file's text, so that a
 reader of the repository sees a link there and a reader of the site the thing itself. `<!-- commands
--->` is the command line, as its own help tells it.
+-->` is the command line as its own help tells it, and `<!-- later -->` what there is not yet.
 """
 
 import html
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from _ext import commands, notebooks
+from _ext import commands, later, notebooks
 from _ext.languages import DOCS, FOLDERS
 
 ROOT = DOCS.parent
@@ -49,6 +49,8 @@ def _fill(app: Sphinx, name: str, source: list[str]) -> None:
     text = SHOW.sub(text_of, source[0])
     if "<!-- commands -->" in text:
         text = text.replace("<!-- commands -->", commands.as_markdown(language))
+    if "<!-- later -->" in text:
+        text = text.replace("<!-- later -->", later.as_markdown())
     text = LINK.sub(lambda match: _led(match, page, folder), text)
     images = Path(app.outdir) / "_images"
     source[0] = PICTURE.sub(lambda match: _for_phones(match, page, folder, images), text)
