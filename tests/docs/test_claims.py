@@ -1,0 +1,242 @@
+"""What pages say of behaviour and of numbers, where no other test holds it."""
+
+import copy
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.main import get_command
+
+import kakusan
+from benchmarks.plots import ratios, shares_of
+from benchmarks.v1_4 import TEXT, UNET, VAE
+from kakusan import (
+    AutoencoderKL,
+    CLIPTextModel,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    later,
+)
+from kakusan.builtin.recipe.recipe import FULL
+from kakusan.builtin.recipe.scenes import HELD_OUT
+from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, THINGS
+from kakusan.cli import app
+from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, USAGE
+from kakusan.images.opening import MOST_PIXELS
+from kakusan.schedulers import named_scheduler
+from kakusan.training.finetune import VIEWS
+from tests.programs import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def page(name: str) -> str:
+    """A page of the documentation."""
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def results(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def builtin() -> StableDiffusionPipeline:
+    pipe = StableDiffusionPipeline.from_pretrained("builtin")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def test_the_first_example_of_several_differs_from_seed_to_seed() -> None:
+    """getting-started: the place is left to the seed, unless the prompt names one."""
+
+    def spread(prompt: str) -> float:
+        drawn = kakusan.generate(prompt, seed=7, count=6, steps=8, progress=False)
+        corners = [np.asarray(each.image)[:24, :24].mean((0, 1)) for each in drawn]
+        return float(np.std(corners, axis=0).mean())
+
+    assert spread("a dog") > 4 * spread("a dog on the beach")
+
+
+def test_the_built_in_model_knows_what_pages_say(builtin: StableDiffusionPipeline) -> None:
+    assert "80 things and 13 places" in page("getting-started")
+    assert (CORE, len(PLACES), len(COLOURS)) == (80, 13, 14)
+    assert FULL.things == len(THINGS) == 318
+    card = (ROOT / "src/kakusan/builtin/model/README.md").read_text(encoding="utf-8")
+    listed = card.partition("Objects: ")[2].partition("\n")[0]
+    assert len(re.sub(r" \([^)]*\)", "", listed).split(",")) == CORE
+    assert HELD_OUT == 8  # training: one combination in eight is held out
+
+
+def test_v1_4_has_the_size_that_memory_says() -> None:
+    classes = {UNet2DConditionModel: UNET, AutoencoderKL: VAE, CLIPTextModel: TEXT}
+    with torch.device("meta"):
+        parts = [kind.from_config(config) for kind, config in classes.items()]
+    count = sum(p.numel() for part in parts for p in part.parameters())
+    assert f"{count / 1e9:.2f} billion" in page("guides/memory")
+    assert f"float32 they take {4 * count / 1e9:.1f} GB" in page("guides/memory")
+    assert f"16 bits {2 * count / 1e9:.1f} GB" in page("guides/memory")
+
+
+def test_16_bits_halve_the_weights(tiny_v1: Path) -> None:
+    def size(dtype: torch.dtype) -> int:
+        pipe = StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=dtype)
+        return sum(p.numel() * p.element_size() for p in pipe.unet.parameters())
+
+    assert 2 * size(torch.float16) == size(torch.float32)
+
+
+def test_a_text_is_read_once_for_all_its_pictures(
+    builtin: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    forward = builtin.text_encoder.forward
+
+    def counted(*given: Any, **named: Any) -> Any:
+        read.append(len(given[0]))
+        return forward(*given, **named)
+
+    monkeypatch.setattr(builtin.text_encoder, "forward", counted)
+    builtin("a cat", num_images_per_prompt=3, num_inference_steps=3, seed=1)
+    assert sum(read) <= 2  # the prompt, and the empty one
+
+
+@pytest.mark.parametrize(("name", "calls"), [("heun", 2), ("euler", 1)])
+def test_heun_asks_the_network_twice_a_step(
+    builtin: StableDiffusionPipeline, name: str, calls: int
+) -> None:
+    assert "second order: two network calls a step" in page("guides/schedulers")
+    pipe = copy.copy(builtin)
+    pipe.scheduler = named_scheduler(name, builtin.scheduler)
+    asked = len(list(pipe.stream("a cat", seed=1, num_inference_steps=4)))
+    assert calls * 4 - 1 <= asked <= calls * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "noisy"),
+    [("ddpm", True), ("euler-a", True), ("dpmpp-2m-sde", True), ("euler", False), ("ddim", False)],
+)
+def test_which_schedulers_add_noise(
+    builtin: StableDiffusionPipeline, name: str, noisy: bool
+) -> None:
+    pipe = copy.copy(builtin)
+    pipe.scheduler = named_scheduler(name, builtin.scheduler)
+
+    def drawn(seed: int) -> Any:
+        first = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(1))
+        generator = torch.Generator().manual_seed(seed)
+        asked = {"latents": first, "generator": generator, "num_inference_steps": 3}
+        (picture,) = pipe.pictures("a cat", **asked)
+        return np.asarray(picture.image)
+
+    assert np.array_equal(drawn(1), drawn(2)) != noisy
+
+
+def test_a_record_says_what_could_make_the_picture_differ(
+    builtin: StableDiffusionPipeline,
+) -> None:
+    """reproducing: version, device and precision."""
+    (record,) = builtin("a cat", seed=1, num_inference_steps=1).records
+    assert record["kakusan"] == kakusan.__version__
+    assert {"device", "dtype", "seed", "scheduler", "model"} <= set(record)
+
+
+def test_one_picture_at_a_time_is_the_default() -> None:
+    parameters = inspect.signature(StableDiffusionPipeline.__call__).parameters
+    assert parameters["batch_size"].default == 1
+
+
+def test_fast_takes_less_than_half_of_the_time() -> None:
+    rows = results("quality")["Beside the built-in model's exact run"]
+    (fast,) = [row for row in rows if row["name"] == "dpmpp-2m, 15 steps, every 2 in full"]
+    assert (fast["full"], fast["part"]) == (8, 7)
+    assert fast["seconds"] < 0.5
+    assert "less than half of the" in page("guides/speed")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| `--fast` | 8, 7 | {fast['seconds']:.2f} |" in readme
+
+
+def test_the_sweep_says_what_the_page_says() -> None:
+    sweep = results("sweep")["sweep"]
+    single = {
+        name: sum(right for right, _ in each["scores"]["one object"].values())
+        for name, each in sweep["scheduler"].items()
+    }
+    told = f"{min(single.values())} to {max(single.values())} of 40 single objects"
+    assert told in page("guides/schedulers")
+    guided = shares_of(sweep["guidance"])
+    assert guided["one object"][0] < guided["one object"][1]
+    assert f"asked that of {results('sweep')['prompts']} prompts" in page("guides/schedulers")
+
+
+@pytest.mark.parametrize("name", ["cpu-amd-epyc-avx512-bf16", "cpu-amd-epyc-avx2"])
+def test_shares_of_time_are_those_of_the_results(name: str) -> None:
+    text = page("performance")
+    for peer, shares in ratios(results(name)).items():
+        for part, share in shares.items():
+            assert f"({share:.2f})" in text, (peer, part)
+
+
+def test_training_has_the_settings_that_its_table_says() -> None:
+    commands: Any = get_command(app)
+    train = commands.commands["train"].commands
+    defaults = {
+        name: {each.name: each.default for each in command.params}
+        for name, command in train.items()
+    }
+    text = page("training")
+    assert defaults["lora"]["rank"] == 8
+    assert (defaults["lora"]["rate"], defaults["unet"]["rate"]) == (1e-3, 1e-5)
+    assert "| learning rate | 1e-3 | 1e-5 |" in text
+    assert VIEWS == 8
+    assert "eight crops of each" in text
+    assert f"{MOST_PIXELS / 1e6:.0f} million pixels" in text
+
+
+def test_exit_codes_are_those_of_the_page() -> None:
+    codes = {
+        DONE: "done",
+        FAILED: "failed",
+        USAGE: "bad usage",
+        PARTLY: "partly",
+        INTERRUPTED: "in",
+    }
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page("command-line"), re.MULTILINE))
+    assert {int(code) for code in rows} == set(codes)
+    assert all(rows[str(code)].startswith(word) for code, word in codes.items())
+
+
+def test_what_is_the_same_as_in_diffusers_is_there() -> None:
+    text = page("from-diffusers").partition("## What is the same")[2].partition("## ")[0]
+    accepted: set[str] = set()
+    for call in (StableDiffusionPipeline.from_pretrained, StableDiffusionPipeline.__call__):
+        accepted |= set(inspect.signature(call).parameters)
+    for name in re.findall(r"`([\w.]+)=`", text):
+        assert name in accepted | {"subfolder"}, name
+        assert name not in later.CALL
+    for name in re.findall(r"`([\w.]+)`", text):
+        plain = name.removeprefix("pipe.")
+        known = set(dir(StableDiffusionPipeline)) | set(kakusan.__all__) | {"from_config"}
+        assert plain in known, name
+
+
+def test_what_comes_later_is_not_there() -> None:
+    assert "<!-- later -->" in page("from-diffusers")
+    assert not set(later.PACKAGE) & set(kakusan.__all__)
+    assert not {name for name in later.PIPELINE if name in vars(StableDiffusionPipeline)}
+
+
+def test_troubleshooting_names_messages_that_there_are() -> None:
+    source = "\n".join(
+        file.read_text(encoding="utf-8") for file in (ROOT / "src" / "kakusan").rglob("*.py")
+    )
+    source = re.sub(r'"\s*\n\s*f?"', "", source)  # one message over several lines
+    for message in re.findall(r"^## `(.*)`$", page("troubleshooting"), re.MULTILINE):
+        parts = re.split(r"…|'[^']*'|\d+|\b(?:height|UNet|seed)\b", message)
+        parts = [part.strip(" ,;:") for part in parts]
+        for part in parts:
+            assert part in source, f"{message!r}: no message has {part!r}"
