@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from kakusan.cli import app
-from tests.programs import ROOT
+from tests.programs import ROOT, code_blocks
 
 JAPANESE = sorted((ROOT / "docs" / "ja").rglob("*.md"))
 
@@ -41,8 +41,13 @@ def test_japanese_pages_have_a_japanese_menu(site: Path) -> None:
 
 
 @pytest.mark.parametrize("page", JAPANESE, ids=lambda page: page.stem)
-def test_a_japanese_page_has_an_english_one(page: Path) -> None:
-    assert (ROOT / "docs" / page.relative_to(ROOT / "docs" / "ja")).exists()
+def test_a_japanese_page_shows_the_code_of_the_english_one(page: Path) -> None:
+    english = ROOT / "docs" / page.relative_to(ROOT / "docs" / "ja")
+    for language in ("python", "bash", "powershell", "text"):
+        blocks = [
+            code_blocks(each.read_text(encoding="utf-8"), language) for each in (page, english)
+        ]
+        assert blocks[0] == blocks[1]
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
