@@ -94,4 +94,6 @@ if __name__ == "__main__":
     rows = {"four of the 20": shown} | rows
     page = sheet(list(rows.values()), rows=list(rows), columns=("", "", "", ""))
     page.save(IMAGES / "finetune.png", optimize=True)
+    phone = sheet(list(zip(*rows.values(), strict=True)), columns=list(rows))
+    phone.save(IMAGES / "finetune-phone.png", optimize=True)
     print("columns:", "; ".join(PROMPTS))
