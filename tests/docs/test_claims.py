@@ -28,6 +28,7 @@ from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, THINGS
 from kakusan.cli import app
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, USAGE
 from kakusan.images.opening import MOST_PIXELS
+from kakusan.inspect import read_prompt
 from kakusan.schedulers import named_scheduler
 from kakusan.training.finetune import VIEWS
 from tests.programs import ROOT
@@ -80,6 +81,15 @@ def test_v1_4_has_the_size_that_memory_says() -> None:
     assert f"{count / 1e9:.2f} billion" in page("guides/memory")
     assert f"float32 they take {4 * count / 1e9:.1f} GB" in page("guides/memory")
     assert f"16 bits {2 * count / 1e9:.1f} GB" in page("guides/memory")
+
+
+def test_as_many_tokens_are_read_as_troubleshooting_says(
+    builtin: StableDiffusionPipeline, tiny_v1: Path
+) -> None:
+    assert "takes 75 tokens (the built-in model's 38)" in page("troubleshooting")
+    assert read_prompt(builtin.tokenizer, "a cat").room == 38
+    published = StableDiffusionPipeline.from_pretrained(tiny_v1).tokenizer
+    assert published.model_max_length - 2 == 75
 
 
 def test_16_bits_halve_the_weights(tiny_v1: Path) -> None:
@@ -160,6 +170,22 @@ def test_fast_takes_less_than_half_of_the_time() -> None:
     assert f"| `--fast` | 8, 7 | {fast['seconds']:.2f} |" in readme
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
+def test_what_less_exactness_costs_is_what_was_measured(name: str) -> None:
+    """Each row of the README's table is one of the results."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("、", ", ")
+    rows = re.findall(r"\| (\d+), (\d+) \| ([\d.]+) \| ([\d.]+), ([\d.]+) dB \|", text)
+    measured = {
+        tuple(
+            f"{row[key]:.{digits}f}"
+            for key, digits in (("full", 0), ("part", 0), ("seconds", 2), ("mean", 1), ("least", 1))
+        )
+        for row in results("quality")["Beside the built-in model's exact run"]
+    }
+    assert len(rows) == 3
+    assert set(rows) <= measured
+
+
 def test_the_sweep_says_what_the_page_says() -> None:
     sweep = results("sweep")["sweep"]
     single = {
@@ -171,6 +197,18 @@ def test_the_sweep_says_what_the_page_says() -> None:
     guided = shares_of(sweep["guidance"])
     assert guided["one object"][0] < guided["one object"][1]
     assert f"asked that of {results('sweep')['prompts']} prompts" in page("guides/schedulers")
+
+
+def test_growth_is_what_was_measured() -> None:
+    axes = results("growth-amd-epyc-avx512-bf16")["axes"]
+    text = page("performance")
+    for row in axes["size"]:
+        assert f"{row['seconds'][0]:.2g}" in text or f"{row['seconds'][0]:.0f}" in text
+        assert f"{(row['peak'] - row['floor']) / 1e9:.2f}" in text
+    one, four = (next(r for r in axes["batch"] if r["batch"] == count) for count in (1, 4))
+    assert f"take {four['seconds'][0] / 4 / one['seconds'][0]:.2f} of the time" in text
+    peaks = [row["peak"] for axis in ("steps", "prompts") for row in axes[axis]]
+    assert max(peaks) < 1.03 * min(peaks)  # neither takes more memory
 
 
 @pytest.mark.parametrize("name", ["cpu-amd-epyc-avx512-bf16", "cpu-amd-epyc-avx2"])
