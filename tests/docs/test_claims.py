@@ -268,12 +268,13 @@ def test_what_comes_later_is_not_there() -> None:
     assert not {name for name in later.PIPELINE if name in vars(StableDiffusionPipeline)}
 
 
-def test_troubleshooting_names_messages_that_there_are() -> None:
+@pytest.mark.parametrize("folder", ["", "ja/"])
+def test_troubleshooting_names_messages_that_there_are(folder: str) -> None:
     source = "\n".join(
         file.read_text(encoding="utf-8") for file in (ROOT / "src" / "kakusan").rglob("*.py")
     )
     source = re.sub(r'"\s*\n\s*f?"', "", source)  # one message over several lines
-    for message in re.findall(r"^## `(.*)`$", page("troubleshooting"), re.MULTILINE):
+    for message in re.findall(r"^## `(.*)`$", page(f"{folder}troubleshooting"), re.MULTILINE):
         parts = re.split(r"…|'[^']*'|\d+|\b(?:height|UNet|seed)\b", message)
         parts = [part.strip(" ,;:") for part in parts]
         for part in parts:
