@@ -106,8 +106,9 @@ def walk(
             between = torch.lerp(texts[:1], texts[1:], t)
             noised = slerp(noise[0], noise[1], t).to(pipe.device)
             sources[0].set_state(state)
-            given = {"prompt_embeds": between, "latents": noised, "generator": sources[0]}
-            found += [each.image for each in quiet.pictures(request, **given)]
+            given: dict[str, Any] = {"prompt_embeds": between, "latents": noised}
+            drawn = quiet.pictures(request, generator=sources[0], **given)
+            found += [each.image for each in drawn]
             bar.update()
     names = [start if end in (None, start) else f"{start} / {end}"]
     if end_seed not in (None, seed):

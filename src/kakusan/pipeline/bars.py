@@ -18,7 +18,8 @@ def progress_bar(**options: Any) -> "tqdm[Any]":
         return tqdm(**options)
     if importlib.util.find_spec("ipywidgets"):
         return importlib.import_module("tqdm.notebook").tqdm(**options)
-    return tqdm(**{"file": sys.stdout, **options})
+    options.setdefault("file", sys.stdout)
+    return tqdm(**options)
 
 
 def in_notebook() -> bool:
