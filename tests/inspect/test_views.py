@@ -266,6 +266,9 @@ def test_each_look_has_one_bar_with_a_word(tiny_v1: Path, monkeypatch: pytest.Mo
     shown = [made for made in bars.made if made[0]]
     assert [name for name, _, _ in shown] == ["denoising", "attention maps", "walk"]
     assert all(done == total > 0 for _, done, total in shown)
+    pipe.set_progress_bar_config(desc="mine")
+    walk(pipe, "a cat", "a dog", pictures=2, num_inference_steps=1)
+    assert bars.made[-1] == ("mine", 2, 2)
 
 
 @pytest.mark.parametrize("written", [True, False])

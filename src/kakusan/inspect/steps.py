@@ -89,7 +89,7 @@ def single(prompt: str, seed: int | None, settings: Mapping[str, Any]) -> Reques
 
 def counted(pipe: StableDiffusionPipeline, steps: Iterator[Step], name: str) -> Iterator[Step]:
     """The steps of one picture, with a bar that says what they are for and counts them."""
-    with progress_bar(desc=name, **pipe.progress_options) as bar:
+    with progress_bar(**{"desc": name, **pipe.progress_options}) as bar:
         for step in steps:
             if bar.total is None:
                 bar.reset(step.total)

@@ -100,7 +100,7 @@ def walk(
     quiet = copy.copy(pipe)
     quiet.set_progress_bar_config(disable=True)  # one bar counts the pictures
     found: list[Image] = []
-    with progress_bar(total=pictures, desc="walk", **pipe.progress_options) as bar:
+    with progress_bar(**{"total": pictures, "desc": "walk", **pipe.progress_options}) as bar:
         for i in range(pictures):
             t = i / (pictures - 1)
             between = torch.lerp(texts[:1], texts[1:], t)
