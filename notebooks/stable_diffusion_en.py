@@ -37,7 +37,7 @@
 # jupyter lab notebooks
 # ```
 #
-# `[inspect]` adds what the plots and the bars need. On Google Colab, upload the repository as a zip file and give that file's name to `%pip install`; if you want a GPU, choose *Runtime → Change runtime type* before. The small model does not need one.
+# `[inspect]` adds what the plots and the bars need. On Google Colab, upload the repository as a file `kakusan.zip` and run `%pip install "kakusan.zip[inspect]"` in a cell; if you want a GPU, choose *Runtime → Change runtime type* before. The small model does not need one.
 #
 # The first cell says whether all is ready: if kakusan is there, it prints nothing.
 #
@@ -106,7 +106,7 @@ image.save("astronaut_rides_horse.png")
 image
 
 # %% [markdown]
-# Another prompt: several wishes, separated by commas. Change it and run the cell again. The small model knows 80 things and 13 places, and takes a moment's fancy no further than that; with v1.4 try `"a light brown tabby cat, tea time, flying in the blue sky, manga"` here.
+# Another prompt: several wishes, separated by commas. Change it and run the cell again. The small model knows 80 things and 13 places, so ask it for some of those. With v1.4 you can ask for far more: try `"a light brown tabby cat, tea time, flying in the blue sky, manga"` here.
 
 # %%
 image = pipe("a tabby cat and tea, blue sky").images[0]
