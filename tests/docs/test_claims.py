@@ -100,6 +100,20 @@ def test_16_bits_halve_the_weights(tiny_v1: Path) -> None:
     assert 2 * size(torch.float16) == size(torch.float32)
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="asks Linux what is mapped")
+def test_16_bits_stay_mapped_from_a_file_that_has_them(tiny_v1: Path, tmp_path: Path) -> None:
+    kept = {"torch_dtype": torch.float16}
+    StableDiffusionPipeline.from_pretrained(tiny_v1, **kept).save_pretrained(tmp_path)
+    unet = StableDiffusionPipeline.from_pretrained(tmp_path, **kept).unet
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    spans = [line.split()[0].split("-") for line in lines if str(tmp_path / "unet") in line]
+    inside = [
+        any(int(low, 16) <= each.data_ptr() < int(high, 16) for low, high in spans)
+        for each in unet.parameters()
+    ]
+    assert all(inside)
+
+
 def test_a_text_is_read_once_for_all_its_pictures(
     builtin: StableDiffusionPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

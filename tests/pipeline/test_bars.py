@@ -4,11 +4,13 @@ import importlib.util
 import io
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tqdm import tqdm
 
+import kakusan
 from kakusan.pipeline.bars import in_notebook, progress_bar
 
 
@@ -64,3 +66,10 @@ import kakusan.pipeline
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_module_takes_a_bar_that_warns() -> None:
+    """`tqdm.auto` warns in a notebook without ipywidgets; `progress_bar` is there instead."""
+    root = Path(kakusan.__file__).parent
+    files = [path for path in root.rglob("*.py") if path != root / "checkpoints" / "__init__.py"]
+    assert not [path for path in files if "tqdm.auto" in path.read_text(encoding="utf-8")]
