@@ -48,7 +48,7 @@ def test_no_link_and_no_picture_is_dead(site: Path) -> None:
     assert len(pages) >= len(PAGES)
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        for target in re.findall(r'(?:href|src)="([^"]+)"', text):
+        for target in re.findall(r'(?:href|src|srcset)="([^"]+)"', text):
             address, _, part = html.unescape(target).partition("#")
             address = address.partition("?")[0]
             if re.match(r"[a-z]+:", address) or (address and address.startswith("//")):
