@@ -25,6 +25,7 @@ from kakusan import (
 from kakusan.builtin.recipe.recipe import FULL
 from kakusan.builtin.recipe.scenes import HELD_OUT
 from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, THINGS
+from kakusan.checkpoints.arguments import PIPELINE_LOADING
 from kakusan.cli import app
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, USAGE
 from kakusan.images.opening import MOST_PIXELS
@@ -265,10 +266,11 @@ def test_exit_codes_are_those_of_the_page() -> None:
 def test_what_is_the_same_as_in_diffusers_is_there() -> None:
     text = page("from-diffusers").partition("## What is the same")[2].partition("## ")[0]
     accepted: set[str] = set()
-    for call in (StableDiffusionPipeline.from_pretrained, StableDiffusionPipeline.__call__):
+    pipeline = StableDiffusionPipeline
+    for call in (pipeline.from_pretrained, pipeline.save_pretrained, pipeline.__call__):
         accepted |= set(inspect.signature(call).parameters)
     for name in re.findall(r"`([\w.]+)=`", text):
-        assert name in accepted | {"subfolder"}, name
+        assert name in accepted | {"subfolder", *PIPELINE_LOADING}, name
         assert name not in later.CALL
     for name in re.findall(r"`([\w.]+)`", text):
         plain = name.removeprefix("pipe.")

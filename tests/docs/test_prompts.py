@@ -15,11 +15,8 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "README.ja.md",
 ]
-# What shows how it is said that a word is not known, and what a notebook says itself
-MEANT = {
-    "a red dragon and a catt",
-    'kakusan is not installed here: pip install -c constraints.txt ".[inspect]" in a clone',
-}
+# What shows how it is said that a word is not known
+MEANT = {"a red dragon and a catt"}
 
 
 def prompts(page: Path) -> set[str]:
