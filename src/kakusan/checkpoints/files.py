@@ -2,8 +2,7 @@
 
 import json
 import os
-import secrets
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +10,7 @@ from typing import TypeAlias
 from safetensors import SafetensorError
 
 from kakusan.checkpoints.regular import read_regular
+from kakusan.checkpoints.staging import staged
 from kakusan.errors import CheckpointError, InputError, OutputError
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
@@ -85,28 +85,64 @@ def describe(value: JSON) -> str:
 
 @contextmanager
 def atomic(path: Path) -> Generator[Path, None, None]:
-    """Give a temporary path beside `path` to write to; on success it becomes `path`, synced.
+    """Give a temporary path to write to; on success it becomes `path`, synced.
 
     The folder is made if need be. Whatever goes wrong inside, `path` is as it was before and the
-    temporary file is gone.
+    temporary file is gone. What a killed process left beside `path` is removed.
 
     Raises:
         OutputError: The folder cannot be made or written, or the disk is full.
     """
-    # A short name of its own: the final one may already have the longest length allowed.
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        try:
-            mode = temporary.stat().st_mode
-            yield temporary
-            temporary.chmod(mode)  # safetensors makes it readable by its owner only
+    with _spoken(path), staged(path.parent) as temporary:
+        mode = temporary.stat().st_mode
+        yield temporary
+        temporary.chmod(mode)  # safetensors makes it readable by its owner only
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+
+
+def write_new(paths: Iterable[Path], data: bytes) -> Path:
+    """Write a whole file under the first of `paths` that is free, and return that one.
+
+    No file is ever replaced, and none has its final name before it is whole: two programs never
+    get the same name, and a killed one leaves none behind.
+
+    Raises:
+        OutputError: A folder cannot be made or written, or the disk is full.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            continue
+        with _spoken(path), staged(path.parent) as temporary:
+            temporary.write_bytes(data)
             sync(temporary)
-            os.replace(temporary, path)
-            sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+            if _named(temporary, path):
+                sync(path.parent)
+                return path
+    raise OutputError("none of the names is free")
+
+
+def _named(temporary: Path, path: Path) -> bool:
+    """Give a file its name unless that is taken."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links, such as a memory card's
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        os.replace(temporary, path)
+    return True
+
+
+@contextmanager
+def _spoken(path: Path) -> Generator[None]:
+    """Turn what writing `path` raises into one line."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}.") from None
     except SafetensorError as error:  # what its writer makes of an OSError
@@ -115,7 +151,9 @@ def atomic(path: Path) -> Generator[Path, None, None]:
 
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file, or which names a folder has."""
-    descriptor = os.open(path, os.O_RDONLY)
+    if os.name == "nt" and path.is_dir():
+        return  # Windows does it by itself, and opens no folder
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -23,6 +23,19 @@ OLD = 24 * 3600.0  # seconds after which a folder is left over where nothing can
 
 
 @contextmanager
+def staged(folder: Path) -> Generator[Path]:
+    """Give a new empty file on the disk of `folder`, which is made if need be.
+
+    Raises:
+        OSError: The folder cannot be made or written.
+    """
+    with staged_folder(folder) as held:
+        temporary = held / "new"
+        temporary.touch(exist_ok=False)
+        yield temporary
+
+
+@contextmanager
 def staged_folder(folder: Path) -> Generator[Path]:
     """Give a new empty folder on the disk of `folder`, which is made if need be.
 

@@ -1,12 +1,13 @@
-"""Where pictures go, checked before anything is loaded."""
+"""Where pictures go: checked before anything is loaded, and never over another file unasked."""
 
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from kakusan.cli.console import complain
 from kakusan.errors import OutputError
 
 if TYPE_CHECKING:
@@ -37,16 +38,36 @@ def check_writable(folder: Path, name: str | None = None) -> None:
         ) from None
 
 
-@dataclass(frozen=True)
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raise `OutputError` when something is at `path` that may not be replaced."""
+    if not overwrite and os.path.lexists(path):
+        raise OutputError(f"'{path}' is there already; --overwrite replaces it, or name another")
+
+
+@dataclass
 class Place:
-    """A folder and, if the user named a file, its stem; without one, names are made up."""
+    """A folder and, if the user named a file, its stem; without one, names are made up.
+
+    Attributes:
+        overwrite: Whether a file of the user's name is replaced; else the new one gets a number.
+        told: Whether the user knows that a name was taken.
+    """
 
     folder: Path
     stem: str | None
     suffix: str
+    overwrite: bool = False
+    told: bool = field(default=False, init=False)
 
     @classmethod
-    def of(cls, output: str | None, suffix: str = ".png", folder: Path = Path()) -> Self:
+    def of(
+        cls,
+        output: str | None,
+        suffix: str = ".png",
+        folder: Path = Path(),
+        *,
+        overwrite: bool = False,
+    ) -> Self:
         """The place that `-o output` means; `folder` where the option was not given.
 
         Raises:
@@ -57,7 +78,7 @@ class Place:
         if output == "" or (output and "\0" in output):
             raise OutputError("-o must name a file or a folder, not an empty name")
         if output is None or output.endswith(("/", os.sep)) or _is_folder(Path(output)):
-            place = cls(folder if output is None else Path(output), None, suffix)
+            place = cls(folder if output is None else Path(output), None, suffix, overwrite)
         else:
             path = Path(output)
             if not path.suffix:
@@ -66,36 +87,74 @@ class Place:
                     f".png, .jpg or .webp, or a folder's in /"
                 )
             format_of(path)
-            place = cls(path.parent, path.stem, path.suffix)
+            place = cls(path.parent, path.stem, path.suffix, overwrite)
         check_writable(place.folder, None if place.stem is None else f"{place.stem}{place.suffix}")
         return place
 
-    def numbered(self, index: int, count: int) -> str:
-        """The stem of file `index` of `count`; of one file, the user's own."""
-        digits = len(str(count))
-        return f"{self.stem}-{index + 1:0{digits}}" if count > 1 else f"{self.stem}"
+    def path_of(
+        self, record: Mapping[str, object], *, index: int, count: int, stem: str | None
+    ) -> Path:
+        """Of picture `index` of `count`; `stem` is used where neither user nor record has one."""
+        if self.stem is not None:  # of one picture, the user's own
+            digits = len(str(count))
+            named = f"{self.stem}-{index + 1:0{digits}}" if count > 1 else self.stem
+        else:
+            named = stem or _telling_stem(record)
+        return self.folder / f"{named}{self.suffix}"
 
     def save(
-        self, image: "Image", record: Mapping[str, object], *, index: int = 0, count: int = 1
+        self,
+        image: "Image",
+        record: Mapping[str, object],
+        *,
+        index: int = 0,
+        count: int = 1,
+        stem: str | None = None,
     ) -> Path:
-        """Write picture `index` of `count` with its record; the path it got."""
+        """Write picture `index` of `count` with its record; the path it got.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         from kakusan.images import save_image
 
-        if self.stem is not None:
-            path = self.folder / f"{self.numbered(index, count)}{self.suffix}"
-            return save_image(image, path, record)
-        return self.save_as(image, record, _telling_stem(record))
+        wanted = self.path_of(record, index=index, count=count, stem=stem)
+        asked = self.stem is not None
+        path = save_image(image, wanted, record, replace=asked and self.overwrite)
+        if asked and path != wanted and not self.told:
+            self.told = True
+            complain(
+                f"'{wanted}' is there already and stays; the new picture is '{path}' "
+                "(--overwrite replaces)"
+            )
+        return path
 
-    def save_as(self, image: "Image", record: Mapping[str, object], stem: str) -> Path:
-        """Write a picture under a name like `stem` that no file has yet."""
-        from kakusan.images import free_path, save_image
+    def elsewhere(self) -> Iterator[Self]:
+        """Other folders for pictures that cannot be saved here."""
+        here = os.path.realpath(self.folder)
+        for folder in (Path(), Path(tempfile.gettempdir())):
+            if os.path.realpath(folder) != here:
+                yield replace(self, folder=folder)
 
-        path = free_path(self.folder, stem, self.suffix)
+
+def rescued(
+    place: Place,
+    image: "Image",
+    record: Mapping[str, object],
+    *,
+    index: int = 0,
+    count: int = 1,
+    stem: str | None = None,
+) -> Path | None:
+    """Save a finished picture in whatever place works; None where none does."""
+    for other in (place, *place.elsewhere()):
         try:
-            return save_image(image, path, record)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+            return replace(other, overwrite=False).save(
+                image, record, index=index, count=count, stem=stem
+            )
+        except OutputError:
+            continue
+    return None
 
 
 def _is_folder(path: Path) -> bool:

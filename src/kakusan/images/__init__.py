@@ -11,13 +11,12 @@ from kakusan.images.metadata import (
     read_record,
     save_image,
 )
-from kakusan.images.naming import free_path, slug
+from kakusan.images.naming import slug
 from kakusan.images.opening import open_picture
 
 __all__ = [
     "check_fits",
     "format_of",
-    "free_path",
     "grid_record",
     "grid_records",
     "image_grid",

@@ -19,7 +19,7 @@ from typing import cast
 from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile, iTXt
 
-from kakusan.checkpoints.files import write_bytes
+from kakusan.checkpoints.files import write_bytes, write_new
 from kakusan.errors import InputError, OutputError, shown
 from kakusan.images.exif import (
     DESCRIPTION,
@@ -28,6 +28,7 @@ from kakusan.images.exif import (
     comment_text,
     tag_values,
 )
+from kakusan.images.naming import candidates
 from kakusan.images.opening import MOST_PIXELS, check_size, exif_of, open_picture, opened
 from kakusan.images.parameters import Record, has_settings, parameters_text, parse_parameters
 
@@ -103,19 +104,35 @@ def save_image(
     record: Mapping[str, object] | None = None,
     *,
     quality: int = 95,
+    replace: bool = True,
 ) -> Path:
-    """Write `image` to `path`, whole or not at all, with its record; the suffix says the format.
+    """Write `image`, whole or not at all, with its record; the suffix says the format.
 
     Args:
         image: The picture; transparency is kept in PNG and WebP only.
-        path: Ends in .png, .jpg, .jpeg or .webp. A file that is there is replaced.
+        path: Ends in .png, .jpg, .jpeg or .webp.
         record: A JSON object that tells how the picture was made.
         quality: Of JPEG and WebP, 1 to 100; PNG keeps every pixel.
+        replace: Whether a file that is there is replaced. If not, the picture gets the first free
+            name of `cat.png`, `cat-2.png`, `cat-3.png`, ...
+
+    Returns:
+        The path of the file.
 
     Raises:
         OutputError: Unknown suffix, a size the format cannot hold, or nowhere to write.
     """
     path = Path(path)
+    data = _encoded(image, path, record, quality)
+    if not replace:
+        return write_new(candidates(path), data)
+    write_bytes(path, data)
+    return path
+
+
+def _encoded(
+    image: Image.Image, path: Path, record: Mapping[str, object] | None, quality: int
+) -> bytes:
     kind = format_of(path)
     check_fits(path, *image.size)
     if image.mode != "RGB" and (kind == "JPEG" or image.mode not in ("RGBA", "L")):
@@ -127,8 +144,7 @@ def save_image(
     elif kind == "WEBP":
         options |= {"quality": quality}
     image.save(buffer, kind, **options)
-    write_bytes(path, buffer.getvalue())
-    return path
+    return buffer.getvalue()
 
 
 def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Image.Image:
