@@ -4,7 +4,7 @@ A `Request` has the reference library's names, which the pipeline's call shares.
 `kakusan.generate`, the command line and the text that AUTOMATIC1111 writes have others.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -101,3 +101,102 @@ STREAM = Vocabulary("the pipeline's stream", _of_a_call("batch_size", "steering"
 SHORT = Vocabulary("generate", {**_column(0), "on_picture": "on_picture", "progress": "progress"})
 COMMAND_LINE = Vocabulary("kakusan", _column(1))
 WEBUI = Vocabulary("parameters", _column(2))
+
+# What other tools call the options of `kakusan` (see `plain_word`), by its own names
+_OPTIONS_ELSEWHERE = {
+    "--negative": ("negative-prompt", "neg", "neg-prompt", "uncond", "uc", "exclude"),
+    "--model": (
+        "ckpt",
+        "checkpoint",
+        "model-id",
+        "model-name",
+        "model-path",
+        "m",
+        "weights",
+        "pretrained-model-name-or-path",
+    ),
+    "--steps": (
+        "num-inference-steps",
+        "inference-steps",
+        "ddim-steps",
+        "sampling-steps",
+        "max-train-steps",
+        "s",
+    ),
+    "--guidance": ("cfg", "cfg-scale", "guidance-scale", "scale", "C", "g", "gs"),
+    "--seed": ("random-seed", "rng-seed", "generator", "S"),
+    "--width": ("W", "w"),
+    "--height": ("H",),
+    "--count": ("num-images", "num-images-per-prompt", "n-samples", "n-iter", "batch-count", "num"),
+    "--scheduler": ("sampler", "sampler-name", "sampling-method", "sample-method", "A"),
+    "--fast": ("turbo", "quick"),
+    "--device": ("gpu", "cuda", "cpu", "use-cpu", "mps"),
+    "--dtype": ("precision", "torch-dtype", "half", "fp16", "bf16", "fp32", "float16", "type"),
+    "--output": ("out", "outdir", "output-dir", "output-path", "out-dir", "outfile", "save", "to"),
+    "--overwrite": ("force", "f", "y", "yes"),
+    "--quiet": ("silent", "no-progress"),
+    "--lr": ("learning-rate", "rate"),
+    "--batch": ("batch-size", "train-batch-size"),
+    "--size": ("resolution",),
+    "--run": ("logging-dir", "run-dir", "folder"),
+}
+_COMMANDS_ELSEWHERE = {
+    "generate": (
+        *("txt2img", "text2img", "text-to-image", "t2i", "draw", "create", "make", "paint"),
+        *("dream", "imagine", "image", "picture", "prompt", "run", "sample", "render", "gen"),
+    ),
+    "grid": ("xyz", "xy", "plot", "xyplot", "compare", "sweep", "experiment"),
+    "info": ("metadata", "inspect", "exif", "png-info", "pnginfo", "show", "read"),
+    "reproduce": ("again", "redo", "replay", "recreate"),
+    "tokens": ("tokenize", "tokenizer", "prompt-tokens"),
+    "doctor": ("check", "diagnose", "env", "environment", "system", "status"),
+    "models list": ("list", "ls"),
+    "models pull": ("pull", "download", "fetch", "get", "install", "clone"),
+    "models show": ("details", "describe"),
+    "models rm": ("rm", "remove", "delete", "del", "uninstall", "erase", "prune"),
+    "train lora": ("lora", "dreambooth", "textual-inversion"),
+    "train unet": ("unet", "finetune", "fine-tune", "tune"),
+    "train builtin": ("builtin", "build"),
+    "--version": ("version",),
+    "--help": ("help", "man", "usage"),
+    "--install-completion": ("completion", "completions", "autocomplete"),
+}
+# What other tools have, and kakusan will have
+OPTIONS_TO_COME = frozenset(
+    (
+        *("init-img", "init-image", "image", "img", "strength", "denoising-strength", "mask"),
+        *("lora", "loras", "lora-path", "vae", "controlnet", "control-image", "ip-adapter"),
+        *("clip-skip", "hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
+        *("refiner", "embedding", "embeddings", "textual-inversion", "eta", "batch-size"),
+        *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),
+    )
+)
+COMMANDS_TO_COME = frozenset(
+    (
+        *("img2img", "image-to-image", "i2i", "inpaint", "inpainting", "outpaint", "edit"),
+        *("upscale", "hires", "controlnet", "serve", "server", "web", "webui", "ui", "gui"),
+        *("api", "batch", "queue", "worker", "workers", "convert", "merge", "embed", "video"),
+        *("txt2vid", "img2vid", "interrogate", "caption", "app", "open"),
+    )
+)
+
+
+def option_called(word: str, known: Collection[str]) -> str | None:
+    """Of the options `known` the one that another tool calls `word`, such as "--cfg-scale"."""
+    return _called(word, {name: _OPTIONS_ELSEWHERE.get(name, ()) for name in known})
+
+
+def command_called(word: str) -> str | None:
+    """The command that another tool, or another command line, calls `word`."""
+    return _called(word, _COMMANDS_ELSEWHERE)
+
+
+def plain_word(word: str) -> str:
+    """As the tables have it: "--CFG_scale" is "cfg-scale", but "-W" stays "W"."""
+    plain = word.lstrip("-").replace("_", "-")
+    return plain.casefold() if len(plain) > 1 else plain
+
+
+def _called(word: str, table: Mapping[str, Sequence[str]]) -> str | None:
+    plain = plain_word(word)
+    return next((name for name, others in table.items() if plain in others), None)

@@ -17,8 +17,10 @@ from tests.cli.fakes import FakeDrawing, Run
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDrawing:
     drawing = FakeDrawing()
 
-    def again(record: dict[str, Any], **_more: Any) -> Picture:
-        return Picture(drawing.image(record["seed"]), dict(record), False)
+    def again(record: dict[str, Any], *, on_picture: Any, **_more: Any) -> Picture:
+        picture = Picture(drawing.image(record["seed"]), dict(record), False)
+        on_picture(picture)
+        return picture
 
     monkeypatch.setattr(kakusan.pipeline, "draw", drawing)
     monkeypatch.setattr(kakusan.pipeline, "reproduce", again)

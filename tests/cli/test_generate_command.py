@@ -272,11 +272,10 @@ def test_debugging_shows_the_traceback(
 def test_a_disk_that_fills_up_leaves_no_empty_file(
     run: Command, fake: FakeDrawing, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
-        del data
-        raise OutputError(f"cannot write {path}: No space left on device")
+    def full(_paths: object, _data: bytes) -> None:
+        raise OutputError("cannot write: No space left on device")
 
-    monkeypatch.setattr("kakusan.images.metadata.write_bytes", full)
+    monkeypatch.setattr("kakusan.images.metadata.write_new", full)
     done = run("generate", "cat", "--seed", "1")
     assert done.code == 2
     assert "No space left" in done.err

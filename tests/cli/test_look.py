@@ -32,7 +32,7 @@ def test_a_grid_is_one_picture(run: Command, here: Path) -> None:
         (["--x", "steps=1,x"], "--x: steps takes numbers"),
         (["--x", "steps"], "--x must be NAME=VALUE,VALUE,..., not 'steps'"),
         (["--x", "steps=1", "--steps", "2"], "steps is given and varied"),
-        (["--x", "steps=0"], "--steps must be"),
+        (["--x", "steps=0"], "--x steps must be a whole number from 1 to 1000, not 0"),
         (["--x", "steps=1", "-o", "grid.txt"], "ends in .png, .jpg or .webp"),
         (["--x", "model=builtin,nowhere"], "there is no model 'nowhere'"),
     ],

@@ -1,5 +1,6 @@
-"""All commands, and how a run ends: 0 done, 1 failed, 2 bad usage, 3 partly, 130 interrupted."""
+"""All commands, and how a run ends."""
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -7,32 +8,30 @@ import typer
 from typer.main import get_command
 
 from kakusan import __version__
-from kakusan.cli import models, train
+from kakusan.cli import models, streams, train
 from kakusan.cli.console import complain, describe, plain_notices, say
 from kakusan.cli.doctor import doctor
-from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, USAGE
+from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, READER_LEFT, USAGE
 from kakusan.cli.generate import generate
 from kakusan.cli.info import info
 from kakusan.cli.look import grid, tokens
 from kakusan.cli.reproduce import reproduce
+from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError, KakusanError
 
 # Plain help: rich would double the time that `kakusan --help` takes
 app = typer.Typer(
     name="kakusan",
+    cls=Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(generate)
-app.command()(info)
-app.command()(reproduce)
-app.command()(grid)
-app.command()(tokens)
+for command in (generate, info, reproduce, grid, tokens):
+    app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
-app.command()(doctor)
+app.command(cls=Command)(doctor)
 
 
 @app.callback(invoke_without_command=True)
@@ -43,7 +42,7 @@ def _root(
     """Stable Diffusion: text in, pictures out.
 
     Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 bad usage,
-    3 partly done, 130 interrupted.
+    3 partly done, 130 interrupted, 141 nobody reads stdout any more.
     """
     if version:
         say(f"kakusan {__version__}")
@@ -55,30 +54,49 @@ def _root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (`sys.argv` where none is given); returns the exit code."""
-    with plain_notices():
-        try:
-            code = get_command(app).main(
-                args=None if arguments is None else list(arguments),
-                prog_name="kakusan",
-                standalone_mode=False,
-            )
-        except typer.TyperException as error:
-            complain(f"{error.format_message()} (`kakusan --help` shows how)")
-            return USAGE
-        except (KeyboardInterrupt, typer.Abort):
-            code = INTERRUPTED
-        except InputError as error:
-            complain(describe(error))
-            return USAGE
-        except KakusanError as error:
-            complain(describe(error))
-            return FAILED
-        except MemoryError:
-            complain("out of memory; ask for a smaller size or fewer pictures")
-            return FAILED
-        except Exception as error:
-            complain(f"{type(error).__name__}: {describe(error)} (KAKUSAN_DEBUG=1 shows where)")
-            return FAILED
-        if code == INTERRUPTED:
-            complain("interrupted")
-        return code or DONE
+    streams.hold()
+    own = sys.stdout, sys.stderr
+    try:
+        with plain_notices():
+            code = _ended(None if arguments is None else list(arguments))
+    except (streams.ReaderLeft, BrokenPipeError):
+        code = READER_LEFT
+    except SystemExit:
+        if sys.stdout is own[0]:  # completion ends so
+            streams.settle()
+            raise
+        sys.stdout, sys.stderr = own  # typer writes help, and wraps them when nobody reads it
+        code = READER_LEFT
+    if not streams.settle() and code == DONE:
+        complain("not all could be written to stdout")
+        code = FAILED
+    return code
+
+
+def _ended(arguments: list[str] | None) -> int:
+    """Run a command; any error is one line."""
+    try:
+        command = get_command(app)
+        code = command.main(args=arguments, prog_name="kakusan", standalone_mode=False)
+    except typer.TyperException as error:
+        complain(error.format_message())
+        return USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except (streams.ReaderLeft, BrokenPipeError):
+        raise
+    except InputError as error:
+        complain(describe(error))
+        return USAGE
+    except KakusanError as error:
+        complain(describe(error))
+        return FAILED
+    except MemoryError:
+        complain("out of memory; ask for a smaller size or fewer pictures")
+        return FAILED
+    except Exception as error:
+        complain(f"{type(error).__name__}: {describe(error)} (KAKUSAN_DEBUG=1 shows where)")
+        return FAILED
+    if code == INTERRUPTED:
+        complain("interrupted")
+    return code or DONE

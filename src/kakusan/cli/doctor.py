@@ -3,14 +3,17 @@
 import importlib.metadata
 import platform
 import re
-from typing import Annotated
-
-import typer
+import shutil
+import sys
+import textwrap
 
 from kakusan import __version__
+from kakusan.cli import options
 from kakusan.cli.console import say, say_json
 from kakusan.cli.exits import DONE
+from kakusan.cli.live import live
 from kakusan.cli.models import readable_size
+from kakusan.cli.streams import is_terminal
 
 CORE = (
     "huggingface-hub",
@@ -22,6 +25,7 @@ CORE = (
     "tqdm",
     "typer",
 )
+OF_DEVELOPERS = ("dev", "benchmarks")
 
 
 def version_of(package: str) -> str | None:
@@ -33,14 +37,15 @@ def version_of(package: str) -> str | None:
 
 
 def extras() -> dict[str, dict[str, str | None]]:
-    """Each extra of kakusan with the versions of its packages; none when run from source."""
+    """Each extra that users may want, with its packages' versions; none when run from source."""
     try:
         lines = importlib.metadata.requires("kakusan") or []
     except importlib.metadata.PackageNotFoundError:
         return {}
     found: dict[str, dict[str, str | None]] = {}
     for line in lines:
-        if extra := re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", line):
+        extra = re.search(r"""extra\s*==\s*["']([\w.-]+)["']""", line)
+        if extra and extra[1] not in OF_DEVELOPERS:
             package = re.split(r"[\s<>=!~\[;(]", line, maxsplit=1)[0]
             found.setdefault(extra[1], {})[package] = version_of(package)
     return found
@@ -96,15 +101,32 @@ def diagnosis() -> dict[str, object]:
     }
 
 
+def _say(name: str, text: str) -> None:
+    """A fact, which a terminal shows in as many lines as it takes."""
+    columns = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    if columns is None:
+        say(f"{name}: {text}")
+        return
+    whole = textwrap.TextWrapper(
+        width=max(40, columns - 1),
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in whole.wrap(f"{name}: {text}"):
+        say(line)
+
+
 def _say_machine() -> None:
     from kakusan.runtime.machine import machine
 
     here = machine()
     instructions = ", ".join(here.instructions) or "none that matter"
     memory = "unknown" if here.memory_bytes is None else readable_size(here.memory_bytes)
-    say(f"processor: {here.processor}, {here.cores} core(s) usable ({instructions})")
-    say(f"memory: {memory}")
-    say(f"GPUs: {', '.join(here.gpus) or 'none'}")
+    cores = "core" if here.cores == 1 else "cores"
+    _say("processor", f"{here.processor}, {here.cores} {cores} usable ({instructions})")
+    _say("memory", memory)
+    _say("GPUs", ", ".join(here.gpus) or "none")
 
 
 def _versions(packages: dict[str, str | None]) -> str:
@@ -115,7 +137,7 @@ def _say_extras() -> None:
     for extra, packages in extras().items():
         missing = [name for name, version in packages.items() if version is None]
         state = f"lacks {', '.join(missing)}" if missing else "installed"
-        say(f"extra {extra}: {state}")
+        _say(f"extra {extra}", state)
 
 
 def _say_models() -> None:
@@ -123,26 +145,26 @@ def _say_models() -> None:
 
     builtin, cached = builtin_model(), cached_models()
     state = f"{readable_size(builtin.size)} in {builtin.folder}" if builtin else "MISSING"
-    say(f"built-in model: {state}")
+    _say("built-in model", state)
     for model in cached:
-        say(f"cached model: {model.name}, {readable_size(model.size)}")
+        _say("cached model", f"{model.name}, {readable_size(model.size)}")
     if not cached:
-        say("cached models: none (`kakusan models pull ID` fetches one)")
+        _say("cached models", "none (`kakusan models pull ID` fetches one)")
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> int:
-    """Say what machine this is, which precision it uses and why, and what is installed."""
-    if as_json:
-        say_json(diagnosis())
-        return DONE
-    say(f"kakusan {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    _say_machine()
-    for device, why in precision_facts().items():
-        say(f"precision on {device}: {why}")
-    say(f"kernels: {kernels()}")
-    say(f"packages: {_versions({package: version_of(package) for package in CORE})}")
-    _say_extras()
-    _say_models()
+def doctor(as_json: options.AsJson = False) -> int:
+    """Say what this machine has, computes in, and has installed."""
+    with live(quiet=False) as line:
+        line.wait("loading torch")
+        if as_json:
+            say_json(diagnosis())
+            return DONE
+        say(f"kakusan {__version__}, Python {platform.python_version()}, {platform.platform()}")
+        _say_machine()
+        for device, why in precision_facts().items():
+            _say(f"precision on {device}", why)
+        _say("kernels", kernels())
+        _say("packages", _versions({package: version_of(package) for package in CORE}))
+        _say_extras()
+        _say_models()
     return DONE

@@ -3,88 +3,24 @@
 import re
 import secrets
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kakusan.cli.console import complain, describe, progress, say_json, say_path
-from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
+from kakusan.cli import options
+from kakusan.cli.console import remark
+from kakusan.cli.live import live
 from kakusan.cli.place import Place
-from kakusan.cli.process import hold_memory
-from kakusan.errors import OutputError, RequestError, shown
+from kakusan.cli.process import prepare
+from kakusan.cli.saver import Saver, run_and_report
+from kakusan.errors import RequestError, shown
 from kakusan.quality import FAST
-from kakusan.request import Request
+from kakusan.request import MAX_PICTURES, Request
 from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:
     from kakusan.pipeline import Picture
-
-
-@dataclass
-class Saver:
-    """Saves each picture as soon as it is finished; those of a grid once all are.
-
-    Attributes:
-        saved: One JSON object a file: its path, whether it was flagged, its record.
-    """
-
-    place: Place
-    count: int
-    grid: tuple[int, int] | None
-    show: Callable[[Path], None]
-    saved: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    held: list["Picture"] = field(default_factory=list["Picture"])
-
-    def __call__(self, picture: "Picture") -> None:
-        if picture.flagged:
-            seed = picture.record.get("seed")
-            complain(f"the picture of seed {seed} was flagged by the safety checker and is black")
-        if self.grid is None:
-            index = len(self.saved)
-            path = self.place.save(picture.image, picture.record, index=index, count=self.count)
-            self._note(path, picture.flagged, picture.record)
-            return
-        if not self.held:
-            self._check_grid_fits(picture, *self.grid)
-        self.held.append(picture)
-
-    def _check_grid_fits(self, first: "Picture", rows: int, cols: int) -> None:
-        """Say now, not after the last picture, that the format cannot hold the grid."""
-        from kakusan.images import check_fits
-
-        width, height = first.image.size
-        name = Path(f"{self.place.stem or 'grid'}{self.place.suffix}")
-        check_fits(self.place.folder / name, width * cols, height * rows)
-
-    def finish(self) -> None:
-        """Save the grid, if one was asked for."""
-        from kakusan.images import grid_record, image_grid
-
-        if self.grid is None:
-            return
-        image = image_grid([picture.image for picture in self.held], *self.grid)
-        record = grid_record([picture.record for picture in self.held], *self.grid)
-        path = self.place.save(image, record)
-        self._note(path, any(picture.flagged for picture in self.held), record)
-        self.held.clear()
-
-    def rescue(self) -> None:
-        """Save each finished picture of a grid that will not be completed, if that can be done."""
-        for index, picture in enumerate(self.held):
-            try:
-                path = self.place.save(picture.image, picture.record, index=index, count=self.count)
-            except OutputError as error:
-                complain(f"{len(self.held) - index} finished pictures are lost: {describe(error)}")
-                break
-            self._note(path, picture.flagged, picture.record)
-        self.held.clear()
-
-    def _note(self, path: Path, flagged: bool, record: dict[str, object]) -> None:
-        self.saved.append({"path": str(path), "flagged": flagged, "record": record})
-        self.show(path)
 
 
 def parse_grid(text: str | None, count: int | None) -> tuple[tuple[int, int] | None, int]:
@@ -103,6 +39,10 @@ def parse_grid(text: str | None, count: int | None) -> tuple[tuple[int, int] | N
         raise RequestError(
             f"--grid {rows}x{cols} holds {rows * cols} pictures, but --count is {count}; "
             "leave out --count, or let them agree"
+        )
+    if rows * cols > MAX_PICTURES:
+        raise RequestError(
+            f"--grid {rows}x{cols} holds {rows * cols} pictures; the limit is {MAX_PICTURES}"
         )
     return (rows, cols), rows * cols
 
@@ -124,30 +64,42 @@ def read_prompt(text: str) -> str:
     return given.removesuffix("\n").removesuffix("\r")
 
 
+def warn_of_no_words(text: str) -> None:
+    """Say that an empty prompt draws whatever the model likes; it may be meant."""
+    if not text.strip():
+        remark("the prompt is empty: the model draws whatever it likes")
+
+
 def generate(
     prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help='What to draw; "-" reads it from stdin.')
+        str,
+        typer.Argument(metavar="PROMPT", help='What to draw, in quotes; "-" reads it from stdin.'),
     ],
-    negative: Annotated[str, typer.Option("-n", "--negative", help="What not to draw.")] = "",
-    model: Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")] = "builtin",
-    steps: Annotated[int | None, typer.Option(help="Else as many as the model likes.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="How strictly to follow PROMPT.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Picture i has SEED+i; else random.")] = None,
-    width: Annotated[int | None, typer.Option(help="In pixels, a multiple of 8.")] = None,
-    height: Annotated[int | None, typer.Option(help="In pixels, a multiple of 8.")] = None,
-    count: Annotated[int | None, typer.Option(help="How many pictures.")] = None,
-    grid: Annotated[str | None, typer.Option(metavar="RxC", help="One file of R*C.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Such as euler-a, dpmpp-2m.")] = None,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Nearly the same picture, sooner if steps allow it.")
-    ] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, float16 or bfloat16.")] = None,
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", help="FILE.png, .jpg, .webp, or FOLDER/.")
+    negative: options.Negative = "",
+    model: options.Model = "builtin",
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", parser=options.whole_number(), help="Picture i has SEED+i; else random."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+    width: options.Width = None,
+    height: options.Height = None,
+    count: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=options.whole_number(), help="How many pictures."),
+    ] = None,
+    grid: Annotated[str | None, typer.Option(metavar="RxC", help="One file of R*C.")] = None,
+    scheduler: options.Scheduler = None,
+    fast: options.Fast = False,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Draw pictures of PROMPT and print their paths."""
     text = read_prompt(prompt)
@@ -168,38 +120,33 @@ def generate(
             device=device,
             dtype=dtype,
         )
-    place = Place.of(output)
-    bar = progress(quiet)
-
-    def drawn(saver: Saver) -> None:
-        from kakusan.pipeline import draw
-
-        hold_memory()
-        draw(request, on_picture=saver, progress=bar)
-
-    return run(drawn, Saver(place, pictures, shape, _silent if as_json else say_path), as_json)
+    warn_of_no_words(text)
+    place = Place.of(output, overwrite=overwrite)
+    with live(quiet) as line:
+        saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
+        return run_and_report(lambda: _draw(request, saver, shape), saver, COMMAND_LINE)
 
 
-def _silent(_path: Path) -> None:
-    """With --json the paths are in the document."""
+def _draw(request: Request, saver: Saver, shape: tuple[int, int] | None) -> None:
+    prepare(saver.line, request.model)
+    from kakusan.images import grid_record, image_grid
+    from kakusan.pipeline import draw
+
+    def take(picture: "Picture") -> None:
+        if shape is not None and not saver.held:
+            _check_grid_fits(saver.place, picture, *shape)
+        saver(picture)
+
+    draw(request, on_picture=take, progress=saver.progress)
+    if shape is not None:
+        image = image_grid([each.image for each in saver.held], *shape)
+        saver.save_together(image, grid_record([each.record for each in saver.held], *shape))
 
 
-def run(draw: Callable[[Saver], None], saver: Saver, as_json: bool) -> int:
-    """Draw, save and report; the exit code. An error before the first file is raised."""
-    code, problem = DONE, None
-    try:
-        with COMMAND_LINE.spoken():
-            draw(saver)
-        saver.finish()
-    except KeyboardInterrupt:
-        saver.rescue()
-        code, problem = INTERRUPTED, "interrupted"
-    except Exception as error:
-        saver.rescue()
-        if not saver.saved:
-            raise
-        code, problem = PARTLY, describe(error)
-        complain(f"{problem} ({len(saver.saved)} of {saver.count} pictures were saved)")
-    if as_json:
-        say_json({"pictures": saver.saved, "error": problem})
-    return code
+def _check_grid_fits(place: Place, first: "Picture", rows: int, cols: int) -> None:
+    """Say now, not after the last picture, that the format cannot hold the grid."""
+    from kakusan.images import check_fits
+
+    width, height = first.image.size
+    name = Path(f"{place.stem or 'grid'}{place.suffix}")
+    check_fits(place.folder / name, width * cols, height * rows)

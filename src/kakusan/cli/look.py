@@ -1,55 +1,105 @@
 """`kakusan grid` and `kakusan tokens`: what settings do, and how a prompt is read."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from kakusan.cli.console import say, say_json, say_path
+from kakusan.cli import options
+from kakusan.cli.console import say, say_json
 from kakusan.cli.exits import DONE
-from kakusan.cli.generate import read_prompt
+from kakusan.cli.generate import read_prompt, warn_of_no_words
+from kakusan.cli.live import live
 from kakusan.cli.place import Place
-from kakusan.cli.process import hold_memory
-from kakusan.vocabulary import COMMAND_LINE
+from kakusan.cli.process import prepare
+from kakusan.cli.saver import Saver, run_and_report
+from kakusan.quality import FAST
+from kakusan.vocabulary import COMMAND_LINE, SHORT, Vocabulary
+
+Axis = Mapping[str, list[Any]]
 
 
 def grid(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw.")],
+    prompt: Annotated[
+        str,
+        typer.Argument(metavar="PROMPT", help='What to draw, in quotes; "-" reads it from stdin.'),
+    ],
     x: Annotated[str, typer.Option("--x", metavar="NAME=A,B,...", help="From left to right.")],
     y: Annotated[
         str | None, typer.Option("--y", metavar="NAME=A,B,...", help="From top to bottom.")
     ] = None,
-    model: Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")] = "builtin",
-    steps: Annotated[int | None, typer.Option(help="Else as many as the model likes.")] = None,
-    guidance: Annotated[float | None, typer.Option(help="How strictly to follow PROMPT.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Such as euler-a, dpmpp-2m.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of every picture; else 0.")] = None,
-    output: Annotated[
-        str | None, typer.Option("-o", "--output", help="FILE.png, .jpg, .webp, or FOLDER/.")
+    negative: options.Negative = "",
+    model: options.Model = "builtin",
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=options.whole_number(), help="Of every picture; else 0."),
     ] = None,
+    width: options.Width = None,
+    height: options.Height = None,
+    scheduler: options.Scheduler = None,
+    fast: options.Fast = False,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
-    """Draw PROMPT under several settings, labelled, as one picture: an X/Y plot.
+    """Draw PROMPT under several settings, as one labelled picture.
 
     NAME is steps, guidance, scheduler, seed, prompt, negative_prompt or model.
     """
-    place = Place.of(output)
+    text = read_prompt(prompt)
+    fixed: dict[str, Any] = {
+        "negative_prompt": negative or None,
+        "model": None if model == "builtin" else model,
+        "steps": steps,
+        "guidance": guidance,
+        "seed": seed,
+        "width": width,
+        "height": height,
+        "scheduler": scheduler,
+        "quality_budget": FAST if fast else None,
+        "device": device,
+        "dtype": dtype,
+    }
+    place = Place.of(output, overwrite=overwrite)
+    with live(quiet) as line:
+        saver = Saver(place, 0, line, together=True, as_json=as_json, quiet=quiet)
+        return run_and_report(lambda: _draw(text, x, y, fixed, saver), saver, _words(x, y))
+
+
+def _draw(text: str, x: str, y: str | None, fixed: Mapping[str, Any], saver: Saver) -> None:
+    prepare(saver.line, fixed["model"])
     from kakusan.inspect import experiment
     from kakusan.inspect.grids import parse_axis
 
-    text = read_prompt(prompt)
     across, down = parse_axis(x, "--x"), None if y is None else parse_axis(y, "--y")
-    given = {"model": model, "steps": steps, "guidance": guidance, "scheduler": scheduler}
-    varied = {*across, *(down or ())}
-    fixed = {name: value for name, value in given.items() if value is not None}
-    if model == "builtin" and "model" in varied:
-        del fixed["model"]
-    hold_memory()
-    with COMMAND_LINE.spoken():
-        found = experiment(text, x=across, y=down, seed=seed, **fixed)
-    if place.stem is None:
-        say_path(place.save_as(found.picture(), found.record, "kakusan-grid"))
-    else:
-        say_path(place.save(found.picture(), found.record))
-    return DONE
+    if "prompt" not in {*across, *(down or ())}:
+        warn_of_no_words(text)
+    saver.count = sum(map(len, across.values())) * sum(map(len, (down or {"": [0]}).values()))
+    found = experiment(
+        text,
+        x=across,
+        y=down,
+        on_picture=saver,
+        progress=saver.progress,
+        **{name: value for name, value in fixed.items() if value is not None},
+    )
+    saver.save_together(found.picture(), found.record, "kakusan-grid")
+
+
+def _words(x: str, y: str | None) -> Vocabulary:
+    """The command's words, in which what varies is called by the axis that it was typed in."""
+    words = dict(COMMAND_LINE.words)
+    names = {word: name for name, word in SHORT.words.items()}
+    for option, axis in (("--x", x), ("--y", y or "")):
+        typed = axis.partition("=")[0].strip().replace("-", "_")
+        if typed in names:
+            words[names[typed]] = f"{option} {typed}"
+    return Vocabulary("kakusan grid", words)
 
 
 def tokens(
@@ -57,7 +107,7 @@ def tokens(
     model: Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")] = "builtin",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
-    """Show how a model's tokenizer reads PROMPT: tokens, ids, what is cut off or not understood."""
+    """Show how PROMPT is read: tokens, what is cut off or not understood."""
     from kakusan.inspect.prompt import read_prompt as read
     from kakusan.text import CLIPTokenizer
 

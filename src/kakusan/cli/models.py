@@ -1,19 +1,37 @@
 """`kakusan models`: what is in the cache, and what goes in and out of it."""
 
 import sys
+import time
 from typing import Annotated
 
 import typer
 
-from kakusan.cli.console import complain, progress, say, say_json
+from kakusan.cli import options
+from kakusan.cli.console import remark, say, say_json, say_saved
 from kakusan.cli.exits import DONE
+from kakusan.cli.live import live, span
+from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError
 
-app = typer.Typer(help="List, fetch, show and remove models.", rich_markup_mode=None)
+app = typer.Typer(help="List, fetch, show and remove models.", cls=Group, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="MODEL", help="builtin, a folder, or a Hub id.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="builtin, a folder, or a Hub id.",
+        autocompletion=options.complete_model,
+    ),
+]
 HubId = Annotated[str, typer.Argument(metavar="MODEL", help="A Hub id: OWNER/NAME.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+CachedId = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A Hub id: OWNER/NAME.",
+        autocompletion=options.complete_cached,
+    ),
+]
 
 
 def readable_size(size: int) -> str:
@@ -32,9 +50,9 @@ def _root(context: typer.Context) -> None:
         say(context.get_help())
 
 
-@app.command("list")
-def list_models(as_json: AsJson = False) -> int:
-    """List the built-in model and the Hub models in the cache, with their sizes."""
+@app.command("list", cls=Command)
+def list_models(as_json: options.AsJson = False) -> int:
+    """List the built-in model and those in the Hub's cache."""
     from kakusan.cli.inventory import available_models
 
     models = available_models()
@@ -47,24 +65,32 @@ def list_models(as_json: AsJson = False) -> int:
     return DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     model: HubId,
-    revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Weights such as fp16.")] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+    revision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A branch, tag or commit.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Weights such as fp16.")
+    ] = None,
+    quiet: options.Quiet = False,
 ) -> int:
     """Fetch MODEL from the Hugging Face Hub and print where it is."""
-    progress(quiet)
-    from kakusan.checkpoints.cached import pull
+    began = time.monotonic()
+    with live(quiet) as line:
+        line.leave(f"looking for {model}")
+        from kakusan.checkpoints.cached import pull
 
-    say(str(pull(model, revision=revision, variant=variant).folder))
+        found = pull(model, revision=revision, variant=variant)
+        facts = f"{readable_size(found.size)}, {span(time.monotonic() - began)}"
+        say_saved(found.folder, facts, quiet)
     return DONE
 
 
-@app.command()
-def show(model: Name, as_json: AsJson = False) -> int:
-    """Show where MODEL is, how large it is and what parts it has; nothing is fetched."""
+@app.command(cls=Command)
+def show(model: Name, as_json: options.AsJson = False) -> int:
+    """Show where MODEL is, its size and its parts; fetches nothing."""
     from kakusan.cli.inventory import describe_model
 
     facts = describe_model(model)
@@ -82,9 +108,9 @@ def show(model: Name, as_json: AsJson = False) -> int:
     return DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def rm(
-    model: HubId,
+    model: CachedId,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
 ) -> int:
     """Remove all of MODEL from the cache."""
@@ -95,7 +121,7 @@ def rm(
         if not sys.stdin.isatty():
             raise InputError(f"{question} Add --yes to do so without being asked")
         if not typer.confirm(question, err=True):
-            complain("nothing was removed")
+            remark("nothing was removed")
             return DONE
     freed = remove_cached_model(model)
     say(f"removed {model}, {readable_size(freed)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kakusan.cli.console import complain
+from kakusan.cli.console import remark
 from kakusan.errors import OutputError
 
 if TYPE_CHECKING:
@@ -123,10 +123,7 @@ class Place:
         path = save_image(image, wanted, record, replace=asked and self.overwrite)
         if asked and path != wanted and not self.told:
             self.told = True
-            complain(
-                f"'{wanted}' is there already and stays; the new picture is '{path}' "
-                "(--overwrite replaces)"
-            )
+            remark(f"'{wanted.name}' exists: saved as '{path.name}' (--overwrite replaces it)")
         return path
 
     def elsewhere(self) -> Iterator[Self]:

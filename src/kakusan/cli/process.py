@@ -1,5 +1,16 @@
 """What the command line sets for its whole process, as a library must not."""
 
+from pathlib import Path
+
+from kakusan.cli.live import Live
+
+
+def prepare(line: Live, model: str | None) -> None:
+    """Load torch, and say so while it takes its seconds; then say that `model` is loaded."""
+    line.wait("loading torch")
+    hold_memory()
+    say_loading(line, model)
+
 
 def hold_memory() -> None:
     """Have freed memory serve the next buffer, where torch's kernels compute.
@@ -11,3 +22,19 @@ def hold_memory() -> None:
 
     if not kernels.available():
         hold()
+
+
+def say_loading(line: Live, model: str | None) -> None:
+    """Say that a model is loaded, or that it is fetched, which shows bars of its own."""
+    if not line.on:
+        return
+    from kakusan.checkpoints.source import BUILTIN, locate
+    from kakusan.errors import KakusanError
+
+    name = BUILTIN if model is None else model
+    try:
+        locate(name, local_files_only=True)
+    except KakusanError:  # said in the end, if it cannot be fetched either
+        line.leave(f"looking for {name}")
+    else:
+        line.wait(f"loading {Path(name).name if Path(name).exists() else name}")

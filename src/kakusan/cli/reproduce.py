@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kakusan import __version__
-from kakusan.cli.console import complain, one_line, progress, say_json, say_path
+from kakusan.cli import options
+from kakusan.cli.console import one_line, remark, say_json
 from kakusan.cli.exits import DONE, PARTLY
 from kakusan.cli.info import load_record
+from kakusan.cli.live import live
 from kakusan.cli.place import Place
-from kakusan.cli.process import hold_memory
+from kakusan.cli.process import prepare
+from kakusan.cli.saver import Saver, run
 from kakusan.errors import ArgumentError, InputError, RequestError, shown, shown_path
 from kakusan.request import MAX_PICTURES, reproducible
+from kakusan.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 WORDS = {"model": "--model", "trust_model": "--yes"}
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
+OF_A_RECORD = Vocabulary("a record", {})  # whose settings have the names of a Request
 
 
 def check_record(record: Mapping[str, object]) -> None:
@@ -117,21 +122,27 @@ def draw_again(
     rows: int,
     cols: int,
     device: str,
-    bar: bool | None,
+    saver: Saver,
     *,
     trusted: bool,
 ) -> tuple["Image", dict[str, object]]:
     """The picture, or the grid, that the records tell of, and its new record."""
+    name = records[0].get("model")
+    prepare(saver.line, name if isinstance(name, str) else None)
     from kakusan.images import grid_record, image_grid
     from kakusan.pipeline import reproduce
     from kakusan.text import said_once
 
-    hold_memory()
     with said_once():
-        drawn = [
-            reproduce(record, trust_model=trusted, device=device, progress=bar)
-            for record in records
-        ]
+        for index in range(len(records)):
+            reproduce(
+                records[index],
+                trust_model=trusted,
+                device=device,
+                on_picture=saver,
+                progress=saver.progress_of(index, len(records)),
+            )
+    drawn = saver.held
     if len(drawn) == 1 and (rows, cols) == (1, 1):
         return drawn[0].image, drawn[0].record
     image = image_grid([picture.image for picture in drawn], rows, cols)
@@ -147,7 +158,7 @@ def pixels_of(given: Path) -> "Image | None":
     try:
         return read_picture(given)
     except InputError as error:  # its record could be read
-        complain(error)
+        remark(str(error))
         return None
 
 
@@ -167,18 +178,40 @@ VERDICTS = {
 
 def reproduce(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A file that kakusan wrote.")],
-    model: Annotated[str | None, typer.Option(help="Where its model is now.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps; as recorded.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Where its model is now.",
+            autocompletion=options.complete_model,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="cpu, cuda, mps; as recorded.",
+            autocompletion=options.complete_device,
+        ),
+    ] = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
     ] = False,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", help="FILE or FOLDER/; else beside PICTURE.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="WHERE",
+            help="FILE or FOLDER/; else beside PICTURE. A FILE that is there stays: the new one "
+            "gets a number.",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> int:
-    """Make PICTURE again from its record, and say whether the pixels are the same.
+    """Make PICTURE again from its record, and compare the pixels.
 
     The exit code is 3 when they differ. Of the models that a record may name, only the built-in
     one and those in the Hub's cache are used unasked; say with --model where another one is.
@@ -192,20 +225,26 @@ def reproduce(
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
-    place = Place.of(output, suffix, picture.parent)
-    bar, where = progress(quiet), chosen_device(record, device)
-    if changed := differences(record, where):
-        complain(f"the pixels may differ: {', '.join(changed)}")
-    then = pixels_of(picture)
-    image, new_record = draw_again(records, rows, cols, where, bar, trusted=trusted)
-    same = same_pixels(then, image)
-    if place.stem is None:
-        path = place.save_as(image, new_record, f"{picture.stem}-reproduced")
-    else:
-        path = place.save(image, new_record)
-    if as_json:
-        say_json({"path": str(path), "identical": same, "record": new_record})
-    else:
-        say_path(path)
-        complain(VERDICTS[same])
-    return PARTLY if same is False else DONE
+    place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
+    same: bool | None = None
+
+    def draw() -> None:
+        nonlocal same
+        saver.line.wait("loading torch")
+        where = chosen_device(record, device)
+        if changed := differences(record, where):
+            remark(f"the pixels may differ: {', '.join(changed)}")
+        then = pixels_of(picture)
+        image, new_record = draw_again(records, rows, cols, where, saver, trusted=trusted)
+        same = same_pixels(then, image)
+        saver.save_together(image, new_record, f"{picture.stem}-reproduced")
+
+    with live(quiet) as line:
+        saver = Saver(place, len(records), line, together=True, quiet=quiet, as_json=as_json)
+        code = run(draw, saver, OF_A_RECORD)
+    if as_json and saver.saved:
+        path, new_record = (saver.saved[0][name] for name in ("path", "record"))
+        say_json({"path": path, "identical": same, "record": new_record})
+    elif code == DONE:
+        remark(VERDICTS[same])
+    return PARTLY if code == DONE and same is False else code

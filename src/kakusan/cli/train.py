@@ -7,9 +7,12 @@ import typer
 
 from kakusan.cli.console import say
 from kakusan.cli.exits import DONE
-from kakusan.cli.place import check_writable
+from kakusan.cli.live import Live, live
+from kakusan.cli.options import Model, any_number, whole_number
+from kakusan.cli.place import check_free, check_writable
+from kakusan.cli.process import say_loading
+from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError
-from kakusan.request import SEEDS
 
 if TYPE_CHECKING:
     from kakusan.pipeline import StableDiffusionPipeline
@@ -17,27 +20,50 @@ if TYPE_CHECKING:
     from kakusan.training.trainer import StageSettings
 
 app = typer.Typer(
-    help="Train the built-in model, or fine-tune a checkpoint.", rich_markup_mode=None
+    help="Train the built-in model, or fine-tune a checkpoint.", cls=Group, rich_markup_mode=None
 )
 
 Pictures = Annotated[
     Path,
-    typer.Argument(help="A folder: a .txt beside each picture, or a metadata.jsonl for all."),
+    typer.Argument(
+        metavar="PICTURES",
+        help="A folder: a .txt beside each picture, or a metadata.jsonl for all.",
+    ),
 ]
-Model = Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")]
-Run = Annotated[Path, typer.Option(help="Checkpoints and sample grids; a stopped run goes on.")]
-Steps = Annotated[int, typer.Option(min=1, help="Steps in all.")]
-Batch = Annotated[int, typer.Option(min=1, help="Pictures of a step.")]
-Rate = Annotated[float, typer.Option("--lr", min=0.0, help="The learning rate.")]
+Run = Annotated[
+    Path,
+    typer.Option(metavar="FOLDER", help="Checkpoints and sample grids; a stopped run goes on."),
+]
+Steps = Annotated[int, typer.Option(metavar="N", parser=whole_number(1), help="Steps in all.")]
+Batch = Annotated[
+    int, typer.Option(metavar="N", parser=whole_number(1), help="Pictures of a step.")
+]
+Rate = Annotated[
+    float, typer.Option("--lr", metavar="X", parser=any_number(0.0), help="The learning rate.")
+]
 Size = Annotated[
-    int | None, typer.Option(min=8, help="Side in pixels; the model's own if not given.")
+    int | None,
+    typer.Option(
+        metavar="PIXELS", parser=whole_number(8), help="Of a side; the model's own if not given."
+    ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, max=SEEDS - 1, help="Decides everything that is drawn at random.")
+    int,
+    typer.Option(
+        metavar="N", parser=whole_number(0), help="Decides everything that is drawn at random."
+    ),
 ]
-Every = Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")]
+Every = Annotated[
+    int, typer.Option(metavar="N", parser=whole_number(1), help="Steps between checkpoints.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="A broken file is an error, not skipped.")]
 NoFlip = Annotated[bool, typer.Option("--no-flip", help="Never mirror a picture.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is at --output already.")
+]
+Folder = Annotated[
+    Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -46,39 +72,51 @@ def _root(context: typer.Context) -> None:
         say(context.get_help())
 
 
-@app.command()
+@app.command(cls=Command)
 def builtin(
     run: Run = Path("runs/builtin"),
-    output: Annotated[Path, typer.Option("-o", "--output", help="The model's folder.")] = Path(
-        "runs/builtin/model"
-    ),
+    output: Folder = Path("runs/builtin/model"),
+    overwrite: Overwrite = False,
     vae: Annotated[
-        Path | None, typer.Option(help="Begin with this folder's autoencoder, not with nothing.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Begin with its autoencoder, not with nothing."),
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="Go on teaching this model's UNet instead.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Go on teaching this model's UNet instead."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
 ) -> int:
-    """Train the built-in model from nothing; needs the Noto Color Emoji font."""
+    """Train the built-in model from nothing.
+
+    It needs the Noto Color Emoji font.
+    """
     if vae is not None and start is not None:
         raise InputError("--start has an autoencoder already; leave --vae out")
+    check_free(output, overwrite)
     check_writable(output)
-    _prepare_process()
-    from kakusan.builtin.recipe.build import build
-    from kakusan.builtin.recipe.recipe import FULL, Recipe
+    with live(quiet=False) as line:
+        _prepare_process(line)
+        from kakusan.builtin.recipe.build import build
+        from kakusan.builtin.recipe.recipe import FULL, Recipe
 
     build(FULL if full else Recipe(), run, output, vae=vae, start=start)
     say(str(output))
     return DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def lora(
     pictures: Pictures,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="The file to write, a .safetensors."),
+    ],
+    overwrite: Overwrite = False,
     model: Model = "builtin",
-    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters.")] = 8,
+    rank: Annotated[
+        int, typer.Option(metavar="N", parser=whole_number(1), help="Rank of the adapters.")
+    ] = 8,
     run: Run = Path("runs/lora"),
     steps: Steps = 500,
     batch: Batch = 4,
@@ -89,24 +127,30 @@ def lora(
     strict: Strict = False,
     no_flip: NoFlip = False,
 ) -> int:
-    """Teach a checkpoint a folder of pictures by LoRA, in one small file that other tools load."""
+    """Teach a model a folder of pictures: one small LoRA file.
+
+    Other tools load it too.
+    """
     if output.suffix != ".safetensors":
         raise InputError(f"{output} should end in .safetensors, which is what is written")
+    check_free(output, overwrite)
     check_writable(output.parent, output.name)
-    _prepare_process()
-    from kakusan.training.finetune import fine_tune_lora
+    with live(quiet=False) as line:
+        _prepare_process(line)
+        from kakusan.training.finetune import fine_tune_lora
 
-    pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
+        pipe, folder = _loaded(model, pictures, size, line, strict=strict, flip=not no_flip)
     settings = _settings(steps, batch, rate, save_every, weight_decay=0.0)
     fine_tune_lora(pipe, folder, settings, rank=rank, seed=seed, run=run, output=output)
     say(str(output))
     return DONE
 
 
-@app.command()
+@app.command(cls=Command)
 def unet(
     pictures: Pictures,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write.")],
+    output: Folder,
+    overwrite: Overwrite = False,
     model: Model = "builtin",
     run: Run = Path("runs/unet"),
     steps: Steps = 500,
@@ -118,20 +162,23 @@ def unet(
     strict: Strict = False,
     no_flip: NoFlip = False,
 ) -> int:
-    """Teach a checkpoint's whole UNet a folder of pictures, and write it as a folder."""
+    """Teach a model's whole UNet a folder of pictures."""
+    check_free(output, overwrite)
     check_writable(output)
-    _prepare_process()
-    from kakusan.training.finetune import fine_tune_unet
+    with live(quiet=False) as line:
+        _prepare_process(line)
+        from kakusan.training.finetune import fine_tune_unet
 
-    pipe, folder = _loaded(model, pictures, size, strict=strict, flip=not no_flip)
+        pipe, folder = _loaded(model, pictures, size, line, strict=strict, flip=not no_flip)
     settings = _settings(steps, batch, rate, save_every, weight_decay=0.01)
     fine_tune_unet(pipe, folder, settings, seed=seed, run=run, output=output)
     say(str(output))
     return DONE
 
 
-def _prepare_process() -> None:
+def _prepare_process(line: Live) -> None:
     """Do what the library leaves to whoever owns the process, before networks are loaded."""
+    line.wait("loading torch")
     from kakusan.runtime.arena import hold
     from kakusan.training.processes import join
 
@@ -157,7 +204,7 @@ def _settings(
 
 
 def _loaded(
-    model: str, pictures: Path, size: int | None, *, strict: bool, flip: bool
+    model: str, pictures: Path, size: int | None, line: Live, *, strict: bool, flip: bool
 ) -> "tuple[StableDiffusionPipeline, PictureFolder]":
     """The checkpoint in float32, and the pictures in its size; the pictures are looked at first."""
     from kakusan.pipeline import StableDiffusionPipeline
@@ -165,7 +212,9 @@ def _loaded(
     from kakusan.training.folder import PictureFolder
 
     # before a checkpoint is fetched, whose own size is not known yet
+    line.wait(f"looking at {pictures}")
     folder = PictureFolder(pictures, size or 1, strict=strict, flip=flip)
+    say_loading(line, model)
     pipe = StableDiffusionPipeline.from_pretrained(model).to(best_device())
     pipe.set_progress_bar_config(disable=True)
     factor = pipe.vae.scale_factor

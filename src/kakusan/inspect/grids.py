@@ -1,7 +1,9 @@
 """One prompt under several settings: a labelled grid, as an X/Y plot."""
 
+import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,9 @@ from kakusan.inspect.sheet import sheet
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.wording import Language, worded
 from kakusan.pipeline import Picture, draw
+from kakusan.pipeline.bars import progress_bar
+from kakusan.pipeline.draw import OnPicture
+from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.short import short_request
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
@@ -60,6 +65,8 @@ def experiment(
     y: Mapping[str, Sequence[Any]] | None = None,
     seed: int | None = None,
     language: Language = "en",
+    on_picture: OnPicture | None = None,
+    progress: bool | OnProgress | None = None,
     **fixed: Any,
 ) -> Experiment:
     """Draw a prompt once for each pair of values, always from the same seed unless that varies.
@@ -69,6 +76,9 @@ def experiment(
         y: another, from top to bottom.
         seed: of every picture; 0 where it neither is given nor varies.
         language: of the words in the figure.
+        on_picture: called with each picture as soon as it is finished.
+        progress: whether to show one bar on stderr; None shows it only on a terminal. A function is
+            called in its place, with how much is done, from 0 to 1, and with what is being drawn.
         fixed: what stays the same, as `kakusan.generate` takes it (`model=`, `width=`, ...).
 
     Raises:
@@ -83,29 +93,75 @@ def experiment(
         fixed["seed"] = seed
     for name in {across[0], *([down[0]] if down else [])} & fixed.keys():
         raise RequestError(f"{name} is given and varied; leave one of them out")
-    for name in {"count", "on_picture", "progress"} & fixed.keys():
-        raise RequestError(f"{name} has no place here: each setting gets one picture")
+    if "count" in fixed:
+        raise RequestError("count has no place here: each setting gets one picture")
     settings: dict[str, Any] = {"prompt": prompt, "seed": 0, **fixed}
-    cells = [[_asked(settings | varied) for varied in row] for row in _cells(across, down)]
-    models = list(dict.fromkeys(_model(cell) for cell in itertools.chain(*cells)))
-    for model in models:
-        locate(model)
-    # One model after the other: the one that was loaded last is at hand
-    order = sorted(itertools.chain(*cells), key=lambda cell: models.index(_model(cell)))
-    with said_once():
-        _say_understood(cells)
-        drawn = {id(cell): draw(cell, progress=None)[0] for cell in order}
-    pictures = tuple(tuple(drawn[id(cell)] for cell in row) for row in cells)
-    varied = {across[0], down[0] if down else ""}
-    told = [] if "prompt" in varied else [prompt]
-    told += [] if "seed" in varied else [f"({worded('seed', language)} {settings['seed']})"]
+    varied = list(_cells(across, down))
+    cells = [[_asked(settings | each) for each in row] for row in varied]
+    words = [_words(each) for each in itertools.chain(*varied)]
+    drawn = _drawn(list(itertools.chain(*cells)), words, on_picture, progress)
+    width = len(across[1])
+    pictures = tuple(tuple(drawn[i : i + width]) for i in range(0, len(drawn), width))
+    axes = {across[0], down[0] if down else ""}
+    told = [] if "prompt" in axes else [prompt]
+    told += [] if "seed" in axes else [f"({worded('seed', language)} {settings['seed']})"]
     return Experiment(" ".join(told), across, down, pictures, language)
 
 
-def _say_understood(cells: Sequence[Sequence[Request]]) -> None:
+def _drawn(
+    cells: Sequence[Request],
+    words: Sequence[str],
+    on_picture: OnPicture | None,
+    progress: bool | OnProgress | None,
+) -> list[Picture]:
+    """The picture of each request, in their order; one bar counts them all."""
+    models = list(dict.fromkeys(_model(cell) for cell in cells))
+    for model in models:
+        locate(model)
+    # One model after the other: the one that was loaded last is at hand
+    order = sorted(range(len(cells)), key=lambda i: models.index(_model(cells[i])))
+    drawn: dict[int, Picture] = {}
+    with said_once():
+        _say_understood(cells)
+        with _told(progress, len(cells)) as tell:
+            for done, index in enumerate(order):
+                title = f"picture {done + 1} of {len(cells)}: {words[index]}"
+                of_all = functools.partial(_tell_part, tell, title, done, len(cells))
+                (drawn[index],) = draw(cells[index], on_picture=on_picture, progress=of_all)
+    return [drawn[index] for index in range(len(cells))]
+
+
+def _tell_part(
+    tell: OnProgress, title: str, done: int, count: int, fraction: float, _words: str
+) -> None:
+    """Tell of all pictures what is told of the one after `done` of `count`."""
+    tell((done + fraction) / count, title)
+
+
+@contextmanager
+def _told(progress: bool | OnProgress | None, pictures: int) -> Generator[OnProgress]:
+    """Who is told; a bar where it is not a function."""
+    if callable(progress):
+        yield progress
+        return
+    with progress_bar(total=pictures, disable=None if progress is None else not progress) as bar:
+
+        def tell(fraction: float, words: str) -> None:
+            bar.set_description_str(words, refresh=False)
+            bar.update(round(fraction * pictures, 2) - bar.n)
+
+        yield tell
+
+
+def _words(varied: Mapping[str, Any]) -> str:
+    """What is particular about one picture, for a line of progress."""
+    return ", ".join(f"{name} {value!s:.24}" for name, value in varied.items())
+
+
+def _say_understood(cells: Sequence[Request]) -> None:
     """Say what no cell's model understands, all of it before the first is drawn."""
     texts: dict[str, set[str]] = {}
-    for cell in itertools.chain(*cells):
+    for cell in cells:
         asked = {text for text in (*cell.prompt, *cell.negative_prompt) if text}
         texts.setdefault(_model(cell), set()).update(asked)
     for model, some in texts.items():

@@ -13,6 +13,7 @@ from kakusan.errors import GenerationInterrupted
 from kakusan.inputs import Inputs
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.parts import requested_scheduler
+from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
@@ -27,7 +28,7 @@ def draw(
     inputs: Inputs | None = None,
     *,
     on_picture: OnPicture | None = None,
-    progress: bool | None = True,
+    progress: bool | OnProgress | None = True,
     local_files_only: bool = False,
 ) -> Pictures:
     """Draw all pictures of a request with the model that it names, or else the built-in one.
@@ -35,7 +36,8 @@ def draw(
     Args:
         inputs: What is handed in ready-made, beside the request.
         on_picture: Called with each picture as soon as it is finished.
-        progress: Whether to show a bar on stderr; None shows it only on a terminal.
+        progress: Whether to show a bar on stderr; None shows it only on a terminal. A function is
+            called in its place, with how much is done, from 0 to 1, and with what is being done.
         local_files_only: Do not ask the hub for the model.
 
     Raises:
@@ -58,10 +60,12 @@ def draw(
             local_files_only=local_files_only,
         )
     )
+    tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
     named = replace(request, model=None, commit=None, variant=None, dtype=None, device=None)
-    return _collected(pipe.drawn(pipe.prepared(named, inputs or Inputs())), on_picture)
+    drawing = pipe.prepared(named, inputs or Inputs())
+    return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 
 
 @functools.lru_cache(maxsize=1)

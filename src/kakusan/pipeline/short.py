@@ -13,6 +13,7 @@ from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import RequestError, shown
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.output import Picture, Pictures
+from kakusan.pipeline.progress import OnProgress
 from kakusan.request import Request, reproducible
 from kakusan.vocabulary import SHORT
 
@@ -33,7 +34,7 @@ def generate(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     on_picture: OnPicture | None = None,
-    progress: bool | None = True,
+    progress: bool | OnProgress | None = True,
     **unknown: Any,
 ) -> Pictures:
     """Draw `count` pictures of each prompt, picture i from the seed `seed + i`.
@@ -46,7 +47,8 @@ def generate(
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
         on_picture: Called with each picture as soon as it is finished.
-        progress: Whether to show a bar on stderr; None shows it only on a terminal.
+        progress: Whether to show a bar on stderr; None shows it only on a terminal. A function is
+            called in its place, with how much is done, from 0 to 1, and with what is being done.
 
     Raises:
         InputError: Something given cannot be used; said before weights are read where possible.
@@ -98,7 +100,7 @@ def reproduce(
     trust_model: bool = False,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
-    progress: bool | None = True,
+    progress: bool | OnProgress | None = True,
 ) -> Picture:
     """Draw the picture of `record` again, with the record's model, scheduler and precision.
 

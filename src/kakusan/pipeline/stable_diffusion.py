@@ -45,6 +45,7 @@ from kakusan.pipeline.parts import (
     save_parts,
 )
 from kakusan.pipeline.preview import LatentPreview
+from kakusan.pipeline.progress import OnProgress, Told
 from kakusan.pipeline.running import (
     OfTheCall,
     RunningCall,
@@ -459,9 +460,18 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         """
         return self.drawn(self.prepared(*asked(prompt, settings), batch_size), steering)
 
-    def drawn(self, drawing: Drawing, steering: Steerings | None = None) -> Iterator[Picture]:
-        """Yield each picture of what `prepared` gave, as soon as it is finished."""
-        with self._bar(drawing) as bar:
+    def drawn(
+        self,
+        drawing: Drawing,
+        steering: Steerings | None = None,
+        tell: OnProgress | None = None,
+    ) -> Iterator[Picture]:
+        """Yield each picture of what `prepared` gave, as soon as it is finished.
+
+        Args:
+            tell: is told how far it has come, in place of a bar.
+        """
+        with self._bar(drawing, tell) as bar:
             for batch in drawing.batches(steering, watched=False):
                 _follow(drawing.steps(batch), bar)
                 yield from drawing.pictures(batch)
@@ -638,12 +648,19 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         records = [drawing.record(index) for index in range(len(images))]
         return StableDiffusionPipelineOutput(images, flags, records)
 
-    def _bar(self, drawing: Drawing) -> "tqdm[Any]":
+    def _bar(self, drawing: Drawing, tell: OnProgress | None = None) -> "tqdm[Any] | Told":
+        if tell is not None:
+            together = drawing.request.seed is None
+            pictures = 1 if together else drawing.request.num_pictures
+            return Told(tell, drawing.total_steps, pictures)
         return progress_bar(**{"total": drawing.total_steps, **self._progress})
 
 
 def _follow(
-    steps: Iterator[Step], bar: "tqdm[Any]", call: RunningCall | None = None, ways: int = 1
+    steps: Iterator[Step],
+    bar: "tqdm[Any] | Told",
+    call: RunningCall | None = None,
+    ways: int = 1,
 ) -> bool:
     """Read all steps of so many ways, and count them; backwards where one began again.
 

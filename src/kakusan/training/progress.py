@@ -14,9 +14,13 @@ from PIL import Image
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+WIDTH = 72  # of a line that another one is written over
+
 
 class Progress(AbstractContextManager["Progress"]):
     """Lines on stderr: step, mean loss, samples per second, time left.
+
+    A terminal shows them from the first step on, each over the last one.
 
     Where the package tensorboard is installed (the extra `train`), the same goes to its logs.
 
@@ -39,23 +43,28 @@ class Progress(AbstractContextManager["Progress"]):
         self.first = self.last = step
         self.losses: list[float] = []
         self.began = self.since = time.monotonic()
+        self.terminal = sys.stderr is not None and sys.stderr.isatty()  # pyright: ignore[reportUnnecessaryComparison]
         self.writer = None if logs is None or step >= steps else _writer(logs / name, step)
 
     def report(self, step: int, loss: float) -> None:
         """Take note of a finished step; every so often print a line."""
         self.losses.append(loss)
-        if step % self.every and step != self.steps:
-            return
         now = time.monotonic()
+        stays = step % self.every == 0 or step == self.steps
+        if not stays and not self.terminal:
+            return
         rate = (step - self.last) / (now - self.since) * self.samples
         left = (self.steps - step) / ((step - self.first) / (now - self.began))
         mean = float(np.mean(self.losses))
-        print(
+        text = (
             f"{self.name} {step}/{self.steps}  loss {mean:.4f}  "
-            f"{rate:.1f} samples/s  {left / 60:.1f} min left",
-            file=sys.stderr,
-            flush=True,
+            f"{rate:.1f} samples/s  {left / 60:.1f} min left"
         )
+        if self.terminal:
+            text = f"\r{text:<{WIDTH}}"
+        print(text, file=sys.stderr, flush=True, end="\n" if stays else "")
+        if not stays:
+            return
         if self.writer is not None:
             self.writer.add_scalar("loss", mean, step)
             self.writer.add_scalar("samples per second", rate, step)

@@ -1,0 +1,198 @@
+"""What was typed wrong, in plain words: the nearest right word, and the command's own help."""
+
+import difflib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from kakusan.cli.console import one_line
+from kakusan.cli.streams import has_colours
+from kakusan.errors import InputError
+from kakusan.vocabulary import (
+    COMMANDS_TO_COME,
+    OPTIONS_TO_COME,
+    command_called,
+    option_called,
+    plain_word,
+)
+
+# What to type for something that is missing
+EXAMPLES = {
+    "PROMPT": '"a red cat"',
+    "PICTURE": "cat.png",
+    "MODEL": "OWNER/NAME",
+    "PICTURES": "pictures/",
+    "--x": "--x steps=5,10,25",
+    "--output": "-o mine.safetensors",
+}
+DASHES = "–—−"  # what a word processor makes of hyphens
+
+
+class UsageError(InputError):
+    """The command line cannot be understood."""
+
+
+class Command(TyperCommand):
+    """A command whose errors say what to type instead."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise UsageError(f"{_explained(error, ctx, typed)}{_see(ctx)}") from None
+
+    def get_help(self, ctx: Any) -> str:
+        return _coloured(super().get_help(ctx))
+
+
+class Group(TyperGroup):
+    """A command that has others."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            raise UsageError(f"{_explained(error, ctx, typed)}{_see(ctx)}") from None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            raise UsageError(f"{_unknown_command(ctx, args)}{_see(ctx)}")
+        return super().resolve_command(ctx, args)
+
+    def get_help(self, ctx: Any) -> str:
+        return _coloured(super().get_help(ctx))
+
+
+def _see(ctx: Any) -> str:
+    return f" (`{ctx.command_path} --help` shows how)"
+
+
+def _explained(error: typer.TyperException, ctx: Any, typed: Sequence[str]) -> str:
+    parameter, unknown = getattr(error, "param", None), getattr(error, "option_name", None)
+    message = error.message.rstrip(".")
+    if parameter is not None:
+        if not message:
+            return _missing(ctx, parameter)
+        return f"{_name(parameter)}{' ' if message.startswith('must') else ': '}{message}"
+    if unknown is None:
+        return _extra(ctx, typed) if "extra argument" in message else message
+    if unknown in _options(ctx):
+        takes = "needs a value" if "requires" in message else "takes no value"
+        return f"{unknown} {takes}"
+    return _unknown_option(ctx, unknown, typed)
+
+
+def _name(parameter: Any) -> str:
+    """As it is typed: an option's longest name, an argument's metavar."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar or parameter.name.upper())
+    return max(parameter.opts, key=len)
+
+
+def _missing(ctx: Any, parameter: Any) -> str:
+    name = _name(parameter)
+    if name not in EXAMPLES:
+        return f"{name} is missing"
+    arguments = [EXAMPLES[each] for each in _arguments(ctx) if each in EXAMPLES]
+    example = [EXAMPLES[name]] if name.startswith("-") else []
+    return f"{name} is missing, as in {' '.join([ctx.command_path, *arguments, *example])}"
+
+
+def _options(ctx: Any) -> list[str]:
+    parameters = ctx.command.get_params(ctx)
+    return [o for each in parameters if each.param_type_name == "option" for o in each.opts]
+
+
+def _arguments(ctx: Any) -> list[str]:
+    parameters = ctx.command.get_params(ctx)
+    return [_name(each) for each in parameters if each.param_type_name == "argument"]
+
+
+def _extra(ctx: Any, typed: Sequence[str]) -> str:
+    """Words that nothing takes: most often a prompt without quotes."""
+    for word in typed:
+        if word[:1] in tuple(DASHES):
+            return f"{_cut(word)} begins with a dash; options begin with hyphens, such as --steps"
+    if "PROMPT" not in _arguments(ctx):
+        return f"too many words: {_path_and_arguments(ctx)} is all"
+    words: list[str] = []
+    for word in typed:  # up to the first option
+        if word.startswith("-"):
+            break
+        words.append(word)
+    if len(words) < 2:
+        return "there is more than one PROMPT; put quotes round the whole of it"
+    return f'a prompt of several words needs quotes: {ctx.command_path} "{_cut(" ".join(words))}"'
+
+
+def _path_and_arguments(ctx: Any) -> str:
+    return " ".join([ctx.command_path, *_arguments(ctx)])
+
+
+def _unknown_option(ctx: Any, unknown: str, typed: Sequence[str]) -> str:
+    whole = next((word for word in typed if word.startswith(unknown)), unknown)
+    options, takes_prompt = _options(ctx), "PROMPT" in _arguments(ctx)
+    if " " in whole.strip() and "=" not in whole and takes_prompt:
+        quoted = f'"{_cut(whole)}"'
+        return (
+            f"{quoted} begins with a hyphen and is read as an option; put -- before it: "
+            f"{ctx.command_path} -- {quoted}"
+        )
+    name = whole.partition("=")[0]
+    if re.fullmatch(r"-\w[\d.]+", name):  # an option and its value in one, such as -W512
+        name = name[:2]
+    said = f"there is no option {_cut(name)}"
+    if other := option_called(name, options):
+        return f"{said}; it is {other} here"
+    if plain_word(name) in OPTIONS_TO_COME:
+        return f"{said} yet"
+    if isinstance(ctx.command, TyperGroup) and ctx.parent is None:
+        return f"{said} before the command; the options of a command come after its name"
+    long = [option for option in options if option.startswith("--")]
+    meant = f"--{plain_word(name)}"
+    if name.startswith("--"):
+        meant = _close(meant, long)
+    if meant in long or " or " in meant:
+        return f"{said}; did you mean {meant}?"
+    return f"{said}; a prompt that begins with a hyphen comes after --" if takes_prompt else said
+
+
+def _unknown_command(ctx: Any, args: Sequence[str]) -> str:
+    word, path = args[0], ctx.command_path
+    known = list(ctx.command.list_commands(ctx))
+    said = f"there is no command {_cut(word)}"
+    group, other = path.partition(" ")[2], command_called(word)
+    if other is not None:
+        return f"{said}; it is `kakusan {other}`"
+    if plain_word(word) in COMMANDS_TO_COME:
+        return f"{said} yet"
+    if close := _close(word, known):
+        return f"{said}; did you mean {close}?"
+    if not group and (" " in word or len(args) > 1):
+        return f'{said}; to draw, say generate: kakusan generate "{_cut(" ".join(args))}"'
+    return f"{said}; there are {', '.join(known)}"
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    return " or ".join(difflib.get_close_matches(word.casefold(), list(known), n=2, cutoff=0.6))
+
+
+def _cut(text: str) -> str:
+    """What was typed, on one line, and no longer than 60 characters."""
+    plain = one_line(text)
+    return plain if len(plain) <= 60 else f"{plain[:57]}..."
+
+
+def _coloured(text: str) -> str:
+    """Help whose headings and names stand out where there are colours."""
+    if not has_colours(sys.stdout):
+        return text
+    text = re.sub(r"^(\w+:)", "\x1b[1m\\1\x1b[0m", text, flags=re.MULTILINE)
+    names = r"^  ((?:-\w, )?--[\w-]+|[a-z]+(?=  )|[A-Z]+(?= <))"
+    return re.sub(names, "  \x1b[36m\\1\x1b[0m", text, flags=re.MULTILINE)
