@@ -180,6 +180,6 @@ def cells(text: str) -> int:
 
 
 def _cut(text: str, room: int) -> str:
-    while cells(text) > room:
+    while text and cells(text) > room:
         text = text[:-1]
     return text

@@ -226,22 +226,22 @@ def reproduce(
         raise error.in_words(WORDS) from None
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
-    same: bool | None = None
+    compared: list[bool | None] = []
 
     def draw() -> None:
-        nonlocal same
         saver.line.wait("loading torch")
         where = chosen_device(record, device)
         if changed := differences(record, where):
             remark(f"the pixels may differ: {', '.join(changed)}")
         then = pixels_of(picture)
         image, new_record = draw_again(records, rows, cols, where, saver, trusted=trusted)
-        same = same_pixels(then, image)
+        compared.append(same_pixels(then, image))
         saver.save_together(image, new_record, f"{picture.stem}-reproduced")
 
     with live(quiet) as line:
         saver = Saver(place, len(records), line, together=True, quiet=quiet, as_json=as_json)
         code = run(draw, saver, OF_A_RECORD)
+    same = compared[0] if compared else None
     if as_json and saver.saved:
         path, new_record = (saver.saved[0][name] for name in ("path", "record"))
         say_json({"path": path, "identical": same, "record": new_record})

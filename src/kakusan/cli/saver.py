@@ -168,6 +168,11 @@ def run(draw: Callable[[], None], saver: Saver, words: Vocabulary) -> int:
 def run_and_report(draw: Callable[[], None], saver: Saver, words: Vocabulary) -> int:
     """The same, and with `--json` the document at the end."""
     code = run(draw, saver, words)
-    if saver.as_json:
+    if not saver.as_json:
+        return code
+    try:
         say_json({"pictures": saver.saved, "error": saver.problem})
+    except OutputError as error:
+        complain(f"{error}; pictures are in {', '.join(str(each['path']) for each in saver.saved)}")
+        return PARTLY
     return code
