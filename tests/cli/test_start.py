@@ -96,3 +96,23 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
 def test_messages_are_one_harmless_line() -> None:
     assert one_line("a\nb\x1b[31m\t c\ud800") == "a b\\x1b[31m c\\ud800"
     assert printable("猫🐱\n\t") == "猫🐱\n\t"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("kakusan re", "reproduce"),
+        ("kakusan generate cat --scheduler euler-", "euler-a"),
+        ("kakusan grid cat --dtype b", "bfloat16"),
+        ("kakusan models show b", "builtin"),
+    ],
+)
+def test_tab_completes(typed: str, offered: str) -> None:
+    done = python(
+        "-m",
+        "kakusan",
+        _KAKUSAN_COMPLETE="complete_bash",
+        COMP_WORDS=typed,
+        COMP_CWORD=str(len(typed.split()) - 1),
+    )
+    assert (done.returncode, done.stdout.split()) == (0, [offered])

@@ -104,15 +104,18 @@ def _words(x: str, y: str | None) -> Vocabulary:
 
 def tokens(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to read.")],
-    model: Annotated[str, typer.Option(help="builtin, a folder, or a Hub id.")] = "builtin",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    model: options.Model = "builtin",
+    as_json: options.AsJson = False,
 ) -> int:
     """Show how PROMPT is read: tokens, what is cut off or not understood."""
-    from kakusan.inspect.prompt import read_prompt as read
-    from kakusan.text import CLIPTokenizer
+    text = read_prompt(prompt)
+    with live(quiet=False) as line:
+        line.wait("loading the tokenizer")
+        from kakusan.inspect.prompt import read_prompt as read
+        from kakusan.text import CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
-    reading = read(tokenizer, read_prompt(prompt))
+        tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+        reading = read(tokenizer, text)
     if as_json:
         pieces = {
             name: [{"id": token.id, "text": token.text} for token in some]
