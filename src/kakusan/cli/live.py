@@ -69,8 +69,8 @@ class Live:
                 return
             elapsed = time.monotonic() - self.since
             text = line(self.words, self.fraction, elapsed, columns(), can_draw_blocks())
-            _write("\r" + text + " " * (self.width - cells(text)))
-            self.width = cells(text)
+            before, self.width = self.width, cells(text)  # first: Ctrl-C may come in between
+            _write("\r" + text + " " * (before - self.width))
 
     @contextmanager
     def aside(self) -> Generator[None]:
