@@ -31,6 +31,7 @@ _ROOMS = {
         "Picture",
         "StableDiffusionPipeline",
         "StableDiffusionPipelineOutput",
+        "VaeImageProcessor",
         "generate",
         "reproduce",
     ),
@@ -47,6 +48,7 @@ _ROOMS = {
         "PNDMScheduler",
     ),
     "kakusan.text": ("CLIPTokenizer",),
+    "kakusan.utils": ("logging",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -13,6 +13,7 @@ from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
+from kakusan.pipeline import VaeImageProcessor as VaeImageProcessor
 from kakusan.pipeline import generate as generate
 from kakusan.pipeline import reproduce as reproduce
 from kakusan.request import Request as Request
@@ -26,6 +27,7 @@ from kakusan.schedulers import HeunDiscreteScheduler as HeunDiscreteScheduler
 from kakusan.schedulers import LMSDiscreteScheduler as LMSDiscreteScheduler
 from kakusan.schedulers import PNDMScheduler as PNDMScheduler
 from kakusan.text import CLIPTokenizer as CLIPTokenizer
+from kakusan.utils import logging as logging
 
 __version__: str
 __all__: list[str]

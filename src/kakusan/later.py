@@ -67,8 +67,16 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     "load each part by its own class, such as UNet2DConditionModel": ("AutoModel", "ModelMixin"),
     "schedulers share the base class kakusan.schedulers.Scheduler": ("SchedulerMixin",),
     "the parts' configs are read by their from_pretrained": ("ConfigMixin",),
-    "kakusan's own pictures come out of a pipeline's call": ("VaeImageProcessor",),
     _OTHER_MODEL: ("AltDiffusionPipeline", "VQDiffusionPipeline"),
+    'images[0].save("x.gif", save_all=True, append_images=images[1:]) does it with Pillow': (
+        *("export_to_gif", "export_to_video", "load_video"),
+    ),
+    "kakusan's versions are not the reference library's; leave it out": (
+        *("check_min_version", "deprecate", "is_xformers_available", "is_wandb_available"),
+        *("is_torch_available", "is_transformers_available", "is_accelerate_available"),
+        *("is_tensorboard_available", "convert_state_dict_to_diffusers", "BaseOutput"),
+        *("convert_unet_state_dict_to_peft", "hub_utils"),
+    ),
     _ADAPTERS: ("MotionAdapter", "AnimateDiffPipeline"),
     _CLIP: (
         *("CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPVisionModel"),

@@ -2,6 +2,7 @@
 
 from kakusan.pipeline.auto import AutoPipelineForText2Image, DiffusionPipeline
 from kakusan.pipeline.draw import draw
+from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
@@ -13,6 +14,7 @@ __all__ = [
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "VaeImageProcessor",
     "draw",
     "draw_together",
     "generate",

@@ -15,6 +15,7 @@ from kakusan.images import to_pil
 from kakusan.inputs import Inputs, check_shape
 from kakusan.models import Conditioning
 from kakusan.pipeline.budget import within_budget
+from kakusan.pipeline.checker import checked_by
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parts import requested_scheduler
@@ -109,7 +110,7 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        prompt = self._prompt()
+        prompt = self.prompt()
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
@@ -145,6 +146,11 @@ class Drawing:
             if upcast and decoded.note is not None:
                 self.note(range(index, index + 1), decoded.note)
         pixels, extractor = decoded.result, self.model.feature_extractor
+        if self.model.checker is not None:
+            pixels, flags, changed = checked_by(self.model.checker, pixels, extractor)
+            if changed or any(flags):
+                self.altered.update(dict.fromkeys(batch.pictures, "changed by a function"))
+            return pixels, flags
         if self.engine.safety_checker is None or extractor is None:
             return pixels, None
         flags = self.engine.flagged(to_pil(pixels), extractor)
@@ -268,7 +274,7 @@ class Drawing:
         size = count if self.request.seed is None else self.batch_size
         return [range(i, min(i + size, count)) for i in range(0, count, size)]
 
-    def _prompt(self) -> Prompt:
+    def prompt(self) -> Prompt:
         """What all pictures are conditioned on, a row for each of them."""
         request, given = self.request, self.inputs
         text = _given(given.prompt_embeds)

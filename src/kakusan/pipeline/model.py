@@ -8,6 +8,7 @@ from kakusan.checkpoints.source import Source
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.models import CLIPImageProcessor
+from kakusan.pipeline.checker import CheckerFunction
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
@@ -24,6 +25,7 @@ class Model:
         defaults: what the model's folder says is good for it.
         source: where its parts come from; None where that is not known.
         is_whole: whether none of them was exchanged since.
+        checker: a function in the safety checker's place.
         scheduler_is_own: whether the scheduler is the one of the model's folder.
     """
 
@@ -37,6 +39,7 @@ class Model:
     variant: str | None
     is_whole: bool
     scheduler_is_own: bool
+    checker: CheckerFunction | None = None
 
     @property
     def steps(self) -> int:

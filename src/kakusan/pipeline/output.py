@@ -3,15 +3,16 @@
 import base64
 import html
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL.Image import Image
 from torch import Tensor
 
+from kakusan.errors import UnknownNameError, nearest, shown
 from kakusan.images import save_image
 from kakusan.text import Understanding
 
@@ -20,8 +21,9 @@ _NARROWEST = 200  # pixels of a line under a picture
 Images = list[Image] | np.ndarray[Any, Any] | Tensor
 
 
-class StableDiffusionPipelineOutput(NamedTuple):
-    """The pictures of one call.
+@dataclass(eq=False)
+class StableDiffusionPipelineOutput:
+    """The pictures of one call: by name, or as the two values `images, nsfw_content_detected`.
 
     `images` is a list of PIL pictures, or an array (n, h, w, 3) or tensor (n, 3, h, w) in
     [0, 1], or latents, as `output_type` asked. `nsfw_content_detected` has a flag a picture, or
@@ -30,7 +32,31 @@ class StableDiffusionPipelineOutput(NamedTuple):
 
     images: Images
     nsfw_content_detected: list[bool] | None
-    records: list[dict[str, Any]]
+    records: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def to_tuple(self) -> tuple[Images, list[bool] | None]:
+        """The pictures and their flags, as `return_dict=False` gives them."""
+        return self.images, self.nsfw_content_detected
+
+    def keys(self) -> list[str]:
+        """What can be asked for by name."""
+        return ["images", "nsfw_content_detected", "records"]
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, str):
+            return self.to_tuple()[key]
+        if key not in self.keys():
+            raise UnknownNameError(f"the output has no {shown(key)}.{nearest(key, self.keys())}")
+        return getattr(self, key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.to_tuple())
+
+    def __len__(self) -> int:
+        return len(self.to_tuple())
 
     def _repr_html_(self) -> str | None:
         if not isinstance(self.images, list):

@@ -1,6 +1,7 @@
 """StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self, cast
@@ -28,10 +29,13 @@ from kakusan.models import (
     UNet2DConditionModel,
     within,
 )
+from kakusan.pipeline import compatible
 from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.bars import progress_bar
 from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
+from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.drawing import Drawing, Steerings
+from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
 from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
@@ -65,7 +69,6 @@ from kakusan.text import CLIPTokenizer, Understanding
 from kakusan.vocabulary import REFERENCE
 
 STOPPED = "stopped before its last step"
-OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
 
 class _WithNamesToCome(type):
@@ -100,6 +103,31 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
     _interrupt = OfTheCall(lambda call: call.interrupt, interrupt_calls)
     _guidance_scale = OfTheCall(lambda call: call.guidance.scale, set_scale)
     _guidance_rescale = OfTheCall(lambda call: call.guidance.rescale, set_rescale)
+
+    encode_prompt = compatible.encode_prompt
+    _encode_prompt = compatible.encode_prompt_together
+    prepare_latents = compatible.prepare_latents
+    prepare_extra_step_kwargs = compatible.prepare_extra_step_kwargs
+    check_inputs = compatible.check_inputs
+    decode_latents = compatible.decode_latents
+    run_safety_checker = compatible.run_safety_checker
+    register_modules = compatible.register_modules
+    register_to_config = compatible.register_to_config
+    progress_bar = compatible.progress_bar
+    numpy_to_pil = staticmethod(VaeImageProcessor.numpy_to_pil)
+    enable_vae_slicing = compatible.enable_vae_slicing
+    disable_vae_slicing = compatible.disable_vae_slicing
+    enable_vae_tiling = compatible.enable_vae_tiling
+    disable_vae_tiling = compatible.disable_vae_tiling
+    upcast_vae = compatible.upcast_vae
+    enable_attention_slicing = set_attention_slice = compatible.enable_attention_slicing
+    disable_attention_slicing = compatible.disable_attention_slicing
+    enable_xformers_memory_efficient_attention = compatible.enable_xformers
+    disable_xformers_memory_efficient_attention = compatible.disable_xformers
+    set_use_memory_efficient_attention_xformers = compatible.set_xformers
+    fuse_qkv_projections = compatible.fuse_qkv_projections
+    unfuse_qkv_projections = compatible.unfuse_qkv_projections
+    hf_device_map = None
 
     def __init__(
         self,
@@ -268,6 +296,8 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
             OutputError: The folder cannot be written, or the disk is full; what it held is whole.
             UnknownArgumentError: An argument that does not exist.
         """
+        if is_function(self.safety_checker):
+            raise RequestError("a function as safety checker cannot be saved; take it out first")
         what, folder = type(self).__name__, Path(save_directory)
         upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
         weights = {
@@ -292,6 +322,26 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         return {part: getattr(self, part) for part in CLASSES}
 
     @property
+    def config(self) -> compatible.PipelineConfig:
+        """The class names of the parts, by key or as attributes."""
+        return compatible.config_of(self)
+
+    @property
+    def name_or_path(self) -> str | None:
+        """Where the pipeline was loaded from."""
+        return None if self.source is None else self.source.name
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Pixels along one side of a latent."""
+        return self.vae.scale_factor
+
+    @property
+    def image_processor(self) -> VaeImageProcessor:
+        """Turns pictures into what the VAE takes, and back."""
+        return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+
+    @property
     def own_source(self) -> Source | None:
         """Where the parts that decide a picture come from; None if one was exchanged."""
         own = all(self._loaded.get(part) is within(getattr(self, part)) for part in DRAWN_BY)
@@ -305,7 +355,8 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
     @property
     def engine(self) -> Engine:
         """The networks as they are now, ready to compute; see `kakusan.engine`."""
-        return Engine(self.unet, self.vae, self.text_encoder, self.safety_checker, self._placement)
+        checker = None if is_function(self.safety_checker) else self.safety_checker
+        return Engine(self.unet, self.vae, self.text_encoder, checker, self._placement)
 
     @property
     def device(self) -> torch.device:
@@ -354,6 +405,26 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         """
         where = device if gpu_id is None else f"cuda:{gpu_id}"
         self._placement = self._placement.offloaded(self.engine.networks, where)
+
+    def enable_sequential_cpu_offload(
+        self, gpu_id: int | None = None, device: str | torch.device = "cuda"
+    ) -> None:
+        """Hold at most one network in the GPU's memory, as `enable_model_cpu_offload` does.
+
+        Raises:
+            RequestError: There is no such GPU here, or `accelerate` was called before.
+        """
+        self.enable_model_cpu_offload(gpu_id, device)
+
+    def maybe_free_model_hooks(self) -> None:
+        """Take the network that is on the GPU off it, where they take turns there."""
+        if self._placement.offload is not None:
+            self._placement.offload.clear()
+
+    def remove_all_hooks(self) -> None:
+        """End `enable_model_cpu_offload`: all networks are in the CPU's memory then."""
+        self.maybe_free_model_hooks()
+        self._placement = replace(self._placement, offload=None)
 
     def accelerate(self, by: str | None = "graphs") -> Self:
         """Launch the UNet as one on a CUDA device, for calls whose shapes repeat.
@@ -576,7 +647,7 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         )
         drawing = self.prepared(request, inputs, batch_size, decoded=output_type != "latent")
         output = self._output(drawing, newer or older, output_type)
-        return output if return_dict else output[:2]
+        return output if return_dict else output.to_tuple()
 
     def prepared(
         self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
@@ -589,7 +660,9 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         Raises:
             RequestError: Anything of it does not fit.
         """
-        check_complete(self.components)
+        checker = self.safety_checker
+        is_network = not is_function(checker)
+        check_complete(self.components | ({} if is_network else {"safety_checker": None}))
         if decoded:
             present("vae", self.vae)
         engine = self.engine
@@ -606,6 +679,7 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
             variant=self.variant,
             is_whole=self.own_source is not None,
             scheduler_is_own=self.has_own_scheduler,
+            checker=checker if is_function(checker) and request.safety_checker else None,
         )
         drawing = Drawing(model, request, inputs, batch_size)
         say_understood(drawing.understood, self._name)

@@ -6,7 +6,7 @@ from kakusan.sampling.reuse import Reused
 from kakusan.sampling.start import Start
 from kakusan.sampling.steering import Steering
 from kakusan.sampling.step import Step, View
-from kakusan.sampling.trajectory import Trajectory
+from kakusan.sampling.trajectory import Trajectory, step_options
 
 __all__ = [
     "Guidance",
@@ -20,4 +20,5 @@ __all__ = [
     "Trajectory",
     "View",
     "drive",
+    "step_options",
 ]

@@ -70,7 +70,7 @@ class Trajectory:
         self._began = scheduler.fresh(start.step)
         self._first = (start.step, start.latents(scheduler), prompt, predictor.guidance)
         self._predictor = predictor
-        self._options = _step_options(scheduler, eta, generator)
+        self._options = step_options(scheduler, eta, generator)
         self._rewind = rewinder(generator if "generator" in self._options else None)
         self._schedule = scheduler.schedule
         # what a steering object has seen cannot be taken back
@@ -186,7 +186,7 @@ def _is_as_computed(latents: Tensor, computed: tuple[Tensor, int]) -> bool:
     return latents is computed[0] and latents._version == computed[1]
 
 
-def _step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
+def step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
     """The keywords among `eta` and `generator` that this scheduler's step takes."""
     options = {"eta": eta, "generator": generator}
     return {name: value for name, value in options.items() if name in scheduler.step_options}

@@ -1,0 +1,326 @@
+"""What scripts for the reference library call on a pipeline: its parts of a call, and its switches.
+
+Each function is a method of the pipeline, which is its first argument.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from kakusan.checkpoints.source import Source
+from kakusan.errors import ArgumentError, UnknownNameError, nearest
+from kakusan.images import to_numpy, to_pil
+from kakusan.inputs import Inputs
+from kakusan.later import without_later
+from kakusan.models import AutoencoderKL, UNet2DConditionModel
+from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.callbacks import StepCallback
+from kakusan.pipeline.checker import checked_by, is_function
+from kakusan.pipeline.drawing import Drawing
+from kakusan.pipeline.image_processor import Array, VaeImageProcessor
+from kakusan.pipeline.parts import CLASSES, PIPELINE_CLASS
+from kakusan.request import DEFAULT_GUIDANCE, Request
+from kakusan.sampling import step_options
+from kakusan.schedulers import Generators, Scheduler, draw_noise
+
+Texts = str | Sequence[str] | None
+
+
+class Pipe(Protocol):
+    """What these methods need of the pipeline."""
+
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    safety_checker: Any
+    feature_extractor: Any
+    source: Source | None
+
+    @property
+    def scheduler(self) -> Scheduler[Any]: ...
+    @property
+    def components(self) -> dict[str, Any]: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def progress_options(self) -> Mapping[str, Any]: ...
+    def decode(self, latents: Tensor) -> Tensor: ...
+    def prepared(self, request: Request, inputs: Inputs) -> Drawing: ...
+
+
+class PipelineConfig(Mapping[str, Any]):
+    """What a pipeline is made of: class names of its parts, by key or as attributes."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_values" or name not in self._values:
+            raise AttributeError(f"the pipeline's config has no {name!r}")
+        return self._values[name]
+
+    def __repr__(self) -> str:
+        return f"PipelineConfig({self._values!r})"
+
+
+def config_of(pipe: Pipe) -> PipelineConfig:
+    """The reference's view of a pipeline's parts: (library, class name) of each."""
+    homes = {"text_encoder": "transformers", "tokenizer": "transformers"}
+    homes |= {"feature_extractor": "transformers", "safety_checker": "stable_diffusion"}
+    parts: dict[str, Any] = {
+        name: (None, None) if part is None else (homes.get(name, "diffusers"), type(part).__name__)
+        for name, part in pipe.components.items()
+    }
+    return PipelineConfig(
+        {
+            "_class_name": PIPELINE_CLASS,
+            "_name_or_path": None if pipe.source is None else pipe.source.name,
+            **parts,
+            "requires_safety_checker": pipe.safety_checker is not None,
+        }
+    )
+
+
+def encode_prompt(
+    pipe: Pipe,
+    prompt: Texts,
+    device: torch.device | str | None = None,
+    num_images_per_prompt: int = 1,
+    do_classifier_free_guidance: bool = True,
+    negative_prompt: Texts = None,
+    prompt_embeds: Tensor | None = None,
+    negative_prompt_embeds: Tensor | None = None,
+    lora_scale: float | None = None,
+    clip_skip: int | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Embeddings of prompts and of negative prompts, as a call has them.
+
+    Returns:
+        (pictures, 77, d) each; the second is None without guidance.
+
+    Raises:
+        RequestError: Texts and embeddings do not go together.
+    """
+    without_later({"lora_scale": lora_scale})
+    request = Request.of(
+        texts_or_embeds("prompt", prompt, prompt_embeds),
+        negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),
+        num_images_per_prompt=num_images_per_prompt,
+        guidance_scale=DEFAULT_GUIDANCE if do_classifier_free_guidance else 1.0,
+        clip_skip=clip_skip,
+    )
+    inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
+    found = pipe.prepared(request, inputs).prompt()
+    where = pipe.device if device is None else device
+    negative = None if found.negative is None else found.negative.tokens.to(where)
+    return found.text.tokens.to(where), negative
+
+
+def encode_prompt_together(
+    pipe: Pipe,
+    prompt: Texts,
+    device: torch.device | str | None = None,
+    num_images_per_prompt: int = 1,
+    do_classifier_free_guidance: bool = True,
+    negative_prompt: Texts = None,
+    prompt_embeds: Tensor | None = None,
+    negative_prompt_embeds: Tensor | None = None,
+    lora_scale: float | None = None,
+) -> Tensor:
+    """The older form of `encode_prompt`: one tensor, with the negative half first."""
+    text, negative = encode_prompt(
+        pipe,
+        prompt,
+        device,
+        num_images_per_prompt,
+        do_classifier_free_guidance,
+        negative_prompt,
+        prompt_embeds,
+        negative_prompt_embeds,
+        lora_scale,
+    )
+    return text if negative is None else torch.cat([negative, text])
+
+
+def prepare_latents(
+    pipe: Pipe,
+    batch_size: int,
+    num_channels_latents: int,
+    height: int,
+    width: int,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    generator: Generators,
+    latents: Tensor | None = None,
+) -> Tensor:
+    """The first latents (batch, channels, height/8, width/8), multiplied by `init_noise_sigma`."""
+    if latents is None:
+        factor = pipe.vae.scale_factor
+        shape = (batch_size, num_channels_latents, int(height) // factor, int(width) // factor)
+        latents = draw_noise(shape, generator, dtype=dtype, device=torch.device(device))
+    return latents.to(device) * pipe.scheduler.init_noise_sigma
+
+
+def prepare_extra_step_kwargs(pipe: Pipe, generator: Generators, eta: float) -> dict[str, Any]:
+    """The keywords among `eta` and `generator` that the scheduler's `step` takes."""
+    return step_options(pipe.scheduler, eta, generator)
+
+
+def check_inputs(
+    pipe: Pipe,
+    prompt: Texts,
+    height: int,
+    width: int,
+    callback_steps: int | None = None,
+    negative_prompt: Texts = None,
+    prompt_embeds: Tensor | None = None,
+    negative_prompt_embeds: Tensor | None = None,
+    ip_adapter_image: object = None,
+    ip_adapter_image_embeds: object = None,
+    callback_on_step_end_tensor_inputs: Sequence[str] | None = None,
+) -> None:
+    """Raise RequestError where a call with these arguments would."""
+    without_later(
+        {
+            "ip_adapter_image": ip_adapter_image,
+            "ip_adapter_image_embeds": ip_adapter_image_embeds,
+        }
+    )
+    StepCallback.of_old(None, callback_steps)
+    StepCallback.of(None, callback_on_step_end_tensor_inputs or ())
+    request = Request.of(
+        texts_or_embeds("prompt", prompt, prompt_embeds),
+        negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),
+        height=height,
+        width=width,
+    )
+    inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
+    pipe.prepared(request, inputs)
+
+
+def decode_latents(pipe: Pipe, latents: Tensor) -> npt.NDArray[np.float32]:
+    """Pictures (n, height, width, 3) in [0, 1] of latents as the loop has them."""
+    return to_numpy(pipe.decode(latents))
+
+
+def run_safety_checker(
+    pipe: Pipe,
+    image: Tensor | Array,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> tuple[Any, list[bool] | None]:
+    """Pictures with those that are flagged blackened (0), and the flags; None without a checker.
+
+    Args:
+        image: a tensor (n, 3, h, w) in [-1, 1], or an array (n, h, w, 3) in [0, 1].
+        device, dtype: where and in what the checker's input is; its own where not given.
+    """
+    checker, extractor = pipe.safety_checker, pipe.feature_extractor
+    if checker is None:
+        return image, None
+    if is_function(checker):
+        if not isinstance(image, Tensor):
+            raise ArgumentError("a function as safety checker takes a tensor of pictures, no array")
+        pixels, flags, _ = checked_by(checker, image, extractor)
+        return pixels, flags
+    shown = to_pil(image) if isinstance(image, Tensor) else VaeImageProcessor.numpy_to_pil(image)
+    seen = extractor(shown, return_tensors="pt").pixel_values.to(device or checker.device, dtype)
+    if isinstance(image, Tensor):
+        return checker(image, seen)
+    several, flags = checker(list(image), seen)
+    return np.stack(several), flags
+
+
+def register_modules(pipe: Pipe, **parts: Any) -> None:
+    """Put parts in the place of the pipeline's, by name.
+
+    Raises:
+        UnknownNameError: A pipeline has no such part.
+    """
+    for name in parts:
+        if name not in CLASSES:
+            raise UnknownNameError(f"a pipeline has no part {name!r}.{nearest(name, CLASSES)}")
+    for name, part in parts.items():
+        setattr(pipe, name, part)
+
+
+def register_to_config(pipe: Pipe, *, requires_safety_checker: bool = False) -> None:
+    """Nothing: a pipeline says by its parts whether it has a safety checker."""
+
+
+def progress_bar(pipe: Pipe, iterable: Any = None, total: int | None = None) -> "tqdm[Any]":
+    """A bar with what `set_progress_bar_config` said, over something, or to `update` up to `total`.
+
+    Raises:
+        RequestError: Neither is given.
+    """
+    if iterable is None and total is None:
+        raise ArgumentError("give progress_bar an iterable, or total")
+    options: dict[str, Any] = {"iterable": iterable, "total": total, **pipe.progress_options}
+    return tqdm(**options)
+
+
+def enable_vae_slicing(pipe: Pipe) -> None:
+    """Decode one picture of a batch at a time: less memory."""
+    pipe.vae.enable_slicing()
+
+
+def disable_vae_slicing(pipe: Pipe) -> None:
+    """Decode whole batches, where there is memory for them."""
+    pipe.vae.disable_slicing()
+
+
+def enable_vae_tiling(pipe: Pipe) -> None:
+    """Decode pictures larger than the VAE was trained on in overlapping tiles, always."""
+    pipe.vae.enable_tiling()
+
+
+def disable_vae_tiling(pipe: Pipe) -> None:
+    """Decode whole pictures, where there is memory for them."""
+    pipe.vae.disable_tiling()
+
+
+def upcast_vae(pipe: Pipe) -> None:
+    """Store the VAE's weights in float32."""
+    pipe.vae.to(torch.float32)
+
+
+def enable_attention_slicing(pipe: Pipe, slice_size: str | int | None = "auto") -> None:
+    """Nothing: attention is computed without holding its whole matrix."""
+
+
+def disable_attention_slicing(pipe: Pipe) -> None:
+    """Nothing: see `enable_attention_slicing`."""
+
+
+def enable_xformers(pipe: Pipe, attention_op: object = None) -> None:
+    """Nothing: attention is computed without holding its whole matrix."""
+
+
+def disable_xformers(pipe: Pipe) -> None:
+    """Nothing: see `enable_xformers`."""
+
+
+def set_xformers(pipe: Pipe, valid: bool, attention_op: object = None) -> None:
+    """Nothing: see `enable_xformers`."""
+
+
+def fuse_qkv_projections(pipe: Pipe, unet: bool = True, vae: bool = True) -> None:
+    """Nothing: which projections are computed together is decided by what is fast."""
+
+
+def unfuse_qkv_projections(pipe: Pipe, unet: bool = True, vae: bool = True) -> None:
+    """Nothing: see `fuse_qkv_projections`."""
