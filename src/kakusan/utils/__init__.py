@@ -4,16 +4,17 @@ kakusan has no module of this kind for things of its own; what is here is define
 or is a few lines on it. `make_image_grid` is `kakusan.image_grid`, for one.
 """
 
-import io
+import http.client
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from kakusan.errors import InputError, RequestError, shown
-from kakusan.images import image_grid, to_pil
+from kakusan.errors import InputError, RequestError, reason, shown
+from kakusan.images import image_grid, open_picture, to_pil
 from kakusan.later import missing_name
 from kakusan.pipeline import VaeImageProcessor
 from kakusan.utils import logging
@@ -26,7 +27,6 @@ __all__ = [
     "pt_to_pil",
 ]
 
-FORMATS = ("PNG", "JPEG", "WEBP")
 LARGEST = 100_000_000  # bytes of a file from the network
 TIMEOUT = 30  # seconds
 
@@ -68,18 +68,17 @@ def load_image(
         InputError: There is no such file or address, or it is no such picture.
     """
     if isinstance(image, str | PathLike):
-        picture = _opened(_source(image), image)
+        picture = open_picture(_source(image), upright=True)
     elif isinstance(image, Image.Image):  # pyright: ignore[reportUnnecessaryIsInstance]
-        picture = image
+        picture = ImageOps.exif_transpose(image)
     else:
         raise RequestError(
             f"load_image takes a path, an address or a PIL picture, not {shown(image)}"
         )
-    upright = ImageOps.exif_transpose(picture)
-    return upright.convert("RGB") if convert_method is None else convert_method(upright)
+    return picture.convert("RGB") if convert_method is None else convert_method(picture)
 
 
-def _source(name: str | PathLike[str]) -> Path | io.BytesIO:
+def _source(name: str | PathLike[str]) -> Path | bytes:
     if not (isinstance(name, str) and name.startswith(("http://", "https://"))):
         return Path(name)
     # without a name of its own, some servers answer nothing
@@ -87,25 +86,10 @@ def _source(name: str | PathLike[str]) -> Path | io.BytesIO:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             data = answer.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{shown(name)} cannot be fetched: {error}".replace("\n", " ")) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
+        raise InputError(f"{shown(name)} cannot be fetched: {reason(error)}") from None
     if len(data) > LARGEST:
         raise InputError(f"{shown(name)} is larger than {LARGEST // 1_000_000} MB")
-    return io.BytesIO(data)
-
-
-def _opened(source: Path | io.BytesIO, name: object) -> Image.Image:
-    try:
-        with Image.open(source, formats=FORMATS) as picture:
-            picture.load()
-            return picture
-    except FileNotFoundError:
-        raise InputError(
-            f"there is no file {shown(str(name))}; an address begins with http:// or https://"
-        ) from None
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{shown(str(name))} cannot be read as a {', '.join(FORMATS)} picture: {error}".replace(
-                "\n", " "
-            )
-        ) from None
+    return data
