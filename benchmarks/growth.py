@@ -4,8 +4,9 @@
 
 Every point has a process of its own, so that its peak (Linux's VmHWM) is its own. Before it is
 measured, a small picture of one step has read and packed every weight: what the point takes beyond
-that is its work's memory. The decoder works in tiles. Tables and checks go to stdout and to
-benchmarks/results/. `--quick` takes tiny networks and fewer points.
+that is its work's memory. Pictures are decoded as for any user: whole, or in tiles where memory is
+short, which the table says. Tables and checks go to stdout and to benchmarks/results/. `--quick`
+takes tiny networks and fewer points.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from benchmarks.measure import DTYPES, environment, markdown_table, peak_memory
 from benchmarks.parts import PROMPT, pipeline
 from benchmarks.results import keep
 from benchmarks.v1_4 import write_with_kakusan
+from kakusan.engine.portions import pixel_bytes
 
 AXES = {
     "size": (256, 512, 768, 1024, 1536, 2048),
@@ -61,12 +63,11 @@ def points(axis: str, base: Point, *, quick: bool) -> list[Point]:
 def draw_here(point: Point, folder: Path, dtype: str, repeats: int) -> dict[str, Any]:
     """Draw a point's pictures in this process; seconds of each time and bytes of memory."""
     pipe = pipeline("kakusan", folder, DTYPES[dtype])
-    pipe.vae.enable_tiling()
     pipe(PROMPT, SMALLEST, SMALLEST, num_inference_steps=1, seed=0)
-    floor, seconds = peak_memory(), list[float]()
+    floor, seconds, notes = peak_memory(), list[float](), set[str]()
     for _ in range(repeats):
         started = time.perf_counter()
-        pipe(
+        output = pipe(
             [PROMPT] * point.prompts,
             point.size,
             point.size,
@@ -76,7 +77,15 @@ def draw_here(point: Point, folder: Path, dtype: str, repeats: int) -> dict[str,
             seed=0,
         )
         seconds.append(time.perf_counter() - started)
-    return {"seconds": seconds, "floor": floor, "peak": peak_memory()}
+        notes.update(note for record in output.records for note in record["notes"])
+    device = pipe.device
+    return {
+        "seconds": seconds,
+        "floor": floor,
+        "peak": peak_memory(),
+        "tiled": any("in tiles" in note for note in notes),
+        "planned": pixel_bytes(pipe.vae, pipe.vae.compute_dtype, device) * point.size**2,
+    }
 
 
 def draw(point: Point, folder: Path, dtype: str, repeats: int) -> dict[str, Any]:
@@ -94,7 +103,7 @@ def draw(point: Point, folder: Path, dtype: str, repeats: int) -> dict[str, Any]
 def cells(axis: str, row: dict[str, Any]) -> list[str]:
     """One line of a table."""
     if "failure" in row:
-        return [str(row[axis]), row["failure"], *["–"] * 3]
+        return [str(row[axis]), row["failure"], *["–"] * 4]
     seconds = statistics.median(row["seconds"])
     return [
         str(row[axis]),
@@ -102,6 +111,7 @@ def cells(axis: str, row: dict[str, Any]) -> list[str]:
         f"{seconds / row['pictures']:.2f}",
         f"{row['peak'] / 1e9:.2f}",
         f"{(row['peak'] - row['floor']) / 1e9:.2f}",
+        "in tiles" if row["tiled"] else "whole",
     ]
 
 
@@ -117,6 +127,21 @@ def memory_checks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             f"{smaller['size']} to {larger['size']}: memory grows {grown}, pixels {pixels:.2f}: "
             f"{word} than the pixels"
         )
+
+
+def plan_checks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A picture that was decoded whole must not take more than it was planned to."""
+    for row in rows:
+        if "failure" not in row and not row["tiled"]:
+            share = (row["peak"] - row["floor"]) / row["planned"]
+            word = "within" if share <= 1 else "BEYOND"
+            yield f"{row['size']}: {share:.2f} of what the plan takes for the VAE: {word} the plan"
+
+
+def size_checks(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What is checked as the size grows."""
+    yield from memory_checks(rows)
+    yield from plan_checks(rows)
 
 
 def throughput_check(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -138,10 +163,17 @@ def report(results: dict[str, Any]) -> str:
     for axis, rows in results["axes"].items():
         base = results["base"]
         fixed = ", ".join(f"{name} {value}" for name, value in base.items() if name != axis)
-        header = (axis, "seconds", "seconds a picture", "peak, GB", "beyond the floor, GB")
+        header = (
+            axis,
+            "seconds",
+            "seconds a picture",
+            "peak, GB",
+            "beyond the floor, GB",
+            "decoded",
+        )
         blocks.append(f"## {axis.capitalize()} ({fixed})")
         blocks.append(markdown_table(header, [cells(axis, row) for row in rows]))
-        checks = {"size": memory_checks, "batch": throughput_check}.get(axis)
+        checks = {"size": size_checks, "batch": throughput_check}.get(axis)
         if checks:
             blocks.append("\n".join(f"- {line}" for line in checks(rows)))
     return "\n\n".join(block for block in blocks if block) + "\n"

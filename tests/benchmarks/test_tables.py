@@ -8,7 +8,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from benchmarks import growth
-from benchmarks.growth import Point, draw_here, memory_checks, points, throughput_check
+from benchmarks.growth import Point, draw_here, memory_checks, plan_checks, points, throughput_check
 from benchmarks.plots import draw, growth_figure, peers_figure, ratios
 from benchmarks.report import report, verdicts
 from benchmarks.results import keep
@@ -108,6 +108,15 @@ def test_memory_may_grow_with_the_pixels_and_no_faster() -> None:
     ]
 
 
+def test_a_picture_must_not_take_more_than_was_planned() -> None:
+    rows = [amount(256, gigabytes, planned=1e9, tiled=False) for gigabytes in (0.9, 1.1)]
+    said = list(plan_checks([*rows, amount(512, 9, planned=1e9, tiled=True)]))
+    assert [line.partition(": ")[2] for line in said] == [
+        "0.90 of what the plan takes for the VAE: within the plan",
+        "1.10 of what the plan takes for the VAE: BEYOND the plan",
+    ]
+
+
 @pytest.mark.parametrize(("seconds", "word"), [(4.0, "at least"), (4.2, "BELOW")])
 def test_four_at_once_must_be_as_fast_as_one_by_one(seconds: float, word: str) -> None:
     rows = [amount(512, 1), amount(512, 2, batch=4, pictures=4, seconds=[seconds])]
@@ -129,6 +138,7 @@ def test_a_point_is_drawn_and_its_memory_measured(tmp_path: Path) -> None:
     found = draw_here(Point(size=64, batch=2, steps=1, prompts=2), tmp_path, "float32", 2)
     assert len(found["seconds"]) == 2
     assert found["peak"] >= found["floor"] > 0
+    assert not found["tiled"]
 
 
 def test_every_share_is_drawn() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from kakusan.engine.joining import Joined, embeddings, join, split, together
 from kakusan.engine.overflow import Computed, finite_rows, overflow_note
 from kakusan.engine.placement import Placement
+from kakusan.engine.portions import check_fits, in_portions, portions
 from kakusan.errors import ArgumentError, NumericalError, RequestError
 from kakusan.models import (
     AutoencoderKL,
@@ -23,6 +24,7 @@ from kakusan.models import (
     UNetCall,
     within,
 )
+from kakusan.runtime.memory import free_memory
 
 NetworkT = TypeVar("NetworkT", bound=Model[Any])
 PartT = TypeVar("PartT")
@@ -160,7 +162,13 @@ class Engine:
             NumericalError: The VAE gives NaN or infinity in float32 too.
         """
         scaled = latents / self.vae.config.scaling_factor
-        return self._computed("VAE", self.vae, lambda vae, z: vae.decode(z)[0], scaled)
+        factor = self.vae.scale_factor
+
+        def run(vae: AutoencoderKL, z: Tensor, tile: int | None) -> Tensor:
+            return vae.decode(z, tile=tile)[0]
+
+        size = (len(scaled), scaled.shape[-2] * factor, scaled.shape[-1] * factor)
+        return self._through_vae(run, scaled, size)
 
     @torch.no_grad()
     def encode_picture(self, pixels: Tensor) -> Computed:
@@ -170,10 +178,16 @@ class Engine:
             NumericalError: The VAE gives NaN or infinity in float32 too.
         """
 
-        def run(vae: AutoencoderKL, x: Tensor) -> Tensor:
-            return vae.encode(x)[0].mode() * vae.config.scaling_factor
+        def run(vae: AutoencoderKL, x: Tensor, tile: int | None) -> Tensor:
+            return vae.encode(x, tile=tile)[0].mode() * vae.config.scaling_factor
 
-        return self._computed("VAE", self.vae, run, pixels.to(self.device))
+        size = (len(pixels), pixels.shape[-2], pixels.shape[-1])
+        return self._through_vae(run, pixels.to(self.device), size)
+
+    def check_memory(self, height: int, width: int) -> None:
+        """Raise RequestError where a picture will not fit into the memory that is free."""
+        dtype = self.compute_dtype(self.vae)
+        check_fits(self.vae, (1, height, width), dtype, self.placement.device(self.vae))
 
     @torch.no_grad()
     def flagged(self, images: Sequence[Image], extractor: CLIPImageProcessor) -> list[bool]:
@@ -197,6 +211,32 @@ class Engine:
             return unet(
                 joined.sample, joined.timestep, encoder_hidden_states=context, **joined.options
             )[0]
+
+    def _through_vae(
+        self,
+        run: Callable[[AutoencoderKL, Tensor, int | None], Tensor],
+        x: Tensor,
+        size: tuple[int, int, int],
+    ) -> Computed:
+        """What the VAE makes of pictures of this size, or of their latents, as memory allows."""
+        tiles: list[int] = []
+
+        def in_turn(vae: AutoencoderKL, rows: Tensor) -> Tensor:
+            device = self.placement.device(vae)
+            free = free_memory(device)
+            several = (len(rows), *size[1:])
+            dtype = self.compute_dtype(vae)
+            planned = portions(vae, several, dtype, device, free)
+            planned = planned or portions(vae, several, dtype, device, None)[-1:]
+            result, tile = in_portions(rows, several, planned, lambda z, t: run(vae, z, t))
+            tiles.extend([] if tile is None else [tile])
+            return result
+
+        computed = self._computed("VAE", self.vae, in_turn, x)
+        if not tiles:
+            return computed
+        note = f"VAE in tiles of {min(tiles)} pixels: colours may differ a little from the whole"
+        return computed._replace(tiled=note)
 
     def _computed(
         self, name: str, network: NetworkT, run: Callable[[NetworkT, Tensor], Tensor], x: Tensor

@@ -17,11 +17,13 @@ class Computed(NamedTuple):
         result: shape (batch, ...), all finite.
         note: says that float32 was needed, else None.
         upcast: of each row, whether float32 was needed for it.
+        tiled: says that it was computed in tiles, else None.
     """
 
     result: Tensor
     note: str | None
     upcast: tuple[bool, ...]
+    tiled: str | None = None
 
 
 def finite_rows(x: Tensor) -> list[bool]:

@@ -55,7 +55,7 @@ class AutoencoderKL(Model[VAEConfig]):
         self.quant_conv = Conv2d(2 * channels, 2 * channels, 1)
         self.post_quant_conv = Conv2d(channels, channels, 1)
         self._slicing = False
-        self._tiling = False
+        self._tiling: bool | None = None
 
     @property
     def _needs_float32(self) -> bool:
@@ -92,11 +92,24 @@ class AutoencoderKL(Model[VAEConfig]):
         self._tiling = use_tiling
 
     def disable_tiling(self) -> None:
-        """Take whole pictures again."""
+        """Take whole pictures, always."""
         self._tiling = False
 
+    @property
+    def tiling(self) -> bool | None:
+        """Whether pictures are taken in tiles, as was said last; None where nothing was said.
+
+        A pipeline decides then, by the memory that is free; the VAE itself takes whole pictures.
+        """
+        return self._tiling
+
+    @property
+    def tile(self) -> int:
+        """The side of a tile in pixels, where nothing else is asked for."""
+        return max(self.config.sample_size // self.scale_factor, 1) * self.scale_factor
+
     def encode(
-        self, x: Tensor, return_dict: bool = True
+        self, x: Tensor, return_dict: bool = True, *, tile: int | None = None
     ) -> EncoderOutput | tuple[DiagonalGaussian]:
         """Encode pictures.
 
@@ -104,6 +117,8 @@ class AutoencoderKL(Model[VAEConfig]):
             x: pictures in [-1, 1], shape (batch, 3, height, width), both multiples of
                 `scale_factor`.
             return_dict: False gives a plain tuple.
+            tile: the side of the tiles in pixels that a larger picture is taken in, a multiple of
+                `scale_factor`; as `enable_tiling` says where not given.
 
         Returns:
             The distribution over latents, shape (batch, latent_channels, height / scale_factor,
@@ -113,7 +128,7 @@ class AutoencoderKL(Model[VAEConfig]):
         Raises:
             CheckpointError: the weights came from a file and are not finite.
         """
-        parameters = self._run(x, self._encode, self._tile, 1 / self.scale_factor)
+        parameters = self._run(x, self._encode, tile, 1 / self.scale_factor)
         distribution = DiagonalGaussian(parameters)
         return EncoderOutput(distribution) if return_dict else (distribution,)
 
@@ -122,6 +137,8 @@ class AutoencoderKL(Model[VAEConfig]):
         z: Tensor,
         return_dict: bool = True,
         generator: object = None,  # noqa: ARG002
+        *,
+        tile: int | None = None,
     ) -> DecoderOutput | tuple[Tensor]:
         """Decode latents to pictures.
 
@@ -130,6 +147,7 @@ class AutoencoderKL(Model[VAEConfig]):
                 (batch, latent_channels, height, width).
             return_dict: False gives a plain tuple.
             generator: taken as scripts pass it; this decoder draws nothing.
+            tile: see `encode`.
 
         Returns:
             Pictures in [-1, 1] or a little beyond, shape (batch, 3, height * scale_factor,
@@ -138,7 +156,6 @@ class AutoencoderKL(Model[VAEConfig]):
         Raises:
             CheckpointError: the weights came from a file and are not finite.
         """
-        tile = self._tile // self.scale_factor
         sample = self._run(z, self._decode, tile, float(self.scale_factor))
         return DecoderOutput(sample) if return_dict else (sample,)
 
@@ -166,18 +183,17 @@ class AutoencoderKL(Model[VAEConfig]):
         """Today's published names are ours."""
         return dict(tensors)
 
-    @property
-    def _tile(self) -> int:
-        return max(self.config.sample_size // self.scale_factor, 1) * self.scale_factor
-
     def _run(
-        self, x: Tensor, network: Callable[[Tensor], Tensor], tile: int, ratio: float
+        self, x: Tensor, network: Callable[[Tensor], Tensor], tile: int | None, ratio: float
     ) -> Tensor:
         self.prepare()
+        if tile is None and self._tiling:
+            tile = self.tile
+        side = None if tile is None else tile if ratio < 1 else tile // self.scale_factor
         parts = x.to(self.compute_dtype).split(1 if self._slicing else len(x))
         with reused(self, keep=False):
-            if self._tiling and max(x.shape[-2:]) > tile:
-                done = [tiled(part, network, tile, ratio) for part in parts]
+            if side is not None and max(x.shape[-2:]) > side:
+                done = [tiled(part, network, side, ratio) for part in parts]
             else:
                 done = [network(part) for part in parts]
         return (done[0] if len(done) == 1 else torch.cat(done)).to(x.dtype)

@@ -101,6 +101,12 @@ class Drawing:
         count = 1 if self.request.seed is None else self.request.num_pictures
         return len(self.scheduler.timesteps) * count
 
+    def check_memory(self) -> None:
+        """Raise RequestError where a picture cannot be decoded in the memory that is free."""
+        assert self.request.height is not None
+        assert self.request.width is not None
+        self.engine.check_memory(self.request.height, self.request.width)
+
     def batches(
         self, steering: Steerings | None = None, *, watched: bool = True
     ) -> Iterator[Batch]:
@@ -145,6 +151,8 @@ class Drawing:
         for index, upcast in zip(batch.pictures, decoded.upcast, strict=True):
             if upcast and decoded.note is not None:
                 self.note(range(index, index + 1), decoded.note)
+        if decoded.tiled is not None:
+            self.note(batch.pictures, decoded.tiled)
         pixels, extractor = decoded.result, self.model.feature_extractor
         if self.model.checker is not None:
             pixels, flags, changed = checked_by(self.model.checker, pixels, extractor)
