@@ -12,6 +12,9 @@ from kakusan.errors import ArgumentError
 from kakusan.request import SEEDS, Request
 from kakusan.schedulers import Generators
 
+# Of latents and embeddings that are handed in
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inputs:
@@ -99,11 +102,17 @@ def _fresh_seed(generator: torch.Generator) -> int | None:
 
 
 def check_tensor(name: str, value: object) -> None:
-    """Raise RequestError unless `value` is None or a tensor of finite values."""
+    """Raise RequestError unless `value` is None or a dense tensor of finite values."""
     if value is None:
         return
     if not isinstance(value, Tensor):
         raise ArgumentError(f"{{{name}}} must be a tensor, not a {type(value).__name__}")
+    if value.dtype not in DTYPES:
+        dtype = str(value.dtype).removeprefix("torch.")
+        known = ", ".join(str(each).removeprefix("torch.") for each in DTYPES)
+        raise ArgumentError(f"{{{name}}} must be of {known}, not {dtype}")
+    if value.is_meta or value.layout != torch.strided:
+        raise ArgumentError(f"{{{name}}} must be a dense tensor that holds values")
     if not torch.isfinite(value).all():
         raise ArgumentError(f"{{{name}}} holds NaN or infinity")
 

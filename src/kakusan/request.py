@@ -131,16 +131,19 @@ class Request:
             raise ArgumentError("{timesteps} and {sigmas} were both given; give only one of them")
         timesteps = _numbers("timesteps", self.timesteps, whole=True)
         sigmas = _numbers("sigmas", self.sigmas, whole=False)
-        steps = self.num_inference_steps
-        if timesteps is not None:
-            steps = len(timesteps)
-        if sigmas is not None:  # the last one is where the last step ends
-            steps = len(sigmas) - 1
-        return {
-            "timesteps": timesteps,
-            "sigmas": sigmas,
-            "num_inference_steps": _integer("num_inference_steps", steps, 1, MAX_STEPS),
-        }
+        steps = _integer("num_inference_steps", self.num_inference_steps, 1, MAX_STEPS)
+        for name, given in (("timesteps", timesteps), ("sigmas", sigmas)):
+            if given is None:
+                continue
+            # the last sigma is where the last step ends
+            own = len(given) - (name == "sigmas")
+            if steps not in (None, own):
+                raise ArgumentError(
+                    f"{{num_inference_steps}} is {steps}, but {{{name}}} make {own} steps; leave "
+                    "{num_inference_steps} out"
+                )
+            steps = own
+        return {"timesteps": timesteps, "sigmas": sigmas, "num_inference_steps": steps}
 
     def _check_budget(self) -> None:
         """A quality budget decides all that it decides, or it has been decided, as in a record."""

@@ -331,3 +331,26 @@ def test_what_such_calls_cannot_do_is_one_line(pipe: Any, call: Any) -> None:
     with pytest.raises(InputError) as caught:
         call(pipe)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("state", ["fresh", "called", "streaming", "previewed", "bfloat16"])
+@pytest.mark.parametrize("through", [copy.deepcopy, lambda pipe: pickle.loads(pickle.dumps(pipe))])
+def test_a_pipeline_is_copied_in_any_state(tiny_v1: Path, state: str, through: Any) -> None:
+    dtype = torch.bfloat16 if state == "bfloat16" else torch.float32
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=dtype)
+    pipe.set_progress_bar_config(disable=True)
+    settings: dict[str, Any] = {"seed": 1, "num_inference_steps": 2}
+    if state in ("called", "bfloat16"):
+        pipe("a cat", **settings)
+    stream = pipe.stream("a cat", **settings)
+    if state in ("streaming", "previewed"):
+        step = next(stream)
+        assert torch.equal(copy.deepcopy(step).latents, step.latents)
+        if state == "previewed":
+            step.preview()
+    again = through(pipe)
+    assert (
+        np.asarray(again("a cat", **settings).images[0])
+        == np.asarray(pipe("a cat", **settings).images[0])
+    ).all()
+    assert not hasattr(again, "load_lora_weights")

@@ -378,6 +378,12 @@ BAD_CALLS: list[dict[str, Any]] = [
     {"prompt": "a", "callback_on_step_end": 5},
     {"prompt": "a", "output_type": None},
     {"prompt": "a", "guidance_scale": 1e30},
+    {"prompt": "a", "latents": torch.ones(1, 4, 8, 8, dtype=torch.bool)},
+    {"prompt": "a", "latents": torch.ones(1, 4, 8, 8, dtype=torch.complex64)},
+    {"prompt": "a", "latents": torch.ones(1, 4, 8, 8, device="meta")},
+    {"prompt_embeds": torch.ones(1, 77, 32, dtype=torch.int64)},
+    {"prompt": "a", "timesteps": [900, 1], "num_inference_steps": 7},
+    {"prompt": "a", "sigmas": [9.0, 1.0, 0.0], "num_inference_steps": 3},
     {"prompt": "a", "guidance_scale": float("nan")},
 ]
 

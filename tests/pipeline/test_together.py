@@ -9,6 +9,7 @@ import pytest
 import kakusan
 from kakusan.errors import NumericalError, RequestError
 from kakusan.pipeline import draw_together
+from kakusan.pipeline.drawing import Drawing
 from kakusan.pipeline.together import JOINED
 
 SETTINGS: list[dict[str, Any]] = [
@@ -101,3 +102,23 @@ def test_one_that_fails_does_not_stop_the_others(
     assert np.abs(pixels(picture) - pixels(expected)).max() <= 1
     with pytest.raises(NumericalError, match="UNet"):
         next(drawn)
+
+
+def test_a_text_that_cannot_be_encoded_ends_its_own_request_alone(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Drawing.prompt
+
+    def failing(self: Drawing) -> Any:
+        if self.request.prompt == ("a dog",):
+            raise NumericalError.of("text encoder")
+        return plain(self)
+
+    monkeypatch.setattr(Drawing, "prompt", failing)
+    found: list[int] = []
+    drawn = draw_together(pipe, REQUESTS[:3])
+    for _ in range(6):
+        found.append(next(drawn)[0])
+    with pytest.raises(NumericalError, match="text encoder"):
+        next(drawn)
+    assert sorted(found) == [0, 0, 2, 2, 2, 2]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from kakusan.checkpoints.source import Source
 from kakusan.errors import ArgumentError, UnknownNameError, nearest
@@ -18,6 +18,7 @@ from kakusan.images import to_numpy, to_pil
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import AutoencoderKL, UNet2DConditionModel
+from kakusan.pipeline import bars
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function
@@ -270,7 +271,7 @@ def progress_bar(pipe: Pipe, iterable: Any = None, total: int | None = None) -> 
     if iterable is None and total is None:
         raise ArgumentError("give progress_bar an iterable, or total")
     options: dict[str, Any] = {"iterable": iterable, "total": total, **pipe.progress_options}
-    return tqdm(**options)
+    return bars.progress_bar(**options)
 
 
 def enable_vae_slicing(pipe: Pipe) -> None:

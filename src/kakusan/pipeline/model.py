@@ -64,7 +64,12 @@ class Model:
         if asked["dtype"] is not None:
             asked["dtype"] = str(parse_dtype(asked["dtype"])).removeprefix("torch.")
         if asked["device"] is not None:
-            asked["device"] = parse_device(asked["device"]).type
+            device = parse_device(asked["device"])
+            own = self.engine.device
+            asked["device"] = device.type
+            # "cuda" is whichever it is, "cuda:1" that one
+            if ":" in str(device) and device.type == own.type and device.index != (own.index or 0):
+                asked["device"], identity["device"] = str(device), str(own)
         for name, value in identity.items():
             if asked[name] is not None and asked[name] != value:
                 raise ArgumentError(

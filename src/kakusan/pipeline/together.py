@@ -73,6 +73,9 @@ def _drawn(
 
     def fill() -> None:
         while len(live) < most and (part := next(waiting, None)) is not None:
+            if isinstance(part, NumericalError):
+                errors.append(part)
+                continue
             under_way[id(part.trajectory)] = part
             live.append(part.trajectory)
 
@@ -99,8 +102,11 @@ def _drawn(
         raise errors[0]
 
 
-def _parts(drawings: Sequence[Drawing]) -> Iterator[_Part]:
-    """Every trajectory of every request, made when it is its turn."""
+def _parts(drawings: Sequence[Drawing]) -> Iterator[_Part | NumericalError]:
+    """Every trajectory of every request, made when it is its turn; or why there is none."""
     for number, drawing in enumerate(drawings):
-        for batch in drawing.batches(watched=False):
-            yield from (_Part(trajectory, number, drawing) for trajectory in batch.trajectories)
+        try:
+            for batch in drawing.batches(watched=False):
+                yield from (_Part(trajectory, number, drawing) for trajectory in batch.trajectories)
+        except NumericalError as error:
+            yield error
