@@ -188,7 +188,6 @@ lib.utils.export_to_gif([picture], "x.gif")
 lib.utils.load_image("nowhere.png")
 pipe._guidance_scale
 setattr(pipe, "safety_checker", lambda images, clip_input: (images, [False] * len(images)))
-pipe.push_to_hub("me/mine")
 from LIBRARY import EMAModel
 from LIBRARY import CLIPTextModelWithProjection
 from LIBRARY import get_scheduler

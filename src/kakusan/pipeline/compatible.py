@@ -50,7 +50,9 @@ class Pipe(Protocol):
     @property
     def progress_options(self) -> Mapping[str, Any]: ...
     def decode(self, latents: Tensor) -> Tensor: ...
-    def prepared(self, request: Request, inputs: Inputs) -> Drawing: ...
+    def prepared(
+        self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
+    ) -> Drawing: ...
 
 
 class PipelineConfig(Mapping[str, Any]):
@@ -124,7 +126,7 @@ def encode_prompt(
         clip_skip=clip_skip,
     )
     inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
-    found = pipe.prepared(request, inputs).prompt()
+    found = pipe.prepared(request, inputs, decoded=False).prompt()
     where = pipe.device if device is None else device
     negative = None if found.negative is None else found.negative.tokens.to(where)
     return found.text.tokens.to(where), negative

@@ -682,7 +682,8 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
             checker=checker if is_function(checker) and request.safety_checker else None,
         )
         drawing = Drawing(model, request, inputs, batch_size)
-        drawing.check_memory()
+        if decoded:
+            drawing.check_memory()
         say_understood(drawing.understood, self._name)
         engine.prepare()
         return drawing
