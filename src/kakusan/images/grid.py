@@ -25,7 +25,7 @@ def image_grid(imgs: Iterable[Image.Image | npt.NDArray[Any]], rows: int, cols: 
     if isinstance(imgs, str | bytes | PathLike | Image.Image) or not isinstance(imgs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise RequestError(f"image_grid takes a list of pictures, not {shown(imgs)}")
     pictures = [_picture(each, index) for index, each in enumerate(imgs)]
-    whole = all(isinstance(n, SupportsIndex) and not isinstance(n, bool) for n in (rows, cols))
+    whole = _is_whole(rows) and _is_whole(cols)
     if not whole or rows < 1 or cols < 1 or len(pictures) != rows * cols:
         raise RequestError(
             f"a grid of {shown(rows)} rows and {shown(cols)} columns does not hold {len(pictures)} "
@@ -46,6 +46,10 @@ def image_grid(imgs: Iterable[Image.Image | npt.NDArray[Any]], rows: int, cols: 
     for index, picture in enumerate(pictures):
         grid.paste(picture.convert(mode), (index % cols * width, index // cols * height))
     return grid
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, SupportsIndex) and not isinstance(number, bool)
 
 
 def _picture(given: object, index: int) -> Image.Image:
