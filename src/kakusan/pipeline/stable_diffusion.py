@@ -1,34 +1,19 @@
 """StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from os import PathLike
-from pathlib import Path
-from typing import Any, Self, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from kakusan.checkpoints.arguments import check_published
-from kakusan.checkpoints.source import Source
-from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
-from kakusan.checkpoints.weights import shard_bytes
 from kakusan.conditioning import encode_texts
-from kakusan.engine import Engine, Placement, present
-from kakusan.errors import ArgumentError, GenerationInterrupted, RequestError, kind_of, nearest
+from kakusan.engine import present
+from kakusan.errors import ArgumentError, GenerationInterrupted, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.inputs import Inputs
-from kakusan.later import missing_attribute, without_later
-from kakusan.models import (
-    AutoencoderKL,
-    CLIPImageProcessor,
-    CLIPTextModel,
-    StableDiffusionSafetyChecker,
-    UNet2DConditionModel,
-    within,
-)
+from kakusan.later import without_later
 from kakusan.pipeline import compatible
 from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.bars import progress_bar
@@ -36,25 +21,17 @@ from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.drawing import Drawing, Steerings
 from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
-from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import (
-    CLASSES,
-    DRAWN_BY,
-    INDEX,
     check_complete,
-    corrected,
-    read_defaults,
-    save_parts,
 )
+from kakusan.pipeline.pipeline import Pipeline
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.progress import OnProgress, Told
 from kakusan.pipeline.running import (
     OfTheCall,
     RunningCall,
-    callback_of,
-    check_between_calls,
     interrupt_calls,
     running,
     set_rescale,
@@ -62,23 +39,15 @@ from kakusan.pipeline.running import (
 )
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
-from kakusan.runtime.precision import asked_dtype, parse_dtype
 from kakusan.sampling import Step
-from kakusan.schedulers import Generators, Scheduler
-from kakusan.text import CLIPTokenizer, Understanding
+from kakusan.schedulers import Generators
+from kakusan.text import Understanding
 from kakusan.vocabulary import REFERENCE
 
 STOPPED = "stopped before its last step"
 
 
-class _WithNamesToCome(type):
-    """Answers for well-known names of the class that come later, see `kakusan.later`."""
-
-    def __getattr__(cls, name: str) -> Any:
-        raise missing_attribute(cls.__name__, name, dir(cls))
-
-
-class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
+class StableDiffusionPipeline(Pipeline):
     """Text to picture by latent diffusion (arXiv:2112.10752).
 
     The parts are public and may be exchanged between calls (`pipe.scheduler = ...`). A call keeps
@@ -129,343 +98,15 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
     unfuse_qkv_projections = compatible.unfuse_qkv_projections
     hf_device_map = None
 
-    def __init__(
-        self,
-        vae: AutoencoderKL | None,
-        text_encoder: CLIPTextModel | None,
-        tokenizer: CLIPTokenizer | None,
-        unet: UNet2DConditionModel | None,
-        scheduler: Scheduler[Any] | None,
-        safety_checker: StableDiffusionSafetyChecker | None = None,
-        feature_extractor: CLIPImageProcessor | None = None,
-        **published: Any,
-    ) -> None:
-        """Put parts together.
-
-        Args:
-            published: What the reference takes besides and changes nothing here.
-
-        Raises:
-            RequestError: A part is not what it stands for, or does not fit another.
-        """
-        check_published(type(self).__name__, published, CONSTRUCTION, CLASSES)
-        # They are there as a rule; what needs one that is None says so
-        self.vae = cast(AutoencoderKL, vae)
-        self.text_encoder = cast(CLIPTextModel, text_encoder)
-        self.tokenizer = cast(CLIPTokenizer, tokenizer)
-        self.unet = cast(UNet2DConditionModel, unet)
-        self.safety_checker = safety_checker
-        self.feature_extractor = feature_extractor
-        self.scheduler = cast("Scheduler[Any]", scheduler)
-        check_complete(self.components)
-        if scheduler is not None:
-            self.scheduler = corrected(scheduler)
-        self.source: Source | None = None
-        self.variant: str | None = None
-        self._loaded: dict[str, object] = {}
-        self._own_scheduler: Scheduler[Any] | None = None
-        self.defaults: dict[str, Any] = {}
-        self._progress: dict[str, Any] = {}
-        self._preview: tuple[AutoencoderKL, LatentPreview] | None = None
-        self._placement = Placement()
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | PathLike[str],
-        *,
-        torch_dtype: torch.dtype | str | Mapping[str, Any] | None = None,
-        dtype: torch.dtype | str | Mapping[str, Any] | None = None,
-        revision: str | None = None,
-        variant: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | PathLike[str] | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-        use_safetensors: bool | None = None,
-        device_map: object = None,
-        **parts: Any,
-    ) -> Self:
-        """Load "builtin", a folder, or a Hub id, in the published layout.
-
-        Args:
-            torch_dtype: How weights are stored; float32 where not given, "auto" as the files have
-                them; by part, with "default" for the others, where that is a mapping.
-            dtype: Its newer name.
-            variant: Such as "fp16", for the parts that have it; the others are plain.
-            use_safetensors: False takes `.bin` weights, True refuses them, None prefers
-                safetensors.
-            device_map: A device to place it on; "auto" and "balanced" are the best one here.
-            parts: Ready parts by name (`scheduler=`, `vae=`, ...) in place of the folder's, None to
-                go without one; and what the reference takes and changes nothing here, see
-                `kakusan.checkpoints.arguments`.
-
-        Raises:
-            CheckpointError: A file is missing, broken, or not what it claims to be.
-            UnknownArgumentError: An argument that does not exist.
-        """
-        loading = Loading.of(
-            f"{cls.__name__}.from_pretrained",
-            torch_dtype=torch_dtype,
-            dtype=dtype,
-            revision=revision,
-            variant=variant,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            force_download=force_download,
-            use_safetensors=use_safetensors,
-            device_map=device_map,
-            **parts,
-        )
-        return cls.from_source(loading.locate(pretrained_model_name_or_path), loading)
-
-    @classmethod
-    def from_source(cls, source: Source, loading: Loading) -> Self:
-        """Load a model that was located.
-
-        Raises:
-            CheckpointError: A file is missing, broken, or not what it claims to be.
-        """
-        parts, given = loading.read(source.folder), loading.parts
-        pipe = cls(**parts)
-        pipe.source, pipe.variant = source, loading.weights.variant
-        pipe._loaded = {part: parts[part] for part in DRAWN_BY if part not in given}
-        pipe._own_scheduler = None if "scheduler" in given else pipe._scheduler
-        pipe.defaults = read_defaults(source.folder)
-        return pipe if loading.device is None else pipe.to(loading.device)
-
-    @classmethod
-    def from_pipe(
-        cls,
-        pipeline: "StableDiffusionPipeline",
-        *,
-        torch_dtype: torch.dtype | str | None = None,
-        dtype: torch.dtype | str | None = None,
-        **parts: Any,
-    ) -> Self:
-        """A pipeline that shares the parts of another.
-
-        Args:
-            torch_dtype, dtype: Stores the weights in it, which are those of the other one too.
-            parts: In place of the other one's.
-
-        Raises:
-            RequestError: It is no pipeline of kakusan, or a part does not fit.
-            UnknownArgumentError: An argument that does not exist.
-        """
-        if not isinstance(pipeline, StableDiffusionPipeline):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise RequestError(
-                f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
-            )
-        where = f"{cls.__name__}.from_pipe"
-        given = {part: value for part, value in parts.items() if part in CLASSES}
-        rest = {name: value for name, value in parts.items() if name not in CLASSES}
-        check_published(where, rest, CONSTRUCTION, (*CLASSES, "torch_dtype", "dtype"))
-        made = cls(**{**pipeline.components, **given})
-        made.source, made.variant = pipeline.source, pipeline.variant
-        made._loaded, made.defaults = dict(pipeline._loaded), dict(pipeline.defaults)
-        if "scheduler" not in given:
-            made._scheduler = pipeline._scheduler
-            made._own_scheduler = pipeline._own_scheduler
-        made._placement, made._progress = pipeline._placement, dict(pipeline._progress)
-        asked = asked_dtype(torch_dtype, dtype)
-        return made if (torch_dtype is None and dtype is None) or asked is None else made.to(asked)
-
-    def save_pretrained(
-        self,
-        save_directory: str | PathLike[str],
-        *,
-        variant: str | None = None,
-        safe_serialization: bool = True,
-        max_shard_size: int | str | None = None,
-        push_to_hub: bool = False,
-        **options: Any,
-    ) -> None:
-        """Write every part in the published layout; the reference library loads it again.
-
-        All is written before the first file takes an old one's place.
-
-        Args:
-            safe_serialization: False writes `.bin` files, which only older programs need.
-            max_shard_size: Bytes, or a text such as "5GB"; larger weights become several files.
-            push_to_hub: Sends the files to the Hugging Face Hub too; `options` are then those of
-                `push_to_hub`, with `repo_id`.
-
-        Raises:
-            OutputError: The folder cannot be written, or the disk is full; what it held is whole.
-            UnknownArgumentError: An argument that does not exist.
-        """
-        if is_function(self.safety_checker):
-            raise RequestError("a function as safety checker cannot be saved; take it out first")
-        what, folder = type(self).__name__, Path(save_directory)
-        upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
-        weights = {
-            "variant": variant,
-            "safe_serialization": safe_serialization,
-            "max_shard_size": shard_bytes(max_shard_size),
-        }
-
-        def write(stage: Path) -> None:
-            save_parts(stage, self.components, self.defaults, weights)
-
-        save_whole(folder, INDEX, write, upload, what)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in dir(type(self)):  # a property of ours that failed: its own error
-            return object.__getattribute__(self, name)
-        raise missing_attribute(type(self).__name__, name, dir(self))
-
-    @property
-    def components(self) -> dict[str, Any]:
-        """The parts by name; an absent optional one is None."""
-        return {part: getattr(self, part) for part in CLASSES}
-
     @property
     def config(self) -> compatible.PipelineConfig:
         """The class names of the parts, by key or as attributes."""
         return compatible.config_of(self)
 
     @property
-    def name_or_path(self) -> str | None:
-        """Where the pipeline was loaded from."""
-        return None if self.source is None else self.source.name
-
-    @property
-    def vae_scale_factor(self) -> int:
-        """Pixels along one side of a latent."""
-        return self.vae.scale_factor
-
-    @property
     def image_processor(self) -> VaeImageProcessor:
         """Turns pictures into what the VAE takes, and back."""
         return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
-
-    @property
-    def own_source(self) -> Source | None:
-        """Where the parts that decide a picture come from; None if one was exchanged."""
-        own = all(self._loaded.get(part) is within(getattr(self, part)) for part in DRAWN_BY)
-        return self.source if own else None
-
-    @property
-    def has_own_scheduler(self) -> bool:
-        """Whether the scheduler is the one of the model's folder."""
-        return self._scheduler is self._own_scheduler
-
-    @property
-    def engine(self) -> Engine:
-        """The networks as they are now, ready to compute; see `kakusan.engine`."""
-        checker = None if is_function(self.safety_checker) else self.safety_checker
-        return Engine(self.unet, self.vae, self.text_encoder, checker, self._placement)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks compute."""
-        return self.engine.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.engine.dtype
-
-    def to(
-        self,
-        *targets: str | torch.device | torch.dtype | int | None,
-        device: str | torch.device | int | None = None,
-        dtype: torch.dtype | str | None = None,
-        torch_device: str | torch.device | int | None = None,
-        torch_dtype: torch.dtype | str | None = None,
-        **published: Any,
-    ) -> Self:
-        """Store every network's weights in another dtype, or move them to a device, or both.
-
-        A device ends `enable_model_cpu_offload`.
-
-        Args:
-            targets: A device, a dtype, or both in any order.
-            torch_device, torch_dtype: The older names of `device` and `dtype`.
-            published: `silence_dtype_warnings`, which changes nothing here.
-
-        Raises:
-            RequestError: There is no such device on this machine, or two of a kind were given.
-        """
-        check_published("to", published, MOVING, ("device", "dtype"))
-        kept = [parse_dtype(each) for each in (dtype, torch_dtype) if each is not None]
-        given = [each for each in (*targets, device, torch_device) if each is not None]
-        asked = [*given, *kept]
-        self._placement = self._placement.moved(self.engine.networks, asked)
-        return self
-
-    def enable_model_cpu_offload(
-        self, gpu_id: int | None = None, device: str | torch.device = "cuda"
-    ) -> None:
-        """Hold at most one network in the GPU's memory; the others wait in the CPU's.
-
-        Raises:
-            RequestError: There is no such GPU here, or `accelerate` was called before.
-        """
-        where = device if gpu_id is None else f"cuda:{gpu_id}"
-        self._placement = self._placement.offloaded(self.engine.networks, where)
-
-    def enable_sequential_cpu_offload(
-        self, gpu_id: int | None = None, device: str | torch.device = "cuda"
-    ) -> None:
-        """Hold at most one network in the GPU's memory, as `enable_model_cpu_offload` does.
-
-        Raises:
-            RequestError: There is no such GPU here, or `accelerate` was called before.
-        """
-        self.enable_model_cpu_offload(gpu_id, device)
-
-    def maybe_free_model_hooks(self) -> None:
-        """Take the network that is on the GPU off it, where they take turns there."""
-        if self._placement.offload is not None:
-            self._placement.offload.clear()
-
-    def remove_all_hooks(self) -> None:
-        """End `enable_model_cpu_offload`: all networks are in the CPU's memory then."""
-        self.maybe_free_model_hooks()
-        self._placement = replace(self._placement, offload=None)
-
-    def accelerate(self, by: str | None = "graphs") -> Self:
-        """Launch the UNet as one on a CUDA device, for calls whose shapes repeat.
-
-        The first call of each shape takes longer, and each shape holds memory.
-
-        Args:
-            by: "graphs" records the UNet's kernels and replays them, "compile" has torch.compile
-                make other ones first, which takes far longer and rounds differently, None does
-                neither.
-
-        Raises:
-            RequestError: Another way, not on a CUDA device, or `enable_model_cpu_offload` is on.
-        """
-        self._placement = self._placement.accelerated(by, self.device)
-        return self
-
-    def set_progress_bar_config(self, **options: Any) -> None:
-        """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
-        self._progress = options
-
-    @property
-    def progress_options(self) -> Mapping[str, Any]:
-        """What `set_progress_bar_config` was given last."""
-        return self._progress
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in CLASSES:
-            check_between_calls(self, name)
-        super().__setattr__(name, value)
-
-    @property
-    def scheduler(self) -> Scheduler[Any]:
-        """Inside a callback a copy of the call's, with its timesteps."""
-        call = callback_of(self)
-        running_one = None if call is None else call.scheduler
-        return self._scheduler if running_one is None else running_one.fresh()
-
-    @scheduler.setter
-    def scheduler(self, scheduler: Scheduler[Any]) -> None:
-        self._scheduler = scheduler
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
@@ -687,10 +328,6 @@ class StableDiffusionPipeline(Sendable, metaclass=_WithNamesToCome):
         say_understood(drawing.understood, self._name)
         engine.prepare()
         return drawing
-
-    @property
-    def _name(self) -> str | None:
-        return None if self.source is None else self.source.name
 
     def _output(
         self, drawing: Drawing, callback: StepCallback | None, output_type: str
