@@ -8,7 +8,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from kakusan.errors import InputError, RequestError, UnknownArgumentError
 from kakusan.request import Request
@@ -32,7 +31,7 @@ BAD = [
     {"guidance_rescale": 1.5},
     {"eta": -0.1},
     {"seed": -1},
-    {"seed": 2**32},
+    {"seed": 2**64},
     {"seed": 2**64},
     {"seed": 1.0},
     {"seed": "7"},
@@ -105,7 +104,7 @@ def test_numpy_integers_are_integers() -> None:
 
 
 def test_picture_i_has_seed_plus_i_and_its_own_prompt() -> None:
-    request = Request.of(["a", "b"], num_images_per_prompt=2, seed=2**32 - 1)
+    request = Request.of(["a", "b"], num_images_per_prompt=2, seed=2**64 - 1)
     third = request.picture(2)
     assert (third.prompt, third.seed, third.num_pictures) == (("b",), 1, 1)
 
@@ -136,26 +135,6 @@ def test_what_a_record_leaves_open_is_the_models_own() -> None:
     request = Request.from_record({"prompt": "a", "eta": None, "guidance_scale": None, "x": 1})
     assert request == Request(prompt=("a",))
     assert (request.num_inference_steps, request.guidance_scale) == (None, None)
-
-
-def test_a_larger_seed_is_told_which_one_draws_the_same() -> None:
-    with pytest.raises(RequestError, match=r"not 4294967301; .* so 5 draws what that one would"):
-        Request.of("a", seed=2**32 + 5)
-    shape = (1, 4, 8, 8)
-    noise = [
-        torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-        for seed in (5, 2**32 + 5, 2**40 + 5, 6)
-    ]
-    same = [torch.equal(noise[0], each) for each in noise]
-    assert same == [True, True, True, False]  # should torch ever look at more, seeds may grow
-
-
-def test_an_older_records_seed_is_the_one_that_draws_the_same() -> None:
-    assert Request.from_record({"prompt": "a", "seed": 2**40 + 5}).seed == 5
-    assert Request.from_record({"prompt": "a", "seed": 2**32 - 1}).seed == 2**32 - 1
-    for seed in (2**64, -1, 5.0, True):
-        with pytest.raises(RequestError, match="seed must be a whole number"):
-            Request.from_record({"prompt": "a", "seed": seed})
 
 
 def test_a_request_cannot_be_changed() -> None:

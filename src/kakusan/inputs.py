@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.request import SEEDS, Request
+from kakusan.request import Request
 from kakusan.schedulers import Generators
+from kakusan.schedulers.noise import LOW
 
 # Of latents and embeddings that are handed in
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -98,7 +99,7 @@ def _fresh_seed(generator: torch.Generator) -> int | None:
         return None
     seed = generator.initial_seed()
     fresh = torch.Generator("cpu").manual_seed(seed).get_state()
-    return seed % SEEDS if torch.equal(fresh, generator.get_state()) else None
+    return seed & LOW if torch.equal(fresh, generator.get_state()) else None
 
 
 def check_tensor(name: str, value: object) -> None:

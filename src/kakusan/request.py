@@ -18,8 +18,7 @@ MAX_GUIDANCE = 1000.0
 MAX_SIGMA = 1e6  # and timestep
 MAX_PSNR = 100.0
 MAX_REUSE = 100
-SEEDS = 2**32  # torch's generator on the CPU looks at no more bits of a seed
-OLD_SEEDS = 2**64  # that records of the first versions may have
+SEEDS = 2**64
 
 DEFAULT_STEPS = 50
 DEFAULT_GUIDANCE = 7.5
@@ -34,7 +33,7 @@ class Request:
     `prompt` and `negative_prompt` hold one entry a prompt; an entry is None where the text was
     given as embeddings. A `height`, `width`, `num_inference_steps` or `guidance_scale` of None is
     the model's own. Picture i (counted over all prompts and their repeats) is drawn from the seed
-    `seed + i`, each from 0 to 2**32 - 1; a `seed` of None means that the noise came from elsewhere.
+    `seed + i`, each from 0 to 2**64 - 1; a `seed` of None means that the noise came from elsewhere.
     `quality_budget` is the least likeness to the exact picture, as a PSNR in dB, that a faster run
     may have: it chooses scheduler, steps and interval together (see `kakusan.quality`); None is
     exact. Every `reuse_interval`-th call computes the whole UNet, those between reuse most of it
@@ -85,7 +84,7 @@ class Request:
             num_images_per_prompt=_integer(
                 "num_images_per_prompt", self.num_images_per_prompt, 1, MAX_PICTURES
             ),
-            seed=_seed(self.seed),
+            seed=_integer("seed", self.seed, 0, SEEDS - 1),
             clip_skip=_integer("clip_skip", self.clip_skip, 0, 64),
             quality_budget=_number("quality_budget", self.quality_budget, 0.0, MAX_PSNR),
             reuse_interval=_integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
@@ -175,7 +174,7 @@ class Request:
         return len(self.prompt) * self.num_images_per_prompt
 
     def seed_of(self, index: int) -> int | None:
-        """The seed of picture `index`; seeds wrap around at 2**32."""
+        """The seed of picture `index`; seeds wrap around at 2**64."""
         return None if self.seed is None else (self.seed + index) % SEEDS
 
     def picture(self, index: int) -> Self:
@@ -202,8 +201,6 @@ class Request:
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Read back what `to_record` gave; keys of a record that are not a request's are left.
 
-        A seed of 2**32 or more, which older records have, becomes the one that draws the same.
-
         Raises:
             RequestError: A value is out of its range.
         """
@@ -214,9 +211,6 @@ class Request:
         for name, default in (("prompt", None), ("negative_prompt", "")):
             text = record.get(name, default)
             values[name] = (text,) if text is None else text
-        seed = values.get("seed")
-        if type(seed) is int and SEEDS <= seed < OLD_SEEDS:
-            values["seed"] = seed % SEEDS
         return cls(**values)
 
     @classmethod
@@ -280,15 +274,6 @@ def _integer(name: str, value: object, minimum: int, maximum: int) -> int | None
     if not minimum <= number <= maximum:
         raise ArgumentError(template, shown(number))
     return number
-
-
-def _seed(value: object) -> int | None:
-    if type(value) is int and SEEDS <= value < OLD_SEEDS:
-        raise ArgumentError(
-            f"{{seed}} must be a whole number from 0 to {SEEDS - 1}, not {value}; noise looks at "
-            f"32 bits of a seed, so {value % SEEDS} draws what that one would"
-        )
-    return _integer("seed", value, 0, SEEDS - 1)
 
 
 def _number(name: str, value: object, minimum: float, maximum: float) -> float | None:

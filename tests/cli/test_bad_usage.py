@@ -24,7 +24,7 @@ BAD = {
     "guidance inf": ("generate cat --guidance inf", "from 0 to 1000, not inf"),
     "seed x": ("generate cat --seed x", "--seed must be a whole number, not 'x'"),
     "seed 1.5": ("generate cat --seed 1.5", "--seed must be a whole number, not '1.5'"),
-    "seed -1": ("generate cat --seed -1", "from 0 to 4294967295"),
+    "seed -1": ("generate cat --seed -1", "from 0 to 18446744073709551615"),
     "seed 2**64": ("generate cat --seed 18446744073709551616", "not 18446744073709551616"),
     "count 0": ("generate cat --count 0", "from 1 to 1000, not 0"),
     "grid 2": ("generate cat --grid 2", "ROWSxCOLUMNS, such as 2x3, not '2'"),

@@ -23,6 +23,7 @@ from kakusan.errors import (
 )
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline.draw import loaded
+from kakusan.schedulers import seeded
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +46,28 @@ def test_picture_i_of_a_seed_is_the_same_alone_or_in_any_company(pipe: Any) -> N
         assert (alone == company[index]).all()
 
 
+def test_seeds_that_differ_in_their_upper_bits_alone_draw_other_noise() -> None:
+    seeds = [1, 2**32 - 1, 2**32 + 1, 2**33 + 1, 2**64 - 1, 2**32]
+    noise = [torch.randn(8, generator=seeded(seed)) for seed in seeds]
+    assert len({tuple(each.tolist()) for each in noise}) == len(seeds)
+    for seed in (0, 1, 2**32 - 1):  # as torch, and so the reference, draws from it
+        theirs = torch.randn(8, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(torch.randn(8, generator=seeded(seed)), theirs)
+
+
+def test_a_generators_long_seed_is_recorded_as_what_draws_the_same(pipe: Any) -> None:
+    long = torch.Generator().manual_seed(2**32 + 5)
+    settings = {"num_inference_steps": 2, "output_type": "latent"}
+    drawn = pipe("a cat", generator=long, **settings)
+    again = pipe("a cat", seed=drawn.records[0]["seed"], **settings)
+    assert torch.equal(again.images, drawn.images)
+    assert not torch.equal(pipe("a cat", seed=2**32 + 5, **settings).images, drawn.images)
+
+
 def test_seed_is_a_fresh_generator(pipe: Any) -> None:
-    (seeded,) = draw(pipe, seed=7)
+    (from_seed,) = draw(pipe, seed=7)
     (drawn,) = draw(pipe, generator=torch.Generator().manual_seed(7))
-    assert (seeded == drawn).all()
+    assert (from_seed == drawn).all()
 
 
 def test_together_in_a_batch_differs_by_rounding_at_most(pipe: Any) -> None:
@@ -111,7 +130,7 @@ def redrawn(monkeypatch: pytest.MonkeyPatch) -> Any:
         (None, {"generator": 5}),
         ("DDIMScheduler", {"seed": 3, "negative_prompt": "blur", "eta": 0.5}),
         ("EulerAncestralDiscreteScheduler", {"seed": 3, "guidance_rescale": 0.5, "clip_skip": 1}),
-        ("EulerDiscreteScheduler", {"seed": 3, "sigmas": [14.0, 3.0, 0.0]}),
+        ("EulerDiscreteScheduler", {"seed": 3, "sigmas": [14.0, 3.0, 0.0], "num_inference_steps": 2}),
         ("DPMSolverMultistepScheduler", {"seed": 3, "timesteps": [801, 401, 1]}),
     ],
 )

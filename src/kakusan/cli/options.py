@@ -19,14 +19,16 @@ DEVICES = ("cpu", "cuda", "mps")
 Number = TypeVar("Number", int, float)
 
 
-def whole_number(least: int | None = None) -> Callable[[str], int]:
-    """A reader of whole numbers; `least` is the smallest that is allowed."""
+def whole_number(least: int | None = None, most: int | None = None) -> Callable[[str], int]:
+    """A reader of whole numbers; `least` and `most` are the ends of what is allowed."""
 
     def read(text: str | int) -> int:
         try:
             number = int(text)
         except ValueError:
             raise typer.BadParameter(f"must be a whole number, not {shown(text)}") from None
+        if most is not None and number > most:
+            raise typer.BadParameter(f"must be at most {most}, not {shown(number)}")
         return _checked(number, least)
 
     return read

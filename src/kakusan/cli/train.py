@@ -13,6 +13,7 @@ from kakusan.cli.place import check_free, check_writable
 from kakusan.cli.process import say_loading
 from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError
+from kakusan.request import SEEDS
 
 if TYPE_CHECKING:
     from kakusan.pipeline import StableDiffusionPipeline
@@ -50,7 +51,9 @@ Size = Annotated[
 Seed = Annotated[
     int,
     typer.Option(
-        metavar="N", parser=whole_number(0), help="Decides everything that is drawn at random."
+        metavar="N",
+        parser=whole_number(0, SEEDS - 1),
+        help="Decides everything that is drawn at random.",
     ),
 ]
 Every = Annotated[

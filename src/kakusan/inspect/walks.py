@@ -16,6 +16,7 @@ from kakusan.inspect.steps import animate, single
 from kakusan.inspect.wording import Language, worded
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.pipeline.bars import progress_bar
+from kakusan.schedulers import seeded
 
 IN_A_ROW = 9
 
@@ -94,7 +95,7 @@ def walk(
     factor = pipe.vae.scale_factor
     shape = (1, pipe.unet.config.in_channels, size["height"] // factor, size["width"] // factor)
     seeds = (seed, seed if end_seed is None else end_seed)
-    sources = [torch.Generator().manual_seed(each) for each in seeds]
+    sources = [seeded(each) for each in seeds]
     noise = [torch.randn(shape, generator=each) for each in sources]
     state = sources[0].get_state()  # schedulers that add noise add the same to each picture
     quiet = copy.copy(pipe)

@@ -33,7 +33,7 @@ from kakusan.sampling import (
     Trajectory,
     drive,
 )
-from kakusan.schedulers import Generators, draw_noise
+from kakusan.schedulers import Generators, draw_noise, seeded
 from kakusan.text import Understanding
 
 # Makes the steering of the pictures with these numbers
@@ -189,7 +189,7 @@ class Drawing:
         negative = None if prompt.negative is None else prompt.negative[rows]
         generator = self.inputs.generator
         if request.seed is not None:
-            generator = torch.Generator("cpu").manual_seed(request.seed_of(pictures.start) or 0)
+            generator = seeded(request.seed_of(pictures.start) or 0)
         interval = request.reuse_interval or 1
         steered = () if steering is None else tuple(steering(pictures))
         for each in steered:

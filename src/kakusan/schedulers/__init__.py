@@ -8,6 +8,7 @@ from kakusan.schedulers.names import short_name as short_name
 from kakusan.schedulers.noise import Generators as Generators
 from kakusan.schedulers.noise import draw_noise as draw_noise
 from kakusan.schedulers.noise import rewinder as rewinder
+from kakusan.schedulers.noise import seeded as seeded
 from kakusan.schedulers.registry import *  # noqa: F403  # every scheduler
 from kakusan.schedulers.scheduler import Scheduler as Scheduler
 from kakusan.schedulers.scheduler import SchedulerOutput as SchedulerOutput

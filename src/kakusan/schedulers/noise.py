@@ -8,7 +8,21 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.runtime.device import send
 
+LOW = 2**32 - 1  # what torch looks at of a CPU generator's seed
 Generators = torch.Generator | Sequence[torch.Generator] | None
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator on the CPU for a seed from 0 to 2**64 - 1.
+
+    torch looks at the lower 32 bits of a seed there. The upper ones are mixed into them, by the
+    last step of MurmurHash3, so that 1 and 2**32 + 1 draw different noise; seeds below 2**32 draw
+    what torch draws from them.
+    """
+    mixed = seed >> 32
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        mixed = (mixed ^ mixed >> shift) * factor & LOW
+    return torch.Generator("cpu").manual_seed((seed ^ mixed) & LOW)
 
 
 def draw_noise(

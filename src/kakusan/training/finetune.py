@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from kakusan.models import UNet2DConditionModel
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.request import Request
+from kakusan.schedulers import seeded
 from kakusan.schedulers.ddpm import DDPMScheduler
 from kakusan.training.folder import PictureFolder
 from kakusan.training.grids import grid, to_tensor
@@ -129,7 +130,7 @@ def fine_tune_lora(
 ) -> dict[str, LoRALinear]:
     """Train adapters of a rank, and write them to one file; the pipeline keeps them in place."""
     _teach_words(pipe, pictures)
-    adapters = adapt(pipe.unet, rank, generator=torch.Generator().manual_seed(seed))
+    adapters = adapt(pipe.unet, rank, generator=seeded(seed))
     train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
     save_lora(adapters, output)
     return adapters

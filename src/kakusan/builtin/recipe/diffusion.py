@@ -19,6 +19,7 @@ from kakusan.checkpoints.files import atomic
 from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.precision import compute_dtype
+from kakusan.schedulers import seeded
 from kakusan.schedulers.ddim import DDIMScheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.training.grids import grid, to_pictures, to_tensor
@@ -143,7 +144,7 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
     def generate(self, prompts: Sequence[str], *, guidance: float, steps: int) -> Tensor:
         """Return latents of the prompts, denoised from noise that only the seed decides."""
         embeddings = self._read([*[""] * len(prompts), *prompts])
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = seeded(self.seed)
         x = torch.randn((len(prompts), *self.latents.shape[1:]), generator=generator).to(
             self.device
         )
