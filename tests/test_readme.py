@@ -40,7 +40,7 @@ def test_ci_runs_the_test_command() -> None:
 def command_lines(page: str = "README.md") -> list[list[str]]:
     """The arguments of every `kakusan …` command that a page shows."""
     lines = "\n".join(code_blocks(read(page), "bash")).replace("&&", "\n").splitlines()
-    commands = [shlex.split(line) for line in lines]
+    commands = [shlex.split(line, comments=True) for line in lines]
     return [words[1:] for words in commands if words and Path(words[0]).name == "kakusan"]
 
 
