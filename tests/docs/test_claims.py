@@ -21,6 +21,7 @@ from kakusan import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
     later,
+    utils,
 )
 from kakusan.builtin.recipe.recipe import FULL
 from kakusan.builtin.recipe.scenes import HELD_OUT
@@ -274,8 +275,16 @@ def test_what_is_the_same_as_in_diffusers_is_there() -> None:
         assert name not in later.CALL
     for name in re.findall(r"`([\w.]+)`", text):
         plain = name.removeprefix("pipe.")
-        known = set(dir(StableDiffusionPipeline)) | set(kakusan.__all__) | {"from_config"}
-        assert plain in known, name
+        known = set(dir(StableDiffusionPipeline)) | set(kakusan.__all__) | set(utils.__all__)
+        assert plain in known | {"from_config", "kakusan.utils"}, name
+
+
+def test_what_does_nothing_says_so() -> None:
+    text = page("from-diffusers").partition("### What does nothing here")[2].partition("## ")[0]
+    names = re.findall(r"`(\w+)`", text)
+    assert len(names) == 3
+    for name in names:
+        assert str(getattr(StableDiffusionPipeline, name).__doc__).startswith("Nothing"), name
 
 
 def test_what_comes_later_is_not_there() -> None:
