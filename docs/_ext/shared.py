@@ -27,3 +27,4 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 nitpicky = False
+smartquotes = False  # what stands in quotes is mostly to be typed

@@ -28,7 +28,7 @@ from kakusan.builtin.recipe.scenes import HELD_OUT
 from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, THINGS
 from kakusan.checkpoints.arguments import PIPELINE_LOADING
 from kakusan.cli import app
-from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, USAGE
+from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, READER_LEFT, USAGE
 from kakusan.images.opening import MOST_PIXELS
 from kakusan.inspect import read_prompt
 from kakusan.schedulers import named_scheduler
@@ -257,7 +257,8 @@ def test_exit_codes_are_those_of_the_page() -> None:
         FAILED: "failed",
         USAGE: "bad usage",
         PARTLY: "partly",
-        INTERRUPTED: "in",
+        INTERRUPTED: "interrupted",
+        READER_LEFT: "nobody reads",
     }
     rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page("command-line"), re.MULTILINE))
     assert {int(code) for code in rows} == set(codes)
