@@ -62,7 +62,7 @@ def test_any_value_in_any_field(run: Command, fake: FakeDrawing, here: Path, val
             info.add_text("kakusan", json.dumps(changed))
             fake.image(7).save(here / "cat.png", pnginfo=info)
             check(run("info", "cat.png"))
-            done = run("reproduce", "cat.png", "-o", "again.png", "--json", "-q")
+            done = run("reproduce", "cat.png", "-o", "again.png", "--overwrite", "--json", "-q")
             check(done)
 
 
@@ -129,7 +129,7 @@ def test_mutated_pictures(run: Command, fake: FakeDrawing, here: Path, suffix: s
         if suffix == ".png" and number % 2:
             data = with_checksums(data)
         (here / f"cat{suffix}").write_bytes(data)
-        for command in (("info", "--json"), ("reproduce", "-o", f"again{suffix}")):
+        for command in (("info", "--json"), ("reproduce", "--overwrite", "-o", f"again{suffix}")):
             done = run(command[0], f"cat{suffix}", *command[1:])
             lines = [line for line in done.err.splitlines() if "EXIF" not in line]
             check(Run(done.code, done.out, "\n".join(lines)))

@@ -82,7 +82,7 @@ def record() -> dict[str, Any]:
 def unloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = kakusan.StableDiffusionPipeline.from_pretrained("builtin")
 
-    def begin(*_: object) -> None:
+    def begin(*_: object, **__: object) -> None:
         raise MayBegin
 
     module = importlib.import_module("kakusan.pipeline.draw")

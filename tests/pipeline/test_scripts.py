@@ -102,7 +102,7 @@ lib.EulerDiscreteScheduler.from_config(pipe.scheduler.config).config.beta_end
 lib.DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, use_karras_sigmas=True).config.use_karras_sigmas
 setattr(pipe, "scheduler", lib.DDIMScheduler.from_config(pipe.scheduler.config)); pipe(prompt, num_inference_steps=2, generator=g(0)).images[0]
 setattr(pipe, "scheduler", lib.EulerAncestralDiscreteScheduler.from_config(pipe.scheduler.config)); pipe(prompt, num_inference_steps=2, generator=g(0)).images[0]
-lib.StableDiffusionPipeline(**{name: part for name, part in pipe.components.items() if part})(prompt, num_inference_steps=1, generator=g(0)).images[0]
+lib.StableDiffusionPipeline(**pipe.components, requires_safety_checker=False)(prompt, num_inference_steps=1, generator=g(0)).images[0]
 lib.utils.make_image_grid([picture] * 4, rows=2, cols=2)
 lib.utils.load_image(picture).size
 lib.utils.logging.set_verbosity_error()
@@ -239,10 +239,15 @@ def run(line: str, pipe: Any, lib: Any) -> Any:
 
 
 @pytest.fixture
-def pair(tiny_v1: Path) -> tuple[Any, Any]:
+def pair(tiny_v1: Path) -> Iterator[tuple[Any, Any]]:
     __import__("kakusan.utils.torch_utils")
     __import__("diffusers.utils.torch_utils")
-    return both(tiny_v1)
+    libraries = (kakusan.utils.logging, diffusers.utils.logging)
+    before = [each.get_verbosity() for each in libraries]
+    yield both(tiny_v1)
+    for each, level in zip(libraries, before, strict=True):  # what lines are about
+        each.set_verbosity(level)
+        each.enable_progress_bar()
 
 
 def assert_equal(ours: Any, theirs: Any) -> None:

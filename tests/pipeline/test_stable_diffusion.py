@@ -130,7 +130,10 @@ def redrawn(monkeypatch: pytest.MonkeyPatch) -> Any:
         (None, {"generator": 5}),
         ("DDIMScheduler", {"seed": 3, "negative_prompt": "blur", "eta": 0.5}),
         ("EulerAncestralDiscreteScheduler", {"seed": 3, "guidance_rescale": 0.5, "clip_skip": 1}),
-        ("EulerDiscreteScheduler", {"seed": 3, "sigmas": [14.0, 3.0, 0.0], "num_inference_steps": 2}),
+        (
+            "EulerDiscreteScheduler",
+            {"seed": 3, "sigmas": [14.0, 3.0, 0.0], "num_inference_steps": 2},
+        ),
         ("DPMSolverMultistepScheduler", {"seed": 3, "timesteps": [801, 401, 1]}),
     ],
 )

@@ -149,9 +149,7 @@ def test_the_seed_decides_everything(model: Path, folder: Path, tmp_path: Path) 
 
 def test_a_seed_that_no_picture_can_have_is_refused_at_once(model: Path, folder: Path) -> None:
     pipe = loaded(model)
-    with pytest.raises(
-        InputError, match="seed must be a whole number from 0 to 1844"
-    ):
+    with pytest.raises(InputError, match="seed must be a whole number from 0 to 1844"):
         FineTuneStage(pipe, PictureFolder(folder, side(pipe)), SETTINGS, seed=2**64)
 
 

@@ -193,7 +193,7 @@ def test_a_whole_model_s_unet_learns_on(whole: Path, tmp_path: Path) -> None:
         assert same[0] == same[1]
     for folder in (start, tmp_path / "model"):
         assert KnownWords.read(folder / "tokenizer") == known_words(TINY.things)
-    with pytest.raises(CheckpointError, match=r"begun from: \w+ before, \w+ now"):
+    with pytest.raises(CheckpointError, match=r"begun from: '\w+' before, '\w+' now"):
         build(TINY, tmp_path, tmp_path / "model", start=tmp_path / "model")
     other = dataclasses.replace(TINY, scenes=9)
     with pytest.raises(CheckpointError, match="latents of other scenes"):
