@@ -4,14 +4,13 @@ The two runs differ in their import lines only. Against the notebook, the device
 sizes and steps are smaller.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.programs import run_program
 
 PIPELINE = """
 import torch
@@ -174,17 +173,8 @@ def home(tiny_v1: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(script: str, folder: Path, home: Path) -> None:
     folder.mkdir()
-    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-    code = f"import torch; torch.set_num_threads(1)\n{script}"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    quiet = "import warnings; warnings.simplefilter('ignore')\n"
+    run_program(quiet + script, home, folder)
 
 
 @pytest.mark.parametrize("script", [PIPELINE, BY_HAND], ids=["pipeline", "by hand"])
