@@ -163,8 +163,7 @@ def test_a_part_of_the_reference_is_refused_in_one_line(tiny_v1: Path) -> None:
     assert str(caught.value) == "vae must be a kakusan AutoencoderKL, not a diffusers AutoencoderKL"
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what it does not follow
-def test_a_traced_text_encoder(tiny_v1: Path) -> None:
+def test_a_traced_text_encoder_without_a_warning(tiny_v1: Path) -> None:
     pipe = load(tiny_v1)
     expected = draw(pipe)
     pipe.text_encoder = torch.compile(pipe.text_encoder, backend="eager")

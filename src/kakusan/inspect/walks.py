@@ -83,6 +83,8 @@ def walk(
     """
     if type(pictures) is not int or pictures < 2:
         raise RequestError(f"pictures must be a whole number of 2 or more, not {shown(pictures)}")
+    if seed is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise RequestError("seed must be a whole number, so that every picture has the same noise")
     worded("seed", language)  # only to be checked, before any work
     for each in (seed, end_seed):
         request = single(start, each, settings)

@@ -103,6 +103,9 @@ def reused(owner: object, *, keep: bool) -> Generator[None, None, None]:
         owner: whose results they are; what another owner had left is given back first.
         keep: whether this owner will come again soon, so that its buffers wait.
     """
+    if torch.compiler.is_compiling():  # what is compiled has memory of its own
+        yield
+        return
     if _ARENA.depth == 0 and (_ARENA.owner is None or _ARENA.owner() is not owner):
         _ARENA.pool.close()
         if found := loaded():
