@@ -141,7 +141,7 @@ def test_a_walk_begins_and_ends_with_the_pictures_of_its_ends(
         assert getattr(file, "n_frames", 1) == 4
     with pytest.raises(RequestError, match="another prompt"):
         walk(pipe, "a cat", "a cat", end_seed=0)
-    for wrong in ({"pictures": 1}, {"pictures": 2.5}, {"seed": 2**64}, {"height": -64}):
+    for wrong in ({"pictures": 1}, {"pictures": 2.5}, {"seed": 2**64}, {"seed": None}):
         with pytest.raises(RequestError, match="must be"):
             walk(pipe, "a cat", "a dog", **wrong)
 
