@@ -145,3 +145,11 @@ def test_a_request_cannot_be_changed() -> None:
 def test_checking_a_request_needs_no_torch() -> None:
     code = "import sys, kakusan; kakusan.Request.of('a'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["prompt", "negative_prompt"])
+def test_a_text_that_no_encoder_has_room_for(name: str) -> None:
+    longest = {"prompt": ("",), name: ("x" * 100_000,)}
+    assert Request(**longest)  # pyright: ignore
+    with pytest.raises(RequestError, match=f"{name} has 100001 characters; at most 100000"):
+        Request(**{"prompt": ("",), name: ("x" * 100_001,)})  # pyright: ignore

@@ -14,6 +14,7 @@ SIZE_STEP = 8
 MAX_SIZE = 4096
 MAX_STEPS = 1000
 MAX_PICTURES = 1000
+MAX_CHARACTERS = 100_000  # of one text; a text encoder has room for some hundreds
 MAX_GUIDANCE = 1000.0
 MAX_SIGMA = 1e6  # and timestep
 MAX_PSNR = 100.0
@@ -261,6 +262,11 @@ def _texts(name: str, value: object) -> tuple[str | None, ...]:
         )
     if not texts:
         raise ArgumentError(f"{{{name}}} is an empty list; give at least one text")
+    longest = max(len(text or "") for text in texts)
+    if longest > MAX_CHARACTERS:
+        raise ArgumentError(
+            f"{{{name}}} has {longest} characters; at most {MAX_CHARACTERS} are taken"
+        )
     return tuple(texts)
 
 

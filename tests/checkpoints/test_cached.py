@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kakusan.checkpoints.cached import list_cached_models, pull, remove_cached_model
-from kakusan.errors import ModelNotFoundError, RequestError, UnknownNameError
+from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, UnknownNameError
 from tests.checkpoints.hub import COMMIT, FILES, PLAIN, Hub, cache_model
 
 SIZE = sum({text: len(text) for text in FILES.values()}.values())  # equal files are kept once
@@ -46,3 +46,11 @@ def test_a_model_is_removed_by_its_exact_name(tmp_path: Path) -> None:
     assert remove_cached_model("owner/model", cache_dir=tmp_path) == SIZE
     assert [model.name for model in list_cached_models(tmp_path)] == ["owner/other"]
     assert not (tmp_path / "models--owner--model").exists()
+
+
+def test_a_cache_whose_branches_are_broken_is_one_line(tmp_path: Path) -> None:
+    folder = cache_model(tmp_path, "owner/model", FILES).parents[1]
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_bytes(b"\xff\xfe")
+    with pytest.raises(CheckpointError, match="the cache of models cannot be read"):
+        list_cached_models(tmp_path)

@@ -453,3 +453,23 @@ def test_a_dead_address_that_the_cache_holds_is_used(
     with caplog.at_level(logging.WARNING, "kakusan"):
         assert locate("runwayml/stable-diffusion-v1-5", cache_dir=tmp_path).folder == snapshot
     assert not caplog.records
+
+
+@pytest.mark.usefixtures("offline")
+def test_nothing_outside_of_the_cache_is_taken_for_a_revision(cache: Path, tmp_path: Path) -> None:
+    secret = write(tmp_path / "secret", FILES)
+    refs = cache_model(cache, "owner/model", FILES).parents[1] / "refs"
+    (refs / "far").write_text(str(secret))
+    (refs / "near").write_text(f"../../../{secret.name}")
+    for revision in (str(secret), "far", "near", "..", ".", "main/..", "../snapshots"):
+        assert "the cache lacks it" in told(revision=revision, cache_dir=cache)
+    for subfolder in (str(secret), "../secret", "unet/../../secret"):
+        with pytest.raises(CheckpointError, match="has no subfolder"):
+            locate("owner/model", subfolder=subfolder, cache_dir=cache)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_cache_of_too_long_a_name_holds_nothing() -> None:
+    assert "the cache lacks it" in told(cache_dir="x" * 5000)
+    with pytest.raises(RequestError, match="cache_dir must be a text, not 5"):
+        locate("owner/model", cache_dir=5)  # pyright: ignore

@@ -82,3 +82,43 @@ def test_without_locks_only_old_folders_are_removed(
     os.utime(old, (0, 0))
     write_new([tmp_path / "new"], b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, "new"]
+
+
+def test_what_is_being_removed_is_not_taken_into_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is removed before its maker has locked it has another take its place."""
+    lock, sweep = staging.fcntl.flock, staging._sweep  # pyright: ignore
+    swept: list[bool] = []
+
+    def late(handle: int, how: int) -> None:
+        if not swept:
+            swept.append(True)
+            sweep(tmp_path)
+        lock(handle, how)
+
+    monkeypatch.setattr(staging.fcntl, "flock", late)
+    monkeypatch.setattr(staging, "_sweep", lambda folder: None)
+    write_new([tmp_path / "new"], b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert swept
+
+
+def test_a_folder_is_locked_until_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = tmp_path / ".kakusan-left.tmp"
+    held.mkdir()
+    remove, locked = staging.shutil.rmtree, list[bool]()
+
+    def watched(folder: Path, **options: bool) -> None:
+        if folder == held:
+            handle = os.open(folder, os.O_RDONLY)
+            locked.append(not staging._locked(handle))  # pyright: ignore
+            os.close(handle)
+        remove(folder, **options)
+
+    monkeypatch.setattr(staging.shutil, "rmtree", watched)
+    write_new([tmp_path / "new"], b"x")
+    assert locked == [True]
+    assert not held.exists()

@@ -131,7 +131,6 @@ def test_mutated_pictures(run: Command, fake: FakeDrawing, here: Path, suffix: s
         (here / f"cat{suffix}").write_bytes(data)
         for command in (("info", "--json"), ("reproduce", "--overwrite", "-o", f"again{suffix}")):
             done = run(command[0], f"cat{suffix}", *command[1:])
-            lines = [line for line in done.err.splitlines() if "EXIF" not in line]
-            check(Run(done.code, done.out, "\n".join(lines)))
+            check(done)
             codes.append(done.code)
     assert {0, 2} <= set(codes)

@@ -60,9 +60,9 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p.png")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     for path, said in (
-        (tmp_path / "p.png", "is a pipe or a device, not a file"),
+        (tmp_path / "p.png", "^'[^']*' is a pipe or a device, not a file"),
         (Path("/dev/zero"), "is a pipe or a device, not a file"),
-        (tmp_path, "is a folder, not a file"),
+        (tmp_path, "^'[^']*' is a folder, not a file"),
         (tmp_path / "none.png", "there is no file"),
         (tmp_path / "loop.png", "cannot be read"),
         (tmp_path / ("x" * 5000), "cannot be read"),
@@ -181,3 +181,29 @@ def test_plain_text_chunks_may_hold_utf8(tmp_path: Path) -> None:
     told = read_record(tmp_path / "a.png")
     assert told is not None
     assert told["prompt"] == "猫, café"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no such file here")
+def test_a_file_that_fails_while_it_is_read_is_one_line() -> None:
+    with pytest.raises(InputError, match="is a broken picture"):
+        open_picture("/proc/self/mem")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_plain_text_chunks_may_hold_utf16(tmp_path: Path, encoding: str) -> None:
+    words = "a café, 猫\nSteps: 20, Sampler: Euler a, Seed: 5, Size: 8x8"
+    data = encoded("PNG")
+    text = chunk(b"tEXt", b"parameters\0" + words.encode(encoding))
+    (tmp_path / "a.png").write_bytes(data[:-12] + text + data[-12:])
+    told = read_record(tmp_path / "a.png")
+    assert told is not None
+    assert (told["prompt"], told["seed"]) == ("a café, 猫", 5)
+
+
+@pytest.mark.parametrize(
+    "text", ['[["Prompt", "prompt", "x"]]', '{"positive_prompt": "x"}', "[" * 100_000]
+)
+def test_other_programs_json_is_no_prompt(tmp_path: Path, text: str) -> None:
+    data, chunked = encoded("PNG"), chunk(b"tEXt", b"parameters\0" + text.encode())
+    (tmp_path / "a.png").write_bytes(data[:-12] + chunked + data[-12:])
+    assert read_record(tmp_path / "a.png") is None

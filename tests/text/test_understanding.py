@@ -1,6 +1,7 @@
 """What is not understood is said in one line, once within a call, and kept in the record."""
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,10 @@ def test_a_learnt_token_is_no_grammar(tmp_path: Path, tiny_v1: Path) -> None:
     (tmp_path / "added_tokens.json").write_text(f'{{"<cat-toy>": {size}}}')
     learnt = CLIPTokenizer.from_pretrained(tmp_path)
     assert Understanding.of("a <cat-toy> <dog-toy>", learnt).unread_grammar == ("<dog-toy>",)
+
+
+@pytest.mark.parametrize("text", ["猫a" * 50_000, "zork " * 20_000, "あ" * 50_000, "a-" * 50_000])
+def test_what_has_no_room_is_not_looked_at(tokenizer: CLIPTokenizer, text: str) -> None:
+    begun = time.process_time()
+    assert len(Understanding.of(text, tokenizer).unknown_words) < 100
+    assert time.process_time() - begun < 3

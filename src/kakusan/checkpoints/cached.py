@@ -9,7 +9,15 @@ from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.utils import CachedRepoInfo, HFCacheInfo
 
 from kakusan.checkpoints.source import PathLike, locate
-from kakusan.errors import OutputError, RequestError, UnknownNameError, nearest, shown
+from kakusan.errors import (
+    CheckpointError,
+    OutputError,
+    RequestError,
+    UnknownNameError,
+    nearest,
+    reason,
+    shown,
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ def _scan(cache_dir: PathLike | None) -> HFCacheInfo | None:
         return scan_cache_dir(None if cache_dir is None else Path(cache_dir))
     except CacheNotFound:
         return None
+    except (OSError, ValueError) as error:  # a branch's file that holds no commit
+        raise CheckpointError(f"the cache of models cannot be read: {reason(error)}") from None
 
 
 def _repos(cache: HFCacheInfo | None) -> list[CachedRepoInfo]:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from kakusan.checkpoints.regular import read_regular
 from kakusan.checkpoints.staging import staged
-from kakusan.errors import CheckpointError, InputError, OutputError
+from kakusan.errors import CheckpointError, InputError, OutputError, shown_path
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
@@ -70,7 +70,7 @@ def file_names(folder: Path) -> set[str]:
             return set()
         return {entry.name for entry in folder.iterdir() if entry.is_file()}
     except OSError as error:
-        raise CheckpointError(f"{folder} cannot be read: {error.strerror}.") from None
+        raise CheckpointError(f"{shown_path(folder)} cannot be read: {error.strerror}.") from None
 
 
 def describe(value: JSON) -> str:

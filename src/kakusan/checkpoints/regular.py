@@ -21,6 +21,8 @@ def open_regular(path: Path, *, most_bytes: int) -> BinaryIO:
         raise InputError(f"there is no file {shown_path(path)}") from None
     except PermissionError:
         raise InputError(f"{shown_path(path)} may not be read: permission denied") from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:  # a loop of links, a name too long, a NUL byte in it
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{shown_path(path)} cannot be read: {why}") from None

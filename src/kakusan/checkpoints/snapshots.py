@@ -28,21 +28,33 @@ def cached_snapshot(request: HubRequest) -> Path | None:
     """The folder of the wanted revision in the cache, whole or not, or None."""
     model = _folder(request)
     revision = request.revision or constants.DEFAULT_REVISION
-    if ".." in Path(revision).parts:
+    if not stays_within(revision):
         return None
     try:
         reference = model / "refs" / revision
         commit = reference.read_text().strip() if reference.is_file() else revision
+        if not stays_within(commit) or len(Path(commit).parts) != 1:
+            return None
         snapshot = model / "snapshots" / commit
         return snapshot if snapshot.is_dir() else None
     except (OSError, ValueError):  # a name too long, a NUL byte, a broken reference
         return None
 
 
+def stays_within(name: str) -> bool:
+    """Whether a path of this name is below the folder that it is looked up in."""
+    path = Path(name)
+    return not path.anchor and ".." not in path.parts
+
+
 def held_otherwise(request: HubRequest) -> list[str]:
     """What else of this model the cache has whole, as arguments: `variant="fp16"`."""
     refs = _folder(request) / "refs"
-    names = sorted(path.relative_to(refs).as_posix() for path in refs.rglob("*") if path.is_file())
+    try:
+        files = [path for path in refs.rglob("*") if path.is_file()]
+    except OSError:  # a name too long, a folder that may not be read
+        return []
+    names = sorted(path.relative_to(refs).as_posix() for path in files)
     found: list[str] = []
     for revision in names:
         other = replace(request, revision=revision)

@@ -13,7 +13,7 @@ from huggingface_hub.utils import validate_repo_id
 from kakusan.checkpoints.contents import Wanted, check_variant, files_of, lacking
 from kakusan.checkpoints.hub import MOVED, fetch, logger
 from kakusan.checkpoints.saving import check_finished
-from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot
+from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, stays_within
 from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, listed, shown
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -70,7 +70,8 @@ def locate(
     if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ModelNotFoundError(f"a model is named by a text or a path, not by {name!r:.60}.")
     text = os.fspath(name)
-    _check_texts({"subfolder": subfolder, "revision": revision, "variant": variant})
+    _check_texts({"revision": revision, "variant": variant}, str)
+    _check_texts({"subfolder": subfolder, "cache_dir": cache_dir}, str, os.PathLike)
     wanted = Wanted(subfolder, variant, use_safetensors, frozenset(without))
     local = _local_folder(text)
     if local is not None:
@@ -95,14 +96,16 @@ def locate(
         force_download=force_download,
         pulling=pulling,
     )
+    if subfolder and not stays_within(subfolder):
+        raise CheckpointError(f"{request.name} has no subfolder {shown(subfolder)}.")
     request = _living(request)
     snapshot = fetch(request)
     return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
 
 
-def _check_texts(given: Mapping[str, object]) -> None:
+def _check_texts(given: Mapping[str, object], *kinds: type) -> None:
     for argument, value in given.items():
-        if not isinstance(value, str | os.PathLike | None):
+        if value is not None and not isinstance(value, kinds):
             raise RequestError(f"{argument} must be a text, not {shown(value)}")
 
 
@@ -172,8 +175,7 @@ def _living(request: HubRequest) -> HubRequest:
 def _within(folder: Path, subfolder: str | None, name: str) -> Path:
     if not subfolder:
         return folder
-    inside = ".." not in Path(subfolder).parts and not Path(subfolder).is_absolute()
-    if inside and _is_folder(folder / subfolder):
+    if stays_within(subfolder) and _is_folder(folder / subfolder):
         return folder / subfolder
     found = listed(entry.name for entry in folder.iterdir() if entry.is_dir())
     raise CheckpointError(f"{name} has no subfolder {shown(subfolder)} (it has: {found}).")

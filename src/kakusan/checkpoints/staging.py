@@ -79,22 +79,33 @@ def _sweep(folder: Path) -> None:
     """Remove what killed processes left; what cannot be removed stays."""
     with suppress(OSError):
         for held in folder.glob(f"{PREFIX}*{SUFFIX}"):
-            if _is_left_over(held):
-                shutil.rmtree(held, ignore_errors=True)
+            with _left_over(held) as left_over:
+                if left_over:
+                    shutil.rmtree(held, ignore_errors=True)
 
 
-def _is_left_over(held: Path) -> bool:
+@contextmanager
+def _left_over(held: Path) -> Generator[bool]:
+    """Say whether a folder is left over; nobody can take it into use meanwhile."""
     if fcntl is None:
-        return time.time() - held.stat().st_mtime > OLD
+        yield time.time() - held.stat().st_mtime > OLD
+        return
     try:
         lock = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
-        return False
+        yield False
+        return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by another, or nothing can be locked here
-        return False
-    else:
-        return True
+        yield _locked(lock)
     finally:
         os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    """Take a lock; not if another holds it, or nothing can be locked here."""
+    assert fcntl is not None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -141,6 +141,8 @@ def plain_notices() -> Generator[None]:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            # of a damaged picture Pillow tells each tag that it skips
+            warnings.filterwarnings("ignore", module=r"PIL\.")
             yield
     finally:
         logger.removeHandler(handler)

@@ -179,7 +179,7 @@ def _png_texts(image: PngImageFile, name: str) -> tuple[str | None, str | None]:
     ours, theirs = image.info.get(KEY), image.info.get(PARAMETERS)
     return (
         ours if isinstance(ours, str) else None,
-        _as_utf8(theirs) if isinstance(theirs, str) else None,
+        _as_unicode(theirs) if isinstance(theirs, str) else None,
     )
 
 
@@ -191,12 +191,16 @@ def _fits(size: tuple[int, int], name: str) -> bool:
     return True
 
 
-def _as_utf8(text: str) -> str:
-    """Some tools write UTF-8 where PNG's plain text chunks hold Latin-1, as which it was read."""
+def _as_unicode(text: str) -> str | None:
+    """Some tools write UTF-8, or UTF-16, where PNG's plain text chunks hold Latin-1.
+
+    None where it is no text at all.
+    """
     if isinstance(text, iTXt):
         return text
     try:
-        return text.encode("latin-1").decode("utf-8")
+        data = text.encode("latin-1")
+        return data.decode("utf-8") if "\0" not in text else comment_text(data)
     except UnicodeError:
         return text
 
@@ -239,14 +243,16 @@ def read_record(path: Path | str) -> Record | None:
     """
     text, parameters = _texts(Path(path))
     record = _parsed(text, Path(path)) if text else None
-    if record is None and parameters and parameters.strip() and not _is_object(parameters):
+    if record is None and parameters and parameters.strip() and not _is_json(parameters):
         return parse_parameters(parameters)
     return record
 
 
-def _is_object(text: str) -> bool:
-    """Whether it is JSON, as other programs than the web UI write under the same name."""
+def _is_json(text: str) -> bool:
+    """Whether it is an object or a list, as other programs than the web UI write by that name."""
     try:
-        return text.lstrip().startswith("{") and isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+        return text.lstrip().startswith(("{", "[")) and bool(json.loads(text))
+    except ValueError:
+        return False  # a prompt may begin with brackets
+    except RecursionError:
+        return True

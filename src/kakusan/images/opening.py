@@ -101,10 +101,10 @@ def opened(
     """
     name = shown_path(source) if isinstance(source, str | Path) else "the given data"
     with _file(source) as file:
-        kind = _kind_of(file)
-        if kind not in formats:
-            raise InputError(f"{name} is not a {_listed(formats)} picture")
         try:
+            kind = _kind_of(file)
+            if kind not in formats:
+                raise InputError(f"{name} is not a {_listed(formats)} picture")
             yield _READERS[kind](file), name
         except InputError:
             raise

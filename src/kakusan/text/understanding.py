@@ -9,7 +9,7 @@ from typing import Self, cast
 
 from kakusan.text.grammar import MOST, unread_grammar, without_grammar
 from kakusan.text.tokenizer import CLIPTokenizer
-from kakusan.text.words import KnownWords
+from kakusan.text.words import LONGEST, KnownWords
 
 logger = logging.getLogger("kakusan")
 _MOST_SAID = 8  # of each in one line
@@ -123,7 +123,7 @@ def _unknown(
     used = tokenizer.used(text)
     words = known.unknown(without_grammar(used))
     if used != text:  # whose last word may be cut in two
-        whole = set(known.strangers(text))
+        whole = set(known.strangers(text[: len(used) + 2 * LONGEST]))
         words = {word: near for word, near in words.items() if word in whole}
     return words
 
