@@ -158,6 +158,12 @@ def test_a_broken_record_is_one_line(text: str, tmp_path: Path) -> None:
         read_record(with_text(tmp_path / "a.png", kakusan=text))
 
 
+def test_a_record_of_no_end_is_not_parsed(tmp_path: Path) -> None:
+    text = '{"kakusan": [' + "0.1, " * 2_000_000 + "1]}"
+    with pytest.raises(InputError, match="characters; at most 8388608 are read"):
+        read_record(with_text(tmp_path / "a.png", kakusan=text))
+
+
 @pytest.mark.parametrize("text", ["7", "[]", "null", '"x"', "{}"])
 def test_json_that_is_not_our_record_is_none(text: str, tmp_path: Path) -> None:
     assert read_record(with_text(tmp_path / "a.png", kakusan=text)) is None

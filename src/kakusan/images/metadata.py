@@ -20,7 +20,7 @@ from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngImageFile, iTXt
 
 from kakusan.checkpoints.files import write_bytes, write_new
-from kakusan.errors import InputError, OutputError, shown
+from kakusan.errors import InputError, OutputError, shown, shown_path
 from kakusan.images.exif import (
     DESCRIPTION,
     EXIF_IFD,
@@ -37,6 +37,7 @@ LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65500, "WEBP": 16383}
 KEY, PARAMETERS = "kakusan", "parameters"
 
 _UTF16 = b"UNICODE\0"  # EXIF 2.32, table 9: how a UserComment says what follows
+_LONGEST_RECORD = 2**23  # characters; that of a grid of a thousand pictures has some 2**20
 _MARKER_BYTES = 65533  # a JPEG segment counts its bytes, and itself, in 16 bits
 _COMMENT_MARKER, _COMMENT_PREFIX = b"\xff\xfe", b"kakusan:"
 
@@ -220,10 +221,15 @@ def _of_a_comment(value: bytes) -> str | None:
 
 
 def _parsed(text: str, path: Path) -> Record | None:
+    if len(text) > _LONGEST_RECORD:
+        raise InputError(
+            f"the kakusan record in {shown_path(path)} has {len(text)} characters; "
+            f"at most {_LONGEST_RECORD} are read"
+        )
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the kakusan record in '{path}' is broken: {error}") from None
+        raise InputError(f"the kakusan record in {shown_path(path)} is broken: {error}") from None
     return cast(Record, record) if isinstance(record, dict) and KEY in record else None
 
 
