@@ -98,7 +98,7 @@ def test_what_is_being_removed_is_not_taken_into_use(
         lock(handle, how)
 
     monkeypatch.setattr(staging.fcntl, "flock", late)
-    monkeypatch.setattr(staging, "_sweep", lambda folder: None)
+    monkeypatch.setattr(staging, "_sweep", lambda _folder: None)  # pyright: ignore
     write_new([tmp_path / "new"], b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert swept
@@ -116,7 +116,7 @@ def test_a_folder_is_locked_until_it_is_removed(
             handle = os.open(folder, os.O_RDONLY)
             locked.append(not staging._locked(handle))  # pyright: ignore
             os.close(handle)
-        remove(folder, **options)
+        remove(folder, **options)  # pyright: ignore
 
     monkeypatch.setattr(staging.shutil, "rmtree", watched)
     write_new([tmp_path / "new"], b"x")
