@@ -48,18 +48,15 @@ class Inputs:
         if generator is not None and not all(isinstance(g, torch.Generator) for g in each):
             raise ArgumentError("{generator} must be a torch.Generator or a list of them")
 
-    def check_against(self, request: Request, latents: Sequence[int], width: int) -> None:
-        """Check counts and shapes, before any network runs.
+    def check_against(self, request: Request, latents: Sequence[int]) -> None:
+        """Check generators and latents, before any network runs.
 
         Args:
             latents: The shape of the latents of all pictures.
-            width: The last dimension of text embeddings.
 
         Raises:
             RequestError: Something does not fit the request or the model.
         """
-        self._check_texts("prompt", request.prompt, self.prompt_embeds)
-        self._check_texts("negative_prompt", request.negative_prompt, self.negative_prompt_embeds)
         if request.seed is not None and self.generator is not None:
             raise ArgumentError("{seed} and {generator} were both given; give only one of them")
         if isinstance(self.generator, Sequence) and len(self.generator) != latents[0]:
@@ -69,10 +66,24 @@ class Inputs:
             )
         if self.latents is not None:
             check_shape("latents", self.latents, latents)
+
+    def check_embeds(self, request: Request, width: int | None) -> None:
+        """Check counts and shapes of embeddings, before any network runs.
+
+        Args:
+            width: The last dimension of text embeddings; None where no network says it.
+
+        Raises:
+            RequestError: Something does not fit the request or the model.
+        """
+        self._check_texts("prompt", request.prompt, self.prompt_embeds)
+        self._check_texts("negative_prompt", request.negative_prompt, self.negative_prompt_embeds)
         for name in ("prompt_embeds", "negative_prompt_embeds"):
             embeds: Tensor | None = getattr(self, name)
             if embeds is not None:
-                check_shape(name, embeds, (len(request.prompt), embeds.shape[1], width))
+                check_shape(
+                    name, embeds, (len(request.prompt), embeds.shape[1], width or embeds.shape[2])
+                )
         both = self.prompt_embeds, self.negative_prompt_embeds
         if both[0] is not None and both[1] is not None:
             check_shape("negative_prompt_embeds", both[1], both[0].shape)

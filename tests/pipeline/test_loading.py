@@ -468,12 +468,43 @@ def test_a_part_that_is_needed_is_named_where_it_is(tiny_v1: Path, part: str) ->
     pipe = load(tiny_v1, **{part: None})
     assert f"this pipeline has no {part}" in message(RequestError, lambda: pipe("a cat"))
     assert pipe.encode_texts(["a cat"]).shape[0] == 1
+    assert torch.equal(
+        pipe.encode_prompt("a cat", "cpu", 1, False)[0], pipe.encode_texts(["a cat"])
+    )
     assert pipe.device.type == "cpu"
     if part == "vae":
         assert "no vae" in message(RequestError, lambda: pipe.preview(torch.zeros(1, 4, 8, 8)))
         assert "no vae" in message(RequestError, lambda: pipe.decode(torch.zeros(1, 4, 8, 8)))
         latents = pipe("a cat", num_inference_steps=1, output_type="latent").images
         assert latents.shape[1:] == (4, 8, 8)
+
+
+def test_a_text_encoder_alone_encodes_prompts(tiny_v1: Path) -> None:
+    """Scripts encode first and load the other parts when the text encoder is gone again."""
+    others = {"unet": None, "vae": None, "scheduler": None}
+    whole, alone = load(tiny_v1), load(tiny_v1, **others)
+    arguments: Any = (["a cat", "a dog"], "cpu", 2, True, "blur")
+    for one, same in zip(
+        alone.encode_prompt(*arguments), whole.encode_prompt(*arguments), strict=True
+    ):
+        assert torch.equal(one, same)
+    assert alone.encode_prompt("a cat", "cpu", 1, False, clip_skip=1)[1] is None
+    given = {"prompt_embeds": torch.zeros(1, 77, 9)}
+    assert "expected (1, 77, 32)" in message(
+        RequestError, lambda: alone.encode_prompt(None, "cpu", 1, False, **given)
+    )
+    assert "not a str" in message(
+        RequestError, lambda: alone.register_modules(text_encoder="x") or alone.encode_prompt("a")
+    )
+
+
+def test_a_pipeline_of_nothing_has_a_device() -> None:
+    pipe = kakusan.StableDiffusionPipeline(None, None, None, None, None)
+    assert (pipe.device.type, pipe.dtype) == ("cpu", torch.float32)
+    assert pipe.to("cpu").components["unet"] is None
+    assert repr(pipe) == "StableDiffusionPipeline()"
+    given = {"prompt_embeds": torch.zeros(1, 7, 5)}
+    assert pipe.encode_prompt(None, "cpu", 2, False, **given)[0].shape == (2, 7, 5)
 
 
 INDEXES: dict[str, dict[str, Any]] = {

@@ -87,17 +87,25 @@ class Engine:
     @property
     def device(self) -> torch.device:
         """Where the networks compute."""
-        return self.placement.device(self._first)
+        first = self._first
+        return torch.device("cpu") if first is None else self.placement.device(first)
 
     @property
     def dtype(self) -> torch.dtype:
         """What the UNet's weights are in."""
-        return self._first.dtype
+        return torch.float32 if self._first is None else self._first.dtype
 
     @property
-    def _first(self) -> Model[Any]:
-        """The UNet, or one of the others where there is none."""
-        return next(iter(self.networks)) if self._unet is None else self._unet
+    def _first(self) -> Model[Any] | None:
+        """The UNet, or one of the others where there is none, if any."""
+        return next(iter(self.networks), None) if self._unet is None else self._unet
+
+    @property
+    def text_width(self) -> int | None:
+        """The last dimension of text embeddings; None where no network says it."""
+        if self._unet is not None:
+            return self._unet.config.cross_attention_dim
+        return None if self._text_encoder is None else self._text_encoder.config.hidden_size
 
     @property
     def scale_factor(self) -> int:

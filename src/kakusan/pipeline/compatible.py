@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kakusan.checkpoints.source import Source
+from kakusan.engine import Engine
 from kakusan.errors import ArgumentError, UnknownNameError, nearest
 from kakusan.images import to_numpy, to_pil
 from kakusan.inputs import Inputs
@@ -24,10 +25,13 @@ from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function
 from kakusan.pipeline.drawing import Drawing
 from kakusan.pipeline.image_processor import Array, VaeImageProcessor
-from kakusan.pipeline.parts import CLASSES, PIPELINE_CLASS
+from kakusan.pipeline.parts import CLASSES, PIPELINE_CLASS, check_complete
+from kakusan.pipeline.prompts import Prompts
+from kakusan.pipeline.understood import say_understood, understood
 from kakusan.request import DEFAULT_GUIDANCE, Request
 from kakusan.sampling import step_options
 from kakusan.schedulers import Generators, Scheduler, draw_noise
+from kakusan.text import CLIPTokenizer
 
 Texts = str | Sequence[str] | None
 
@@ -36,6 +40,7 @@ class Pipe(Protocol):
     """What these methods need of the pipeline."""
 
     vae: AutoencoderKL
+    tokenizer: CLIPTokenizer
     unet: UNet2DConditionModel
     safety_checker: Any
     feature_extractor: Any
@@ -45,6 +50,10 @@ class Pipe(Protocol):
     def scheduler(self) -> Scheduler[Any]: ...
     @property
     def components(self) -> dict[str, Any]: ...
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def name_or_path(self) -> str | None: ...
     @property
     def device(self) -> torch.device: ...
     @property
@@ -111,6 +120,8 @@ def encode_prompt(
 ) -> tuple[Tensor, Tensor | None]:
     """Embeddings of prompts and of negative prompts, as a call has them.
 
+    Of the networks, the text encoder alone is needed.
+
     Returns:
         (pictures, 77, d) each; the second is None without guidance.
 
@@ -126,7 +137,13 @@ def encode_prompt(
         clip_skip=clip_skip,
     )
     inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
-    found = pipe.prepared(request, inputs, decoded=False).prompt()
+    check_complete({**pipe.components, "safety_checker": None})
+    engine = pipe.engine
+    prompts = Prompts(engine, pipe.tokenizer, request, inputs, do_classifier_free_guidance)
+    prompts.check()
+    say_understood(understood(prompts), pipe.name_or_path)
+    engine.prepare()
+    found, _ = prompts.encoded()
     where = pipe.device if device is None else device
     negative = None if found.negative is None else found.negative.tokens.to(where)
     return found.text.tokens.to(where), negative

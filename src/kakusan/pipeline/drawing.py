@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 
 from kakusan import __version__
-from kakusan.conditioning import check_clip_skip, encode_texts
-from kakusan.engine import overflow_note, present
+from kakusan.engine import overflow_note
 from kakusan.errors import ArgumentError
 from kakusan.images import to_pil
-from kakusan.inputs import Inputs, check_shape
-from kakusan.models import Conditioning
+from kakusan.inputs import Inputs
 from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.checker import checked_by
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parts import requested_scheduler
+from kakusan.pipeline.prompts import Prompts
 from kakusan.pipeline.understood import understood
 from kakusan.request import Request
 from kakusan.runtime.device import send
@@ -85,11 +84,12 @@ class Drawing:
         self.request = model.completed(request, chosen, scheduler)
         self._set_timesteps()
         self.guidance = Guidance(self.request.guidance_scale or 0.0, self.request.guidance_rescale)
-        width = self.engine.unet.config.cross_attention_dim
-        inputs.check_against(self.request, self._latents_shape(), width)
-        self._check_texts()
-        read = self.guidance.on and inputs.negative_prompt_embeds is None
-        self.understood = understood(self.request, model, with_negative=read)
+        self._prompts = Prompts(
+            model.engine, model.tokenizer, self.request, inputs, self.guidance.on
+        )
+        self._prompts.check()
+        inputs.check_against(self.request, self._latents_shape())
+        self.understood = understood(self._prompts)
         self.seeds = self._known_seeds()
         self.altered = dict[int, str]()
         self._text_notes: list[str] = []
@@ -116,7 +116,7 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        prompt = self.prompt()
+        prompt, self._text_notes = self._prompts.encoded()
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
@@ -235,33 +235,6 @@ class Drawing:
         size = (request.height // factor, request.width // factor)
         return (request.num_pictures, self.engine.unet.config.in_channels, *size)
 
-    def _check_texts(self) -> None:
-        """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
-        request, given = self.request, self.inputs.prompt_embeds
-        encoded = self.guidance.on and self.inputs.negative_prompt_embeds is None
-        tokens = self._tokens() if given is None or encoded else 0
-        if self.engine.has_text_encoder:
-            layers = self.engine.text_encoder.config.num_hidden_layers
-            check_clip_skip(request.clip_skip, layers)
-        if given is not None and encoded and given.shape[1] != tokens:
-            raise ArgumentError(
-                "{prompt_embeds} have {0} tokens, but an encoded {negative_prompt} has {1}; give "
-                "{negative_prompt_embeds} of the same length",
-                given.shape[1],
-                tokens,
-            )
-
-    def _tokens(self) -> int:
-        """How many tokens an encoded text has; raises RequestError where none can be encoded."""
-        tokenizer = self.model.tokenizer
-        if tokenizer is None or not self.engine.has_text_encoder:
-            raise ArgumentError(
-                "this pipeline has no {0} and cannot encode texts; give {prompt_embeds}, and "
-                "under guidance {negative_prompt_embeds} beside them",
-                "text_encoder" if tokenizer is not None else "tokenizer",
-            )
-        return tokenizer.model_max_length
-
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
         count, given = self.request.num_pictures, self.inputs
@@ -282,35 +255,6 @@ class Drawing:
         size = count if self.request.seed is None else self.batch_size
         return [range(i, min(i + size, count)) for i in range(0, count, size)]
 
-    def prompt(self) -> Prompt:
-        """What all pictures are conditioned on, a row for each of them."""
-        request, given = self.request, self.inputs
-        text = _given(given.prompt_embeds)
-        negative = _given(given.negative_prompt_embeds) if self.guidance.on else None
-        open_negative = self.guidance.on and negative is None
-        if open_negative and text is None and request.clip_skip is None:
-            # In one go: a text that stands on both sides is encoded once
-            both = self._encoded((*request.negative_prompt, *request.prompt), None)
-            negative, text = both[: len(request.prompt)], both[len(request.prompt) :]
-        if text is None:
-            text = self._encoded(request.prompt, request.clip_skip)
-        if self.guidance.on and negative is None:
-            # The reference does not apply clip_skip here
-            negative = self._encoded(request.negative_prompt, None)
-        count = request.num_images_per_prompt
-        if negative is not None:
-            check_shape("negative_prompt_embeds", negative.tokens, text.tokens.shape)
-            negative = Conditioning(negative.tokens.to(text.tokens))
-            negative = negative.to(self.engine.device).repeated(count)
-        return Prompt(text.to(self.engine.device).repeated(count), negative)
-
-    def _encoded(self, texts: Sequence[str | None], clip_skip: int | None) -> Conditioning:
-        known = [text or "" for text in texts]
-        tokenizer = present("tokenizer", self.model.tokenizer)
-        encoded, notes = encode_texts(known, tokenizer, self.engine, clip_skip)
-        self._text_notes += [note for note in notes if note not in self._text_notes]
-        return encoded
-
     def note(self, pictures: range, note: str) -> None:
         """Have the records of pictures say something about how they were computed."""
         for index in pictures:
@@ -330,7 +274,3 @@ class Drawing:
         if self.model.source is not None and not self.model.is_whole:
             notes.append(f"parts of {self.model.source.name} were exchanged")
         return notes
-
-
-def _given(embeds: Tensor | None) -> Conditioning | None:
-    return None if embeds is None else Conditioning(embeds)

@@ -241,6 +241,11 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             return object.__getattribute__(self, name)
         raise missing_attribute(type(self).__name__, name, dir(self))
 
+    def __repr__(self) -> str:
+        parts = {name: type(within(part)).__name__ for name, part in self.components.items()}
+        said = ", ".join(f"{name}={kind}" for name, kind in parts.items() if kind != "NoneType")
+        return f"{type(self).__name__}({said})"
+
     @property
     def components(self) -> dict[str, Any]:
         """The parts by name; an absent optional one is None."""
@@ -277,6 +282,11 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     def device(self) -> torch.device:
         """Where the networks compute."""
         return self.engine.device
+
+    @property
+    def _execution_device(self) -> torch.device:
+        """The name that scripts written for the reference know `device` by."""
+        return self.device
 
     @property
     def dtype(self) -> torch.dtype:

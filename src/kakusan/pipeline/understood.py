@@ -2,17 +2,19 @@
 
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.engine import present
-from kakusan.pipeline.model import Model
-from kakusan.request import Request
+from kakusan.pipeline.prompts import Prompts
 from kakusan.text import Understanding
 
 
-def understood(request: Request, model: Model, *, with_negative: bool) -> list[Understanding]:
+def understood(prompts: Prompts) -> list[Understanding]:
     """What of each prompt is not understood, and of its negative one where that is read."""
+    request = prompts.request
     unread = (None,) * len(request.prompt)
-    negative = request.negative_prompt if with_negative else unread
+    negative = request.negative_prompt if prompts.reads_negative else unread
     texts = {text for text in (*request.prompt, *negative) if text}
-    found = {text: Understanding.of(text, present("tokenizer", model.tokenizer)) for text in texts}
+    found = {
+        text: Understanding.of(text, present("tokenizer", prompts.tokenizer)) for text in texts
+    }
     pairs = zip(request.prompt, negative, strict=True)
     return [Understanding.of_all(found[text] for text in pair if text) for pair in pairs]
 

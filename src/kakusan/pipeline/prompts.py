@@ -1,0 +1,95 @@
+"""From a request's texts, or embeddings in their place, to what its pictures are conditioned on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from kakusan.conditioning import check_clip_skip, encode_texts
+from kakusan.engine import Engine, present
+from kakusan.errors import ArgumentError
+from kakusan.inputs import Inputs, check_shape
+from kakusan.models import Conditioning
+from kakusan.request import Request
+from kakusan.sampling import Prompt
+from kakusan.text import CLIPTokenizer
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of one request; of the networks, the text encoder alone is needed.
+
+    Attributes:
+        guided: whether negative prompts are encoded too.
+    """
+
+    engine: Engine
+    tokenizer: CLIPTokenizer | None
+    request: Request
+    inputs: Inputs
+    guided: bool
+
+    @property
+    def reads_negative(self) -> bool:
+        """Whether negative prompts are read, and not given as embeddings."""
+        return self.guided and self.inputs.negative_prompt_embeds is None
+
+    def check(self) -> None:
+        """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
+        request, given = self.request, self.inputs.prompt_embeds
+        self.inputs.check_embeds(request, self.engine.text_width)
+        tokens = self._tokens() if given is None or self.reads_negative else 0
+        if self.engine.has_text_encoder:
+            layers = self.engine.text_encoder.config.num_hidden_layers
+            check_clip_skip(request.clip_skip, layers)
+        if given is not None and self.reads_negative and given.shape[1] != tokens:
+            raise ArgumentError(
+                "{prompt_embeds} have {0} tokens, but an encoded {negative_prompt} has {1}; give "
+                "{negative_prompt_embeds} of the same length",
+                given.shape[1],
+                tokens,
+            )
+
+    def encoded(self) -> tuple[Prompt, list[str]]:
+        """What all pictures are conditioned on, a row for each, and notes of what was upcast."""
+        request, given, notes = self.request, self.inputs, list[str]()
+
+        def encode(texts: Sequence[str | None], clip_skip: int | None) -> Conditioning:
+            known = [text or "" for text in texts]
+            tokenizer = present("tokenizer", self.tokenizer)
+            found, new = encode_texts(known, tokenizer, self.engine, clip_skip)
+            notes.extend(note for note in new if note not in notes)
+            return found
+
+        text = _given(given.prompt_embeds)
+        negative = _given(given.negative_prompt_embeds) if self.guided else None
+        open_negative = self.guided and negative is None
+        if open_negative and text is None and request.clip_skip is None:
+            # In one go: a text that stands on both sides is encoded once
+            both = encode((*request.negative_prompt, *request.prompt), None)
+            negative, text = both[: len(request.prompt)], both[len(request.prompt) :]
+        if text is None:
+            text = encode(request.prompt, request.clip_skip)
+        if self.guided and negative is None:
+            # The reference does not apply clip_skip here
+            negative = encode(request.negative_prompt, None)
+        count = request.num_images_per_prompt
+        if negative is not None:
+            check_shape("negative_prompt_embeds", negative.tokens, text.tokens.shape)
+            negative = Conditioning(negative.tokens.to(text.tokens))
+            negative = negative.to(self.engine.device).repeated(count)
+        return Prompt(text.to(self.engine.device).repeated(count), negative), notes
+
+    def _tokens(self) -> int:
+        """How many tokens an encoded text has; raises RequestError where none can be encoded."""
+        if self.tokenizer is None or not self.engine.has_text_encoder:
+            raise ArgumentError(
+                "this pipeline has no {0} and cannot encode texts; give {prompt_embeds}, and "
+                "under guidance {negative_prompt_embeds} beside them",
+                "text_encoder" if self.tokenizer is not None else "tokenizer",
+            )
+        return self.tokenizer.model_max_length
+
+
+def _given(embeds: Tensor | None) -> Conditioning | None:
+    return None if embeds is None else Conditioning(embeds)
