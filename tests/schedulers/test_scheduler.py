@@ -2,6 +2,7 @@
 
 import inspect
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError, UnknownArgumentError
+from kakusan.errors import CheckpointError, RequestError, UnknownArgumentError
 from kakusan.schedulers import (
     SCHEDULERS,
     SHORT_NAMES,
@@ -265,6 +266,15 @@ def test_step_takes_the_options_of_the_formula(name: str) -> None:
     with pytest.raises(UnknownArgumentError, match="step has no argument 'etta'"):
         scheduler.step(x, scheduler.timesteps[0], x, etta=1.0)
     scheduler.step(x, scheduler.timesteps[0], x, return_dict=False)
+
+
+def test_the_config_of_a_folder_makes_another_scheduler(tiny_v1: Path) -> None:
+    config = DDIMScheduler.load_config(tiny_v1, subfolder="scheduler")
+    assert config["_class_name"] == "PNDMScheduler"
+    made = DDIMScheduler.from_config(config)
+    assert made.config == DDIMScheduler.from_pretrained(tiny_v1, subfolder="scheduler").config
+    with pytest.raises(CheckpointError):
+        DDIMScheduler.load_config(tiny_v1)
 
 
 def test_generator_lists_of_the_wrong_length_are_refused() -> None:

@@ -156,7 +156,9 @@ def test_tokens_and_decoded_text_equal_the_reference(folders: dict[str, Path], c
     ours = CLIPTokenizer.from_pretrained(folders[case])
     assert len(ours) == len(reference)
     assert ours.vocab_size == reference.vocab_size
-    assert ours.get_vocab() == reference.get_vocab()
+    assert ours.get_vocab() == ours.encoder == reference.get_vocab()
+    assert ours.decoder[ours.eos_token_id] == reference.eos_token
+    assert len(ours.decoder) == len(ours.encoder)
     for name in ("bos", "eos", "unk", "pad"):
         assert getattr(ours, f"{name}_token") == getattr(reference, f"{name}_token")
         assert getattr(ours, f"{name}_token_id") == getattr(reference, f"{name}_token_id")

@@ -19,9 +19,9 @@ from kakusan.results import named
 # What old files give as the end token; the real one is then found as the largest id of a text.
 LEGACY_EOS = 2
 PREFIX = "text_model."
-# what else a whole CLIP's file holds
 # What the reference's call takes too; as None it means nothing.
 LATER = ("inputs_embeds", "output_attentions", "position_ids")
+# What else a whole CLIP's file holds.
 OTHER_PARTS = {"vision_model", "logit_scale", "visual_projection", "text_projection"}
 
 

@@ -91,6 +91,21 @@ class Configured(Sendable, Generic[ConfigT]):
             )
         return cls(cls.config_class.from_published(config, overrides))
 
+    @classmethod
+    def load_config(
+        cls,
+        pretrained_model_name_or_path: str | PathLike[str],
+        *,
+        subfolder: str | None = None,
+    ) -> dict[str, JSON]:
+        """The published JSON of a folder or Hub model, which `from_config` takes.
+
+        Raises:
+            CheckpointError: the file is missing or broken.
+        """
+        folder = locate(pretrained_model_name_or_path, subfolder=subfolder).folder
+        return read_json(folder / CONFIG_FILE)
+
     def register_to_config(self, **settings: object) -> None:
         """Change settings, as if this had been made with them; a run begins anew.
 

@@ -42,6 +42,16 @@ class Tokens:
         """All tokens with their ids."""
         return self._backend.get_vocab(with_added_tokens=True)
 
+    @property
+    def encoder(self) -> dict[str, int]:
+        """All tokens with their ids."""
+        return self.get_vocab()
+
+    @property
+    def decoder(self) -> dict[int, str]:
+        """All ids with their tokens."""
+        return {number: token for token, number in self.get_vocab().items()}
+
     def get_added_vocab(self) -> dict[str, int]:
         """The tokens that are found before text is split into words, with their ids."""
         added = sorted(self._vocabulary.added.items())
