@@ -27,7 +27,11 @@ LAYERS = (
     {"engine", "sampling"},
     {"conditioning"},
     {"pipeline"},
-    {"inspect", "training", "utils"},
+    {
+        *("inspect", "training", "utils"),
+        # names of modules that scripts import from the reference library
+        *("callbacks", "image_processor", "loaders", "optimization", "pipelines", "training_utils"),
+    },
     {"builtin"},
     {"cli", "server"},
     {"__main__"},

@@ -21,6 +21,10 @@ _SDXL = "kakusan draws with Stable Diffusion 1.x and 2.x so far"
 _OTHER_MODEL = "kakusan draws with Stable Diffusion alone, with StableDiffusionPipeline"
 _ADAPTERS = "adapters come later; the weights of a whole model can be loaded"
 _CONTROL = "control networks come later; kakusan draws from text so far"
+_LOADERS = "adapters and single files come later; from_pretrained takes a folder or OWNER/NAME"
+_OWN_ATTENTION = (
+    "attention is computed in one way; kakusan.inspect shows it, and a Steering changes calls"
+)
 _CLIP = "CLIPTextModel is there, for Stable Diffusion 1.x and 2.x"
 _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
 _LORA = "LoRA files come later; merge it into the model's weights with another tool meanwhile"
@@ -46,6 +50,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         ),
         *("StableDiffusionLDM3DPipeline", "StableDiffusionGLIGENPipeline"),
         *("StableDiffusionMixin", "OnnxStableDiffusionPipeline", "StableDiffusionOnnxPipeline"),
+        *("PipelineImageInput", "VaeImageProcessorLDM3D", "IPAdapterScaleCutoffCallback"),
     ),
     _CONTROL: (
         *("StableDiffusionControlNetPipeline", "StableDiffusionControlNetImg2ImgPipeline"),
@@ -58,7 +63,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"),
         *("StableDiffusionXLPAGPipeline", "StableDiffusion3PAGPipeline", "UNet3DConditionModel"),
         *("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
-        "StableVideoDiffusionPipeline",
+        *("StableVideoDiffusionPipeline", "SDXLCFGCutoffCallback"),
     ),
     "AutoencoderKL is there, which gives better pictures": (
         *("AutoencoderTiny", "ConsistencyDecoderVAE", "AsymmetricAutoencoderKL"),
@@ -108,6 +113,24 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     "use HeunDiscreteScheduler, the nearest that is there": ("KDPM2DiscreteScheduler",),
     "use EulerDiscreteScheduler, the nearest that is there": (
         *("EDMEulerScheduler", "FlowMatchEulerDiscreteScheduler"),
+    ),
+    _LOADERS: (
+        *("LoraLoaderMixin", "StableDiffusionLoraLoaderMixin", "TextualInversionLoaderMixin"),
+        *(
+            "FromSingleFileMixin",
+            "IPAdapterMixin",
+            "AttnProcsLayers",
+            "UNet2DConditionLoadersMixin",
+        ),
+    ),
+    _OWN_ATTENTION: (
+        *("Attention", "AttentionProcessor", "SlicedAttnProcessor", "XFormersAttnProcessor"),
+        *("LoRAAttnProcessor", "LoRAAttnProcessor2_0", "CustomDiffusionAttnProcessor"),
+        *("FusedAttnProcessor2_0", "AttnAddedKVProcessor", "IPAdapterAttnProcessor2_0"),
+    ),
+    "torch and kakusan.training do it": (
+        *("cast_training_params", "free_memory", "compute_dream_and_update_latents"),
+        *("compute_loss_weighting_for_sd3", "compute_density_for_timestep_sampling"),
     ),
     _FEW_STEPS: ("LCMScheduler", "TCDScheduler", "LatentConsistencyModelPipeline"),
 }

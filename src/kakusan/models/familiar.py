@@ -18,14 +18,27 @@ SAME_ATTENTION = frozenset(
 
 
 _LORA = "LoRA comes later; kakusan.training.finetune trains one"
+_COMPILE = "torch.compile(pipe.unet) compiles the whole network"
 # Methods of the reference's networks -> what to do instead
 LATER = {
+    **dict.fromkeys(
+        (
+            *("fuse_lora", "unfuse_lora", "unload_lora", "enable_lora", "disable_lora"),
+            *("save_lora_adapter", "delete_adapters", "enable_adapters", "disable_adapters"),
+            *("active_adapters", "enable_lora_hotswap"),
+        ),
+        _LORA,
+    ),
     "add_adapter": _LORA,
+    "compile_repeated_blocks": _COMPILE,
+    "enable_group_offload": "pipe.enable_model_cpu_offload() saves memory",
+    "enable_layerwise_casting": "torch_dtype=torch.float16 halves the memory of the weights",
     "load_attn_procs": _LORA,
     "load_lora_adapter": _LORA,
     "save_attn_procs": _LORA,
     "set_adapter": _LORA,
     "set_adapters": _LORA,
+    "set_attention_backend": "attention is computed as fast as the machine can; leave it out",
     "register_to_config": "make a network with from_config, and load what fits of the weights",
 }
 

@@ -24,7 +24,7 @@ class StepCallback:
     shown: Sequence[str]
 
     @classmethod
-    def of(cls, function: Callable[..., Any] | None, shown: Sequence[str]) -> Self | None:
+    def of(cls, function: Callable[..., Any] | None, shown: Sequence[str] | None) -> Self | None:
         """The checked callback; None where the caller has none.
 
         A callback that has `tensor_inputs`, as the reference's own have, says itself what it is
@@ -33,7 +33,7 @@ class StepCallback:
         Raises:
             RequestError: Not a function, or a name that is no tensor of the loop.
         """
-        names = getattr(function, "tensor_inputs", shown)
+        names: Sequence[str] = getattr(function, "tensor_inputs", shown or ())
         for name in [names] if isinstance(names, str) else names:
             if name not in TENSORS:
                 raise RequestError(

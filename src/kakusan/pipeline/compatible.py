@@ -220,7 +220,7 @@ def check_inputs(
         }
     )
     StepCallback.of_old(None, callback_steps)
-    StepCallback.of(None, callback_on_step_end_tensor_inputs or ())
+    StepCallback.of(None, callback_on_step_end_tensor_inputs)
     request = Request.of(
         texts_or_embeds("prompt", prompt, prompt_embeds),
         negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from kakusan.errors import RequestError, shown
@@ -138,7 +138,13 @@ class OfTheCall(Generic[ValueT]):
     def __set_name__(self, owner: object, name: str) -> None:
         self._name = name
 
-    def __get__(self, pipeline: object, owner: object = None) -> ValueT:
+    @overload
+    def __get__(self, pipeline: None, owner: object = None) -> Self: ...
+    @overload
+    def __get__(self, pipeline: object, owner: object = None) -> ValueT: ...
+    def __get__(self, pipeline: object | None, owner: object = None) -> ValueT | Self:
+        if pipeline is None:  # asked of the class, as by `hasattr` and what makes documentation
+            return self
         return self._read(call_of(pipeline) or RunningCall())
 
     def __set__(self, pipeline: object, value: Any) -> None:

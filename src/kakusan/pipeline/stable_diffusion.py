@@ -214,7 +214,7 @@ class StableDiffusionPipeline(Pipeline):
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: Callable[..., Any] | None = None,
-        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        callback_on_step_end_tensor_inputs: Sequence[str] | None = ("latents",),
         callback: Callable[..., Any] | None = None,
         callback_steps: int | None = None,
         **unknown: Any,
