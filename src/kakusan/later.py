@@ -70,7 +70,9 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     ),
     "kakusan.training.ema.MovingAverage is kakusan's own running average": ("EMAModel",),
     "load each part by its own class, such as UNet2DConditionModel": ("AutoModel", "ModelMixin"),
-    "schedulers share the base class kakusan.schedulers.Scheduler": ("SchedulerMixin",),
+    "schedulers share the base class kakusan.schedulers.Scheduler": (
+        *("SchedulerMixin", "KarrasDiffusionSchedulers"),
+    ),
     "the parts' configs are read by their from_pretrained": ("ConfigMixin",),
     _OTHER_MODEL: ("AltDiffusionPipeline", "VQDiffusionPipeline"),
     'images[0].save("x.gif", save_all=True, append_images=images[1:]) does it with Pillow': (

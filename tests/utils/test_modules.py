@@ -35,6 +35,8 @@ training_utils: compute_snr set_seed
 LATER = """
 callbacks: SDXLCFGCutoffCallback IPAdapterScaleCutoffCallback
 image_processor: PipelineImageInput VaeImageProcessorLDM3D
+models: ControlNetModel AutoencoderTiny
+schedulers: UniPCMultistepScheduler LCMScheduler KarrasDiffusionSchedulers SchedulerMixin
 loaders: LoraLoaderMixin StableDiffusionLoraLoaderMixin AttnProcsLayers
 models.attention_processor: Attention LoRAAttnProcessor XFormersAttnProcessor
 optimization: get_scheduler get_cosine_schedule_with_warmup
@@ -126,6 +128,14 @@ def test_the_pictures_of_a_batch_lose_their_guidance_each(tiny_v1: Path) -> None
 def test_a_cutoff_that_is_none(arguments: Any) -> None:
     with pytest.raises(RequestError, match="cutoff_step_"):
         SDCFGCutoffCallback(*arguments)
+
+
+def test_the_published_steps_are_the_references() -> None:
+    ours, theirs = (
+        importlib.import_module(f"{library}.schedulers").AysSchedules
+        for library in ("kakusan", "diffusers")
+    )
+    assert all(theirs[name] == ours[name] for name in ours)
 
 
 def test_snr_is_the_references() -> None:

@@ -1,5 +1,6 @@
 """The networks: UNet, VAE, text encoder and safety checker."""
 
+from kakusan.later import missing_name
 from kakusan.models.compiled import within
 from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
@@ -41,3 +42,7 @@ __all__ = [
     "VAEConfig",
     "within",
 ]
+
+
+def __getattr__(name: str) -> object:
+    raise missing_name("kakusan.models", name, __all__)
