@@ -322,19 +322,22 @@ def test_what_the_caller_hands_in_stays_as_it_was(pipe: Any) -> None:
     assert all(torch.equal(given[name], kept[name]) for name in given)
 
 
-def test_the_older_callback(pair: tuple[Any, Any]) -> None:
-    seen: dict[int, list[int]] = {}
+@pytest.mark.parametrize(
+    ("name", "calls"), [("DDIMScheduler", 2), ("PNDMScheduler", 2), ("HeunDiscreteScheduler", 1)]
+)
+def test_the_older_callback(pair: tuple[Any, Any], name: str, calls: int) -> None:
+    seen: dict[int, list[tuple[int, int]]] = {}
 
     def call(pipe: Any) -> Any:
         steps = seen.setdefault(id(pipe), [])
 
         def callback(index: int, timestep: Any, latents: torch.Tensor) -> None:
-            steps.append(int(timestep))
+            steps.append((index, int(timestep)))
             latents.mul_(0.9)
 
         kept = pipe.scheduler
         library = kakusan if isinstance(pipe, kakusan.StableDiffusionPipeline) else diffusers
-        pipe.scheduler = library.DDIMScheduler.from_config(kept.config)
+        pipe.scheduler = getattr(library, name).from_config(kept.config)
         try:
             return pipe(
                 "a cat on a red background",
@@ -349,7 +352,7 @@ def test_the_older_callback(pair: tuple[Any, Any]) -> None:
     assert_same_pictures(pair, call)
     ours, theirs = seen.values()
     assert ours == theirs
-    assert len(ours) == 2
+    assert len(ours) == calls
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ class StepCallback:
     def of_old(cls, function: Callable[..., Any] | None, every: object) -> Self | None:
         """The older form of a callback: a function (index, timestep, latents), every so many steps.
 
+        It is not called for calls of the UNet that only begin a step: Heun's first of each two, and
+        the one that PNDM begins with.
+
         Raises:
             RequestError: Not a function, or not a whole number of steps above 0.
         """
@@ -58,9 +61,12 @@ class StepCallback:
         if not callable(function):
             raise RequestError(f"callback must be a function, not {shown(function)}")
 
-        def called(_: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
-            if index % steps == 0:
-                function(index, timestep, tensors["latents"])
+        def called(owner: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
+            scheduler, done = owner.scheduler, index + 1
+            first = len(scheduler.timesteps) - scheduler.num_inference_steps * scheduler.order
+            ends = done > first and done % scheduler.order == 0
+            if index % steps == 0 and (ends or done == len(scheduler.timesteps)):
+                function(index // scheduler.order, timestep, tensors["latents"])
 
         return cls(called, ("latents",))
 
