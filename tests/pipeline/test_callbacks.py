@@ -361,6 +361,11 @@ def test_the_older_callback(pair: tuple[Any, Any], name: str, calls: int) -> Non
         ({"callback": 5}, "callback must be a function"),
         ({"callback": print, "callback_steps": 0}, "callback_steps must be"),
         ({"callback": print, "callback_on_step_end": print}, "not both"),
+        ({"callback_on_step_end": torch.zeros(9, 9)}, "must be a function, not tensor"),
+        ({"callback_on_step_end_tensor_inputs": [3]}, "has no 3"),
+        ({"callback_on_step_end_tensor_inputs": 3}, "has no 3"),
+        ({"callback_on_step_end_tensor_inputs": "latent"}, "Did you mean 'latents'"),
+        ({"callback_on_step_end_tensor_inputs": ["x" * 5000]}, r"xxx\.\.\."),
     ],
 )
 def test_the_older_callback_is_checked(pipe: Any, settings: Any, said: str) -> None:

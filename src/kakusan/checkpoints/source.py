@@ -68,7 +68,7 @@ def locate(
         RequestError: A revision of what is not on the hub, or an argument of a wrong type.
     """
     if not isinstance(name, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ModelNotFoundError(f"a model is named by a text or a path, not by {name!r:.60}.")
+        raise ModelNotFoundError(f"a model is named by a text or a path, not by {shown(name)}.")
     text = os.fspath(name)
     _check_texts({"revision": revision, "variant": variant}, str)
     _check_texts({"subfolder": subfolder, "cache_dir": cache_dir}, str, os.PathLike)

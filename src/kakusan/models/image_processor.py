@@ -14,7 +14,7 @@ from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, t
 from kakusan.checkpoints.files import read_json, write_json
 from kakusan.checkpoints.source import locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
-from kakusan.errors import RequestError
+from kakusan.errors import RequestError, shown
 from kakusan.models.image_processor_config import CONFIG_FILE, ImageProcessorConfig
 from kakusan.results import named
 
@@ -108,7 +108,7 @@ class CLIPImageProcessor(Sendable):
             RequestError: `return_tensors` is not "pt", or something is no picture.
         """
         if return_tensors != "pt":
-            raise RequestError(f"return_tensors is {return_tensors!r}; only 'pt' is there")
+            raise RequestError(f"return_tensors is {shown(return_tensors)}; only 'pt' is there")
         several = [images] if isinstance(images, Image.Image) else images
         for each in several:
             if not isinstance(each, Image.Image):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -24,7 +24,7 @@ class StepCallback:
     shown: Sequence[str]
 
     @classmethod
-    def of(cls, function: Callable[..., Any] | None, shown: Sequence[str] | None) -> Self | None:
+    def of(cls, function: Callable[..., Any] | None, inputs: Sequence[str] | None) -> Self | None:
         """The checked callback; None where the caller has none.
 
         A callback that has `tensor_inputs`, as the reference's own have, says itself what it is
@@ -33,15 +33,17 @@ class StepCallback:
         Raises:
             RequestError: Not a function, or a name that is no tensor of the loop.
         """
-        names: Sequence[str] = getattr(function, "tensor_inputs", shown or ())
-        for name in [names] if isinstance(names, str) else names:
+        names: object = getattr(function, "tensor_inputs", inputs or ())
+        several = names if isinstance(names, Sequence) and not isinstance(names, str) else [names]
+        for name in cast("Sequence[object]", several):
             if name not in TENSORS:
+                found = nearest(str(name), TENSORS)
                 raise RequestError(
-                    f"callback_on_step_end_tensor_inputs has no {name!r}.{nearest(name, TENSORS)}"
+                    f"callback_on_step_end_tensor_inputs has no {shown(name)}.{found}"
                 )
         if function is not None and not callable(function):
-            raise RequestError(f"callback_on_step_end must be a function, not {function!r:.60}")
-        return None if function is None else cls(function, names)
+            raise RequestError(f"callback_on_step_end must be a function, not {shown(function)}")
+        return None if function is None else cls(function, cast("Sequence[str]", several))
 
     @classmethod
     def of_old(cls, function: Callable[..., Any] | None, every: object) -> Self | None:

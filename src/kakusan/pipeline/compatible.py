@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from kakusan.checkpoints.source import Source
 from kakusan.engine import Engine
-from kakusan.errors import ArgumentError, UnknownNameError, nearest
+from kakusan.errors import ArgumentError, UnknownNameError, nearest, shown
 from kakusan.images import to_numpy, to_pil
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
@@ -272,7 +272,7 @@ def register_modules(pipe: Pipe, **parts: Any) -> None:
     """
     for name in parts:
         if name not in CLASSES:
-            raise UnknownNameError(f"a pipeline has no part {name!r}.{nearest(name, CLASSES)}")
+            raise UnknownNameError(f"a pipeline has no part {shown(name)}.{nearest(name, CLASSES)}")
     for name, part in parts.items():
         setattr(pipe, name, part)
 

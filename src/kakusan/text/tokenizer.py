@@ -191,7 +191,9 @@ class CLIPTokenizer(Tokens, Sendable):
         check_unchanged(unchanged)
         limit = self._limit(max_length)
         if return_tensors not in (None, "pt"):
-            raise RequestError(f"return_tensors is {return_tensors!r}; it must be None or 'pt'.")
+            raise RequestError(
+                f"return_tensors is {shown(return_tensors)}; it must be None or 'pt'."
+            )
         texts = text if isinstance(text, list | tuple) else [text]
         rows = [self._encode(one).ids for one in texts]
         ends = 2 if add_special_tokens else 0
