@@ -9,7 +9,7 @@ import pytest
 import kakusan
 from kakusan.errors import NumericalError, RequestError
 from kakusan.pipeline import draw_together
-from kakusan.pipeline.drawing import Drawing
+from kakusan.pipeline.prompts import Prompts
 from kakusan.pipeline.together import JOINED
 
 SETTINGS: list[dict[str, Any]] = [
@@ -107,14 +107,14 @@ def test_one_that_fails_does_not_stop_the_others(
 def test_a_text_that_cannot_be_encoded_ends_its_own_request_alone(
     pipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Drawing.prompt
+    plain = Prompts.encoded
 
-    def failing(self: Drawing) -> Any:
+    def failing(self: Prompts) -> Any:
         if self.request.prompt == ("a dog",):
             raise NumericalError.of("text encoder")
         return plain(self)
 
-    monkeypatch.setattr(Drawing, "prompt", failing)
+    monkeypatch.setattr(Prompts, "encoded", failing)
     found: list[int] = []
     drawn = draw_together(pipe, REQUESTS[:3])
     for _ in range(6):
