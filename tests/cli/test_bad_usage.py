@@ -47,9 +47,17 @@ BAD = {
     "show an unknown model": ("models show nowhere", "there is no model 'nowhere'"),
     "show an uncached model": ("models show owner/name", "owner/name"),
     "pull while offline": ("models pull owner/name", "owner/name"),
-    "remove the built-in model": ("models rm builtin --yes", "the cache has no model 'builtin'"),
+    "remove the built-in model": (
+        "models rm builtin --yes",
+        "builtin is part of kakusan and stays",
+    ),
+    "remove the built-in model unasked": ("models rm builtin", "is part of kakusan and stays"),
     "remove unasked": ("models rm owner/name", "Add --yes to do so"),
     "remove an unknown model": ("models rm owner/name -y", "the cache has no model 'owner/name'"),
+    "overwrite what has no name": ("generate cat --overwrite", "replaces a FILE that -o names"),
+    "overwrite in a folder": ("generate cat -o . --overwrite", "replaces a FILE that -o names"),
+    "a negative twice": ("generate cat -n dog -n bird", "--negative is given twice"),
+    "an axis twice": ("grid cat --x steps=1,2 --x seed=1,2", "--x is given twice"),
     "empty output": ("generate cat -o ''", "empty name"),
 }
 

@@ -68,15 +68,38 @@ WRONG = [
     (["grid", "cat", "--x", "seed=1", "--cfg", "3"], "there is no option --cfg; it is --g", "grid"),
     (
         ["generate", "-x cat"],
-        '"-x cat" begins with a hyphen and is read as an option; put -- before it: '
+        '"-x cat" begins with a hyphen and is read as an option; put it last, after --: '
         'kakusan generate -- "-x cat"',
         "generate",
     ),
     (
         ["generate", "-cats"],
-        "there is no option -cats; a prompt that begins with a hyphen comes after --",
+        "there is no option -cats; a prompt that begins with a hyphen comes last, after --",
         "generate",
     ),
+    (
+        ["generate", "--", "-x cat", "--steps", "3"],
+        "what follows -- is no option; put options before it, and PROMPT alone after it",
+        "generate",
+    ),
+    (["generate", "“a", "cat”"], "a prompt of several words needs quotes: kakusan gen", None),
+    (["generate", "a cat", "a dog"], "there is more than one PROMPT; kakusan generate", "generate"),
+    (
+        ["generate", "--prompt", "a cat"],
+        'there is no option --prompt; PROMPT stands alone: kakusan generate "a red cat"',
+        "generate",
+    ),
+    (
+        ["tokens", "-p", "a cat"],
+        "there is no option -p; PROMPT stands alone: kakusan tok",
+        "tokens",
+    ),
+    (["generate", "cat", "--size", "64x64"], "there is no option --size; it is --width and", None),
+    (["--versoin"], "there is no option --versoin; did you mean --version?", ""),
+    (["-V"], "there is no option -V; it is --version here", ""),
+    (["generate", "cat", "--verbose"], "there is no option --verbose (", "generate"),
+    (["generate", "cat", "--batch", "4"], "there is no option --batch; it is --count here", None),
+    (["reproduce", "a.png", "--steps", "4"], "there is no option --steps (", "reproduce"),
     (["serve"], "there is no command serve yet", ""),
     (["img2img", "a cat"], "there is no command img2img yet", ""),
     (["upscale", "a.png"], "there is no command upscale yet", ""),
@@ -87,7 +110,7 @@ WRONG = [
     (["remove", "x"], "there is no command remove; it is `kakusan models rm`", ""),
     (["ls"], "there is no command ls; it is `kakusan models list`", ""),
     (["lora"], "there is no command lora; it is `kakusan train lora`", ""),
-    (["help"], "there is no command help; it is `kakusan --help`", ""),
+    (["help"], "there is no command help; it is `kakusan --help`", None),
     (["genrate", "a cat"], "there is no command genrate; did you mean generate?", ""),
     (["a red cat"], "there is no command a red cat; to draw, say generate: kakusan gen", ""),
     (["--steps", "3", "generate"], "there is no option --steps before the command; the opt", ""),
@@ -138,6 +161,14 @@ def test_what_is_typed_is_shown_on_one_bounded_line(run: Command, words: list[st
     assert len(done.err) < 700
     assert len(done.err.splitlines()) == 1
     assert "\x1b" not in done.err
+
+
+def test_curly_quotes_are_taken_off_what_is_to_be_typed(run: Command) -> None:
+    assert 'kakusan generate "a cat" (' in run("generate", "“a", "cat”").err
+
+
+def test_a_flag_given_twice_is_no_error(run: Command, fake: FakeDrawing) -> None:
+    assert run("generate", "cat", "-q", "--quiet", "--seed", "1").code == 0
 
 
 def test_a_grid_that_is_too_large_names_what_was_typed(run: Command, fake: FakeDrawing) -> None:

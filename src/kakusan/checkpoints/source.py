@@ -144,7 +144,8 @@ def _hub_id(text: str) -> str:
         advice = _instead_of_a_file(Path(Path(cut).name))
     elif not is_hub_id(owner_and_name):
         advice = (
-            f"a model is {BUILTIN!r}, an existing folder, or OWNER/NAME on the Hugging Face Hub"
+            f"a model is {BUILTIN!r}, an existing folder, or OWNER/NAME on the Hugging Face Hub, "
+            "such as CompVis/stable-diffusion-v1-4"
         )
     elif address is None:
         return text

@@ -115,6 +115,10 @@ def rm(
 ) -> int:
     """Remove all of MODEL from the cache."""
     from kakusan.checkpoints.cached import remove_cached_model
+    from kakusan.checkpoints.source import BUILTIN
+
+    if model == BUILTIN:
+        raise InputError(f"{BUILTIN} is part of kakusan and stays; the rest is in `models list`")
 
     if not yes:
         question = f"remove {model} from the cache?"

@@ -88,6 +88,11 @@ class Place:
                 )
             format_of(path)
             place = cls(path.parent, path.stem, path.suffix, overwrite)
+        if overwrite and place.stem is None:
+            raise OutputError(
+                "--overwrite replaces a FILE that -o names, such as -o cat.png; name one, or leave "
+                "--overwrite out"
+            )
         check_writable(place.folder, None if place.stem is None else f"{place.stem}{place.suffix}")
         return place
 

@@ -29,7 +29,12 @@ EXAMPLES = {
     "--x": "--x steps=5,10,25",
     "--output": "-o mine.safetensors",
 }
+CURLY_QUOTES = "“”„‟‘’「」『』＂"  # what it makes of quotes, and input methods have
 DASHES = "–—−"  # what a word processor makes of hyphens
+
+
+PROMPTS = ("prompt", "p", "text", "positive", "positive-prompt")  # options elsewhere
+SIZES = ("size", "resolution", "res", "dimensions", "image-size")
 
 
 class UsageError(InputError):
@@ -42,9 +47,13 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         typed = list(args)
         try:
-            return super().parse_args(ctx, args)
+            order: list[Any] = self.make_parser(ctx).parse_args(list(args))[2]
+            parsed = super().parse_args(ctx, args)
         except typer.TyperException as error:
             raise UsageError(f"{_explained(error, ctx, typed)}{_see(ctx)}") from None
+        if twice := _given_twice(order):
+            raise UsageError(f"{twice}{_see(ctx)}")
+        return parsed
 
     def get_help(self, ctx: Any) -> str:
         return _coloured(super().get_help(ctx))
@@ -62,7 +71,8 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
-            raise UsageError(f"{_unknown_command(ctx, args)}{_see(ctx)}")
+            said = _unknown_command(ctx, args)
+            raise UsageError(said if "--help`" in said else f"{said}{_see(ctx)}")
         return super().resolve_command(ctx, args)
 
     def get_help(self, ctx: Any) -> str:
@@ -86,6 +96,16 @@ def _explained(error: typer.TyperException, ctx: Any, typed: Sequence[str]) -> s
         takes = "needs a value" if "requires" in message else "takes no value"
         return f"{unknown} {takes}"
     return _unknown_option(ctx, unknown, typed)
+
+
+def _given_twice(order: Sequence[Any]) -> str | None:
+    """Of the parameters as they were typed the first whose one value would hide another."""
+    seen: list[Any] = []
+    for parameter in order:
+        if parameter in seen and not (getattr(parameter, "is_flag", False) or parameter.multiple):
+            return f"{_name(parameter)} is given twice, and takes one value"
+        seen.append(parameter)
+    return None
 
 
 def _name(parameter: Any) -> str:
@@ -121,6 +141,8 @@ def _extra(ctx: Any, typed: Sequence[str]) -> str:
             return f"{_cut(word)} begins with a dash; options begin with hyphens, such as --steps"
     if "PROMPT" not in _arguments(ctx):
         return f"too many words: {_path_and_arguments(ctx)} is all"
+    if "--" in typed and any(word.startswith("-") for word in typed[typed.index("--") + 2 :]):
+        return "what follows -- is no option; put options before it, and PROMPT alone after it"
     words: list[str] = []
     for word in typed:  # up to the first option
         if word.startswith("-"):
@@ -128,7 +150,10 @@ def _extra(ctx: Any, typed: Sequence[str]) -> str:
         words.append(word)
     if len(words) < 2:
         return "there is more than one PROMPT; put quotes round the whole of it"
-    return f'a prompt of several words needs quotes: {ctx.command_path} "{_cut(" ".join(words))}"'
+    if all(" " in word for word in words):
+        return f"there is more than one PROMPT; {ctx.command_path} takes one"
+    prompt = " ".join(words).strip(CURLY_QUOTES)
+    return f'a prompt of several words needs quotes: {ctx.command_path} "{_cut(prompt)}"'
 
 
 def _path_and_arguments(ctx: Any) -> str:
@@ -141,26 +166,30 @@ def _unknown_option(ctx: Any, unknown: str, typed: Sequence[str]) -> str:
     if " " in whole.strip() and "=" not in whole and takes_prompt:
         quoted = f'"{_cut(whole)}"'
         return (
-            f"{quoted} begins with a hyphen and is read as an option; put -- before it: "
+            f"{quoted} begins with a hyphen and is read as an option; put it last, after --: "
             f"{ctx.command_path} -- {quoted}"
         )
     name = whole.partition("=")[0]
     if re.fullmatch(r"-\w[\d.]+", name):  # an option and its value in one, such as -W512
         name = name[:2]
     said = f"there is no option {_cut(name)}"
+    if takes_prompt and plain_word(name) in PROMPTS:
+        return f"{said}; PROMPT stands alone: {ctx.command_path} {EXAMPLES['PROMPT']}"
+    if {"--width", "--height"} <= set(options) and plain_word(name) in SIZES:
+        return f"{said}; it is --width and --height here"
     if other := option_called(name, options):
         return f"{said}; it is {other} here"
     if plain_word(name) in OPTIONS_TO_COME:
         return f"{said} yet"
-    if isinstance(ctx.command, TyperGroup) and ctx.parent is None:
-        return f"{said} before the command; the options of a command come after its name"
     long = [option for option in options if option.startswith("--")]
-    meant = f"--{plain_word(name)}"
-    if name.startswith("--"):
-        meant = _close(meant, long)
-    if meant in long or " or " in meant:
-        return f"{said}; did you mean {meant}?"
-    return f"{said}; a prompt that begins with a hyphen comes after --" if takes_prompt else said
+    close = _close(name, long)
+    if isinstance(ctx.command, TyperGroup) and ctx.parent is None and not close:
+        return f"{said} before the command; the options of a command come after its name"
+    if close:
+        return f"{said}; did you mean {close}?"
+    if name.startswith("--") or not takes_prompt:
+        return said
+    return f"{said}; a prompt that begins with a hyphen comes last, after --"
 
 
 def _unknown_command(ctx: Any, args: Sequence[str]) -> str:
@@ -180,7 +209,10 @@ def _unknown_command(ctx: Any, args: Sequence[str]) -> str:
 
 
 def _close(word: str, known: Iterable[str]) -> str:
-    return " or ".join(difflib.get_close_matches(word.casefold(), list(known), n=2, cutoff=0.6))
+    """The words nearest to one, hyphens at the beginning apart."""
+    names = {plain_word(each): each for each in known}
+    found = difflib.get_close_matches(plain_word(word)[:100], names, n=2, cutoff=0.65)
+    return " or ".join(names[each] for each in found)
 
 
 def _cut(text: str) -> str:
