@@ -164,3 +164,31 @@ def test_ctrl_c_while_loading_is_one_line(tmp_path: Path) -> None:
     assert screen((got + everything(master)).decode()) == ["kakusan: interrupted"]
     assert process.wait(timeout=60) == 130
     assert not list(tmp_path.iterdir())
+
+
+INTERRUPTED_TRAINING = """
+import sys
+from pathlib import Path
+from kakusan.cli.train import _going_on_later
+from kakusan.training.progress import say_wait
+Path("runs").mkdir()
+Path("runs/finetune.safetensors").touch()
+try:
+    with _going_on_later(Path("runs")):
+        say_wait("finetune", "encoding 4 pictures")
+        print("^C", end="", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_interrupted_training_says_how_it_goes_on(tmp_path: Path) -> None:
+    master, process = started([sys.executable, "-c", INTERRUPTED_TRAINING], tmp_path, {})
+    text = everything(master).decode()
+    process.wait(timeout=60)
+    assert "finetune: encoding 4 pictures" in text
+    told = " ".join(screen(text)).replace("  ", " ")
+    assert told == (
+        "kakusan: the same command goes on from the last checkpoint, which is in 'runs'"
+    )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import kakusan
 from kakusan.errors import CheckpointError
-from kakusan.training.trainer import Run, Stage, StageSettings, learning_rate
+from kakusan.training.trainer import Run, Stage, StageSettings, learning_rate, train
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
@@ -45,6 +45,25 @@ class Line(Stage[nn.Linear]):
 
     def samples(self) -> Image.Image:
         return Image.new("RGB", (8, 8))
+
+
+def test_a_terminal_shows_what_takes_a_while(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kakusan.training.progress._on_a_terminal", lambda: True)
+    train(Line(), tmp_path)
+    shown = [part.strip() for part in capsys.readouterr().err.split("\r")]
+    assert shown[1] == "line: step 1 of 9, the slowest"
+    assert shown[2].startswith("line 1/9  loss")
+    assert shown[-3:] == ["line: pictures after step 9", "", ""]  # gone before the result
+
+
+def test_elsewhere_only_lines_that_stay_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(Line(), tmp_path)
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("line 9/9  loss")
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """`kakusan train`: the built-in model from nothing, or a checkpoint on a folder of pictures."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kakusan.cli.console import say
+from kakusan.cli.console import remark, say
 from kakusan.cli.exits import DONE
 from kakusan.cli.live import Live, live
 from kakusan.cli.options import Model, any_number, whole_number
@@ -103,7 +105,8 @@ def builtin(
         from kakusan.builtin.recipe.build import build
         from kakusan.builtin.recipe.recipe import FULL, Recipe
 
-    build(FULL if full else Recipe(), run, output, vae=vae, start=start)
+    with _going_on_later(run):
+        build(FULL if full else Recipe(), run, output, vae=vae, start=start)
     say(str(output))
     return DONE
 
@@ -144,7 +147,8 @@ def lora(
 
         pipe, folder = _loaded(model, pictures, size, line, strict=strict, flip=not no_flip)
     settings = _settings(steps, batch, rate, save_every, weight_decay=0.0)
-    fine_tune_lora(pipe, folder, settings, rank=rank, seed=seed, run=run, output=output)
+    with _going_on_later(run):
+        fine_tune_lora(pipe, folder, settings, rank=rank, seed=seed, run=run, output=output)
     say(str(output))
     return DONE
 
@@ -174,9 +178,24 @@ def unet(
 
         pipe, folder = _loaded(model, pictures, size, line, strict=strict, flip=not no_flip)
     settings = _settings(steps, batch, rate, save_every, weight_decay=0.01)
-    fine_tune_unet(pipe, folder, settings, seed=seed, run=run, output=output)
+    with _going_on_later(run):
+        fine_tune_unet(pipe, folder, settings, seed=seed, run=run, output=output)
     say(str(output))
     return DONE
+
+
+@contextmanager
+def _going_on_later(run: Path) -> Generator[None]:
+    """Say how an interrupted run goes on, on a line of its own."""
+    from kakusan.training.progress import clear_line
+
+    try:
+        yield
+    except BaseException as error:
+        clear_line()
+        if isinstance(error, KeyboardInterrupt) and any(run.glob("*.safetensors")):
+            remark(f"the same command goes on from the last checkpoint, which is in '{run}'")
+        raise
 
 
 def _prepare_process(line: Live) -> None:

@@ -18,6 +18,7 @@ from kakusan.schedulers.ddpm import DDPMScheduler
 from kakusan.training.folder import PictureFolder
 from kakusan.training.grids import grid, to_tensor
 from kakusan.training.lora import LoRALinear, adapt, save_lora
+from kakusan.training.progress import say_wait
 from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision, train
 
 VIEWS = 8  # crops, mirrored or not, that are stored of each picture
@@ -67,6 +68,7 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
     @torch.no_grad()
     def _encoded(self, pictures: PictureFolder) -> Tensor:
         """(views, pictures, channels, height, width)."""
+        say_wait(self.name, f"encoding {len(pictures)} pictures")
         vae, rng, views = self.pipe.vae, np.random.default_rng(self.seed), list[Tensor]()
         for _ in range(VIEWS):
             squares = (to_tensor(np.stack([pictures.square(i, rng)])) for i in range(len(pictures)))

@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 WIDTH = 72  # of a line that another one is written over
 
 
+def say_wait(name: str, words: str) -> None:
+    """Say on a terminal what takes a stage a while; the next line is written over it."""
+    if _on_a_terminal():
+        print(f"\r{f'{name}: {words}':<{WIDTH}}", file=sys.stderr, flush=True, end="")
+
+
+def clear_line() -> None:
+    """Take away what a terminal shows, with the ^C behind it, before something else is said."""
+    if _on_a_terminal():
+        print(f"\r{'':{WIDTH + 2}}\r", file=sys.stderr, flush=True, end="")
+
+
+def _on_a_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+
+
 class Progress(AbstractContextManager["Progress"]):
     """Lines on stderr: step, mean loss, samples per second, time left.
 
@@ -43,7 +59,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.first = self.last = step
         self.losses: list[float] = []
         self.began = self.since = time.monotonic()
-        self.terminal = sys.stderr is not None and sys.stderr.isatty()  # pyright: ignore[reportUnnecessaryComparison]
+        self.terminal = _on_a_terminal()
         self.writer = None if logs is None or step >= steps else _writer(logs / name, step)
 
     def report(self, step: int, loss: float) -> None:
@@ -81,6 +97,7 @@ class Progress(AbstractContextManager["Progress"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        clear_line()
         if self.writer is not None:
             self.writer.close()
 

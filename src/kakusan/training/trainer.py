@@ -26,7 +26,7 @@ from kakusan.runtime.arena import reused
 from kakusan.runtime.precision import compute_dtype
 from kakusan.training.ema import MovingAverage
 from kakusan.training.processes import Processes, average_gradients
-from kakusan.training.progress import Progress
+from kakusan.training.progress import Progress, say_wait
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
 
@@ -249,6 +249,8 @@ def train(stage: Stage[NetworksT], folder: Path) -> None:
     progress = Progress(stage.name, run.step, settings.steps, samples, logs)
     # else networks that compute in turn give back memory that both need again
     with progress, reused(stage, keep=True):
+        if run.step < settings.steps and not run.processes.rank:
+            say_wait(stage.name, f"step {run.step + 1} of {settings.steps}, the slowest")
         while run.step < settings.steps:
             loss = run.advance()
             if run.processes.rank:
@@ -258,6 +260,7 @@ def train(stage: Stage[NetworksT], folder: Path) -> None:
             if last or run.step % settings.save_every == 0:
                 run.save()
             if last or run.step % settings.sample_every == 0:
+                say_wait(stage.name, f"pictures after step {run.step}")
                 progress.show(run.step, run.sample())
     run.average.copy_to(run.parameters.values())
 
