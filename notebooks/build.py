@@ -51,8 +51,13 @@ def run(notebook: nbformat.NotebookNode) -> None:
 
 
 def _stays(output: Any) -> bool:
-    """Progress bars are for whoever waits."""
-    return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+    """Progress bars are for whoever waits; what is said of a prompt stays."""
+    if output.get("name") == "stderr":
+        output.text = "".join(
+            f"{line}\n" for line in output.text.splitlines() if "never seen" in line
+        )
+        return bool(output.text)
+    return WIDGET not in output.get("data", {})
 
 
 def _quiet(output: Any) -> Any:

@@ -120,6 +120,15 @@ image = pipe("青い猫、夜空").images[0]
 image
 
 # %% [markdown]
+# Words that the built-in model was never taught are no error: it draws what it knows, and one line says which words these are, with the nearest one that it does know where there is one. Read that line before you wonder at a picture.
+#
+# (A published model such as v1.4 keeps no list of what it was taught, so there this line does not come.)
+
+# %%
+image = pipe("a red dragon and a catt").images[0]
+image
+
+# %% [markdown]
 # ### Seeds
 #
 # Run a cell above twice and you get two pictures. Every picture begins as random noise, and other noise becomes another picture. Computers make random numbers by calculation from a starting number, the **seed**: the same seed gives the same noise, and so the same picture.

@@ -53,7 +53,7 @@ def test_a_terminal_shows_what_takes_a_while(
     monkeypatch.setattr("kakusan.training.progress._on_a_terminal", lambda: True)
     train(Line(), tmp_path)
     shown = [part.strip() for part in capsys.readouterr().err.split("\r")]
-    assert shown[1] == "line: step 1 of 9, the slowest"
+    assert shown[1] == "line: step 1 of 9"
     assert shown[2].startswith("line 1/9  loss")
     assert shown[-3:] == ["line: pictures after step 9", "", ""]  # gone before the result
 

@@ -250,7 +250,7 @@ def train(stage: Stage[NetworksT], folder: Path) -> None:
     # else networks that compute in turn give back memory that both need again
     with progress, reused(stage, keep=True):
         if run.step < settings.steps and not run.processes.rank:
-            say_wait(stage.name, f"step {run.step + 1} of {settings.steps}, the slowest")
+            say_wait(stage.name, f"step {run.step + 1} of {settings.steps}")
         while run.step < settings.steps:
             loss = run.advance()
             if run.processes.rank:
