@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def run(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [_quiet(output) for output in cell.outputs if _stays(output)]
+            kept = [output for output in cell.outputs if _stays(output)]
+            cell.outputs = [_quiet(output) for output in joined(kept)]
     notebook.metadata.pop("widgets", None)
 
 
@@ -60,13 +62,37 @@ def _stays(output: Any) -> bool:
     return WIDGET not in output.get("data", {})
 
 
+def joined(outputs: Sequence[Any]) -> list[Any]:
+    """With what a stream said in pieces, one after the other, in one."""
+    together: list[Any] = []
+    for output in outputs:
+        before = together[-1] if together else {}
+        if output.get("name") and output.get("name") == before.get("name"):
+            before.text += output.text
+        else:
+            together.append(output)
+    return together
+
+
 def _quiet(output: Any) -> Any:
     """Without what differs from run to run and place to place though it shows the same."""
     output.get("metadata", {}).clear()
     output.pop("transient", None)
     if "text" in output:
-        output.text = output.text.replace(str(Path(kakusan.__file__).parent), "(...)/kakusan")
+        text = output.text.replace(str(Path(kakusan.__file__).parent), "(...)/kakusan")
+        output.text = settled(text)
     return output
+
+
+def settled(text: str) -> str:
+    """What a terminal shows in the end, where a carriage return goes back to the line's start."""
+    lines: list[str] = []
+    for row in text.replace("\r\n", "\n").split("\n"):
+        shown = ""
+        for part in row.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from kakusan import StableDiffusionPipeline
-from notebooks.build import FOLDER, NAMES, read, run
+from notebooks.build import FOLDER, NAMES, joined, read, run, settled
 
 
 def code_of(notebook: Any) -> list[str]:
@@ -40,6 +40,7 @@ def test_what_is_committed_is_the_source_with_its_pictures(name: str) -> None:
     (told,) = (each.text for each in outputs if each.get("name") == "stderr")
     assert told.startswith('the built-in model has never seen "dragon", "catt" (nearest: "cat");')
     assert len(told.splitlines()) == 1
+    assert not [each for each in outputs if "\r" in each.get("text", "")]
     assert not re.search(r"/(?:home|root|work|tmp)/", nbformat.writes(written))
 
 
@@ -62,6 +63,13 @@ def test_no_link_needs_what_lies_beside_the_notebook(name: str) -> None:
     text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
     assert not re.findall(r"\]\((?!https?:|#)([^)]+)\)", text)
     assert f"`{next(other for other in NAMES if other != name)}.ipynb`" in text
+
+
+def test_a_line_that_was_written_over_is_not_kept() -> None:
+    said = ["a\r\nloading", "\rloading  1 s", "\r            \rb\r\nloading\r", "       \r"]
+    pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in said]
+    (whole,) = joined(pieces)
+    assert settled(whole.text) == "a\nb\n"
 
 
 @pytest.fixture
