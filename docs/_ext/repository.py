@@ -39,6 +39,7 @@ def _fill(app: Sphinx, name: str, source: list[str]) -> None:
 
     def text_of(match: re.Match[str]) -> str:
         file = (page.parent / match[1]).resolve()
+        app.env.note_dependency(str(file))
         if file.suffix == ".ipynb":
             text = notebooks.as_markdown(file, Path(app.outdir) / "_images", language)
         else:
@@ -47,6 +48,8 @@ def _fill(app: Sphinx, name: str, source: list[str]) -> None:
         return _relocated(text, file.parent, page.parent)
 
     text = SHOW.sub(text_of, source[0])
+    if "<!-- commands -->" in text or "<!-- later -->" in text:
+        app.env.note_reread()  # they follow from the program, wherever it was changed
     if "<!-- commands -->" in text:
         text = text.replace("<!-- commands -->", commands.as_markdown(language))
     if "<!-- later -->" in text:

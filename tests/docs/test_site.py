@@ -1,5 +1,6 @@
 """The site as readers see it: two languages, the command line, the model's card, the notebooks."""
 
+import pickle
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -97,3 +98,12 @@ def test_code_can_be_copied(site: Path) -> None:
     for folder in ("", "ja"):
         html = (site / folder / "getting-started.html").read_text(encoding="utf-8")
         assert "_static/copybutton.js" in html
+
+
+def test_a_page_follows_the_file_that_it_shows(site: Path) -> None:
+    """Else a second build of the site would keep an old notebook, card or help."""
+    for language, folder in (("en", ".doctrees"), ("ja", ".doctrees/ja")):
+        environment = pickle.loads((site / folder / "environment.pickle").read_bytes())
+        shown = {Path(file).name for file in environment.dependencies["notebook"]}
+        assert f"stable_diffusion_{language}.ipynb" in shown
+        assert "command-line" in environment.reread_always
