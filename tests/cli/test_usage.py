@@ -193,6 +193,11 @@ def test_an_empty_prompt_is_remarked_on(run: Command, fake: FakeDrawing) -> None
         assert done.err == "kakusan: the prompt is empty: the model draws whatever it likes\n"
 
 
+def test_the_list_of_commands_cuts_no_sentence(run: Command) -> None:
+    for words in ([], ["models"], ["train"]):
+        assert "..." not in run(*words, "--help").out.partition("Commands:")[2]
+
+
 def test_completion_knows_every_scheduler() -> None:
     assert tuple(SHORT_NAMES) == SCHEDULERS
 

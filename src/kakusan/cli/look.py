@@ -107,7 +107,7 @@ def tokens(
     model: options.Model = "builtin",
     as_json: options.AsJson = False,
 ) -> int:
-    """Show how PROMPT is read: tokens, what is cut off or not understood."""
+    """Show how PROMPT is read: tokens, what is cut off or unknown."""
     text = read_prompt(prompt)
     with live(quiet=False) as line:
         line.wait("loading the tokenizer")
