@@ -27,11 +27,7 @@ LAYERS = (
     {"engine", "sampling"},
     {"conditioning"},
     {"pipeline"},
-    {
-        *("inspect", "training", "utils"),
-        # names of modules that scripts import from the reference library
-        *("callbacks", "image_processor", "loaders", "optimization", "pipelines", "training_utils"),
-    },
+    {"inspect", "reference_modules", "training", "utils"},
     {"builtin"},
     {"cli", "server"},
     {"__main__"},

@@ -5,8 +5,11 @@ Every public name is imported on first use, so that `import kakusan` costs nothi
 """
 
 import importlib
+import os
 
 __version__ = "0.1.0"
+# Modules that scripts import from the reference library, such as `kakusan.image_processor`
+__path__.append(os.path.join(os.path.dirname(__file__), "reference_modules"))
 
 _ROOMS = {
     "kakusan.errors": (
