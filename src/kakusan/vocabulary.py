@@ -67,12 +67,14 @@ _SETTINGS = {
     "quality_budget": ("quality_budget", "--fast", ""),
     "reuse_interval": ("", "", ""),
     "model": ("model", "--model", "Model"),
+    "commit": ("revision", "--revision", ""),
+    "variant": ("variant", "--variant", ""),
     "scheduler": ("scheduler", "--scheduler", "Sampler"),
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
 }
 # What a pipeline is, and a call of it cannot say
-_OF_THE_PIPELINE = frozenset({"model", "scheduler", "dtype", "device"})
+_OF_THE_PIPELINE = frozenset({"model", "commit", "variant", "scheduler", "dtype", "device"})
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
 # And how it is to draw

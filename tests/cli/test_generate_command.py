@@ -45,13 +45,15 @@ def test_every_option_reaches_the_pipeline(
 ) -> None:
     options = (
         "-n dark --model m --guidance 2.5 --seed 4 --width 64 --height 72 --count 2 "
-        f"{speed} --device cpu --dtype bfloat16 --quiet -o out/"
+        f"{speed} --revision v2 --variant fp16 --device cpu --dtype bfloat16 --quiet -o out/"
     )
     assert run("generate", "a cat", *options.split()).code == 0
     assert fake.asked == Request(
         prompt=("a cat",),
         negative_prompt=("dark",),
         model="m",
+        commit="v2",
+        variant="fp16",
         guidance_scale=2.5,
         seed=4,
         width=64,

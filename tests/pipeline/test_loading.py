@@ -159,6 +159,12 @@ def test_a_variant_in_some_parts_only(folder: Path, form: str) -> None:
         )
     half = load(folder, variant="fp16")
     assert torch.equal(half.unet.conv_in.bias, other["conv_in.bias"])
+    (short,) = kakusan.generate(
+        "a", model=folder, variant="fp16", dtype="float32", seed=1, steps=1, progress=False
+    )
+    assert short.record["variant"] == "fp16"
+    (own,) = half.pictures("a", seed=1, num_inference_steps=1)
+    assert short.image.tobytes() == own.image.tobytes()
     assert same_weights(half.vae, plain.vae)
     for part in ("vae", "unet"):
         alone = NETWORKS[part].from_pretrained(folder, subfolder=part, variant="fp16")

@@ -77,6 +77,8 @@ def generate(
     ],
     negative: options.Negative = "",
     model: options.Model = "builtin",
+    revision: options.Revision = None,
+    variant: options.Variant = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     seed: Annotated[
@@ -109,6 +111,8 @@ def generate(
             text,
             negative_prompt=negative,
             model=model,
+            commit=revision,
+            variant=variant,
             seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images_per_prompt=pictures,
             width=width,

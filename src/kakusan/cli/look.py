@@ -30,6 +30,8 @@ def grid(
     ] = None,
     negative: options.Negative = "",
     model: options.Model = "builtin",
+    revision: options.Revision = None,
+    variant: options.Variant = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     seed: Annotated[
@@ -55,6 +57,8 @@ def grid(
     fixed: dict[str, Any] = {
         "negative_prompt": negative or None,
         "model": None if model == "builtin" else model,
+        "revision": revision,
+        "variant": variant,
         "steps": steps,
         "guidance": guidance,
         "seed": seed,

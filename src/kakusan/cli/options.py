@@ -95,6 +95,12 @@ Model = Annotated[
         metavar="NAME", help="builtin, a folder, or a Hub id.", autocompletion=complete_model
     ),
 ]
+Revision = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A branch, tag or commit of a Hub model.")
+]
+Variant = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Such as fp16, of the parts that have it.")
+]
 Steps = Annotated[
     int | None,
     typer.Option(metavar="N", parser=whole_number(), help="Else as many as the model likes."),

@@ -23,6 +23,8 @@ def generate(
     *,
     negative_prompt: str | Sequence[str] = "",
     model: str | PathLike[str] = BUILTIN,
+    revision: str | None = None,
+    variant: str | None = None,
     seed: int | None = None,
     count: int = 1,
     width: int | None = None,
@@ -41,6 +43,8 @@ def generate(
 
     Args:
         model: "builtin" (comes with the package), a folder, or a Hub id.
+        revision: A branch, tag or commit of the model on the Hub.
+        variant: Such as "fp16", of the parts that have it.
         seed: A random one is drawn, and recorded, where none is given.
         scheduler: A short name ("euler-a") or a class name; the model's own where not given.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
@@ -62,6 +66,8 @@ def generate(
             prompt=prompt,
             negative_prompt=negative_prompt,
             model=model,
+            revision=revision,
+            variant=variant,
             seed=secrets.randbelow(2**32) if seed is None else seed,
             count=count,
             width=width,
