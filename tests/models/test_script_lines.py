@@ -13,7 +13,7 @@ import transformers
 from diffusers.models import attention_processor
 from torch import Tensor
 
-from kakusan.errors import NotYetError, RequestError, UnknownArgumentError
+from kakusan.errors import CheckpointError, NotYetError, RequestError, UnknownArgumentError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, UNetOutput
 from tests.models.comparing import assert_near, noise
 from tests.oracle import tiny
@@ -328,3 +328,28 @@ def test_results_are_compiled_with_their_names() -> None:
     assert (result.keys(), len(result)) == (["sample"], 1)
     with pytest.raises(KeyError):
         result["prev_sample"]
+
+
+def test_networks_are_made_from_keywords() -> None:
+    unet: Any = {
+        "sample_size": 8,
+        "layers_per_block": 1,
+        "block_out_channels": (32, 64),
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": 32,
+    }
+    vae: Any = {
+        "block_out_channels": (32, 64),
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+    }
+    for kind, fields in ((UNet2DConditionModel, unet), (AutoencoderKL, vae), (AutoencoderKL, {})):
+        ours: Any = kind(**fields)
+        theirs = getattr(diffusers, kind.__name__)(**fields)
+        assert ours.num_parameters() == theirs.num_parameters()
+        assert kind.from_config(ours.config).config == ours.config
+    with pytest.raises(CheckpointError, match="'sample_sise' is not known"):
+        UNet2DConditionModel(sample_sise=8)  # pyright: ignore
+    with pytest.raises(RequestError, match="takes a config or its JSON, not 5"):
+        CLIPTextModel(5)  # pyright: ignore

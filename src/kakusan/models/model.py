@@ -1,9 +1,9 @@
 """What every network has in common: its files, its dtype and its device."""
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -50,7 +50,20 @@ class PublishedConfig(Protocol):
 ConfigT = TypeVar("ConfigT", bound=PublishedConfig)
 
 
-class Model(Familiar, Sendable, ABC, Generic[ConfigT]):
+class _ByKeyword(ABCMeta):
+    """Networks can be made with the fields of their published JSON as keywords, too."""
+
+    def __call__(cls, config: object = None, /, **published: Any) -> Any:
+        network = cast("type[Model[Any]]", cls)
+        if config is None:
+            return network.from_config(published)
+        kind: type[object] = getattr(network, "config_class", object)
+        if not isinstance(config, kind):
+            return network.from_config(cast("Mapping[str, Any]", config))
+        return super().__call__(config, **published)
+
+
+class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
     """A network that is built from a config and that has a folder of files.
 
     Attributes:
