@@ -124,7 +124,7 @@ def test_mutated_pictures(run: Command, fake: FakeDrawing, here: Path, suffix: s
     whole = save_image(fake.image(7), here / f"cat{suffix}", fake.record("猫", 7)).read_bytes()
     chance = random.Random(suffix)
     codes: list[int] = []
-    for number in range(100):
+    for number in range(60):
         data = mutated(whole, chance)
         if suffix == ".png" and number % 2:
             data = with_checksums(data)

@@ -238,13 +238,18 @@ def run(line: str, pipe: Any, lib: Any) -> Any:
         return eval(last, names)
 
 
+@pytest.fixture(scope="module")
+def loaded(tiny_v1: Path) -> tuple[Any, Any]:
+    return both(tiny_v1)
+
+
 @pytest.fixture
-def pair(tiny_v1: Path) -> Iterator[tuple[Any, Any]]:
+def pair(loaded: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
     __import__("kakusan.utils.torch_utils")
     __import__("diffusers.utils.torch_utils")
     libraries = (kakusan.utils.logging, diffusers.utils.logging)
     before = [each.get_verbosity() for each in libraries]
-    yield both(tiny_v1)
+    yield copy.deepcopy(loaded)
     for each, level in zip(libraries, before, strict=True):  # what lines are about
         each.set_verbosity(level)
         each.enable_progress_bar()
