@@ -46,6 +46,23 @@ def test_picture_i_of_a_seed_is_the_same_alone_or_in_any_company(pipe: Any) -> N
         assert (alone == company[index]).all()
 
 
+def test_inference_mode_draws_the_same(pipe: Any, tiny_v1: Path) -> None:
+    def brighter(_pipe: Any, _index: int, _timestep: int, tensors: dict[str, Any]) -> None:
+        tensors["latents"].add_(0.1)
+
+    (expected,) = draw(pipe, seed=5)
+    with torch.inference_mode():
+        (inside,) = draw(pipe, seed=5)
+        changed = pipe("a cat", seed=5, num_inference_steps=3, callback_on_step_end=brighter)
+        last = [step.preview() for step in pipe.stream("a cat", seed=5, num_inference_steps=3)]
+        loaded_inside = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    loaded_inside.set_progress_bar_config(disable=True)
+    assert (inside == expected).all()
+    assert (draw(loaded_inside, seed=5)[0] == expected).all()
+    assert changed.records[0]["seed"] is None
+    assert len(last) == 4  # PNDM takes one more
+
+
 def test_seeds_that_differ_in_their_upper_bits_alone_draw_other_noise() -> None:
     seeds = [1, 2**32 - 1, 2**32 + 1, 2**33 + 1, 2**64 - 1, 2**32]
     noise = [torch.randn(8, generator=seeded(seed)) for seed in seeds]

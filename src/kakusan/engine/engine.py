@@ -24,6 +24,7 @@ from kakusan.models import (
     UNetCall,
     within,
 )
+from kakusan.runtime.changes import changes
 from kakusan.runtime.memory import free_memory
 
 NetworkT = TypeVar("NetworkT", bound=Model[Any])
@@ -291,7 +292,7 @@ class Engine:
         Tokens that were changed in place are others.
         """
         conditionings = [call.conditioning for call in calls]
-        key = tuple((id(each), each.tokens._version) for each in conditionings)
+        key = tuple((id(each), changes(each.tokens)) for each in conditionings)
         if key not in self._contexts:
             while len(self._contexts) >= MOST_CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]

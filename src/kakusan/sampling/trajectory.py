@@ -8,6 +8,7 @@ from torch import Tensor
 
 from kakusan.errors import NumericalError, RequestError
 from kakusan.models import UNetCall
+from kakusan.runtime.changes import changes
 from kakusan.runtime.device import queues
 from kakusan.sampling.guidance import Predictor, Prompt
 from kakusan.sampling.start import Start
@@ -128,7 +129,7 @@ class Trajectory:
             pictures=self.pictures,
             view=self._view,
         )
-        self._computed = (latents, latents._version)
+        self._computed = (latents, changes(latents))
         for steering in self._steering:
             taken = steering.after(taken)
         if taken.prompt is not self._prompt or taken.guidance != self._predictor.guidance:
@@ -174,7 +175,7 @@ class Trajectory:
     def _restart(self) -> None:
         """Go back to where it began, with the same noise to come."""
         self._index, self._latents, self._prompt, self._predictor.guidance = self._first
-        self._computed = (self._latents, self._latents._version)
+        self._computed = (self._latents, changes(self._latents))
         self._scheduler = self._began.fresh(self._index)
         self._finite = torch.ones((), dtype=torch.bool, device=self._latents.device)
         self._predictor.restart()
@@ -183,7 +184,7 @@ class Trajectory:
 
 def _is_as_computed(latents: Tensor, computed: tuple[Tensor, int]) -> bool:
     """Whether latents are those of a step, which nobody changed since, in place neither."""
-    return latents is computed[0] and latents._version == computed[1]
+    return latents is computed[0] and changes(latents) == computed[1]
 
 
 def step_options(scheduler: Scheduler, eta: float, generator: Generators) -> dict[str, Any]:
