@@ -53,14 +53,11 @@ ConfigT = TypeVar("ConfigT", bound=PublishedConfig)
 class _ByKeyword(ABCMeta):
     """Networks can be made with the fields of their published JSON as keywords, too."""
 
-    def __call__(cls, config: object = None, /, **published: Any) -> Any:
-        network = cast("type[Model[Any]]", cls)
-        if config is None:
-            return network.from_config(published)
-        kind: type[object] = getattr(network, "config_class", object)
-        if not isinstance(config, kind):
-            return network.from_config(cast("Mapping[str, Any]", config))
-        return super().__call__(config, **published)
+    def __call__(cls, *given: Any, **published: Any) -> Any:
+        kind: type[object] | None = getattr(cls, "config_class", None)
+        if kind is None or (given and isinstance(given[0], kind)):
+            return super().__call__(*given, **published)
+        return cast("type[Model[Any]]", cls).from_config(given[0] if given else published)
 
 
 class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
