@@ -99,7 +99,7 @@ def config_of(pipe: Pipe) -> PipelineConfig:
     return PipelineConfig(
         {
             "_class_name": PIPELINE_CLASS,
-            "_name_or_path": None if pipe.source is None else pipe.source.name,
+            "_name_or_path": pipe.name_or_path,
             **parts,
             "requires_safety_checker": pipe.safety_checker is not None,
         }

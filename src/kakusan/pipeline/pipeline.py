@@ -391,7 +391,3 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler[Any]) -> None:
         self._scheduler = scheduler
-
-    @property
-    def _name(self) -> str | None:
-        return None if self.source is None else self.source.name

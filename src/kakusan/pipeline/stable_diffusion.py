@@ -112,7 +112,7 @@ class StableDiffusionPipeline(Pipeline):
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
         tokenizer = present("tokenizer", self.tokenizer)
         encoded, _ = encode_texts(texts, tokenizer, self.engine, clip_skip)
-        say_understood([Understanding.of(text, tokenizer) for text in texts], self._name)
+        say_understood([Understanding.of(text, tokenizer) for text in texts], self.name_or_path)
         return encoded.tokens
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -325,7 +325,7 @@ class StableDiffusionPipeline(Pipeline):
         drawing = Drawing(model, request, inputs, batch_size)
         if decoded:
             drawing.check_memory()
-        say_understood(drawing.understood, self._name)
+        say_understood(drawing.understood, self.name_or_path)
         engine.prepare()
         return drawing
 
