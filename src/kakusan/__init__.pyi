@@ -24,8 +24,10 @@ from kakusan.schedulers import DPMSolverMultistepScheduler as DPMSolverMultistep
 from kakusan.schedulers import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
 from kakusan.schedulers import EulerDiscreteScheduler as EulerDiscreteScheduler
 from kakusan.schedulers import HeunDiscreteScheduler as HeunDiscreteScheduler
+from kakusan.schedulers import LCMScheduler as LCMScheduler
 from kakusan.schedulers import LMSDiscreteScheduler as LMSDiscreteScheduler
 from kakusan.schedulers import PNDMScheduler as PNDMScheduler
+from kakusan.schedulers import TCDScheduler as TCDScheduler
 from kakusan.text import CLIPTokenizer as CLIPTokenizer
 from kakusan.utils import logging as logging
 

@@ -74,7 +74,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("SchedulerMixin", "KarrasDiffusionSchedulers"),
     ),
     "the parts' configs are read by their from_pretrained": ("ConfigMixin",),
-    _OTHER_MODEL: ("AltDiffusionPipeline", "VQDiffusionPipeline"),
+    _OTHER_MODEL: ("AltDiffusionPipeline", "VQDiffusionPipeline", "SCMScheduler"),
     'images[0].save("x.gif", save_all=True, append_images=images[1:]) does it with Pillow': (
         *("export_to_gif", "export_to_video", "load_video"),
     ),
@@ -134,7 +134,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("cast_training_params", "free_memory", "compute_dream_and_update_latents"),
         *("compute_loss_weighting_for_sd3", "compute_density_for_timestep_sampling"),
     ),
-    _FEW_STEPS: ("LCMScheduler", "TCDScheduler", "LatentConsistencyModelPipeline"),
+    _FEW_STEPS: ("LatentConsistencyModelPipeline",),
 }
 # What to do instead -> attributes of a pipeline
 _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {

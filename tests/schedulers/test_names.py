@@ -120,7 +120,7 @@ def name_of_plain(name: str) -> str:
 
 
 def test_which_schedulers_follow_one_path() -> None:
-    noisy = {"ddpm", "euler-a", "dpmpp-2m-sde", "dpmpp-2m-sde-karras"}
+    noisy = {"ddpm", "euler-a", "dpmpp-2m-sde", "dpmpp-2m-sde-karras", "lcm", "tcd"}
     found = {name for name in SHORT_NAMES if not named_scheduler(name, BASE).is_deterministic}
     assert found == noisy
     sde: Scheduler = DPMSolverMultistepScheduler(

@@ -97,6 +97,10 @@ OF_SOME = {
 }
 
 
+# The reference offers them for no other scheduler's config; here every config makes every one.
+DISTILLED = ("LCMScheduler", "TCDScheduler")
+
+
 def evaluated(line: str, library: Any, name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -104,7 +108,13 @@ def evaluated(line: str, library: Any, name: str) -> Any:
     scheduler.set_timesteps(8, device="cpu")
     x, noise = torch.randn(2, 1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(5)
-    names = {"s": scheduler, "lib": library, "x": x, "noise": noise, "known": SCHEDULERS}
+    names = {
+        "s": scheduler,
+        "lib": library,
+        "x": x,
+        "noise": noise,
+        "known": set(SCHEDULERS) - set(DISTILLED),
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return eval(line, {**names, "torch": torch, "inspect": inspect})
@@ -123,6 +133,8 @@ def assert_same(found: Any, expected: Any) -> None:
 @pytest.mark.parametrize("line", [*EXPRESSIONS, *STEPS])
 def test_lines_for_every_scheduler(line: str) -> None:
     for name in SCHEDULERS:
+        if "compatibles" in line and name in DISTILLED:
+            continue
         expected = evaluated(line, diffusers, name)
         assert_same(evaluated(line, kakusan.schedulers, name), expected)
 
@@ -178,6 +190,7 @@ def test_a_model_that_hits_the_training_target_knows_the_picture(
         each = torch.full((3,), t)
         target = scheduler.training_target(x, noise, each)
         noised = scheduler.add_noise(x, noise, each)
-        assert torch.allclose(scheduler.denoised(target, t, noised), x, atol=1e-4)
+        tolerance = 5e-4 if name == "LCMScheduler" else 1e-4  # keeps a little of the noisy one
+        assert torch.allclose(scheduler.denoised(target, t, noised), x, atol=tolerance)
     expected = {"epsilon": noise, "sample": x}.get(prediction)
     assert expected is None or torch.equal(target, expected)

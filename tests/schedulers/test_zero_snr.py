@@ -15,6 +15,8 @@ from kakusan.schedulers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    LCMScheduler,
+    TCDScheduler,
 )
 
 # The reference calls numpy and torch in ways that they warn of.
@@ -72,8 +74,13 @@ def test_every_scheduler_that_has_it_equals_the_references(
         "timestep_spacing": spacing,
         "rescale_betas_zero_snr": True,
     }
+    ours, theirs = both(name, settings)
+    if isinstance(ours, LCMScheduler | TCDScheduler) and prediction == "epsilon":
+        with pytest.raises(RequestError, match="pure noise"):  # of which the reference makes NaN
+            ours.set_timesteps(7)
+        return
     for steps in (1, 7, 50):
-        assert_equal(*both(name, settings), steps)
+        assert_equal(ours, theirs, steps)
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_karras_sigmas": True}])

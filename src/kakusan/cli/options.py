@@ -11,7 +11,7 @@ from kakusan.errors import shown
 # The short names of kakusan.schedulers, which would take torch's seconds to ask
 SCHEDULERS = (
     *("pndm", "lms", "heun", "ddim", "ddpm", "euler", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"),
-    *("dpmpp-2m-sde", "dpmpp-2m-sde-karras"),
+    *("dpmpp-2m-sde", "dpmpp-2m-sde-karras", "lcm", "tcd"),
 )
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")

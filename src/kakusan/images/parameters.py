@@ -23,8 +23,10 @@ SAMPLERS = {
     "EulerAncestralDiscreteScheduler": "Euler a",
     "EulerDiscreteScheduler": "Euler",
     "HeunDiscreteScheduler": "Heun",
+    "LCMScheduler": "LCM",
     "LMSDiscreteScheduler": "LMS",
     "PNDMScheduler": "PLMS",
+    "TCDScheduler": "TCD",
 }
 WORDS = WEBUI.words
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"

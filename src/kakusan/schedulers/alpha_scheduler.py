@@ -59,10 +59,19 @@ class AlphaScheduler(Scheduler[ConfigT]):
         spaced = spacing(steps, c.num_train_timesteps, c.steps_offset)
         timesteps = [int(each) for each in np.round(spaced)]
         self._check_in_schedule(timesteps[0], steps)
+        return self._visible(timesteps)
+
+    def _visible(self, timesteps: list[int]) -> list[int]:
+        """The same timesteps, if the model can see something at the first.
+
+        Raises:
+            RequestError: it is pure noise, of which this model tells nothing.
+        """
         if self.alphas_cumprod[timesteps[0]] == 0 and not self._sees_through_noise():
             raise RequestError(
                 "rescale_betas_zero_snr makes the first step pure noise, of which epsilon "
-                "prediction tells nothing; use a v_prediction model or timestep_spacing='leading'"
+                "prediction tells nothing; use a v_prediction model, or begin at a cleaner "
+                "timestep (timestep_spacing='leading', or timesteps of your own)"
             )
         return timesteps
 

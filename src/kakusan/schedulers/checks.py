@@ -23,13 +23,18 @@ def check_one_given(steps: object, timesteps: object, sigmas: object) -> None:
 
 def checked_steps(steps: object, config: SchedulerConfig) -> int:
     """A whole number of steps, of which there are no more than training timesteps."""
+    return checked_count("{num_inference_steps}", steps, config)
+
+
+def checked_count(name: str, count: object, config: SchedulerConfig) -> int:
+    """A whole number from 1 to that of training timesteps; `name` is the argument's, in braces."""
     most = config.num_train_timesteps
     try:
-        number = operator.index(steps)  # pyright: ignore[reportArgumentType]
+        number = operator.index(count)  # pyright: ignore[reportArgumentType]
     except TypeError:
         number = 0
-    if isinstance(steps, bool) or not 1 <= number <= most:
-        raise ArgumentError("{num_inference_steps} is {0!r}; allowed: 1 to {1}", steps, most)
+    if isinstance(count, bool) or not 1 <= number <= most:
+        raise ArgumentError(name + " is {0!r}; allowed: 1 to {1}", count, most)
     return number
 
 

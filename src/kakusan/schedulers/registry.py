@@ -18,3 +18,5 @@ from kakusan.schedulers.euler_ancestral import (
 from kakusan.schedulers.dpm_solver_multistep import (
     DPMSolverMultistepScheduler as DPMSolverMultistepScheduler,
 )
+from kakusan.schedulers.lcm import LCMScheduler as LCMScheduler
+from kakusan.schedulers.tcd import TCDScheduler as TCDScheduler

@@ -29,6 +29,11 @@ class SchedulerOutput(NamedTuple):
     prev_sample: Tensor
     pred_original_sample: Tensor
 
+    @property
+    def denoised(self) -> Tensor:
+        """The clean sample, as scripts for LCM call it."""
+        return self.pred_original_sample
+
 
 class Scheduler(Run, Configured[ConfigT], ABC):
     """Turns what a model predicts at one noise level into the sample at the next lower one.
