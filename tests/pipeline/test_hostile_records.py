@@ -9,7 +9,7 @@ import pytest
 
 import kakusan
 from kakusan.errors import InputError
-from kakusan.pipeline.parts import requested_scheduler
+from kakusan.pipeline.scheduling import requested_scheduler
 from kakusan.request import Request
 from kakusan.schedulers import SCHEDULERS
 

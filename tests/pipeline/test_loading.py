@@ -544,7 +544,7 @@ def test_the_parts_are_what_counts(folder: Path, kind: Any, changes: dict[str, A
                 "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
                 "tokenizer_2": ["transformers", "CLIPTokenizer"],
             },
-            "SDXL models are not read yet",
+            "holds SDXL, and StableDiffusionPipeline draws with Stable Diffusion 1 or 2",
         ),
         ({"controlnet": ["diffusers", "ControlNetModel"]}, "the part 'controlnet'"),
         ({"depth_estimator": ["transformers", "DPTForDepthEstimation"]}, "'depth_estimator'"),

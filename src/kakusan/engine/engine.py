@@ -16,6 +16,7 @@ from kakusan.models import (
     AutoencoderKL,
     CLIPImageProcessor,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     Conditioning,
     Model,
     StableDiffusionSafetyChecker,
@@ -52,8 +53,11 @@ class Engine:
         text_encoder: CLIPTextModel | None,
         safety_checker: StableDiffusionSafetyChecker | None = None,
         placement: Placement | None = None,
+        *,
+        text_encoder_2: CLIPTextModelWithProjection | None = None,
     ) -> None:
         self._unet, self._vae, self._text_encoder = unet, vae, text_encoder
+        self._text_encoder_2 = text_encoder_2
         self.safety_checker = safety_checker
         self.placement = placement or Placement()
         # as long as this engine: a network that takes turns on a device forgets its own copy
@@ -82,7 +86,8 @@ class Engine:
     @property
     def networks(self) -> list[Model[Any]]:
         """Those that there are."""
-        parts = (self.safety_checker, self._text_encoder, self._unet, self._vae)
+        encoders = (self._text_encoder, self._text_encoder_2)
+        parts = (self.safety_checker, *encoders, self._unet, self._vae)
         return [part for part in parts if part is not None]
 
     @property

@@ -10,7 +10,12 @@ from kakusan.models.layers.attention import TextContext
 from kakusan.models.model import Model
 from kakusan.models.safety_checker import StableDiffusionSafetyChecker
 from kakusan.models.safety_checker_config import SafetyCheckerConfig
-from kakusan.models.text_encoder import CLIPTextModel, TextEncoderOutput
+from kakusan.models.text_encoder import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    ProjectedTextOutput,
+    TextEncoderOutput,
+)
 from kakusan.models.text_encoder_config import TextEncoderConfig
 from kakusan.models.unet import AddedConditioning, UNet2DConditionModel, UNetOutput
 from kakusan.models.unet_config import UNetConfig
@@ -23,6 +28,7 @@ __all__ = [
     "AutoencoderKL",
     "CLIPImageProcessor",
     "CLIPTextModel",
+    "CLIPTextModelWithProjection",
     "Conditioning",
     "DecoderOutput",
     "DeepFeature",
@@ -30,6 +36,7 @@ __all__ = [
     "EncoderOutput",
     "ImageProcessorConfig",
     "Model",
+    "ProjectedTextOutput",
     "SafetyCheckerConfig",
     "StableDiffusionSafetyChecker",
     "TextContext",

@@ -1,28 +1,18 @@
-"""CLIP's text encoder: tokens to the embeddings that the UNet attends to."""
+"""CLIP's text encoders: tokens to the embeddings that the UNet attends to."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from kakusan.errors import RequestError, shown
 from kakusan.models.familiar import refuse_later
-from kakusan.models.layers.basic import LayerNorm
-from kakusan.models.layers.clip import ClipEncoder
-from kakusan.models.model import Model
-from kakusan.models.names import replace_prefix
-from kakusan.models.text_encoder_config import MAX_TOKENS, TextEncoderConfig
+from kakusan.models.layers.basic import Linear
+from kakusan.models.text_encoder_config import ProjectedTextConfig, TextEncoderConfig
+from kakusan.models.text_tower import LATER, TextTower
 from kakusan.results import named
 
-# What old files give as the end token; the real one is then found as the largest id of a text.
-LEGACY_EOS = 2
-PREFIX = "text_model."
-# What the reference's call takes too; as None it means nothing.
-LATER = ("inputs_embeds", "output_attentions", "position_ids")
-# What else a whole CLIP's file holds.
-OTHER_PARTS = {"vision_model", "logit_scale", "visual_projection", "text_projection"}
+# What else a whole CLIP's file holds, and old files: the numbers of the positions.
+OTHER_PARTS = frozenset({"position_ids", "vision_model", "logit_scale", "visual_projection"})
+PROJECTION = "text_projection"
 
 
 @named
@@ -41,41 +31,26 @@ class TextEncoderOutput(NamedTuple):
     hidden_states: tuple[Tensor, ...] | None = None
 
 
-class TextEmbeddings(nn.Module):
-    """Token embeddings plus position embeddings."""
+@named
+class ProjectedTextOutput(NamedTuple):
+    """What the text encoder with a projection gives.
 
-    def __init__(self, config: TextEncoderConfig) -> None:
-        super().__init__()
-        self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        nn.init.normal_(self.token_embedding.weight, std=0.02)
-        nn.init.normal_(self.position_embedding.weight, std=0.02)
+    Attributes:
+        text_embeds: of the whole text, shape (batch, projection_dim).
+        last_hidden_state: the text embeddings, shape (batch, tokens, hidden_size).
+        hidden_states: if asked for: the states before the first and after each layer, without the
+            final normalisation.
+    """
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        positions = torch.arange(input_ids.shape[-1], device=input_ids.device)
-        return self.token_embedding(input_ids) + self.position_embedding(positions)
+    text_embeds: Tensor
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
 
 
-class CLIPTextModel(Model[TextEncoderConfig]):
-    """The text tower of CLIP. arXiv:2103.00020, section 2.4."""
+class CLIPTextModel(TextTower):
+    """CLIP's text encoder, as Stable Diffusion 1 and 2 have it, and XL as its first."""
 
-    config_class = TextEncoderConfig
-    weights_stem = "model"
-    # old files also hold the numbers of the positions
-    ignored = frozenset({"position_ids", *OTHER_PARTS})
-
-    def __init__(self, config: TextEncoderConfig) -> None:
-        super().__init__(config)
-        self.embeddings = TextEmbeddings(config)
-        self.encoder = ClipEncoder(
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.intermediate_size,
-            config.num_attention_heads,
-            activation=config.hidden_act,
-            eps=config.layer_norm_eps,
-        )
-        self.final_layer_norm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+    ignored = OTHER_PARTS | {PROJECTION}
 
     def forward(
         self,
@@ -108,91 +83,47 @@ class CLIPTextModel(Model[TextEncoderConfig]):
             CheckpointError: the weights came from a file and are not finite.
         """
         refuse_later("the text encoder", later, LATER)
-        self.prepare()
-        self._check_ids(input_ids)
-        x = self.embeddings(input_ids)
-        states: list[Tensor] = self.encoder(x, _mask(x, attention_mask))
-        last: Tensor = self.final_layer_norm(states[-1])
-        pooled = last[torch.arange(len(last), device=last.device), self._ends(input_ids)]
-        output = TextEncoderOutput(last, pooled, tuple(states) if output_hidden_states else None)
+        last, pooled, states = self.encoded(input_ids, attention_mask)
+        output = TextEncoderOutput(last, pooled, states if output_hidden_states else None)
         if return_dict is False:
             return tuple(part for part in output if part is not None)
         return output
 
-    @property
-    def text_model(self) -> Self:
-        """Itself: the reference once kept the layers one level further down."""
-        return self
 
-    def get_input_embeddings(self) -> nn.Embedding:
-        """The table of token embeddings."""
-        return self.embeddings.token_embedding
+class CLIPTextModelWithProjection(TextTower):
+    """CLIP's text encoder with the projection of whole texts, SDXL's second."""
 
-    def set_input_embeddings(self, value: nn.Embedding) -> None:
-        """Exchange the table of token embeddings."""
-        self.embeddings.token_embedding = value
-        self.config = replace(self.config, vocab_size=value.num_embeddings)
-        self.forget_upcast()
+    config_class = ProjectedTextConfig
+    ignored = OTHER_PARTS
+    outside = frozenset({f"{PROJECTION}.weight"})
 
-    @torch.no_grad()
-    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> nn.Embedding:
-        """Make room for new tokens, or for fewer; new ones begin as the mean of those known.
+    def __init__(self, config: TextEncoderConfig) -> None:
+        super().__init__(config)
+        self.text_projection = Linear(config.hidden_size, config.projection_dim, bias=False)
 
-        Raises:
-            RequestError: it is no positive number.
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        output_hidden_states: bool | None = False,
+        return_dict: bool | None = True,
+        **later: object,
+    ) -> ProjectedTextOutput | tuple[Tensor | tuple[Tensor, ...], ...]:
+        """Encode texts.
+
+        Args:
+            input_ids, attention_mask, output_hidden_states, return_dict, later: as
+                `CLIPTextModel.forward` takes them, with the same errors.
+
+        Returns:
+            Embeddings of the whole texts (batch, projection_dim), those of the tokens (batch,
+            tokens, hidden_size) and, if asked for, `num_hidden_layers + 1` states.
         """
-        old = self.get_input_embeddings()
-        if new_num_tokens is None or new_num_tokens == old.num_embeddings:
-            return old
-        if not 1 <= new_num_tokens <= MAX_TOKENS:
-            raise RequestError(
-                f"new_num_tokens is {shown(new_num_tokens)}; it must be from 1 to {MAX_TOKENS}"
-            )
-        mean = old.weight.float().mean(0).to(old.weight)
-        weight = mean.repeat(new_num_tokens, 1)
-        kept = min(new_num_tokens, old.num_embeddings)
-        weight[:kept] = old.weight[:kept]
-        made = nn.Embedding.from_pretrained(weight, freeze=not old.weight.requires_grad)
-        self.set_input_embeddings(made)
-        return made
-
-    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Most published files put a prefix before every name, today's reference does not."""
-        return replace_prefix(tensors, PREFIX, "")
-
-    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """With the prefix, which every version of the reference reads."""
-        return {PREFIX + name: tensor for name, tensor in tensors.items()}
-
-    def _check_ids(self, input_ids: Tensor) -> None:
-        longest = self.config.max_position_embeddings
-        if input_ids.ndim != 2 or input_ids.shape[1] > longest:
-            raise RequestError(
-                f"input_ids have shape {tuple(input_ids.shape)}; they must be (batch, tokens) "
-                f"with at most {longest} tokens"
-            )
-        if torch.compiler.is_compiling() or not input_ids.numel():
-            return
-        lowest, highest = (int(end) for end in input_ids.aminmax())
-        if not 0 <= lowest <= highest < self.config.vocab_size:
-            raise RequestError(
-                f"input_ids go from {lowest} to {highest}, and this text encoder has "
-                f"{self.config.vocab_size} tokens; after tokenizer.add_tokens call "
-                "resize_token_embeddings(len(tokenizer))"
-            )
-
-    def _ends(self, input_ids: Tensor) -> Tensor:
-        """The position of each text's first end token."""
-        eos = self.config.eos_token_id
-        found = input_ids if eos == LEGACY_EOS else (input_ids == eos).int()
-        return found.argmax(dim=-1)
-
-
-def _mask(x: Tensor, attention_mask: Tensor | None) -> Tensor:
-    """What is added to the scores: no token sees a later one, nor one that is masked out."""
-    tokens = x.shape[1]
-    lowest = torch.finfo(x.dtype).min
-    hidden = torch.ones(tokens, tokens, dtype=torch.bool, device=x.device).triu(1)[None, None]
-    if attention_mask is not None:
-        hidden = hidden | (attention_mask == 0)[:, None, None, :]  # (batch, 1, tokens, tokens)
-    return torch.zeros(hidden.shape, dtype=x.dtype, device=x.device).masked_fill(hidden, lowest)
+        refuse_later("the text encoder", later, LATER)
+        last, pooled, states = self.encoded(input_ids, attention_mask)
+        embeds: Tensor = self.text_projection(pooled)
+        output = ProjectedTextOutput(embeds, last, states if output_hidden_states else None)
+        if return_dict is False:
+            return tuple(part for part in output if part is not None)
+        return output

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON
@@ -28,12 +28,15 @@ class TextEncoderConfig(PublishedMapping):
         max_position_embeddings: tokens of the longest text.
         hidden_act: `quick_gelu` (OpenAI's) or `gelu` (OpenCLIP's).
         layer_norm_eps: epsilon of the normalisations.
-        projection_dim: width of CLIP's shared space; kept for the file, not used.
+        projection_dim: width of CLIP's shared space, into which SDXL's second encoder projects.
         eos_token_id: the token whose state is the pooled output. 2 is what old files say; with it
             the largest token id of a text is taken, which in CLIP's vocabulary is the end.
         bos_token_id: the token that begins a text.
         pad_token_id: the token that fills a text up.
     """
+
+    # the class that files of it name
+    architecture: ClassVar[str] = "CLIPTextModel"
 
     vocab_size: int = 49408
     hidden_size: int = 768
@@ -87,7 +90,7 @@ class TextEncoderConfig(PublishedMapping):
     def to_published(self) -> dict[str, JSON]:
         """The published JSON that `from_published` reads as this config."""
         return {
-            "architectures": ["CLIPTextModel"],
+            "architectures": [self.architecture],
             "attention_dropout": 0.0,
             "bos_token_id": self.bos_token_id,
             "eos_token_id": self.eos_token_id,
@@ -103,3 +106,10 @@ class TextEncoderConfig(PublishedMapping):
             "projection_dim": self.projection_dim,
             "vocab_size": self.vocab_size,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectedTextConfig(TextEncoderConfig):
+    """The same of an encoder that projects whole texts too."""
+
+    architecture = "CLIPTextModelWithProjection"

@@ -4,19 +4,21 @@ from typing import Any
 
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
+from kakusan.pipeline.container import family_of
+from kakusan.pipeline.index import Folder
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
-from kakusan.pipeline.parts import named_parts
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 
-# A part that only a family has, and the pipeline that draws with it; the first that fits counts
-PIPELINES = (("unet", StableDiffusionPipeline),)
+# The pipelines that draw from a text, one for each family
+PIPELINES = (StableDiffusionPipeline,)
 
 
 class _Kind(type):
     """What loads pipelines counts as what every pipeline is, to `isinstance`."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, tuple(kind for _, kind in PIPELINES))
+        return isinstance(instance, PIPELINES)
 
 
 class DiffusionPipeline(metaclass=_Kind):
@@ -28,7 +30,7 @@ class DiffusionPipeline(metaclass=_Kind):
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: PathLike, **options: Any
-    ) -> StableDiffusionPipeline:
+    ) -> LatentDiffusionPipeline:
         """Load "builtin", a folder, or a Hub id.
 
         Args:
@@ -40,18 +42,19 @@ class DiffusionPipeline(metaclass=_Kind):
         """
         loading = Loading.of(f"{cls.__name__}.from_pretrained", **options)
         source = loading.locate(pretrained_model_name_or_path)
-        named = named_parts(source.folder)
-        fitting = (kind for part, kind in PIPELINES if named.get(part) is not None)
-        return next(fitting, StableDiffusionPipeline).from_source(source, loading)
+        folder = Folder(source.folder)
+        family = family_of(folder, loading.parts)
+        kind = next((kind for kind in PIPELINES if kind.layout is family), StableDiffusionPipeline)
+        return kind.from_container(folder, source, loading)
 
     @classmethod
-    def from_pipe(cls, pipeline: object, **parts: Any) -> StableDiffusionPipeline:
+    def from_pipe(cls, pipeline: object, **parts: Any) -> LatentDiffusionPipeline:
         """A pipeline with the parts of another; see `StableDiffusionPipeline.from_pipe`.
 
         Raises:
             RequestError: It is no pipeline of kakusan, or a part does not fit.
         """
-        if not isinstance(pipeline, StableDiffusionPipeline):
+        if not isinstance(pipeline, LatentDiffusionPipeline):
             raise RequestError(
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )

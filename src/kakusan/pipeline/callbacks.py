@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError, check_no_unknown, nearest, shown
+from kakusan.errors import ArgumentError, RequestError, check_no_unknown, nearest, shown
 from kakusan.inputs import check_shape, check_tensor
 from kakusan.pipeline.running import RunningCall
 from kakusan.sampling import Prompt, Steering, Step
@@ -44,6 +44,24 @@ class StepCallback:
         if function is not None and not callable(function):
             raise RequestError(f"callback_on_step_end must be a function, not {shown(function)}")
         return None if function is None else cls(function, cast("Sequence[str]", several))
+
+    @classmethod
+    def of_call(
+        cls,
+        function: Callable[..., Any] | None,
+        inputs: Sequence[str] | None,
+        older: Callable[..., Any] | None,
+        every: object,
+    ) -> Self | None:
+        """The callback that a call was given, in its newer or its older form.
+
+        Raises:
+            RequestError: Both were given, or one that `of` or `of_old` refuses.
+        """
+        if function is not None and older is not None:
+            raise ArgumentError("give {callback_on_step_end} or the older {callback}, not both")
+        found = cls.of_old(older, every)
+        return cls.of(function, inputs) or found
 
     @classmethod
     def of_old(cls, function: Callable[..., Any] | None, every: object) -> Self | None:

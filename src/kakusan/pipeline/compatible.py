@@ -4,7 +4,7 @@ Each function is a method of the pipeline, which is its first argument.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function
 from kakusan.pipeline.drawing import Drawing
 from kakusan.pipeline.image_processor import Array, VaeImageProcessor
-from kakusan.pipeline.parts import CLASSES, PIPELINE_CLASS, check_complete
+from kakusan.pipeline.parts import PARTS, Layout, check_together
 from kakusan.pipeline.prompts import Prompts
 from kakusan.pipeline.understood import say_understood, understood
 from kakusan.request import DEFAULT_GUIDANCE, Request
@@ -42,9 +42,9 @@ class Pipe(Protocol):
     vae: AutoencoderKL
     tokenizer: CLIPTokenizer
     unet: UNet2DConditionModel
-    safety_checker: Any
-    feature_extractor: Any
     source: Source | None
+    layout: ClassVar[Layout]
+    settings: dict[str, bool]
 
     @property
     def scheduler(self) -> Scheduler[Any]: ...
@@ -90,18 +90,18 @@ class PipelineConfig(Mapping[str, Any]):
 
 def config_of(pipe: Pipe) -> PipelineConfig:
     """The reference's view of a pipeline's parts: (library, class name) of each."""
-    homes = {"text_encoder": "transformers", "tokenizer": "transformers"}
-    homes |= {"feature_extractor": "transformers", "safety_checker": "stable_diffusion"}
     parts: dict[str, Any] = {
-        name: (None, None) if part is None else (homes.get(name, "diffusers"), type(part).__name__)
+        name: (None, None) if part is None else PARTS[name].published(part)
         for name, part in pipe.components.items()
     }
+    checked = {"requires_safety_checker": parts["safety_checker"] != (None, None)}
     return PipelineConfig(
         {
-            "_class_name": PIPELINE_CLASS,
+            "_class_name": pipe.layout.class_name,
             "_name_or_path": pipe.name_or_path,
             **parts,
-            "requires_safety_checker": pipe.safety_checker is not None,
+            **(checked if "safety_checker" in parts else {}),
+            **pipe.settings,
         }
     )
 
@@ -137,7 +137,7 @@ def encode_prompt(
         clip_skip=clip_skip,
     )
     inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
-    check_complete({**pipe.components, "safety_checker": None})
+    check_together({**pipe.components, "safety_checker": None}, pipe.layout)
     engine = pipe.engine
     prompts = Prompts(engine, pipe.tokenizer, request, inputs, do_classifier_free_guidance)
     prompts.check()
@@ -248,7 +248,7 @@ def run_safety_checker(
         image: a tensor (n, 3, h, w) in [-1, 1], or an array (n, h, w, 3) in [0, 1].
         device, dtype: where and in what the checker's input is; its own where not given.
     """
-    checker, extractor = pipe.safety_checker, pipe.feature_extractor
+    checker, extractor = pipe.components["safety_checker"], pipe.components["feature_extractor"]
     if checker is None:
         return image, None
     if is_function(checker):
@@ -271,8 +271,10 @@ def register_modules(pipe: Pipe, **parts: Any) -> None:
         UnknownNameError: A pipeline has no such part.
     """
     for name in parts:
-        if name not in CLASSES:
-            raise UnknownNameError(f"a pipeline has no part {shown(name)}.{nearest(name, CLASSES)}")
+        if name not in pipe.layout.parts:
+            raise UnknownNameError(
+                f"the pipeline has no part {shown(name)}.{nearest(name, pipe.layout.parts)}"
+            )
     for name, part in parts.items():
         setattr(pipe, name, part)
 

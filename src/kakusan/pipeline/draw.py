@@ -11,10 +11,11 @@ import torch
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import GenerationInterrupted
 from kakusan.inputs import Inputs
+from kakusan.pipeline.auto import DiffusionPipeline
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.output import Picture, Pictures
-from kakusan.pipeline.parts import requested_scheduler
 from kakusan.pipeline.progress import OnProgress
-from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.pipeline.scheduling import requested_scheduler
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
@@ -78,10 +79,10 @@ def loaded(
     variant: str | None,
     checked: bool,
     local_files_only: bool = False,
-) -> StableDiffusionPipeline:
+) -> LatentDiffusionPipeline:
     """The pipeline of a model, as last loaded if it is the same; it must not be changed."""
     without: dict[str, Any] = {} if checked else {"safety_checker": None}
-    return StableDiffusionPipeline.from_pretrained(
+    return DiffusionPipeline.from_pretrained(
         model,
         torch_dtype=dtype,
         revision=commit,

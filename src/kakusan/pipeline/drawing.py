@@ -16,8 +16,8 @@ from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.checker import checked_by
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
-from kakusan.pipeline.parts import requested_scheduler
 from kakusan.pipeline.prompts import Prompts
+from kakusan.pipeline.scheduling import requested_scheduler
 from kakusan.pipeline.understood import understood
 from kakusan.request import Request
 from kakusan.runtime.device import send

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -14,8 +13,9 @@ from kakusan.checkpoints.arguments import (
     token_of,
 )
 from kakusan.checkpoints.source import PathLike, Source, locate
-from kakusan.errors import RequestError, shown
-from kakusan.pipeline.parts import CLASSES, WeightsOptions, load_parts
+from kakusan.errors import RequestError, check_no_unknown, shown
+from kakusan.pipeline.container import Container, WeightsOptions, load_parts
+from kakusan.pipeline.parts import LAYOUTS, PARTS, Layout
 from kakusan.runtime.device import mapped_device
 from kakusan.runtime.precision import asked_dtype
 
@@ -31,7 +31,13 @@ EXTRA_PARTS: dict[str, Published] = {
 }
 # What the reference's `to`, its constructor and its `from_pipe` take besides
 MOVING = {"silence_dtype_warnings": Published()}
-CONSTRUCTION = {**EXTRA_PARTS, "requires_safety_checker": Published()}
+CONSTRUCTION = {
+    **EXTRA_PARTS,
+    "requires_safety_checker": Published(),
+    "add_watermarker": Published((None, False), "pictures get no watermark; leave it out"),
+}
+# What the reference's constructors take besides parts, and here too
+SETTINGS = frozenset(name for layout in LAYOUTS for name in layout.settings)
 
 Dtype = torch.dtype | str | None
 
@@ -42,10 +48,12 @@ class Loading:
 
     Attributes:
         parts: ready ones by name, None for those to go without.
+        settings: see `Layout.settings`; the others are the model's own.
         device: where the networks go; None leaves them in the CPU's memory.
     """
 
     parts: Mapping[str, Any]
+    settings: Mapping[str, bool]
     weights: WeightsOptions
     device: torch.device | None
     revision: str | None
@@ -81,14 +89,16 @@ class Loading:
             UnknownArgumentError: An argument that does not exist.
             RequestError: A value that cannot be honoured.
         """
-        parts = {name: rest.pop(name) for name in [*CLASSES, *EXTRA_PARTS] if name in rest}
-        known = (*CLASSES, *ARGUMENTS)
-        check_published(where, rest, PIPELINE_LOADING, known)
+        parts = {name: rest.pop(name) for name in [*PARTS, *EXTRA_PARTS] if name in rest}
+        settings = {name: rest.pop(name) for name in SETTINGS if name in rest}
+        known = (*PARTS, *SETTINGS, *ARGUMENTS)
+        check_published(where, rest, {**PIPELINE_LOADING, **CONSTRUCTION}, known)
         check_published(where, _extra(parts), EXTRA_PARTS)
         if "safety_checker" in parts and parts["safety_checker"] is None:
             parts.setdefault("feature_extractor", None)
         return cls(
             parts=parts,
+            settings=settings,
             weights=WeightsOptions(_dtypes(torch_dtype, dtype), variant, use_safetensors),
             device=mapped_device(device_map),
             revision=revision,
@@ -116,13 +126,31 @@ class Loading:
             without=self.parts,
         )
 
-    def read(self, folder: Path) -> dict[str, Any]:
-        """All parts of the pipeline.
+    def read(self, container: Container, layout: Layout) -> dict[str, Any]:
+        """All parts of a pipeline, and its settings.
 
         Raises:
             CheckpointError: A file is missing, broken, or not what it claims to be.
+            RequestError: A part or setting was given that such pipelines do not have.
         """
-        return load_parts(folder, self.parts, self.weights)
+        for part, value in self.parts.items():
+            if value is not None and part not in layout.parts:
+                raise RequestError(
+                    f"{part} was given, but {container} holds {layout.model}, which has no such "
+                    "part; leave it out"
+                )
+        settings = {**container.settings(layout), **self.settings}
+        check_settings(layout, settings)
+        return {**load_parts(container, layout, self.parts, self.weights), **settings}
+
+
+def check_settings(layout: Layout, settings: Mapping[str, object]) -> None:
+    """Raise RequestError for what such pipelines do not have, or what is not true or false."""
+    unknown = [name for name in settings if name not in layout.settings]
+    check_no_unknown(layout.class_name, unknown, layout.settings)
+    for name, value in settings.items():
+        if not isinstance(value, bool):
+            raise RequestError(f"{name} must be True or False, not {shown(value)}")
 
 
 def _extra(parts: Mapping[str, Any]) -> dict[str, object]:
@@ -134,9 +162,9 @@ def _dtypes(
 ) -> dict[str, torch.dtype | None]:
     """By part; both names may have a mapping of parts, with "default" for the others."""
     older, newer = _by_part(torch_dtype), _by_part(dtype)
-    if unknown := [name for name in {**older, **newer} if name not in {*CLASSES, "default"}]:
+    if unknown := [name for name in {**older, **newer} if name not in {*PARTS, "default"}]:
         raise RequestError(
-            f"dtype names the part {shown(unknown[0])}; known: default, {', '.join(CLASSES)}"
+            f"dtype names the part {shown(unknown[0])}; known: default, {', '.join(PARTS)}"
         )
     names = {*older, *newer, "default"}
     return {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -15,33 +15,20 @@ from kakusan.checkpoints.weights import shard_bytes
 from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
-from kakusan.models import (
-    AutoencoderKL,
-    CLIPImageProcessor,
-    CLIPTextModel,
-    StableDiffusionSafetyChecker,
-    UNet2DConditionModel,
-    within,
-)
+from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, within
 from kakusan.pipeline.checker import is_function
-from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading
-from kakusan.pipeline.parts import (
-    CLASSES,
-    DRAWN_BY,
-    INDEX,
-    check_complete,
-    corrected,
-    read_defaults,
-    save_parts,
-)
+from kakusan.pipeline.container import Container, check_family
+from kakusan.pipeline.index import INDEX, Folder, save_parts
+from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading, check_settings
+from kakusan.pipeline.parts import Layout, check_together
 from kakusan.pipeline.preview import LatentPreview
-from kakusan.pipeline.running import (
-    callback_of,
-    check_between_calls,
-)
+from kakusan.pipeline.running import callback_of, check_between_calls
 from kakusan.runtime.precision import asked_dtype, parse_dtype
 from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
+
+# Parts that a pipeline of another family may be without
+_CHECKING = frozenset({"safety_checker", "feature_extractor"})
 
 
 class _WithNamesToCome(type):
@@ -52,39 +39,44 @@ class _WithNamesToCome(type):
 
 
 class Pipeline(Sendable, metaclass=_WithNamesToCome):
-    """The parts of a model, which are public and may be exchanged between calls."""
+    """The parts of a model, which are public and may be exchanged between calls.
+
+    Attributes:
+        layout: which parts a pipeline of this class has.
+        settings: what its index says besides, see `Layout.settings`.
+    """
+
+    layout: ClassVar[Layout]
+    # They are there as a rule; what needs one that is None says so
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    unet: UNet2DConditionModel
 
     def __init__(
         self,
-        vae: AutoencoderKL | None,
-        text_encoder: CLIPTextModel | None,
-        tokenizer: CLIPTokenizer | None,
-        unet: UNet2DConditionModel | None,
-        scheduler: Scheduler[Any] | None,
-        safety_checker: StableDiffusionSafetyChecker | None = None,
-        feature_extractor: CLIPImageProcessor | None = None,
-        **published: Any,
+        parts: Mapping[str, Any],
+        published: Mapping[str, Any],
+        settings: Mapping[str, bool] | None = None,
     ) -> None:
         """Put parts together.
 
         Args:
+            parts: All of the layout's by name.
             published: What the reference takes besides and changes nothing here.
 
         Raises:
             RequestError: A part is not what it stands for, or does not fit another.
         """
-        check_published(type(self).__name__, published, CONSTRUCTION, CLASSES)
-        # They are there as a rule; what needs one that is None says so
-        self.vae = cast(AutoencoderKL, vae)
-        self.text_encoder = cast(CLIPTextModel, text_encoder)
-        self.tokenizer = cast(CLIPTokenizer, tokenizer)
-        self.unet = cast(UNet2DConditionModel, unet)
-        self.safety_checker = safety_checker
-        self.feature_extractor = feature_extractor
-        self.scheduler = cast("Scheduler[Any]", scheduler)
-        check_complete(self.components)
-        if scheduler is not None:
-            self.scheduler = corrected(scheduler)
+        layout = self.layout
+        check_published(
+            type(self).__name__, published, CONSTRUCTION, (*layout.parts, *layout.settings)
+        )
+        self.settings = {**layout.settings, **(settings or {})}
+        check_settings(layout, self.settings)
+        for part in layout.parts:
+            setattr(self, part, parts[part])
+        check_together(self.components, layout)
         self.source: Source | None = None
         self.variant: str | None = None
         self._loaded: dict[str, object] = {}
@@ -152,12 +144,22 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         Raises:
             CheckpointError: A file is missing, broken, or not what it claims to be.
         """
-        parts, given = loading.read(source.folder), loading.parts
-        pipe = cls(**parts)
+        return cls.from_container(Folder(source.folder), source, loading)
+
+    @classmethod
+    def from_container(cls, container: Container, source: Source, loading: Loading) -> Self:
+        """Load a model from what holds its parts.
+
+        Raises:
+            CheckpointError: A file is missing, broken, or not what it claims to be.
+        """
+        check_family(container, loading.parts, cls.layout)
+        made, given = loading.read(container, cls.layout), loading.parts
+        pipe = cls(**made)
         pipe.source, pipe.variant = source, loading.weights.variant
-        pipe._loaded = {part: parts[part] for part in DRAWN_BY if part not in given}
+        pipe._loaded = {part: made[part] for part in cls.layout.drawn_by if part not in given}
         pipe._own_scheduler = None if "scheduler" in given else pipe._scheduler
-        pipe.defaults = read_defaults(source.folder)
+        pipe.defaults = container.defaults()
         return pipe if loading.device is None else pipe.to(loading.device)
 
     @classmethod
@@ -184,10 +186,20 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )
         where = f"{cls.__name__}.from_pipe"
-        given = {part: value for part, value in parts.items() if part in CLASSES}
-        rest = {name: value for name, value in parts.items() if name not in CLASSES}
-        check_published(where, rest, CONSTRUCTION, (*CLASSES, "torch_dtype", "dtype"))
-        made = cls(**{**pipeline.components, **given})
+        layout, components = cls.layout, pipeline.components
+        known = (*layout.parts, *layout.settings)
+        given = {name: value for name, value in parts.items() if name in known}
+        rest = {name: value for name, value in parts.items() if name not in known}
+        check_published(where, rest, CONSTRUCTION, (*known, "torch_dtype", "dtype"))
+        lacking = [part for part in layout.parts if part not in {*components, *given}]
+        if needed := [part for part in lacking if part not in _CHECKING]:
+            raise RequestError(
+                f"{where} needs {' and '.join(needed)}, which {type(pipeline).__name__} does not "
+                f"have; load {layout.model} with from_pretrained"
+            )
+        shared = {part: components[part] for part in layout.parts if part in components}
+        whole: dict[str, Any] = {**dict.fromkeys(lacking), **shared, **given}
+        made = cls(**whole)
         made.source, made.variant = pipeline.source, pipeline.variant
         made._loaded, made.defaults = dict(pipeline._loaded), dict(pipeline.defaults)
         if "scheduler" not in given:
@@ -221,7 +233,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             OutputError: The folder cannot be written, or the disk is full; what it held is whole.
             UnknownArgumentError: An argument that does not exist.
         """
-        if is_function(self.safety_checker):
+        if is_function(self.components.get("safety_checker")):
             raise RequestError("a function as safety checker cannot be saved; take it out first")
         what, folder = type(self).__name__, Path(save_directory)
         upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
@@ -232,7 +244,14 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         }
 
         def write(stage: Path) -> None:
-            save_parts(stage, self.components, self.defaults, weights)
+            save_parts(
+                stage,
+                self.layout,
+                self.components,
+                settings=self.settings,
+                defaults=self.defaults,
+                weights=weights,
+            )
 
         save_whole(folder, INDEX, write, upload, what)
 
@@ -249,7 +268,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @property
     def components(self) -> dict[str, Any]:
         """The parts by name; an absent optional one is None."""
-        return {part: getattr(self, part) for part in CLASSES}
+        return {part: getattr(self, part) for part in self.layout.parts}
 
     @property
     def name_or_path(self) -> str | None:
@@ -264,7 +283,8 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @property
     def own_source(self) -> Source | None:
         """Where the parts that decide a picture come from; None if one was exchanged."""
-        own = all(self._loaded.get(part) is within(getattr(self, part)) for part in DRAWN_BY)
+        drawn_by = self.layout.drawn_by
+        own = all(self._loaded.get(part) is within(getattr(self, part)) for part in drawn_by)
         return self.source if own else None
 
     @property
@@ -275,8 +295,16 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @property
     def engine(self) -> Engine:
         """The networks as they are now, ready to compute; see `kakusan.engine`."""
-        checker = None if is_function(self.safety_checker) else self.safety_checker
-        return Engine(self.unet, self.vae, self.text_encoder, checker, self._placement)
+        parts = self.components
+        checker = parts.get("safety_checker")
+        return Engine(
+            self.unet,
+            self.vae,
+            self.text_encoder,
+            None if is_function(checker) else checker,
+            self._placement,
+            text_encoder_2=parts.get("text_encoder_2"),
+        )
 
     @property
     def device(self) -> torch.device:
@@ -377,7 +405,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         return self._progress
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in CLASSES:
+        if name in self.layout.parts:
             check_between_calls(self, name)
         super().__setattr__(name, value)
 

@@ -1,112 +1,77 @@
 """StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from PIL.Image import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from kakusan.conditioning import encode_texts
 from kakusan.engine import present
-from kakusan.errors import ArgumentError, GenerationInterrupted, nearest
-from kakusan.images import to_numpy, to_pil, to_unit_range
+from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
+from kakusan.models import (
+    AutoencoderKL,
+    CLIPImageProcessor,
+    CLIPTextModel,
+    StableDiffusionSafetyChecker,
+    UNet2DConditionModel,
+)
 from kakusan.pipeline import compatible
-from kakusan.pipeline.asked import asked, negative_or_embeds, texts_or_embeds
-from kakusan.pipeline.bars import progress_bar
-from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
-from kakusan.pipeline.checker import is_function
-from kakusan.pipeline.drawing import Drawing, Steerings
-from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
-from kakusan.pipeline.model import Model
-from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
-from kakusan.pipeline.parts import (
-    check_complete,
-)
-from kakusan.pipeline.pipeline import Pipeline
-from kakusan.pipeline.preview import LatentPreview
-from kakusan.pipeline.progress import OnProgress, Told
-from kakusan.pipeline.running import (
-    OfTheCall,
-    RunningCall,
-    interrupt_calls,
-    running,
-    set_rescale,
-    set_scale,
-)
+from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.callbacks import StepCallback
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+from kakusan.pipeline.output import StableDiffusionPipelineOutput
+from kakusan.pipeline.parts import STABLE_DIFFUSION
+from kakusan.pipeline.scheduling import corrected
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
-from kakusan.sampling import Step
-from kakusan.schedulers import Generators
-from kakusan.text import Understanding
+from kakusan.schedulers import Generators, Scheduler
+from kakusan.text import CLIPTokenizer, Understanding
 from kakusan.vocabulary import REFERENCE
 
-STOPPED = "stopped before its last step"
 
+class StableDiffusionPipeline(LatentDiffusionPipeline):
+    """Text to picture with Stable Diffusion 1 and 2 (arXiv:2112.10752)."""
 
-class StableDiffusionPipeline(Pipeline):
-    """Text to picture by latent diffusion (arXiv:2112.10752).
+    layout = STABLE_DIFFUSION
 
-    The parts are public and may be exchanged between calls (`pipe.scheduler = ...`). A call keeps
-    no state in the pipeline, so one pipeline serves many threads.
+    def __init__(
+        self,
+        vae: AutoencoderKL | None,
+        text_encoder: CLIPTextModel | None,
+        tokenizer: CLIPTokenizer | None,
+        unet: UNet2DConditionModel | None,
+        scheduler: Scheduler[Any] | None,
+        safety_checker: StableDiffusionSafetyChecker | None = None,
+        feature_extractor: CLIPImageProcessor | None = None,
+        **published: Any,
+    ) -> None:
+        """Put parts together.
 
-    Attributes:
-        guidance_scale, guidance_rescale, do_classifier_free_guidance: of the next step of this
-            thread's call, or of its last one. Inside `callback_on_step_end`, a new
-            `_guidance_scale` or `_guidance_rescale` acts from the next step on.
-        num_timesteps, clip_skip: of this thread's call.
-        interrupt: whether this thread's call is to stop. `_interrupt = True` stops it after its
-            step, and decodes what there is; from another thread it stops all that run.
-    """
+        Args:
+            published: What the reference takes besides and changes nothing here.
 
-    guidance_scale = OfTheCall(lambda call: call.guidance.scale)
-    guidance_rescale = OfTheCall(lambda call: call.guidance.rescale)
-    do_classifier_free_guidance = OfTheCall(lambda call: call.guidance.on)
-    num_timesteps = _num_timesteps = OfTheCall(lambda call: call.num_timesteps)
-    clip_skip = _clip_skip = OfTheCall(lambda call: call.clip_skip)
-    cross_attention_kwargs = _cross_attention_kwargs = OfTheCall(lambda _: None)
-    interrupt = OfTheCall(lambda call: call.interrupt)
-    _interrupt = OfTheCall(lambda call: call.interrupt, interrupt_calls)
-    _guidance_scale = OfTheCall(lambda call: call.guidance.scale, set_scale)
-    _guidance_rescale = OfTheCall(lambda call: call.guidance.rescale, set_rescale)
+        Raises:
+            RequestError: A part is not what it stands for, or does not fit another.
+        """
+        parts: dict[str, Any] = {
+            "vae": vae,
+            "text_encoder": text_encoder,
+            "tokenizer": tokenizer,
+            "unet": unet,
+            "scheduler": scheduler,
+            "safety_checker": safety_checker,
+            "feature_extractor": feature_extractor,
+        }
+        super().__init__(parts, published)
+        if scheduler is not None:
+            self.scheduler = corrected(scheduler)
 
     encode_prompt = compatible.encode_prompt
     _encode_prompt = compatible.encode_prompt_together
-    prepare_latents = compatible.prepare_latents
-    prepare_extra_step_kwargs = compatible.prepare_extra_step_kwargs
     check_inputs = compatible.check_inputs
-    decode_latents = compatible.decode_latents
     run_safety_checker = compatible.run_safety_checker
-    register_modules = compatible.register_modules
-    register_to_config = compatible.register_to_config
-    progress_bar = compatible.progress_bar
-    numpy_to_pil = staticmethod(VaeImageProcessor.numpy_to_pil)
-    enable_vae_slicing = compatible.enable_vae_slicing
-    disable_vae_slicing = compatible.disable_vae_slicing
-    enable_vae_tiling = compatible.enable_vae_tiling
-    disable_vae_tiling = compatible.disable_vae_tiling
-    upcast_vae = compatible.upcast_vae
-    enable_attention_slicing = set_attention_slice = compatible.enable_attention_slicing
-    disable_attention_slicing = compatible.disable_attention_slicing
-    enable_xformers_memory_efficient_attention = compatible.enable_xformers
-    disable_xformers_memory_efficient_attention = compatible.disable_xformers
-    set_use_memory_efficient_attention_xformers = compatible.set_xformers
-    fuse_qkv_projections = compatible.fuse_qkv_projections
-    unfuse_qkv_projections = compatible.unfuse_qkv_projections
-    hf_device_map = None
-
-    @property
-    def config(self) -> compatible.PipelineConfig:
-        """The class names of the parts, by key or as attributes."""
-        return compatible.config_of(self)
-
-    @property
-    def image_processor(self) -> VaeImageProcessor:
-        """Turns pictures into what the VAE takes, and back."""
-        return VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
@@ -114,79 +79,6 @@ class StableDiffusionPipeline(Pipeline):
         encoded, _ = encode_texts(texts, tokenizer, self.engine, clip_skip)
         say_understood([Understanding.of(text, tokenizer) for text in texts], self.name_or_path)
         return encoded.tokens
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Pixels (b, 3, height, width) in about [-1, 1] of latents as the loop has them."""
-        return self.engine.decode(latents).result
-
-    def decode_to_pil(self, latents: Tensor) -> list[Image]:
-        """Pictures of latents, not yet seen by the safety checker."""
-        return to_pil(self.decode(latents))
-
-    def preview(self, latents: Tensor) -> list[Image]:
-        """Small pictures of latents without the VAE, see `Step.preview`."""
-        vae = present("vae", self.vae)
-        if self._preview is None or self._preview[0] is not vae:
-            with self._placement.use(vae):
-                self._preview = (vae, LatentPreview(vae))
-        return self._preview[1](latents)
-
-    def stream(
-        self,
-        prompt: str | Sequence[str] | Request | None = None,
-        *,
-        batch_size: int = 1,
-        steering: Steerings | None = None,
-        **settings: Any,
-    ) -> Iterator[Step]:
-        """Yield every Step of each picture of a generation.
-
-        What the reader does not take is not computed: stop reading, and the work stops.
-
-        Args:
-            prompt: A request, or the texts of one, which `settings` complete as in a call.
-            batch_size: How many pictures with a seed go through the networks together; their steps
-                take turns.
-            steering: Makes what steers the trajectory of the pictures with these numbers, see
-                `kakusan.sampling.Steering`.
-
-        Raises:
-            RequestError: At once, if anything of the arguments does not fit.
-        """
-        drawing = self.prepared(*asked(prompt, settings), batch_size, decoded=False)
-        batches = drawing.batches(steering)
-        return (step for batch in batches for step in drawing.steps(batch))
-
-    def pictures(
-        self,
-        prompt: str | Sequence[str] | Request | None = None,
-        *,
-        batch_size: int = 1,
-        steering: Steerings | None = None,
-        **settings: Any,
-    ) -> Iterator[Picture]:
-        """Yield each picture as soon as it is finished; the arguments are those of `stream`.
-
-        Raises:
-            RequestError: At once, if anything of the arguments does not fit.
-        """
-        return self.drawn(self.prepared(*asked(prompt, settings), batch_size), steering)
-
-    def drawn(
-        self,
-        drawing: Drawing,
-        steering: Steerings | None = None,
-        tell: OnProgress | None = None,
-    ) -> Iterator[Picture]:
-        """Yield each picture of what `prepared` gave, as soon as it is finished.
-
-        Args:
-            tell: is told how far it has come, in place of a bar.
-        """
-        with self._bar(drawing, tell) as bar:
-            for batch in drawing.batches(steering, watched=False):
-                _follow(drawing.steps(batch), bar)
-                yield from drawing.pictures(batch)
 
     def __call__(
         self,
@@ -253,16 +145,6 @@ class StableDiffusionPipeline(Pipeline):
         REFERENCE.check_known(without_later(unknown))
         if isinstance(prompt, Request):
             raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
-        if output_type not in OUTPUT_TYPES:
-            raise ArgumentError(
-                "there is no {output_type} {0!r}.{1}",
-                output_type,
-                nearest(str(output_type), OUTPUT_TYPES),
-            )
-        if callback is not None and callback_on_step_end is not None:
-            raise ArgumentError("give {callback_on_step_end} or the older {callback}, not both")
-        older = StepCallback.of_old(callback, callback_steps)
-        newer = StepCallback.of(callback_on_step_end, callback_on_step_end_tensor_inputs)
         inputs = Inputs(
             generator=generator,
             latents=latents,
@@ -286,113 +168,7 @@ class StableDiffusionPipeline(Pipeline):
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )
-        drawing = self.prepared(request, inputs, batch_size, decoded=output_type != "latent")
-        output = self._output(drawing, newer or older, output_type)
-        return output if return_dict else output.to_tuple()
-
-    def prepared(
-        self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
-    ) -> Drawing:
-        """A request made ready to be drawn: all was checked that can be before a network runs.
-
-        Args:
-            decoded: Whether its latents are to become pictures.
-
-        Raises:
-            RequestError: Anything of it does not fit.
-        """
-        checker = self.safety_checker
-        is_network = not is_function(checker)
-        check_complete(self.components | ({} if is_network else {"safety_checker": None}))
-        if decoded:
-            present("vae", self.vae)
-        engine = self.engine
-        if not request.safety_checker:
-            engine.safety_checker = None
-        model = Model(
-            engine=engine,
-            tokenizer=self.tokenizer,
-            scheduler=present("scheduler", self._scheduler),
-            feature_extractor=self.feature_extractor,
-            view=self,
-            defaults=self.defaults,
-            source=self.source,
-            variant=self.variant,
-            is_whole=self.own_source is not None,
-            scheduler_is_own=self.has_own_scheduler,
-            checker=checker if is_function(checker) and request.safety_checker else None,
+        given = StepCallback.of_call(
+            callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
         )
-        drawing = Drawing(model, request, inputs, batch_size)
-        if decoded:
-            drawing.check_memory()
-        say_understood(drawing.understood, self.name_or_path)
-        engine.prepare()
-        return drawing
-
-    def _output(
-        self, drawing: Drawing, callback: StepCallback | None, output_type: str
-    ) -> StableDiffusionPipelineOutput:
-        """Draw all pictures, as the caller wants to have them."""
-        latent = output_type == "latent"
-        finished: list[tuple[Tensor, list[bool] | None]] = []
-
-        call = RunningCall(drawing.guidance, drawing.request.clip_skip, drawing.scheduler)
-
-        def steering(_pictures: range) -> list[CallbackSteering]:
-            if callback is None:
-                return []
-            timesteps = drawing.scheduler.timesteps
-            return [CallbackSteering(callback, self, call, timesteps, drawing.altered)]
-
-        try:
-            with running(self, call), self._bar(drawing) as bar:
-                for batch in drawing.batches(steering, watched=callback is not None):
-                    if not _follow(drawing.steps(batch), bar, call, len(batch.trajectories)):
-                        drawing.altered.update(dict.fromkeys(batch.pictures, STOPPED))
-                    done = (drawing.latents(batch), None) if latent else drawing.finish(batch)
-                    finished.append(done)
-                    if call.interrupt:
-                        break
-        except KeyboardInterrupt:
-            images = [] if latent else [each for pixels, _ in finished for each in to_pil(pixels)]
-            raise GenerationInterrupted(images) from None
-        images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
-        flags = [flag for _, some in finished for flag in some or ()] or None
-        records = [drawing.record(index) for index in range(len(images))]
-        return StableDiffusionPipelineOutput(images, flags, records)
-
-    def _bar(self, drawing: Drawing, tell: OnProgress | None = None) -> "tqdm[Any] | Told":
-        if tell is not None:
-            together = drawing.request.seed is None
-            pictures = 1 if together else drawing.request.num_pictures
-            return Told(tell, drawing.total_steps, pictures)
-        return progress_bar(**{"total": drawing.total_steps, **self._progress})
-
-
-def _follow(
-    steps: Iterator[Step],
-    bar: "tqdm[Any] | Told",
-    call: RunningCall | None = None,
-    ways: int = 1,
-) -> bool:
-    """Read all steps of so many ways, and count them; backwards where one began again.
-
-    Returns:
-        False if the call was interrupted from elsewhere, once each way had taken a step.
-    """
-    done: dict[int, int] = {}
-    for step in steps:
-        which = step.pictures.start
-        bar.update(step.index + 1 - done.get(which, 0))
-        done[which] = step.index + 1
-        if call is not None and call.interrupt and len(done) == ways and not step.is_last:
-            return False
-    return True
-
-
-def _converted(tensor: Tensor, output_type: str) -> Any:
-    if output_type == "latent":
-        return tensor
-    if output_type == "pt":
-        return to_unit_range(tensor)
-    return to_numpy(tensor) if output_type == "np" else to_pil(tensor)
+        return self._called(request, inputs, batch_size, given, output_type, return_dict)

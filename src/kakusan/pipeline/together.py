@@ -7,8 +7,8 @@ from typing import NamedTuple
 from kakusan.errors import NumericalError, RequestError, shown
 from kakusan.inputs import Inputs
 from kakusan.pipeline.drawing import Batch, Drawing
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.output import Picture
-from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
 from kakusan.sampling import Predict, Trajectory, drive
 from kakusan.text import said_once
@@ -27,7 +27,7 @@ class _Part(NamedTuple):
 
 
 def draw_together(
-    pipe: StableDiffusionPipeline,
+    pipe: LatentDiffusionPipeline,
     requests: Sequence[Request],
     *,
     most: int = MOST_AT_A_TIME,

@@ -26,7 +26,8 @@ from kakusan.builtin.recipe.words import known_words
 from kakusan.checkpoints.files import write_json
 from kakusan.errors import CheckpointError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
-from kakusan.pipeline.parts import DEFAULTS, write_index
+from kakusan.pipeline.index import DEFAULTS, write_index
+from kakusan.pipeline.parts import STABLE_DIFFUSION
 from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer, write_words
 from kakusan.training.trainer import fingerprint, train
@@ -240,5 +241,5 @@ def export(recipe: Recipe, stage: DiffusionStage, tokenizer: Path, output: Path)
         "safety_checker": None,
         "feature_extractor": None,
     }
-    write_index(output, parts)
+    write_index(output, STABLE_DIFFUSION, parts)
     write_json(output / DEFAULTS, {"num_inference_steps": 25, "guidance_scale": 3.0})

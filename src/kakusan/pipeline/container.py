@@ -1,0 +1,150 @@
+"""What parts are loaded from: a folder, or whatever else holds those of a pipeline."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from kakusan.checkpoints.files import JSON
+from kakusan.errors import CheckpointError, shown
+from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, within
+from kakusan.pipeline.parts import LAYOUTS, PARTS, PASSED_BY, Layout, check_together
+from kakusan.text import CLIPTokenizer
+
+
+@dataclass(frozen=True)
+class WeightsOptions:
+    """Which weights are taken, and what they are stored in.
+
+    Attributes:
+        dtypes: by part, "default" for the others; None is what the file has.
+    """
+
+    dtypes: Mapping[str, torch.dtype | None]
+    variant: str | None = None
+    use_safetensors: bool | None = None
+
+    def dtype_of(self, part: str) -> torch.dtype | None:
+        """What the weights of a part are to be stored in."""
+        return self.dtypes[part] if part in self.dtypes else self.dtypes["default"]
+
+
+class Container(ABC):
+    """Holds the parts of a pipeline; `str()` of it names it in messages."""
+
+    @property
+    @abstractmethod
+    def class_name(self) -> JSON:
+        """The class of pipelines that it says it was made by; its parts are what counts."""
+
+    @property
+    @abstractmethod
+    def named(self) -> Mapping[str, object]:
+        """A class's name for each part that it holds, None for one that it says it lacks."""
+
+    @abstractmethod
+    def classes(self, layout: Layout, given: Collection[str]) -> Mapping[str, type[Any] | None]:
+        """Our class of each part that is loaded; None for an optional one that is not there.
+
+        Args:
+            given: parts that are not loaded; nothing about them is looked at.
+
+        Raises:
+            CheckpointError: It lacks parts, or has classes that kakusan lacks.
+        """
+
+    @abstractmethod
+    def settings(self, layout: Layout) -> dict[str, bool]:
+        """What it says besides, see `Layout.settings`.
+
+        Raises:
+            CheckpointError: A value is not true or false.
+        """
+
+    @abstractmethod
+    def load(self, part: str, kind: type[Any], options: WeightsOptions) -> Any:
+        """One part, of the class that `classes` said.
+
+        Raises:
+            CheckpointError: A file is missing, broken, or not what it claims to be.
+        """
+
+    @abstractmethod
+    def defaults(self) -> dict[str, JSON]:
+        """What it says is good for the model: steps and guidance; empty where it does not say.
+
+        Raises:
+            CheckpointError: A value is out of its range.
+        """
+
+
+def family_of(container: Container, given: Collection[str]) -> Layout:
+    """The family whose parts a model has, whatever it says of itself.
+
+    Args:
+        given: parts that are not loaded; nothing about them is looked at.
+
+    Raises:
+        CheckpointError: It has parts that kakusan lacks.
+    """
+    named = container.named
+    for part, name in named.items():
+        if name is not None and part not in {*PARTS, *PASSED_BY, *given}:
+            raise CheckpointError(
+                f"{container} has the part {shown(part)}, {shown(name)}: models with such a part "
+                "are not read yet"
+            )
+    return next(layout for layout in LAYOUTS if layout.only_here <= named.keys())
+
+
+def check_family(container: Container, given: Collection[str], layout: Layout) -> None:
+    """Raise CheckpointError where a model is of another family than pipelines of `layout`."""
+    own = family_of(container, given)
+    if own.only_here != layout.only_here:
+        raise CheckpointError(
+            f"{container} holds {own.model}, and {layout.class_name} draws with {layout.model}; "
+            f"load it with {own.class_name}, or with DiffusionPipeline"
+        )
+
+
+def load_parts(
+    container: Container, layout: Layout, given: Mapping[str, Any], options: WeightsOptions
+) -> dict[str, Any]:
+    """Every part of a pipeline: those of `given` as they are, the others from the container.
+
+    Raises:
+        CheckpointError: A file is missing, broken, or not what it claims to be.
+        RequestError: A part that is given is not one, or they do not belong together.
+    """
+    parts = {part: value for part, value in given.items() if part in layout.parts}
+    classes = container.classes(layout, given)
+    # Small parts first, so that a broken one is found before gigabytes are read
+    for part in sorted(classes, key=lambda part: PARTS[part].has_weights):
+        kind = classes[part]
+        parts[part] = None if kind is None else container.load(part, kind, options)
+    check_together(parts, layout)
+    for tokenizer, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")):
+        if parts.get(tokenizer) is not None and parts.get(encoder) is not None:
+            _check_vocabulary(container, parts[tokenizer], within(parts[encoder]))
+    return parts
+
+
+def _check_vocabulary(
+    container: Container,
+    tokenizer: CLIPTokenizer,
+    text_encoder: CLIPTextModel | CLIPTextModelWithProjection,
+) -> None:
+    config = text_encoder.config
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= config.vocab_size:
+        raise CheckpointError(
+            f"{container}: the tokenizer has a token of id {highest}, but the text encoder embeds "
+            f"only {config.vocab_size} tokens; they do not belong together"
+        )
+    if not 3 <= tokenizer.model_max_length <= config.max_position_embeddings:
+        raise CheckpointError(
+            f"{container}: the tokenizer's model_max_length is {tokenizer.model_max_length}; the "
+            f"text encoder reads 3 to {config.max_position_embeddings} tokens"
+        )
