@@ -23,6 +23,7 @@ _ROOMS = {
     ),
     "kakusan.models": (
         "AutoencoderKL",
+        "AutoencoderTiny",
         "CLIPImageProcessor",
         "CLIPTextModel",
         "StableDiffusionSafetyChecker",

@@ -4,6 +4,7 @@ from kakusan.errors import KakusanError as KakusanError
 from kakusan.images import image_grid as image_grid
 from kakusan.images import save_image as save_image
 from kakusan.models import AutoencoderKL as AutoencoderKL
+from kakusan.models import AutoencoderTiny as AutoencoderTiny
 from kakusan.models import CLIPImageProcessor as CLIPImageProcessor
 from kakusan.models import CLIPTextModel as CLIPTextModel
 from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafetyChecker

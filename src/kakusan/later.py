@@ -66,7 +66,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("StableVideoDiffusionPipeline", "SDXLCFGCutoffCallback"),
     ),
     "AutoencoderKL is there, which gives better pictures": (
-        *("AutoencoderTiny", "ConsistencyDecoderVAE", "AsymmetricAutoencoderKL"),
+        *("ConsistencyDecoderVAE", "AsymmetricAutoencoderKL"),
     ),
     "kakusan.training.ema.MovingAverage is kakusan's own running average": ("EMAModel",),
     "load each part by its own class, such as UNet2DConditionModel": ("AutoModel", "ModelMixin"),

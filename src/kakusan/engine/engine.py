@@ -13,7 +13,7 @@ from kakusan.engine.placement import Placement
 from kakusan.engine.portions import check_fits, in_portions, portions
 from kakusan.errors import ArgumentError, NumericalError, RequestError
 from kakusan.models import (
-    AutoencoderKL,
+    Autoencoder,
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -49,7 +49,7 @@ class Engine:
     def __init__(
         self,
         unet: UNet2DConditionModel | None,
-        vae: AutoencoderKL | None,
+        vae: Autoencoder[Any] | None,
         text_encoder: CLIPTextModel | None,
         safety_checker: StableDiffusionSafetyChecker | None = None,
         placement: Placement | None = None,
@@ -72,7 +72,7 @@ class Engine:
         return present("unet", self._unet)
 
     @property
-    def vae(self) -> AutoencoderKL:
+    def vae(self) -> Autoencoder[Any]:
         return present("vae", self._vae)
 
     @property
@@ -175,14 +175,13 @@ class Engine:
         Raises:
             NumericalError: The VAE gives NaN or infinity in float32 too.
         """
-        scaled = latents / self.vae.config.scaling_factor
         factor = self.vae.scale_factor
 
-        def run(vae: AutoencoderKL, z: Tensor, tile: int | None) -> Tensor:
-            return vae.decode(z, tile=tile)[0]
+        def run(vae: Autoencoder[Any], z: Tensor, tile: int | None) -> Tensor:
+            return vae.to_pixels(z, tile)
 
-        size = (len(scaled), scaled.shape[-2] * factor, scaled.shape[-1] * factor)
-        return self._through_vae(run, scaled, size)
+        size = (len(latents), latents.shape[-2] * factor, latents.shape[-1] * factor)
+        return self._through_vae(run, latents, size)
 
     @torch.no_grad()
     def encode_picture(self, pixels: Tensor) -> Computed:
@@ -192,8 +191,8 @@ class Engine:
             NumericalError: The VAE gives NaN or infinity in float32 too.
         """
 
-        def run(vae: AutoencoderKL, x: Tensor, tile: int | None) -> Tensor:
-            return vae.encode(x, tile=tile)[0].mode() * vae.config.scaling_factor
+        def run(vae: Autoencoder[Any], x: Tensor, tile: int | None) -> Tensor:
+            return vae.to_latents(x, tile)
 
         size = (len(pixels), pixels.shape[-2], pixels.shape[-1])
         return self._through_vae(run, pixels.to(self.device), size)
@@ -228,14 +227,14 @@ class Engine:
 
     def _through_vae(
         self,
-        run: Callable[[AutoencoderKL, Tensor, int | None], Tensor],
+        run: Callable[[Autoencoder[Any], Tensor, int | None], Tensor],
         x: Tensor,
         size: tuple[int, int, int],
     ) -> Computed:
         """What the VAE makes of pictures of this size, or of their latents, as memory allows."""
         tiles: list[int] = []
 
-        def in_turn(vae: AutoencoderKL, rows: Tensor) -> Tensor:
+        def in_turn(vae: Autoencoder[Any], rows: Tensor) -> Tensor:
             device = self.placement.device(vae)
             free = free_memory(device)
             several = (len(rows), *size[1:])

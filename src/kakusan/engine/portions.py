@@ -6,13 +6,13 @@ overlapping tiles, whose colours differ a little from the whole picture's.
 
 import errno
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.models import AutoencoderKL
+from kakusan.models import Autoencoder
 from kakusan.runtime.memory import free_memory
 
 # Values at a time for each pixel and each channel of the two widest of the finest levels, as
@@ -32,14 +32,14 @@ class Portion(NamedTuple):
     tile: int | None
 
 
-def pixel_bytes(vae: AutoencoderKL, dtype: torch.dtype, device: torch.device) -> int:
+def pixel_bytes(vae: Autoencoder[Any], dtype: torch.dtype, device: torch.device) -> int:
     """What the VAE takes at its most for each pixel of a picture."""
     scratch = SCRATCH if device.type == "cuda" else 1.0
-    return int(VALUES * scratch * max(vae.config.block_out_channels[:2]) * dtype.itemsize)
+    return int(VALUES * scratch * vae.widest * dtype.itemsize)
 
 
 def portions(
-    vae: AutoencoderKL,
+    vae: Autoencoder[Any],
     size: tuple[int, int, int],
     dtype: torch.dtype,
     device: torch.device,
@@ -72,7 +72,7 @@ def portions(
 
 
 def check_fits(
-    vae: AutoencoderKL, size: tuple[int, int, int], dtype: torch.dtype, device: torch.device
+    vae: Autoencoder[Any], size: tuple[int, int, int], dtype: torch.dtype, device: torch.device
 ) -> None:
     """Raise RequestError where the memory that is free will not do for decoding a picture."""
     free = free_memory(device)

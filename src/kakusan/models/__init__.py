@@ -1,6 +1,9 @@
 """The networks: UNet, VAE, text encoder and safety checker."""
 
 from kakusan.later import missing_name
+from kakusan.models.autoencoder import Autoencoder, DecoderOutput
+from kakusan.models.autoencoder_tiny import AutoencoderTiny, TinyEncoderOutput
+from kakusan.models.autoencoder_tiny_config import TinyConfig
 from kakusan.models.compiled import within
 from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
@@ -20,12 +23,14 @@ from kakusan.models.text_encoder_config import TextEncoderConfig
 from kakusan.models.unet import AddedConditioning, UNet2DConditionModel, UNetOutput
 from kakusan.models.unet_config import UNetConfig
 from kakusan.models.unet_levels import DeepFeature
-from kakusan.models.vae import AutoencoderKL, DecoderOutput, EncoderOutput
+from kakusan.models.vae import AutoencoderKL, EncoderOutput
 from kakusan.models.vae_config import VAEConfig
 
 __all__ = [
     "AddedConditioning",
+    "Autoencoder",
     "AutoencoderKL",
+    "AutoencoderTiny",
     "CLIPImageProcessor",
     "CLIPTextModel",
     "CLIPTextModelWithProjection",
@@ -42,6 +47,8 @@ __all__ = [
     "TextContext",
     "TextEncoderConfig",
     "TextEncoderOutput",
+    "TinyConfig",
+    "TinyEncoderOutput",
     "UNet2DConditionModel",
     "UNetCall",
     "UNetConfig",

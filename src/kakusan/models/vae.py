@@ -1,20 +1,18 @@
 """The VAE: compresses pictures to latents an eighth as high and wide, and back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from kakusan.models.autoencoder import Autoencoder, DecoderOutput
 from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.layers.basic import Conv2d
-from kakusan.models.model import Model
 from kakusan.models.names import as_linear
-from kakusan.models.tiling import tiled
 from kakusan.models.vae_config import VAEConfig
 from kakusan.models.vae_halves import Decoder, Encoder
 from kakusan.results import named
-from kakusan.runtime.arena import reused
 
 # the names of version 1.x's attention
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -31,18 +29,7 @@ class EncoderOutput(NamedTuple):
     latent_dist: DiagonalGaussian
 
 
-@named
-class DecoderOutput(NamedTuple):
-    """What decoding gives.
-
-    Attributes:
-        sample: pictures in [-1, 1] or a little beyond, shape (batch, 3, height, width).
-    """
-
-    sample: Tensor
-
-
-class AutoencoderKL(Model[VAEConfig]):
+class AutoencoderKL(Autoencoder[VAEConfig]):
     """The autoencoder of Stable Diffusion. arXiv:2112.10752, section 3.1."""
 
     config_class = VAEConfig
@@ -54,8 +41,6 @@ class AutoencoderKL(Model[VAEConfig]):
         self.decoder = Decoder(config)
         self.quant_conv = Conv2d(2 * channels, 2 * channels, 1)
         self.post_quant_conv = Conv2d(channels, channels, 1)
-        self._slicing = False
-        self._tiling: bool | None = None
 
     @property
     def _needs_float32(self) -> bool:
@@ -63,50 +48,21 @@ class AutoencoderKL(Model[VAEConfig]):
 
     @property
     def scale_factor(self) -> int:
-        """Pixels along one side of a latent: 8 in every Stable Diffusion."""
         return 2 ** (len(self.config.block_out_channels) - 1)
 
     @property
-    def use_slicing(self) -> bool:
-        """Whether it takes one picture of a batch at a time."""
-        return self._slicing
-
-    @property
-    def use_tiling(self) -> bool:
-        """Whether it was told to take large pictures in tiles."""
-        return bool(self._tiling)
-
-    def enable_slicing(self) -> None:
-        """Take one picture of a batch at a time: less memory."""
-        self._slicing = True
-
-    def disable_slicing(self) -> None:
-        """Take whole batches again."""
-        self._slicing = False
-
-    def enable_tiling(self, use_tiling: bool = True) -> None:
-        """Take pictures larger than `config.sample_size` in overlapping tiles: far less memory.
-
-        Each tile is normalised on its own, so the colours differ a little from the untiled result.
-        """
-        self._tiling = use_tiling
-
-    def disable_tiling(self) -> None:
-        """Take whole pictures, always."""
-        self._tiling = False
-
-    @property
-    def tiling(self) -> bool | None:
-        """Whether pictures are taken in tiles, as was said last; None where nothing was said.
-
-        A pipeline decides then, by the memory that is free; the VAE itself takes whole pictures.
-        """
-        return self._tiling
+    def widest(self) -> int:
+        return max(self.config.block_out_channels[:2])
 
     @property
     def tile(self) -> int:
-        """The side of a tile in pixels, where nothing else is asked for."""
         return max(self.config.sample_size // self.scale_factor, 1) * self.scale_factor
+
+    def to_latents(self, pixels: Tensor, tile: int | None = None) -> Tensor:
+        return self.encode(pixels, tile=tile)[0].mode() * self.config.scaling_factor
+
+    def to_pixels(self, latents: Tensor, tile: int | None = None) -> Tensor:
+        return self.decode(latents / self.config.scaling_factor, tile=tile)[0]
 
     def encode(
         self, x: Tensor, return_dict: bool = True, *, tile: int | None = None
@@ -182,21 +138,6 @@ class AutoencoderKL(Model[VAEConfig]):
     def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Today's published names are ours."""
         return dict(tensors)
-
-    def _run(
-        self, x: Tensor, network: Callable[[Tensor], Tensor], tile: int | None, ratio: float
-    ) -> Tensor:
-        self.prepare()
-        if tile is None and self._tiling:
-            tile = self.tile
-        side = None if tile is None else tile if ratio < 1 else tile // self.scale_factor
-        parts = x.to(self.compute_dtype).split(1 if self._slicing else len(x))
-        with reused(self, keep=False):
-            if side is not None and max(x.shape[-2:]) > side:
-                done = [tiled(part, network, side, ratio) for part in parts]
-            else:
-                done = [network(part) for part in parts]
-        return (done[0] if len(done) == 1 else torch.cat(done)).to(x.dtype)
 
     def _encode(self, x: Tensor) -> Tensor:
         return self.quant_conv(self.encoder(x))

@@ -18,7 +18,7 @@ from kakusan.errors import ArgumentError, UnknownNameError, nearest, shown
 from kakusan.images import to_numpy, to_pil
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
-from kakusan.models import AutoencoderKL, UNet2DConditionModel
+from kakusan.models import UNet2DConditionModel
 from kakusan.pipeline import bars
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
@@ -39,7 +39,7 @@ Texts = str | Sequence[str] | None
 class Pipe(Protocol):
     """What these methods need of the pipeline."""
 
-    vae: AutoencoderKL
+    vae: Any
     tokenizer: CLIPTokenizer
     unet: UNet2DConditionModel
     source: Source | None

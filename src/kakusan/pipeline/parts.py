@@ -1,12 +1,14 @@
 """Which parts a pipeline has, and which classes may stand for each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kakusan.errors import RequestError, kind_of
 from kakusan.models import (
+    Autoencoder,
     AutoencoderKL,
+    AutoencoderTiny,
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -46,7 +48,7 @@ class Part:
 
 # Every part that any pipeline has
 PARTS: dict[str, Part] = {
-    "vae": Part({"AutoencoderKL": AutoencoderKL}),
+    "vae": Part({"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}),
     "text_encoder": Part({"CLIPTextModel": CLIPTextModel}, "transformers"),
     "text_encoder_2": Part(
         {"CLIPTextModelWithProjection": CLIPTextModelWithProjection}, "transformers"
@@ -110,6 +112,7 @@ STABLE_DIFFUSION = Layout(
     ),
     optional=frozenset({"safety_checker", "feature_extractor"}),
 )
+LATENT_CONSISTENCY = replace(STABLE_DIFFUSION, class_name="LatentConsistencyModelPipeline")
 _XL_ENCODERS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 STABLE_DIFFUSION_XL = Layout(
     class_name="StableDiffusionXLPipeline",
@@ -146,7 +149,7 @@ def check_together(parts: Mapping[str, object | None], layout: Layout) -> None:
     unet, vae = within(parts["unet"]), within(parts["vae"])
     if not isinstance(unet, UNet2DConditionModel):
         return
-    if isinstance(vae, AutoencoderKL):
+    if isinstance(vae, Autoencoder):
         takes, gives = unet.config.in_channels, vae.config.latent_channels
         if takes != gives:
             raise RequestError(

@@ -15,7 +15,7 @@ from kakusan.checkpoints.weights import shard_bytes
 from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
-from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel, within
+from kakusan.models import CLIPTextModel, UNet2DConditionModel, within
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
 from kakusan.pipeline.index import INDEX, Folder, save_parts
@@ -48,7 +48,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
 
     layout: ClassVar[Layout]
     # They are there as a rule; what needs one that is None says so
-    vae: AutoencoderKL
+    vae: Any  # an Autoencoder; which kind, whoever put it there knows
     text_encoder: CLIPTextModel
     tokenizer: CLIPTokenizer
     unet: UNet2DConditionModel
@@ -83,7 +83,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         self._own_scheduler: Scheduler[Any] | None = None
         self.defaults: dict[str, Any] = {}
         self._progress: dict[str, Any] = {}
-        self._preview: tuple[AutoencoderKL, LatentPreview] | None = None
+        self._preview: tuple[object, LatentPreview] | None = None
         self._placement = Placement()
 
     @classmethod

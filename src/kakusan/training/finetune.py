@@ -72,8 +72,8 @@ class FineTuneStage(Stage[UNet2DConditionModel]):
         vae, rng, views = self.pipe.vae, np.random.default_rng(self.seed), list[Tensor]()
         for _ in range(VIEWS):
             squares = (to_tensor(np.stack([pictures.square(i, rng)])) for i in range(len(pictures)))
-            means = [vae.encode(square.to(vae.device))[0].mean.float() for square in squares]
-            views.append(torch.cat(means) * vae.config.scaling_factor)
+            means = [vae.to_latents(square.to(vae.device)).float() for square in squares]
+            views.append(torch.cat(means))
         return torch.stack(views)
 
     @torch.no_grad()

@@ -24,12 +24,20 @@ class Conv2d(nn.Conv2d):
         side: height and width of the kernel.
         stride: of both directions.
         padding: zeros on all four sides.
+        bias: whether something is added to each channel.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, side: int, *, stride: int = 1, padding: int = 0
+        self,
+        in_channels: int,
+        out_channels: int,
+        side: int,
+        *,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
     ) -> None:
-        super().__init__(in_channels, out_channels, side, stride, padding)
+        super().__init__(in_channels, out_channels, side, stride, padding, bias=bias)
 
     def forward(
         self,
