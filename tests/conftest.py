@@ -27,6 +27,12 @@ def tiny_v2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_lcm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline folder of a latent consistency model."""
+    return tiny.write_lcm(tmp_path_factory.mktemp("tiny_lcm"))
+
+
+@pytest.fixture(scope="session")
 def tiny_v1_checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_v1` with a safety checker."""
     return tiny.write_pipeline(tmp_path_factory.mktemp("tiny_checked"), tiny.V1, checked=True)

@@ -75,7 +75,7 @@ OTHER_UNET: list[tuple[dict[str, Any], str]] = [
     ({"sample_size": [8, 8, 8]}, "'sample_size'"),
     ({"sample_size": [8]}, "'sample_size'"),
     ({"time_embedding_dim": 128}, "four times"),
-    ({"time_cond_proj_dim": 256}, "'time_cond_proj_dim'"),
+    ({"time_cond_proj_dim": 2}, "'time_cond_proj_dim'"),
     ({"attention_head_dim": [4, 4]}, "'attention_head_dim'"),
     ({"resnet_time_scale_shift": "scale_shift"}, "'resnet_time_scale_shift'"),
     ({"k" * 500: "v" * 9000}, "is not known"),

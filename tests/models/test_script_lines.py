@@ -226,7 +226,6 @@ def test_calls_that_only_some_versions_or_machines_have_do_nothing(folder: Path)
         ("vae.register_to_config(sample_size=9)", "AutoencoderKL.register_to_config is not there"),
         ("unet.set_attn_processor(torch.nn.Identity())", "'Identity' is not there yet"),
         ("unet.set_attn_processor({'a': AttnProcessor(), 'b': 5})", "'int' is not there yet"),
-        ("unet(x, 500, e, timestep_cond=e)", "timestep_cond=a tensor"),
         ("unet(x, 500, e, class_labels=ids)", "class_labels=a tensor"),
         ("unet(x, 500, e, cross_attention_kwargs={'scale': 0.5})", "cross_attention_kwargs"),
         ("unet(x, 500, e, encoder_attention_mask=mask)", "encoder_attention_mask"),

@@ -169,6 +169,23 @@ def tokenizer(folder: Path, pad_token: str) -> transformers.CLIPTokenizer:
         return transformers.CLIPTokenizer.from_pretrained(folder)
 
 
+def write_lcm(folder: Path) -> Path:
+    """Write a pipeline whose UNet was distilled under guidance, with the reference's class."""
+    with quiet():
+        pipeline = diffusers.LatentConsistencyModelPipeline(
+            vae=vae(),
+            text_encoder=text_encoder(),
+            tokenizer=tokenizer(folder / "tokenizer", bpe.END),
+            unet=unet(time_cond_proj_dim=24),
+            scheduler=diffusers.LCMScheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        pipeline.save_pretrained(folder)
+    return folder
+
+
 def write_pipeline(folder: Path, family: Family, *, checked: bool = False) -> Path:
     """Write a whole pipeline with the reference's `save_pretrained`."""
     with quiet():

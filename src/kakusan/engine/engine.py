@@ -23,6 +23,7 @@ from kakusan.models import (
     TextContext,
     UNet2DConditionModel,
     UNetCall,
+    guidance_embedding,
     within,
 )
 from kakusan.runtime.changes import changes
@@ -112,6 +113,11 @@ class Engine:
         if self._unet is not None:
             return self._unet.config.cross_attention_dim
         return None if self._text_encoder is None else self._text_encoder.config.hidden_size
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether the UNet was distilled under guidance, and is told its scale."""
+        return self._unet is not None and self._unet.config.guidance_dim > 0
 
     @property
     def scale_factor(self) -> int:
@@ -214,16 +220,18 @@ class Engine:
     def _call(self, joined: Joined, context: TextContext, *, upcast: bool) -> Tensor:
         unet = self._upcast_of(self.unet) if upcast else self.unet
         acceleration = self.placement.acceleration
-        recordable = not upcast and not joined.options
+        options = joined.options
+        if joined.guidance is not None:
+            width = self.unet.config.guidance_dim
+            options["timestep_cond"] = guidance_embedding(joined.guidance - 1.0, width)
+        recordable = not upcast and not options
         with self.placement.use(unet):
             _make_ready(unet)
             if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
                 return acceleration.calls_of(unet)(
                     joined.sample, joined.timestep, context.embeddings[0]
                 )
-            return unet(
-                joined.sample, joined.timestep, encoder_hidden_states=context, **joined.options
-            )[0]
+            return unet(joined.sample, joined.timestep, encoder_hidden_states=context, **options)[0]
 
     def _through_vae(
         self,

@@ -18,6 +18,7 @@ class Joined(NamedTuple):
         added: what conditions SDXL besides the tokens.
         residuals: what a ControlNet adds.
         deep: where the deep feature of all rows is stored; None where no question needs it.
+        guidance: the scale of each row, for networks distilled under it, shape (rows,).
     """
 
     sample: Tensor
@@ -25,6 +26,7 @@ class Joined(NamedTuple):
     added: AddedConditioning | None
     residuals: tuple[Tensor, ...]
     deep: DeepFeature | None
+    guidance: Tensor | None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def _kind(call: UNetCall) -> Hashable:
         *(conditioning.pooled is None, conditioning.sizes is None),
         tuple(residual.shape[1:] for residual in call.residuals),
         call.deep is not None and call.deep.tensor is not None,
+        call.guidance is None,
     )
 
 
@@ -75,6 +78,7 @@ def join(calls: Sequence[UNetCall]) -> Joined:
         _added([call.conditioning for call in calls]),
         tuple(_rows(each) for each in residuals),
         _deep(calls),
+        _guidance(calls),
     )
 
 
@@ -94,6 +98,12 @@ def _deep(calls: Sequence[UNetCall]) -> DeepFeature | None:
         return None
     stored = [feature.tensor for feature in features if feature.tensor is not None]
     return DeepFeature(_rows(stored)) if stored else DeepFeature()
+
+
+def _guidance(calls: Sequence[UNetCall]) -> Tensor | None:
+    scales = [(call.guidance, call.sample) for call in calls if call.guidance is not None]
+    rows = [torch.full((len(x),), scale, device=x.device) for scale, x in scales]
+    return _rows(rows) if rows else None
 
 
 def embeddings(conditionings: Sequence[Conditioning]) -> list[Tensor]:

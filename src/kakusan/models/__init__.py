@@ -10,6 +10,7 @@ from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.image_processor import CLIPImageProcessor
 from kakusan.models.image_processor_config import ImageProcessorConfig
 from kakusan.models.layers.attention import TextContext
+from kakusan.models.layers.time_embedding import guidance_embedding
 from kakusan.models.model import Model
 from kakusan.models.safety_checker import StableDiffusionSafetyChecker
 from kakusan.models.safety_checker_config import SafetyCheckerConfig
@@ -54,6 +55,7 @@ __all__ = [
     "UNetConfig",
     "UNetOutput",
     "VAEConfig",
+    "guidance_embedding",
     "within",
 ]
 

@@ -54,6 +54,7 @@ class UNetCall(NamedTuple):
         residuals: what a ControlNet adds, see `UNet2DConditionModel.forward`.
         deep: stores the deep feature of these rows, or holds it for the call to reuse.
         upcast: whether to compute in float32, since fewer bits have overflowed.
+        guidance: the scale, for networks distilled under it; None for others.
     """
 
     sample: Tensor
@@ -62,3 +63,4 @@ class UNetCall(NamedTuple):
     residuals: tuple[Tensor, ...] = ()
     deep: DeepFeature | None = None
     upcast: bool = False
+    guidance: float | None = None

@@ -28,7 +28,7 @@ from kakusan.results import named
 # What the reference's call takes too; as None it means nothing.
 LATER = (
     *("attention_mask", "class_labels", "cross_attention_kwargs", "encoder_attention_mask"),
-    *("down_intrablock_additional_residuals", "timestep_cond"),
+    "down_intrablock_additional_residuals",
 )
 
 
@@ -65,7 +65,9 @@ class UNet2DConditionModel(Model[UNetConfig]):
         widths = config.block_out_channels
         emb_channels = 4 * widths[0]
         self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
-        self.time_embedding = TimestepEmbedding(widths[0], emb_channels)
+        self.time_embedding = TimestepEmbedding(
+            widths[0], emb_channels, guidance_dim=config.guidance_dim
+        )
         if config.added_time_dim:
             self.add_embedding = TimestepEmbedding(config.added_conditioning_dim, emb_channels)
         skips = [widths[0]]
@@ -90,6 +92,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         residuals: Sequence[Tensor] = (),
         deep: DeepFeature | None = None,
         return_dict: bool = True,
+        timestep_cond: Tensor | None = None,
         added_cond_kwargs: Mapping[str, Tensor] | None = None,
         down_block_additional_residuals: Sequence[Tensor] | None = None,
         mid_block_additional_residual: Tensor | None = None,
@@ -107,6 +110,8 @@ class UNet2DConditionModel(Model[UNetConfig]):
                 the way down, shaped as what they give, and last the one of the middle.
             deep: stores what most of the work goes into, for a later call to take as it is.
             return_dict: False gives a plain tuple.
+            timestep_cond: networks distilled under guidance (LCM) only: its embedding, see
+                `guidance_embedding`, shape (batch or 1, guidance_dim).
             added_cond_kwargs: `added_conditioning` as the reference takes it.
             down_block_additional_residuals, mid_block_additional_residual: `residuals` likewise.
             later: what else the reference takes, as long as it is None.
@@ -130,7 +135,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         context = encoder_hidden_states
         if isinstance(context, Tensor):
             context = TextContext(context)
-        emb = self._embedding(sample, timestep, added_conditioning)
+        emb = self._embedding(sample, timestep, added_conditioning, timestep_cond)
         x = self.conv_in(sample.to(dtype))
         skips: list[Tensor] = [x]
         feature = None if deep is None else deep.tensor
@@ -198,18 +203,38 @@ class UNet2DConditionModel(Model[UNetConfig]):
                     f"encoder_hidden_states: got {got}; this UNet takes (batch, tokens, {width})"
                 )
 
+    def _checked_guidance(self, guidance: Tensor | None, rows: int) -> Tensor | None:
+        if guidance is None:
+            return None
+        width = self.config.guidance_dim
+        if not width:
+            raise RequestError(
+                "this UNet does not take timestep_cond: it was not distilled under guidance"
+            )
+        if guidance.ndim != 2 or len(guidance) not in (1, rows) or guidance.shape[1] != width:
+            raise RequestError(
+                f"timestep_cond has shape {tuple(guidance.shape)}; this UNet takes "
+                f"({rows}, {width})"
+            )
+        return guidance.to(self.compute_dtype)
+
     def _check_residuals(self, outputs: list[Tensor], residuals: list[Tensor]) -> None:
         wanted, given = [[tuple(each.shape) for each in some] for some in (outputs, residuals)]
         if wanted != given:
             raise RequestError(f"residuals have the shapes {given}; this UNet takes {wanted}")
 
     def _embedding(
-        self, sample: Tensor, timestep: Tensor | float, added: AddedConditioning | None
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        added: AddedConditioning | None,
+        guidance: Tensor | None,
     ) -> Tensor:
         """The time embedding, after the SiLU that every residual block would apply to it."""
         timesteps = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
         waves = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
-        emb = cast(Tensor, self.time_embedding(waves.to(self.compute_dtype)))
+        guidance = self._checked_guidance(guidance, len(sample))
+        emb = cast(Tensor, self.time_embedding(waves.to(self.compute_dtype), guidance))
         if bool(self.config.added_time_dim) != (added is not None):
             need = "needs" if self.config.added_time_dim else "does not take"
             raise RequestError(f"this UNet {need} added_conditioning (pooled text and sizes)")

@@ -53,7 +53,6 @@ IMPLEMENTED: dict[str, list[JSON]] = {
     "resnet_skip_time_act": [False],
     "resnet_time_scale_shift": ["default"],
     "reverse_transformer_layers_per_block": [],
-    "time_cond_proj_dim": [],
     "time_embedding_act_fn": [],
     "time_embedding_type": ["positional"],
     "timestep_post_act": [],
@@ -73,6 +72,7 @@ READ = {
     "out_channels",
     "projection_class_embeddings_input_dim",
     "sample_size",
+    "time_cond_proj_dim",
     "time_embedding_dim",
     "transformer_layers_per_block",
     "up_block_types",
@@ -101,6 +101,8 @@ class UNetConfig(PublishedMapping):
             (v2, SDXL) rather than as 1x1 convolutions (v1).
         added_time_dim: SDXL: width of the embedding of each size that conditions; 0 for none.
         added_conditioning_dim: SDXL: width of the pooled text and all embedded sizes together.
+        guidance_dim: width of the embedding of guidance that a distilled network (LCM) takes in
+            place of a second call; 0 for none.
     """
 
     fixed = {key: allowed[0] if allowed else None for key, allowed in IMPLEMENTED.items()} | {
@@ -109,6 +111,7 @@ class UNetConfig(PublishedMapping):
         "mid_block_only_cross_attention": None,
         "only_cross_attention": False,
         "projection_class_embeddings_input_dim": None,
+        "time_cond_proj_dim": None,
         "time_embedding_dim": None,
         "upcast_attention": False,
     }
@@ -126,6 +129,7 @@ class UNetConfig(PublishedMapping):
     linear_projection: bool = False
     added_time_dim: int = 0
     added_conditioning_dim: int = 0
+    guidance_dim: int = 0
 
     def __post_init__(self) -> None:
         levels = len(self.block_out_channels)
@@ -193,6 +197,7 @@ class UNetConfig(PublishedMapping):
             added_conditioning_dim=fields.integer("projection_class_embeddings_input_dim")
             if adds
             else 0,
+            guidance_dim=_guidance_dim(fields),
         )
 
     @property
@@ -231,7 +236,15 @@ class UNetConfig(PublishedMapping):
             published["addition_embed_type"] = "text_time"
             published["addition_time_embed_dim"] = self.added_time_dim
             published["projection_class_embeddings_input_dim"] = self.added_conditioning_dim
+        if self.guidance_dim:
+            published["time_cond_proj_dim"] = self.guidance_dim
         return published
+
+
+def _guidance_dim(fields: Fields) -> int:
+    if not fields.has("time_cond_proj_dim"):
+        return 0
+    return fields.integer("time_cond_proj_dim", minimum=4, maximum=MAX_CHANNELS)
 
 
 def _check_time_embedding(fields: Fields, channels: int) -> None:

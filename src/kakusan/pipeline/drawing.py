@@ -83,7 +83,11 @@ class Drawing:
         self.scheduler = scheduler.fresh()
         self.request = model.completed(request, chosen, scheduler)
         self._set_timesteps()
-        self.guidance = Guidance(self.request.guidance_scale or 0.0, self.request.guidance_rescale)
+        self.guidance = Guidance(
+            self.request.guidance_scale or 0.0,
+            self.request.guidance_rescale,
+            embedded=model.engine.embeds_guidance,
+        )
         self._prompts = Prompts(
             model.engine, model.tokenizer, self.request, inputs, self.guidance.on
         )

@@ -20,14 +20,24 @@ class Guidance:
     """Classifier-free guidance (arXiv:2207.12598) with optional rescaling (arXiv:2305.08891).
 
     It is on only for `scale > 1`; the UNet is then asked twice, with the negative prompt first.
+
+    Attributes:
+        embedded: whether the network was distilled under guidance (arXiv:2310.04378): it is told
+            the scale, and asked once.
     """
 
     scale: float = 7.5
     rescale: float = 0.0
+    embedded: bool = False
 
     @property
     def on(self) -> bool:
-        return self.scale > 1.0
+        return self.scale > 1.0 and not self.embedded
+
+    def call(self, sample: Tensor, timestep: Tensor, text: Conditioning) -> UNetCall:
+        """The question about `sample` and one side of the prompt."""
+        scale = self.scale if self.embedded else None
+        return UNetCall(sample, timestep, text, guidance=scale)
 
     def combine(self, unconditional: Tensor, text: Tensor) -> Tensor:
         """The prediction for the text pushed away from the unconditional one, (b, c, h, w)."""
@@ -72,7 +82,7 @@ class Guided:
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         negative = prompt.negative if self.guidance.on else None
         texts = (prompt.text,) if negative is None else (negative, prompt.text)
-        return [UNetCall(sample, timestep, text) for text in texts]
+        return [self.guidance.call(sample, timestep, text) for text in texts]
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         if len(predictions) == 1:

@@ -25,7 +25,7 @@ class Reused:
         self._direction: Tensor | None = None
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
-        text = UNetCall(sample, timestep, prompt.text)
+        text = self.guidance.call(sample, timestep, prompt.text)
         if self._until_full > 0:
             return [text._replace(deep=self._deep)]
         self._deep.tensor = None  # what a UNet that overflowed has left

@@ -1,0 +1,101 @@
+"""Latent consistency models: whole pictures beside the reference's."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+import kakusan
+from kakusan.pipeline import draw_together
+
+PROMPTS = ["a cat on a red background", "an astronaut riding a horse, 4k"]
+
+
+def loaded(kind: Any, folder: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipe = kind.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def pair(tiny_lcm: Path) -> tuple[Any, Any]:
+    kinds = (kakusan.StableDiffusionPipeline, diffusers.StableDiffusionPipeline)
+    return loaded(kinds[0], tiny_lcm), loaded(kinds[1], tiny_lcm)
+
+
+def levels(pipe: Any, **settings: Any) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        images = pipe(generator=torch.Generator().manual_seed(5), **settings).images
+    return np.stack([np.asarray(image) for image in images]).astype(int)
+
+
+@pytest.mark.parametrize("guidance", [8.5, 1.0, 0.0])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_pictures(pair: Any, guidance: float, steps: int) -> None:
+    ours, theirs = (
+        levels(
+            pipe,
+            prompt=PROMPTS,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            num_images_per_prompt=2,
+        )
+        for pipe in pair
+    )
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1
+
+
+def test_guidance_acts_and_needs_one_call(pair: Any) -> None:
+    pipe, rows = pair[0], list[int]()
+    hook = pipe.unet.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    pictures = [
+        levels(pipe, prompt="a cat", num_inference_steps=4, guidance_scale=g) for g in (2, 8)
+    ]
+    hook.remove()
+    assert rows == [1] * 8
+    assert np.abs(pictures[0] - pictures[1]).max() > 5
+
+
+def test_requests_of_different_guidance_share_calls(pair: Any) -> None:
+    pipe, rows = pair[0], list[int]()
+    requests = [
+        kakusan.Request.of("a cat", seed=1, num_inference_steps=4, guidance_scale=2.0),
+        kakusan.Request.of("a dog", seed=2, num_inference_steps=3, guidance_scale=9.0),
+        kakusan.Request.of("a dog", seed=2, num_inference_steps=2, reuse_interval=2),
+    ]
+    hook = pipe.unet.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    found = {number: picture for number, picture in draw_together(pipe, requests)}
+    hook.remove()
+    assert rows[0] == 3
+    for number, request in enumerate(requests):
+        (alone,) = pipe.pictures(request)
+        together, single = (np.asarray(each.image).astype(int) for each in (found[number], alone))
+        assert np.abs(together - single).max() <= 1
+
+
+def test_a_callback_changes_guidance(pair: Any) -> None:
+    pictures: list[np.ndarray] = []
+    for pipe in pair:
+
+        def change(pipe: Any, index: int, _t: Any, tensors: Any) -> Any:
+            assert not pipe.do_classifier_free_guidance
+            return tensors
+
+        def halve(pipe: Any, index: int, _t: Any, tensors: Any) -> Any:
+            tensors["latents"] = tensors["latents"] * 0.5
+            return tensors
+
+        pictures += [
+            levels(pipe, prompt="a cat", num_inference_steps=3, callback_on_step_end=function)
+            for function in (change, halve)
+        ]
+    assert np.abs(pictures[0] - pictures[2]).max() <= 1
+    assert np.abs(pictures[1] - pictures[3]).max() <= 1
