@@ -21,6 +21,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each room may import from the rows above its own, never from a neighbour in its row
 LAYERS = (
     {"errors"},
+    {"quantized"},
     {"checkpoints", "later", "results", "runtime", "vocabulary"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs"},
