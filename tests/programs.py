@@ -62,7 +62,7 @@ def _run(program: str, hub_cache: Path, folder: Path, told: str) -> None:
     os.dup2(output, sys.stderr.fileno())
     os.chdir(folder)
     os.environ.update({"HF_HOME": str(hub_cache), "HF_HUB_OFFLINE": "1"})
-    pipeline = importlib.import_module("kakusan.pipeline.pipeline")
-    own = pipeline.read_defaults
-    pipeline.read_defaults = lambda model: own(model) and {**own(model), "num_inference_steps": 2}
+    folder_class = importlib.import_module("kakusan.pipeline.index").Folder
+    own = folder_class.defaults
+    folder_class.defaults = lambda self: own(self) and {**own(self), "num_inference_steps": 2}
     exec(compile(program, "<page>", "exec"), {"__name__": "__main__"})

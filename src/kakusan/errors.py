@@ -133,7 +133,7 @@ class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818
         self.finished = list(finished)
 
 
-_LONGEST_LIST = 400  # characters of the names that a message lists
+_LONGEST_LIST = 250  # characters of the names that a message lists
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

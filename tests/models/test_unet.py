@@ -170,7 +170,7 @@ def test_a_wrong_size_in_configs_of_the_first_versions() -> None:
     ("changes", "message"),
     [
         ({"class_embed_type": "timestep"}, "'class_embed_type'"),
-        ({"time_cond_proj_dim": 256}, "'time_cond_proj_dim'"),
+        ({"time_cond_proj_dim": "wide"}, "'time_cond_proj_dim'"),
         ({"addition_embed_type": "image"}, "'addition_embed_type'"),
         ({"act_fn": "gelu"}, "'act_fn'"),
         ({"num_attention_heads": 8}, "'num_attention_heads'"),

@@ -414,7 +414,7 @@ def test_nothing_is_checked_of_a_part_that_is_handed_in(folder: Path, part: str)
     value = getattr(load(folder), part)
     shutil.rmtree(folder / part)
     index = json.loads((folder / "model_index.json").read_text())
-    for entry in (["diffusers", "UniPCMultistepScheduler"], [None, None], "broken"):
+    for entry in (["diffusers", "CogVideoXDDIMScheduler"], [None, None], "broken"):
         (folder / "model_index.json").write_text(json.dumps(index | {part: entry}))
         pipe = load(folder, **{part: value})
         assert pipe.components[part] is value or part == "scheduler"

@@ -134,7 +134,7 @@ def check_kinds(parts: Mapping[str, object | None]) -> None:
     for part, value in parts.items():
         if value is None or isinstance(within(value), tuple(PARTS[part].classes.values())):
             continue
-        names = ", ".join(sorted({kind.__name__ for kind in PARTS[part].classes.values()}))
+        names = " or ".join(sorted({kind.__name__ for kind in PARTS[part].classes.values()}))
         raise RequestError(f"{part} must be a kakusan {names}, not {kind_of(within(value))}")
 
 
