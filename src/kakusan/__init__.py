@@ -32,6 +32,7 @@ _ROOMS = {
     "kakusan.pipeline": (
         "AutoPipelineForText2Image",
         "DiffusionPipeline",
+        "LatentConsistencyModelPipeline",
         "Picture",
         "StableDiffusionPipeline",
         "StableDiffusionPipelineOutput",

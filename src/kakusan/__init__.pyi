@@ -11,6 +11,7 @@ from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafety
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
 from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
 from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
+from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistencyModelPipeline
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput

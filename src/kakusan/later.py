@@ -32,7 +32,6 @@ _TOKENS = "embeddings of a prompt can be handed in as prompt_embeds"
 _PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
 _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
 _ANCESTRAL = "use EulerAncestralDiscreteScheduler, the nearest that is there"
-_FEW_STEPS = "it belongs to distilled models, which come later"
 
 # What to do instead -> names of the package
 _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
@@ -134,7 +133,6 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("cast_training_params", "free_memory", "compute_dream_and_update_latents"),
         *("compute_loss_weighting_for_sd3", "compute_density_for_timestep_sampling"),
     ),
-    _FEW_STEPS: ("LatentConsistencyModelPipeline",),
 }
 # What to do instead -> attributes of a pipeline
 _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
@@ -166,7 +164,6 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
         "set_pag_applied_layers",
     ),
     'convert the file to a folder, which from_pretrained("folder") loads': ("from_single_file",),
-    _FEW_STEPS: ("get_guidance_scale_embedding",),
     _PIPELINE_MEMORY: ("enable_group_offload", "reset_device_map"),
 }
 # What to do instead -> arguments of a call

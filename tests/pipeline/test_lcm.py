@@ -72,7 +72,7 @@ def test_requests_of_different_guidance_share_calls(pair: Any) -> None:
         kakusan.Request.of("a dog", seed=2, num_inference_steps=2, reuse_interval=2),
     ]
     hook = pipe.unet.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
-    found = {number: picture for number, picture in draw_together(pipe, requests)}
+    found = dict(draw_together(pipe, requests))
     hook.remove()
     assert rows[0] == 3
     for number, request in enumerate(requests):
@@ -99,3 +99,70 @@ def test_a_callback_changes_guidance(pair: Any) -> None:
         ]
     assert np.abs(pictures[0] - pictures[2]).max() <= 1
     assert np.abs(pictures[1] - pictures[3]).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def consistent(tiny_lcm: Path) -> tuple[Any, Any]:
+    kinds = (kakusan.LatentConsistencyModelPipeline, diffusers.LatentConsistencyModelPipeline)
+    return loaded(kinds[0], tiny_lcm), loaded(kinds[1], tiny_lcm)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"num_inference_steps": 2, "guidance_scale": 3.0, "num_images_per_prompt": 2},
+        {"original_inference_steps": 100, "num_inference_steps": 6},
+        {"timesteps": [999, 499], "num_inference_steps": None},
+        {"num_inference_steps": 8, "height": 72, "width": 96},
+    ],
+    ids=str,
+)
+def test_its_own_pipeline(consistent: Any, settings: dict[str, Any]) -> None:
+    ours, theirs = (levels(pipe, prompt=PROMPTS, **settings) for pipe in consistent)
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1
+
+
+def test_arguments_in_the_references_order(consistent: Any) -> None:
+    pictures = [
+        np.asarray(pipe("a cat", 64, 72, 4, 100, None, 3.0, 1, seed).images[0]).astype(int)
+        for pipe, seed in zip(consistent, map(generator, (3, 3)), strict=True)
+    ]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_timesteps_of_the_distillation_are_recorded(consistent: Any) -> None:
+    pipe = consistent[0]
+    drawn = pipe("a cat", num_inference_steps=6, original_inference_steps=100, seed=3)
+    assert drawn.records[0]["scheduler"]["original_inference_steps"] == 100
+    assert pipe.scheduler.config.original_inference_steps == 50
+    again = kakusan.reproduce(drawn.records[0], trust_model=True, progress=False)
+    assert np.array_equal(np.asarray(again.image), np.asarray(drawn.images[0]))
+    with pytest.raises(kakusan.InputError, match="is more than the"):
+        pipe("a cat", num_inference_steps=60)
+    with pytest.raises(kakusan.InputError, match="has no argument 'sigmas'"):
+        pipe("a cat", sigmas=[1.0, 0.0])
+
+
+def test_a_folder_is_loaded_as_what_its_index_says(tiny_lcm: Path, tmp_path: Path) -> None:
+    pipe = kakusan.DiffusionPipeline.from_pretrained(tiny_lcm)
+    assert type(pipe) is kakusan.LatentConsistencyModelPipeline
+    assert isinstance(pipe, kakusan.StableDiffusionPipeline)
+    pipe.save_pretrained(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        again = diffusers.DiffusionPipeline.from_pretrained(tmp_path)
+    assert type(again) is diffusers.LatentConsistencyModelPipeline
+    plain = kakusan.StableDiffusionPipeline.from_pretrained(tiny_lcm)
+    assert type(plain) is kakusan.StableDiffusionPipeline
+
+
+def test_the_embedding_as_a_method(consistent: Any) -> None:
+    scales = torch.tensor([7.5, 0.0])
+    found, expected = (pipe.get_guidance_scale_embedding(scales, 24) for pipe in consistent)
+    assert (found - expected).abs().max() < 1e-6

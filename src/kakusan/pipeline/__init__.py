@@ -3,6 +3,7 @@
 from kakusan.pipeline.auto import AutoPipelineForText2Image, DiffusionPipeline
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
+from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
@@ -11,6 +12,7 @@ from kakusan.pipeline.together import draw_together
 __all__ = [
     "AutoPipelineForText2Image",
     "DiffusionPipeline",
+    "LatentConsistencyModelPipeline",
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",

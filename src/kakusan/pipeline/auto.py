@@ -6,12 +6,16 @@ from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
 from kakusan.pipeline.container import family_of
 from kakusan.pipeline.index import Folder
+from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 
-# The pipelines that draw from a text, one for each family
-PIPELINES = (StableDiffusionPipeline,)
+# The pipelines that draw from a text; of a family the last, unless the index names another
+PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
+    LatentConsistencyModelPipeline,
+    StableDiffusionPipeline,
+)
 
 
 class _Kind(type):
@@ -44,7 +48,9 @@ class DiffusionPipeline(metaclass=_Kind):
         source = loading.locate(pretrained_model_name_or_path)
         folder = Folder(source.folder)
         family = family_of(folder, loading.parts)
-        kind = next((kind for kind in PIPELINES if kind.layout is family), StableDiffusionPipeline)
+        fitting = [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
+        named = (kind for kind in fitting if kind.layout.class_name == folder.class_name)
+        kind = next(named, fitting[-1] if fitting else StableDiffusionPipeline)
         return kind.from_container(folder, source, loading)
 
     @classmethod

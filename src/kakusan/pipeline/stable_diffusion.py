@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kakusan.conditioning import encode_texts
@@ -11,11 +12,12 @@ from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import (
-    AutoencoderKL,
+    Autoencoder,
     CLIPImageProcessor,
     CLIPTextModel,
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
+    guidance_embedding,
 )
 from kakusan.pipeline import compatible
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
@@ -38,7 +40,7 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
 
     def __init__(
         self,
-        vae: AutoencoderKL | None,
+        vae: Autoencoder[Any] | None,
         text_encoder: CLIPTextModel | None,
         tokenizer: CLIPTokenizer | None,
         unet: UNet2DConditionModel | None,
@@ -72,6 +74,21 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
     _encode_prompt = compatible.encode_prompt_together
     check_inputs = compatible.check_inputs
     run_safety_checker = compatible.run_safety_checker
+
+    def get_guidance_scale_embedding(
+        self, w: Tensor, embedding_dim: int = 512, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """What a UNet that was distilled under guidance takes as `timestep_cond`.
+
+        Args:
+            w: scales less 1, shape (n,).
+
+        Returns:
+            Shape (n, embedding_dim).
+        """
+        if w.ndim != 1:
+            raise ArgumentError("w must have shape (n,), not {0}", tuple(w.shape))
+        return guidance_embedding(w, embedding_dim, dtype=dtype)
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
