@@ -83,6 +83,7 @@ def test_requests_of_different_guidance_share_calls(pair: Any) -> None:
 
 def test_a_callback_changes_guidance(pair: Any) -> None:
     pictures: list[np.ndarray] = []
+    settings: dict[str, Any] = {"num_inference_steps": 3, "guidance_scale": 7.5}
     for pipe in pair:
 
         def change(pipe: Any, index: int, _t: Any, tensors: Any) -> Any:
@@ -94,7 +95,7 @@ def test_a_callback_changes_guidance(pair: Any) -> None:
             return tensors
 
         pictures += [
-            levels(pipe, prompt="a cat", num_inference_steps=3, callback_on_step_end=function)
+            levels(pipe, prompt="a cat", callback_on_step_end=function, **settings)
             for function in (change, halve)
         ]
     assert np.abs(pictures[0] - pictures[2]).max() <= 1

@@ -38,15 +38,10 @@ AutoencoderConfigT = TypeVar("AutoencoderConfigT", bound=AutoencoderConfig)
 
 
 class Autoencoder(Model[AutoencoderConfigT]):
-    """Compresses pictures to latents, and brings them back.
-
-    Attributes:
-        name_or_path: where it was loaded from, as a request may name it; None where nobody could.
-    """
+    """Compresses pictures to latents, and brings them back."""
 
     def __init__(self, config: AutoencoderConfigT) -> None:
         super().__init__(config)
-        self.name_or_path: str | None = None
         self._slicing = False
         self._tiling: bool | None = None
 

@@ -65,6 +65,7 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
 
     Attributes:
         config_class: the class of `config`.
+        name_or_path: what it was loaded from, if that says it all; a request may name it so.
         weights_stem: how the file of weights is called, without variant and suffix.
         ignored: tensors with one of these between the dots of their name may be left over.
     """
@@ -83,6 +84,7 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
     def __init__(self, config: ConfigT) -> None:
         super().__init__()
         self.config = config
+        self.name_or_path: str | None = None
         self._unseen: str | None = None  # where weights come from that nobody looked at yet
         self._preparation = Preparation(
             (Conv2d, Linear, GroupNorm), needs_float32=self._needs_float32
@@ -153,7 +155,7 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         """
         check_published(f"{cls.__name__}.from_pretrained", published, LOADING, ARGUMENTS)
         stored, device = asked_dtype(torch_dtype, dtype), mapped_device(device_map)
-        folder = locate(
+        source = locate(
             pretrained_model_name_or_path,
             subfolder=subfolder,
             revision=revision,
@@ -163,8 +165,13 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             local_files_only=local_files_only,
             force_download=force_download,
             use_safetensors=use_safetensors,
-        ).folder
+        )
+        folder = source.folder
         model = cls.from_folder(folder, stored, variant=variant, use_safetensors=use_safetensors)
+        if source.commit is None:
+            model.name_or_path = str(folder)
+        elif not (subfolder or revision):
+            model.name_or_path = source.name
         return model if device is None else model.to(device)
 
     @classmethod

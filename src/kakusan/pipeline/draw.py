@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
 from kakusan.schedulers import PNDMScheduler
+
+logger = logging.getLogger(__name__)
 
 OnPicture = Callable[[Picture], object]
 
@@ -66,6 +69,8 @@ def draw(
     # It is the one that the request names, as this machine calls it
     named = replace(request, model=None, commit=None, variant=None, dtype=None, device=None)
     drawing = pipe.prepared(named, inputs or Inputs())
+    if drawing.usual is not None:
+        logger.warning("%s", drawing.usual)
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 
 

@@ -61,6 +61,7 @@ class Drawing:
     Attributes:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
+        usual: says what was taken as models of this kind are drawn, where something was.
         understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
@@ -77,11 +78,13 @@ class Drawing:
         self.model, self.inputs, self.batch_size = model, inputs, batch_size
         self.engine = model.engine
         model.check_is_asked(request)
-        scheduler = requested_scheduler(request.scheduler, model.scheduler)
-        own = model.scheduler_is_own and request.scheduler is None
+        asked = model.scheduler_of(request)
+        scheduler = requested_scheduler(asked, model.scheduler)
+        own = model.scheduler_is_own and asked is None
         chosen, scheduler = within_budget(request, scheduler, own=own, steps=model.steps)
         self.scheduler = scheduler.fresh()
         self.request = model.completed(request, chosen, scheduler)
+        self.usual = None if model.usual is None else model.usual.taken(request, self.request)
         self._set_timesteps()
         self.guidance = Guidance(
             self.request.guidance_scale or 0.0,

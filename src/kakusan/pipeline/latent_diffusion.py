@@ -33,7 +33,7 @@ from kakusan.pipeline.running import (
     set_rescale,
     set_scale,
 )
-from kakusan.pipeline.understood import say_understood
+from kakusan.pipeline.understood import say_negative, say_understood
 from kakusan.request import Request
 from kakusan.sampling import Step
 
@@ -202,11 +202,13 @@ class LatentDiffusionPipeline(Pipeline):
             is_whole=self.own_source is not None,
             scheduler_is_own=self.has_own_scheduler,
             checker=checker if is_function(checker) and request.safety_checker else None,
+            usual=self.usual,
         )
         drawing = Drawing(model, request, inputs, batch_size)
         if decoded:
             drawing.check_memory()
         say_understood(drawing.understood, self.name_or_path)
+        say_negative(request, drawing.guidance)
         engine.prepare()
         return drawing
 

@@ -9,6 +9,7 @@ from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.models import CLIPImageProcessor
 from kakusan.pipeline.checker import CheckerFunction
+from kakusan.pipeline.few_steps import Usual
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
@@ -26,6 +27,7 @@ class Model:
         source: where its parts come from; None where that is not known.
         is_whole: whether none of them was exchanged since.
         checker: a function in the safety checker's place.
+        usual: what models of its kind are drawn with; None where that is as for any other.
         scheduler_is_own: whether the scheduler is the one of the model's folder.
     """
 
@@ -40,11 +42,24 @@ class Model:
     is_whole: bool
     scheduler_is_own: bool
     checker: CheckerFunction | None = None
+    usual: Usual | None = None
 
     @property
     def steps(self) -> int:
-        """How many the model's folder says are good for it."""
-        return self.defaults.get("num_inference_steps", DEFAULT_STEPS)
+        """How many the model's folder says are good for it, or its kind."""
+        own = DEFAULT_STEPS if self.usual is None else self.usual.steps
+        return self.defaults.get("num_inference_steps", own)
+
+    @property
+    def guidance(self) -> float:
+        """What the model's folder says is good for it, or its kind."""
+        own = DEFAULT_GUIDANCE if self.usual is None else self.usual.guidance
+        return self.defaults.get("guidance_scale", own)
+
+    def scheduler_of(self, request: Request) -> str | Mapping[str, Any] | None:
+        """What a request asks for, or else what models of this kind need in place of their own."""
+        own = None if self.usual is None else self.usual.scheduler
+        return own if request.scheduler is None else request.scheduler
 
     def identity(self) -> dict[str, Any]:
         """Which model this is, as a request says it."""
@@ -89,7 +104,8 @@ class Model:
         """
         own = {
             "num_inference_steps": self.steps,
-            "guidance_scale": self.defaults.get("guidance_scale", DEFAULT_GUIDANCE),
+            "guidance_scale": self.guidance,
+            **({} if self.usual is None else self.usual.open_settings(request, self.defaults)),
             **chosen,
         }
         missing = {name: value for name, value in own.items() if getattr(request, name) is None}

@@ -18,6 +18,7 @@ from kakusan.later import missing_attribute
 from kakusan.models import CLIPTextModel, UNet2DConditionModel, within
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
+from kakusan.pipeline.few_steps import Usual, usual
 from kakusan.pipeline.index import INDEX, Folder, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading, check_settings
 from kakusan.pipeline.parts import Layout, check_together
@@ -291,6 +292,21 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     def has_own_scheduler(self) -> bool:
         """Whether the scheduler is the one of the model's folder."""
         return self._scheduler is self._own_scheduler
+
+    @property
+    def usual(self) -> Usual | None:
+        """What models of this kind are drawn with; None where that is as for any other."""
+        unet = within(self.unet)
+        if not isinstance(unet, UNet2DConditionModel) or self._scheduler is None:
+            return None
+        came_together = self._loaded.get("unet") is unet
+        fits = came_together and self.source is not None and self.source.folder.is_dir()
+        return usual(
+            unet.config,
+            self._scheduler,
+            name=self.name_or_path if came_together else unet.name_or_path,
+            scheduler_fits=fits if self.has_own_scheduler else None,
+        )
 
     @property
     def engine(self) -> Engine:

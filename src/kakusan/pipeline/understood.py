@@ -1,9 +1,15 @@
 """What of a request's prompts its model does not understand."""
 
+import logging
+
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.engine import present
 from kakusan.pipeline.prompts import Prompts
+from kakusan.request import Request
+from kakusan.sampling import Guidance
 from kakusan.text import Understanding
+
+logger = logging.getLogger(__name__)
 
 
 def understood(prompts: Prompts) -> list[Understanding]:
@@ -17,6 +23,18 @@ def understood(prompts: Prompts) -> list[Understanding]:
     }
     pairs = zip(request.prompt, negative, strict=True)
     return [Understanding.of_all(found[text] for text in pair if text) for pair in pairs]
+
+
+def say_negative(request: Request, guidance: Guidance) -> None:
+    """Say that negative prompts do nothing, where the UNet is not asked about them."""
+    if guidance.on or not any(request.negative_prompt):
+        return
+    why = (
+        "this model takes guidance itself"
+        if guidance.embedded
+        else f"guidance is {guidance.scale:g}, which is off at 1 and below"
+    )
+    logger.warning("the negative prompt has no effect: %s", why)
 
 
 def say_understood(found: list[Understanding], model: str | None) -> None:
