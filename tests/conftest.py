@@ -33,6 +33,18 @@ def tiny_lcm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline folder of SDXL's family."""
+    return tiny.write_xl(tmp_path_factory.mktemp("tiny_xl"))
+
+
+@pytest.fixture(scope="session")
+def tiny_refiner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline folder of SDXL's refiner: one text encoder, and scores of beauty."""
+    return tiny.write_refiner(tmp_path_factory.mktemp("tiny_refiner"))
+
+
+@pytest.fixture(scope="session")
 def tiny_v1_checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny_v1` with a safety checker."""
     return tiny.write_pipeline(tmp_path_factory.mktemp("tiny_checked"), tiny.V1, checked=True)

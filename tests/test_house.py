@@ -22,7 +22,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     {"errors"},
     {"quantized"},
-    {"checkpoints", "later", "results", "runtime", "vocabulary"},
+    {"checks", "checkpoints", "later", "results", "runtime", "vocabulary"},
+    {"sizes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs"},
     {"engine", "sampling"},

@@ -7,6 +7,7 @@ from kakusan.models import AutoencoderKL as AutoencoderKL
 from kakusan.models import AutoencoderTiny as AutoencoderTiny
 from kakusan.models import CLIPImageProcessor as CLIPImageProcessor
 from kakusan.models import CLIPTextModel as CLIPTextModel
+from kakusan.models import CLIPTextModelWithProjection as CLIPTextModelWithProjection
 from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafetyChecker
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
 from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
@@ -15,6 +16,8 @@ from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistency
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
+from kakusan.pipeline import StableDiffusionXLPipeline as StableDiffusionXLPipeline
+from kakusan.pipeline import StableDiffusionXLPipelineOutput as StableDiffusionXLPipelineOutput
 from kakusan.pipeline import VaeImageProcessor as VaeImageProcessor
 from kakusan.pipeline import generate as generate
 from kakusan.pipeline import reproduce as reproduce

@@ -13,6 +13,9 @@ from kakusan.request import Request
 from kakusan.schedulers import Generators
 from kakusan.schedulers.noise import LOW
 
+EMBEDS = ("prompt_embeds", "negative_prompt_embeds")
+# What stands beside each of them with SDXL
+POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 # Of latents and embeddings that are handed in
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -21,8 +24,9 @@ DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 class Inputs:
     """Ready-made inputs of a call; None where kakusan makes them.
 
-    `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), `latents`
-    (pictures, c, h, w) and not yet multiplied by `init_noise_sigma`.
+    `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), those that are pooled
+    (prompts, d') and beside them, `latents` (pictures, c, h, w) and not yet multiplied by
+    `init_noise_sigma`. `image_latents`, of so many or fewer pictures, are what a picture begins at.
 
     Raises:
         RequestError: Not a generator, not a tensor, or a tensor with NaN or infinity.
@@ -32,17 +36,21 @@ class Inputs:
     latents: Tensor | None = None
     prompt_embeds: Tensor | None = None
     negative_prompt_embeds: Tensor | None = None
+    pooled_prompt_embeds: Tensor | None = None
+    negative_pooled_prompt_embeds: Tensor | None = None
+    image_latents: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name in ("latents", "prompt_embeds", "negative_prompt_embeds"):
-            check_tensor(name, getattr(self, name))
-        for name in ("prompt_embeds", "negative_prompt_embeds"):
-            embeds: Tensor | None = getattr(self, name)
-            if embeds is not None and embeds.ndim != 3:
-                raise ArgumentError(
-                    f"{{{name}}} must have the shape (prompts, tokens, width), not {{0}}",
-                    tuple(embeds.shape),
-                )
+        check_tensor("latents", self.latents)
+        check_tensor("image", self.image_latents)
+        for names, axes in ((EMBEDS, "(prompts, tokens, width)"), (POOLED, "(prompts, width)")):
+            for name in names:
+                embeds: Tensor | None = getattr(self, name)
+                check_tensor(name, embeds)
+                if embeds is not None and embeds.ndim != axes.count(",") + 1:
+                    raise ArgumentError(
+                        f"{{{name}}} must have the shape {axes}, not {{0}}", tuple(embeds.shape)
+                    )
         generator = self.generator
         each = generator if isinstance(generator, Sequence) else [generator]
         if generator is not None and not all(isinstance(g, torch.Generator) for g in each):
@@ -66,6 +74,17 @@ class Inputs:
             )
         if self.latents is not None:
             check_shape("latents", self.latents, latents)
+        given = self.image_latents
+        if given is None:
+            return
+        if given.ndim != 4 or not len(given) or latents[0] % len(given):
+            raise ArgumentError(
+                "the latents given as {image} have the shape {0}; expected {1}, or fewer of which "
+                "each is for as many pictures",
+                tuple(given.shape),
+                tuple(latents),
+            )
+        check_shape("image", given, (len(given), *latents[1:]))
 
     def check_embeds(self, request: Request, width: int | None) -> None:
         """Check counts and shapes of embeddings, before any network runs.
@@ -78,7 +97,7 @@ class Inputs:
         """
         self._check_texts("prompt", request.prompt, self.prompt_embeds)
         self._check_texts("negative_prompt", request.negative_prompt, self.negative_prompt_embeds)
-        for name in ("prompt_embeds", "negative_prompt_embeds"):
+        for name in EMBEDS:
             embeds: Tensor | None = getattr(self, name)
             if embeds is not None:
                 check_shape(
@@ -87,6 +106,23 @@ class Inputs:
         both = self.prompt_embeds, self.negative_prompt_embeds
         if both[0] is not None and both[1] is not None:
             check_shape("negative_prompt_embeds", both[1], both[0].shape)
+
+    def check_pooled(self, request: Request, width: int | None) -> None:
+        """Check that embeddings and pooled ones are there together, and how many and wide they are.
+
+        Args:
+            width: The last dimension of pooled embeddings; None where no network says it.
+
+        Raises:
+            RequestError: Something does not fit the request or the model.
+        """
+        for name, beside in zip(POOLED, EMBEDS, strict=True):
+            pooled: Tensor | None = getattr(self, name)
+            if (pooled is None) != (getattr(self, beside) is None):
+                given, lacking = (beside, name) if pooled is None else (name, beside)
+                raise ArgumentError(f"{{{given}}} need {{{lacking}}} beside them; give both")
+            if pooled is not None:
+                check_shape(name, pooled, (len(request.prompt), width or pooled.shape[1]))
 
     def _check_texts(self, name: str, texts: Sequence[str | None], embeds: Tensor | None) -> None:
         """Each text is given, or stands for a row of embeddings."""

@@ -17,7 +17,7 @@ from kakusan.errors import (
 )
 
 _FROM_TEXT = "kakusan draws from text so far, with StableDiffusionPipeline"
-_SDXL = "kakusan draws with Stable Diffusion 1.x and 2.x so far"
+_OTHER_FAMILY = "kakusan draws with Stable Diffusion 1, 2 and XL so far"
 _OTHER_MODEL = "kakusan draws with Stable Diffusion alone, with StableDiffusionPipeline"
 _ADAPTERS = "adapters come later; the weights of a whole model can be loaded"
 _CONTROL = "control networks come later; kakusan draws from text so far"
@@ -25,7 +25,7 @@ _LOADERS = "adapters and single files come later; from_pretrained takes a folder
 _OWN_ATTENTION = (
     "attention is computed in one way; kakusan.inspect shows it, and a Steering changes calls"
 )
-_CLIP = "CLIPTextModel is there, for Stable Diffusion 1.x and 2.x"
+_CLIP = "CLIPTextModel and CLIPTextModelWithProjection are there"
 _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
 _LORA = "LoRA files come later; merge it into the model's weights with another tool meanwhile"
 _TOKENS = "embeddings of a prompt can be handed in as prompt_embeds"
@@ -57,12 +57,11 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("ControlNetModel", "MultiControlNetModel", "T2IAdapter", "MultiAdapter"),
         *("StableDiffusionXLControlNetPipeline", "StableDiffusionXLAdapterPipeline"),
     ),
-    _SDXL: (
-        *("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
+    _OTHER_FAMILY: (
         *("StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"),
         *("StableDiffusionXLPAGPipeline", "StableDiffusion3PAGPipeline", "UNet3DConditionModel"),
         *("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
-        *("StableVideoDiffusionPipeline", "SDXLCFGCutoffCallback"),
+        *("StableVideoDiffusionPipeline",),
     ),
     "AutoencoderKL is there, which gives better pictures": (
         *("ConsistencyDecoderVAE", "AsymmetricAutoencoderKL"),
@@ -85,7 +84,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     ),
     _ADAPTERS: ("MotionAdapter", "AnimateDiffPipeline"),
     _CLIP: (
-        *("CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPVisionModel"),
+        *("CLIPVisionModelWithProjection", "CLIPVisionModel"),
         *("CLIPModel", "T5EncoderModel", "T5Tokenizer", "AutoTokenizer", "CLIPTextConfig"),
     ),
     "CLIPTokenizer is there, which is as fast": ("CLIPTokenizerFast",),
@@ -152,9 +151,11 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
         *("image_encoder", "prepare_ip_adapter_image_embeds", "prepare_image", "get_timesteps"),
         *("prepare_mask_latents", "mask_processor", "controlnet", "feature_extractor_2"),
     ),
-    _SDXL: (
-        *("text_encoder_2", "tokenizer_2", "refiner", "text_encoder_3", "tokenizer_3"),
-        *("upcast_text_encoder", "transformer"),
+    _OTHER_FAMILY: (
+        *("refiner", "text_encoder_3", "tokenizer_3", "upcast_text_encoder", "transformer"),
+    ),
+    "it belongs to SDXL, which StableDiffusionXLPipeline draws with": (
+        *("text_encoder_2", "tokenizer_2"),
     ),
     _GRADUAL: (
         "enable_freeu",
@@ -176,13 +177,7 @@ _OF_A_CALL: Mapping[str, tuple[str, ...]] = {
         *("guess_mode", "adapter_conditioning_scale", "noise_level", "depth_map", "mask"),
         *("init_image", "pag_scale", "pag_adaptive_scale", "sag_scale"),
     ),
-    f"{_SDXL}; leave it out": (
-        *("prompt_2", "negative_prompt_2", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"),
-        *("denoising_start", "denoising_end", "original_size", "target_size", "prompt_3"),
-        *("crops_coords_top_left", "negative_original_size", "negative_target_size"),
-        *("negative_crops_coords_top_left", "aesthetic_score", "negative_aesthetic_score"),
-        *("negative_prompt_3", "max_sequence_length"),
-    ),
+    f"{_OTHER_FAMILY}; leave it out": ("prompt_3", "negative_prompt_3", "max_sequence_length"),
 }
 
 

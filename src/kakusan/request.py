@@ -1,22 +1,16 @@
 """What is asked for, checked once, before any work. Imports no torch, so a bad request is quick."""
 
-import itertools
-import json
-import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self, SupportsIndex, cast
+from typing import Any, Self
 
+from kakusan import checks
+from kakusan.checks import MAX_STEPS as MAX_STEPS
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
+from kakusan.sizes import SizedRequest
 
-SIZE_STEP = 8
-MAX_SIZE = 4096
-MAX_STEPS = 1000
 MAX_PICTURES = 1000
-MAX_CHARACTERS = 100_000  # of one text; a text encoder has room for some hundreds
 MAX_GUIDANCE = 1000.0
-MAX_SIGMA = 1e6  # and timestep
 MAX_PSNR = 100.0
 MAX_REUSE = 100
 SEEDS = 2**64
@@ -26,7 +20,7 @@ DEFAULT_GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(SizedRequest):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
     Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
@@ -73,22 +67,22 @@ class Request:
     safety_checker: bool = True
 
     def __post_init__(self) -> None:
-        self._set(prompt=_texts("prompt", self.prompt))
+        self._set(prompt=checks.texts("prompt", self.prompt))
         self._set(negative_prompt=self._negatives())
         for name in ("height", "width"):
-            self._set(**{name: _size(name, getattr(self, name))})
+            self._set(**{name: checks.size(name, getattr(self, name))})
         self._set(**self._schedule())
         self._set(
-            guidance_scale=_number("guidance_scale", self.guidance_scale, 0.0, MAX_GUIDANCE),
-            guidance_rescale=_number("guidance_rescale", self.guidance_rescale, 0.0, 1.0),
-            eta=_number("eta", self.eta, 0.0, 1.0),
-            num_images_per_prompt=_integer(
+            guidance_scale=checks.number("guidance_scale", self.guidance_scale, 0.0, MAX_GUIDANCE),
+            guidance_rescale=checks.number("guidance_rescale", self.guidance_rescale, 0.0, 1.0),
+            eta=checks.number("eta", self.eta, 0.0, 1.0),
+            num_images_per_prompt=checks.integer(
                 "num_images_per_prompt", self.num_images_per_prompt, 1, MAX_PICTURES
             ),
-            seed=_integer("seed", self.seed, 0, SEEDS - 1),
-            clip_skip=_integer("clip_skip", self.clip_skip, 0, 64),
-            quality_budget=_number("quality_budget", self.quality_budget, 0.0, MAX_PSNR),
-            reuse_interval=_integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
+            seed=checks.integer("seed", self.seed, 0, SEEDS - 1),
+            clip_skip=checks.integer("clip_skip", self.clip_skip, 0, 64),
+            quality_budget=checks.number("quality_budget", self.quality_budget, 0.0, MAX_PSNR),
+            reuse_interval=checks.integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
         )
         for name in ("guidance_rescale", "num_images_per_prompt", "eta"):
             if getattr(self, name) is None:
@@ -102,7 +96,8 @@ class Request:
             raise ArgumentError(
                 "{safety_checker} must be true or false, not {0}", shown(self.safety_checker)
             )
-        self._set(scheduler=_scheduler(self.scheduler))
+        self._set(scheduler=checks.scheduler(self.scheduler))
+        self._set(**self.checked_sizes(len(self.prompt)))
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -114,7 +109,7 @@ class Request:
             object.__setattr__(self, name, value)
 
     def _negatives(self) -> tuple[str | None, ...]:
-        texts = _texts("negative_prompt", self.negative_prompt)
+        texts = checks.texts("negative_prompt", self.negative_prompt)
         if len(texts) == 1:
             return texts * len(self.prompt)
         if len(texts) != len(self.prompt):
@@ -129,9 +124,9 @@ class Request:
     def _schedule(self) -> dict[str, Any]:
         if self.timesteps is not None and self.sigmas is not None:
             raise ArgumentError("{timesteps} and {sigmas} were both given; give only one of them")
-        timesteps = _numbers("timesteps", self.timesteps, whole=True)
-        sigmas = _numbers("sigmas", self.sigmas, whole=False)
-        steps = _integer("num_inference_steps", self.num_inference_steps, 1, MAX_STEPS)
+        timesteps = checks.numbers("timesteps", self.timesteps, whole=True)
+        sigmas = checks.numbers("sigmas", self.sigmas, whole=False)
+        steps = checks.integer("num_inference_steps", self.num_inference_steps, 1, MAX_STEPS)
         for name, given in (("timesteps", timesteps), ("sigmas", sigmas)):
             if given is None:
                 continue
@@ -181,10 +176,13 @@ class Request:
     def picture(self, index: int) -> Self:
         """The request that draws picture `index` alone."""
         prompt = index // self.num_images_per_prompt
+        first, second = self.prompt_2, self.negative_prompt_2
         return replace(
             self,
             prompt=(self.prompt[prompt],),
             negative_prompt=(self.negative_prompt[prompt],),
+            prompt_2=None if first is None else (first[prompt],),
+            negative_prompt_2=None if second is None else (second[prompt],),
             num_images_per_prompt=1,
             seed=self.seed_of(index),
         )
@@ -192,8 +190,13 @@ class Request:
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         record = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in self.only_sdxl():
+            if record[name] is None:
+                del record[name]
         if len(self.prompt) == 1:
-            record["prompt"], record["negative_prompt"] = self.prompt[0], self.negative_prompt[0]
+            for name in ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2"):
+                if record.get(name) is not None:
+                    (record[name],) = record[name]
         if self.num_images_per_prompt == 1:
             del record["num_images_per_prompt"]
         return record
@@ -225,7 +228,7 @@ class Request:
         known = {field.name for field in fields(cls)}
         check_no_unknown("a request", (name for name in settings if name not in known), known)
         given = {name: value for name, value in settings.items() if value is not None}
-        return cls(prompt=_texts("prompt", prompt), **given)
+        return cls(prompt=checks.texts("prompt", prompt), **given)
 
 
 def reproducible(record: Mapping[str, Any]) -> Request:
@@ -252,103 +255,3 @@ def reproducible(record: Mapping[str, Any]) -> Request:
     if request.model is None:
         raise ArgumentError("the record names no model; say which with {model}")
     return replace(request, dtype="float32" if request.dtype is None else request.dtype)
-
-
-def _texts(name: str, value: object) -> tuple[str | None, ...]:
-    texts = (value,) if isinstance(value, str) else value
-    if not isinstance(texts, Sequence) or not all(t is None or isinstance(t, str) for t in texts):
-        raise ArgumentError(
-            f"{{{name}}} must be a text or a list of texts, not {{0}}", shown(value)
-        )
-    if not texts:
-        raise ArgumentError(f"{{{name}}} is an empty list; give at least one text")
-    longest = max(len(text or "") for text in texts)
-    if longest > MAX_CHARACTERS:
-        raise ArgumentError(
-            f"{{{name}}} has {longest} characters; at most {MAX_CHARACTERS} are taken"
-        )
-    return tuple(texts)
-
-
-def _integer(name: str, value: object, minimum: int, maximum: int) -> int | None:
-    if value is None:
-        return None
-    template = f"{{{name}}} must be a whole number from {minimum} to {maximum}, not {{0}}"
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise ArgumentError(template, shown(value))
-    number = operator.index(value)
-    if not minimum <= number <= maximum:
-        raise ArgumentError(template, shown(number))
-    return number
-
-
-def _number(name: str, value: object, minimum: float, maximum: float) -> float | None:
-    if value is None:
-        return None
-    number = _as_float(value)
-    if math.isfinite(number) and minimum <= number <= maximum:
-        return number
-    raise ArgumentError(
-        f"{{{name}}} must be a finite number from {minimum:g} to {maximum:g}, not {{0}}",
-        shown(value),
-    )
-
-
-def _as_float(value: Any) -> float:
-    """NaN for what is no number."""
-    try:
-        return math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _size(name: str, value: object) -> int | None:
-    size = _integer(name, value, SIZE_STEP, MAX_SIZE)
-    if size is not None and size % SIZE_STEP:
-        below, above = size - size % SIZE_STEP, size - size % SIZE_STEP + SIZE_STEP
-        raise ArgumentError(
-            f"{{{name}}} must be a multiple of {SIZE_STEP}, not {size}; the nearest are "
-            f"{below} and {min(above, MAX_SIZE)}"
-        )
-    return size
-
-
-def _numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise ArgumentError(f"{{{name}}} must be a list of numbers, not {{0}}", shown(value))
-    numbers = [_as_float(item) for item in cast("Sequence[object]", value)]
-    if not all(0.0 <= number <= MAX_SIGMA for number in numbers):
-        raise ArgumentError(
-            f"each of {{{name}}} must be a finite number from 0 to {MAX_SIGMA:g}, not {{0}}",
-            shown(value),
-        )
-    if not numbers or any(a <= b for a, b in itertools.pairwise(numbers)):
-        raise ArgumentError(
-            f"{{{name}}} must be a list of decreasing numbers, not {{0}}", shown(value)
-        )
-    fewest = 1 if whole else 2  # the last sigma is where the last step ends
-    if not fewest <= len(numbers) < MAX_STEPS + fewest:
-        raise ArgumentError(
-            f"{{{name}}} must be {fewest} to {MAX_STEPS + fewest - 1} numbers, not {len(numbers)}"
-        )
-    if whole and any(number != int(number) for number in numbers):
-        raise ArgumentError(f"{{{name}}} must be whole numbers, not {{0}}", shown(value))
-    return tuple(int(number) for number in numbers) if whole else tuple(numbers)
-
-
-def _scheduler(value: object) -> str | dict[str, Any] | None:
-    """A name, or a copy of a published config with its class's name in it."""
-    if value is None or isinstance(value, str):
-        return value
-    if not isinstance(value, Mapping):
-        raise ArgumentError("{scheduler} must be a name or a config, not {0}", shown(value))
-    config = {str(key): each for key, each in cast("Mapping[object, Any]", value).items()}
-    if not isinstance(config.get("_class_name"), str):
-        raise ArgumentError("{scheduler} is not a mapping with a _class_name")
-    try:
-        json.dumps(config)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError("{scheduler} is no plain JSON: {0}", error) from None
-    return config

@@ -73,10 +73,18 @@ _SETTINGS = {
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
 }
+# What of a `Request` only calls of SDXL's pipelines have
+_OF_SDXL = (
+    *("prompt_2", "negative_prompt_2", "original_size", "crops_coords_top_left", "target_size"),
+    *("negative_original_size", "negative_crops_coords_top_left", "negative_target_size"),
+    "denoising_end",
+)
+_OF_THE_REFINER = ("strength", "denoising_start", "aesthetic_score", "negative_aesthetic_score")
 # What a pipeline is, and a call of it cannot say
 _OF_THE_PIPELINE = frozenset({"model", "commit", "variant", "scheduler", "dtype", "device"})
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
+POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 # And how it is to draw
 _WAYS = (
     "batch_size",
@@ -99,7 +107,19 @@ def _of_a_call(*others: str) -> dict[str, str]:
 
 
 REFERENCE = Vocabulary("the pipeline", _of_a_call(*_WAYS))
-STREAM = Vocabulary("the pipeline's stream", _of_a_call("batch_size", "steering"))
+SDXL = Vocabulary("the pipeline", _of_a_call(*POOLED, *_OF_SDXL, *_WAYS))
+REFINER = Vocabulary(
+    "the pipeline",
+    {
+        name: word
+        for name, word in _of_a_call("image", *POOLED, *_OF_SDXL, *_OF_THE_REFINER, *_WAYS).items()
+        if name not in ("height", "width")
+    },
+)
+STREAM = Vocabulary(
+    "the pipeline's stream",
+    _of_a_call(*POOLED, *_OF_SDXL, "force_zeros_for_empty_prompt", "batch_size", "steering"),
+)
 SHORT = Vocabulary("generate", {**_column(0), "on_picture": "on_picture", "progress": "progress"})
 COMMAND_LINE = Vocabulary("kakusan", _column(1))
 WEBUI = Vocabulary("parameters", _column(2))

@@ -66,6 +66,47 @@ TEXT: dict[str, Any] = {
     "projection_dim": 32,
     "vocab_size": len(VOCABULARY),
 }
+# SDXL's second text encoder; its file says 2 where the end token is another
+TEXT_2: dict[str, Any] = {
+    "eos_token_id": 2,
+    "hidden_act": "gelu",
+    "hidden_size": 40,
+    "num_attention_heads": 5,
+    "projection_dim": 24,
+}
+# Every level another depth; as many heads as its attention is 8 wide
+XL_UNET: dict[str, Any] = {
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    "attention_head_dim": [2, 4, 4],
+    "cross_attention_dim": TEXT["hidden_size"] + TEXT_2["hidden_size"],
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "projection_class_embeddings_input_dim": TEXT_2["projection_dim"] + 6 * 8,
+    "transformer_layers_per_block": [1, 2, 3],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "use_linear_projection": True,
+}
+REFINER_UNET: dict[str, Any] = XL_UNET | {
+    "attention_head_dim": [2, 4, 4, 4],
+    "block_out_channels": [16, 32, 32, 32],
+    "cross_attention_dim": TEXT_2["hidden_size"],
+    "down_block_types": [
+        *("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D")
+    ],
+    "projection_class_embeddings_input_dim": TEXT_2["projection_dim"] + 5 * 8,
+    "transformer_layers_per_block": 2,
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+}
+XL_SCHEDULER: dict[str, Any] = {
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "timestep_spacing": "leading",
+}
 VISION: dict[str, Any] = {
     "hidden_size": 32,
     "image_size": 224,
@@ -152,6 +193,13 @@ def text_encoder(**changes: Any) -> transformers.CLIPTextModel:
         )
 
 
+def text_encoder_2(**changes: Any) -> transformers.CLIPTextModelWithProjection:
+    """A random text encoder with a projection, SDXL's second, of the reference library."""
+    with quiet():
+        config = transformers.CLIPTextConfig(**TEXT | TEXT_2 | changes)
+        return randomise(transformers.CLIPTextModelWithProjection(config), 5)
+
+
 def safety_checker() -> StableDiffusionSafetyChecker:
     """A random safety checker of the reference library; its thresholds flag about half."""
     with quiet():
@@ -200,4 +248,37 @@ def write_pipeline(folder: Path, family: Family, *, checked: bool = False) -> Pa
             requires_safety_checker=checked,
         )
         pipeline.save_pretrained(folder)
+    return folder
+
+
+def write_xl(folder: Path, *, zeros: bool = True) -> Path:
+    """Write a whole SDXL with the reference's `save_pretrained`."""
+    with quiet():
+        diffusers.StableDiffusionXLPipeline(
+            vae=vae(force_upcast=True, scaling_factor=0.13025),
+            text_encoder=text_encoder(),
+            text_encoder_2=text_encoder_2(),
+            tokenizer=tokenizer(folder / "tokenizer", bpe.END),
+            tokenizer_2=tokenizer(folder / "tokenizer_2", "!"),
+            unet=unet(**XL_UNET),
+            scheduler=diffusers.EulerDiscreteScheduler.from_config(XL_SCHEDULER),
+            force_zeros_for_empty_prompt=zeros,
+        ).save_pretrained(folder)
+    return folder
+
+
+def write_refiner(folder: Path) -> Path:
+    """Write a whole refiner with the reference's `save_pretrained`."""
+    with quiet():
+        diffusers.StableDiffusionXLImg2ImgPipeline(
+            vae=vae(force_upcast=True, scaling_factor=0.13025),
+            text_encoder=None,
+            text_encoder_2=text_encoder_2(),
+            tokenizer=None,
+            tokenizer_2=tokenizer(folder / "tokenizer_2", "!"),
+            unet=unet(**REFINER_UNET),
+            scheduler=diffusers.EulerDiscreteScheduler.from_config(XL_SCHEDULER),
+            requires_aesthetics_score=True,
+            force_zeros_for_empty_prompt=False,
+        ).save_pretrained(folder)
     return folder

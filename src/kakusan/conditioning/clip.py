@@ -1,7 +1,4 @@
-"""Texts to the embeddings of one CLIP text encoder, as Stable Diffusion 1 and 2 use them.
-
-SDXL's pair of encoders is to have a file beside this one.
-"""
+"""Texts to the embeddings of one CLIP text encoder, as Stable Diffusion 1 and 2 use them."""
 
 from collections.abc import Sequence
 

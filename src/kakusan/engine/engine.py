@@ -69,7 +69,7 @@ class Engine:
 
     @property
     def unet(self) -> UNet2DConditionModel:
-        """Raises RequestError where there is none, as the two below do."""
+        """Raises RequestError where there is none, as those below do."""
         return present("unet", self._unet)
 
     @property
@@ -81,8 +81,26 @@ class Engine:
         return present("text_encoder", self._text_encoder)
 
     @property
+    def text_encoder_2(self) -> CLIPTextModelWithProjection:
+        return present("text_encoder_2", self._text_encoder_2)
+
+    @property
     def has_text_encoder(self) -> bool:
         return self._text_encoder is not None
+
+    @property
+    def has_text_encoder_2(self) -> bool:
+        return self._text_encoder_2 is not None
+
+    @property
+    def has_unet(self) -> bool:
+        return self._unet is not None
+
+    @property
+    def encoders(self) -> list[CLIPTextModel | CLIPTextModelWithProjection]:
+        """The text encoders that there are."""
+        both = (self._text_encoder, self._text_encoder_2)
+        return [encoder for encoder in both if encoder is not None]
 
     @property
     def networks(self) -> list[Model[Any]]:
@@ -112,7 +130,14 @@ class Engine:
         """The last dimension of text embeddings; None where no network says it."""
         if self._unet is not None:
             return self._unet.config.cross_attention_dim
-        return None if self._text_encoder is None else self._text_encoder.config.hidden_size
+        return sum(each.config.hidden_size for each in self.encoders) or None
+
+    @property
+    def pooled_width(self) -> int | None:
+        """The last dimension of pooled embeddings; None where no network says it."""
+        if self._text_encoder_2 is not None:
+            return self._text_encoder_2.config.projection_dim
+        return None
 
     @property
     def embeds_guidance(self) -> bool:
@@ -173,6 +198,13 @@ class Engine:
     def encode(self, run: Callable[[CLIPTextModel, Tensor], Tensor], ids: Tensor) -> Computed:
         """What `run` makes of tokens (batch, tokens) with the text encoder."""
         return self._computed("text encoder", self.text_encoder, run, ids)
+
+    @torch.no_grad()
+    def encode_second(
+        self, run: Callable[[CLIPTextModelWithProjection, Tensor], Tensor], ids: Tensor
+    ) -> Computed:
+        """What `run` makes of tokens (batch, tokens) with the second text encoder."""
+        return self._computed("second text encoder", self.text_encoder_2, run, ids)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Computed:

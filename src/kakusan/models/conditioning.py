@@ -1,5 +1,6 @@
 """What the UNet is asked: latents at a noise level, and what they are conditioned on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
 
@@ -16,7 +17,8 @@ class Conditioning:
     Attributes:
         tokens: text embeddings, shape (batch, tokens, width).
         pooled: of the whole text, shape (batch, width); SDXL only.
-        sizes: original size, crop and target size in pixels, shape (batch, 6); SDXL only.
+        sizes: original size, crop and target size in pixels, shape (batch, 6); SDXL only. The
+            refiner has a score of beauty in place of the target size, shape (batch, 5).
     """
 
     tokens: Tensor
@@ -28,16 +30,19 @@ class Conditioning:
 
     def __getitem__(self, rows: slice) -> Self:
         """Those rows alone."""
-        return replace(self, **{name: tensor[rows] for name, tensor in self._tensors()})
+        return self.map(lambda tensor: tensor[rows])
 
     def repeated(self, times: int) -> Self:
         """Every row so many times, one after the other."""
-        tensors = self._tensors()
-        return replace(self, **{name: t.repeat_interleave(times, 0) for name, t in tensors})
+        return self.map(lambda tensor: tensor.repeat_interleave(times, 0))
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same of what a function makes of each tensor."""
+        return replace(self, **{name: function(tensor) for name, tensor in self._tensors()})
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return replace(self, **{name: tensor.to(device) for name, tensor in self._tensors()})
+        return self.map(lambda tensor: tensor.to(device))
 
     def _tensors(self) -> list[tuple[str, Tensor]]:
         found = [(field.name, getattr(self, field.name)) for field in fields(self)]

@@ -48,7 +48,8 @@ class AddedConditioning(NamedTuple):
 
     Attributes:
         text_embeds: pooled text embeddings, shape (batch, width).
-        time_ids: original size, crop and target size in pixels, shape (batch, 6).
+        time_ids: original size, crop and target size in pixels, shape (batch, 6); the refiner has a
+            score of beauty in place of the target size, shape (batch, 5).
     """
 
     text_embeds: Tensor

@@ -4,9 +4,14 @@ from kakusan.pipeline.auto import AutoPipelineForText2Image, DiffusionPipeline
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
-from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
+from kakusan.pipeline.output import (
+    Picture,
+    StableDiffusionPipelineOutput,
+    StableDiffusionXLPipelineOutput,
+)
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.together import draw_together
 
 __all__ = [
@@ -16,6 +21,8 @@ __all__ = [
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "StableDiffusionXLPipeline",
+    "StableDiffusionXLPipelineOutput",
     "VaeImageProcessor",
     "draw",
     "draw_together",

@@ -10,7 +10,7 @@ from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.request import Request
-from kakusan.vocabulary import INPUTS, STREAM
+from kakusan.vocabulary import INPUTS, POOLED, STREAM
 
 
 def asked(
@@ -19,7 +19,7 @@ def asked(
     """A request that was given whole, or the one that texts and settings make; and its inputs."""
     settings = without_later(settings)
     STREAM.check_known(settings)
-    inputs = Inputs(**{name: settings.pop(name) for name in INPUTS if name in settings})
+    inputs = Inputs(**{name: settings.pop(name) for name in (*INPUTS, *POOLED) if name in settings})
     if isinstance(prompt, Request):
         if settings:
             named = ", ".join(settings)
@@ -27,6 +27,8 @@ def asked(
         if inputs.negative_prompt_embeds is not None and not any(prompt.negative_prompt):
             prompt = replace(prompt, negative_prompt=(None,))  # "" is what nobody wrote
         return prompt, inputs
+    if settings.get("negative_prompt") is not None:
+        settings.setdefault("force_zeros_for_empty_prompt", False)
     negative = negative_or_embeds(
         settings.pop("negative_prompt", None), inputs.negative_prompt_embeds
     )

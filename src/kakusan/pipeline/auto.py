@@ -10,9 +10,11 @@ from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 
 # The pipelines that draw from a text; of a family the last, unless the index names another
 PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLPipeline,
     LatentConsistencyModelPipeline,
     StableDiffusionPipeline,
 )
@@ -50,7 +52,7 @@ class DiffusionPipeline(metaclass=_Kind):
         family = family_of(folder, loading.parts)
         fitting = [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
         named = (kind for kind in fitting if kind.layout.class_name == folder.class_name)
-        kind = next(named, fitting[-1] if fitting else StableDiffusionPipeline)
+        kind = next(named, fitting[-1])
         return kind.from_container(folder, source, loading)
 
     @classmethod

@@ -13,6 +13,13 @@ from kakusan.pipeline.running import RunningCall
 from kakusan.sampling import Prompt, Steering, Step
 
 TENSORS: tuple[str, ...] = ("latents", "prompt_embeds", "negative_prompt_embeds")
+# Of each, the field of a conditioning; the second is of the negative prompt, the first of both
+_HALVES = {
+    "prompt_embeds": ("negative_prompt_embeds", "tokens"),
+    "add_text_embeds": ("negative_pooled_prompt_embeds", "pooled"),
+    "add_time_ids": ("negative_add_time_ids", "sizes"),
+}
+XL_TENSORS = ("latents", *(name for both, (one, _) in _HALVES.items() for name in (both, one)))
 ALTERED = "callback_on_step_end changed or stopped it"
 
 
@@ -24,11 +31,19 @@ class StepCallback:
     shown: Sequence[str]
 
     @classmethod
-    def of(cls, function: Callable[..., Any] | None, inputs: Sequence[str] | None) -> Self | None:
+    def of(
+        cls,
+        function: Callable[..., Any] | None,
+        inputs: Sequence[str] | None,
+        known: Sequence[str] = TENSORS,
+    ) -> Self | None:
         """The checked callback; None where the caller has none.
 
         A callback that has `tensor_inputs`, as the reference's own have, says itself what it is
         shown.
+
+        Args:
+            known: The tensors of the loop.
 
         Raises:
             RequestError: Not a function, or a name that is no tensor of the loop.
@@ -36,8 +51,8 @@ class StepCallback:
         names: object = getattr(function, "tensor_inputs", inputs or ())
         several = names if isinstance(names, Sequence) and not isinstance(names, str) else [names]
         for name in cast("Sequence[object]", several):
-            if name not in TENSORS:
-                found = nearest(str(name), TENSORS)
+            if name not in known:
+                found = nearest(str(name), known)
                 raise RequestError(
                     f"callback_on_step_end_tensor_inputs has no {shown(name)}.{found}"
                 )
@@ -52,6 +67,7 @@ class StepCallback:
         inputs: Sequence[str] | None,
         older: Callable[..., Any] | None,
         every: object,
+        known: Sequence[str] = TENSORS,
     ) -> Self | None:
         """The callback that a call was given, in its newer or its older form.
 
@@ -61,7 +77,7 @@ class StepCallback:
         if function is not None and older is not None:
             raise ArgumentError("give {callback_on_step_end} or the older {callback}, not both")
         found = cls.of_old(older, every)
-        return cls.of(function, inputs) or found
+        return cls.of(function, inputs, known) or found
 
     @classmethod
     def of_old(cls, function: Callable[..., Any] | None, every: object) -> Self | None:
@@ -85,7 +101,7 @@ class StepCallback:
             scheduler, done = owner.scheduler, index + 1
             first = len(scheduler.timesteps) - scheduler.num_inference_steps * scheduler.order
             ends = done > first and done % scheduler.order == 0
-            if index % steps == 0 and (ends or done == len(scheduler.timesteps)):
+            if index % steps == 0 and (ends or done == owner.num_timesteps):
                 function(index // scheduler.order, timestep, tensors["latents"])
 
         return cls(called, ("latents",))
@@ -101,6 +117,7 @@ class CallbackSteering(Steering):
         owner: the pipeline that the function is shown.
         call: where the function finds and changes guidance, and asks to stop.
         timesteps: of the run, for the function.
+        first: the number of the first that is taken.
         altered: takes the numbers of the pictures that the function changed, and why.
     """
 
@@ -113,9 +130,10 @@ class CallbackSteering(Steering):
         call: RunningCall,
         timesteps: Tensor,
         altered: dict[int, str],
+        first: int = 0,
     ) -> None:
         self._callback, self._owner, self._call = callback, owner, call
-        self._timesteps, self._altered = timesteps, altered
+        self._timesteps, self._altered, self._first = timesteps, altered, first
 
     def after(self, step: Step) -> Step:
         call, seen = self._call, self._tensors(step)
@@ -125,7 +143,7 @@ class CallbackSteering(Steering):
         call.in_callback = True
         try:
             returned = self._callback.function(
-                self._owner, step.index, self._timesteps[step.index], given
+                self._owner, step.index - self._first, self._timesteps[step.index], given
             )
         finally:
             call.in_callback = False
@@ -143,16 +161,18 @@ class CallbackSteering(Steering):
         return step
 
     def _tensors(self, step: Step) -> dict[str, Tensor]:
-        """What the function is shown: under guidance, prompts have the negative half first."""
-        text, negative = step.prompt.text.tokens, step.prompt.negative
+        """What the function is shown; under guidance both halves, the negative one first."""
         found: dict[str, Tensor] = {}
         for name in self._callback.shown:
             if name == "latents":
                 found[name] = step.latents
-            elif name == "prompt_embeds":
-                found[name] = text if negative is None else torch.cat([negative.tokens, text])
-            else:
-                found[name] = text[:0] if negative is None else negative.tokens
+                continue
+            both = next(both for both, (one, _) in _HALVES.items() if name in (both, one))
+            field = _HALVES[both][1]
+            text: Tensor = getattr(step.prompt.text, field)
+            negative = step.prompt.negative
+            of_negative = text[:0] if negative is None else getattr(negative, field)
+            found[name] = torch.cat([of_negative, text]) if name == both else of_negative
         return found
 
 
@@ -176,7 +196,7 @@ def _changed(result: Mapping[str, Tensor], seen: Mapping[str, Tensor]) -> dict[s
         if not _is_same(value, seen[name])
     }
     for name, value in changed.items():
-        if name != "prompt_embeds" or value.shape[1:] != seen[name].shape[1:]:
+        if name not in _HALVES or value.shape[1:] != seen[name].shape[1:]:
             check_shape(name, value, seen[name].shape)
     return changed
 
@@ -186,27 +206,36 @@ def _is_same(value: Tensor, seen: Tensor) -> bool:
 
 
 def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:
-    """The prompt with those of its halves that were changed."""
+    """The prompt with those of its tensors that were changed."""
     text, negative = prompt
-    if "prompt_embeds" in changed:
-        negative_half, text_half = _halves(changed["prompt_embeds"], len(text))
-        text = replace(text, tokens=text_half)
-        negative = (
-            None if negative_half is None else replace(negative or text, tokens=negative_half)
-        )
-    if "negative_prompt_embeds" in changed and negative is not None:
-        negative = replace(negative, tokens=changed["negative_prompt_embeds"])
+    halves: dict[str, Tensor | None] = {}
+    for both, (_, field) in _HALVES.items():
+        if both in changed:
+            halves[field], own = _halves(both, changed[both], len(text))
+            text = replace(text, **{field: own})
+    if halves and all(half is None for half in halves.values()):
+        negative = None
+    elif halves:
+        if any(half is None for half in halves.values()):
+            raise RequestError(
+                f"of {' and '.join(name for name in _HALVES if name in changed)}, either all have "
+                "the negative half or none"
+            )
+        negative = replace(negative or text, **halves)
+    for one, field in _HALVES.values():
+        if one in changed and negative is not None:
+            negative = replace(negative, **{field: changed[one]})
     return prompt if (text, negative) == prompt else Prompt(text, negative)
 
 
-def _halves(embeds: Tensor, pictures: int) -> tuple[Tensor | None, Tensor]:
+def _halves(name: str, both: Tensor, pictures: int) -> tuple[Tensor | None, Tensor]:
     """The negative half, if there is one, and the text's: a row for each picture."""
-    if len(embeds) == pictures:
-        return None, embeds
-    if len(embeds) != 2 * pictures:
+    if len(both) == pictures:
+        return None, both
+    if len(both) != 2 * pictures:
         raise RequestError(
-            f"prompt_embeds of callback_on_step_end have {len(embeds)} rows; for {pictures} "
+            f"{name} of callback_on_step_end have {len(both)} rows; for {pictures} "
             f"picture(s) there are {2 * pictures} with the negative half first, or {pictures} "
             "where pipe._guidance_scale is at most 1"
         )
-    return embeds[:pictures], embeds[pictures:]
+    return both[:pictures], both[pictures:]

@@ -16,8 +16,7 @@ from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.checker import checked_by
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
-from kakusan.pipeline.prompts import Prompts
-from kakusan.pipeline.scheduling import requested_scheduler
+from kakusan.pipeline.scheduling import requested_scheduler, span_of
 from kakusan.pipeline.understood import understood
 from kakusan.request import Request
 from kakusan.runtime.device import send
@@ -62,6 +61,7 @@ class Drawing:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
         usual: says what was taken as models of this kind are drawn, where something was.
+        span: which of them are gone through.
         understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
@@ -77,6 +77,7 @@ class Drawing:
             )
         self.model, self.inputs, self.batch_size = model, inputs, batch_size
         self.engine = model.engine
+        model.family.check(request, inputs)
         model.check_is_asked(request)
         asked = model.scheduler_of(request)
         scheduler = requested_scheduler(asked, model.scheduler)
@@ -91,14 +92,16 @@ class Drawing:
             self.request.guidance_rescale,
             embedded=model.engine.embeds_guidance,
         )
-        self._prompts = Prompts(
-            model.engine, model.tokenizer, self.request, inputs, self.guidance.on
-        )
+        self._prompts = model.prompts(self.request, inputs, self.guidance.on)
         self._prompts.check()
         inputs.check_against(self.request, self._latents_shape())
+        self.span = span_of(self.request, self.scheduler)
         self.understood = understood(self._prompts)
         self.seeds = self._known_seeds()
         self.altered = dict[int, str]()
+        if self._is_given:
+            given = dict.fromkeys(range(self.request.num_pictures), "begun at latents handed in")
+            self.altered.update(given)
         self._text_notes: list[str] = []
         self._notes: dict[int, list[str]] = {}
 
@@ -106,7 +109,7 @@ class Drawing:
     def total_steps(self) -> int:
         """Of all trajectories."""
         count = 1 if self.request.seed is None else self.request.num_pictures
-        return len(self.scheduler.timesteps) * count
+        return len(self.span) * count
 
     def check_memory(self) -> None:
         """Raise RequestError where a picture cannot be decoded in the memory that is free."""
@@ -204,18 +207,30 @@ class Drawing:
                 self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
         guidance = self.guidance
         return Trajectory(
-            Start(self._noise(pictures, generator, prompt.text.tokens.dtype)),
+            self._start(pictures, generator, prompt.text.tokens.dtype),
             self.scheduler,
             Prompt(prompt.text[rows], negative),
             Guided(guidance) if interval == 1 else Reused(guidance, interval),
             generator=generator,
             eta=request.eta,
+            end=self.span.stop,
             steering=steered,
             watched=watched,
             computes_in_float32=self.engine.compute_dtype(self.engine.unet).itemsize >= 4,
             pictures=pictures,
             view=self.model.view,
         )
+
+    def _start(self, pictures: range, generator: Generators, embedded: torch.dtype) -> Start:
+        given = self.inputs.image_latents
+        if given is None:
+            return Start(self._noise(pictures, generator, embedded))
+        # one for each picture, or one for all of a prompt's, or of all prompts
+        rows = [index % len(given) for index in pictures]
+        picture = send(given[rows], self.engine.device)
+        if self.request.denoising_start is not None:
+            return Start(picture, step=self.span.start, is_midway=True)
+        return Start(self._noise(pictures, generator, embedded), picture, self.span.start)
 
     def _noise(self, pictures: range, generator: Generators, embedded: torch.dtype) -> Tensor:
         device, given = self.engine.device, self.inputs.latents
@@ -245,16 +260,21 @@ class Drawing:
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
         count, given = self.request.num_pictures, self.inputs
-        if given.latents is None and self.request.seed is not None:
+        if given.latents is None and self.request.seed is not None and not self._is_given:
             return [self.request.seed_of(index) for index in range(count)]
         # a generator draws in the embeddings' dtype, a seed always in float32
         if given.prompt_embeds is not None:
             embedded = given.prompt_embeds.dtype
         else:
-            embedded = self.engine.compute_dtype(self.engine.text_encoder)
-        same = given.latents is None and embedded == torch.float32
+            embedded = self.engine.compute_dtype(self.engine.encoders[-1])
+        same = given.latents is None and embedded == torch.float32 and not self._is_given
         seeds = given.known_seeds() if same else []
         return seeds if len(seeds) == count else [None] * count
+
+    @property
+    def _is_given(self) -> bool:
+        """Whether latents were handed in that no seed draws."""
+        return self.inputs.image_latents is not None
 
     def _ranges(self) -> list[range]:
         # Alone, a seeded picture does not depend on its neighbours to the last bit

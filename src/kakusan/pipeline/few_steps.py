@@ -55,9 +55,11 @@ class Usual:
         )
         if self.timesteps is not None and all(each is None for each in given):
             found |= {"timesteps": self.timesteps, "num_inference_steps": len(self.timesteps)}
-        if self.size is not None and request.height is None and request.width is None:
-            found |= {"height": self.size, "width": self.size}
         return found
+
+    def open_size(self, request: Request) -> int | None:
+        """Height and width where a request says neither; None where the model's own are good."""
+        return self.size if request.height is None and request.width is None else None
 
     def taken(self, asked: Request, whole: Request) -> str | None:
         """One line that says what a request left open, as it was completed; None for nothing."""
@@ -69,7 +71,7 @@ class Usual:
             words.append(f"guidance {whole.guidance_scale:g}")
         if asked.scheduler is None and self.scheduler is not None:
             words.append(str(self.scheduler["_class_name"]))
-        if self.size is not None and asked.height is None and asked.width is None:
+        if self.open_size(asked) is not None:
             words.append(f"{self.size} x {self.size} pixels")
         return f"{self.why}: drawing with {', '.join(words)}" if words else None
 

@@ -1,30 +1,34 @@
 """What every pipeline has that draws pictures by latent diffusion: streams, pictures, previews."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from kakusan.engine import present
+from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError, GenerationInterrupted, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.inputs import Inputs
+from kakusan.models import guidance_embedding
 from kakusan.pipeline import compatible
 from kakusan.pipeline.asked import asked
 from kakusan.pipeline.bars import progress_bar
 from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
 from kakusan.pipeline.checker import is_function
-from kakusan.pipeline.drawing import Drawing, Steerings
+from kakusan.pipeline.drawing import Batch, Drawing, Steerings
 from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
-from kakusan.pipeline.model import Model
-from kakusan.pipeline.output import Picture, StableDiffusionPipelineOutput
+from kakusan.pipeline.model import Family, Model
+from kakusan.pipeline.output import Picture, PipelineOutput
 from kakusan.pipeline.parts import check_together
 from kakusan.pipeline.pipeline import Pipeline
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.progress import OnProgress, Told
+from kakusan.pipeline.prompts import ReadsPrompts
 from kakusan.pipeline.running import (
     OfTheCall,
     RunningCall,
@@ -54,6 +58,9 @@ class LatentDiffusionPipeline(Pipeline):
         interrupt: whether this thread's call is to stop. `_interrupt = True` stops it after its
             step, and decodes what there is; from another thread it stops all that run.
     """
+
+    family: ClassVar[Family]
+    output_class: ClassVar[type[PipelineOutput]]
 
     guidance_scale = OfTheCall(lambda call: call.guidance.scale)
     guidance_rescale = OfTheCall(lambda call: call.guidance.rescale)
@@ -113,6 +120,21 @@ class LatentDiffusionPipeline(Pipeline):
                 self._preview = (vae, LatentPreview(vae))
         return self._preview[1](latents)
 
+    def get_guidance_scale_embedding(
+        self, w: Tensor, embedding_dim: int = 512, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """What a UNet that was distilled under guidance takes as `timestep_cond`.
+
+        Args:
+            w: scales less 1, shape (n,).
+
+        Returns:
+            Shape (n, embedding_dim).
+        """
+        if w.ndim != 1:
+            raise ArgumentError("w must have shape (n,), not {0}", tuple(w.shape))
+        return guidance_embedding(w, embedding_dim, dtype=dtype)
+
     def stream(
         self,
         prompt: str | Sequence[str] | Request | None = None,
@@ -167,8 +189,18 @@ class LatentDiffusionPipeline(Pipeline):
         """
         with self._bar(drawing, tell) as bar:
             for batch in drawing.batches(steering, watched=False):
-                _follow(drawing.steps(batch), bar)
+                _follow(drawing, batch, bar)
                 yield from drawing.pictures(batch)
+
+    @abstractmethod
+    def _prompts(
+        self, engine: Engine, request: Request, inputs: Inputs, guided: bool
+    ) -> ReadsPrompts:
+        """The prompts of a request, as these models read them.
+
+        Args:
+            guided: whether negative prompts are read too.
+        """
 
     def prepared(
         self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
@@ -192,7 +224,9 @@ class LatentDiffusionPipeline(Pipeline):
             engine.safety_checker = None
         model = Model(
             engine=engine,
-            tokenizer=self.tokenizer,
+            prompts=partial(self._prompts, engine),
+            family=self.family,
+            settings=self.settings,
             scheduler=present("scheduler", self._scheduler),
             feature_extractor=parts["feature_extractor"],
             view=self,
@@ -220,7 +254,7 @@ class LatentDiffusionPipeline(Pipeline):
         callback: StepCallback | None,
         output_type: str,
         return_dict: bool,
-    ) -> StableDiffusionPipelineOutput | tuple[Any, list[bool] | None]:
+    ) -> Any:
         """What a call gives; see `StableDiffusionPipeline.__call__` for the arguments."""
         if output_type not in OUTPUT_TYPES:
             raise ArgumentError(
@@ -234,23 +268,31 @@ class LatentDiffusionPipeline(Pipeline):
 
     def _output(
         self, drawing: Drawing, callback: StepCallback | None, output_type: str
-    ) -> StableDiffusionPipelineOutput:
+    ) -> PipelineOutput:
         """Draw all pictures, as the caller wants to have them."""
         latent = output_type == "latent"
         finished: list[tuple[Tensor, list[bool] | None]] = []
 
-        call = RunningCall(drawing.guidance, drawing.request.clip_skip, drawing.scheduler)
+        request = drawing.request
+        call = RunningCall(
+            guidance=drawing.guidance,
+            clip_skip=request.clip_skip,
+            scheduler=drawing.scheduler,
+            span=drawing.span,
+            denoising_start=request.denoising_start,
+            denoising_end=request.denoising_end,
+        )
 
         def steering(_pictures: range) -> list[CallbackSteering]:
             if callback is None:
                 return []
-            timesteps = drawing.scheduler.timesteps
-            return [CallbackSteering(callback, self, call, timesteps, drawing.altered)]
+            timesteps, first = drawing.scheduler.timesteps, drawing.span.start
+            return [CallbackSteering(callback, self, call, timesteps, drawing.altered, first)]
 
         try:
             with running(self, call), self._bar(drawing) as bar:
                 for batch in drawing.batches(steering, watched=callback is not None):
-                    if not _follow(drawing.steps(batch), bar, call, len(batch.trajectories)):
+                    if not _follow(drawing, batch, bar, call):
                         drawing.altered.update(dict.fromkeys(batch.pictures, STOPPED))
                     done = (drawing.latents(batch), None) if latent else drawing.finish(batch)
                     finished.append(done)
@@ -262,7 +304,7 @@ class LatentDiffusionPipeline(Pipeline):
         images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
         flags = [flag for _, some in finished for flag in some or ()] or None
         records = [drawing.record(index) for index in range(len(images))]
-        return StableDiffusionPipelineOutput(images, flags, records)
+        return self.output_class.of(images, flags, records)
 
     def _bar(self, drawing: Drawing, tell: OnProgress | None = None) -> "tqdm[Any] | Told":
         if tell is not None:
@@ -273,20 +315,18 @@ class LatentDiffusionPipeline(Pipeline):
 
 
 def _follow(
-    steps: Iterator[Step],
-    bar: "tqdm[Any] | Told",
-    call: RunningCall | None = None,
-    ways: int = 1,
+    drawing: Drawing, batch: Batch, bar: "tqdm[Any] | Told", call: RunningCall | None = None
 ) -> bool:
-    """Read all steps of so many ways, and count them; backwards where one began again.
+    """Take all steps of a batch, and count them; backwards where a way began again.
 
     Returns:
         False if the call was interrupted from elsewhere, once each way had taken a step.
     """
+    first, ways = drawing.span.start, len(batch.trajectories)
     done: dict[int, int] = {}
-    for step in steps:
+    for step in drawing.steps(batch):
         which = step.pictures.start
-        bar.update(step.index + 1 - done.get(which, 0))
+        bar.update(step.index + 1 - done.get(which, first))
         done[which] = step.index + 1
         if call is not None and call.interrupt and len(done) == ways and not step.is_last:
             return False

@@ -1,21 +1,57 @@
 """What a pipeline draws with: its parts as a call finds them, and which model that is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kakusan.checkpoints.source import Source
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
+from kakusan.inputs import POOLED, Inputs
 from kakusan.models import CLIPImageProcessor
 from kakusan.pipeline.checker import CheckerFunction
 from kakusan.pipeline.few_steps import Usual
+from kakusan.pipeline.prompts import ReadsPrompts
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
 from kakusan.sampling import View
 from kakusan.schedulers import Scheduler
-from kakusan.text import CLIPTokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What is the same for all models of a family.
+
+    Attributes:
+        name: for people.
+        guidance: how strong it is where neither the call nor the model's folder says it.
+        takes: which settings of SDXL it can be told, see `kakusan.sizes`.
+        pooled: whether pooled embeddings stand beside others.
+        measured: whether faster ways were measured, so that a quality budget can be kept.
+    """
+
+    name: str
+    guidance: float = DEFAULT_GUIDANCE
+    takes: frozenset[str] = frozenset()
+    pooled: bool = False
+    measured: bool = True
+
+    def check(self, request: Request, inputs: Inputs) -> None:
+        """Raise RequestError for what these models cannot be told."""
+        for name in set(request.only_sdxl()) - self.takes:
+            # an empty negative prompt is encoded as any other wherever it does not stand for zeros
+            if getattr(request, name) not in (None, False):
+                raise ArgumentError(f"{{{name}}} is nothing for {{0}}; leave it out", self.name)
+        for name in POOLED:
+            if getattr(inputs, name) is not None and not self.pooled:
+                raise ArgumentError(f"{{{name}}} are for SDXL, not for {{0}}", self.name)
+        if request.quality_budget is not None and not self.measured:
+            raise ArgumentError(
+                "what {quality_budget} would cost was not measured for {0}; leave it out, and take "
+                "fewer steps",
+                self.name,
+            )
 
 
 @dataclass(frozen=True)
@@ -23,6 +59,8 @@ class Model:
     """What a pipeline draws with, as it was when a call began.
 
     Attributes:
+        prompts: makes those of a request, with inputs, and with negative ones or without.
+        settings: see `kakusan.pipeline.parts.Layout`.
         defaults: what the model's folder says is good for it.
         source: where its parts come from; None where that is not known.
         is_whole: whether none of them was exchanged since.
@@ -32,7 +70,9 @@ class Model:
     """
 
     engine: Engine
-    tokenizer: CLIPTokenizer | None
+    prompts: Callable[[Request, Inputs, bool], ReadsPrompts]
+    family: Family
+    settings: Mapping[str, bool]
     scheduler: Scheduler
     feature_extractor: CLIPImageProcessor | None
     view: View
@@ -53,7 +93,7 @@ class Model:
     @property
     def guidance(self) -> float:
         """What the model's folder says is good for it, or its kind."""
-        own = DEFAULT_GUIDANCE if self.usual is None else self.usual.guidance
+        own = self.family.guidance if self.usual is None else self.usual.guidance
         return self.defaults.get("guidance_scale", own)
 
     def scheduler_of(self, request: Request) -> str | Mapping[str, Any] | None:
@@ -106,13 +146,17 @@ class Model:
             "num_inference_steps": self.steps,
             "guidance_scale": self.guidance,
             **({} if self.usual is None else self.usual.open_settings(request, self.defaults)),
+            **{name: value for name, value in self.settings.items() if name in self.family.takes},
             **chosen,
         }
+        size = None if self.usual is None else self.usual.open_size(request)
         missing = {name: value for name, value in own.items() if getattr(request, name) is None}
+        if "force_zeros_for_empty_prompt" not in self.family.takes:
+            missing["force_zeros_for_empty_prompt"] = None
         return replace(
             request,
             **missing,
-            **self.engine.full_size(request.height, request.width),
+            **self.engine.full_size(request.height or size, request.width or size),
             **self.identity(),
             scheduler=scheduler.config.to_published(),
             safety_checker=self.engine.safety_checker is not None,

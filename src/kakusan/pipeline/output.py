@@ -3,10 +3,11 @@
 import base64
 import html
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL.Image import Image
@@ -22,25 +23,27 @@ Images = list[Image] | np.ndarray[Any, Any] | Tensor
 
 
 @dataclass(eq=False)
-class StableDiffusionPipelineOutput:
-    """The pictures of one call: by name, or as the two values `images, nsfw_content_detected`.
+class PipelineOutput(ABC):
+    """The pictures of one call: by name, or as the values that the reference gives.
 
     `images` is a list of PIL pictures, or an array (n, h, w, 3) or tensor (n, 3, h, w) in
-    [0, 1], or latents, as `output_type` asked. `nsfw_content_detected` has a flag a picture, or
-    is None without a safety checker. `records` tells, for each picture, all that made it.
+    [0, 1], or latents, as `output_type` asked. `records` tells, for each picture, all that made it.
     """
 
     images: Images
-    nsfw_content_detected: list[bool] | None
-    records: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    def to_tuple(self) -> tuple[Images, list[bool] | None]:
-        """The pictures and their flags, as `return_dict=False` gives them."""
-        return self.images, self.nsfw_content_detected
+    @classmethod
+    @abstractmethod
+    def of(cls, images: Images, flags: list[bool] | None, records: list[dict[str, Any]]) -> Self:
+        """The output of pictures with the flags of a safety checker, if there is one."""
+
+    @abstractmethod
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The values that `return_dict=False` gives."""
 
     def keys(self) -> list[str]:
         """What can be asked for by name."""
-        return ["images", "nsfw_content_detected", "records"]
+        return [each.name for each in fields(self)]
 
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, str):
@@ -61,7 +64,40 @@ class StableDiffusionPipelineOutput:
     def _repr_html_(self) -> str | None:
         if not isinstance(self.images, list):
             return None
-        return _figures(zip(self.images, self.records, strict=True))
+        records: list[dict[str, Any]] = self["records"]
+        return _figures(zip(self.images, records, strict=True))
+
+
+@dataclass(eq=False)
+class StableDiffusionPipelineOutput(PipelineOutput):
+    """The pictures of one call: by name, or as the two values `images, nsfw_content_detected`.
+
+    `nsfw_content_detected` has a flag a picture, or is None without a safety checker.
+    """
+
+    nsfw_content_detected: list[bool] | None
+    records: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    @classmethod
+    def of(cls, images: Images, flags: list[bool] | None, records: list[dict[str, Any]]) -> Self:
+        return cls(images, flags, records)
+
+    def to_tuple(self) -> tuple[Images, list[bool] | None]:
+        return self.images, self.nsfw_content_detected
+
+
+@dataclass(eq=False)
+class StableDiffusionXLPipelineOutput(PipelineOutput):
+    """The pictures of one call: by name, or as the one value `images`."""
+
+    records: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    @classmethod
+    def of(cls, images: Images, flags: list[bool] | None, records: list[dict[str, Any]]) -> Self:  # noqa: ARG003
+        return cls(images, records)
+
+    def to_tuple(self) -> tuple[Images]:
+        return (self.images,)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A model's parts put together: loaded, saved, exchanged, and moved between devices."""
 
+from abc import ABCMeta
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
@@ -32,7 +33,7 @@ from kakusan.text import CLIPTokenizer
 _CHECKING = frozenset({"safety_checker", "feature_extractor"})
 
 
-class _WithNamesToCome(type):
+class _WithNamesToCome(ABCMeta):
     """Answers for well-known names of the class that come later, see `kakusan.later`."""
 
     def __getattr__(cls, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -13,6 +14,30 @@ from kakusan.models import Conditioning
 from kakusan.request import Request
 from kakusan.sampling import Prompt
 from kakusan.text import CLIPTokenizer
+
+
+class ReadText(NamedTuple):
+    """A text that is read, and what takes it apart."""
+
+    text: str
+    tokenizer: CLIPTokenizer
+
+
+class ReadsPrompts(Protocol):
+    """The prompts of one request, as one family reads them."""
+
+    @property
+    def read(self) -> list[list[ReadText]]:
+        """Of each prompt the texts that are read, which are not empty."""
+        ...
+
+    def check(self) -> None:
+        """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
+        ...
+
+    def encoded(self) -> tuple[Prompt, list[str]]:
+        """What all pictures are conditioned on, a row for each, and notes of what was upcast."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,16 @@ class Prompts:
     request: Request
     inputs: Inputs
     guided: bool
+
+    @property
+    def read(self) -> list[list[ReadText]]:
+        request = self.request
+        unread = (None,) * len(request.prompt)
+        negative = request.negative_prompt if self.reads_negative else unread
+        return [
+            [ReadText(text, present("tokenizer", self.tokenizer)) for text in pair if text]
+            for pair in zip(request.prompt, negative, strict=True)
+        ]
 
     @property
     def reads_negative(self) -> bool:

@@ -28,6 +28,8 @@ class RunningCall:
     Attributes:
         guidance: of the next step of the picture that a callback is called for.
         scheduler: with the timesteps of the call.
+        span: which of them are gone through.
+        denoising_start, denoising_end: of the call, as given.
         interrupt: whether it was asked to stop after this step.
         in_callback: whether the caller's function runs now.
     """
@@ -35,13 +37,16 @@ class RunningCall:
     guidance: Guidance = field(default_factory=Guidance)
     clip_skip: int | None = None
     scheduler: Scheduler[Any] | None = None
+    span: range = range(0)
+    denoising_start: float | None = None
+    denoising_end: float | None = None
     interrupt: bool = False
     in_callback: bool = False
 
     @property
     def num_timesteps(self) -> int:
         """Of one picture; 0 where nothing was called."""
-        return 0 if self.scheduler is None else len(self.scheduler.timesteps)
+        return len(self.span)
 
 
 Calls = WeakKeyDictionary[object, RunningCall]

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kakusan.errors import ArgumentError
+from kakusan.request import Request
 from kakusan.schedulers import Scheduler, named_scheduler, scheduler_class
+
+# What takes some of the steps alone, the first that is given is to blame
+_SPANNING = ("denoising_end", "denoising_start", "strength")
 
 
 def requested_scheduler(asked: str | Mapping[str, Any] | None, base: Scheduler) -> Scheduler:
@@ -20,6 +25,41 @@ def requested_scheduler(asked: str | Mapping[str, Any] | None, base: Scheduler) 
     if isinstance(asked, str):
         return named_scheduler(asked, base)
     return scheduler_class(str(asked["_class_name"])).from_config(asked)
+
+
+def span_of(request: Request, scheduler: Scheduler) -> range:
+    """The numbers of those timesteps that a request goes through.
+
+    Raises:
+        RequestError: There are none.
+    """
+    timesteps, order = scheduler.schedule, scheduler.order
+    first, end = 0, len(timesteps)
+    if request.denoising_start is not None:
+        left = sum(t < _cutoff(request.denoising_start, scheduler) for t in timesteps)
+        # never between the two calls of one step
+        left += order == 2 and left % 2 == 0
+        first = max(end - left, 0)
+    elif request.strength is not None:
+        steps = request.num_inference_steps or len(timesteps)
+        first = (steps - min(int(steps * request.strength), steps)) * order
+    if request.denoising_end is not None and request.denoising_end < 1.0:
+        cutoff = _cutoff(request.denoising_end, scheduler)
+        end = first + sum(t >= cutoff for t in timesteps[first:])
+    if first >= end:
+        name = next(name for name in _SPANNING if getattr(request, name) is not None)
+        raise ArgumentError(
+            f"{{{name}}} of {{0}} leaves no step of {{1}}; take more steps, or another part",
+            getattr(request, name),
+            len(timesteps),
+        )
+    return range(first, end)
+
+
+def _cutoff(part: float, scheduler: Scheduler) -> int:
+    """The timestep at which such a part of the way is done."""
+    count = scheduler.config.num_train_timesteps
+    return round(count - part * count)
 
 
 def corrected(scheduler: Scheduler) -> Scheduler:

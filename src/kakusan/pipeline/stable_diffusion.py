@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from kakusan.conditioning import encode_texts
-from kakusan.engine import present
+from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
@@ -17,14 +16,15 @@ from kakusan.models import (
     CLIPTextModel,
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
-    guidance_embedding,
 )
 from kakusan.pipeline import compatible
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import STABLE_DIFFUSION
+from kakusan.pipeline.prompts import Prompts
 from kakusan.pipeline.scheduling import corrected
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
@@ -37,6 +37,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
     """Text to picture with Stable Diffusion 1 and 2 (arXiv:2112.10752)."""
 
     layout = STABLE_DIFFUSION
+    family = Family(name="Stable Diffusion 1 and 2")
+    output_class = StableDiffusionPipelineOutput
 
     def __init__(
         self,
@@ -75,20 +77,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
     check_inputs = compatible.check_inputs
     run_safety_checker = compatible.run_safety_checker
 
-    def get_guidance_scale_embedding(
-        self, w: Tensor, embedding_dim: int = 512, dtype: torch.dtype = torch.float32
-    ) -> Tensor:
-        """What a UNet that was distilled under guidance takes as `timestep_cond`.
-
-        Args:
-            w: scales less 1, shape (n,).
-
-        Returns:
-            Shape (n, embedding_dim).
-        """
-        if w.ndim != 1:
-            raise ArgumentError("w must have shape (n,), not {0}", tuple(w.shape))
-        return guidance_embedding(w, embedding_dim, dtype=dtype)
+    def _prompts(self, engine: Engine, request: Request, inputs: Inputs, guided: bool) -> Prompts:
+        return Prompts(engine, self.tokenizer, request, inputs, guided)
 
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""

@@ -3,8 +3,7 @@
 import logging
 
 from kakusan.checkpoints.source import BUILTIN
-from kakusan.engine import present
-from kakusan.pipeline.prompts import Prompts
+from kakusan.pipeline.prompts import ReadsPrompts
 from kakusan.request import Request
 from kakusan.sampling import Guidance
 from kakusan.text import Understanding
@@ -12,17 +11,15 @@ from kakusan.text import Understanding
 logger = logging.getLogger(__name__)
 
 
-def understood(prompts: Prompts) -> list[Understanding]:
+def understood(prompts: ReadsPrompts) -> list[Understanding]:
     """What of each prompt is not understood, and of its negative one where that is read."""
-    request = prompts.request
-    unread = (None,) * len(request.prompt)
-    negative = request.negative_prompt if prompts.reads_negative else unread
-    texts = {text for text in (*request.prompt, *negative) if text}
-    found = {
-        text: Understanding.of(text, present("tokenizer", prompts.tokenizer)) for text in texts
-    }
-    pairs = zip(request.prompt, negative, strict=True)
-    return [Understanding.of_all(found[text] for text in pair if text) for pair in pairs]
+    read = prompts.read
+    texts = {(each.text, id(each.tokenizer)): each for several in read for each in several}
+    found = {key: Understanding.of(each.text, each.tokenizer) for key, each in texts.items()}
+    return [
+        Understanding.of_all(found[each.text, id(each.tokenizer)] for each in several)
+        for several in read
+    ]
 
 
 def say_negative(request: Request, guidance: Guidance) -> None:

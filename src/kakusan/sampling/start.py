@@ -1,4 +1,4 @@
-"""Where a trajectory begins: at pure noise, or at a picture with noise on it."""
+"""Where a trajectory begins: at pure noise, at a picture with noise on it, or midway."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ class Start:
         noise: standard normal, shape (b, c, h, w).
         picture: clean latents of that shape; None draws from noise alone.
         step: the number of the first step that is taken; 0 takes all.
+        is_midway: whether `noise` is not that, but what another model left at the level of `step`.
 
     Raises:
         RequestError: A later step without a picture.
@@ -24,9 +25,10 @@ class Start:
     noise: Tensor
     picture: Tensor | None = None
     step: int = 0
+    is_midway: bool = False
 
     def __post_init__(self) -> None:
-        if self.picture is None and self.step > 0:
+        if self.picture is None and self.step > 0 and not self.is_midway:
             raise RequestError(f"noise alone begins at step 0, not {self.step}; give a picture too")
 
     def latents(self, scheduler: Scheduler) -> Tensor:
@@ -35,6 +37,8 @@ class Start:
         The loop is not where precision should be lost.
         """
         noise = self.noise if self.noise.dtype.itemsize > 4 else self.noise.float()
+        if self.is_midway:
+            return noise
         if self.picture is None:
             return noise * scheduler.init_noise_sigma
         at = scheduler.timesteps[self.step : self.step + 1]

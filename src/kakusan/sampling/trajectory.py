@@ -34,6 +34,7 @@ class Trajectory:
         predictor: what the UNet is asked; see `kakusan.sampling.guidance`.
         generator: of the noise that the scheduler may add.
         eta: of schedulers that take it.
+        end: the number of the step that is not taken any more; None takes all.
         steering: act one after the other.
         watched: whether the reader looks at steps before the last.
         computes_in_float32: whether the UNet does so without being asked.
@@ -55,6 +56,7 @@ class Trajectory:
         *,
         generator: Generators = None,
         eta: float = 0.0,
+        end: int | None = None,
         steering: Sequence[Steering] = (),
         watched: bool = True,
         computes_in_float32: bool = True,
@@ -73,7 +75,7 @@ class Trajectory:
         self._predictor = predictor
         self._options = step_options(scheduler, eta, generator)
         self._rewind = rewinder(generator if "generator" in self._options else None)
-        self._schedule = scheduler.schedule
+        self._schedule = scheduler.schedule[:end]
         # what a steering object has seen cannot be taken back
         self._waits = watched or bool(steering) or not queues(start.noise.device)
         self._precise = computes_in_float32
