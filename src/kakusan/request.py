@@ -34,7 +34,8 @@ class Request(SizedRequest):
     exact. Every `reuse_interval`-th call computes the whole UNet, those between reuse most of it
     (see `kakusan.sampling.Reused`); 1 and None are exact.
 
-    `model` is "builtin", a folder or a Hub id, `commit` and `variant` which of its versions;
+    `model` is "builtin", a folder or a Hub id, `commit` and `variant` which of its versions; `unet`
+    and `vae` are a folder, a file or a Hub id, in place of the model's own of these parts.
     `scheduler` is a name or a published config; `dtype` is how weights are stored and `device`
     where to compute. Of these, None leaves it to the pipeline that draws. `safety_checker` says
     whether the model's own may look at the pictures.
@@ -61,6 +62,8 @@ class Request(SizedRequest):
     model: str | None = None
     commit: str | None = None
     variant: str | None = None
+    unet: str | None = None
+    vae: str | None = None
     scheduler: str | Mapping[str, Any] | None = None
     dtype: str | None = None
     device: str | None = None
@@ -87,7 +90,7 @@ class Request(SizedRequest):
         for name in ("guidance_rescale", "num_images_per_prompt", "eta"):
             if getattr(self, name) is None:
                 raise ArgumentError(f"{{{name}}} must be a number, not None; leave it out")
-        for name in ("model", "commit", "variant", "dtype", "device"):
+        for name in ("model", "commit", "variant", "unet", "vae", "dtype", "device"):
             if not isinstance(getattr(self, name), str | None):
                 raise ArgumentError(
                     f"{{{name}}} must be a text, not {{0}}", shown(getattr(self, name))
@@ -190,7 +193,7 @@ class Request(SizedRequest):
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         record = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in self.only_sdxl():
+        for name in (*self.only_sdxl(), "unet", "vae"):
             if record[name] is None:
                 del record[name]
         if len(self.prompt) == 1:

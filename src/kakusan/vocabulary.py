@@ -69,6 +69,8 @@ _SETTINGS = {
     "model": ("model", "--model", "Model"),
     "commit": ("revision", "--revision", ""),
     "variant": ("variant", "--variant", ""),
+    "unet": ("unet", "--unet", ""),
+    "vae": ("vae", "--vae", "VAE"),
     "scheduler": ("scheduler", "--scheduler", "Sampler"),
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
@@ -81,7 +83,9 @@ _OF_SDXL = (
 )
 _OF_THE_REFINER = ("strength", "denoising_start", "aesthetic_score", "negative_aesthetic_score")
 # What a pipeline is, and a call of it cannot say
-_OF_THE_PIPELINE = frozenset({"model", "commit", "variant", "scheduler", "dtype", "device"})
+_OF_THE_PIPELINE = frozenset(
+    {"model", "commit", "variant", "unet", "vae", "scheduler", "dtype", "device"}
+)
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
 POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
@@ -160,6 +164,8 @@ _OPTIONS_ELSEWHERE = {
     ),
     "--scheduler": ("sampler", "sampler-name", "sampling-method", "sample-method", "A"),
     "--fast": ("turbo", "quick"),
+    "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
+    "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
     "--device": ("gpu", "cuda", "cpu", "use-cpu", "mps"),
     "--dtype": ("precision", "torch-dtype", "half", "fp16", "bf16", "fp32", "float16", "type"),
     "--output": ("out", "outdir", "output-dir", "output-path", "out-dir", "outfile", "save", "to"),
@@ -196,7 +202,7 @@ _COMMANDS_ELSEWHERE = {
 OPTIONS_TO_COME = frozenset(
     (
         *("init-img", "init-image", "image", "img", "strength", "denoising-strength", "mask"),
-        *("lora", "loras", "lora-path", "vae", "controlnet", "control-image", "ip-adapter"),
+        *("lora", "loras", "lora-path", "controlnet", "control-image", "ip-adapter"),
         *("clip-skip", "hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
         *("refiner", "embedding", "embeddings", "textual-inversion", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),

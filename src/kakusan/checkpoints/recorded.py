@@ -6,13 +6,15 @@ cache.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from kakusan.checkpoints.source import BUILTIN, is_hub_id, locate
 from kakusan.errors import ArgumentError, InputError, ModelNotFoundError, shown
 
+# What a record may name in place of the model's own
+PARTS = ("unet", "vae")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _VARIANT = re.compile(r"[\w-]{1,32}")
 
@@ -25,6 +27,28 @@ def check_at_hand(record: Mapping[str, Any]) -> None:
             "{trust_model} that it may be used",
             shown(record.get("model")),
         )
+
+
+def check_parts_at_hand(record: Mapping[str, Any], given: Collection[str] = ()) -> None:
+    """Raise `RequestError` where a record names parts in place of its model's own.
+
+    Args:
+        given: parts that the user names.
+    """
+    for part in PARTS:
+        name = record.get(part)
+        if name is not None and part not in given:
+            raise ArgumentError(
+                f"the record names the {part} {{0}} in place of the model's own; say with "
+                f"{{{part}}} which you mean, or with {{trust_model}} that it may be used",
+                shown(name),
+            )
+
+
+def names_parts(record: Mapping[str, Any], given: Collection[str] = ()) -> str | None:
+    """Says which part a record names in place of the model's own, beside those that are given."""
+    named = ((part, record.get(part)) for part in PARTS if part not in given)
+    return next((f"the {part} {shown(name)}" for part, name in named if name is not None), None)
 
 
 def why_not_at_hand(record: Mapping[str, Any]) -> str | None:

@@ -79,6 +79,8 @@ def generate(
     model: options.Model = "builtin",
     revision: options.Revision = None,
     variant: options.Variant = None,
+    unet: options.Unet = None,
+    vae: options.Vae = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     seed: Annotated[
@@ -113,6 +115,8 @@ def generate(
             model=model,
             commit=revision,
             variant=variant,
+            unet=unet,
+            vae=vae,
             seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images_per_prompt=pictures,
             width=width,

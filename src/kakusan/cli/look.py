@@ -32,6 +32,8 @@ def grid(
     model: options.Model = "builtin",
     revision: options.Revision = None,
     variant: options.Variant = None,
+    unet: options.Unet = None,
+    vae: options.Vae = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     seed: Annotated[
@@ -59,6 +61,8 @@ def grid(
         "model": None if model == "builtin" else model,
         "revision": revision,
         "variant": variant,
+        "unet": unet,
+        "vae": vae,
         "steps": steps,
         "guidance": guidance,
         "seed": seed,

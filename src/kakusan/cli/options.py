@@ -101,6 +101,16 @@ Revision = Annotated[
 Variant = Annotated[
     str | None, typer.Option(metavar="NAME", help="Such as fp16, of the parts that have it.")
 ]
+Unet = Annotated[
+    str | None,
+    typer.Option(metavar="WHERE", help="A folder or FILE in place of the model's UNet."),
+]
+Vae = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHERE", help="A folder or FILE in place of the model's VAE, such as TAESD."
+    ),
+]
 Steps = Annotated[
     int | None,
     typer.Option(metavar="N", parser=whole_number(), help="Else as many as the model likes."),

@@ -1,7 +1,7 @@
 """`kakusan reproduce`: the same pixels again, from a picture's file alone."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +23,7 @@ from kakusan.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WORDS = {"model": "--model", "trust_model": "--yes"}
+WORDS = {"model": "--model", "unet": "--unet", "vae": "--vae", "trust_model": "--yes"}
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
 OF_A_RECORD = Vocabulary("a record", {})  # whose settings have the names of a Request
@@ -68,28 +68,47 @@ def pictures_in(
     return records, rows, cols
 
 
-def check_trusted(records: Sequence[Mapping[str, object]], path: Path, *, yes: bool) -> bool:
+def check_trusted(
+    records: Sequence[Mapping[str, object]],
+    path: Path,
+    *,
+    yes: bool,
+    given: Collection[str] = (),
+) -> bool:
     """See that the records' models are the user's own, or that the user wants what is named.
 
     On a terminal the user is asked.
 
+    Args:
+        given: What the user named: "model", or parts in place of its own.
+
     Returns:
-        Whether models that are not the user's own may be used.
+        Whether models and parts that are not the user's own may be used.
 
     Raises:
         InputError: One is not, and the user did not say that it may be used.
     """
-    from kakusan.checkpoints.recorded import check_at_hand, why_not_at_hand
+    from kakusan.checkpoints.recorded import (
+        check_at_hand,
+        check_parts_at_hand,
+        names_parts,
+        why_not_at_hand,
+    )
 
     for each in [] if yes else records:
-        if (why := why_not_at_hand(each)) is None:
+        why = None if "model" in given else why_not_at_hand(each)
+        named = names_parts(each, given)
+        if why is not None:
+            named = f"the model {shown(each.get('model'))}, {why}"
+        if named is None:
             continue
         if sys.stdin.isatty() and sys.stderr.isatty():
-            name = one_line(shown(each.get("model")))
-            question = f"{shown_path(path)} names the model {name}, {why}. Use it?"
+            question = f"{shown_path(path)} names {one_line(named)}. Use it?"
             if typer.confirm(question, err=True):
                 return True
-        check_at_hand(each)
+        if why is not None:
+            check_at_hand(each)
+        check_parts_at_hand(each, given)
     return yes
 
 
@@ -125,6 +144,8 @@ def draw_again(
     saver: Saver,
     *,
     trusted: bool,
+    unet: str | None,
+    vae: str | None,
 ) -> tuple["Image", dict[str, object]]:
     """The picture, or the grid, that the records tell of, and its new record."""
     name = records[0].get("model")
@@ -137,6 +158,8 @@ def draw_again(
         for index in range(len(records)):
             reproduce(
                 records[index],
+                unet=unet,
+                vae=vae,
                 trust_model=trusted,
                 device=device,
                 on_picture=saver,
@@ -186,6 +209,8 @@ def reproduce(
             autocompletion=options.complete_model,
         ),
     ] = None,
+    unet: options.Unet = None,
+    vae: options.Vae = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -214,14 +239,17 @@ def reproduce(
     """Make PICTURE again from its record, and compare the pixels.
 
     The exit code is 3 when they differ. Of the models that a record may name, only the built-in
-    one and those in the Hub's cache are used unasked; say with --model where another one is.
+    one and those in the Hub's cache are used unasked; say with --model where another one is, and
+    with --unet or --vae where a part is that it names in place of the model's own.
     """
     from kakusan.images.metadata import FORMATS
 
     record = load_record(picture)
     try:
         records, rows, cols = pictures_in(record, picture, model)
-        trusted = model is not None or check_trusted(records, picture, yes=yes)
+        named = {"model": model, "unet": unet, "vae": vae}
+        given = [part for part, where in named.items() if where is not None]
+        trusted = check_trusted(records, picture, yes=yes, given=given) or model is not None
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
@@ -234,7 +262,9 @@ def reproduce(
         if changed := differences(record, where):
             remark(f"the pixels may differ: {', '.join(changed)}")
         then = pixels_of(picture)
-        image, new_record = draw_again(records, rows, cols, where, saver, trusted=trusted)
+        image, new_record = draw_again(
+            records, rows, cols, where, saver, trusted=trusted, unet=unet, vae=vae
+        )
         compared.append(same_pixels(then, image))
         saver.save_together(image, new_record, f"{picture.stem}-reproduced")
 

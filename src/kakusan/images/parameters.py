@@ -8,6 +8,7 @@ Steps: 25, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: 7, Size: 512x512, Version: k
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 from kakusan.images.settings_line import find_settings
@@ -69,6 +70,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["seed"]: record.get("seed"),
         WORDS["width"]: f"{width}x{height}" if width and height else None,
         WORDS["model"]: record.get("model"),
+        WORDS["vae"]: Path(vae).name if isinstance(vae := record.get("vae"), str) else None,
         # the web UI counts the last layer as 1, we count skipped layers
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         "Version": f"kakusan {version}" if version else None,

@@ -4,6 +4,7 @@ from kakusan.later import missing_name
 from kakusan.models.autoencoder import Autoencoder, DecoderOutput
 from kakusan.models.autoencoder_tiny import AutoencoderTiny, TinyEncoderOutput
 from kakusan.models.autoencoder_tiny_config import TinyConfig
+from kakusan.models.autoencoder_tiny_files import is_tiny
 from kakusan.models.compiled import within
 from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
@@ -56,6 +57,7 @@ __all__ = [
     "UNetOutput",
     "VAEConfig",
     "guidance_embedding",
+    "is_tiny",
     "within",
 ]
 

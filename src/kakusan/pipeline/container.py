@@ -9,7 +9,8 @@ import torch
 
 from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError, shown
-from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, within
+from kakusan.models import Autoencoder, CLIPTextModel, CLIPTextModelWithProjection, within
+from kakusan.pipeline.exchanged import check_vae
 from kakusan.pipeline.parts import LAYOUTS, PARTS, PASSED_BY, Layout, check_together
 from kakusan.text import CLIPTokenizer
 
@@ -71,6 +72,10 @@ class Container(ABC):
             CheckpointError: A file is missing, broken, or not what it claims to be.
         """
 
+    def config(self, part: str) -> Mapping[str, JSON] | None:  # noqa: ARG002
+        """The published config of a part, as far as it is known before weights are read."""
+        return None
+
     @abstractmethod
     def defaults(self) -> dict[str, JSON]:
         """What it says is good for the model: steps and guidance; empty where it does not say.
@@ -120,6 +125,9 @@ def load_parts(
     """
     parts = {part: value for part, value in given.items() if part in layout.parts}
     classes = container.classes(layout, given)
+    if isinstance(vae := parts.get("vae"), Autoencoder) and vae.name_or_path is not None:
+        own = {part: container.config(part) for part in ("unet", "vae")}
+        check_vae(vae, own if "unet" not in given else {**own, "unet": None})
     # Small parts first, so that a broken one is found before gigabytes are read
     for part in sorted(classes, key=lambda part: PARTS[part].has_weights):
         kind = classes[part]

@@ -13,6 +13,7 @@ from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import GenerationInterrupted
 from kakusan.inputs import Inputs
 from kakusan.pipeline.auto import DiffusionPipeline
+from kakusan.pipeline.exchanged import named_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
@@ -22,6 +23,8 @@ from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
 from kakusan.schedulers import PNDMScheduler
 
+# What a request says of the pipeline that is loaded for it
+NAMED_BY_LOADING = ("model", "commit", "variant", "unet", "vae", "dtype", "device")
 logger = logging.getLogger(__name__)
 
 OnPicture = Callable[[Picture], object]
@@ -62,12 +65,14 @@ def draw(
             variant=request.variant,
             checked=request.safety_checker,
             local_files_only=local_files_only,
+            unet=request.unet,
+            vae=request.vae,
         )
     )
     tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
-    named = replace(request, model=None, commit=None, variant=None, dtype=None, device=None)
+    named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
     drawing = pipe.prepared(named, inputs or Inputs())
     if drawing.usual is not None:
         logger.warning("%s", drawing.usual)
@@ -84,16 +89,20 @@ def loaded(
     variant: str | None,
     checked: bool,
     local_files_only: bool = False,
+    unet: str | None = None,
+    vae: str | None = None,
 ) -> LatentDiffusionPipeline:
     """The pipeline of a model, as last loaded if it is the same; it must not be changed."""
-    without: dict[str, Any] = {} if checked else {"safety_checker": None}
+    given: dict[str, Any] = {} if checked else {"safety_checker": None}
+    names = {"unet": unet, "vae": vae}
+    given |= named_parts(names, dtype, local_files_only=local_files_only)
     return DiffusionPipeline.from_pretrained(
         model,
         torch_dtype=dtype,
         revision=commit,
         variant=variant,
         local_files_only=local_files_only,
-        **without,
+        **given,
     ).to(device)
 
 

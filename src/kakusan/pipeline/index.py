@@ -79,6 +79,10 @@ class Folder(Container):
             )
         return kind.from_pretrained(self.path / part)
 
+    def config(self, part: str) -> dict[str, JSON] | None:
+        path = self.path / part / "config.json"
+        return read_json(path) if path.is_file() else None
+
     def defaults(self) -> dict[str, JSON]:
         path = self.path / DEFAULTS
         if not path.is_file():

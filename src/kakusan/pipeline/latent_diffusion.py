@@ -14,7 +14,7 @@ from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError, GenerationInterrupted, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.inputs import Inputs
-from kakusan.models import guidance_embedding
+from kakusan.models import Autoencoder, guidance_embedding
 from kakusan.pipeline import compatible
 from kakusan.pipeline.asked import asked
 from kakusan.pipeline.bars import progress_bar
@@ -112,8 +112,11 @@ class LatentDiffusionPipeline(Pipeline):
         """Pictures of latents, not yet seen by the safety checker."""
         return to_pil(self.decode(latents))
 
-    def preview(self, latents: Tensor) -> list[Image]:
-        """Small pictures of latents without the VAE, see `Step.preview`."""
+    def preview(self, latents: Tensor, vae: Autoencoder[Any] | None = None) -> list[Image]:
+        """Small pictures of latents without the VAE, or full ones by `vae`; see `Step.preview`."""
+        if vae is not None:
+            engine = Engine(None, vae, None)
+            return to_pil(engine.decode(latents.to(vae.device)).result)
         vae = present("vae", self.vae)
         if self._preview is None or self._preview[0] is not vae:
             with self._placement.use(vae):
@@ -237,6 +240,7 @@ class LatentDiffusionPipeline(Pipeline):
             scheduler_is_own=self.has_own_scheduler,
             checker=checker if is_function(checker) and request.safety_checker else None,
             usual=self.usual,
+            named=(self.named_parts or {}) if self.source is not None else {},
         )
         drawing = Drawing(model, request, inputs, batch_size)
         if decoded:

@@ -1,7 +1,7 @@
 """What a pipeline draws with: its parts as a call finds them, and which model that is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kakusan.checkpoints.source import Source
@@ -63,7 +63,8 @@ class Model:
         settings: see `kakusan.pipeline.parts.Layout`.
         defaults: what the model's folder says is good for it.
         source: where its parts come from; None where that is not known.
-        is_whole: whether none of them was exchanged since.
+        is_whole: whether none of them was exchanged since, but for those that are `named`.
+        named: under the names of parts where they come from, if not from the model.
         checker: a function in the safety checker's place.
         usual: what models of its kind are drawn with; None where that is as for any other.
         scheduler_is_own: whether the scheduler is the one of the model's folder.
@@ -83,6 +84,7 @@ class Model:
     scheduler_is_own: bool
     checker: CheckerFunction | None = None
     usual: Usual | None = None
+    named: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def steps(self) -> int:
@@ -108,6 +110,8 @@ class Model:
             "model": None if source is None else source.name,
             "commit": None if source is None else source.commit,
             "variant": self.variant,
+            "unet": self.named.get("unet"),
+            "vae": self.named.get("vae"),
             "dtype": str(self.engine.unet.stored_dtype).removeprefix("torch."),
             "device": self.engine.device.type,
         }

@@ -16,9 +16,10 @@ from kakusan.checkpoints.weights import shard_bytes
 from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
-from kakusan.models import CLIPTextModel, UNet2DConditionModel, within
+from kakusan.models import CLIPTextModel, Model, UNet2DConditionModel, within
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
+from kakusan.pipeline.exchanged import NAMED
 from kakusan.pipeline.few_steps import Usual, usual
 from kakusan.pipeline.index import INDEX, Folder, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading, check_settings
@@ -283,11 +284,27 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         return self.vae.scale_factor
 
     @property
+    def named_parts(self) -> dict[str, str] | None:
+        """Where exchanged parts come from, by name; None if one comes from nowhere with a name."""
+        found: dict[str, str] = {}
+        for part in self.layout.drawn_by:
+            value = within(getattr(self, part))
+            if self._loaded.get(part) is value:
+                continue
+            name = value.name_or_path if part in NAMED and isinstance(value, Model) else None
+            # a request names one dtype, for all of them
+            if name is None or value.stored_dtype != within(self.unet).stored_dtype:
+                return None
+            found[part] = name
+        return found
+
+    @property
     def own_source(self) -> Source | None:
-        """Where the parts that decide a picture come from; None if one was exchanged."""
-        drawn_by = self.layout.drawn_by
-        own = all(self._loaded.get(part) is within(getattr(self, part)) for part in drawn_by)
-        return self.source if own else None
+        """Where the parts that decide a picture come from; None if one was exchanged.
+
+        Those that a request can name do not count, see `named_parts`.
+        """
+        return None if self.named_parts is None else self.source
 
     @property
     def has_own_scheduler(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from kakusan.checkpoints.recorded import check_at_hand, with_model
+from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import RequestError, shown
 from kakusan.pipeline.draw import OnPicture, draw
@@ -25,6 +25,8 @@ def generate(
     model: str | PathLike[str] = BUILTIN,
     revision: str | None = None,
     variant: str | None = None,
+    unet: str | PathLike[str] | None = None,
+    vae: str | PathLike[str] | None = None,
     seed: int | None = None,
     count: int = 1,
     width: int | None = None,
@@ -45,6 +47,8 @@ def generate(
         model: "builtin" (comes with the package), a folder, or a Hub id.
         revision: A branch, tag or commit of the model on the Hub.
         variant: Such as "fp16", of the parts that have it.
+        unet: A folder, a file or a Hub id, in place of the model's own UNet.
+        vae: Likewise, such as TAESD's file, which takes a fraction of the time.
         seed: A random one is drawn, and recorded, where none is given.
         scheduler: A short name ("euler-a") or a class name; the model's own where not given.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
@@ -68,6 +72,8 @@ def generate(
             model=model,
             revision=revision,
             variant=variant,
+            unet=unet,
+            vae=vae,
             seed=secrets.randbelow(2**32) if seed is None else seed,
             count=count,
             width=width,
@@ -90,8 +96,9 @@ def short_request(**typed: Any) -> Request:
         RequestError: A value is out of its range.
     """
     settings = SHORT.settings(typed)
-    if isinstance(settings.get("model"), PathLike):
-        settings["model"] = fspath(settings["model"])
+    for part in ("model", "unet", "vae"):
+        if isinstance(settings.get(part), PathLike):
+            settings[part] = fspath(settings[part])
     if isinstance(settings.get("device"), torch.device):
         settings["device"] = str(settings["device"])
     if isinstance(settings.get("dtype"), torch.dtype):
@@ -103,6 +110,8 @@ def reproduce(
     record: Mapping[str, Any],
     *,
     model: str | PathLike[str] | None = None,
+    unet: str | PathLike[str] | None = None,
+    vae: str | PathLike[str] | None = None,
     trust_model: bool = False,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
@@ -111,11 +120,13 @@ def reproduce(
     """Draw the picture of `record` again, with the record's model, scheduler and precision.
 
     Records come with pictures, and pictures from strangers: of the models that one may name, only
-    "builtin" and what is in the hub's cache are used unasked.
+    "builtin" and what is in the hub's cache are used unasked, and no other UNet or VAE.
 
     Args:
         model: Where the record's model is now: "builtin", a folder, or a Hub id.
-        trust_model: Whether to use whatever model the record names: a folder, or one to be fetched.
+        unet, vae: Where these are now, if the record names others than the model's own.
+        trust_model: Whether to use whatever model the record names, and whichever parts in place of
+            its own: folders, files, or what is to be fetched.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
@@ -124,7 +135,10 @@ def reproduce(
     """
     if model is not None and isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         record = with_model(record, fspath(model))
-    request = reproducible(record)
+    given = {part: fspath(at) for part, at in (("unet", unet), ("vae", vae)) if at is not None}
+    if not trust_model and isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        check_parts_at_hand(record, given)
+    request = replace(reproducible(record), **given)
     unasked = model is None and not trust_model
     if unasked:
         check_at_hand(record)

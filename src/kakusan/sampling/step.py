@@ -1,19 +1,20 @@
 """One step of a picture's way, as its reader sees it."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL.Image import Image
 from torch import Tensor
 
+from kakusan.models import Autoencoder
 from kakusan.sampling.guidance import Guidance, Prompt
 
 
 class View(Protocol):
     """Makes pictures of latents."""
 
-    def preview(self, latents: Tensor) -> list[Image]:
-        """Small pictures of latents, at their size, for next to no time."""
+    def preview(self, latents: Tensor, vae: Autoencoder[Any] | None = None) -> list[Image]:
+        """Small pictures of latents, at their size, for next to no time; or as a VAE has them."""
         ...
 
     def decode_to_pil(self, latents: Tensor) -> list[Image]:
@@ -48,10 +49,14 @@ class Step:
     def is_last(self) -> bool:
         return self.stop or self.index == self.total - 1
 
-    def preview(self) -> list[Image]:
-        """Small pictures of the present guess, at the latents' size, for next to no time."""
+    def preview(self, vae: Autoencoder[Any] | None = None) -> list[Image]:
+        """Small pictures of the present guess, at the latents' size, for next to no time.
+
+        Args:
+            vae: decodes full pictures in their place, such as an `AutoencoderTiny`.
+        """
         assert self.view is not None, "this step does not come from a pipeline"
-        return self.view.preview(self.denoised)
+        return self.view.preview(self.denoised, vae)
 
     def decode(self) -> list[Image]:
         """Full pictures of the present guess (of the result, at the last step), by the VAE."""

@@ -1,0 +1,131 @@
+"""Parts that a request names in place of the model's own: another UNet, another VAE."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kakusan.checkpoints.files import JSON, read_json
+from kakusan.checkpoints.source import locate
+from kakusan.checkpoints.weights import read_weights
+from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.models import Autoencoder, AutoencoderTiny, Model, UNetConfig, VAEConfig, is_tiny
+from kakusan.pipeline.parts import PARTS
+
+# Those that a request may name
+NAMED = ("unet", "vae")
+INDEX, CONFIG = "model_index.json", "config.json"
+logger = logging.getLogger(__name__)
+
+
+def named_parts(
+    names: Mapping[str, str | None], dtype: torch.dtype, *, local_files_only: bool = False
+) -> dict[str, Model[Any]]:
+    """The parts that a request names; none for a name of None.
+
+    Args:
+        dtype: how their weights are stored.
+        local_files_only: Do not ask the hub.
+
+    Raises:
+        CheckpointError: A file is missing, broken, or not what it stands for.
+    """
+    return {
+        part: _loaded(part, name, dtype, local_files_only=local_files_only)
+        for part, name in names.items()
+        if name is not None
+    }
+
+
+def _loaded(part: str, name: str, dtype: torch.dtype, *, local_files_only: bool) -> Model[Any]:
+    file = _file(name)
+    if file is not None:
+        return _from_file(part, name, file, dtype)
+    folder = locate(name, local_files_only=local_files_only).folder
+    if (folder / INDEX).is_file():
+        folder = folder / part
+    kind = _class_of(part, folder)
+    made: Model[Any] = kind.from_folder(folder, dtype)
+    made.name_or_path = name
+    return made
+
+
+def _from_file(part: str, name: str, file: Path, dtype: torch.dtype) -> Model[Any]:
+    if part == "vae" and is_tiny(read_weights([file], dtype=None)):
+        return AutoencoderTiny.from_single_file(name, torch_dtype=dtype)
+    what = "a tiny autoencoder (TAESD)" if part == "vae" else "a folder"
+    raise CheckpointError(f"{shown(name)}: of the {part} kakusan reads {what}, or a folder, so far")
+
+
+def _file(name: str) -> Path | None:
+    try:
+        path = Path(name).expanduser()
+        return path if path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown ~user
+        return None
+
+
+def _class_of(part: str, folder: Path) -> type[Model[Any]]:
+    """Our class for what a folder has, by its config."""
+    classes, path = PARTS[part].classes, folder / CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has no {CONFIG}, so it is not a {part}'s folder")
+    named = read_json(path).get("_class_name", next(iter(classes)))
+    if not isinstance(named, str) or named not in classes:
+        can = " or ".join(classes)
+        raise CheckpointError(f"{path} is of class {shown(named)}; a {part} is {can}")
+    return classes[named]
+
+
+def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | None]) -> None:
+    """Refuse a VAE that is another family's, before weights of the model are read.
+
+    Args:
+        configs: published ones of the model's own "unet" and "vae", None where they are not known.
+
+    Raises:
+        CheckpointError: A config is broken.
+        RequestError: The latents are others than the UNet works on.
+    """
+    own_unet, own_vae, name = configs["unet"], configs["vae"], vae.name_or_path
+    unet = None if own_unet is None else UNetConfig.from_published(own_unet)
+    if unet is not None and unet.out_channels != vae.config.latent_channels:
+        raise RequestError(
+            f"the vae {shown(name)} has latents of {vae.config.latent_channels} channels, and this "
+            f"model's UNet gives {unet.out_channels}; give one that belongs to it"
+        )
+    _warn_of_family(vae, unet)
+    if own_vae is None or own_vae.get("_class_name") not in (None, "AutoencoderKL"):
+        return
+    own = VAEConfig.from_published(own_vae)
+    pixels = 2 ** (len(own.block_out_channels) - 1)
+    if vae.scale_factor != pixels:
+        raise RequestError(
+            f"the vae {shown(name)} has {vae.scale_factor} pixels a latent, and this model's own "
+            f"{pixels}; give one that belongs to it"
+        )
+    scale = vae.config.scaling_factor
+    if not isinstance(vae, AutoencoderTiny) and abs(scale / own.scaling_factor - 1) > 1e-4:
+        raise RequestError(
+            f"the vae {shown(name)} has the scaling_factor {scale:g}, and this model's own "
+            f"{own.scaling_factor:g}; it belongs to another family"
+        )
+
+
+def _warn_of_family(vae: Autoencoder[Any], unet: UNetConfig | None) -> None:
+    """TAESD and TAESDXL differ in nothing but what their weights were taught, and their names."""
+    if unet is None or not isinstance(vae, AutoencoderTiny) or vae.name_or_path is None:
+        return
+    named = Path(vae.name_or_path).name.casefold()
+    for_xl, is_xl = "taesdxl" in named, unet.added_time_dim > 0
+    if "taesd" in named and for_xl != is_xl:
+        logger.warning(
+            "%s is called as the tiny autoencoder of %s, and this model is %s: colours will be "
+            "wrong; take %s",
+            shown(Path(vae.name_or_path).name),
+            "SDXL" if for_xl else "Stable Diffusion 1 and 2",
+            "SDXL" if is_xl else "not",
+            "taesdxl" if is_xl else "taesd",
+        )

@@ -1,0 +1,218 @@
+"""Another VAE, another UNet: named in a request, recorded, and drawn with again."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import kakusan
+from kakusan.errors import CheckpointError, RequestError
+from kakusan.pipeline.draw import loaded
+from tests.oracle import tiny
+
+TAESD = {
+    "encoder_block_out_channels": (8, 8, 8, 8),
+    "decoder_block_out_channels": (8, 8, 8, 8),
+    "num_encoder_blocks": (1, 1, 1, 1),
+    "num_decoder_blocks": (1, 1, 1, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Any:
+    with tiny.quiet():
+        return tiny.randomise(diffusers.AutoencoderTiny(**TAESD), 7)
+
+
+@pytest.fixture(scope="module")
+def folder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small")
+    theirs.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def decoder(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files") / "taesd_decoder.safetensors"
+    tensors = {
+        f"{int(name.split('.')[2]) + 1}.{name.split('.', 3)[3]}": tensor
+        for name, tensor in theirs.state_dict().items()
+        if name.startswith("decoder.")
+    }
+    save_file(tensors, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Any:
+    loaded.cache_clear()
+    yield
+    loaded.cache_clear()
+
+
+def drawn(model: Path, **settings: Any) -> Any:
+    (picture,) = kakusan.generate(
+        "a cat", model=model, seed=1, steps=2, progress=False, dtype="float32", **settings
+    )
+    return picture
+
+
+def levels(image: Any) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+def test_pictures_beside_the_references(tiny_v1: Path, folder: Path, theirs: Any) -> None:
+    ours = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    ours.set_progress_bar_config(disable=True)
+    ours.vae = kakusan.AutoencoderTiny.from_pretrained(folder)
+    with tiny.quiet():
+        other: Any = diffusers.StableDiffusionPipeline.from_pretrained(tiny_v1, vae=theirs)
+    other.set_progress_bar_config(disable=True)
+    pictures = [
+        levels(
+            pipe("a cat", generator=torch.Generator().manual_seed(3), num_inference_steps=3).images[
+                0
+            ]
+        )
+        for pipe in (ours, other)
+    ]
+    assert pictures[0].shape == (64, 64, 3)
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["folder", "decoder"])
+def test_a_vae_is_recorded_and_drawn_with_again(
+    tiny_v1: Path, request: pytest.FixtureRequest, form: str
+) -> None:
+    vae: Path = request.getfixturevalue(form)
+    picture, own = drawn(tiny_v1, vae=vae), drawn(tiny_v1)
+    assert np.abs(levels(picture.image) - levels(own.image)).max() > 5
+    assert picture.record["vae"] == str(vae)
+    assert picture.record["model"] == str(tiny_v1)
+    assert "vae" not in own.record
+    assert not [note for note in picture.record["notes"] if "exchanged" in note]
+    again = kakusan.reproduce(picture.record, trust_model=True, progress=False)
+    assert np.array_equal(levels(again.image), levels(picture.image))
+    named = kakusan.reproduce(
+        {**picture.record, "vae": "/nowhere"}, model=tiny_v1, vae=vae, progress=False
+    )
+    assert np.array_equal(levels(named.image), levels(picture.image))
+
+
+def test_a_record_names_no_part_unasked(tiny_v1: Path, folder: Path) -> None:
+    record = drawn(tiny_v1, vae=folder).record
+    for given in ({"model": tiny_v1}, {}):
+        with pytest.raises(kakusan.InputError, match=r"the record names the (vae|model)"):
+            kakusan.reproduce(record, progress=False, **given)
+    with pytest.raises(kakusan.InputError, match="the record names the vae '/etc/passwd'"):
+        kakusan.reproduce({**record, "vae": "/etc/passwd"}, model=tiny_v1, progress=False)
+    with pytest.raises(kakusan.InputError, match=r"\{?vae\}? must be a text"):
+        kakusan.reproduce({**record, "vae": 5}, model=tiny_v1, trust_model=True, progress=False)
+
+
+def test_a_pipeline_with_a_named_part_says_so(tiny_v1: Path, folder: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.vae = kakusan.AutoencoderTiny.from_pretrained(folder)
+    record = pipe("a cat", seed=1, num_inference_steps=2).records[0]
+    assert (record["vae"], record["model"]) == (str(folder), str(tiny_v1))
+    pipe.vae = kakusan.AutoencoderTiny.from_pretrained(folder, torch_dtype=torch.float16)
+    record = pipe("a cat", seed=1, num_inference_steps=2).records[0]
+    assert record["model"] is None
+    assert f"parts of {tiny_v1} were exchanged" in record["notes"]
+
+
+def test_another_unet(tiny_v1: Path, tmp_path: Path) -> None:
+    with tiny.quiet():
+        tiny.randomise(tiny.unet(), 77).save_pretrained(tmp_path / "some_lightning_2step_unet")
+    unet = tmp_path / "some_lightning_2step_unet"
+    (picture,) = kakusan.generate("a cat", model=tiny_v1, unet=unet, seed=1, progress=False)
+    record = picture.record
+    assert record["unet"] == str(unet)
+    assert (record["num_inference_steps"], record["guidance_scale"]) == (2, 0.0)
+    assert record["scheduler"]["timestep_spacing"] == "trailing"
+    again = kakusan.reproduce(record, trust_model=True, progress=False)
+    assert np.array_equal(levels(again.image), levels(picture.image))
+
+
+def test_a_whole_model_gives_its_part(tiny_v1: Path, tiny_v2: Path) -> None:
+    picture = drawn(tiny_v1, vae=tiny_v2)  # whose VAE is the same
+    assert np.array_equal(levels(picture.image), levels(drawn(tiny_v1).image))
+
+
+def test_what_does_not_fit(
+    tiny_v1: Path, theirs: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "kakusan.models.UNet2DConditionModel.from_folder",
+        lambda *_, **__: pytest.fail("weights were read"),
+    )
+    with tiny.quiet():
+        diffusers.AutoencoderTiny(**TAESD, latent_channels=16).save_pretrained(tmp_path / "wide")
+        small = {name: values[:3] for name, values in TAESD.items()}
+        diffusers.AutoencoderTiny(**small).save_pretrained(tmp_path / "small")
+        tiny.vae(scaling_factor=0.13025).save_pretrained(tmp_path / "scaled")
+    for name, message in (
+        ("wide", "has latents of 16 channels, and this model's UNet gives 4"),
+        ("small", "has 4 pixels a latent, and this model's own 8"),
+        ("scaled", "has the scaling_factor 0.13025, and this model's own 0.18215"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            drawn(tiny_v1, vae=tmp_path / name)
+    with pytest.raises(CheckpointError, match="so it is not a vae's folder"):
+        drawn(tiny_v1, vae=tmp_path)
+    with pytest.raises(CheckpointError, match="a vae is AutoencoderKL or AutoencoderTiny"):
+        drawn(tiny_v1, vae=tiny_v1 / "unet")
+    with pytest.raises(CheckpointError, match="a unet is UNet2DConditionModel"):
+        drawn(tiny_v1, unet=folder)
+    with pytest.raises(kakusan.InputError, match="there is no model"):
+        drawn(tiny_v1, vae=tmp_path / "nothing")
+    (tmp_path / "notes.safetensors").write_text("hello")
+    with pytest.raises(CheckpointError, match="not a whole safetensors"):
+        drawn(tiny_v1, vae=tmp_path / "notes.safetensors")
+
+
+def test_taesdxl_by_its_name(
+    tiny_v1: Path, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = shutil.copytree(folder, tmp_path / "taesdxl")
+    drawn(tiny_v1, vae=named)
+    assert "colours will be wrong; take taesd" in caplog.text
+
+
+def test_a_folder_with_a_tiny_vae(tiny_v1: Path, folder: Path, tmp_path: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(
+        tiny_v1, vae=kakusan.AutoencoderTiny.from_pretrained(folder)
+    )
+    pipe.save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert index["vae"] == ["diffusers", "AutoencoderTiny"]
+    with tiny.quiet():
+        again: Any = diffusers.StableDiffusionPipeline.from_pretrained(tmp_path)
+    assert type(again.vae) is diffusers.AutoencoderTiny
+    ours = kakusan.DiffusionPipeline.from_pretrained(tmp_path)
+    assert type(ours.vae) is kakusan.AutoencoderTiny
+
+
+@pytest.mark.parametrize("form", ["folder", "decoder"])
+def test_previews(tiny_v1: Path, request: pytest.FixtureRequest, form: str) -> None:
+    path: Path = request.getfixturevalue(form)
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    kind = kakusan.AutoencoderTiny
+    small = kind.from_pretrained(path) if path.is_dir() else kind.from_single_file(path)
+    for step in pipe.stream("a cat", seed=1, num_inference_steps=2):
+        (linear,), (full,) = step.preview(), step.preview(small)
+        assert (linear.size, full.size) == ((8, 8), (64, 64))
+        with torch.no_grad():
+            expected = small.decode(step.denoised)[0].clamp(-1, 1)
+        pixels = ((expected[0].movedim(0, -1) + 1) * 127.5).round().numpy()
+        assert np.abs(levels(full) - pixels).max() <= 1
+    pipe.vae = small
+    assert next(iter(pipe.stream("a cat", seed=1))).preview()[0].size == (8, 8)
