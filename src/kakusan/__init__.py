@@ -37,6 +37,7 @@ _ROOMS = {
         "Picture",
         "StableDiffusionPipeline",
         "StableDiffusionPipelineOutput",
+        "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLPipeline",
         "StableDiffusionXLPipelineOutput",
         "VaeImageProcessor",

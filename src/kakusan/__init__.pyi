@@ -16,6 +16,7 @@ from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistency
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
+from kakusan.pipeline import StableDiffusionXLImg2ImgPipeline as StableDiffusionXLImg2ImgPipeline
 from kakusan.pipeline import StableDiffusionXLPipeline as StableDiffusionXLPipeline
 from kakusan.pipeline import StableDiffusionXLPipelineOutput as StableDiffusionXLPipelineOutput
 from kakusan.pipeline import VaeImageProcessor as VaeImageProcessor

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 
 import kakusan
-from tests.pipeline.test_oracle import assert_same_pictures, seeded
+from tests.pipeline.test_oracle import assert_same_pictures, levels, seeded
 
 PROMPTS = ["a cat on a red background", "an astronaut riding a horse, 4k"]
 Call = Callable[[Any], Any]
@@ -160,3 +161,83 @@ CALLS: dict[str, Call] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_pictures_are_the_references(pair: Pair, name: str) -> None:
     assert_same_pictures(pair, CALLS[name])
+
+
+def load_refiners(folder: Path, base: Pair) -> Any:
+    """The refiner as its authors say: with the base's VAE and second text encoder."""
+    ours = kakusan.DiffusionPipeline.from_pretrained(
+        folder, text_encoder_2=base[0].text_encoder_2, vae=base[0].vae
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = diffusers.DiffusionPipeline.from_pretrained(
+            folder, text_encoder_2=base[1].text_encoder_2, vae=base[1].vae
+        )
+    ours.set_progress_bar_config(disable=True)
+    theirs.set_progress_bar_config(disable=True)
+    return ours, theirs
+
+
+@pytest.fixture(scope="module")
+def refiners(tiny_refiner: Path, pair: Pair) -> Any:
+    return load_refiners(tiny_refiner, pair)
+
+
+STAGES: dict[str, tuple[float | None, dict[str, Any]]] = {
+    "handed over": (0.6, {"denoising_start": 0.6}),
+    "handed over, and stopped": (0.5, {"denoising_start": 0.5, "denoising_end": 0.9}),
+    "on finished latents": (None, {"strength": 0.5}),
+    "with the usual strength": (None, {}),
+    "scores": (0.6, {"denoising_start": 0.6, "aesthetic_score": 9, "negative_aesthetic_score": 1}),
+    "sizes": (
+        0.6,
+        {
+            "denoising_start": 0.6,
+            "original_size": (512, 300),
+            "crops_coords_top_left": (8, 4),
+            "negative_original_size": (99, 98),
+            "negative_crops_coords_top_left": (3, 2),
+        },
+    ),
+    "crops alone": (0.6, {"denoising_start": 0.6, "crops_coords_top_left": (8, 4)}),
+    "a negative prompt": (0.6, {"denoising_start": 0.6, "negative_prompt": "blur"}),
+    "without guidance": (0.6, {"denoising_start": 0.6, "guidance_scale": 1.0}),
+    "several": (0.6, {"denoising_start": 0.6, "num_images_per_prompt": 2}),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("scheduler", ["EulerDiscreteScheduler", "HeunDiscreteScheduler"])
+@pytest.mark.parametrize("name", STAGES)
+def test_two_stages_are_the_references(
+    pair: Pair, refiners: Any, name: str, scheduler: str
+) -> None:
+    end, options = STAGES[name]
+    pictures: list[np.ndarray] = []
+    for base, refiner, library in zip(pair, refiners, (kakusan, diffusers), strict=True):
+        kept = base.scheduler, refiner.scheduler
+        for pipe in (base, refiner):
+            pipe.scheduler = getattr(library, scheduler).from_config(pipe.scheduler.config)
+        latents = base(
+            PROMPTS[0],
+            generator=seeded(1)[0],
+            num_inference_steps=10,
+            denoising_end=end,
+            output_type="latent",
+        ).images
+
+        def refine(pipe: Any, latents: Any = latents) -> Any:
+            return pipe(
+                PROMPTS[1],
+                image=latents,
+                generator=seeded(3)[0],
+                num_inference_steps=10,
+                **options,
+            )
+
+        pictures.append(levels(refiner, refine))
+        base.scheduler, refiner.scheduler = kept
+    ours, theirs = pictures
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() <= 1
+    assert theirs.std() > 10

@@ -21,11 +21,13 @@ from kakusan.training_utils import compute_snr, set_seed
 from tests.pipeline.test_oracle import both
 
 THERE = """
-callbacks: MultiPipelineCallbacks PipelineCallback SDCFGCutoffCallback
+callbacks: MultiPipelineCallbacks PipelineCallback SDCFGCutoffCallback SDXLCFGCutoffCallback
 image_processor: VaeImageProcessor
 models: AutoencoderKL UNet2DConditionModel
 models.attention_processor: AttnProcessor AttnProcessor2_0
 pipelines: AutoPipelineForText2Image DiffusionPipeline StableDiffusionPipeline
+pipelines: StableDiffusionXLPipeline StableDiffusionXLImg2ImgPipeline
+pipelines.stable_diffusion_xl: StableDiffusionXLPipeline StableDiffusionXLPipelineOutput
 pipelines.stable_diffusion: StableDiffusionPipelineOutput StableDiffusionSafetyChecker
 pipelines.stable_diffusion.pipeline_stable_diffusion: StableDiffusionPipeline
 pipelines.stable_diffusion.safety_checker: StableDiffusionSafetyChecker
@@ -33,14 +35,14 @@ schedulers: DDIMScheduler PNDMScheduler
 training_utils: compute_snr set_seed
 """
 LATER = """
-callbacks: SDXLCFGCutoffCallback IPAdapterScaleCutoffCallback
+callbacks: IPAdapterScaleCutoffCallback
 image_processor: PipelineImageInput VaeImageProcessorLDM3D
 models: ControlNetModel AutoencoderTiny
 schedulers: UniPCMultistepScheduler LCMScheduler KarrasDiffusionSchedulers SchedulerMixin
 loaders: LoraLoaderMixin StableDiffusionLoraLoaderMixin AttnProcsLayers
 models.attention_processor: Attention LoRAAttnProcessor XFormersAttnProcessor
 optimization: get_scheduler get_cosine_schedule_with_warmup
-pipelines: StableDiffusionXLPipeline
+pipelines: StableDiffusionXLInpaintPipeline
 pipelines.stable_diffusion: StableDiffusionImg2ImgPipeline
 training_utils: EMAModel cast_training_params
 """

@@ -12,6 +12,7 @@ from kakusan.pipeline.output import (
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
+from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
 from kakusan.pipeline.together import draw_together
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLPipeline",
     "StableDiffusionXLPipelineOutput",
     "VaeImageProcessor",

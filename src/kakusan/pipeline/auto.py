@@ -1,16 +1,22 @@
 """Pipelines by what a model's folder holds, as users of the reference library load them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
-from kakusan.pipeline.container import family_of
+from kakusan.pipeline.container import Container, family_of
 from kakusan.pipeline.index import Folder
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
-from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
+from kakusan.pipeline.stable_diffusion_xl import (
+    StableDiffusionXLPipeline,
+    check_no_refiner,
+    is_refiner,
+)
+from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
 
 # The pipelines that draw from a text; of a family the last, unless the index names another
 PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
@@ -24,7 +30,7 @@ class _Kind(type):
     """What loads pipelines counts as what every pipeline is, to `isinstance`."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, PIPELINES)
+        return isinstance(instance, LatentDiffusionPipeline)
 
 
 class DiffusionPipeline(metaclass=_Kind):
@@ -49,11 +55,25 @@ class DiffusionPipeline(metaclass=_Kind):
         loading = Loading.of(f"{cls.__name__}.from_pretrained", **options)
         source = loading.locate(pretrained_model_name_or_path)
         folder = Folder(source.folder)
-        family = family_of(folder, loading.parts)
-        fitting = [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
-        named = (kind for kind in fitting if kind.layout.class_name == folder.class_name)
-        kind = next(named, fitting[-1])
-        return kind.from_container(folder, source, loading)
+        return cls.kind(folder, loading.parts).from_container(folder, source, loading)
+
+    @classmethod
+    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+        """The class of pipelines that the parts of a model make.
+
+        Args:
+            given: parts that are not loaded; nothing about them is looked at.
+
+        Raises:
+            CheckpointError: It has parts that kakusan lacks.
+        """
+        kind = _from_text(container, given)
+        refiner = StableDiffusionXLImg2ImgPipeline
+        if kind is StableDiffusionXLPipeline and (
+            is_refiner(container) or container.class_name == refiner.layout.class_name
+        ):
+            return refiner
+        return kind
 
     @classmethod
     def from_pipe(cls, pipeline: object, **parts: Any) -> LatentDiffusionPipeline:
@@ -66,8 +86,26 @@ class DiffusionPipeline(metaclass=_Kind):
             raise RequestError(
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )
-        return type(pipeline).from_pipe(pipeline, **parts)
+        kind = type(pipeline)
+        if cls is AutoPipelineForText2Image:
+            own = kind.layout.only_here
+            kind = next(each for each in PIPELINES if each.layout.only_here == own)
+        return kind.from_pipe(pipeline, **parts)
 
 
 class AutoPipelineForText2Image(DiffusionPipeline):
-    """Loads whichever pipeline draws from a text with the parts of a model."""
+    """Loads whichever pipeline draws from a text alone with the parts of a model."""
+
+    @classmethod
+    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+        kind = _from_text(container, given)
+        if kind is StableDiffusionXLPipeline:
+            check_no_refiner(container)
+        return kind
+
+
+def _from_text(container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+    family = family_of(container, given)
+    fitting = [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
+    named = (kind for kind in fitting if kind.layout.class_name == container.class_name)
+    return next(named, fitting[-1])

@@ -137,7 +137,7 @@ def encode_prompt(
         clip_skip=clip_skip,
     )
     inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
-    check_together({**pipe.components, "safety_checker": None}, pipe.layout)
+    check_together({**pipe.components, "safety_checker": None}, pipe.layout, pipe.settings)
     engine = pipe.engine
     prompts = Prompts(engine, pipe.tokenizer, request, inputs, do_classifier_free_guidance)
     prompts.check()

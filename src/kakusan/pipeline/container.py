@@ -115,9 +115,16 @@ def check_family(container: Container, given: Collection[str], layout: Layout) -
 
 
 def load_parts(
-    container: Container, layout: Layout, given: Mapping[str, Any], options: WeightsOptions
+    container: Container,
+    layout: Layout,
+    given: Mapping[str, Any],
+    settings: Mapping[str, bool],
+    options: WeightsOptions,
 ) -> dict[str, Any]:
     """Every part of a pipeline: those of `given` as they are, the others from the container.
+
+    Args:
+        settings: see `Layout.settings`.
 
     Raises:
         CheckpointError: A file is missing, broken, or not what it claims to be.
@@ -132,7 +139,7 @@ def load_parts(
     for part in sorted(classes, key=lambda part: PARTS[part].has_weights):
         kind = classes[part]
         parts[part] = None if kind is None else container.load(part, kind, options)
-    check_together(parts, layout)
+    check_together(parts, layout, settings)
     for tokenizer, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")):
         if parts.get(tokenizer) is not None and parts.get(encoder) is not None:
             _check_vocabulary(container, parts[tokenizer], within(parts[encoder]))

@@ -12,7 +12,7 @@ import torch
 from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import GenerationInterrupted
 from kakusan.inputs import Inputs
-from kakusan.pipeline.auto import DiffusionPipeline
+from kakusan.pipeline.auto import AutoPipelineForText2Image
 from kakusan.pipeline.exchanged import named_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.output import Picture, Pictures
@@ -96,7 +96,7 @@ def loaded(
     given: dict[str, Any] = {} if checked else {"safety_checker": None}
     names = {"unet": unet, "vae": vae}
     given |= named_parts(names, dtype, local_files_only=local_files_only)
-    return DiffusionPipeline.from_pretrained(
+    return AutoPipelineForText2Image.from_pretrained(
         model,
         torch_dtype=dtype,
         revision=commit,

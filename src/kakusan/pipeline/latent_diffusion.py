@@ -219,7 +219,9 @@ class LatentDiffusionPipeline(Pipeline):
         parts = self.components
         checker = parts.get("safety_checker")
         is_network = not is_function(checker)
-        check_together(parts | ({} if is_network else {"safety_checker": None}), self.layout)
+        check_together(
+            parts | ({} if is_network else {"safety_checker": None}), self.layout, self.settings
+        )
         if decoded:
             present("vae", self.vae)
         engine = self.engine

@@ -15,7 +15,7 @@ from kakusan.checkpoints.arguments import (
 from kakusan.checkpoints.source import PathLike, Source, locate
 from kakusan.errors import RequestError, check_no_unknown, shown
 from kakusan.pipeline.container import Container, WeightsOptions, load_parts
-from kakusan.pipeline.parts import LAYOUTS, PARTS, Layout
+from kakusan.pipeline.parts import LAYOUTS, PARTS, STABLE_DIFFUSION_XL_REFINER, Layout
 from kakusan.runtime.device import mapped_device
 from kakusan.runtime.precision import asked_dtype
 
@@ -37,7 +37,9 @@ CONSTRUCTION = {
     "add_watermarker": Published((None, False), "pictures get no watermark; leave it out"),
 }
 # What the reference's constructors take besides parts, and here too
-SETTINGS = frozenset(name for layout in LAYOUTS for name in layout.settings)
+SETTINGS = frozenset(
+    name for layout in (*LAYOUTS, STABLE_DIFFUSION_XL_REFINER) for name in layout.settings
+)
 
 Dtype = torch.dtype | str | None
 
@@ -141,7 +143,10 @@ class Loading:
                 )
         settings = {**container.settings(layout), **self.settings}
         check_settings(layout, settings)
-        return {**load_parts(container, layout, self.parts, self.weights), **settings}
+        return {
+            **load_parts(container, layout, self.parts, settings, self.weights),
+            **settings,
+        }
 
 
 def check_settings(layout: Layout, settings: Mapping[str, object]) -> None:

@@ -28,6 +28,7 @@ class Family:
         guidance: how strong it is where neither the call nor the model's folder says it.
         takes: which settings of SDXL it can be told, see `kakusan.sizes`.
         pooled: whether pooled embeddings stand beside others.
+        begins_at: what a picture begins at, which has to be given; empty for noise alone.
         measured: whether faster ways were measured, so that a quality budget can be kept.
     """
 
@@ -35,6 +36,7 @@ class Family:
     guidance: float = DEFAULT_GUIDANCE
     takes: frozenset[str] = frozenset()
     pooled: bool = False
+    begins_at: str = ""
     measured: bool = True
 
     def check(self, request: Request, inputs: Inputs) -> None:
@@ -46,6 +48,8 @@ class Family:
         for name in POOLED:
             if getattr(inputs, name) is not None and not self.pooled:
                 raise ArgumentError(f"{{{name}}} are for SDXL, not for {{0}}", self.name)
+        if self.begins_at and inputs.image_latents is None:
+            raise ArgumentError("{image} is missing: {0} begins at {1}", self.name, self.begins_at)
         if request.quality_budget is not None and not self.measured:
             raise ArgumentError(
                 "what {quality_budget} would cost was not measured for {0}; leave it out, and take "

@@ -123,6 +123,12 @@ STABLE_DIFFUSION_XL = Layout(
     empty=("image_encoder",),
     settings={"force_zeros_for_empty_prompt": True},
 )
+# The same parts, told apart by what else an index says: the refiner's goes on from latents
+STABLE_DIFFUSION_XL_REFINER = replace(
+    STABLE_DIFFUSION_XL,
+    class_name="StableDiffusionXLImg2ImgPipeline",
+    settings={"requires_aesthetics_score": False, "force_zeros_for_empty_prompt": True},
+)
 # The family whose parts a model has is the first that fits
 LAYOUTS = (STABLE_DIFFUSION_XL, STABLE_DIFFUSION)
 # What an index may name beside the parts and drawing from a text goes without
@@ -138,10 +144,15 @@ def check_kinds(parts: Mapping[str, object | None]) -> None:
         raise RequestError(f"{part} must be a kakusan {names}, not {kind_of(within(value))}")
 
 
-def check_together(parts: Mapping[str, object | None], layout: Layout) -> None:
+def check_together(
+    parts: Mapping[str, object | None], layout: Layout, settings: Mapping[str, bool]
+) -> None:
     """Raise RequestError where parts of a pipeline do not fit one another.
 
     A part may be None: what needs it says so.
+
+    Args:
+        settings: see `Layout.settings`.
     """
     check_kinds(parts)
     if parts.get("safety_checker") is not None and parts["feature_extractor"] is None:
@@ -159,3 +170,35 @@ def check_together(parts: Mapping[str, object | None], layout: Layout) -> None:
     if bool(unet.config.added_time_dim) != bool(layout.only_here):
         kind = "SDXL's" if unet.config.added_time_dim else "no SDXL's"
         raise RequestError(f"the unet is {kind}, and {layout.class_name} draws with {layout.model}")
+    encoder = within(parts.get("text_encoder_2"))
+    if isinstance(encoder, CLIPTextModelWithProjection):
+        scored = settings.get("requires_aesthetics_score", False)
+        _check_added(unet, encoder, scored=scored, layout=layout)
+
+
+def _check_added(
+    unet: UNet2DConditionModel,
+    encoder: CLIPTextModelWithProjection,
+    *,
+    scored: bool,
+    layout: Layout,
+) -> None:
+    """The UNet takes a pooled text and six numbers: sizes, or with a score of beauty five."""
+    pooled, width = encoder.config.projection_dim, unet.config.added_time_dim
+    numbers = (unet.config.added_conditioning_dim - pooled) / width
+    if numbers == (5 if scored else 6):
+        return
+    if numbers == 5 and "requires_aesthetics_score" not in layout.settings:
+        raise RequestError(
+            "the unet is the refiner's, which goes on from latents; load it with "
+            f"{STABLE_DIFFUSION_XL_REFINER.class_name}"
+        )
+    if numbers in (5, 6):
+        raise RequestError(
+            f"the unet is told {numbers:g} numbers beside the text; requires_aesthetics_score must "
+            f"be {numbers == 5} then"
+        )
+    raise RequestError(
+        f"the unet takes {unet.config.added_conditioning_dim} added numbers, which text_encoder_2 "
+        f"with {pooled} of them does not belong to"
+    )

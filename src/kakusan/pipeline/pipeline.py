@@ -79,7 +79,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         check_settings(layout, self.settings)
         for part in layout.parts:
             setattr(self, part, parts[part])
-        check_together(self.components, layout)
+        check_together(self.components, layout, self.settings)
         self.source: Source | None = None
         self.variant: str | None = None
         self._loaded: dict[str, object] = {}
@@ -201,7 +201,8 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
                 f"have; load {layout.model} with from_pretrained"
             )
         shared = {part: components[part] for part in layout.parts if part in components}
-        whole: dict[str, Any] = {**dict.fromkeys(lacking), **shared, **given}
+        settings = {n: value for n, value in pipeline.settings.items() if n in layout.settings}
+        whole: dict[str, Any] = {**dict.fromkeys(lacking), **shared, **settings, **given}
         made = cls(**whole)
         made.source, made.variant = pipeline.source, pipeline.variant
         made._loaded, made.defaults = dict(pipeline._loaded), dict(pipeline.defaults)

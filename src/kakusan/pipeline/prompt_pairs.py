@@ -29,8 +29,7 @@ class PromptPairs:
         tokenizer, tokenizer_2: of the first and of the second text encoder.
         guided: whether negative prompts are encoded too.
         scored: whether the UNet is told scores of beauty in place of target sizes.
-        own_negative_crops: whether negative crops are (0, 0) where none are given, whatever the
-            others are.
+        of_image: whether a picture is begun at another, whose negative sizes count one by one.
     """
 
     engine: Engine
@@ -40,7 +39,7 @@ class PromptPairs:
     inputs: Inputs
     guided: bool
     scored: bool = False
-    own_negative_crops: bool = False
+    of_image: bool = False
 
     @property
     def read(self) -> list[list[ReadText]]:
@@ -147,7 +146,9 @@ class PromptPairs:
         original = request.original_size or asked
         crop = request.crops_coords_top_left or (0, 0)
         target = request.target_size or asked
-        own_crop = (0, 0) if self.own_negative_crops or request.negative_original_size else crop
+        # the refiner's negative crop is none, and so is one beside negative sizes
+        apart = self.scored if self.of_image else request.negative_original_size is not None
+        own_crop = (0, 0) if apart else crop
         other_original = request.negative_original_size or original
         other_crop = request.negative_crops_coords_top_left or own_crop
         other_target = request.negative_target_size or target
@@ -173,6 +174,12 @@ class PromptPairs:
                     f"{{{name}_2}} and {{{name}_embeds}} were both given; the embeddings are of "
                     "both text encoders, so leave the text out"
                 )
+        for name in ("prompt_2", "negative_prompt_2"):
+            if getattr(request, name) is not None and not self.engine.has_text_encoder:
+                raise ArgumentError(
+                    f"{{{name}}} is for the second of two text encoders, and this pipeline has one "
+                    f"alone; give it as {{{name.removesuffix('_2')}}}"
+                )
         second = request.negative_prompt_2
         if self._reads_negative and second is not None and any(self._is_zero):
             raise ArgumentError(
@@ -182,7 +189,7 @@ class PromptPairs:
     def _check_negative_sizes(self) -> None:
         """The reference lets them count together only, without a word."""
         request = self.request
-        if self.own_negative_crops:
+        if self.of_image:
             return
         both = (request.negative_original_size, request.negative_target_size)
         if (both[0] is None) != (both[1] is None):
@@ -215,7 +222,19 @@ class PromptPairs:
                 "{pooled_prompt_embeds}, and under guidance negative ones beside them",
                 lacking,
             )
+        self._check_width()
         return self.tokenizer_2.model_max_length
+
+    def _check_width(self) -> None:
+        wanted = self.engine.text_width
+        given = sum(each.config.hidden_size for each in self.engine.encoders)
+        if given != wanted:
+            raise ArgumentError(
+                "the text encoders give {0} numbers for each token, and the UNet takes {1}: they "
+                "do not belong together, or one is missing",
+                given,
+                wanted,
+            )
 
 
 def _given(embeds: Tensor | None, pooled: Tensor | None) -> Conditioning | None:

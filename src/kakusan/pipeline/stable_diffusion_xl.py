@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from kakusan.checkpoints.source import Source
 from kakusan.engine import Engine
-from kakusan.errors import ArgumentError
+from kakusan.errors import ArgumentError, CheckpointError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import (
@@ -20,10 +21,12 @@ from kakusan.models import (
 )
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
+from kakusan.pipeline.container import Container
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
-from kakusan.pipeline.parts import STABLE_DIFFUSION_XL, check_together
+from kakusan.pipeline.parts import STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER, check_together
 from kakusan.pipeline.prompt_pairs import PromptPairs
 from kakusan.pipeline.running import OfTheCall
 from kakusan.pipeline.understood import say_understood, understood
@@ -68,7 +71,16 @@ class XLPipeline(LatentDiffusionPipeline):
     def _prompts(
         self, engine: Engine, request: Request, inputs: Inputs, guided: bool
     ) -> PromptPairs:
-        return PromptPairs(engine, self.tokenizer, self.tokenizer_2, request, inputs, guided=guided)
+        return PromptPairs(
+            engine,
+            self.tokenizer,
+            self.tokenizer_2,
+            request,
+            inputs,
+            guided=guided,
+            scored=self.settings.get("requires_aesthetics_score", False),
+            of_image=bool(self.family.begins_at),
+        )
 
     def encode_prompt(
         self,
@@ -111,7 +123,7 @@ class XLPipeline(LatentDiffusionPipeline):
         )
         if request.force_zeros_for_empty_prompt is None:
             request = replace(request, **_zeros(self.settings))
-        check_together(self.components, self.layout)
+        check_together(self.components, self.layout, self.settings)
         engine = self.engine
         prompts = self._prompts(engine, request, inputs, do_classifier_free_guidance)
         prompts.check()
@@ -129,17 +141,6 @@ class XLPipeline(LatentDiffusionPipeline):
             text.pooled.to(where),
             negative.pooled.to(where),
         )
-
-    def _get_add_time_ids(
-        self,
-        original_size: Sequence[int],
-        crops_coords_top_left: Sequence[int],
-        target_size: Sequence[int],
-        dtype: torch.dtype,
-        text_encoder_projection_dim: int | None = None,  # noqa: ARG002
-    ) -> Tensor:
-        """The sizes that the UNet is told, (1, 6)."""
-        return torch.tensor([[*original_size, *crops_coords_top_left, *target_size]], dtype=dtype)
 
 
 class StableDiffusionXLPipeline(XLPipeline):
@@ -183,6 +184,11 @@ class StableDiffusionXLPipeline(XLPipeline):
         }
         settings = {"force_zeros_for_empty_prompt": force_zeros_for_empty_prompt}
         super().__init__(parts, published, settings)
+
+    @classmethod
+    def from_container(cls, container: Container, source: Source, loading: Loading) -> Self:
+        check_no_refiner(container)
+        return super().from_container(container, source, loading)
 
     def __call__(
         self,
@@ -355,3 +361,17 @@ def check_no_request(prompt: object) -> None:
 def _zeros(settings: Mapping[str, bool]) -> dict[str, bool]:
     name = "force_zeros_for_empty_prompt"
     return {name: settings[name]}
+
+
+def is_refiner(container: Container) -> bool:
+    """Whether a model's UNet is told scores of beauty, as its index says."""
+    return container.settings(STABLE_DIFFUSION_XL_REFINER)["requires_aesthetics_score"]
+
+
+def check_no_refiner(container: Container) -> None:
+    """Raise CheckpointError where a model cannot draw from a text alone."""
+    if is_refiner(container):
+        raise CheckpointError(
+            f"{container} is SDXL's refiner, which goes on from another model's latents; load it "
+            "with StableDiffusionXLImg2ImgPipeline"
+        )

@@ -7,7 +7,12 @@ from typing import Any
 from kakusan.errors import RequestError, shown
 from kakusan.later import missing_name
 
-__all__ = ["MultiPipelineCallbacks", "PipelineCallback", "SDCFGCutoffCallback"]
+__all__ = [
+    "MultiPipelineCallbacks",
+    "PipelineCallback",
+    "SDCFGCutoffCallback",
+    "SDXLCFGCutoffCallback",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -75,10 +80,16 @@ class SDCFGCutoffCallback(PipelineCallback):
         callback_kwargs: dict[str, Any],
     ) -> dict[str, Any]:
         if step_index == self.cutoff_step(pipeline) and pipeline.do_classifier_free_guidance:
-            text = callback_kwargs["prompt_embeds"].chunk(2)[-1]
-            callback_kwargs["prompt_embeds"] = text
+            for name in self.tensor_inputs:
+                callback_kwargs[name] = callback_kwargs[name].chunk(2)[-1]
             pipeline._guidance_scale = 0.0
         return callback_kwargs
+
+
+class SDXLCFGCutoffCallback(SDCFGCutoffCallback):
+    """The same for SDXL."""
+
+    tensor_inputs = ("prompt_embeds", "add_text_embeds", "add_time_ids")
 
 
 class MultiPipelineCallbacks:

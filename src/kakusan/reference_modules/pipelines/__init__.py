@@ -5,9 +5,17 @@ from kakusan.pipeline import (
     AutoPipelineForText2Image,
     DiffusionPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
 )
 
-__all__ = ["AutoPipelineForText2Image", "DiffusionPipeline", "StableDiffusionPipeline"]
+__all__ = [
+    "AutoPipelineForText2Image",
+    "DiffusionPipeline",
+    "StableDiffusionPipeline",
+    "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLPipeline",
+]
 
 
 def __getattr__(name: str) -> object:
