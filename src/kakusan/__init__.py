@@ -13,6 +13,7 @@ __path__.append(os.path.join(os.path.dirname(__file__), "reference_modules"))
 
 _ROOMS = {
     "kakusan.errors": (
+        "DecodeError",
         "GenerationInterrupted",
         "InputError",
         "KakusanError",
@@ -41,8 +42,11 @@ _ROOMS = {
         "StableDiffusionXLPipeline",
         "StableDiffusionXLPipelineOutput",
         "VaeImageProcessor",
+        "decode",
         "generate",
+        "load_latents",
         "reproduce",
+        "save_latents",
     ),
     "kakusan.request": ("Request",),
     "kakusan.sampling": ("Step",),

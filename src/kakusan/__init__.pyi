@@ -1,3 +1,4 @@
+from kakusan.errors import DecodeError as DecodeError
 from kakusan.errors import GenerationInterrupted as GenerationInterrupted
 from kakusan.errors import InputError as InputError
 from kakusan.errors import KakusanError as KakusanError
@@ -20,8 +21,11 @@ from kakusan.pipeline import StableDiffusionXLImg2ImgPipeline as StableDiffusion
 from kakusan.pipeline import StableDiffusionXLPipeline as StableDiffusionXLPipeline
 from kakusan.pipeline import StableDiffusionXLPipelineOutput as StableDiffusionXLPipelineOutput
 from kakusan.pipeline import VaeImageProcessor as VaeImageProcessor
+from kakusan.pipeline import decode as decode
 from kakusan.pipeline import generate as generate
+from kakusan.pipeline import load_latents as load_latents
 from kakusan.pipeline import reproduce as reproduce
+from kakusan.pipeline import save_latents as save_latents
 from kakusan.request import Request as Request
 from kakusan.sampling import Step as Step
 from kakusan.schedulers import DDIMScheduler as DDIMScheduler

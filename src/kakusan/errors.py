@@ -13,12 +13,16 @@ KakusanError                        anything kakusan raises on purpose
 │   │   └── ModelNotFoundError      the model is neither here nor in the cache nor reachable
 │   └── OutputError                 a result cannot be written
 ├── NumericalError                  a stage gave NaN or infinity even in the highest precision
+├── DecodeError (RuntimeError)      pictures that are computed could not be decoded; carries them
+│   ├── DecodeMemoryError (RequestError)       for lack of memory
+│   └── DecodeNumericalError (NumericalError)  the VAE gave NaN or infinity in float32 too
 └── GenerationInterrupted (KeyboardInterrupt)   stopped by the user; carries what was finished
 """
 
 import difflib
 import string
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 _LONGEST = 1000  # characters of a message, whatever is told in it
@@ -125,12 +129,73 @@ class NumericalError(KakusanError, ArithmeticError):
         )
 
 
-class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818
-    """The user stopped a generation. `finished` holds the pictures that were complete by then."""
+@dataclass(frozen=True, eq=False)
+class Undecoded:
+    """Pictures that are computed but for the VAE; `kakusan.save_latents` keeps them.
 
-    def __init__(self, finished: Sequence[Any] = ()) -> None:
+    Attributes:
+        latents: a tensor (pictures, channels, height / 8, width / 8).
+        records: what made each of them.
+    """
+
+    latents: Any
+    records: Sequence[Mapping[str, Any]]
+
+
+class DecodeError(KakusanError, RuntimeError):
+    """Latents are finished, and could not be decoded.
+
+    Attributes:
+        undecoded: the latents, with their records.
+        finished: the pictures that were complete by then.
+    """
+
+    def __init__(self, why: str, undecoded: Undecoded, finished: Sequence[Any] = ()) -> None:
+        super().__init__(why)
+        self.undecoded, self.finished = undecoded, list(finished)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.undecoded, self.finished)
+
+    @classmethod
+    def of(cls, cause: Exception, undecoded: Undecoded, finished: Sequence[Any] = ()) -> Self:
+        """For what went wrong in the decode."""
+        kind: type[DecodeError] = cls
+        if isinstance(cause, RequestError | MemoryError):
+            kind = DecodeMemoryError
+        elif isinstance(cause, NumericalError):
+            kind = DecodeNumericalError
+        why = str(cause) or type(cause).__name__
+        return kind(why, undecoded, finished)  # pyright: ignore[reportReturnType]
+
+
+class DecodeMemoryError(DecodeError, RequestError):
+    """There is not enough memory to decode finished latents."""
+
+
+class DecodeNumericalError(DecodeError, NumericalError):
+    """The VAE gives NaN or infinity for finished latents, in float32 too."""
+
+
+class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818
+    """The user stopped a generation.
+
+    Attributes:
+        finished: the pictures that were complete by then.
+        undecoded: those that lacked nothing but the decode, if it was then.
+    """
+
+    def __init__(self, finished: Sequence[Any] = (), undecoded: Undecoded | None = None) -> None:
         super().__init__(f"interrupted after {len(finished)} finished picture(s)")
-        self.finished = list(finished)
+        self.finished, self.undecoded = list(finished), undecoded
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.finished, self.undecoded)
+
+
+def undecoded_of(error: BaseException) -> Undecoded | None:
+    """The finished latents that an error carries, if any."""
+    return error.undecoded if isinstance(error, DecodeError | GenerationInterrupted) else None
 
 
 _LONGEST_LIST = 250  # characters of the names that a message lists

@@ -10,6 +10,7 @@ from typer.main import get_command
 from kakusan import __version__
 from kakusan.cli import models, streams, train
 from kakusan.cli.console import complain, describe, plain_notices, say
+from kakusan.cli.decode import decode
 from kakusan.cli.doctor import doctor
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, READER_LEFT, USAGE
 from kakusan.cli.generate import generate
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, info, reproduce, grid, tokens):
+for command in (generate, info, reproduce, decode, grid, tokens):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

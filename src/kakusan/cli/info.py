@@ -34,11 +34,19 @@ def _line(name: str, value: object) -> str:
 
 
 def info(
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A PNG, JPEG or WebP file.")],
+    picture: Annotated[
+        Path,
+        typer.Argument(metavar="PICTURE", help="A PNG, JPEG or WebP file, or latents of kakusan."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> int:
     """Show how PICTURE was made: prompt, seed, model and the rest."""
-    record = load_record(picture)
+    if picture.suffix.casefold() == ".safetensors":
+        from kakusan.images.latents import latents_record
+
+        record = latents_record(picture)
+    else:
+        record = load_record(picture)
     if as_json:
         say_json(record)
         return DONE

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from kakusan.cli.console import remark
-from kakusan.errors import OutputError
+from kakusan.errors import OutputError, Undecoded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -154,6 +154,20 @@ def rescued(
             return replace(other, overwrite=False).save(
                 image, record, index=index, count=count, stem=stem
             )
+        except OutputError:
+            continue
+    return None
+
+
+def kept(place: Place, undecoded: Undecoded, *, index: int, count: int) -> Path | None:
+    """Save finished latents where their picture would have been, or in whatever place works."""
+    from kakusan.pipeline import save_latents
+
+    for other in (place, *place.elsewhere()):
+        named = other.path_of(undecoded.records[0], index=index, count=count, stem=None)
+        try:
+            path = named.with_name(f"{named.name.removesuffix(other.suffix)}.safetensors")
+            return save_latents(path, undecoded.latents, undecoded.records, replace=False)
         except OutputError:
             continue
     return None

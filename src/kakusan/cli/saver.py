@@ -1,5 +1,6 @@
 """Finished pictures into files, each as soon as it can be, whatever happens to the others."""
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from kakusan.cli.console import complain, describe, remark, say_json, say_saved
 from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
 from kakusan.cli.live import Live, span
-from kakusan.cli.place import Place, rescued
+from kakusan.cli.place import Place, kept, rescued
 from kakusan.cli.streams import ReaderLeft
-from kakusan.errors import OutputError
+from kakusan.errors import OutputError, Undecoded, undecoded_of
 from kakusan.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Saver:
         saved: One JSON object a file: its path, whether it was flagged, its record.
         held: Finished pictures that are not in files yet.
         pictures_saved: How many are.
+        latents: Where finished latents were saved that could not be decoded.
         problem: What went wrong.
         mute: Whether paths could not be told on stdout.
         began: When the picture that is drawn was begun.
@@ -48,6 +50,7 @@ class Saver:
     saved: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     held: list["Picture"] = field(default_factory=list["Picture"])
     pictures_saved: int = 0
+    latents: Path | None = None
     problem: str | None = None
     mute: bool = False
     began: float | None = None
@@ -120,6 +123,22 @@ class Saver:
             self._note(path, picture.flagged, record, 1)
         self.held.clear()
 
+    def keep(self, undecoded: Undecoded | None) -> str:
+        """Save finished latents that an error carries; words that say how to go on."""
+        if undecoded is None or not len(undecoded.latents):
+            return ""
+        index = min(self.pictures_saved, self.count - 1)
+        self.latents = kept(self.place, undecoded, index=index, count=self.count)
+        if self.latents is None:
+            return "; the finished latents are lost: no place to write"
+        from kakusan.checkpoints.recorded import why_not_at_hand
+
+        record, more = undecoded.records[0], list[str]()
+        if record.get("model") is not None and why_not_at_hand(record) is not None:
+            more = ["--model", str(record["model"])]
+        command = shlex.join(["kakusan", "decode", str(self.latents), *more])
+        return f"; the finished latents are saved, and `{command}` goes on from there"
+
     def _note(self, path: Path, flagged: bool, record: Mapping[str, object], count: int) -> None:
         self.saved.append({"path": str(path), "flagged": flagged, "record": dict(record)})
         self.pictures_saved += count
@@ -150,17 +169,20 @@ def run(draw: Callable[[], None], saver: Saver, words: Vocabulary) -> int:
             draw()
     except ReaderLeft:
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         saver.rescue()
+        if goes_on := saver.keep(undecoded_of(error)):
+            remark(f"stopped in the decode{goes_on}")
         saver.problem = "interrupted"
         return INTERRUPTED
     except Exception as error:
         saver.rescue()
-        if not saver.saved:
+        goes_on = saver.keep(undecoded_of(error))
+        if not saver.saved and saver.latents is None:
             raise
         saver.problem = describe(error)
         told = f" ({saver.pictures_saved} of {saver.count} pictures were saved)"
-        complain(saver.problem + (told if saver.count > 1 else ""))
+        complain(f"{saver.problem}{goes_on}{told if saver.count > 1 else ''}")
         return PARTLY
     return PARTLY if saver.mute else DONE
 
@@ -171,7 +193,8 @@ def run_and_report(draw: Callable[[], None], saver: Saver, words: Vocabulary) ->
     if not saver.as_json:
         return code
     try:
-        say_json({"pictures": saver.saved, "error": saver.problem})
+        latents = {} if saver.latents is None else {"latents": str(saver.latents)}
+        say_json({"pictures": saver.saved, "error": saver.problem, **latents})
     except OutputError as error:
         complain(f"{error}; pictures are in {', '.join(str(each['path']) for each in saver.saved)}")
         return PARTLY

@@ -24,6 +24,7 @@ from kakusan.vocabulary import (
 EXAMPLES = {
     "PROMPT": '"a red cat"',
     "PICTURE": "cat.png",
+    "LATENTS": "cat.safetensors",
     "MODEL": "OWNER/NAME",
     "PICTURES": "pictures/",
     "--x": "--x steps=5,10,25",

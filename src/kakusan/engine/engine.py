@@ -26,6 +26,7 @@ from kakusan.models import (
     guidance_embedding,
     within,
 )
+from kakusan.runtime.arena import reused
 from kakusan.runtime.changes import changes
 from kakusan.runtime.memory import free_memory
 
@@ -276,12 +277,11 @@ class Engine:
 
         def in_turn(vae: Autoencoder[Any], rows: Tensor) -> Tensor:
             device = self.placement.device(vae)
-            free = free_memory(device)
             several = (len(rows), *size[1:])
-            dtype = self.compute_dtype(vae)
-            planned = portions(vae, several, dtype, device, free)
-            planned = planned or portions(vae, several, dtype, device, None)[-1:]
-            result, tile = in_portions(rows, several, planned, lambda z, t: run(vae, z, t))
+            with reused(vae, keep=False):  # what the UNet's results have left is free then
+                free = free_memory(device)
+                planned = portions(vae, several, self.compute_dtype(vae), device, free)
+                result, tile = in_portions(rows, several, planned, lambda z, t: run(vae, z, t))
             tiles.extend([] if tile is None else [tile])
             return result
 

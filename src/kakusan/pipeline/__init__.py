@@ -1,9 +1,11 @@
 """The parts put together: from a prompt to a picture."""
 
 from kakusan.pipeline.auto import AutoPipelineForText2Image, DiffusionPipeline
+from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
+from kakusan.pipeline.latents import load_latents, save_latents
 from kakusan.pipeline.output import (
     Picture,
     StableDiffusionPipelineOutput,
@@ -26,8 +28,11 @@ __all__ = [
     "StableDiffusionXLPipeline",
     "StableDiffusionXLPipelineOutput",
     "VaeImageProcessor",
+    "decode",
     "draw",
     "draw_together",
     "generate",
+    "load_latents",
     "reproduce",
+    "save_latents",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from kakusan.checkpoints.source import BUILTIN
-from kakusan.errors import GenerationInterrupted
+from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.pipeline.auto import AutoPipelineForText2Image
 from kakusan.pipeline.exchanged import named_parts
@@ -49,6 +49,8 @@ def draw(
 
     Raises:
         InputError: Something given cannot be used; said before weights are read where possible.
+        DecodeError: Finished latents could not be decoded; it carries them, and the pictures that
+            were finished.
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     requested_scheduler(request.scheduler, PNDMScheduler())  # only to be checked, before weights
@@ -113,6 +115,9 @@ def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> Pictur
             finished.append(picture)
             if on_picture is not None:
                 on_picture(picture)
-    except KeyboardInterrupt:
-        raise GenerationInterrupted(finished) from None
+    except KeyboardInterrupt as error:
+        raise GenerationInterrupted(finished, undecoded_of(error)) from None
+    except DecodeError as error:
+        error.finished = finished
+        raise
     return finished

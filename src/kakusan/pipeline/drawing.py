@@ -9,11 +9,11 @@ from torch import Tensor
 
 from kakusan import __version__
 from kakusan.engine import overflow_note
-from kakusan.errors import ArgumentError
+from kakusan.errors import ArgumentError, DecodeError, GenerationInterrupted, Undecoded
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs
 from kakusan.pipeline.budget import within_budget
-from kakusan.pipeline.checker import checked_by
+from kakusan.pipeline.finishing import Finished, finish
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
@@ -104,6 +104,7 @@ class Drawing:
             self.altered.update(given)
         self._text_notes: list[str] = []
         self._notes: dict[int, list[str]] = {}
+        self._notes_of_decode: dict[int, list[str]] = {}
 
     @property
     def total_steps(self) -> int:
@@ -155,32 +156,43 @@ class Drawing:
                 self.note(trajectory.pictures, note)
         return torch.cat(found)
 
-    def finish(self, batch: Batch) -> tuple[Tensor, list[bool] | None]:
-        """Pixels in [-1, 1], with what the safety checker flags painted black, and its flags."""
-        decoded = self.engine.decode(self.latents(batch))
-        for index, upcast in zip(batch.pictures, decoded.upcast, strict=True):
-            if upcast and decoded.note is not None:
-                self.note(range(index, index + 1), decoded.note)
-        if decoded.tiled is not None:
-            self.note(batch.pictures, decoded.tiled)
-        pixels, extractor = decoded.result, self.model.feature_extractor
-        if self.model.checker is not None:
-            pixels, flags, changed = checked_by(self.model.checker, pixels, extractor)
-            if changed or any(flags):
-                self.altered.update(dict.fromkeys(batch.pictures, "changed by a function"))
-            return pixels, flags
-        if self.engine.safety_checker is None or extractor is None:
-            return pixels, None
-        flags = self.engine.flagged(to_pil(pixels), extractor)
-        pixels[torch.tensor(flags, device=pixels.device)] = -1.0
-        return pixels, flags
+    def finish(self, batch: Batch) -> Finished:
+        """The pixels of a batch, of as many pictures as can be decoded."""
+        latents = self.latents(batch)
+        done = finish(self.engine, latents, self.model.feature_extractor, self.model.checker)
+        for row, notes in zip(done.rows, done.notes, strict=True):
+            self._notes_of_decode[batch.pictures.start + row] = notes
+        if done.changed:
+            self.altered.update(dict.fromkeys(batch.pictures, "changed by a function"))
+        return done
 
     def pictures(self, batch: Batch) -> Iterator[Picture]:
-        """The finished pictures of a batch, with their records."""
-        pixels, flags = self.finish(batch)
-        for row, image in enumerate(to_pil(pixels)):
-            index = batch.pictures.start + row
-            yield Picture(image, self.record(index), bool(flags and flags[row]))
+        """The finished pictures of a batch, with their records.
+
+        Raises:
+            DecodeError: Not all could be decoded; it comes last, and carries the others.
+            GenerationInterrupted: Ctrl-C; it carries them too.
+        """
+        done = self.finish(batch)
+        images = [] if done.pixels is None else to_pil(done.pixels)
+        for place, (row, image) in enumerate(zip(done.rows, images, strict=True)):
+            record = self.record(batch.pictures.start + row)
+            yield Picture(image, record, bool(done.flags and done.flags[place]))
+        if done.error is not None:
+            raise self.failure(batch, done) from done.error
+
+    def failure(self, batch: Batch, done: Finished, finished: Sequence[Any] = ()) -> BaseException:
+        """The error for a batch that could not be decoded, which carries what is left of it.
+
+        Args:
+            finished: pictures that were complete before.
+        """
+        left = [row for row in range(len(batch.pictures)) if row not in done.rows]
+        records = [self.record(batch.pictures.start + row) for row in left]
+        undecoded = Undecoded(self.latents(batch)[left].detach().cpu(), records)
+        if isinstance(done.error, Exception):
+            return DecodeError.of(done.error, undecoded, finished)
+        return GenerationInterrupted(finished, undecoded)
 
     def record(self, index: int) -> dict[str, Any]:
         """All that makes picture `index` again, as plain JSON."""
@@ -300,4 +312,4 @@ class Drawing:
             notes.append(f"computed in a batch of {together}: alone it may differ by a rounding")
         if self.model.source is not None and not self.model.is_whole:
             notes.append(f"parts of {self.model.source.name} were exchanged")
-        return notes
+        return [*notes, *self._notes_of_decode.get(index, ())]

@@ -277,7 +277,8 @@ class LatentDiffusionPipeline(Pipeline):
     ) -> PipelineOutput:
         """Draw all pictures, as the caller wants to have them."""
         latent = output_type == "latent"
-        finished: list[tuple[Tensor, list[bool] | None]] = []
+        tensors: list[Tensor] = []
+        flags: list[bool] = []
 
         request = drawing.request
         call = RunningCall(
@@ -295,22 +296,31 @@ class LatentDiffusionPipeline(Pipeline):
             timesteps, first = drawing.scheduler.timesteps, drawing.span.start
             return [CallbackSteering(callback, self, call, timesteps, drawing.altered, first)]
 
+        def images() -> list[Image]:
+            return [] if latent else [each for pixels in tensors for each in to_pil(pixels)]
+
         try:
             with running(self, call), self._bar(drawing) as bar:
                 for batch in drawing.batches(steering, watched=callback is not None):
                     if not _follow(drawing, batch, bar, call):
                         drawing.altered.update(dict.fromkeys(batch.pictures, STOPPED))
-                    done = (drawing.latents(batch), None) if latent else drawing.finish(batch)
-                    finished.append(done)
+                    if latent:
+                        tensors.append(drawing.latents(batch))
+                    else:
+                        done = drawing.finish(batch)
+                        tensors += [] if done.pixels is None else [done.pixels]
+                        flags += done.flags or []
+                        if done.error is not None:
+                            raise drawing.failure(batch, done, images()) from done.error
                     if call.interrupt:
                         break
+        except GenerationInterrupted:
+            raise
         except KeyboardInterrupt:
-            images = [] if latent else [each for pixels, _ in finished for each in to_pil(pixels)]
-            raise GenerationInterrupted(images) from None
-        images = _converted(torch.cat([tensor for tensor, _ in finished]), output_type)
-        flags = [flag for _, some in finished for flag in some or ()] or None
-        records = [drawing.record(index) for index in range(len(images))]
-        return self.output_class.of(images, flags, records)
+            raise GenerationInterrupted(images()) from None
+        given = _converted(torch.cat(tensors), output_type)
+        records = [drawing.record(index) for index in range(len(given))]
+        return self.output_class.of(given, flags or None, records)
 
     def _bar(self, drawing: Drawing, tell: OnProgress | None = None) -> "tqdm[Any] | Told":
         if tell is not None:

@@ -60,6 +60,8 @@ def generate(
 
     Raises:
         InputError: Something given cannot be used; said before weights are read where possible.
+        DecodeError: Finished latents could not be decoded; it carries them, and the pictures that
+            were finished.
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     SHORT.check_known(unknown)

@@ -147,6 +147,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.
+            DecodeError: Finished latents could not be decoded; it carries them, and the pictures
+                that were finished.
             GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
         """
         REFERENCE.check_known(without_later(unknown))

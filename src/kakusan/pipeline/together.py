@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from kakusan.errors import NumericalError, RequestError, shown
+from kakusan.errors import DecodeError, NumericalError, RequestError, shown
 from kakusan.inputs import Inputs
 from kakusan.pipeline.drawing import Batch, Drawing
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -48,6 +48,7 @@ def draw_together(
     Raises:
         RequestError: At once, if anything of a request does not fit.
         NumericalError: After all others were finished, if one picture could not be.
+        DecodeError: Likewise; it carries the latents.
     """
     if type(most) is not int or most < 1:
         raise RequestError(f"most must be a whole number above 0, not {shown(most)}")
@@ -69,7 +70,7 @@ def _drawn(
     under_way: dict[int, _Part] = {}
     live: list[Trajectory] = []
     joined: set[int] = set()
-    errors: list[NumericalError] = []
+    errors: list[NumericalError | DecodeError] = []
 
     def fill() -> None:
         while len(live) < most and (part := next(waiting, None)) is not None:
@@ -93,11 +94,10 @@ def _drawn(
         try:
             if trajectory.error is not None:
                 raise trajectory.error
-            finished = list(drawing.pictures(Batch([trajectory])))
-        except NumericalError as error:
+            for picture in drawing.pictures(Batch([trajectory])):
+                yield number, picture
+        except (NumericalError, DecodeError) as error:
             errors.append(error)
-            continue
-        yield from ((number, picture) for picture in finished)
     if errors:
         raise errors[0]
 

@@ -1,0 +1,132 @@
+"""Finished latents to pictures, with the model that their records name."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any
+
+from kakusan.checkpoints.recorded import check_at_hand, with_model
+from kakusan.engine import Engine, present
+from kakusan.errors import (
+    ArgumentError,
+    DecodeError,
+    GenerationInterrupted,
+    InputError,
+    RequestError,
+    Undecoded,
+    shown,
+)
+from kakusan.images import to_pil
+from kakusan.models import CLIPImageProcessor
+from kakusan.pipeline.draw import OnPicture
+from kakusan.pipeline.finishing import finish
+from kakusan.pipeline.latents import load_latents
+from kakusan.pipeline.loading import Loading
+from kakusan.pipeline.output import Picture, Pictures
+from kakusan.pipeline.parts import CLASSES
+from kakusan.request import MAX_SIZE
+from kakusan.runtime.device import parse_device
+from kakusan.runtime.precision import parse_dtype
+
+
+def decode(
+    latents: str | PathLike[str] | Undecoded,
+    *,
+    model: str | PathLike[str] | None = None,
+    trust_model: bool = False,
+    device: str | None = None,
+    on_picture: OnPicture | None = None,
+) -> Pictures:
+    """Make the pictures of finished latents, as the run that they come from would have.
+
+    Args:
+        latents: A file that `save_latents` or `kakusan generate` wrote, or what an error carries.
+        model: Whose VAE to decode with: "builtin", a folder, or a Hub id; else the records' own.
+        trust_model: Whether to use whatever model the records name: a folder, or one to be fetched.
+            Of these, only "builtin" and what is in the hub's cache are used unasked.
+        device: Where to compute; the records' kind of device where not given.
+        on_picture: Called with each picture as soon as it is finished.
+
+    Raises:
+        InputError: It is no such file, or its model is not to be used unasked.
+        DecodeError: It cannot be decoded here either.
+    """
+    undecoded = latents if isinstance(latents, Undecoded) else load_latents(latents)
+    records: Sequence[Mapping[str, Any]] = undecoded.records
+    if model is not None:
+        records = [with_model(record, fspath(model)) for record in records]
+    record = _common(records)
+    unasked = model is None and not trust_model
+    if unasked:
+        check_at_hand(record)
+    engine, extractor = _decoder(record, device, local_files_only=unasked)
+    _check_fits(engine, undecoded)
+    given = undecoded.latents.to(engine.device)
+    done = finish(engine, given, extractor)
+    pictures = Pictures()
+    images = [] if done.pixels is None else to_pil(done.pixels)
+    for place, (row, image) in enumerate(zip(done.rows, images, strict=True)):
+        notes = [*records[row].get("notes", ()), *done.notes[place]]
+        flagged = bool(done.flags and done.flags[place])
+        pictures.append(Picture(image, {**records[row], "notes": notes}, flagged))
+        if on_picture is not None:
+            on_picture(pictures[-1])
+    if done.error is not None:
+        left = [row for row in range(len(given)) if row not in done.rows]
+        rest = Undecoded(undecoded.latents[left], [records[row] for row in left])
+        if isinstance(done.error, Exception):
+            raise DecodeError.of(done.error, rest, pictures) from done.error
+        raise GenerationInterrupted(pictures, rest)
+    return pictures
+
+
+def _common(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What all records say of the model, which they must agree in.
+
+    Raises:
+        InputError: They do not, or it is not what kakusan writes.
+    """
+    record = records[0]
+    for name in ("model", "commit", "variant", "dtype", "device", "safety_checker"):
+        if any(each.get(name) != record.get(name) for each in records):
+            raise InputError(f"the records of these latents differ in {name}")
+    if record.get("model") is None:
+        raise ArgumentError("the record names no model; say which with {model}")
+    if not all(isinstance(each.get("notes", []), list) for each in records):
+        raise InputError("the record's notes must be a list")
+    return record
+
+
+def _decoder(
+    record: Mapping[str, Any], device: str | None, *, local_files_only: bool
+) -> tuple[Engine, CLIPImageProcessor | None]:
+    """The parts of a model that latents still need; the others are not looked at."""
+    dtype, where = record.get("dtype") or "float32", device or record.get("device")
+    wanted = {"vae"}
+    if record.get("safety_checker") is True:
+        wanted |= {"safety_checker", "feature_extractor"}
+    loading = Loading.of(
+        "decode",
+        torch_dtype=parse_dtype(dtype if isinstance(dtype, str) else shown(dtype)),
+        revision=record.get("commit"),
+        variant=record.get("variant"),
+        local_files_only=local_files_only,
+        **dict.fromkeys(CLASSES.keys() - wanted),
+    )
+    parts = loading.read(loading.locate(str(record["model"])).folder)
+    to = parse_device(where if isinstance(where, str) else None)
+    vae, checker = present("vae", parts["vae"]).to(to), parts["safety_checker"]
+    engine = Engine(None, vae, None, None if checker is None else checker.to(to))
+    engine.prepare()
+    return engine, parts["feature_extractor"]
+
+
+def _check_fits(engine: Engine, undecoded: Undecoded) -> None:
+    channels, height, width = undecoded.latents.shape[1:]
+    own, factor = engine.vae.config.latent_channels, engine.scale_factor
+    if channels != own:
+        raise RequestError(f"the latents have {channels} channels; this model's VAE decodes {own}")
+    if max(height, width) * factor > MAX_SIZE:
+        raise RequestError(
+            f"the latents are of {width * factor} x {height * factor} pixels; the limit is "
+            f"{MAX_SIZE}"
+        )
