@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex, cast
 
 from kakusan.errors import ArgumentError, shown
+from kakusan.samplers import meaning_of
 
 SIZE_STEP = 8
 MAX_SIZE = 4096
@@ -129,7 +130,10 @@ def numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None:
 
 def scheduler(value: object) -> str | dict[str, Any] | None:
     """A name, or a copy of a published config with its class's name in it."""
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
+        meaning_of(value)  # only to be checked, before torch is loaded
+        return value
+    if value is None:
         return value
     if not isinstance(value, Mapping):
         raise ArgumentError("{scheduler} must be a name or a config, not {0}", shown(value))

@@ -16,7 +16,7 @@ class Preset:
 
     Attributes:
         psnr: in dB, below which none of 64 pictures fell, each of its own prompt and seed.
-        scheduler: its short name, see `kakusan.schedulers`.
+        scheduler: its name, see `kakusan.schedulers`.
         num_inference_steps: of it.
         reuse_interval: see `kakusan.sampling.reuse`.
     """
@@ -27,10 +27,13 @@ class Preset:
     reuse_interval: int
 
 
+# On the levels of the model's own config
+_MULTISTEP = "DPMSolverMultistepScheduler"
+
 # The fastest first
 PRESETS = (
-    Preset(psnr=26.0, scheduler="dpmpp-2m", num_inference_steps=12, reuse_interval=2),
-    Preset(psnr=37.0, scheduler="dpmpp-2m", num_inference_steps=15, reuse_interval=2),
+    Preset(psnr=26.0, scheduler=_MULTISTEP, num_inference_steps=12, reuse_interval=2),
+    Preset(psnr=37.0, scheduler=_MULTISTEP, num_inference_steps=15, reuse_interval=2),
     Preset(psnr=40.0, scheduler="ddim", num_inference_steps=25, reuse_interval=2),
 )
 

@@ -1,4 +1,4 @@
-"""What a new scheduler costs: its formula, and a line in the registry."""
+"""What a new scheduler costs: its formula, a line in the registry, and what it is called."""
 
 import importlib
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from kakusan.errors import RequestError
+from kakusan import samplers
 from kakusan.schedulers import (
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
     PNDMScheduler,
     SchedulerOutput,
+    ladders,
     named_scheduler,
     names,
     registry,
-    short_name,
     spacings,
 )
 from kakusan.schedulers.config import SpacedConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
@@ -39,7 +39,6 @@ class PlainScheduler(UnscaledSigmaScheduler[PlainConfig]):
     """Euler's method, no more; `gain` stretches each step."""
 
     config_class = PlainConfig
-    known_as = (KnownAs("plain", "Plain"),)
 
     def advance(
         self, x: Tensor, seen: Prediction, now: Level, then: Level, *, gain: float = 1.0
@@ -49,12 +48,17 @@ class PlainScheduler(UnscaledSigmaScheduler[PlainConfig]):
 
 
 @pytest.fixture
-def registered() -> Iterator[None]:
-    """The line in the registry: `from ... import PlainScheduler as PlainScheduler`."""
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The line in the registry, `from ... import PlainScheduler as PlainScheduler`, and the row."""
+    row = samplers.Sampler("plain", "PlainScheduler", "Plain", None, automatic="uniform")
+    monkeypatch.setattr(samplers, "SAMPLERS", (*samplers.SAMPLERS, row))
+    samplers._meanings.cache_clear()
     registry.PlainScheduler = PlainScheduler  # pyright: ignore[reportAttributeAccessIssue]
     importlib.reload(names)
     yield
     del registry.PlainScheduler  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.undo()
+    samplers._meanings.cache_clear()
     importlib.reload(names)
 
 
@@ -65,7 +69,7 @@ def model(x: Tensor, t: Tensor) -> Tensor:
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("name", ["plain", "PlainScheduler", "Plain Karras"])
 def test_a_new_scheduler_runs(name: str) -> None:
-    scheduler = named_scheduler(name, BASE)
+    scheduler = names.named_scheduler(name, BASE)
     assert type(scheduler) is PlainScheduler
     scheduler.set_timesteps(6)
     noise = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0))
@@ -86,24 +90,35 @@ def test_a_new_scheduler_runs(name: str) -> None:
 @pytest.mark.usefixtures("registered")
 def test_a_new_scheduler_has_what_every_one_has() -> None:
     assert names.SCHEDULERS["PlainScheduler"] is PlainScheduler
-    assert names.SHORT_NAMES["plain"] == (PlainScheduler, {})
+    assert names.SHORT_NAMES["plain"][0] is PlainScheduler
     assert PlainScheduler.step_options == {"gain"}
-    scheduler = named_scheduler("Plain", BASE)
-    assert short_name(scheduler) == "plain"
+    scheduler = names.named_scheduler("Plain", BASE)
+    assert names.short_name(scheduler) == "plain"
+    assert names.short_name(names.named_scheduler("plain karras", BASE)) == "plain karras"
     again = EulerDiscreteScheduler.from_config(scheduler.config)
     assert again.config.beta_end == 0.012
 
 
-def test_a_new_spacing_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def even(sigma_max: float, sigma_min: float, steps: int) -> spacings.Floats:
-        return np.linspace(sigma_max, sigma_min, steps)
+def even(sigma_max: float, sigma_min: float, steps: int) -> spacings.Floats:
+    return np.linspace(sigma_max, sigma_min, steps)
 
-    monkeypatch.setitem(spacings.SIGMA_SPACINGS, "beta", even)  # its setting is published already
-    for sampler in ("Euler Beta", "Heun Beta", "DPM++ 2M Beta"):
-        scheduler = named_scheduler(sampler, BASE)
-        assert scheduler.config.use_beta_sigmas is True
+
+def test_a_new_spacing_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(spacings.SIGMA_SPACINGS, "beta", even)  # whose setting is there
+    for kind in (EulerDiscreteScheduler, HeunDiscreteScheduler, DPMSolverMultistepScheduler):
+        scheduler = kind.from_config(BASE.config, use_beta_sigmas=True)
         scheduler.set_timesteps(5)
         ladder = scheduler.sigmas.unique().flip(0)[:-1]
         assert torch.allclose(ladder.diff(), ladder.diff()[0], rtol=1e-4)
-    with pytest.raises(RequestError, match="only one"):
-        DPMSolverMultistepScheduler(use_beta_sigmas=True, use_karras_sigmas=True)
+
+
+def test_a_new_ladder_is_a_function_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ladder(known: spacings.Floats, steps: int) -> spacings.Floats:
+        return np.append(even(known[-1], known[0], steps), 0.0)
+
+    monkeypatch.setitem(ladders.LADDERS, "turbo", ladder)
+    for sampler in ("Euler Turbo", "Euler a Turbo", "Heun Turbo", "DPM++ 2M Turbo"):
+        scheduler = named_scheduler(sampler, BASE)
+        scheduler.set_timesteps(5)
+        levels = scheduler.sigmas.unique().flip(0)[:-1]
+        assert torch.allclose(levels.diff(), levels.diff()[0], rtol=1e-4)

@@ -26,6 +26,7 @@ from kakusan.schedulers import (
     scheduler_class,
     short_name,
 )
+from kakusan.schedulers.config import OWN
 
 # The reference calls numpy in a way that it warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -84,11 +85,12 @@ def test_files_go_both_ways(name: str, tmp_path: Path) -> None:
     ours = SCHEDULERS[name](beta_schedule="scaled_linear", beta_end=0.012, steps_offset=1)
     ours.save_pretrained(tmp_path / "ours")
     theirs = getattr(diffusers, name).from_pretrained(tmp_path / "ours")
-    for key in ours.config.names():
+    shared = [key for key in ours.config.names() if key not in OWN]
+    for key in shared:
         assert theirs.config[key] == ours.config[key], key
     theirs.save_pretrained(tmp_path / "theirs")
     again = SCHEDULERS[name].from_pretrained(tmp_path / "theirs")
-    for key in ours.config.names():
+    for key in shared:
         assert again.config[key] == ours.config[key], key
 
 
@@ -125,7 +127,7 @@ def test_bad_values_are_refused(settings: dict[str, Any], message: str, tmp_path
         DDIMScheduler.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("key", ["use_beta_sigmas", "use_lu_lambdas", "use_flow_sigmas"])
+@pytest.mark.parametrize("key", ["use_lu_lambdas", "use_flow_sigmas"])
 def test_unsupported_settings_are_named(key: str) -> None:
     with pytest.raises(RequestError, match=key):
         DPMSolverMultistepScheduler(**{key: True})
@@ -137,6 +139,9 @@ def test_unsupported_settings_are_named(key: str) -> None:
         {"algorithm_type": "dpmsolver"},
         {"algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min", "solver_order": 3},
         {"use_karras_sigmas": True, "use_exponential_sigmas": True},
+        {"use_karras_sigmas": True, "use_beta_sigmas": True},
+        {"sigma_schedule": "karras", "use_karras_sigmas": True},
+        {"sigma_schedule": "cubic"},
     ],
 )
 def test_contradictions_are_refused(settings: dict[str, Any]) -> None:
@@ -144,12 +149,48 @@ def test_contradictions_are_refused(settings: dict[str, Any]) -> None:
         DPMSolverMultistepScheduler(**settings)
 
 
+def test_what_was_said_of_the_spacing_goes_from_class_to_class(tmp_path: Path) -> None:
+    for said in (
+        {"use_karras_sigmas": True},
+        {"use_beta_sigmas": True},
+        {"sigma_schedule": "beta", "discard_penultimate_sigma": True},
+    ):
+        config = EulerDiscreteScheduler.from_config({**PUBLISHED_V1, **said}).config
+        for name, kind in SCHEDULERS.items():
+            scheduler = kind.from_config(config)
+            assert {key: scheduler.config[key] for key in said} == said, name
+            scheduler.save_pretrained(tmp_path / name)
+            again = kind.from_pretrained(tmp_path / name)
+            assert dict(again.config.to_published()) == dict(scheduler.config.to_published())
+            config = scheduler.config
+        with pytest.raises(RequestError, match=r"only one of .* can space") as bad:
+            EulerDiscreteScheduler.from_config(config, use_exponential_sigmas=True)
+        assert "\n" not in str(bad.value)
+        changed = dict.fromkeys(said, False) | {"use_exponential_sigmas": True}
+        if "sigma_schedule" in said:
+            changed["sigma_schedule"] = None
+        assert EulerDiscreteScheduler.from_config(config, **changed).config.use_exponential_sigmas
+
+
+@pytest.mark.parametrize("name", ["Euler Karras", "Euler a", "DPM++ 2M", "Heun Beta"])
+def test_the_reference_reads_a_config_with_settings_of_ours(name: str, tmp_path: Path) -> None:
+    ours = named_scheduler(name, PNDMScheduler.from_config(PUBLISHED_V1))
+    ours.save_pretrained(tmp_path)
+    theirs: Any = getattr(diffusers, type(ours).__name__).from_pretrained(tmp_path)
+    assert theirs.config["beta_end"] == 0.012
+    theirs.set_timesteps(4)
+    again = type(ours).from_pretrained(tmp_path)
+    assert again.config.to_published() == ours.config.to_published()
+    plain = EulerDiscreteScheduler().config.to_published()
+    assert "sigma_schedule" not in plain  # of which the reference would warn
+
+
 def test_unknown_names_say_the_nearest() -> None:
     with pytest.raises(UnknownArgumentError, match="beta_start"):
         PNDMScheduler(beta_strat=0.1)
     with pytest.raises(UnknownArgumentError, match="steps_offset"):
         PNDMScheduler.from_config({}, step_offset=1)
-    with pytest.raises(UnknownNameError, match="euler"):
+    with pytest.raises(UnknownNameError, match="Euler"):
         named_scheduler("eular", PNDMScheduler())
     with pytest.raises(UnknownNameError, match="PNDMScheduler"):
         scheduler_class("PNMDScheduler")

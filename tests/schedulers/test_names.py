@@ -1,24 +1,25 @@
-"""Names: ours, the reference's, AUTOMATIC1111's and k-diffusion's; where else a class is named."""
+"""Names: ours, the reference's, and those of the tools that people know."""
 
-import re
 from typing import Any
 
 import pytest
 
 import kakusan
-from kakusan import schedulers
+from kakusan import samplers, schedulers
 from kakusan.errors import UnknownNameError
-from kakusan.images.parameters import SAMPLERS, parameters_text
+from kakusan.images.parameters import parameters_text
+from kakusan.samplers import ELSEWHERE, SAMPLERS, SCHEDULES, Meaning, classes, meaning_of
 from kakusan.schedulers import (
     SCHEDULERS,
     SHORT_NAMES,
     DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
     PNDMScheduler,
     Scheduler,
     named_scheduler,
-    names,
     short_name,
 )
+from kakusan.schedulers.ladders import LADDERS
 
 BASE = PNDMScheduler(
     beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
@@ -31,98 +32,172 @@ BASE = PNDMScheduler(
         ("Euler", "euler"),
         ("Euler a", "euler-a"),
         ("euler A", "euler-a"),
+        ("EULER_ANCESTRAL", "euler-a"),
+        ("euler_a", "euler-a"),
+        ("k_euler_a", "euler-a"),
+        ("k_euler_ancestral", "euler-a"),
         ("Heun", "heun"),
         ("LMS", "lms"),
+        ("k_lms", "lms"),
         ("DDIM", "ddim"),
         ("PLMS", "pndm"),
+        ("LCM", "lcm"),
         ("DPM++ 2M", "dpmpp-2m"),
-        ("DPM++ 2M Uniform", "dpmpp-2m"),
-        ("DPM++ 2M Karras", "dpmpp-2m-karras"),
+        ("DPM++ 2M Karras", "dpmpp-2m"),
+        ("DPM++ 2M Automatic", "dpmpp-2m"),
+        ("dpmpp-2m-karras", "dpmpp-2m"),
+        ("dpmpp_2m karras", "dpmpp-2m"),
+        ("dpmpp_2m/karras", "dpmpp-2m"),
+        ("dpm++2m", "dpmpp-2m"),
+        ("k_dpmpp_2m_ka", "dpmpp-2m"),
+        ("DPM++ 2M Uniform", "dpmpp-2m uniform"),
+        ("dpmpp_2m/normal", "dpmpp-2m uniform"),
+        ("dpm++2m discrete", "dpmpp-2m uniform"),
+        ("DPM++ 2M SGM Uniform", "dpmpp-2m sgm_uniform"),
+        ("DPM++ 2M SGMUniform", "dpmpp-2m sgm_uniform"),
+        ("euler/sgm_uniform", "euler sgm_uniform"),
+        ("Euler a Karras", "euler-a karras"),
+        ("Euler Beta", "euler beta"),
+        ("euler beta", "euler beta"),
+        ("euler/beta", "euler beta_of_timesteps"),
+        ("Euler KL Optimal", "euler kl_optimal"),
+        ("euler/kl_optimal", "euler kl_optimal_to_zero"),
+        ("euler linear_quadratic", "euler linear_quadratic"),
+        ("DPM++ 2M Align Your Steps", "dpmpp-2m align_your_steps"),
+        ("euler ays", "euler align_your_steps"),
+        ("euler gits", "euler gits"),
+        ("Euler Turbo", "euler turbo"),
+        ("ddim ddim_uniform", "euler ddim_uniform"),
+        ("DDIM Karras", "euler karras"),
         ("DPM++ 2M SDE", "dpmpp-2m-sde"),
-        ("dpm++ 2m sde karras", "dpmpp-2m-sde-karras"),
+        ("DPM++ 2M SDE Exponential", "dpmpp-2m-sde"),
+        ("dpm++ 2m sde karras", "dpmpp-2m-sde karras"),
+        ("dpmpp_2m_sde_gpu/exponential", "dpmpp-2m-sde"),
         ("sample_euler", "euler"),
         ("sample_euler_ancestral", "euler-a"),
         ("sample_heun", "heun"),
         ("sample_lms", "lms"),
         ("sample_dpmpp_2m", "dpmpp-2m"),
         ("sample_dpmpp_2m_sde", "dpmpp-2m-sde"),
-        ("DPMPP-2M", "dpmpp-2m"),
-        ("eulerdiscretescheduler", "euler"),
+        ("eulerdiscretescheduler", "EulerDiscreteScheduler"),
         ("ddimscheduler", "DDIMScheduler"),  # the class alone says nothing of clipping
     ],
 )
 def test_names_of_other_tools_are_understood(name: str, short: str) -> None:
     named = named_scheduler(name, BASE)
     assert short_name(named) == short
-    assert type(named) is type(named_scheduler(short, BASE))
+    again = named_scheduler(short, BASE)
+    assert type(named) is type(again)
+    assert dict(named.config) == dict(again.config)
 
 
-@pytest.mark.parametrize("spacing", ["Karras", "Exponential", "Uniform"])
-@pytest.mark.parametrize("sampler", ["Euler", "Heun", "LMS", "DPM++ 2M", "DPM++ 2M SDE"])
-def test_the_word_for_a_spacing_decides_it(sampler: str, spacing: str) -> None:
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_names_that_only_one_tool_has_mean_what_it_does(name: str) -> None:
+    ladder = named_scheduler("DPM++ 2M Exponential", BASE)
+    named = named_scheduler(name, ladder)
+    meaning = ELSEWHERE[name]
+    assert type(named).__name__ == meaning.kind
+    assert {key: named.config[key] for key in meaning.settings} == meaning.settings
+    assert named.config.ladder is None
+    assert named.config.sigma_spacing == ("karras" if name.endswith("_k") else None)
+
+
+@pytest.mark.parametrize("schedule", LADDERS)
+@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "Heun", "LMS", "DPM++ 2M"])
+def test_the_word_for_a_schedule_decides_it(sampler: str, schedule: str) -> None:
     karras = DPMSolverMultistepScheduler.from_config(BASE.config, use_karras_sigmas=True)
-    named: Any = named_scheduler(f"{sampler} {spacing}", karras)
-    assert named.config.sigma_spacing == (None if spacing == "Uniform" else spacing.lower())
-    assert type(named) is type(named_scheduler(sampler, BASE))
+    for word in SCHEDULES[schedule]:
+        named: Any = named_scheduler(f"{sampler} {word}", karras)
+        assert named.config.sigma_schedule == schedule
+        assert named.config.sigma_spacing is None
+        assert type(named) is type(named_scheduler(sampler, BASE))
+
+
+def test_sdxl_has_levels_of_its_own() -> None:
+    for name in ("Euler Align Your Steps", "Euler GITS"):
+        plain, xl = named_scheduler(name, BASE), named_scheduler(name, BASE, xl=True)
+        assert xl.config["sigma_schedule"] == f"{plain.config['sigma_schedule']}_xl"
+    assert named_scheduler("Euler", BASE, xl=True).config["sigma_schedule"] == "uniform"
+
+
+def test_a_class_name_leaves_the_spacing_as_it_was() -> None:
+    karras = EulerDiscreteScheduler.from_config(BASE.config, use_karras_sigmas=True)
+    for base, spacing, ladder in (
+        (karras, "karras", None),
+        (named_scheduler("Euler Beta", BASE), None, "beta"),
+    ):
+        named = named_scheduler("DPMSolverMultistepScheduler", base)
+        assert (named.config.sigma_spacing, named.config.ladder) == (spacing, ladder)
 
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [
-        ("eular", "'euler'"),
+        ("eular", "'Euler'"),
         ("DPM++ 2N", r"'DPM\+\+ 2M'"),
-        ("DDIMM", "'ddim'"),
-        ("sample_dpmpp_3m_sde", "'dpmpp-2m-sde'"),
+        ("DDIMM", "'DDIM'"),
+        ("pndn", "'pndm'"),
+        ("EulerDiscretScheduler", "'EulerDiscreteScheduler'"),
     ],
 )
 def test_an_unknown_name_says_the_nearest(name: str, nearest: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"Did you mean .*{nearest}"):
+    with pytest.raises(UnknownNameError, match=f"Did you mean .*{nearest}") as caught:
         named_scheduler(name, BASE)
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["DDIM Karras", "Euler a Karras", "Karras", "Euler Cubic", ""])
-def test_no_word_for_a_spacing_is_passed_by(name: str) -> None:
-    with pytest.raises(UnknownNameError, match=re.escape(repr(name))):
+@pytest.mark.parametrize(
+    "name", ["PLMS Karras", "LCM Karras", "Karras", "Euler Cubic", "", " ", "++", "/", "a" * 10**6]
+)
+def test_no_word_is_passed_by(name: str) -> None:
+    with pytest.raises(UnknownNameError, match="no scheduler is called"):
         named_scheduler(name, BASE)
 
 
 def test_no_name_means_two_things() -> None:
-    meanings: dict[str, Any] = {}
-    for name, (kind, settings) in names._meanings():
-        seen = meanings.setdefault(name.casefold(), (kind, settings))
-        assert seen == (kind, settings), name
+    seen: dict[str, Meaning] = {}
+    found = [
+        *((samplers._folded(name), Meaning(name, spaced=False)) for name in classes()),
+        *((samplers._folded(name), meaning) for name, meaning in ELSEWHERE.items()),
+        *(pair for each in SAMPLERS for pair in samplers._names_of(each)),
+    ]
+    for name, meaning in found:
+        assert seen.setdefault(name, meaning) == meaning, name
+
+
+def test_the_table_of_names_has_every_class_and_ladder() -> None:
+    assert classes() == list(SCHEDULERS), "a row of kakusan.samplers is missing, or one too many"
+    assert set(SCHEDULES) == set(LADDERS)
+    assert {each.automatic for each in SAMPLERS} <= {None, *LADDERS}
+    assert set(SHORT_NAMES) == {each.short for each in SAMPLERS}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: each.short)
+def test_what_the_table_says_of_a_sampler_is_so(sampler: samplers.Sampler) -> None:
+    scheduler = named_scheduler(sampler.short, BASE)
+    assert sampler.calls == type(scheduler).order
+    assert sampler.random is not scheduler.is_deterministic
+    assert meaning_of(sampler.webui) == meaning_of(sampler.short)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_a_class_is_exported_and_has_names(name: str) -> None:
+def test_a_class_is_exported(name: str) -> None:
     assert getattr(schedulers, name) is SCHEDULERS[name]
     assert name in kakusan.__all__, "add it to kakusan/__init__.py and __init__.pyi"
-    assert SCHEDULERS[name].known_as
     assert SCHEDULERS[name].config_class.class_name == name
 
 
-@pytest.mark.parametrize("name", SHORT_NAMES)
-def test_pictures_name_the_sampler_as_its_class_does(name: str) -> None:
-    # `images` knows no schedulers, so its table of names is data, held to the classes here.
-    scheduler = named_scheduler(name, BASE)
-    labels = [known.webui for known in scheduler.known_as if known.short == name and known.webui]
-    text = parameters_text({"scheduler": scheduler.config.to_published()})
-    for label in labels or [name_of_plain(name)]:
-        assert f"Sampler: {label}" in text.replace(",", "\n").splitlines()
-    assert set(SAMPLERS) == set(SCHEDULERS)
-
-
-def name_of_plain(name: str) -> str:
-    """AUTOMATIC1111's name of a sampler whose short name has a word for the spacing."""
-    plain = name.removesuffix("-karras")
-    kind, _ = SHORT_NAMES[plain]
-    return next(str(known.webui) for known in kind.known_as if known.short == plain)
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: each.short)
+def test_pictures_name_the_sampler_as_the_web_ui_does(sampler: samplers.Sampler) -> None:
+    for word in ("", *(words[0] for words in SCHEDULES.values() if sampler.automatic)):
+        scheduler = named_scheduler(f"{sampler.short} {word}", BASE)
+        text = parameters_text({"scheduler": scheduler.config.to_published()})
+        lines = [line.strip() for line in text.split(",")]
+        assert f"Sampler: {sampler.webui}" in lines
+        assert not word or f"Schedule type: {word}" in lines
 
 
 def test_which_schedulers_follow_one_path() -> None:
-    noisy = {"ddpm", "euler-a", "dpmpp-2m-sde", "dpmpp-2m-sde-karras", "lcm", "tcd"}
-    found = {name for name in SHORT_NAMES if not named_scheduler(name, BASE).is_deterministic}
-    assert found == noisy
     sde: Scheduler = DPMSolverMultistepScheduler(
         algorithm_type="sde-dpmsolver", final_sigmas_type="sigma_min"
     )

@@ -32,6 +32,7 @@ ZERO_SNR: dict[str, Any] = {
 }
 KARRAS = {"use_karras_sigmas": True}
 EXPONENTIAL = {"use_exponential_sigmas": True}
+BETA = {"use_beta_sigmas": True}  # which the reference takes from scipy
 NOISE_SOLVER = {"algorithm_type": "dpmsolver", "final_sigmas_type": "sigma_min"}
 NOISE_SDE = {"algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min"}
 SDE = {"algorithm_type": "sde-dpmsolver++"}
@@ -71,11 +72,12 @@ OWN: dict[str, list[dict[str, Any]]] = {
         {"variance_type": "fixed_small_log"},
         {"variance_type": "fixed_large"},
     ],
-    "LMS": [KARRAS, EXPONENTIAL, SAMPLE, KARRAS | {"timestep_spacing": "leading"}],
-    "Heun": [KARRAS, EXPONENTIAL, SAMPLE, {"clip_sample": True}, {"beta_schedule": "exp"}],
+    "LMS": [KARRAS, EXPONENTIAL, BETA, SAMPLE, KARRAS | {"timestep_spacing": "leading"}],
+    "Heun": [KARRAS, EXPONENTIAL, BETA, SAMPLE, {"clip_sample": True}, {"beta_schedule": "exp"}],
     "Euler": [
         KARRAS,
         EXPONENTIAL,
+        BETA,
         SAMPLE,
         ZERO_SNR,
         {"interpolation_type": "log_linear"},
@@ -88,6 +90,7 @@ OWN: dict[str, list[dict[str, Any]]] = {
     "DPM": [
         KARRAS,
         EXPONENTIAL,
+        BETA,
         SAMPLE,
         ZERO_SNR,
         {"solver_order": 1},

@@ -26,6 +26,7 @@ from kakusan.schedulers import (
     named_scheduler,
 )
 from kakusan.schedulers.lms import lagrange_integrals
+from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 BASE = PNDMScheduler(
     beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
@@ -35,7 +36,7 @@ BASE = PNDMScheduler(
 def noise_of(clean: Tensor, x: Tensor, scheduler: Scheduler, t: Tensor) -> Tensor:
     """What a model predicts that knows the clean sample."""
     sigma = scheduler.sigma_at(t)
-    if scheduler.init_noise_sigma == 1.0:  # alpha² + sigma² = 1
+    if not isinstance(scheduler, UnscaledSigmaScheduler):  # alpha² + sigma² = 1
         alpha = 1 / (1 + sigma**2) ** 0.5
         return (x - alpha * clean) / (sigma * alpha)
     return (x - clean) / sigma

@@ -17,6 +17,7 @@ from kakusan.cli.generate import generate
 from kakusan.cli.info import info
 from kakusan.cli.look import grid, tokens
 from kakusan.cli.reproduce import reproduce
+from kakusan.cli.schedulers import schedulers
 from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError, KakusanError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, info, reproduce, decode, grid, tokens):
+for command in (generate, info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

@@ -7,12 +7,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from kakusan.errors import shown
+from kakusan.samplers import SAMPLERS
 
-# The short names of kakusan.schedulers, which would take torch's seconds to ask
-SCHEDULERS = (
-    *("pndm", "lms", "heun", "ddim", "ddpm", "euler", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"),
-    *("dpmpp-2m-sde", "dpmpp-2m-sde-karras", "lcm", "tcd"),
-)
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -58,7 +54,7 @@ def _starting(words: Iterable[str], incomplete: str) -> list[str]:
 
 
 def complete_scheduler(incomplete: str) -> list[str]:
-    return _starting(SCHEDULERS, incomplete)
+    return _starting((each.short for each in SAMPLERS), incomplete)
 
 
 def complete_dtype(incomplete: str) -> list[str]:
@@ -129,9 +125,7 @@ Height = Annotated[
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME", help="Such as euler-a, dpmpp-2m.", autocompletion=complete_scheduler
-    ),
+    typer.Option(metavar="NAME", help="See kakusan schedulers.", autocompletion=complete_scheduler),
 ]
 Fast = Annotated[
     bool, typer.Option("--fast", help="Nearly the same picture, sooner if steps allow it.")

@@ -12,60 +12,52 @@ from pathlib import Path
 from typing import cast
 
 from kakusan.images.settings_line import find_settings
+from kakusan.samplers import SAMPLERS, SCHEDULES, label_of
 from kakusan.vocabulary import WEBUI
 
 Record = dict[str, object]
 
-# `images` knows no schedulers; tests/schedulers/test_names.py holds this to the classes' own names
-SAMPLERS = {
-    "DDIMScheduler": "DDIM",
-    "DDPMScheduler": "DDPM",
-    "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "EulerAncestralDiscreteScheduler": "Euler a",
-    "EulerDiscreteScheduler": "Euler",
-    "HeunDiscreteScheduler": "Heun",
-    "LCMScheduler": "LCM",
-    "LMSDiscreteScheduler": "LMS",
-    "PNDMScheduler": "PLMS",
-    "TCDScheduler": "TCD",
-}
+# Settings by which samplers of one class differ
+_TELLING = {"algorithm_type", "solver_order", "solver_type"}
 WORDS = WEBUI.words
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
 _LARGEST = 2**64
 
 
-def _sampler(scheduler: object) -> str | None:
-    if not isinstance(scheduler, Mapping):
-        return None
-    config = cast(Mapping[object, object], scheduler)
-    name, algorithm = str(config.get("_class_name", "")), str(config.get("algorithm_type", ""))
-    if name.startswith("DPM") and ("++" not in algorithm or config.get("solver_order", 2) != 2):
-        return name  # the web UI has no name for the other orders and algorithms
-    return (SAMPLERS.get(name, name) + (" SDE" if "sde" in algorithm else "")) or None
+def _sampler(config: Mapping[object, object]) -> str | None:
+    """Its class's name where the web UI has none for these settings."""
+    name = str(config.get("_class_name", ""))
+    for sampler in SAMPLERS:
+        told = ((key, sampler.settings[key]) for key in _TELLING & sampler.settings.keys())
+        if sampler.kind == name and all(config.get(key, value) == value for key, value in told):
+            return sampler.webui
+    return name or None
 
 
-def _schedule_type(scheduler: object) -> str | None:
-    """How the noise levels are spaced: "Karras" for `use_karras_sigmas`."""
-    if not isinstance(scheduler, Mapping):
-        return None
-    config = cast(Mapping[object, object], scheduler)
+def _schedule_type(config: Mapping[object, object]) -> str | None:
+    """How the noise levels are spaced: "Karras" for `use_karras_sigmas` and for its ladder."""
+    if (ladder := config.get("sigma_schedule")) in SCHEDULES:
+        return label_of(str(ladder))
     for name, value in config.items():
         spacing = re.fullmatch("use_([a-z]+)_sigmas", str(name))
         if spacing is not None and value is True:
             return spacing[1].title()
     # unsaid, the web UI takes another spacing for these samplers
-    return "Uniform" if str(config.get("_class_name", "")).startswith("DPM") else None
+    kind = config.get("_class_name")
+    unlike = any(s.kind == kind and s.automatic not in (None, "uniform") for s in SAMPLERS)
+    return label_of("uniform") if unlike else None
 
 
 def _settings(record: Mapping[str, object]) -> Record:
     """What the last line says, in the order in which the web UI says it; None is left out."""
     width, height, clip_skip = record.get("width"), record.get("height"), record.get("clip_skip")
-    version = record.get("kakusan")
+    version, scheduler = record.get("kakusan"), record.get("scheduler")
+    config = cast("Mapping[object, object]", scheduler if isinstance(scheduler, Mapping) else {})
     return {
         WORDS["num_inference_steps"]: record.get("num_inference_steps"),
-        WORDS["scheduler"]: _sampler(record.get("scheduler")),
-        SCHEDULE_TYPE: _schedule_type(record.get("scheduler")),
+        WORDS["scheduler"]: _sampler(config),
+        SCHEDULE_TYPE: _schedule_type(config),
         WORDS["guidance_scale"]: record.get("guidance_scale"),
         WORDS["seed"]: record.get("seed"),
         WORDS["width"]: f"{width}x{height}" if width and height else None,

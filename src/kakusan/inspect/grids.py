@@ -22,7 +22,6 @@ from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.short import short_request
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
-from kakusan.schedulers import PNDMScheduler, named_scheduler
 from kakusan.text import CLIPTokenizer, Understanding, said_once
 from kakusan.vocabulary import SHORT
 
@@ -191,10 +190,7 @@ def _cells(
 def _asked(settings: Mapping[str, Any]) -> Request:
     """The request for the picture of one cell."""
     with SHORT.spoken():
-        request = short_request(**{"model": BUILTIN, **settings})
-        if request.scheduler is not None:
-            named_scheduler(str(request.scheduler), PNDMScheduler())
-    return request
+        return short_request(**{"model": BUILTIN, **settings})
 
 
 def _model(request: Request) -> str:

@@ -50,7 +50,8 @@ def generate(
         unet: A folder, a file or a Hub id, in place of the model's own UNet.
         vae: Likewise, such as TAESD's file, which takes a fraction of the time.
         seed: A random one is drawn, and recorded, where none is given.
-        scheduler: A short name ("euler-a") or a class name; the model's own where not given.
+        scheduler: A name of any tool, such as "DPM++ 2M Karras" (see `kakusan.samplers`); the
+            model's own where not given.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.

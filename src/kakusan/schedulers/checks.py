@@ -43,6 +43,10 @@ def checked_timesteps(timesteps: Sequence[float], config: SchedulerConfig) -> li
     if config.sigma_spacing is not None:
         key = setting_of(config.sigma_spacing)
         raise ArgumentError(f"custom {{timesteps}} contradict {key}=True; set that to False")
+    if config.ladder not in (None, "uniform"):  # which is said where nothing is meant by it
+        raise ArgumentError(
+            "custom {timesteps} contradict sigma_schedule={0!r}; set that to None", config.ladder
+        )
     values = [float(each) for each in timesteps]
     last = config.num_train_timesteps - 1
     within = all(0 <= each <= last for each in values)

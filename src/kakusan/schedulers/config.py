@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 
 from kakusan.errors import RequestError, check_no_unknown, shown
+from kakusan.schedulers.ladders import LADDERS
 from kakusan.schedulers.prediction import PREDICTION_TYPES
 from kakusan.schedulers.schedule import BETA_SCHEDULES
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, TIMESTEP_SPACINGS, setting_of
 
 DEFAULTED = "_use_default_values"
+OWN = frozenset({"sigma_schedule", "discard_penultimate_sigma"})  # which no other library has
 _BOOKKEEPING = ("others", "defaulted")
 
 
@@ -34,6 +36,7 @@ class SchedulerConfig(Mapping[str, object]):
         "beta_schedule": tuple(BETA_SCHEDULES),
         "prediction_type": PREDICTION_TYPES,
         "timestep_spacing": tuple(TIMESTEP_SPACINGS),
+        "sigma_schedule": (None, *LADDERS),
     }
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
         "num_train_timesteps": (1, 100_000),
@@ -67,15 +70,21 @@ class SchedulerConfig(Mapping[str, object]):
         for item in fields(self):
             if item.name not in _BOOKKEEPING and item.name != "trained_betas":
                 self._check(item.name, getattr(self, item.name), item.default)
-        spacings = [setting_of(spacing) for spacing in SIGMA_SPACINGS]
-        if sum(getattr(self, name, False) for name in spacings) > 1:
-            raise RequestError(
-                f"{self.class_name}: only one of {' and '.join(spacings)} can be true"
-            )
+        self._check_one_spacing()
         if self.trained_betas is not None and len(self.trained_betas) != self.num_train_timesteps:
             raise RequestError(
                 f"{self.class_name}: trained_betas has {len(self.trained_betas)} values, "
                 f"num_train_timesteps says {self.num_train_timesteps}"
+            )
+
+    def _check_one_spacing(self) -> None:
+        said = [name for name in map(setting_of, SIGMA_SPACINGS) if self._says(name, True)]
+        if self.ladder is not None:
+            said.append(f"sigma_schedule={self.ladder!r}")
+        if len(said) > 1:
+            raise RequestError(
+                f"{self.class_name}: only one of {' and '.join(said)} can space the noise levels; "
+                "set the other to false or null"
             )
 
     def _check(self, name: str, value: object, default: object) -> None:
@@ -99,6 +108,16 @@ class SchedulerConfig(Mapping[str, object]):
     def sigma_spacing(self) -> str | None:
         """Which of `SIGMA_SPACINGS` a run's noise levels have; None: those of its timesteps."""
         return next((name for name in SIGMA_SPACINGS if self._says(setting_of(name), True)), None)
+
+    @property
+    def ladder(self) -> str | None:
+        """Which of `LADDERS` a run walks down; None: the reference's levels."""
+        return cast("str | None", self._own("sigma_schedule"))
+
+    @property
+    def discards_penultimate(self) -> bool:
+        """Whether the last level above 0 of a ladder that is one longer is left out."""
+        return self._says("discard_penultimate_sigma", True)
 
     @property
     def zero_terminal_snr(self) -> bool:
@@ -186,13 +205,17 @@ class SchedulerConfig(Mapping[str, object]):
     def to_published(self) -> dict[str, object]:
         """What `scheduler_config.json` holds, and what the mapping shows.
 
-        An infinite default is left out, because JSON cannot write it.
+        An infinite default is left out, because JSON cannot write it, and what only kakusan has
+        and nobody set, because the reference would warn of it.
         """
         ours = {
             item.name: value
             for item in fields(self)
             if item.name not in _BOOKKEEPING
-            and not (_is_infinite(value := getattr(self, item.name)) and value == item.default)
+            and not (
+                (value := getattr(self, item.name)) == item.default
+                and (_is_infinite(value) or item.name in OWN)
+            )
         }
         return {"_class_name": self.class_name, **self.others, **ours}
 
@@ -217,13 +240,36 @@ class SchedulerConfig(Mapping[str, object]):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SpacedConfig(SchedulerConfig):
-    """Settings of the schedulers whose noise levels may be spaced otherwise than timesteps."""
+class LadderConfig(SchedulerConfig):
+    """Settings of the schedulers that walk down noise levels.
+
+    Attributes:
+        sigma_schedule: which of `LADDERS`, those of AUTOMATIC1111 and ComfyUI, a run walks down;
+            None has the reference's levels.
+        discard_penultimate_sigma: of such a ladder, make one level more, and leave out the last
+            above 0.
+    """
 
     timestep_spacing: str = "linspace"
+    sigma_schedule: str | None = None
+    discard_penultimate_sigma: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpacedConfig(LadderConfig):
+    """Settings of those of them whose noise levels the reference spaces in several ways too."""
+
     use_karras_sigmas: bool = False
     use_exponential_sigmas: bool = False
     use_beta_sigmas: bool = False
+
+
+# How a config says nothing of how noise levels are spaced
+UNSPACED: Mapping[str, object] = {
+    **dict.fromkeys(map(setting_of, SIGMA_SPACINGS), False),
+    "sigma_schedule": None,
+    "discard_penultimate_sigma": False,
+}
 
 
 def _is_unknown_spacing(name: str) -> bool:

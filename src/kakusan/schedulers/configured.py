@@ -1,10 +1,10 @@
-"""A scheduler's settings, read from names, configs and files and written back; and its names."""
+"""A scheduler's settings, read from names, configs and files and written back."""
 
 import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
@@ -26,32 +26,10 @@ else:
     ConfigT = TypeVar("ConfigT", bound=SchedulerConfig)
 
 
-class KnownAs(NamedTuple):
-    """What a scheduler with some of its settings is called by the tools that people know.
-
-    Attributes:
-        short: the command line's name.
-        webui: AUTOMATIC1111's, without a word for the spacing; None where that word alone tells it
-            from another.
-        k_diffusion: the function in k-diffusion.
-        settings: what the name says of the settings.
-    """
-
-    short: str
-    webui: str | None
-    k_diffusion: str | None = None
-    settings: Mapping[str, object] = {}
-
-
 class Configured(Sendable, Generic[ConfigT]):
-    """Something made of published settings, as every scheduler is.
-
-    Attributes:
-        known_as: its names elsewhere.
-    """
+    """Something made of published settings, as every scheduler is."""
 
     config_class: type[ConfigT]
-    known_as: ClassVar[tuple[KnownAs, ...]] = ()
 
     config: ConfigT
 

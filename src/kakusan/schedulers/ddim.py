@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
@@ -26,8 +25,6 @@ class DDIMScheduler(PosteriorScheduler[DDIMConfig]):
     """Deterministic at `eta` 0, as noisy as DDPM at `eta` 1."""
 
     config_class = DDIMConfig
-    # Latents are not pixels within [-1, 1], so clipping them is never meant.
-    known_as = (KnownAs("ddim", "DDIM", settings={"clip_sample": False}),)
 
     def advance(
         self,

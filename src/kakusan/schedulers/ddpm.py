@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.posterior_scheduler import PosteriorConfig, PosteriorScheduler
@@ -38,8 +37,6 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
     """Ancestral sampling with the posterior of the forward process; also used in training."""
 
     config_class = DDPMConfig
-    # Latents are not pixels within [-1, 1], so clipping them is never meant.
-    known_as = (KnownAs("ddpm", "DDPM", settings={"clip_sample": False}),)
     adds_noise = True
     takes_timesteps = True
 

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level, half_log_snr
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction, dynamic_threshold
@@ -124,14 +123,6 @@ SOLVERS: dict[str, Callable[[Level, Level, Tensor, bool], _Weights]] = {
 }
 
 
-def _known_as(name: str, label: str, algorithm: str) -> tuple[KnownAs, KnownAs]:
-    """Without and with Karras's sigmas."""
-    settings = {"algorithm_type": algorithm, "solver_order": 2, "use_karras_sigmas": False}
-    function = "sample_" + name.replace("-", "_")
-    karras = {**settings, "use_karras_sigmas": True}
-    return KnownAs(name, label, function, settings), KnownAs(f"{name}-karras", None, None, karras)
-
-
 class _Known(NamedTuple):
     """What was predicted, clean sample or noise, at a level."""
 
@@ -146,10 +137,6 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
     """
 
     config_class = DPMSolverMultistepConfig
-    known_as = (
-        *_known_as("dpmpp-2m", "DPM++ 2M", "dpmsolver++"),
-        *_known_as("dpmpp-2m-sde", "DPM++ 2M SDE", "sde-dpmsolver++"),
-    )
     takes_timesteps = True
     timestep_dtype = torch.int64
     history: tuple[_Known, ...] = ()  # latest first
@@ -192,6 +179,8 @@ class DPMSolverMultistepScheduler(SigmaScheduler[DPMSolverMultistepConfig]):
     def _order(self, known: int) -> int:
         """Lower at the start, where little is known, and as the config asks at the end."""
         c, left = self.config, self.steps_left()
+        if c.ladder is not None:  # as k-diffusion, whatever else the config says
+            return 1 if left == 1 and self.sigmas[-1] == 0 else known
         lower = c.lower_order_final and len(self.timesteps) < FEW_STEPS
         if left == 1 and (lower or c.euler_at_final or not c.ends_at_sigma_min):
             return 1

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
@@ -41,7 +40,6 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
     """One model call a step, computed in float32 whatever the latents' dtype."""
 
     config_class = EulerConfig
-    known_as = (KnownAs("euler", "Euler", "sample_euler"),)
     takes_timesteps = True
     takes_sigmas = True
 
@@ -78,7 +76,7 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
     def _plan(self, steps: int) -> None:
         super()._plan(steps)
         c = self.config
-        if c.interpolation_type == "log_linear":
+        if c.interpolation_type == "log_linear" and c.ladder is None:
             self._plan_log_linear(steps)
         if c.timestep_type == "continuous" and c.prediction_type == "v_prediction":
             self._set_timesteps(0.25 * self.sigmas[:-1].log())

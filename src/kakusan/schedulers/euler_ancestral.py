@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.config import LadderConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
@@ -14,12 +13,11 @@ from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EulerAncestralConfig(SchedulerConfig):
+class EulerAncestralConfig(LadderConfig):
     """Settings of `EulerAncestralDiscreteScheduler`."""
 
     class_name = "EulerAncestralDiscreteScheduler"
 
-    timestep_spacing: str = "linspace"
     rescale_betas_zero_snr: bool = False
 
 
@@ -27,7 +25,6 @@ class EulerAncestralDiscreteScheduler(UnscaledSigmaScheduler[EulerAncestralConfi
     """Steps further down than asked for and adds noise back, in float32 whatever the dtype."""
 
     config_class = EulerAncestralConfig
-    known_as = (KnownAs("euler-a", "Euler a", "sample_euler_ancestral"),)
     adds_noise = True
 
     def advance(

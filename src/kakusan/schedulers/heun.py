@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from kakusan.schedulers.config import SpacedConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
-from kakusan.schedulers.spacings import Floats
+from kakusan.schedulers.spacings import Floats, timesteps_of_sigmas
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,6 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
     """Two model calls a step but for the last: n steps have 2n - 1 timesteps."""
 
     config_class = HeunConfig
-    known_as = (KnownAs("heun", "Heun", "sample_heun"),)
     order = 2
     takes_timesteps = True
     history: _Begun | None = None
@@ -64,5 +63,10 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
         super()._set_levels(sigmas, timesteps, last)
         s, t = self.sigmas, self.timesteps
-        self.sigmas = torch.cat([s[:1], s[1:-1].repeat_interleave(2), s[-1:]])
-        self._set_timesteps(torch.cat([t[:1], t[1:].repeat_interleave(2)]))
+        levels = [s[:1], s[1:-1].repeat_interleave(2), s[-1:]]
+        times = [t[:1], t[1:].repeat_interleave(2)]
+        if self.config.ladder is not None and last > 0:  # k-diffusion corrects the last step too
+            end = timesteps_of_sigmas(np.array([last]), self._known_sigmas())
+            levels, times = [*levels, s[-1:]], [*times, torch.from_numpy(end).to(t)]
+        self.sigmas = torch.cat(levels)
+        self._set_timesteps(torch.cat(times))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.consistency import ConsistencyConfig, ConsistencyScheduler
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
@@ -26,8 +25,6 @@ class LCMScheduler(ConsistencyScheduler[LCMConfig]):
     """Each step guesses the clean sample, and all but the last add fresh noise to the guess."""
 
     config_class = LCMConfig
-    # Latents are not pixels within [-1, 1], so clipping them is never meant.
-    known_as = (KnownAs("lcm", "LCM", settings={"clip_sample": False}),)
     adds_noise = True
 
     def advance(

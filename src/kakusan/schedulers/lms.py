@@ -9,7 +9,6 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.config import SpacedConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
@@ -34,7 +33,6 @@ class LMSDiscreteScheduler(UnscaledSigmaScheduler[LMSConfig]):
     """K-LMS: integrates the polynomial through the last four slopes to the next noise level."""
 
     config_class = LMSConfig
-    known_as = (KnownAs("lms", "LMS", "sample_lms"),)
     history: tuple[_Slope, ...] = ()  # latest first
 
     def advance(

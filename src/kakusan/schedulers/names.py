@@ -1,14 +1,12 @@
-"""The names that schedulers are asked for by: ours, the reference's, and those of other tools."""
+"""The schedulers that names mean; what they are called is in `kakusan.samplers`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from kakusan.errors import UnknownNameError, nearest, shown
+from kakusan.samplers import SAMPLERS, SCHEDULES, meaning_of, on_schedule
 from kakusan.schedulers import registry
-from kakusan.schedulers.configured import KnownAs
+from kakusan.schedulers.config import UNSPACED
 from kakusan.schedulers.scheduler import Scheduler
-from kakusan.schedulers.spacings import setting_of
-
-Meaning = tuple[type[Scheduler], Mapping[str, object]]
 
 # In the registry's order
 _KINDS: tuple[type[Scheduler], ...] = tuple(
@@ -17,11 +15,6 @@ _KINDS: tuple[type[Scheduler], ...] = tuple(
 
 SCHEDULERS: dict[str, type[Scheduler]] = {
     kind.__name__: kind for kind in sorted(_KINDS, key=lambda kind: kind.__name__)
-}
-
-# The command line's names
-SHORT_NAMES: dict[str, Meaning] = {
-    known.short: (kind, known.settings) for kind in _KINDS for known in kind.known_as
 }
 
 
@@ -36,50 +29,45 @@ def scheduler_class(name: str) -> type[Scheduler]:
     return SCHEDULERS[name]
 
 
-def named_scheduler(name: str, base: Scheduler) -> Scheduler:
+def named_scheduler(name: str, base: Scheduler, *, xl: bool = False) -> Scheduler:
     """The scheduler of a name, for the model that `base` belongs to.
 
     Args:
-        name: In any case: a short name ("euler-a") or class name, AUTOMATIC1111's ("Euler a",
-            "DPM++ 2M Karras") or k-diffusion's function ("sample_dpmpp_2m").
+        name: AUTOMATIC1111's ("DPM++ 2M Karras"), ComfyUI's ("dpmpp_2m karras",
+            "euler/sgm_uniform"), InvokeAI's, stable-diffusion.cpp's, the reference's class or
+            k-diffusion's function, or a short name; see `kakusan.samplers`.
+        xl: whether the model is SDXL, which has levels of its own on some schedules.
 
     Raises:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
     """
-    meanings = {each.casefold(): meaning for each, meaning in _meanings()}
-    if name.casefold() not in meanings:
-        labels = [known.webui for kind in _KINDS for known in kind.known_as if known.webui]
-        known = [*SHORT_NAMES, *SCHEDULERS, *labels]
-        raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, known)}")
-    kind, settings = meanings[name.casefold()]
-    return kind.from_config(base.config, **settings)
+    meaning = meaning_of(name, xl=xl)
+    kind = scheduler_class(meaning.kind)
+    said = {*kind.config_class.names(), *base.config} if meaning.spaced else set[str]()
+    unspaced = {name: value for name, value in UNSPACED.items() if name in said}
+    return kind.from_config(base.config, **{**unspaced, **meaning.settings})
+
+
+# The command line's names, and what each says of its class's settings
+SHORT_NAMES: dict[str, tuple[type[Scheduler], Mapping[str, object]]] = {
+    sampler.short: (SCHEDULERS[sampler.kind], meaning_of(sampler.short).settings)
+    for sampler in SAMPLERS
+}
 
 
 def short_name(scheduler: Scheduler) -> str:
-    """The short name that makes this scheduler, or else its class's name."""
-    for name, (kind, settings) in SHORT_NAMES.items():
-        if type(scheduler) is kind and all(scheduler.config[k] == v for k, v in settings.items()):
-            return name
+    """The shortest name that makes this scheduler's kind, or else its class's name."""
+    for sampler in SAMPLERS:
+        if _is(scheduler, sampler.kind, meaning_of(sampler.short).settings):
+            return sampler.short
+        for schedule in SCHEDULES if sampler.automatic else ():
+            if _is(scheduler, sampler.kind, on_schedule(sampler, schedule).settings):
+                return f"{sampler.short} {schedule}"
     return type(scheduler).__name__
 
 
-def _meanings() -> Iterator[tuple[str, Meaning]]:
-    """Every name, and the class and settings that it stands for."""
-    yield from SHORT_NAMES.items()
-    for name, kind in SCHEDULERS.items():
-        yield name, (kind, {})
-        for known in kind.known_as:
-            if known.k_diffusion is not None:
-                yield known.k_diffusion, (kind, known.settings)
-            if known.webui is not None:
-                yield known.webui, (kind, known.settings)
-                yield from _respaced(known.webui, kind, known)
-
-
-def _respaced(label: str, kind: type[Scheduler], known: KnownAs) -> Iterator[tuple[str, Meaning]]:
-    """AUTOMATIC1111's name with a word for the spacing, such as "DPM++ 2M Karras"."""
-    spacings = kind.sigma_spacings()
-    words = {"Uniform": None, **{spacing.title(): spacing for spacing in spacings}}
-    for word, chosen in words.items() if spacings else ():
-        flags = {setting_of(spacing): spacing == chosen for spacing in spacings}
-        yield f"{label} {word}", (kind, {**known.settings, **flags})
+def _is(scheduler: Scheduler, kind: str, settings: Mapping[str, object]) -> bool:
+    config = scheduler.config
+    return type(scheduler).__name__ == kind and all(
+        getattr(config, name) == value for name, value in settings.items()
+    )

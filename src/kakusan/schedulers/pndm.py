@@ -8,7 +8,6 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers.alpha_scheduler import AlphaScheduler
 from kakusan.schedulers.config import SchedulerConfig
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.run import Timestep
@@ -47,7 +46,6 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
     """
 
     config_class = PNDMConfig
-    known_as = (KnownAs("pndm", "PLMS", settings={"skip_prk_steps": True}),)
     history = _History()
 
     def advance(self, x: Tensor, seen: Prediction, now: Level, then: Level) -> SchedulerOutput:

@@ -9,6 +9,7 @@ from torch import Tensor
 from kakusan.errors import RequestError
 from kakusan.schedulers import schedule
 from kakusan.schedulers.configured import ConfigT
+from kakusan.schedulers.ladders import ladder_levels
 from kakusan.schedulers.levels import Level, level_of_sigma, unscaled_level_of_sigma
 from kakusan.schedulers.prediction import spread
 from kakusan.schedulers.run import Timestep
@@ -34,6 +35,14 @@ class SigmaScheduler(Scheduler[ConfigT]):
     timestep_dtype: ClassVar[torch.dtype] = torch.float32
 
     sigmas: Tensor
+
+    @property
+    def init_noise_sigma(self) -> float:
+        """1, or on a ladder of k-diffusion's convention its top level at variance 1."""
+        if self.config.ladder is None:
+            return 1.0
+        highest = float(self.sigmas.max())
+        return highest / (highest**2 + 1) ** 0.5
 
     def sigma_at(self, timestep: Timestep) -> float:
         return float(self.sigmas[self._position(timestep)])
@@ -83,12 +92,25 @@ class SigmaScheduler(Scheduler[ConfigT]):
         self._set_levels(self._known_sigmas()[::-1], all_timesteps, last=0.0)
 
     def _plan(self, steps: int) -> None:
+        if self.config.ladder is None:
+            self._plan_spaced(steps)
+        else:
+            self._plan_ladder(self.config.ladder, steps)
+        self.num_inference_steps = steps
+
+    def _plan_ladder(self, ladder: str, steps: int) -> None:
+        discard = self.config.discards_penultimate
+        known = self._known_sigmas().astype(np.float64)
+        sigmas = ladder_levels(ladder, known, steps, discard=discard)
+        timesteps = timesteps_of_sigmas(sigmas[:-1], known)
+        self._set_levels(sigmas[:-1], timesteps, last=float(sigmas[-1]))
+
+    def _plan_spaced(self, steps: int) -> None:
         timesteps = self._spaced(steps)
         self._check_in_schedule(float(timesteps[0]), steps)
         sigmas = self._interpolated(timesteps)
         sigmas, timesteps = self._respaced(sigmas, timesteps)
         self._set_levels(sigmas, timesteps, last=self._last_sigma())
-        self.num_inference_steps = steps
 
     def _plan_timesteps(self, timesteps: list[float]) -> None:
         chosen = np.array(timesteps, dtype=np.float32)
@@ -151,7 +173,8 @@ class SigmaScheduler(Scheduler[ConfigT]):
         return now <= then
 
     def _set_timesteps(self, timesteps: Tensor) -> None:
-        self.timesteps = timesteps.to(self.timestep_dtype)
+        whole = self.config.ladder is None
+        self.timesteps = timesteps.to(self.timestep_dtype if whole else torch.float32)
 
 
 class UnscaledSigmaScheduler(SigmaScheduler[ConfigT]):
@@ -163,7 +186,7 @@ class UnscaledSigmaScheduler(SigmaScheduler[ConfigT]):
     @property
     def init_noise_sigma(self) -> float:
         highest = self.sigmas.max()
-        if self.config.timestep_spacing == "leading":
+        if self.config.timestep_spacing == "leading" and self.config.ladder is None:
             return float((highest**2 + 1) ** 0.5)
         return float(highest)
 

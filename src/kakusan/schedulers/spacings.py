@@ -10,7 +10,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kakusan.schedulers.beta_distribution import inverse_beta
+
 Floats = NDArray[np.floating]
+BETA_SHAPE = 0.6  # both of the distribution's
 
 
 def _linspace(steps: int, train_steps: int, offset: int) -> Floats:  # noqa: ARG001
@@ -47,10 +50,17 @@ def _exponential(sigma_max: float, sigma_min: float, steps: int) -> Floats:
     return np.exp(np.linspace(math.log(sigma_max), math.log(sigma_min), steps))
 
 
+def _beta(sigma_max: float, sigma_min: float, steps: int) -> Floats:
+    """Quantiles of a beta distribution, dense at both ends (arXiv:2407.12173)."""
+    places = inverse_beta(1 - np.linspace(0, 1, steps), BETA_SHAPE)
+    return sigma_min + places * (sigma_max - sigma_min)
+
+
 # (highest sigma, lowest sigma, steps) -> sigmas from the highest to the lowest.
 SIGMA_SPACINGS: dict[str, Callable[[float, float, int], Floats]] = {
     "karras": _karras,
     "exponential": _exponential,
+    "beta": _beta,
 }
 
 
@@ -69,3 +79,8 @@ def timesteps_of_sigmas(sigmas: Floats, known: Floats) -> Floats:
     below, above = log_known[low], log_known[low + 1]
     weight = np.clip((below - log_sigmas) / (below - above), 0, 1)
     return (1 - weight) * low + weight * (low + 1)
+
+
+def sigmas_of_timesteps(timesteps: Floats, known: Floats) -> Floats:
+    """The noise levels at fractional timesteps of the schedule `known`, by log sigma."""
+    return np.exp(np.interp(timesteps, np.arange(len(known)), np.log(known)))

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.schedulers.configured import KnownAs
 from kakusan.schedulers.consistency import ConsistencyConfig, ConsistencyScheduler
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
@@ -26,7 +25,6 @@ class TCDScheduler(ConsistencyScheduler[TCDConfig]):
     """Each step goes further down than asked for, by `eta`, and adds noise back."""
 
     config_class = TCDConfig
-    known_as = (KnownAs("tcd", "TCD"),)
     adds_noise = True
 
     def advance(

@@ -1,0 +1,247 @@
+"""What samplers and noise schedules are called: one table for every tool's names, without torch.
+
+AUTOMATIC1111's and ComfyUI's names mean what those tools do: k-diffusion's functions on their own
+noise levels (the setting `sigma_schedule`). The reference library's class names, and InvokeAI's
+where only InvokeAI has them, mean the reference's. Case, spaces, hyphens, underscores and plus
+signs do not matter. What several tools mean differently is decided so:
+
+- A name of AUTOMATIC1111's wins: "euler" and "dpmpp_2m" are its Euler and DPM++ 2M.
+- Without a word for the schedule it is AUTOMATIC1111's automatic one: "DPM++ 2M" is on Karras's.
+- "Beta" and "KL Optimal" are AUTOMATIC1111's, but with a slash ComfyUI's: "euler/beta".
+- DDIM, PLMS, UniPC, DEIS, LCM and TCD are the reference's; DDIM with a schedule is ComfyUI's, which
+  is Euler.
+- "DPM++ 2S" and "DPM++ 3M" without more are InvokeAI's, the reference's solvers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import NamedTuple
+
+from kakusan.errors import UnknownNameError, nearest, shown
+
+
+class Sampler(NamedTuple):
+    """A sampler as people know it.
+
+    Attributes:
+        short: the command line's name.
+        kind: the class that it is.
+        webui: AUTOMATIC1111's name, or the one that its text in pictures has here.
+        comfyui: ComfyUI's.
+        others: more names, those of k-diffusion's functions and of AUTOMATIC1111's aliases.
+        automatic: on which of `SCHEDULES` it is where no other is named; None where it has
+            timesteps of its own.
+        settings: what the name says of the class's settings.
+        calls: of the model in a step.
+        random: whether it adds noise on the way.
+        discards: whether its tools leave out the last level above 0.
+    """
+
+    short: str
+    kind: str
+    webui: str
+    comfyui: str | None
+    others: tuple[str, ...] = ()
+    automatic: str | None = None
+    settings: Mapping[str, object] = {}
+    calls: int = 1
+    random: bool = False
+    discards: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        known = (self.short, self.webui, self.comfyui, *self.others)
+        return tuple(name for name in known if name is not None)
+
+
+class Meaning(NamedTuple):
+    """A class of `kakusan.schedulers` and what a name says of its settings.
+
+    Attributes:
+        spaced: whether the name says how noise levels are spaced, so that what another config says
+            of it does not count.
+    """
+
+    kind: str
+    settings: Mapping[str, object] = {}
+    spaced: bool = True
+
+
+SAMPLERS = (
+    Sampler(
+        *("pndm", "PNDMScheduler", "PLMS", None, ("plms",)),
+        settings={"skip_prk_steps": True},
+    ),
+    Sampler(
+        *("lms", "LMSDiscreteScheduler", "LMS", "lms", ("k_lms", "sample_lms")),
+        automatic="uniform",
+    ),
+    Sampler(
+        *("heun", "HeunDiscreteScheduler", "Heun", "heun", ("k_heun", "sample_heun")),
+        automatic="uniform",
+        calls=2,
+    ),
+    # Latents are not pixels within [-1, 1], so clipping them is never meant
+    Sampler("ddim", "DDIMScheduler", "DDIM", "ddim", settings={"clip_sample": False}),
+    Sampler(
+        *("ddpm", "DDPMScheduler", "DDPM", "ddpm"),
+        settings={"clip_sample": False},
+        random=True,
+    ),
+    Sampler(
+        *("euler", "EulerDiscreteScheduler", "Euler", "euler", ("k_euler", "sample_euler")),
+        automatic="uniform",
+    ),
+    Sampler(
+        *("euler-a", "EulerAncestralDiscreteScheduler", "Euler a", "euler_ancestral"),
+        ("k_euler_a", "k_euler_ancestral", "sample_euler_ancestral"),
+        automatic="uniform",
+        random=True,
+    ),
+    Sampler(
+        *("dpmpp-2m", "DPMSolverMultistepScheduler", "DPM++ 2M", "dpmpp_2m"),
+        ("k_dpmpp_2m", "sample_dpmpp_2m"),
+        automatic="karras",
+        settings={"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"},
+    ),
+    Sampler(
+        *("dpmpp-2m-sde", "DPMSolverMultistepScheduler", "DPM++ 2M SDE", "dpmpp_2m_sde"),
+        ("dpmpp_2m_sde_gpu", "k_dpmpp_2m_sde", "sample_dpmpp_2m_sde"),
+        automatic="exponential",
+        settings={
+            "algorithm_type": "sde-dpmsolver++",
+            "solver_order": 2,
+            "solver_type": "midpoint",
+        },
+        random=True,
+    ),
+    Sampler(
+        *("lcm", "LCMScheduler", "LCM", "lcm", ("k_lcm",)),
+        settings={"clip_sample": False},
+        random=True,
+    ),
+    Sampler("tcd", "TCDScheduler", "TCD", None, random=True),
+)
+
+_REFERENCE_2M = {"algorithm_type": "dpmsolver++", "solver_order": 2}
+_KARRAS = {"use_karras_sigmas": True}
+# InvokeAI's names that no other tool has, and stable-diffusion.cpp's
+ELSEWHERE: Mapping[str, Meaning] = {
+    "euler_k": Meaning("EulerDiscreteScheduler", _KARRAS),
+    "heun_k": Meaning("HeunDiscreteScheduler", _KARRAS),
+    "lms_k": Meaning("LMSDiscreteScheduler", _KARRAS),
+    "dpmpp_2m_k": Meaning("DPMSolverMultistepScheduler", {**_REFERENCE_2M, **_KARRAS}),
+    "dpmpp_2m_sde_k": Meaning(
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, **_KARRAS},
+    ),
+    "dpmpp_3m": Meaning(
+        "DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 3}
+    ),
+    "dpmpp_3m_k": Meaning(
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "solver_order": 3, **_KARRAS},
+    ),
+    "ddim_trailing": Meaning(
+        "DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}
+    ),
+}
+
+# Of each `sigma_schedule` AUTOMATIC1111's name (or the tool's that has it), and others
+SCHEDULES: Mapping[str, tuple[str, ...]] = {
+    "uniform": ("Uniform", "normal", "discrete"),
+    "karras": ("Karras", "ka"),
+    "exponential": ("Exponential", "exp"),
+    "polyexponential": ("Polyexponential",),
+    "sgm_uniform": ("SGM Uniform",),
+    "simple": ("Simple",),
+    "ddim_uniform": ("DDIM", "ddim_uniform"),
+    "beta": ("Beta",),
+    "kl_optimal": ("KL Optimal",),
+    "linear_quadratic": ("linear_quadratic",),
+    "align_your_steps": ("Align Your Steps", "ays"),
+    "align_your_steps_xl": ("Align Your Steps XL", "ays_xl"),
+    "gits": ("Align Your Steps GITS", "gits"),
+    "gits_xl": ("Align Your Steps GITS XL", "gits_xl"),
+    "turbo": ("Turbo",),
+    "beta_of_timesteps": ("beta_of_timesteps",),
+    "kl_optimal_to_zero": ("kl_optimal_to_zero",),
+}
+AUTOMATIC = "Automatic"
+# Schedules that ComfyUI's names mean where they are not AUTOMATIC1111's
+_AFTER_A_SLASH = {"beta": "beta_of_timesteps", "kl_optimal": "kl_optimal_to_zero"}
+# Those that are another for SDXL
+_OF_XL = {"align_your_steps": "align_your_steps_xl", "gits": "gits_xl"}
+
+
+def meaning_of(name: str, *, xl: bool = False) -> Meaning:
+    """What a name of any tool means.
+
+    Args:
+        xl: whether the model is SDXL, which has levels of its own on some schedules.
+
+    Raises:
+        UnknownNameError: no scheduler is called that; the message has the nearest names.
+    """
+    found = _meanings().get(_folded(name))
+    if found is None:
+        raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, _said())}")
+    schedule = found.settings.get("sigma_schedule")
+    if xl and schedule in _OF_XL:
+        return found._replace(settings={**found.settings, "sigma_schedule": _OF_XL[schedule]})
+    return found
+
+
+def on_schedule(sampler: Sampler, schedule: str) -> Meaning:
+    """A sampler on one of `SCHEDULES`."""
+    if sampler.kind == "DDIMScheduler":
+        return Meaning("EulerDiscreteScheduler", {"sigma_schedule": schedule})
+    discards = {"discard_penultimate_sigma": sampler.discards}
+    return Meaning(sampler.kind, {**sampler.settings, "sigma_schedule": schedule, **discards})
+
+
+def classes() -> list[str]:
+    """The names of all classes."""
+    kinds = (*(each.kind for each in SAMPLERS), *(each.kind for each in ELSEWHERE.values()))
+    return sorted(set(kinds))
+
+
+def label_of(schedule: str) -> str:
+    """AUTOMATIC1111's name of one of `SCHEDULES`."""
+    return SCHEDULES[schedule][0]
+
+
+def _folded(name: str) -> str:
+    """A name without case and without what separates words; a slash stays."""
+    plain = name.casefold().replace("++", "pp")
+    return "".join(each for each in plain if each.isalnum() or each == "/")
+
+
+@cache
+def _meanings() -> dict[str, Meaning]:
+    """Every name, folded."""
+    found = {_folded(name): Meaning(name, spaced=False) for name in classes()}
+    found |= {_folded(name): meaning for name, meaning in ELSEWHERE.items()}
+    return found | {name: meaning for each in SAMPLERS for name, meaning in _names_of(each)}
+
+
+def _names_of(sampler: Sampler) -> Iterator[tuple[str, Meaning]]:
+    plain = Meaning(sampler.kind, sampler.settings)
+    if sampler.automatic is not None:
+        plain = on_schedule(sampler, sampler.automatic)
+    takes = sampler.automatic is not None or sampler.kind == "DDIMScheduler"
+    for name in map(_folded, sampler.names):
+        yield name, plain
+        yield name + _folded(AUTOMATIC), plain
+        for schedule, words in SCHEDULES.items() if takes else ():
+            for word in map(_folded, {schedule, *words}):
+                yield name + word, on_schedule(sampler, schedule)
+                meant = _AFTER_A_SLASH.get(schedule, schedule)
+                yield f"{name}/{word}", on_schedule(sampler, meant)
+
+
+def _said() -> Iterable[str]:
+    """The names that messages list: AUTOMATIC1111's, other short ones, and classes."""
+    labels = {_folded(sampler.webui): sampler.webui for sampler in SAMPLERS}
+    short = (sampler.short for sampler in SAMPLERS if _folded(sampler.short) not in labels)
+    return [*labels.values(), *short, *classes()]

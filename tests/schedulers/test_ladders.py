@@ -1,0 +1,93 @@
+"""The noise levels of AUTOMATIC1111 and ComfyUI, number for number."""
+
+from itertools import pairwise
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from kakusan.schedulers import AysSchedules
+from kakusan.schedulers.beta_distribution import inverse_beta
+from kakusan.schedulers.ladders import LADDERS, ladder_levels
+from kakusan.schedulers.schedule import all_sigmas, make_betas
+
+KNOWN = all_sigmas(
+    torch.cumprod(1 - make_betas("scaled_linear", 0.00085, 0.012, 1000), dim=0)
+).astype(np.float64)
+
+# Ten steps, as computed from the tools' own formulas
+GOLDEN = {
+    "uniform": "14.6146 7.8399 4.6092 2.9183 1.9502 1.3449 .9324 .6250 .3687 .0292 0",
+    "karras": "14.6146 9.1029 5.4784 3.1686 1.7494 .9141 .4469 .2014 .0819 .0292 0",
+    "exponential": "14.6146 7.3249 3.6712 1.8400 .9222 .4622 .2317 .1161 .0582 .0292 0",
+    "polyexponential": "14.6146 7.3249 3.6712 1.8400 .9222 .4622 .2317 .1161 .0582 .0292 0",
+    "sgm_uniform": "14.6146 8.3072 5.0924 3.3251 2.2797 1.6156 1.1629 .8319 .5712 .3437 0",
+    "simple": "14.6146 8.3028 5.0878 3.3211 2.2765 1.6129 1.1606 .8299 .5693 .3417 0",
+    "ddim_uniform": "8.3907 5.1344 3.3478 2.2929 1.6237 1.1682 .8357 .5741 .3462 .0413 0",
+    "beta": "14.6146 13.9278 12.4910 10.5976 8.4424 6.2014 4.0462 2.1528 .7160 .0292 0",
+    "beta_of_timesteps": "14.6146 11.5428 7.3718 4.3728 2.6152 1.6183 1.0273 .6549 .3955 .1991 0",
+    "kl_optimal": "14.6146 4.5650 2.6329 1.7864 1.2948 .9616 .7116 .5094 .3356 .1783 .0292",
+    "kl_optimal_to_zero": "14.6146 4.2324 2.3937 1.5971 1.1330 .8152 .5729 .3725 .1953 .0292 0",
+    "linear_quadratic": (
+        "14.6146 14.5416 14.4685 14.3954 14.3223 14.2493 13.6208 11.8817 9.0318 5.0713 0"
+    ),
+    "align_your_steps": "14.615 6.1135 3.5651 2.3939 1.6500 1.1358 .7425 .4450 .1692 .029 0",
+    "align_your_steps_xl": "14.615 5.9634 3.3390 1.8550 1.1023 .6750 .4311 .2606 .1225 .029 0",
+}
+
+
+def numbers(text: str) -> list[float]:
+    return [float(each) for each in text.split()]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_ten_steps_are_the_tools_own(name: str) -> None:
+    found = ladder_levels(name, KNOWN, 10, discard=False)
+    assert found == pytest.approx(numbers(GOLDEN[name]), abs=6e-5)
+
+
+def test_what_the_golden_ladders_leave_out() -> None:
+    assert set(LADDERS) - set(GOLDEN) == {"turbo", "gits", "gits_xl"}
+    turbo = ladder_levels("turbo", KNOWN, 4, discard=False)
+    assert turbo == pytest.approx([*KNOWN[[999, 749, 499, 249]], 0])
+    for name, second in (("gits", 4.617), ("gits_xl", 4.734), ("align_your_steps", 6.475)):
+        found = ladder_levels(name, KNOWN, 11, discard=False)
+        assert (len(found), found[0], found[1], found[-1]) == (12, 14.615, second, 0.0)
+
+
+@pytest.mark.parametrize("discard", [False, True])
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 100])
+@pytest.mark.parametrize("name", LADDERS)
+def test_levels_fall_to_the_end(name: str, steps: int, discard: bool) -> None:
+    levels = ladder_levels(name, KNOWN, steps, discard=discard)
+    assert all(a > b for a, b in pairwise(levels))
+    assert levels[-1] == 0 or name == "kl_optimal"
+    if name not in ("ddim_uniform", "beta_of_timesteps"):
+        assert len(levels) == steps + 1
+
+
+def test_the_last_but_one_is_left_out() -> None:
+    whole = ladder_levels("karras", KNOWN, 11, discard=False)
+    found = ladder_levels("karras", KNOWN, 10, discard=True)
+    assert found == pytest.approx([*whole[:-2], 0.0])
+
+
+@pytest.mark.parametrize("shape", [0.3, 0.6, 0.9, 1.0])
+def test_the_inverse_of_the_beta_distribution_equals_scipys(shape: float) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    p = np.concatenate([np.linspace(0, 1, 501), [1e-300, 1e-12, 1 - 1e-12]])
+    assert inverse_beta(p, shape) == pytest.approx(stats.beta.ppf(p, shape, shape), abs=2e-15)
+
+
+def test_comfyuis_beta_timesteps_equal_those_by_scipy() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for steps in range(1, 201):
+        places = 1 - np.linspace(0, 1, steps, endpoint=False)
+        timesteps = np.rint(stats.beta.ppf(places, 0.6, 0.6) * 999).astype(int)
+        expected = [*KNOWN[list(dict.fromkeys(timesteps.tolist()))], 0.0]
+        assert ladder_levels("beta_of_timesteps", KNOWN, steps, discard=False).tolist() == expected
+
+
+def test_the_published_levels_are_the_references() -> None:
+    assert dict(AysSchedules) == diffusers.schedulers.AysSchedules
