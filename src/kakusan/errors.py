@@ -157,17 +157,6 @@ class DecodeError(KakusanError, RuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.args[0], self.undecoded, self.finished)
 
-    @classmethod
-    def of(cls, cause: Exception, undecoded: Undecoded, finished: Sequence[Any] = ()) -> Self:
-        """For what went wrong in the decode."""
-        kind: type[DecodeError] = cls
-        if isinstance(cause, RequestError | MemoryError):
-            kind = DecodeMemoryError
-        elif isinstance(cause, NumericalError):
-            kind = DecodeNumericalError
-        why = str(cause) or type(cause).__name__
-        return kind(why, undecoded, finished)  # pyright: ignore[reportReturnType]
-
 
 class DecodeMemoryError(DecodeError, RequestError):
     """There is not enough memory to decode finished latents."""
@@ -175,6 +164,18 @@ class DecodeMemoryError(DecodeError, RequestError):
 
 class DecodeNumericalError(DecodeError, NumericalError):
     """The VAE gives NaN or infinity for finished latents, in float32 too."""
+
+
+def decode_error(
+    cause: Exception, undecoded: Undecoded, finished: Sequence[Any] = ()
+) -> DecodeError:
+    """The error for what went wrong in a decode."""
+    kind = DecodeError
+    if isinstance(cause, RequestError | MemoryError):
+        kind = DecodeMemoryError
+    elif isinstance(cause, NumericalError):
+        kind = DecodeNumericalError
+    return kind(str(cause) or type(cause).__name__, undecoded, finished)
 
 
 class GenerationInterrupted(KakusanError, KeyboardInterrupt):  # noqa: N818

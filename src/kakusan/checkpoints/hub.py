@@ -4,6 +4,7 @@ import glob
 import logging
 import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
@@ -12,13 +13,17 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from tqdm import tqdm
 
 from kakusan.checkpoints.advice import advice
 from kakusan.checkpoints.contents import lacking, missing_from, needed, variants
-from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot
-from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError, reason, shown
+from kakusan.checkpoints.selection import is_weights
+from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, model_folder
+from kakusan.checkpoints.transfer import Remote, Repository, fetch_checked
+from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError, nearest, reason, shown
 
 logger = logging.getLogger("kakusan")
+CARD = "README.md"
 
 # Addresses that are gone, and the copies that the community keeps.
 MOVED = {
@@ -52,7 +57,7 @@ def fetch(request: HubRequest) -> Path:
     if request.local_files_only or constants.HF_HUB_OFFLINE:
         return _from_cache(request, "the hub is not asked (offline)", None)
     pinned = cached is not None and cached.name == request.revision  # a commit never changes
-    plain = not request.wanted.variant and not request.force_download
+    plain = not request.wanted.variant and not request.force_download and request.file is None
     if cached and pinned and plain and not lacking(cached, request.wanted):
         return cached
     try:
@@ -82,17 +87,17 @@ def _reason(request: HubRequest, error: Exception) -> str:
 def _variants_instead(request: HubRequest) -> str:
     """Half precision was a branch once, and is a variant of the main branch now."""
     try:
-        _, files = _described(request, revision=None)
+        found = _described(request, revision=None)
     except _FAILURES:
         return ""
-    if request.revision in variants(files):
+    if request.revision in variants([file.name for file in found.files]):
         return f'; give variant="{request.revision}" in its place'
     return " (a branch, a tag or a commit)"
 
 
 def _from_cache(request: HubRequest, reason: str, cause: Exception | None) -> Path:
     cached = cached_snapshot(request)  # anew: a download may have stopped halfway
-    lacks = missing_from(cached, request.wanted) if cached else "it"
+    lacks = _lacks(cached, request) if cached else "it"
     if cached and not lacks:
         if cause is not None:
             logger.warning("%s: %s; using the copy in the cache.", request.name, reason)
@@ -106,24 +111,65 @@ def _from_cache(request: HubRequest, reason: str, cause: Exception | None) -> Pa
     ) from None
 
 
+def _lacks(snapshot: Path, request: HubRequest) -> str:
+    if request.file is None:
+        return missing_from(snapshot, request.wanted)
+    return "" if (snapshot / request.file).is_file() else request.file
+
+
 def _download(request: HubRequest) -> Path:
-    endpoint, files = _described(request, revision=request.revision)
+    found = _described(request, revision=request.revision)
+    names = [file.name for file in found.files]
+    taken = needed(request.name, names, request.wanted) if request.file is None else [request.file]
+    if request.file is not None and request.file not in names:
+        raise CheckpointError(
+            f"{request.name} has no file {shown(request.file)}."
+            f"{nearest(request.file, filter(is_weights, names))}"
+        )
+    if request.pulling:
+        taken = [*taken, *(name for name in names if name == CARD)]
+        repository = Repository(
+            request.name, found.commit, found.endpoint, request.token, model_folder(request)
+        )
+        fetch_checked(repository, [f for f in found.files if f.name in taken], request.tell)
     folder = snapshot_download(
         request.name,
         revision=request.revision,
-        endpoint=endpoint,
+        endpoint=found.endpoint,
         token=request.token,
         cache_dir=request.cache_dir,
         force_download=request.force_download,
-        allow_patterns=[glob.escape(name) for name in needed(request.name, files, request.wanted)],
+        allow_patterns=[glob.escape(name) for name in taken],
+        tqdm_class=_Silent if request.tell is not None else None,
     )
     return Path(folder)
 
 
-def _described(request: HubRequest, *, revision: str | None) -> tuple[str | None, list[str]]:
-    """The address of the hub that is asked, and the files that it has of a model."""
+class _Silent(tqdm):  # pyright: ignore[reportMissingTypeArgument]
+    """No bar, where the progress is told already."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "disable": True})
+
+
+class _Described(NamedTuple):
+    """The address of the hub that is asked, and what it has of a model."""
+
+    endpoint: str | None
+    commit: str
+    files: list[Remote]
+
+
+def _described(request: HubRequest, *, revision: str | None) -> _Described:
     endpoint = os.environ.get("HF_ENDPOINT") or None
     info = HfApi(endpoint=endpoint, token=request.token).model_info(
-        request.name, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        request.name,
+        revision=revision,
+        timeout=constants.HF_HUB_ETAG_TIMEOUT,
+        files_metadata=request.pulling,
     )
-    return endpoint, [file.rfilename for file in info.siblings or ()]
+    files = [
+        Remote(file.rfilename, file.size, None if file.lfs is None else file.lfs.sha256)
+        for file in info.siblings or ()
+    ]
+    return _Described(endpoint, info.sha or "main", files)

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 # Stems of the parts' weights. A `.bin` of the stem "model" is called pytorch_model.bin.
 STEMS = ("diffusion_pytorch_model", "model")
 
+# How files end that hold a whole model, or a part of one
+ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file holds weights, by its name alone."""
+    return name.casefold().endswith(ENDINGS)
+
 
 @dataclass(frozen=True)
 class WeightsName:

@@ -1,5 +1,6 @@
 """A model of the hub that is asked for, and what the cache holds of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from kakusan.errors import CheckpointError
 
 @dataclass(frozen=True)
 class HubRequest:
-    """A model of the hub and how to reach it."""
+    """A model of the hub and how to reach it.
+
+    Attributes:
+        file: the one file of it that is wanted; None for all that loading takes.
+        pulling: whether the user asks for the fetching itself.
+        tell: is told the bytes that are there, and those of all, while it is pulled.
+    """
 
     name: str
     wanted: Wanted
@@ -22,11 +29,13 @@ class HubRequest:
     local_files_only: bool = False
     force_download: bool = False
     pulling: bool = False
+    file: str | None = None
+    tell: Callable[[int, int], object] | None = None
 
 
 def cached_snapshot(request: HubRequest) -> Path | None:
     """The folder of the wanted revision in the cache, whole or not, or None."""
-    model = _folder(request)
+    model = model_folder(request)
     revision = request.revision or constants.DEFAULT_REVISION
     if not stays_within(revision):
         return None
@@ -49,7 +58,7 @@ def stays_within(name: str) -> bool:
 
 def held_otherwise(request: HubRequest) -> list[str]:
     """What else of this model the cache has whole, as arguments: `variant="fp16"`."""
-    refs = _folder(request) / "refs"
+    refs = model_folder(request) / "refs"
     try:
         files = [path for path in refs.rglob("*") if path.is_file()]
     except OSError:  # a name too long, a folder that may not be read
@@ -68,7 +77,8 @@ def held_otherwise(request: HubRequest) -> list[str]:
     return found
 
 
-def _folder(request: HubRequest) -> Path:
+def model_folder(request: HubRequest) -> Path:
+    """Where the cache keeps a model, whether it does or not."""
     cache = Path(request.cache_dir or constants.HF_HUB_CACHE).expanduser()
     return cache / repo_folder_name(repo_id=request.name, repo_type="model")
 

@@ -14,6 +14,7 @@ from kakusan.checkpoints.contents import Wanted, check_variant, files_of, lackin
 from kakusan.checkpoints.hub import MOVED, fetch, logger
 from kakusan.checkpoints.saving import check_finished
 from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, stays_within
+from kakusan.checkpoints.transfer import OnBytes
 from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, listed, shown
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -46,6 +47,7 @@ def locate(
     use_safetensors: bool | None = None,
     without: Collection[str] = (),
     pulling: bool = False,
+    tell: OnBytes | None = None,
 ) -> Source:
     """Find a model, fetching from the hub only what loading it takes and the cache lacks.
 
@@ -60,7 +62,9 @@ def locate(
         force_download: Fetch again what the cache has already.
         use_safetensors: False takes `.bin` weights, True refuses them, None prefers safetensors.
         without: Parts that are not wanted and so not fetched.
-        pulling: Whether the user asks for the fetching itself, so that no message advises it.
+        pulling: Whether the user asks for the fetching itself: it goes on where it was broken off,
+            what comes is checked, and no message advises it.
+        tell: is told how far that has come.
 
     Raises:
         ModelNotFoundError: There is no such model here, in the cache or on the hub.
@@ -95,10 +99,11 @@ def locate(
         local_files_only=local_files_only,
         force_download=force_download,
         pulling=pulling,
+        tell=tell,
     )
     if subfolder and not stays_within(subfolder):
         raise CheckpointError(f"{request.name} has no subfolder {shown(subfolder)}.")
-    request = _living(request)
+    request = living(request)
     snapshot = fetch(request)
     return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
 
@@ -163,7 +168,7 @@ def is_hub_id(text: str) -> bool:
     return _HUB_ID.fullmatch(text) is not None
 
 
-def _living(request: HubRequest) -> HubRequest:
+def living(request: HubRequest) -> HubRequest:
     """The same request for the living copy, if the address is dead and not in the cache."""
     copy = MOVED.get(request.name)
     cached = cached_snapshot(request)

@@ -1,7 +1,11 @@
 """What the command line sets for its whole process, as a library must not."""
 
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+from kakusan.cli.console import remark
 from kakusan.cli.live import Live
 
 
@@ -22,6 +26,28 @@ def hold_memory() -> None:
 
     if not kernels.available():
         hold()
+
+
+@contextmanager
+def memory_told(quiet: bool) -> Generator[None]:
+    """Within, what a run takes of memory is told on stderr, unless `quiet`."""
+    logger, handler = logging.getLogger("kakusan.memory"), _Remark()
+    if quiet:
+        yield
+        return
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _Remark(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        remark(record.getMessage())
 
 
 def say_loading(line: Live, model: str | None) -> None:

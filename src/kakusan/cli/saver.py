@@ -11,6 +11,7 @@ from kakusan.cli.console import complain, describe, remark, say_json, say_saved
 from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
 from kakusan.cli.live import Live, span
 from kakusan.cli.place import Place, kept, rescued
+from kakusan.cli.process import memory_told
 from kakusan.cli.streams import ReaderLeft
 from kakusan.errors import OutputError, Undecoded, undecoded_of
 from kakusan.vocabulary import Vocabulary
@@ -165,7 +166,7 @@ class Saver:
 def run(draw: Callable[[], None], saver: Saver, words: Vocabulary) -> int:
     """Draw and save; the exit code. An error before the first file is raised."""
     try:
-        with words.spoken():
+        with words.spoken(), memory_told(saver.quiet):
             draw()
     except ReaderLeft:
         raise

@@ -8,6 +8,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.engine.joining import Joined, embeddings, join, split, together
+from kakusan.engine.needs import unet_bytes
 from kakusan.engine.overflow import Computed, finite_rows, overflow_note
 from kakusan.engine.placement import Placement
 from kakusan.engine.portions import check_fits, in_portions, portions
@@ -236,10 +237,35 @@ class Engine:
         size = (len(pixels), pixels.shape[-2], pixels.shape[-1])
         return self._through_vae(run, pixels.to(self.device), size)
 
-    def check_memory(self, height: int, width: int) -> None:
-        """Raise RequestError where a picture will not fit into the memory that is free."""
+    def check_memory(self, height: int, width: int, pictures: int, calls: int) -> None:
+        """Raise RequestError where pictures will not fit into the memory that is free.
+
+        Args:
+            pictures: how many go through the networks together.
+            calls: rows of the UNet for each of them.
+        """
         dtype = self.compute_dtype(self.vae)
         check_fits(self.vae, (1, height, width), dtype, self.placement.device(self.vae))
+        self._check_batch(height // self.scale_factor, width // self.scale_factor, pictures, calls)
+
+    def _check_batch(self, height: int, width: int, pictures: int, calls: int) -> None:
+        unet, device = self.unet, self.placement.device(self.unet)
+        free = free_memory(device)
+
+        def need(count: int) -> int:
+            size = (count * calls, height, width)
+            return unet_bytes(unet.config, size, self.compute_dtype(unet), device)
+
+        if free is None or need(pictures) <= free:
+            return
+        fewer = next((count for count in range(pictures - 1, 0, -1) if need(count) <= free), 0)
+        hint = f"draw {fewer} at a time" if fewer else "draw a smaller picture, or free memory"
+        together = f" of {pictures} pictures" if pictures > 1 else ""
+        raise RequestError(
+            f"the UNet takes about {need(pictures) / 1e6:,.0f} MB for a batch{together} of "
+            f"{width * self.scale_factor} x {height * self.scale_factor} pixels, and "
+            f"{free / 1e6:,.0f} MB are free on {device}; {hint}"
+        )
 
     @torch.no_grad()
     def flagged(self, images: Sequence[Image], extractor: CLIPImageProcessor) -> list[bool]:

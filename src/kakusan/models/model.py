@@ -192,8 +192,7 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         Raises:
             CheckpointError: a file is missing, broken, or not what it claims to be.
         """
-        with skeleton():
-            model = cls(cls._read_config(folder))
+        model = cls.shaped_as(folder)
         paths = find_weights(
             folder, cls.weights_stem, variant=variant, use_safetensors=use_safetensors
         )
@@ -206,6 +205,16 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         load_into(model, tensors, where=str(folder), ignorable=cls._ignores)
         model._unseen = str(folder)
         return model.eval()
+
+    @classmethod
+    def shaped_as(cls, folder: Path) -> Self:
+        """A network without weights, as the config of a folder has it.
+
+        Raises:
+            CheckpointError: the file is missing, broken, or not what it claims to be.
+        """
+        with skeleton():
+            return cls(cls._read_config(folder))
 
     def save_pretrained(
         self,
@@ -297,6 +306,10 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
     def compute_dtype_on(self, device: torch.device) -> torch.dtype:
         """What `compute_dtype` is on a device that the network may have yet to come to."""
         return self._preparation.computes_in(self, device)
+
+    def would_compute_in(self, stored: torch.dtype, device: torch.device) -> torch.dtype:
+        """What `compute_dtype` is with weights in another dtype on a device."""
+        return self._preparation.wanted(stored, device)
 
     def forget_upcast(self) -> None:
         """Have `upcast` make another copy, as after a change to this network."""

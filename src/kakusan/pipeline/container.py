@@ -3,13 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError, shown
-from kakusan.models import Autoencoder, CLIPTextModel, CLIPTextModelWithProjection, within
+from kakusan.models import (
+    Autoencoder,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Model,
+    within,
+)
 from kakusan.pipeline.exchanged import check_vae
 from kakusan.pipeline.parts import LAYOUTS, PARTS, PASSED_BY, Layout, check_together
 from kakusan.text import CLIPTokenizer
@@ -30,6 +36,19 @@ class WeightsOptions:
     def dtype_of(self, part: str) -> torch.dtype | None:
         """What the weights of a part are to be stored in."""
         return self.dtypes[part] if part in self.dtypes else self.dtypes["default"]
+
+
+class Shape(NamedTuple):
+    """A network as its files describe it.
+
+    Attributes:
+        network: without weights.
+        stored: the dtype of the file's weights, by its name; None where they have several, or the
+            file is not one that can be mapped.
+    """
+
+    network: Model[Any]
+    stored: str | None
 
 
 class Container(ABC):
@@ -74,6 +93,19 @@ class Container(ABC):
 
     def config(self, part: str) -> Mapping[str, JSON] | None:  # noqa: ARG002
         """The published config of a part, as far as it is known before weights are read."""
+        return None
+
+    def shape(
+        self,
+        part: str,  # noqa: ARG002
+        kind: type[Model[Any]],  # noqa: ARG002
+        options: WeightsOptions,  # noqa: ARG002
+    ) -> Shape | None:
+        """One part as its files describe it, whose weights are not read; None if that is unknown.
+
+        Raises:
+            CheckpointError: A file is missing, broken, or not what it claims to be.
+        """
         return None
 
     @abstractmethod

@@ -8,21 +8,23 @@ from kakusan.checkpoints.recorded import check_at_hand, with_model
 from kakusan.engine import Engine, present
 from kakusan.errors import (
     ArgumentError,
-    DecodeError,
     GenerationInterrupted,
     InputError,
     RequestError,
     Undecoded,
+    decode_error,
     shown,
 )
 from kakusan.images import to_pil
 from kakusan.models import CLIPImageProcessor
+from kakusan.pipeline.container import family_of
 from kakusan.pipeline.draw import OnPicture
 from kakusan.pipeline.finishing import finish
+from kakusan.pipeline.index import Folder
 from kakusan.pipeline.latents import load_latents
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
-from kakusan.pipeline.parts import CLASSES
+from kakusan.pipeline.parts import PARTS
 from kakusan.request import MAX_SIZE
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
@@ -74,7 +76,7 @@ def decode(
         left = [row for row in range(len(given)) if row not in done.rows]
         rest = Undecoded(undecoded.latents[left], [records[row] for row in left])
         if isinstance(done.error, Exception):
-            raise DecodeError.of(done.error, rest, pictures) from done.error
+            raise decode_error(done.error, rest, pictures) from done.error
         raise GenerationInterrupted(pictures, rest)
     return pictures
 
@@ -104,20 +106,22 @@ def _decoder(
     wanted = {"vae"}
     if record.get("safety_checker") is True:
         wanted |= {"safety_checker", "feature_extractor"}
+    absent: dict[str, Any] = dict.fromkeys(PARTS.keys() - wanted)
     loading = Loading.of(
         "decode",
         torch_dtype=parse_dtype(dtype if isinstance(dtype, str) else shown(dtype)),
         revision=record.get("commit"),
         variant=record.get("variant"),
         local_files_only=local_files_only,
-        **dict.fromkeys(CLASSES.keys() - wanted),
+        **absent,
     )
-    parts = loading.read(loading.locate(str(record["model"])).folder)
+    container = Folder(loading.locate(str(record["model"])).folder)
+    parts = loading.read(container, family_of(container, absent))
     to = parse_device(where if isinstance(where, str) else None)
-    vae, checker = present("vae", parts["vae"]).to(to), parts["safety_checker"]
+    vae, checker = present("vae", parts["vae"]).to(to), parts.get("safety_checker")
     engine = Engine(None, vae, None, None if checker is None else checker.to(to))
     engine.prepare()
-    return engine, parts["feature_extractor"]
+    return engine, parts.get("feature_extractor")
 
 
 def _check_fits(engine: Engine, undecoded: Undecoded) -> None:

@@ -3,7 +3,7 @@
 import copy
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,13 @@ from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.pipeline.auto import AutoPipelineForText2Image
+from kakusan.pipeline.container import Container
 from kakusan.pipeline.exchanged import named_parts
+from kakusan.pipeline.index import Folder
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
+from kakusan.pipeline.plan import plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.scheduling import requested_scheduler
 from kakusan.request import Request
@@ -25,9 +29,10 @@ from kakusan.schedulers import PNDMScheduler
 
 # What a request says of the pipeline that is loaded for it
 NAMED_BY_LOADING = ("model", "commit", "variant", "unet", "vae", "dtype", "device")
-logger = logging.getLogger(__name__)
 
 OnPicture = Callable[[Picture], object]
+# Told, at the level INFO, what a run takes of memory
+logger = logging.getLogger("kakusan.memory")
 
 
 def draw(
@@ -56,21 +61,7 @@ def draw(
     requested_scheduler(request.scheduler, PNDMScheduler())  # only to be checked, before weights
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
-    # The built-in model is small enough that full precision costs nothing
-    own = torch.float32 if model == BUILTIN else default_dtype(device)
-    pipe = copy.copy(
-        loaded(
-            model,
-            device,
-            own if request.dtype is None else parse_dtype(request.dtype),
-            commit=request.commit,
-            variant=request.variant,
-            checked=request.safety_checker,
-            local_files_only=local_files_only,
-            unet=request.unet,
-            vae=request.vae,
-        )
-    )
+    pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only)))
     tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
@@ -81,31 +72,80 @@ def draw(
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 
 
+class Wanted:
+    """The model of a request on a device; equal where the same pipeline draws both."""
+
+    def __init__(
+        self, model: str, device: torch.device, request: Request, local_files_only: bool
+    ) -> None:
+        self.model, self.device, self.request = model, device, request
+        self.local_files_only = local_files_only
+        version = (request.commit, request.variant, request.dtype, request.safety_checker)
+        self._key = (model, device, version, request.unet, request.vae, local_files_only)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Wanted) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
 @functools.lru_cache(maxsize=1)
-def loaded(
-    model: str,
-    device: torch.device,
-    dtype: torch.dtype,
-    *,
-    commit: str | None,
-    variant: str | None,
-    checked: bool,
-    local_files_only: bool = False,
-    unet: str | None = None,
-    vae: str | None = None,
-) -> LatentDiffusionPipeline:
-    """The pipeline of a model, as last loaded if it is the same; it must not be changed."""
-    given: dict[str, Any] = {} if checked else {"safety_checker": None}
-    names = {"unet": unet, "vae": vae}
-    given |= named_parts(names, dtype, local_files_only=local_files_only)
-    return AutoPipelineForText2Image.from_pretrained(
-        model,
-        torch_dtype=dtype,
-        revision=commit,
-        variant=variant,
-        local_files_only=local_files_only,
-        **given,
-    ).to(device)
+def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
+    """The pipeline of a model, as last loaded if it is the same; it must not be changed.
+
+    What it takes of memory is planned, and the log is told.
+
+    Raises:
+        RequestError: What the request asks for cannot fit into the memory that is free.
+    """
+    loaded.cache_clear()  # two models at once may be more than memory holds
+    model, device, request = wanted.model, wanted.device, wanted.request
+    # The built-in model is small enough that full precision costs nothing
+    own = torch.float32 if model == BUILTIN else default_dtype(device)
+    # Others can be stored in float16, and stay in their file where that has them so
+    dtypes = [own] if model == BUILTIN or own == torch.float16 else [own, torch.float16]
+    if request.dtype is not None:
+        dtypes = [parse_dtype(request.dtype)]
+    without: dict[str, Any] = {} if request.safety_checker else {"safety_checker": None}
+    loading = Loading.of(
+        "draw",
+        torch_dtype=dtypes[0],
+        revision=request.commit,
+        variant=request.variant,
+        local_files_only=wanted.local_files_only,
+        **without,
+    )
+    source = loading.locate(model)
+    container = Folder(source.folder)
+    kind = AutoPipelineForText2Image.kind(container, loading.parts)
+    stored, takes_turns = _planned(container, kind, loading, wanted, dtypes)
+    names = {"unet": request.unet, "vae": request.vae}
+    others = named_parts(names, stored, local_files_only=wanted.local_files_only)
+    loading = loading.stored_in(stored).with_parts(others)
+    pipe = kind.from_container(container, source, loading)
+    if device.type == "cuda" and takes_turns:
+        pipe.enable_model_cpu_offload(device=device)
+        return pipe
+    return pipe.to(device)
+
+
+def _planned(
+    container: Container,
+    kind: type[LatentDiffusionPipeline],
+    loading: Loading,
+    wanted: Wanted,
+    dtypes: Sequence[torch.dtype],
+) -> tuple[torch.dtype, bool]:
+    """What weights are to be stored in, and whether parts take turns on the device."""
+    # another UNet is as large as the model's own, another VAE may be far smaller
+    own = loading if wanted.request.vae is None else loading.with_parts({"vae": None})
+    shapes = shapes_of(container, kind.layout, own)
+    if shapes is None:
+        return dtypes[0], False
+    found = plan(shapes, wanted.request, wanted.device, dtypes)
+    logger.info("%s", found)
+    return found.dtype, found.takes_turns
 
 
 def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> Pictures:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kakusan import __version__
 from kakusan.engine import overflow_note
-from kakusan.errors import ArgumentError, DecodeError, GenerationInterrupted, Undecoded
+from kakusan.errors import ArgumentError, GenerationInterrupted, Undecoded, decode_error
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs
 from kakusan.pipeline.budget import within_budget
@@ -113,10 +113,12 @@ class Drawing:
         return len(self.span) * count
 
     def check_memory(self) -> None:
-        """Raise RequestError where a picture cannot be decoded in the memory that is free."""
+        """Raise RequestError where its pictures do not fit into the memory that is free."""
         assert self.request.height is not None
         assert self.request.width is not None
-        self.engine.check_memory(self.request.height, self.request.width)
+        together = max(len(pictures) for pictures in self._ranges())
+        calls = 2 if self.guidance.on else 1
+        self.engine.check_memory(self.request.height, self.request.width, together, calls)
 
     def batches(
         self, steering: Steerings | None = None, *, watched: bool = True
@@ -191,7 +193,7 @@ class Drawing:
         records = [self.record(batch.pictures.start + row) for row in left]
         undecoded = Undecoded(self.latents(batch)[left].detach().cpu(), records)
         if isinstance(done.error, Exception):
-            return DecodeError.of(done.error, undecoded, finished)
+            return decode_error(done.error, undecoded, finished)
         return GenerationInterrupted(finished, undecoded)
 
     def record(self, index: int) -> dict[str, Any]:

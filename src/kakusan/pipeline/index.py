@@ -6,10 +6,12 @@ from typing import Any
 
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.headers import FLOATS, read_header
+from kakusan.checkpoints.weights import find_weights
 from kakusan.errors import CheckpointError, nearest, shown
 from kakusan.models import Model
 from kakusan.models.model import PUBLISHED_VERSION
-from kakusan.pipeline.container import Container, WeightsOptions
+from kakusan.pipeline.container import Container, Shape, WeightsOptions
 from kakusan.pipeline.parts import PARTS, Layout
 from kakusan.request import MAX_GUIDANCE, MAX_STEPS
 
@@ -82,6 +84,21 @@ class Folder(Container):
     def config(self, part: str) -> dict[str, JSON] | None:
         path = self.path / part / "config.json"
         return read_json(path) if path.is_file() else None
+
+    def shape(self, part: str, kind: type[Model[Any]], options: WeightsOptions) -> Shape:
+        folder = self.path / part
+        paths = find_weights(
+            folder,
+            kind.weights_stem,
+            variant=options.variant,
+            use_safetensors=options.use_safetensors,
+        )
+        network = kind.shaped_as(folder)
+        if any(path.suffix != ".safetensors" for path in paths):
+            return Shape(network, None)
+        dtypes = {each.dtype for path in paths for each in read_header(path).tensors.values()}
+        floats = dtypes & FLOATS.keys()
+        return Shape(network, FLOATS[floats.pop()] if len(floats) == 1 else None)
 
     def defaults(self) -> dict[str, JSON]:
         path = self.path / DEFAULTS

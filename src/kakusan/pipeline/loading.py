@@ -1,7 +1,7 @@
 """The arguments of loading a pipeline, checked before anything is looked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -127,6 +127,14 @@ class Loading:
             use_safetensors=self.weights.use_safetensors,
             without=self.parts,
         )
+
+    def stored_in(self, dtype: torch.dtype) -> Self:
+        """The same with all weights stored in one dtype."""
+        return replace(self, weights=replace(self.weights, dtypes={"default": dtype}))
+
+    def with_parts(self, parts: Mapping[str, Any]) -> Self:
+        """The same with more parts that are not taken from the model's folder."""
+        return replace(self, parts={**self.parts, **parts})
 
     def read(self, container: Container, layout: Layout) -> dict[str, Any]:
         """All parts of a pipeline, and its settings.

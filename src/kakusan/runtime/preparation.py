@@ -43,7 +43,13 @@ class Preparation:
         """The dtype of what flows between the layers; on another device, if that is given."""
         if self._computes_in is not None and device in (None, _device(network)):
             return self._computes_in
-        return self._wanted(self.stored(network), device or _device(network))
+        return self.wanted(self.stored(network), device or _device(network))
+
+    def wanted(self, stored: torch.dtype, device: torch.device) -> torch.dtype:
+        """What a network with weights stored in `stored` computes in on a device."""
+        if self._needs_float32 and stored == torch.float16:
+            return torch.float32
+        return compute_dtype(stored, device)
 
     def apply(self, network: nn.Module, check: Callable[[], None]) -> None:
         """Bring the weights into the dtype and layout that compute fast; once.
@@ -63,7 +69,7 @@ class Preparation:
             if self._computes_in is not None:
                 return
             stored, device = _dtype(network), _device(network)
-            dtype = self._wanted(stored, device)
+            dtype = self.wanted(stored, device)
             own = device.type == "cpu" and kernels.available(dtype)
             channels_last = dtype.itemsize == 2 and not own
             if self._channels_last and not channels_last:
@@ -96,11 +102,6 @@ class Preparation:
     def forget_upcast(self) -> None:
         """Have `upcast` make another copy."""
         self._upcast.clear()
-
-    def _wanted(self, stored: torch.dtype, device: torch.device) -> torch.dtype:
-        if self._needs_float32 and stored == torch.float16:
-            return torch.float32
-        return compute_dtype(stored, device)
 
     def _cast_what_torch_computes(self, network: nn.Module, dtype: torch.dtype) -> None:
         for module in network.modules():
