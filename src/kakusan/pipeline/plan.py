@@ -137,7 +137,8 @@ def _size(parts: Sequence[Shape], request: Request) -> tuple[int, int, int]:
     unet = next((each for each in networks if isinstance(each, UNet2DConditionModel)), None)
     latents = (64, 64) if unet is None else unet.config.latent_size
     height, width = (side * _factor(parts) for side in latents)
-    guided = request.guidance_scale is None or request.guidance_scale > 1
+    embedded = unet is not None and unet.config.guidance_dim > 0
+    guided = not embedded and (request.guidance_scale is None or request.guidance_scale > 1)
     return 2 if guided else 1, request.height or height, request.width or width
 
 
