@@ -5,6 +5,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from kakusan.checkpoints.recorded import check_at_hand, with_model
+from kakusan.checks import MAX_SIZE
 from kakusan.engine import Engine, present
 from kakusan.errors import (
     ArgumentError,
@@ -25,7 +26,6 @@ from kakusan.pipeline.latents import load_latents
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.parts import PARTS
-from kakusan.request import MAX_SIZE
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
 
