@@ -1,14 +1,25 @@
 """The older weights files (`.bin`): pickles, read without running what is in them."""
 
 import pickle
+import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from kakusan.checkpoints.single_file.entries import DTYPES
 from kakusan.errors import CheckpointError, reason, shown
+
+_BY_TORCH = {ours: theirs for theirs, ours in DTYPES.items()}
+# Classes that lie in training files beside the weights
+_BYSTANDER = re.compile(
+    r"(?:pytorch_lightning|lightning|lightning_fabric|omegaconf|numpy)\.[\w.]+"
+    r"|collections\.(?:defaultdict|deque)|argparse\.Namespace|pathlib\.\w*Path|typing\.Any"
+)
 
 
 def read_pickled(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
@@ -46,18 +57,72 @@ def _named_tensors(path: Path, *, mapped: bool) -> dict[str, Tensor]:
     return tensors
 
 
-def _load(path: Path, *, mapped: bool) -> object:
+def read_training_file(path: Path) -> tuple[dict[str, Tensor], int | None]:
+    """The named tensors of a training's file and its step, if it says one; mapped where it can be.
+
+    Such a file may hold more: epochs, callbacks, optimisers. What is no tensor goes by, and the
+    classes of training programs that it names are not looked for.
+
+    Raises:
+        CheckpointError: The file is broken or holds code.
+    """
+    loaded: object = _load(path, mapped=True, bystanders=True)
+    step: object = None
+    while isinstance(loaded, dict):
+        inner = cast("dict[object, object]", loaded)
+        step = inner.get("global_step", step)
+        if not isinstance(inner.get("state_dict"), dict):
+            break
+        loaded = inner["state_dict"]
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"{path} holds {type(loaded).__name__}, not named tensors.")
+    tensors: dict[str, Tensor] = {}
+    for name, value in cast("dict[object, object]", loaded).items():
+        if isinstance(name, str) and isinstance(value, Tensor):
+            _check_plain(path, name, value)
+            tensors[name] = value.detach()
+    return tensors, step if type(step) is int else None
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """A tensor's dtype as safetensors files call it."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    return _BY_TORCH.get(name, name)
+
+
+def _load(path: Path, *, mapped: bool, bystanders: bool = False) -> object:
     try:
         whole_zip = zipfile.is_zipfile(path)  # the form before torch 1.6 is a bare pickle
         if whole_zip:
             _check_not_inflated(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and whole_zip)
+        stand_ins = _stand_ins(path) if bystanders and whole_zip else []
+        with torch.serialization.safe_globals(stand_ins) if stand_ins else nullcontext():
+            mmap = mapped and whole_zip
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except CheckpointError:
         raise
     except pickle.UnpicklingError:
         raise CheckpointError(_refused(path)) from None
     except Exception as error:  # a broken pickle may make torch's reader raise any kind of it
         raise CheckpointError(f"{path} cannot be read as weights: {reason(error)}.") from None
+
+
+class _StandIn:
+    """Stands where a pickle has an object of a training program, whose code is not looked for."""
+
+    def __init__(self, *_given: object) -> None: ...
+
+    def __setstate__(self, _state: object) -> None: ...
+
+    def __setitem__(self, _key: object, _value: object) -> None: ...
+
+
+def _stand_ins(path: Path) -> list[Any]:
+    """What the reader is to put in place of the training programs' classes that a file names."""
+    named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return [
+        (type("StandIn", (_StandIn,), {}), name) for name in named if _BYSTANDER.fullmatch(name)
+    ]
 
 
 def _refused(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Weights from and to files, without trusting the files and without a second copy in memory."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 import torch
@@ -89,7 +89,7 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
-        read = _read_safetensors if path.suffix == ".safetensors" else read_pickled
+        read = read_safetensors if path.suffix == ".safetensors" else read_pickled
         for name, tensor in read(path, dtype):
             if name in tensors:
                 raise CheckpointError(f"{path} repeats the tensor {shown(name)} of another shard.")
@@ -97,9 +97,23 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
     return tensors
 
 
-def _read_safetensors(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
+def read_safetensors(
+    path: Path,
+    dtype: torch.dtype | None,
+    wanted: Set[str] | None = None,
+    scales: Mapping[str, Tensor] | None = None,
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a safetensors file, as `read_weights` gives them.
+
+    Args:
+        wanted: their names; None for all.
+        scales: by name what tensors have to be multiplied with, beside those in eight bits.
+
+    Raises:
+        CheckpointError: The file is broken.
+    """
     try:
-        for group in _mappings(path, dtype):
+        for group in _mappings(path, dtype, wanted, scales or {}):
             yield from group.items()
     except SafetensorError as error:
         raise CheckpointError(_safetensors_message(path, reason(error))) from None
@@ -107,7 +121,9 @@ def _read_safetensors(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[s
         raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
 
 
-def _mappings(path: Path, dtype: torch.dtype | None) -> Iterator[dict[str, Tensor]]:
+def _mappings(
+    path: Path, dtype: torch.dtype | None, wanted: Set[str] | None, scales: Mapping[str, Tensor]
+) -> Iterator[dict[str, Tensor]]:
     """The tensors in groups, each from a mapping of its own that ends with its last tensor."""
     done = 0
     while True:
@@ -115,18 +131,30 @@ def _mappings(path: Path, dtype: torch.dtype | None) -> Iterator[dict[str, Tenso
         converted = 0
         with safe_open(path, framework="pt") as file:
             names = file.offset_keys()
+            if wanted is not None:
+                names = [name for name in names if name in wanted]
             for name in names[done:]:
                 tensor = group[name] = file.get_tensor(name)
-                if dtype and tensor.is_floating_point() and tensor.dtype != dtype:
-                    group[name] = tensor.to(dtype)
+                if (made := _converted(tensor, dtype, scales.get(name))) is not None:
+                    group[name] = made
                     converted += tensor.nbytes
                 del tensor  # it would keep the mapping
                 if converted >= CONVERTED_PER_MAPPING:
                     break
         done += len(group)
         yield group
-        if done == len(names):
+        if done >= len(names):
             return
+
+
+def _converted(tensor: Tensor, dtype: torch.dtype | None, scale: Tensor | None) -> Tensor | None:
+    """A tensor in another dtype, or None where it stays as it is."""
+    if scale is not None:
+        rows = scale.float().reshape(-1, *[1] * (tensor.ndim - 1))
+        return (tensor.float() * rows).to(dtype or torch.float32)
+    if dtype and tensor.is_floating_point() and tensor.dtype != dtype:
+        return tensor.to(dtype)
+    return None
 
 
 def _safetensors_message(path: Path, detail: str) -> str:
