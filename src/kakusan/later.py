@@ -21,7 +21,7 @@ _OTHER_FAMILY = "kakusan draws with Stable Diffusion 1, 2 and XL so far"
 _OTHER_MODEL = "kakusan draws with Stable Diffusion alone, with StableDiffusionPipeline"
 _ADAPTERS = "adapters come later; the weights of a whole model can be loaded"
 _CONTROL = "control networks come later; kakusan draws from text so far"
-_LOADERS = "adapters and single files come later; from_pretrained takes a folder or OWNER/NAME"
+_LOADERS = "adapters come later; from_pretrained and from_single_file load whole models"
 _OWN_ATTENTION = (
     "attention is computed in one way; kakusan.inspect shows it, and a Steering changes calls"
 )
@@ -164,7 +164,6 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
         "disable_pag",
         "set_pag_applied_layers",
     ),
-    'convert the file to a folder, which from_pretrained("folder") loads': ("from_single_file",),
     _PIPELINE_MEMORY: ("enable_group_offload", "reset_device_map"),
 }
 # What to do instead -> arguments of a call

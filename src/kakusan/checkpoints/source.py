@@ -27,11 +27,15 @@ _WHOLE_MODEL = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin"})
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model's files are. `commit` is the hub's, None for a folder of one's own."""
+    """Where a model's files are. `commit` is the hub's, None for a folder of one's own.
+
+    `file` is the model where it is one file, which lies in `folder`.
+    """
 
     name: str
     folder: Path
     commit: str | None
+    file: Path | None = None
 
 
 def locate(
@@ -48,6 +52,7 @@ def locate(
     without: Collection[str] = (),
     pulling: bool = False,
     tell: OnBytes | None = None,
+    files: bool = False,
 ) -> Source:
     """Find a model, fetching from the hub only what loading it takes and the cache lacks.
 
@@ -65,6 +70,8 @@ def locate(
         pulling: Whether the user asks for the fetching itself: it goes on where it was broken off,
             what comes is checked, and no message advises it.
         tell: is told how far that has come.
+        files: Whether a model may be a single file: one that is here, or OWNER/NAME/FILE of the
+            hub, or its address.
 
     Raises:
         ModelNotFoundError: There is no such model here, in the cache or on the hub.
@@ -77,6 +84,10 @@ def locate(
     _check_texts({"revision": revision, "variant": variant}, str)
     _check_texts({"subfolder": subfolder, "cache_dir": cache_dir}, str, os.PathLike)
     wanted = Wanted(subfolder, variant, use_safetensors, frozenset(without))
+    local = _local_file(text) if files else None
+    if local is not None:
+        _check_of_a_file(text, revision, variant, subfolder)
+        return Source(text, local.parent, None, local)
     local = _local_folder(text)
     if local is not None:
         if revision and revision != "main":
@@ -106,6 +117,29 @@ def locate(
     request = living(request)
     snapshot = fetch(request)
     return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
+
+
+def _local_file(text: str) -> Path | None:
+    """A file that is here; also one that should be, so that the message is of a file."""
+    if text == BUILTIN:
+        return None
+    try:
+        path = Path(text).expanduser()
+        return path if path.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _check_of_a_file(
+    text: str, revision: str | None, variant: str | None, subfolder: str | None
+) -> None:
+    """Refuse what is only said of models of several files."""
+    for name, value in (("revision", revision), ("variant", variant), ("subfolder", subfolder)):
+        if value and (name, value) != ("revision", "main"):
+            raise RequestError(
+                f"{name} {shown(value)} is asked of {shown(text)}, which is a single file; leave "
+                "it out"
+            )
 
 
 def _check_texts(given: Mapping[str, object], *kinds: type) -> None:

@@ -187,26 +187,39 @@ def load_into(
     Raises:
         CheckpointError: Names are missing or left over, or a shape or a kind of number differs.
     """
+    check_fits(module, tensors, where=where, ignorable=ignorable)
     expected = module.state_dict()
     taken = {name: tensor for name, tensor in tensors.items() if name in expected}
-    missing = [name for name in expected if name not in taken]
+    module.load_state_dict(taken, assign=True)
+
+
+def check_fits(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    where: str,
+    ignorable: Callable[[str], bool] = _never,
+) -> None:
+    """Raise what `load_into` would; `tensors` may be without numbers, on the meta device."""
+    expected = module.state_dict()
+    missing = [name for name in expected if name not in tensors]
     extra = [name for name in tensors if name not in expected and not ignorable(name)]
     if missing or extra:
         parts = [_listed("missing", missing), _listed("left over", extra)]
         raise CheckpointError(
             f"{where}: the weights do not fit the config: {'; '.join(filter(None, parts))}."
         )
-    for name, tensor in taken.items():
-        if tensor.is_floating_point() != expected[name].is_floating_point():
+    for name, wanted in expected.items():
+        tensor = tensors[name]
+        if tensor.is_floating_point() != wanted.is_floating_point():
             raise CheckpointError(
                 f"{where}: {_called(name)} is of {tensor.dtype}, which cannot be a weight."
             )
-        if tensor.shape != expected[name].shape:
+        if tensor.shape != wanted.shape:
             raise CheckpointError(
                 f"{where}: {name} has the shape {shown(tuple(tensor.shape))}; "
-                f"the config asks for {tuple(expected[name].shape)}."
+                f"the config asks for {tuple(wanted.shape)}."
             )
-    module.load_state_dict(taken, assign=True)
 
 
 def check_finite(module: nn.Module, *, where: str) -> None:

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.single_file.checkpoint import Checkpoint
+from kakusan.checkpoints.single_file.loading import SINGLE_FILE, opened
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.checkpoints.weights import (
     check_finite,
+    check_fits,
     find_weights,
     load_into,
     read_weights,
@@ -68,11 +71,13 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         name_or_path: what it was loaded from, if that says it all; a request may name it so.
         weights_stem: how the file of weights is called, without variant and suffix.
         ignored: tensors with one of these between the dots of their name may be left over.
+        part_names: what pipelines call such a part, the usual one first.
     """
 
     config_class: type[ConfigT]
     weights_stem: ClassVar[str] = "diffusion_pytorch_model"
     ignored: ClassVar[frozenset[str]] = frozenset()
+    part_names: ClassVar[tuple[str, ...]] = ()
 
     config: ConfigT
 
@@ -165,14 +170,110 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             local_files_only=local_files_only,
             force_download=force_download,
             use_safetensors=use_safetensors,
+            files=bool(cls.part_names),
         )
-        folder = source.folder
-        model = cls.from_folder(folder, stored, variant=variant, use_safetensors=use_safetensors)
+        if source.file is not None:
+            model = cls.from_checkpoint(Checkpoint(source.file), stored)
+        else:
+            model = cls.from_folder(
+                source.folder, stored, variant=variant, use_safetensors=use_safetensors
+            )
         if source.commit is None:
-            model.name_or_path = str(folder)
+            model.name_or_path = str(source.file or source.folder)
         elif not (subfolder or revision):
             model.name_or_path = source.name
         return model if device is None else model.to(device)
+
+    @classmethod
+    def from_single_file(
+        cls,
+        pretrained_model_link_or_path_or_dict: PathLike,
+        *,
+        torch_dtype: torch.dtype | str | None = None,
+        dtype: torch.dtype | str | None = None,
+        config: PathLike | None = None,
+        subfolder: str | None = None,
+        original_config: PathLike | None = None,
+        prediction_type: str | None = None,
+        image_size: int | None = None,
+        num_in_channels: int | None = None,
+        scaling_factor: float | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        device: object = None,
+        **published: object,
+    ) -> Self:
+        """Load this part of a single file, which may hold a whole model or the part alone.
+
+        Args:
+            pretrained_model_link_or_path_or_dict: a file that is here, or OWNER/NAME/FILE of the
+                Hugging Face Hub, or its address.
+            torch_dtype: how the weights are stored; float32 where not given, "auto" as the file has
+                them. Weights that the file has in this dtype stay mapped to it.
+            dtype: its newer name.
+            config: a folder or Hub model whose published configs are taken in place of what names
+                and shapes tell; `subfolder` is the part's in it.
+            original_config: the training's .yaml; that of the same name beside the file, if any.
+            prediction_type, image_size, num_in_channels, scaling_factor: in place of what the file
+                tells; as `kakusan.checkpoints.single_file.settings.Settings` takes them.
+            published: what the reference takes and changes nothing here.
+
+        Raises:
+            CheckpointError: the file is missing, broken, something else, or lacks this part.
+            UnknownArgumentError: an argument that does not exist.
+        """
+        where = f"{cls.__name__}.from_single_file"
+        check_published(where, published, SINGLE_FILE, (*ARGUMENTS, "config", "original_config"))
+        stored, place = asked_dtype(torch_dtype, dtype), mapped_device(device)
+        _, checkpoint = opened(
+            pretrained_model_link_or_path_or_dict,
+            part=cls.part_names[0] if cls.part_names else None,
+            config=config,
+            subfolder=subfolder,
+            original_config=original_config or published.get("original_config_file"),
+            said={
+                "prediction_type": prediction_type,
+                "image_size": image_size,
+                "num_in_channels": num_in_channels,
+                "scaling_factor": scaling_factor,
+            },
+            revision=revision,
+            token=token_of(token, published),
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            force_download=force_download,
+        )
+        model = cls.from_checkpoint(checkpoint, stored)
+        return model if place is None else model.to(place)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Checkpoint, dtype: torch.dtype | None) -> Self:
+        """Load this part of a single file that was opened.
+
+        Shapes are compared with the config before any weight is read.
+
+        Raises:
+            CheckpointError: the file lacks it, or it does not fit its config.
+        """
+        names = (name for name in cls.part_names if name in checkpoint.found.parts)
+        name = next(names, cls.part_names[0])
+        part, where = checkpoint.part(name), f"{checkpoint}: {name}"
+        try:
+            config = cls.config_class.from_published(checkpoint.config(name), where)
+            with skeleton():
+                model = cls(config)
+        except CheckpointError as error:
+            said = str(checkpoint) in str(error)
+            raise error if said else CheckpointError(f"{where}: {error}") from None
+        shapes = checkpoint.shapes(name)
+        metas = {each: torch.empty(shape, device="meta") for each, shape in shapes.items()}
+        metas |= {name: torch.empty(0, device="meta") for name in part.left}
+        check_fits(model, model.from_published_tensors(metas), where=where, ignorable=cls._ignores)
+        read = checkpoint.tensors(name, dtype)
+        return cls._loaded(model, read, dtype, where)
 
     @classmethod
     def from_folder(
@@ -196,14 +297,20 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         paths = find_weights(
             folder, cls.weights_stem, variant=variant, use_safetensors=use_safetensors
         )
-        read = read_weights(paths, dtype=dtype)
+        return cls._loaded(model, read_weights(paths, dtype=dtype), dtype, str(folder))
+
+    @classmethod
+    def _loaded(
+        cls, model: Self, read: dict[str, Tensor], dtype: torch.dtype | None, where: str
+    ) -> Self:
+        """A network without weights, given those of a file."""
         if dtype is None:
             common = common_dtype({tensor.dtype for tensor in read.values()})
             for name, tensor in read.items():
                 read[name] = tensor.to(common) if tensor.is_floating_point() else tensor
         tensors = model.from_published_tensors(read)
-        load_into(model, tensors, where=str(folder), ignorable=cls._ignores)
-        model._unseen = str(folder)
+        load_into(model, tensors, where=where, ignorable=cls._ignores)
+        model._unseen = where
         return model.eval()
 
     @classmethod

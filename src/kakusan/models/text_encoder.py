@@ -50,6 +50,8 @@ class ProjectedTextOutput(NamedTuple):
 class CLIPTextModel(TextTower):
     """CLIP's text encoder, as Stable Diffusion 1 and 2 have it, and XL as its first."""
 
+    part_names = ("text_encoder", "text_encoder_2")
+
     ignored = OTHER_PARTS | {PROJECTION}
 
     def forward(
@@ -94,6 +96,7 @@ class CLIPTextModelWithProjection(TextTower):
     """CLIP's text encoder with the projection of whole texts, SDXL's second."""
 
     config_class = ProjectedTextConfig
+    part_names = ("text_encoder_2", "text_encoder")
     ignored = OTHER_PARTS
     outside = frozenset({f"{PROJECTION}.weight"})
 

@@ -60,6 +60,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
     """The denoising network of Stable Diffusion 1, 2 and XL. arXiv:2112.10752, section 3.3."""
 
     config_class = UNetConfig
+    part_names = ("unet",)
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__(config)

@@ -33,6 +33,7 @@ class AutoencoderKL(Autoencoder[VAEConfig]):
     """The autoencoder of Stable Diffusion. arXiv:2112.10752, section 3.1."""
 
     config_class = VAEConfig
+    part_names = ("vae",)
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)

@@ -6,10 +6,11 @@ from typing import Any
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
 from kakusan.pipeline.container import Container, family_of
-from kakusan.pipeline.index import Folder
+from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
+from kakusan.pipeline.single_file import container_of
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_xl import (
     StableDiffusionXLPipeline,
@@ -54,8 +55,26 @@ class DiffusionPipeline(metaclass=_Kind):
         """
         loading = Loading.of(f"{cls.__name__}.from_pretrained", **options)
         source = loading.locate(pretrained_model_name_or_path)
-        folder = Folder(source.folder)
-        return cls.kind(folder, loading.parts).from_container(folder, source, loading)
+        container = container_of(source)
+        return cls.kind(container, loading.parts).from_container(container, source, loading)
+
+    @classmethod
+    def from_single_file(
+        cls, pretrained_model_link_or_path: PathLike, **options: Any
+    ) -> LatentDiffusionPipeline:
+        """Load whichever pipeline draws with a single file.
+
+        Args:
+            options: those of `StableDiffusionPipeline.from_single_file`.
+
+        Raises:
+            CheckpointError: The file is missing, broken, something else, or lacks parts.
+            UnknownArgumentError: An argument that does not exist.
+        """
+        asked = FileLoading.of(f"{cls.__name__}.from_single_file", **options)
+        source, container = asked.open(pretrained_model_link_or_path)
+        kind = cls.kind(container, asked.loading.parts)
+        return kind.from_container(container, source, asked.loading)
 
     @classmethod
     def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:

@@ -104,15 +104,22 @@ class Folder(Container):
         path = self.path / DEFAULTS
         if not path.is_file():
             return {}
-        fields = Fields(read_json(path), str(path))
-        found: dict[str, JSON] = {}
-        if fields.has("num_inference_steps"):
-            found["num_inference_steps"] = fields.integer("num_inference_steps", maximum=MAX_STEPS)
-        if fields.has("guidance_scale"):
-            found["guidance_scale"] = fields.number(
-                "guidance_scale", minimum=0, maximum=MAX_GUIDANCE
-            )
-        return found
+        return checked_defaults(read_json(path), str(path))
+
+
+def checked_defaults(told: Mapping[str, JSON], where: str) -> dict[str, JSON]:
+    """What a model says is good for it: steps and guidance.
+
+    Raises:
+        CheckpointError: A value is out of its range.
+    """
+    fields = Fields(told, where)
+    found: dict[str, JSON] = {}
+    if fields.has("num_inference_steps"):
+        found["num_inference_steps"] = fields.integer("num_inference_steps", maximum=MAX_STEPS)
+    if fields.has("guidance_scale"):
+        found["guidance_scale"] = fields.number("guidance_scale", minimum=0, maximum=MAX_GUIDANCE)
+    return found
 
 
 def _class_of(where: str, part: str, name: object, *, optional: bool) -> type[Any] | None:

@@ -126,6 +126,7 @@ class Loading:
             force_download=self.force_download,
             use_safetensors=self.weights.use_safetensors,
             without=self.parts,
+            files=True,
         )
 
     def stored_in(self, dtype: torch.dtype) -> Self:

@@ -21,11 +21,13 @@ from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
 from kakusan.pipeline.exchanged import NAMED
 from kakusan.pipeline.few_steps import Usual, usual
-from kakusan.pipeline.index import INDEX, Folder, save_parts
+from kakusan.pipeline.file_loading import FileLoading
+from kakusan.pipeline.index import INDEX, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading, check_settings
 from kakusan.pipeline.parts import Layout, check_together
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.running import callback_of, check_between_calls
+from kakusan.pipeline.single_file import container_of
 from kakusan.runtime.precision import asked_dtype, parse_dtype
 from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
@@ -106,7 +108,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         device_map: object = None,
         **parts: Any,
     ) -> Self:
-        """Load "builtin", a folder, or a Hub id, in the published layout.
+        """Load "builtin", a folder, or a Hub id, in the published layout, or a single file.
 
         Args:
             torch_dtype: How weights are stored; float32 where not given, "auto" as the files have
@@ -141,13 +143,35 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         return cls.from_source(loading.locate(pretrained_model_name_or_path), loading)
 
     @classmethod
+    def from_single_file(
+        cls, pretrained_model_link_or_path: str | PathLike[str], **options: Any
+    ) -> Self:
+        """Load a single file, as sharing sites have them: .safetensors, .ckpt.
+
+        Args:
+            pretrained_model_link_or_path: A file that is here, or OWNER/NAME/FILE of the Hugging
+                Face Hub, or its address.
+            options: Those of `from_pretrained`, and of `FileLoading`: `config`, a folder whose
+                published configs are taken in place of what the file tells; `original_config`, the
+                training's .yaml; `prediction_type`, `image_size`, `num_in_channels`,
+                `scaling_factor`, `scheduler_type`, each in place of what the file tells.
+
+        Raises:
+            CheckpointError: The file is missing, broken, something else, or lacks parts.
+            UnknownArgumentError: An argument that does not exist.
+        """
+        asked = FileLoading.of(f"{cls.__name__}.from_single_file", **options)
+        source, container = asked.open(pretrained_model_link_or_path)
+        return cls.from_container(container, source, asked.loading)
+
+    @classmethod
     def from_source(cls, source: Source, loading: Loading) -> Self:
         """Load a model that was located.
 
         Raises:
             CheckpointError: A file is missing, broken, or not what it claims to be.
         """
-        return cls.from_container(Folder(source.folder), source, loading)
+        return cls.from_container(container_of(source), source, loading)
 
     @classmethod
     def from_container(cls, container: Container, source: Source, loading: Loading) -> Self:

@@ -77,6 +77,43 @@ class Vocabulary:
             words=KnownWords.read(folder),
         )
 
+    @classmethod
+    def of_json(cls, value: Mapping[str, JSON], where: str) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            CheckpointError: It is something else.
+        """
+        fields = Fields(value, where)
+        path = Path(where)
+        merges = fields.json.get("merges")
+        pairs = (
+            [each.split(" ") for each in merges if isinstance(each, str)]
+            if isinstance(merges, list)
+            else []
+        )
+        added: dict[int, AddedToken] = {}
+        for token in fields.objects("added"):
+            added[Fields(token, where).integer("id", minimum=0)] = _added_token(token, where)
+        special = fields.part("special")
+        return cls(
+            ids=_checked_ids(fields.part("ids").json, path),
+            merges=_checked_pairs(pairs, path),
+            special={name: special.text(name) for name in SPECIAL_NAMES},
+            added=added,
+            model_max_length=fields.integer("model_max_length", minimum=2, maximum=_LONGEST),
+        )
+
+    def to_json(self) -> dict[str, JSON]:
+        """All of it in one object, but for the words that the model was taught."""
+        return {
+            "ids": dict(self.ids),
+            "merges": [f"{left} {right}" for left, right in self.merges],
+            "special": dict(self.special),
+            "added": [{"id": index, **vars(token)} for index, token in self.added.items()],
+            "model_max_length": self.model_max_length,
+        }
+
     def of_length(self, model_max_length: int) -> Self:
         """The same with another length of texts.
 

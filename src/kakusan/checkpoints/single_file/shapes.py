@@ -35,12 +35,21 @@ def count(shapes: Iterable[str], pattern: str) -> int:
     return max((int(match[1]) + 1 for name in shapes if (match := compiled.match(name))), default=0)
 
 
-def unet_config(shapes: Shapes, *, fixed_heads: bool, pooled: int | None = None) -> dict[str, JSON]:
+def unet_config(
+    shapes: Shapes,
+    *,
+    fixed_heads: bool,
+    pooled: int | None = None,
+    heads: int | None = None,
+    head_channels: int | None = None,
+) -> dict[str, JSON]:
     """The published config of a UNet, but for the size that it was trained on.
 
     Args:
         fixed_heads: whether all levels have version 1's number of heads.
         pooled: width of the pooled text, where the file has the encoder that gives it.
+        heads: of every level, where somebody says so.
+        head_channels: likewise.
 
     Raises:
         CheckpointError: A tensor that tells is missing, or the widths are none of a UNet's.
@@ -55,7 +64,7 @@ def unet_config(shapes: Shapes, *, fixed_heads: bool, pooled: int | None = None)
     up = [_depths(shapes, f"up_blocks.{i}", min(layers) + 1) for i in levels]
     config: dict[str, JSON] = {
         "_class_name": "UNet2DConditionModel",
-        "attention_head_dim": [V1_HEADS if fixed_heads else _heads(each) for each in channels],
+        "attention_head_dim": _all_heads(channels, fixed_heads, heads, head_channels),
         "block_out_channels": [*channels],
         "cross_attention_dim": context_width(shapes),
         "down_block_types": [_DOWN[any(depths)] for depths in down],
@@ -125,12 +134,20 @@ def _depth_of(depths: list[int]) -> JSON:
     return [*depths]
 
 
-def _heads(channels: int) -> int:
-    if channels % HEAD:
+def _all_heads(
+    channels: list[int], fixed: bool, heads: int | None, head_channels: int | None
+) -> list[JSON]:
+    if head_channels is None and (fixed or heads is not None):
+        return [heads or V1_HEADS for _ in channels]
+    return [_heads(each, head_channels or HEAD) for each in channels]
+
+
+def _heads(channels: int, each: int = HEAD) -> int:
+    if channels % each:
         raise CheckpointError(
-            f"{channels} channels are no multiple of the {HEAD} of an attention head"
+            f"{channels} channels are no multiple of the {each} of an attention head"
         )
-    return channels // HEAD
+    return channels // each
 
 
 def _check_groups(channels: list[int]) -> None:

@@ -1,0 +1,124 @@
+"""A pipeline's parts in one file: networks from its tensors, the others from its family."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from kakusan.checkpoints.files import JSON
+from kakusan.checkpoints.single_file.checkpoint import Checkpoint
+from kakusan.checkpoints.single_file.families import FAMILY
+from kakusan.checkpoints.single_file.recognition import NEEDED, PARTS_OF
+from kakusan.checkpoints.source import Source
+from kakusan.errors import CheckpointError
+from kakusan.models import Model
+from kakusan.pipeline.container import Container, WeightsOptions
+from kakusan.pipeline.index import DEFAULTS, Folder, checked_defaults
+from kakusan.pipeline.parts import PARTS, Layout
+from kakusan.schedulers import PNDMScheduler, named_scheduler, scheduler_class
+from kakusan.text import CLIPTokenizer
+from kakusan.text.clip_vocabulary import PAD_END, PAD_ZERO, clip_vocabulary
+from kakusan.text.vocabulary import Vocabulary
+
+# The reference's names of scheduler_type that are not ours
+_SHORT = {"euler-ancestral": "euler-a", "dpm": "dpmpp-2m"}
+_TOKENIZERS = {"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2"}
+
+
+def container_of(source: Source) -> Container:
+    """What holds the parts of a model that was located.
+
+    Raises:
+        CheckpointError: It holds no model.
+    """
+    if source.file is None:
+        return Folder(source.folder)
+    return SingleFile(Checkpoint(source.file))
+
+
+class SingleFile(Container):
+    """A single file as a pipeline's parts.
+
+    Args:
+        scheduler: another one in place of the family's, as the reference calls it.
+
+    Raises:
+        InputError: There is no such scheduler.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, scheduler: str | None = None) -> None:
+        self.checkpoint = checkpoint
+        self._scheduler = None if scheduler is None else _SHORT.get(scheduler, scheduler)
+        if self._scheduler is not None:
+            named_scheduler(self._scheduler, PNDMScheduler())  # only to be checked, before weights
+
+    def __str__(self) -> str:
+        return str(self.checkpoint)
+
+    @property
+    def class_name(self) -> JSON:
+        return None
+
+    @property
+    def named(self) -> Mapping[str, object]:
+        family = self.checkpoint.family
+        if family is None:
+            return dict.fromkeys(self.checkpoint.found.parts, "part")
+        weights = PARTS_OF[family]
+        tokenizers = [part for part, encoder in _TOKENIZERS.items() if encoder in weights]
+        return {part: _kind(part).__name__ for part in (*weights, *tokenizers, "scheduler")}
+
+    def classes(self, layout: Layout, given: Collection[str]) -> dict[str, type[Any] | None]:
+        family, held = self.checkpoint.family, self.checkpoint.found.parts
+        if family is None:
+            raise CheckpointError(
+                f"{self} is {_alone(held)} alone, no whole model; load it with {_loads(held)}, or "
+                "give it as a part of one"
+            )
+        lacking = [part for part in PARTS_OF[family] if part not in held and part not in given]
+        if lacking:
+            supply = ", ".join(NEEDED[part] for part in lacking)
+            raise CheckpointError(f"{self} has no {' and no '.join(lacking)}; give {supply}")
+        named = self.named
+        return {
+            part: _kind(part) if part in named else None
+            for part in layout.parts
+            if part not in given
+        }
+
+    def settings(self, layout: Layout) -> dict[str, bool]:
+        known = FAMILY[self.checkpoint.family or "v1"]
+        own = {"force_zeros_for_empty_prompt": known.force_zeros_for_empty_prompt}
+        return {name: own.get(name, default) for name, default in layout.settings.items()}
+
+    def load(self, part: str, kind: type[Any], options: WeightsOptions) -> Any:
+        if issubclass(kind, Model):
+            return kind.from_checkpoint(self.checkpoint, options.dtype_of(part))
+        if part == "scheduler":
+            config = self.checkpoint.scheduler()
+            own = scheduler_class(str(config["_class_name"])).from_config(config)
+            return own if self._scheduler is None else named_scheduler(self._scheduler, own)
+        return CLIPTokenizer(self._vocabulary(part))
+
+    def defaults(self) -> dict[str, JSON]:
+        kept = self.checkpoint.kept(DEFAULTS)
+        return {} if kept is None else checked_defaults(kept, str(self))
+
+    def _vocabulary(self, part: str) -> Vocabulary:
+        kept = self.checkpoint.kept(part)
+        if kept is not None:
+            return Vocabulary.of_json(kept, str(self))
+        known = FAMILY[self.checkpoint.family or "v1"]
+        return clip_vocabulary(PAD_ZERO if part in known.pads_with_zero else PAD_END)
+
+
+def _kind(part: str) -> type[Any]:
+    """Our class of a part, where it is only one."""
+    return next(iter(PARTS[part].classes.values()))
+
+
+def _alone(held: Collection[str]) -> str:
+    words = {"vae": "a VAE", "text_encoder": "a text encoder", "text_encoder_2": "a text encoder"}
+    return " and ".join(dict.fromkeys(words[part] for part in held))
+
+
+def _loads(held: Collection[str]) -> str:
+    return " and ".join(f"{_kind(part).__name__}.from_single_file" for part in held)
