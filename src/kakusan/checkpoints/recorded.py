@@ -67,7 +67,7 @@ def why_not_at_hand(record: Mapping[str, Any]) -> str | None:
     if name == BUILTIN:
         return None
     if commit is None or not is_hub_id(name):
-        return "which is a folder"
+        return "which is a file" if Path(name).is_file() else "which is a folder"
     if Path(name).exists():
         return "which is of the hub, but something here is called so too"
     without = ("safety_checker",) if record.get("safety_checker") is False else ()

@@ -8,12 +8,15 @@ import typer
 
 from kakusan.cli import options
 from kakusan.cli.console import remark, say, say_json, say_saved
+from kakusan.cli.convert import convert
 from kakusan.cli.exits import DONE
 from kakusan.cli.live import live, span
 from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError
 
 app = typer.Typer(help="List, fetch, show and remove models.", cls=Group, rich_markup_mode=None)
+
+app.command(cls=Command)(convert)
 
 Name = Annotated[
     str,

@@ -88,7 +88,9 @@ Negative = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="builtin, a folder, or a Hub id.", autocompletion=complete_model
+        metavar="NAME",
+        help="builtin, a folder, a file, or a Hub id.",
+        autocompletion=complete_model,
     ),
 ]
 Revision = Annotated[

@@ -258,22 +258,37 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         Raises:
             CheckpointError: the file lacks it, or it does not fit its config.
         """
+        model, name = cls.unfilled(checkpoint), cls.name_in(checkpoint)
+        read = checkpoint.tensors(name, dtype)
+        return cls._loaded(model, read, dtype, f"{checkpoint}: {name}")
+
+    @classmethod
+    def name_in(cls, checkpoint: Checkpoint) -> str:
+        """Which part of a single file it is loaded from."""
         names = (name for name in cls.part_names if name in checkpoint.found.parts)
-        name = next(names, cls.part_names[0])
+        return next(names, cls.part_names[0])
+
+    @classmethod
+    def unfilled(cls, checkpoint: Checkpoint) -> Self:
+        """The network that a single file's weights fit, before they are read.
+
+        Raises:
+            CheckpointError: the file lacks it, or it does not fit its config.
+        """
+        name = cls.name_in(checkpoint)
         part, where = checkpoint.part(name), f"{checkpoint}: {name}"
         try:
-            config = cls.config_class.from_published(checkpoint.config(name), where)
             with skeleton():
-                model = cls(config)
+                model = cls(cls.config_class.from_published(checkpoint.config(name), where))
         except CheckpointError as error:
             said = str(checkpoint) in str(error)
             raise error if said else CheckpointError(f"{where}: {error}") from None
         shapes = checkpoint.shapes(name)
         metas = {each: torch.empty(shape, device="meta") for each, shape in shapes.items()}
-        metas |= {name: torch.empty(0, device="meta") for name in part.left}
-        check_fits(model, model.from_published_tensors(metas), where=where, ignorable=cls._ignores)
-        read = checkpoint.tensors(name, dtype)
-        return cls._loaded(model, read, dtype, where)
+        metas |= {each: torch.empty(0, device="meta") for each in part.left}
+        ours = model.from_published_tensors(metas)
+        check_fits(model, ours, where=where, ignorable=cls._ignores)
+        return model
 
     @classmethod
     def from_folder(

@@ -145,10 +145,24 @@ def _family(shapes: Mapping[str, tuple[int, ...]], text: Group | None, text_2: G
         raise CheckpointError(
             "it mixes two families: two text encoders, as SDXL has, and a UNet that takes no sizes"
         )
+    if context not in TEXT_WIDTHS and text is not None and text.form == "openclip":
+        return "v2"
+    return family_of(shapes)
+
+
+def family_of(
+    shapes: Mapping[str, tuple[int, ...]], *, first: bool = True, second: bool = False
+) -> str:
+    """The family of a UNet with published names.
+
+    Args:
+        first, second: which text encoders are there.
+    """
+    if "add_embedding.linear_1.weight" in shapes:
+        return "sdxl-refiner" if second and not first else "sdxl"
+    context = context_width(shapes)
     if context in TEXT_WIDTHS:
         return TEXT_WIDTHS[context]
-    if text is not None and text.form == "openclip":
-        return "v2"
     linear = any(len(shape) == 2 for name, shape in shapes.items() if ".proj_in.weight" in name)
     return "v2" if linear else "v1"
 

@@ -1,0 +1,67 @@
+"""`kakusan models convert`: a folder to a single file, and a single file to a folder."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kakusan.cli import options
+from kakusan.cli.console import remark, say_saved
+from kakusan.cli.exits import DONE
+from kakusan.cli.live import live, span
+
+
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, a Hub id, or a single file.",
+            autocompletion=options.complete_model,
+        ),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="TARGET", help="FILE.safetensors for a folder, FOLDER for a file."),
+    ],
+    dtype: options.Dtype = None,
+    variant: options.Variant = None,
+    prediction: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="epsilon or v_prediction, of a single file; else as the file tells.",
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write SOURCE in the other form: a folder as a single file, a single file as a folder.
+
+    Nothing is lost: what a folder has no place for is kept beside its index for the way back, and
+    what a file has no place for in its metadata. What is left out all the same is said.
+    """
+    began = time.monotonic()
+    with live(quiet) as line:
+        line.wait("loading torch")
+        from kakusan.pipeline.convert import convert
+        from kakusan.runtime.precision import parse_dtype
+
+        def tell(done: int, of: int) -> None:
+            line.step(done / of, f"writing {target.name}")
+
+        stored = None if dtype is None else parse_dtype(dtype)
+        done = convert(
+            source,
+            target,
+            dtype=stored,
+            variant=variant,
+            prediction_type=prediction,
+            overwrite=overwrite,
+            progress=tell,
+        )
+        say_saved(done.path, span(time.monotonic() - began), quiet)
+    for each in done.dropped:
+        remark(f"left out {each}")
+    return DONE
