@@ -99,7 +99,7 @@ def test_a_name_that_cannot_be_a_model(name: str, hub: Hub) -> None:
 
 def test_a_file_is_not_a_model(tmp_path: Path) -> None:
     write(tmp_path, {"unet/model.safetensors": "", "v1-5.ckpt": "", "notes.txt": ""})
-    with pytest.raises(CheckpointError, match=r"v1-5\.ckpt is a file; single files are not read"):
+    with pytest.raises(CheckpointError, match=r"v1-5\.ckpt is a file; a part without weights"):
         locate(tmp_path / "v1-5.ckpt")
     with pytest.raises(CheckpointError, match="is a file; a model is a folder"):
         locate(tmp_path / "notes.txt")
@@ -112,9 +112,9 @@ def test_a_file_is_not_a_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("dreamlike.safetensors", "single files are not read yet"),
-        ("models/dreamlike.ckpt", "single files are not read yet"),
-        ("https://huggingface.co/o/m/blob/main/v1.safetensors", "single files are not read yet"),
+        ("dreamlike.safetensors", "not from a single file"),
+        ("models/dreamlike.ckpt", "not from a single file"),
+        ("https://huggingface.co/o/m/blob/main/v1.safetensors", "not from a single file"),
         ("https://huggingface.co/owner/model", "give 'owner/model' in place of its address"),
         ("huggingface.co/owner/model/tree/main", "give 'owner/model' in place of its address"),
         ("owner/model.", "OWNER/NAME"),

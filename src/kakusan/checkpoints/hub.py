@@ -38,7 +38,7 @@ MOVED = {
 # The library below huggingface_hub (requests, httpx, by its version) raises one of these kinds when
 # the hub cannot be reached; huggingface_hub.errors has that library's HTTPError by this name.
 # The others: what answers in the hub's place (a hotel's login page) is not what it expects.
-_FAILURES: tuple[type[Exception], ...] = (OSError, HTTPError, ValueError, TypeError, LookupError)
+FAILURES: tuple[type[Exception], ...] = (OSError, HTTPError, ValueError, TypeError, LookupError)
 # The hub was reached and said no: asking it again is of no use
 _REFUSALS = (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError)
 
@@ -64,14 +64,14 @@ def fetch(request: HubRequest) -> Path:
         return _download(request)
     except CheckpointError:
         raise
-    except _FAILURES as error:
+    except FAILURES as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, _NETWORK):
             detail = error.strerror or error
             raise OutputError(f"cannot keep {request.name} in the cache: {detail}.") from None
-        return _from_cache(request, _reason(request, error), error)
+        return _from_cache(request, why(request, error), error)
 
 
-def _reason(request: HubRequest, error: Exception) -> str:
+def why(request: HubRequest, error: Exception) -> str:
     match error:
         case GatedRepoError():
             page = f"https://huggingface.co/{request.name}"
@@ -88,7 +88,7 @@ def _variants_instead(request: HubRequest) -> str:
     """Half precision was a branch once, and is a variant of the main branch now."""
     try:
         found = _described(request, revision=None)
-    except _FAILURES:
+    except FAILURES:
         return ""
     if request.revision in variants([file.name for file in found.files]):
         return f'; give variant="{request.revision}" in its place'

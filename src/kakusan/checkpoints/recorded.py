@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from kakusan.checkpoints.source import BUILTIN, is_hub_id, locate
+from kakusan.checkpoints.hub_file import hub_file
+from kakusan.checkpoints.source import BUILTIN, is_hub_id, local_file, locate
 from kakusan.errors import ArgumentError, InputError, ModelNotFoundError, shown
 
 # What a record may name in place of the model's own
@@ -66,13 +67,21 @@ def why_not_at_hand(record: Mapping[str, Any]) -> str | None:
         raise InputError(f"the record's variant must be a word, not {shown(variant)}")
     if name == BUILTIN:
         return None
-    if commit is None or not is_hub_id(name):
-        return "which is a file" if Path(name).is_file() else "which is a folder"
+    is_file = hub_file(name) is not None
+    if commit is None or not (is_hub_id(name) or is_file):
+        return "which is a folder" if local_file(name) is None else "which is a file"
     if Path(name).exists():
         return "which is of the hub, but something here is called so too"
     without = ("safety_checker",) if record.get("safety_checker") is False else ()
     try:
-        locate(name, revision=commit, variant=variant, local_files_only=True, without=without)
+        locate(
+            name,
+            revision=commit,
+            variant=variant,
+            local_files_only=True,
+            without=without,
+            files=is_file,
+        )
     except ModelNotFoundError:
         return f"which is not in the cache of models (version {commit[:7]})"
     return None

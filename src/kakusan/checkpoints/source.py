@@ -12,17 +12,24 @@ from huggingface_hub.utils import validate_repo_id
 
 from kakusan.checkpoints.contents import Wanted, check_variant, files_of, lacking
 from kakusan.checkpoints.hub import MOVED, fetch, logger
+from kakusan.checkpoints.hub_file import WHOLE_MODEL, fetch_file, hub_file
 from kakusan.checkpoints.saving import check_finished
 from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, stays_within
 from kakusan.checkpoints.transfer import OnBytes
-from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, listed, shown
+from kakusan.errors import (
+    CheckpointError,
+    ModelNotFoundError,
+    RequestError,
+    listed,
+    shown,
+    shown_path,
+)
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 BUILTIN = "builtin"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.+)")
-_WHOLE_MODEL = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin"})
 
 
 @dataclass(frozen=True)
@@ -84,10 +91,24 @@ def locate(
     _check_texts({"revision": revision, "variant": variant}, str)
     _check_texts({"subfolder": subfolder, "cache_dir": cache_dir}, str, os.PathLike)
     wanted = Wanted(subfolder, variant, use_safetensors, frozenset(without))
-    local = _local_file(text) if files else None
+    local = local_file(text) if files else None
     if local is not None:
         _check_of_a_file(text, revision, variant, subfolder)
         return Source(text, local.parent, None, local)
+    on_hub = hub_file(text) if files and not _is_folder(Path(text)) else None
+    if on_hub is not None:
+        _check_of_a_file(text, None, variant, subfolder)
+        path, commit = fetch_file(
+            on_hub,
+            revision=revision,
+            token=token,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+            local_files_only=local_files_only,
+            force_download=force_download,
+        )
+        return Source(on_hub.name, path.parent, commit, path)
+    if files:
+        _check_is_no_file(text)
     local = _local_folder(text)
     if local is not None:
         if revision and revision != "main":
@@ -119,8 +140,8 @@ def locate(
     return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
 
 
-def _local_file(text: str) -> Path | None:
-    """A file that is here; also one that should be, so that the message is of a file."""
+def local_file(text: str) -> Path | None:
+    """The file that a name is of, where there is one here."""
     if text == BUILTIN:
         return None
     try:
@@ -128,6 +149,20 @@ def _local_file(text: str) -> Path | None:
         return path if path.is_file() else None
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+def _check_is_no_file(text: str) -> None:
+    """Say of what looks like a file, and is none, that it is not there."""
+    cut = Path(text.partition("?")[0])
+    if _is_folder(Path(text)):
+        return
+    if re.match(r"[A-Za-z]+://", text) and _ADDRESS.fullmatch(text) is None:
+        raise ModelNotFoundError(
+            f"{shown(text)} is not an address of the Hugging Face Hub; fetch the file yourself, "
+            "and give its path"
+        )
+    if cut.suffix in WHOLE_MODEL:
+        raise ModelNotFoundError(f"there is no file {shown_path(text)}.")
 
 
 def _check_of_a_file(
@@ -165,21 +200,18 @@ def _local_folder(text: str) -> Path | None:
 
 
 def _instead_of_a_file(path: Path) -> str:
-    if path.suffix not in _WHOLE_MODEL:
+    if path.suffix not in WHOLE_MODEL:
         return "a model is a folder with model_index.json"
     if any((folder / "model_index.json").is_file() for folder in path.parents[:2]):
         return "give the folder that holds model_index.json"
-    return (
-        "single files are not read yet; convert it to a folder with diffusers, "
-        'StableDiffusionPipeline.from_single_file(...).save_pretrained("folder"), and give that'
-    )
+    return "a part without weights is loaded from a folder, not from a single file"
 
 
 def _hub_id(text: str) -> str:
     cut = text if len(text) <= 80 else f"{text[:77]}..."
     address = _ADDRESS.fullmatch(text)
     owner_and_name = "/".join(address[1].split("/")[:2]) if address else text
-    if Path(cut).suffix in _WHOLE_MODEL:
+    if Path(cut).suffix in WHOLE_MODEL:
         advice = _instead_of_a_file(Path(Path(cut).name))
     elif not is_hub_id(owner_and_name):
         advice = (

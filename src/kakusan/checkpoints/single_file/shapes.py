@@ -93,7 +93,12 @@ def context_width(shapes: Shapes) -> int:
     """
     widths = {shape[1] for name, shape in shapes.items() if name.endswith("attn2.to_k.weight")}
     if len(widths) != 1:
-        raise CheckpointError(f"its attention to the text has {sorted(widths) or 'no'} columns")
+        several = " and ".join(map(str, sorted(widths)))
+        raise CheckpointError(
+            f"it mixes two families: its attention to the text has {several} columns"
+            if widths
+            else "it has no attention to a text"
+        )
     return widths.pop()
 
 
