@@ -178,6 +178,79 @@ def test_what_does_not_fit(
         drawn(tiny_v1, vae=tmp_path / "notes.safetensors")
 
 
+def ldm_vae(folder: Path) -> dict[str, torch.Tensor]:
+    """A VAE under the names of the original program."""
+    from kakusan.checkpoints.weights import read_weights
+
+    tensors = read_weights(folder.glob("*.safetensors"), dtype=None)
+    changes = {
+        "conv_norm_out": "norm_out",
+        "mid_block.resnets.0": "mid.block_1",
+        "mid_block.resnets.1": "mid.block_2",
+        "mid_block.attentions.0.group_norm": "mid.attn_1.norm",
+        "mid_block.attentions.0.to_q": "mid.attn_1.q",
+        "mid_block.attentions.0.to_k": "mid.attn_1.k",
+        "mid_block.attentions.0.to_v": "mid.attn_1.v",
+        "mid_block.attentions.0.to_out.0": "mid.attn_1.proj_out",
+        "conv_shortcut": "nin_shortcut",
+        "downsamplers.0": "downsample",
+        "upsamplers.0": "upsample",
+    }
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        for new, old in changes.items():
+            name = name.replace(new, old)
+        for level in range(4):
+            name = name.replace(f"down_blocks.{level}.resnets", f"down.{level}.block")
+            name = name.replace(f"down_blocks.{level}.", f"down.{level}.")
+            name = name.replace(f"up_blocks.{level}.resnets", f"up.{3 - level}.block")
+            name = name.replace(f"up_blocks.{level}.", f"up.{3 - level}.")
+        is_matrix = "attn_1" in name and tensor.ndim == 2
+        found[name] = tensor[:, :, None, None].contiguous() if is_matrix else tensor
+    return found
+
+
+@pytest.mark.parametrize("form", ["original", "reference"])
+def test_a_vae_in_one_file(tiny_v1: Path, tmp_path: Path, form: str) -> None:
+    with tiny.quiet():
+        tiny.randomise(tiny.vae(), 9).save_pretrained(tmp_path / "vae")
+    file = tmp_path / "vae/diffusion_pytorch_model.safetensors"
+    if form == "original":
+        file = tmp_path / "some.vae.safetensors"
+        save_file(ldm_vae(tmp_path / "vae"), file)
+    picture, expected = drawn(tiny_v1, vae=file), drawn(tiny_v1, vae=tmp_path / "vae")
+    assert np.array_equal(levels(picture.image), levels(expected.image))
+    assert picture.record["vae"] == str(file)
+    again = kakusan.reproduce(picture.record, trust_model=True, progress=False)
+    assert np.array_equal(levels(again.image), levels(picture.image))
+
+
+def test_a_file_takes_the_scale_of_the_models_own(tmp_path: Path, tiny_v1: Path) -> None:
+    model = shutil.copytree(tiny_v1, tmp_path / "model")
+    config = json.loads((model / "vae/config.json").read_text())
+    (model / "vae/config.json").write_text(json.dumps(config | {"scaling_factor": 0.13025}))
+    file = model / "vae/diffusion_pytorch_model.safetensors"
+    assert np.array_equal(levels(drawn(model, vae=file).image), levels(drawn(model).image))
+
+
+def test_a_unet_in_one_file(tiny_v1: Path, tmp_path: Path) -> None:
+    with tiny.quiet():
+        tiny.randomise(tiny.unet(), 77).save_pretrained(tmp_path / "unet")
+    file = tmp_path / "sd_lightning_2step_unet.safetensors"
+    shutil.copy(tmp_path / "unet/diffusion_pytorch_model.safetensors", file)
+
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(
+        tiny_v1,
+        unet=kakusan.UNet2DConditionModel.from_single_file(file, config=tmp_path / "unet"),
+    )
+    pipe.set_progress_bar_config(disable=True)
+    output = pipe("a cat", seed=1)
+    record = output.records[0]
+    assert (record["num_inference_steps"], record["guidance_scale"]) == (2, 0.0)
+    assert record["scheduler"]["timestep_spacing"] == "trailing"
+    assert record["unet"] == str(file)
+
+
 def test_taesdxl_by_its_name(
     tiny_v1: Path, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,15 +6,16 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from kakusan.checkpoints.source import PathLike
+from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.weights import load_into
-from kakusan.errors import RequestError
+from kakusan.errors import CheckpointError, RequestError
 from kakusan.models.autoencoder import Autoencoder, DecoderOutput
 from kakusan.models.autoencoder_tiny_config import TinyConfig
 from kakusan.models.autoencoder_tiny_files import read_file
 from kakusan.models.layers.basic import Conv2d
 from kakusan.models.skeleton import skeleton
 from kakusan.results import named
+from kakusan.runtime.device import mapped_device
 from kakusan.runtime.precision import asked_dtype
 
 TILE = 512  # pixels
@@ -116,18 +117,25 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
         self.decoder: TinyDecoder | None = TinyDecoder(config)
 
     @classmethod
-    def from_single_file(
+    def from_single_file(  # pyright: ignore[reportIncompatibleMethodOverride]  # what it can use
         cls,
-        path: PathLike,
+        pretrained_model_link_or_path_or_dict: PathLike,
         *,
         torch_dtype: torch.dtype | str | None = None,
         dtype: torch.dtype | str | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: PathLike | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        device: object = None,
     ) -> Self:
         """Load a file as they are published, for inference.
 
         Args:
-            path: Both halves in one file, or one of the two, `taesd_decoder.safetensors` or
-                `taesd_encoder.safetensors`; the other one is taken too if it lies beside it. Of
+            pretrained_model_link_or_path_or_dict: A file that is here, or OWNER/NAME/FILE of the
+                Hugging Face Hub, or its address. It has both halves, or one of the two, such as
+                `taesd_decoder.safetensors`; the other one is taken too if it lies beside it. Of
                 `.pth` files the tensors alone are read.
             torch_dtype: How the weights are stored; float32 where not given.
             dtype: Its newer name.
@@ -135,15 +143,28 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
         Raises:
             CheckpointError: The file is broken, or holds something else.
         """
-        read = read_file(path, asked_dtype(torch_dtype, dtype))
+        stored, place = asked_dtype(torch_dtype, dtype), mapped_device(device)
+        source = locate(
+            pretrained_model_link_or_path_or_dict,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            force_download=force_download,
+            files=True,
+        )
+        if source.file is None:
+            raise CheckpointError(f"{source.name} is a folder; from_pretrained loads it.")
+        read = read_file(source.file, stored)
         with skeleton():
             model = cls(read.config)
         for half in ("encoder", "decoder"):
             if half not in read.halves:
                 setattr(model, half, None)
         load_into(model, read.tensors, where=read.where)
-        model.name_or_path, model._unseen = read.where, read.where
-        return model.eval()
+        model.name_or_path, model._unseen = source.name, read.where
+        model.eval()
+        return model if place is None else model.to(place)
 
     @property
     def _needs_float32(self) -> bool:

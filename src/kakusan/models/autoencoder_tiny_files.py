@@ -6,7 +6,6 @@ folder has `decoder.layers.0.weight`, where what limits the latents has no numbe
 """
 
 import itertools
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kakusan.checkpoints.source import PathLike
 from kakusan.checkpoints.weights import read_weights
-from kakusan.errors import CheckpointError, ModelNotFoundError, shown, shown_path
+from kakusan.errors import CheckpointError, shown, shown_path
 from kakusan.models.autoencoder_tiny_config import TinyConfig
 
 ENCODER, DECODER = "encoder", "decoder"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 # The limit of the latents, which stands first in the decoder
 LIMIT = 1
 # Another program stores beside the weights what its latents are scaled by
@@ -56,20 +53,16 @@ def is_tiny(names: Mapping[str, Any]) -> bool:
     return bool(own) and all(_NAME.fullmatch(name) for name in own)
 
 
-def read_file(path: PathLike, dtype: torch.dtype | None) -> TinyFile:
+def read_file(file: Path, dtype: torch.dtype | None) -> TinyFile:
     """Read a file, and the one with the other half where that lies beside it.
 
     Raises:
-        ModelNotFoundError: There is no such file.
         CheckpointError: It is broken, or holds something else.
     """
-    file = Path(os.path.expanduser(path))
-    if not file.is_file():
-        raise ModelNotFoundError(f"there is no file {shown_path(file)}.")
     tensors = _by_our_names(file, dtype)
     if (other := _other_half(file, _halves(tensors))) is not None:
         tensors |= _by_our_names(other, dtype)
-    return TinyFile(_config(file, tensors), tensors, _halves(tensors), os.fspath(path))
+    return TinyFile(_config(file, tensors), tensors, _halves(tensors), str(file))
 
 
 def _by_our_names(file: Path, dtype: torch.dtype | None) -> Tensors:

@@ -15,13 +15,13 @@ from kakusan.inputs import Inputs
 from kakusan.pipeline.auto import AutoPipelineForText2Image
 from kakusan.pipeline.container import Container
 from kakusan.pipeline.exchanged import named_parts
-from kakusan.pipeline.index import Folder
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.plan import plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.scheduling import requested_scheduler
+from kakusan.pipeline.single_file import container_of
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
@@ -117,11 +117,16 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
         **without,
     )
     source = loading.locate(model)
-    container = Folder(source.folder)
+    container = container_of(source)
     kind = AutoPipelineForText2Image.kind(container, loading.parts)
     stored, takes_turns = _planned(container, kind, loading, wanted, dtypes)
     names = {"unet": request.unet, "vae": request.vae}
-    others = named_parts(names, stored, local_files_only=wanted.local_files_only)
+    others = named_parts(
+        names,
+        stored,
+        own_vae=lambda: container.config("vae"),
+        local_files_only=wanted.local_files_only,
+    )
     loading = loading.stored_in(stored).with_parts(others)
     pipe = kind.from_container(container, source, loading)
     if device.type == "cuda" and takes_turns:

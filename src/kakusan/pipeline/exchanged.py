@@ -1,7 +1,7 @@
 """Parts that a request names in place of the model's own: another UNet, another VAE."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,16 @@ from kakusan.checkpoints.files import JSON, read_json
 from kakusan.checkpoints.source import locate
 from kakusan.checkpoints.weights import read_weights
 from kakusan.errors import CheckpointError, RequestError, shown
-from kakusan.models import Autoencoder, AutoencoderTiny, Model, UNetConfig, VAEConfig, is_tiny
+from kakusan.models import (
+    Autoencoder,
+    AutoencoderKL,
+    AutoencoderTiny,
+    Model,
+    UNet2DConditionModel,
+    UNetConfig,
+    VAEConfig,
+    is_tiny,
+)
 from kakusan.pipeline.parts import PARTS
 
 # Those that a request may name
@@ -21,50 +30,48 @@ logger = logging.getLogger(__name__)
 
 
 def named_parts(
-    names: Mapping[str, str | None], dtype: torch.dtype, *, local_files_only: bool = False
+    names: Mapping[str, str | None],
+    dtype: torch.dtype,
+    *,
+    own_vae: Callable[[], Mapping[str, JSON] | None],
+    local_files_only: bool = False,
 ) -> dict[str, Model[Any]]:
     """The parts that a request names; none for a name of None.
 
     Args:
         dtype: how their weights are stored.
+        own_vae: gives the published config of the model's own VAE, None where it is not known. The
+            file of another one does not tell what its latents are scaled by.
         local_files_only: Do not ask the hub.
 
     Raises:
         CheckpointError: A file is missing, broken, or not what it stands for.
     """
-    return {
-        part: _loaded(part, name, dtype, local_files_only=local_files_only)
-        for part, name in names.items()
-        if name is not None
-    }
+    found: dict[str, Model[Any]] = {}
+    for part, name in names.items():
+        if name is None:
+            continue
+        source = locate(name, local_files_only=local_files_only, files=True)
+        if source.file is None:
+            folder = source.folder / part if (source.folder / INDEX).is_file() else source.folder
+            made = _class_of(part, folder).from_folder(folder, dtype)
+        else:
+            made = _from_file(part, source.file, dtype, own_vae)
+        made.name_or_path = name
+        found[part] = made
+    return found
 
 
-def _loaded(part: str, name: str, dtype: torch.dtype, *, local_files_only: bool) -> Model[Any]:
-    file = _file(name)
-    if file is not None:
-        return _from_file(part, name, file, dtype)
-    folder = locate(name, local_files_only=local_files_only).folder
-    if (folder / INDEX).is_file():
-        folder = folder / part
-    kind = _class_of(part, folder)
-    made: Model[Any] = kind.from_folder(folder, dtype)
-    made.name_or_path = name
-    return made
-
-
-def _from_file(part: str, name: str, file: Path, dtype: torch.dtype) -> Model[Any]:
-    if part == "vae" and is_tiny(read_weights([file], dtype=None)):
-        return AutoencoderTiny.from_single_file(name, torch_dtype=dtype)
-    what = "a tiny autoencoder (TAESD)" if part == "vae" else "a folder"
-    raise CheckpointError(f"{shown(name)}: of the {part} kakusan reads {what}, or a folder, so far")
-
-
-def _file(name: str) -> Path | None:
-    try:
-        path = Path(name).expanduser()
-        return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown ~user
-        return None
+def _from_file(
+    part: str, file: Path, dtype: torch.dtype, own_vae: Callable[[], Mapping[str, JSON] | None]
+) -> Model[Any]:
+    if part == "unet":
+        return UNet2DConditionModel.from_single_file(file, torch_dtype=dtype)
+    if file.suffix != ".gguf" and is_tiny(read_weights([file], dtype=None)):
+        return AutoencoderTiny.from_single_file(file, torch_dtype=dtype)
+    own = own_vae()
+    scale = None if own is None else VAEConfig.from_published(own).scaling_factor
+    return AutoencoderKL.from_single_file(file, torch_dtype=dtype, scaling_factor=scale)
 
 
 def _class_of(part: str, folder: Path) -> type[Model[Any]]:
@@ -110,7 +117,8 @@ def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | 
     if not isinstance(vae, AutoencoderTiny) and abs(scale / own.scaling_factor - 1) > 1e-4:
         raise RequestError(
             f"the vae {shown(name)} has the scaling_factor {scale:g}, and this model's own "
-            f"{own.scaling_factor:g}; it belongs to another family"
+            f"{own.scaling_factor:g}; it belongs to another family, or its file does not say: "
+            f"AutoencoderKL.from_single_file takes scaling_factor={own.scaling_factor:g}"
         )
 
 

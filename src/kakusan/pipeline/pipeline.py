@@ -343,7 +343,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         if not isinstance(unet, UNet2DConditionModel) or self._scheduler is None:
             return None
         came_together = self._loaded.get("unet") is unet
-        fits = came_together and self.source is not None and self.source.folder.is_dir()
+        fits = came_together and self.source is not None and self.source.file is None
         return usual(
             unet.config,
             self._scheduler,

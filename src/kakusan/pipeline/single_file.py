@@ -98,6 +98,10 @@ class SingleFile(Container):
             return own if self._scheduler is None else named_scheduler(self._scheduler, own)
         return CLIPTokenizer(self._vocabulary(part))
 
+    def config(self, part: str) -> dict[str, JSON] | None:
+        held = part in self.checkpoint.found.parts
+        return self.checkpoint.config(part) if held else None
+
     def defaults(self) -> dict[str, JSON]:
         kept = self.checkpoint.kept(DEFAULTS)
         return {} if kept is None else checked_defaults(kept, str(self))
