@@ -178,6 +178,10 @@ def test_what_does_not_fit(
         drawn(tiny_v1, vae=tmp_path / "notes.safetensors")
 
 
+# As a file of weights alone lets it be told
+GROUPED = {"block_out_channels": [32, 32, 32, 32], "norm_num_groups": 32}
+
+
 def ldm_vae(folder: Path) -> dict[str, torch.Tensor]:
     """A VAE under the names of the original program."""
     from kakusan.checkpoints.weights import read_weights
@@ -213,7 +217,7 @@ def ldm_vae(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("form", ["original", "reference"])
 def test_a_vae_in_one_file(tiny_v1: Path, tmp_path: Path, form: str) -> None:
     with tiny.quiet():
-        tiny.randomise(tiny.vae(), 9).save_pretrained(tmp_path / "vae")
+        tiny.randomise(tiny.vae(**GROUPED), 9).save_pretrained(tmp_path / "vae")
     file = tmp_path / "vae/diffusion_pytorch_model.safetensors"
     if form == "original":
         file = tmp_path / "some.vae.safetensors"
@@ -227,28 +231,31 @@ def test_a_vae_in_one_file(tiny_v1: Path, tmp_path: Path, form: str) -> None:
 
 def test_a_file_takes_the_scale_of_the_models_own(tmp_path: Path, tiny_v1: Path) -> None:
     model = shutil.copytree(tiny_v1, tmp_path / "model")
-    config = json.loads((model / "vae/config.json").read_text())
-    (model / "vae/config.json").write_text(json.dumps(config | {"scaling_factor": 0.13025}))
+    with tiny.quiet():
+        tiny.vae(**GROUPED, scaling_factor=0.13025).save_pretrained(model / "vae")
     file = model / "vae/diffusion_pytorch_model.safetensors"
     assert np.array_equal(levels(drawn(model, vae=file).image), levels(drawn(model).image))
 
 
 def test_a_unet_in_one_file(tiny_v1: Path, tmp_path: Path) -> None:
     with tiny.quiet():
-        tiny.randomise(tiny.unet(), 77).save_pretrained(tmp_path / "unet")
+        shape = {"block_out_channels": [32, 64, 64], "norm_num_groups": 32}
+        tiny.unet(**shape, attention_head_dim=8).save_pretrained(tmp_path / "unet")
     file = tmp_path / "sd_lightning_2step_unet.safetensors"
     shutil.copy(tmp_path / "unet/diffusion_pytorch_model.safetensors", file)
 
     pipe = kakusan.StableDiffusionPipeline.from_pretrained(
         tiny_v1,
-        unet=kakusan.UNet2DConditionModel.from_single_file(file, config=tmp_path / "unet"),
+        unet=kakusan.UNet2DConditionModel.from_single_file(file),
     )
     pipe.set_progress_bar_config(disable=True)
-    output = pipe("a cat", seed=1)
+    output = pipe("a cat", seed=1, height=64, width=64)
     record = output.records[0]
     assert (record["num_inference_steps"], record["guidance_scale"]) == (2, 0.0)
     assert record["scheduler"]["timestep_spacing"] == "trailing"
     assert record["unet"] == str(file)
+    again = kakusan.reproduce(record, trust_model=True, progress=False)
+    assert np.array_equal(levels(again.image), levels(output.images[0]))
 
 
 def test_taesdxl_by_its_name(

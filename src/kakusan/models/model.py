@@ -228,18 +228,20 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         where = f"{cls.__name__}.from_single_file"
         check_published(where, published, SINGLE_FILE, (*ARGUMENTS, "config", "original_config"))
         stored, place = asked_dtype(torch_dtype, dtype), mapped_device(device)
-        _, checkpoint = opened(
+        said = {
+            "prediction_type": prediction_type,
+            "image_size": image_size,
+            "num_in_channels": num_in_channels,
+            "scaling_factor": scaling_factor,
+        }
+        yaml = original_config or published.get("original_config_file")
+        source, checkpoint = opened(
             pretrained_model_link_or_path_or_dict,
             part=cls.part_names[0] if cls.part_names else None,
             config=config,
             subfolder=subfolder,
-            original_config=original_config or published.get("original_config_file"),
-            said={
-                "prediction_type": prediction_type,
-                "image_size": image_size,
-                "num_in_channels": num_in_channels,
-                "scaling_factor": scaling_factor,
-            },
+            original_config=yaml,
+            said=said,
             revision=revision,
             token=token_of(token, published),
             cache_dir=cache_dir,
@@ -247,6 +249,8 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             force_download=force_download,
         )
         model = cls.from_checkpoint(checkpoint, stored)
+        if all(each is None for each in (config, yaml, revision, *said.values())):
+            model.name_or_path = source.name
         return model if place is None else model.to(place)
 
     @classmethod
