@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 import kakusan
-from kakusan.errors import CheckpointError, RequestError
+from kakusan.errors import CheckpointError, RequestError, Undecoded
+from kakusan.pipeline import decode
 from kakusan.pipeline.draw import loaded
 from tests.oracle import tiny
 
@@ -126,6 +127,20 @@ def test_a_pipeline_with_a_named_part_says_so(tiny_v1: Path, folder: Path) -> No
     record = pipe("a cat", seed=1, num_inference_steps=2).records[0]
     assert record["model"] is None
     assert f"parts of {tiny_v1} were exchanged" in record["notes"]
+
+
+def test_latents_are_decoded_with_the_vae_of_their_record(tiny_v1: Path, folder: Path) -> None:
+    picture = drawn(tiny_v1, vae=folder)
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    latents = pipe("a cat", seed=1, num_inference_steps=2, output_type="latent").images
+    undecoded = Undecoded(latents, [picture.record])
+    with pytest.raises(kakusan.InputError, match="the record names the vae"):
+        decode(undecoded, model=tiny_v1)
+    for given in ({"trust_model": True}, {"model": tiny_v1, "vae": folder}):
+        (again,) = decode(undecoded, **given)
+        assert np.array_equal(levels(again.image), levels(picture.image))
+        assert again.record["vae"] == str(folder)
 
 
 def test_another_unet(tiny_v1: Path, tmp_path: Path) -> None:

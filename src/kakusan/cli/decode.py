@@ -27,6 +27,7 @@ def decode(
             autocompletion=options.complete_model,
         ),
     ] = None,
+    vae: options.Vae = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -68,13 +69,23 @@ def decode(
 
         with words.spoken():
             undecoded = load_latents(latents)
-            trusted = model is not None or check_trusted(undecoded.records, latents, yes=yes)
+            named = {"model": model, "vae": vae}
+            given = ["unet", *(part for part, where in named.items() if where is not None)]
+            asked = check_trusted(undecoded.records, latents, yes=yes, given=given)
+            trusted = asked or model is not None
         saver = Saver(place, len(undecoded.records), line, as_json=as_json, quiet=quiet)
 
         def draw() -> None:
             name = undecoded.records[0].get("model") if model is None else model
             prepare(line, name if isinstance(name, str) else None)
             line.wait("decoding")
-            decode(undecoded, model=model, trust_model=trusted, device=device, on_picture=saver)
+            decode(
+                undecoded,
+                model=model,
+                vae=vae,
+                trust_model=trusted,
+                device=device,
+                on_picture=saver,
+            )
 
         return run_and_report(draw, saver, words)

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any
 
-from kakusan.checkpoints.recorded import check_at_hand, with_model
+import torch
+
+from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
 from kakusan.checks import MAX_SIZE
 from kakusan.engine import Engine, present
 from kakusan.errors import (
@@ -20,12 +22,13 @@ from kakusan.images import to_pil
 from kakusan.models import CLIPImageProcessor
 from kakusan.pipeline.container import family_of
 from kakusan.pipeline.draw import OnPicture
+from kakusan.pipeline.exchanged import named_parts
 from kakusan.pipeline.finishing import finish
-from kakusan.pipeline.index import Folder
 from kakusan.pipeline.latents import load_latents
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.parts import PARTS
+from kakusan.pipeline.single_file import container_of
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
 
@@ -34,6 +37,7 @@ def decode(
     latents: str | PathLike[str] | Undecoded,
     *,
     model: str | PathLike[str] | None = None,
+    vae: str | PathLike[str] | None = None,
     trust_model: bool = False,
     device: str | None = None,
     on_picture: OnPicture | None = None,
@@ -43,8 +47,10 @@ def decode(
     Args:
         latents: A file that `save_latents` or `kakusan generate` wrote, or what an error carries.
         model: Whose VAE to decode with: "builtin", a folder, or a Hub id; else the records' own.
-        trust_model: Whether to use whatever model the records name: a folder, or one to be fetched.
-            Of these, only "builtin" and what is in the hub's cache are used unasked.
+        vae: A folder, a file or a Hub id, in place of the model's own VAE, or of the one that the
+            records name.
+        trust_model: Whether to use whatever the records name: a folder, or one to be fetched, and
+            another VAE. Of these, only "builtin" and what is in the hub's cache are used unasked.
         device: Where to compute; the records' kind of device where not given.
         on_picture: Called with each picture as soon as it is finished.
 
@@ -56,7 +62,11 @@ def decode(
     records: Sequence[Mapping[str, Any]] = undecoded.records
     if model is not None:
         records = [with_model(record, fspath(model)) for record in records]
+    if vae is not None:
+        records = [{**record, "vae": fspath(vae)} for record in records]
     record = _common(records)
+    if not trust_model:
+        check_parts_at_hand({"vae": record.get("vae")}, () if vae is None else ("vae",))
     unasked = model is None and not trust_model
     if unasked:
         check_at_hand(record)
@@ -88,7 +98,7 @@ def _common(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         InputError: They do not, or it is not what kakusan writes.
     """
     record = records[0]
-    for name in ("model", "commit", "variant", "dtype", "device", "safety_checker"):
+    for name in ("model", "commit", "variant", "vae", "dtype", "device", "safety_checker"):
         if any(each.get(name) != record.get(name) for each in records):
             raise InputError(f"the records of these latents differ in {name}")
     if record.get("model") is None:
@@ -115,7 +125,18 @@ def _decoder(
         local_files_only=local_files_only,
         **absent,
     )
-    container = Folder(loading.locate(str(record["model"])).folder)
+    container = container_of(loading.locate(str(record["model"])))
+    name = record.get("vae")
+    if not isinstance(name, str | None):
+        raise InputError(f"the record's vae must be a text, not {shown(name)}")
+    stored = loading.weights.dtype_of("vae") or torch.float32
+    named = named_parts(
+        {"vae": name},
+        stored,
+        own_vae=lambda: container.config("vae"),
+        local_files_only=local_files_only,
+    )
+    loading = loading.with_parts(named)
     parts = loading.read(container, family_of(container, absent))
     to = parse_device(where if isinstance(where, str) else None)
     vae, checker = present("vae", parts["vae"]).to(to), parts.get("safety_checker")
