@@ -43,6 +43,7 @@ from kakusan.text.vocabulary import Vocabulary
 # What the published layout has no place for, beside the index of a converted folder
 ASIDE = "kakusan-aside.safetensors"
 WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+SCHEDULER_FILE = "scheduler_config.json"
 _TOKENIZERS = ("tokenizer", "tokenizer_2")
 _FILE = "kakusan.file"  # the key of the metadata of what is kept aside
 _FORMS, _METADATA, _RENAMED = "forms", "metadata", "renamed"
@@ -187,7 +188,7 @@ def _reshaped(each: Written, shape: tuple[int, ...]) -> Written:
 def _configs(folder: Folder, parts: list[str], family: str) -> dict[str, JSON]:
     """What a file's names and shapes do not say: configs, and a vocabulary that is not CLIP's."""
     configs: dict[str, JSON] = {part: read_json(folder.path / part / CONFIG_FILE) for part in parts}
-    scheduler = folder.path / "scheduler" / "scheduler_config.json"
+    scheduler = folder.path / "scheduler" / SCHEDULER_FILE
     if scheduler.is_file():
         configs["scheduler"] = read_json(scheduler)
     for part in _TOKENIZERS:
@@ -250,7 +251,9 @@ def _to_folder(checkpoint: Checkpoint, target: Path, dtype: torch.dtype | None) 
             published = checkpoint.tensors(part, dtype)
             ours = network.from_published_tensors(published)
             ours = {name: ours[name] for name in network.state_dict()}
-            named = network.to_published_tensors(ours) | _positions(checkpoint, part)
+            positions = _positions(checkpoint, part)
+            named = network.to_published_tensors(ours)
+            named |= {text.PREFIX + name: tensor for name, tensor in positions.values()}
             save_weights(named, folder, network.weights_stem)
             header: dict[str, JSON] = {
                 "_class_name": kind.__name__,
@@ -258,14 +261,19 @@ def _to_folder(checkpoint: Checkpoint, target: Path, dtype: torch.dtype | None) 
             }
             write_json(folder / CONFIG_FILE, header | network.config.to_published())
             kept |= _note_names(checkpoint, part, ours, renamed)
+            kept |= _note_positions(checkpoint, part, positions, renamed)
         _save_aside(checkpoint, kept, renamed, stage / ASIDE, done)
         if not alone:
             _save_rest(container, parts, stage)
     return done
 
 
-def _positions(checkpoint: Checkpoint, part: str) -> dict[str, Tensor]:
-    """The numbers of the positions, which old files have beside a text encoder's weights."""
+def _positions(checkpoint: Checkpoint, part: str) -> dict[str, tuple[str, Tensor]]:
+    """The numbers of the positions, which old files have beside a text encoder's weights.
+
+    Returns:
+        By their names in the file, with the published ones.
+    """
     group = checkpoint.part(part).group
     if group.form != "hf":
         return {}
@@ -275,7 +283,7 @@ def _positions(checkpoint: Checkpoint, part: str) -> dict[str, Tensor]:
         if name.startswith(group.prefix) and name.endswith("embeddings.position_ids")
     ]
     return {
-        text.PREFIX + text.bare(name.removeprefix(group.prefix)): tensor
+        name: (text.bare(name.removeprefix(group.prefix)), tensor)
         for name, tensor in checkpoint.file.tensors(names, None)
     }
 
@@ -303,6 +311,21 @@ def _note_names(
     return {found.tensors[name].name for name in used}
 
 
+def _note_positions(
+    checkpoint: Checkpoint,
+    part: str,
+    positions: Mapping[str, tuple[str, Tensor]],
+    renamed: dict[str, tuple[str, list[int]]],
+) -> set[str]:
+    """The same for what `_positions` gave."""
+    usual = FORMS[checkpoint.family or "v1"].get(part)
+    prefix, _ = form_of_group(checkpoint.part(part).group, usual)
+    for original, (name, tensor) in positions.items():
+        if original != prefix + name:
+            renamed[prefix + name] = (original, list(tensor.shape))
+    return set(positions)
+
+
 def form_of_group(group: Group, usual: tuple[str, str] | None) -> tuple[str, str]:
     """The prefix and form that `written` takes for a group; the usual ones where they agree."""
     if usual is not None and usual[1] == group.form and usual[0].startswith(group.prefix):
@@ -319,7 +342,6 @@ def _save_aside(
 ) -> None:
     """Keep what the published layout has no place for, but for a training's own."""
     entries = checkpoint.file.entries
-    positions = {name for name in entries if name.endswith("embeddings.position_ids")}
     dropped = [name for name in entries if name.startswith(_OF_TRAINING)]
     scales = [name for name in entries if is_scale(name)]
     rest = entries.keys() - kept - {*dropped, *scales}
@@ -331,7 +353,7 @@ def _save_aside(
         part: form_of_group(found.group, FORMS[checkpoint.family or "v1"].get(part))
         for part, found in checkpoint.found.parts.items()
     }
-    if not rest - positions and not renamed and not checkpoint.file.metadata and not dropped:
+    if not rest and not renamed and not checkpoint.file.metadata and not dropped:
         return
     told = {
         _FORMS: forms,
@@ -351,7 +373,10 @@ def _save_rest(container: SingleFile, parts: Mapping[str, Any], stage: Path) -> 
         if part in container.named and part in layout.parts:
             kind = next(iter(PARTS[part].classes.values()))
             found[part] = container.load(part, kind, options)
-            found[part].save_pretrained(stage / part)
+            if part != "scheduler":
+                found[part].save_pretrained(stage / part)
+    # as it is told: what is only a class's default must not become a setting
+    write_json(stage / "scheduler" / SCHEDULER_FILE, container.checkpoint.scheduler())
     if defaults := container.defaults():
         write_json(stage / DEFAULTS, dict(defaults))
     write_index(stage, layout, found, container.settings(layout))

@@ -1,0 +1,40 @@
+"""`kakusan models convert`, and files where models are named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from tests.cli.fakes import Run
+from tests.oracle import single
+
+Command = Callable[..., Run]
+
+
+def test_a_file_becomes_a_folder_and_a_file_again(run: Command, tmp_path: Path) -> None:
+    file = single.write(tmp_path / "v1.safetensors", single.v1_tensors(single.v1()))
+    done = run("models", "convert", str(file), str(tmp_path / "folder"))
+    assert done.code == 0
+    assert str(tmp_path / "folder") in done.lines[0]
+    again = run("models", "convert", str(tmp_path / "folder"), str(tmp_path / "b.safetensors"))
+    assert again.code == 0
+    refused = run("models", "convert", str(tmp_path / "folder"), str(tmp_path / "b.safetensors"))
+    assert refused.code == 2
+    assert "--overwrite" in refused.err
+    done = run("models", "convert", str(tmp_path / "nothing"), str(tmp_path / "c.safetensors"))
+    assert done.code == 2
+
+
+def test_a_picture_is_drawn_with_a_file(run: Command, tmp_path: Path) -> None:
+    file = single.write(tmp_path / "v1.safetensors", single.v1_tensors(single.v1()))
+    size = ("--width", "64", "--height", "64", "--steps", "1")
+    done = run("generate", "a cat", "--model", str(file), *size, "-o", str(tmp_path / "cat.png"))
+    assert done.code == 0, done.err
+    again = run("reproduce", str(tmp_path / "cat.png"), "--model", str(file))
+    assert again.code == 0, again.err
+    bad = single.write(
+        tmp_path / "lora.safetensors", {"lora_unet_x.lora_up.weight": torch.zeros(2, 2)}
+    )
+    done = run("generate", "a cat", "--model", str(bad), "-o", str(tmp_path / "no.png"))
+    assert done.code == 2
+    assert "is a LoRA" in done.err
