@@ -107,8 +107,9 @@ class Vocabulary:
 
     def to_json(self) -> dict[str, JSON]:
         """All of it in one object."""
+        words: list[JSON] = [] if self.words is None else [*sorted(self.words.words)]
         return {
-            "words": None if self.words is None else sorted(self.words.words),
+            "words": None if self.words is None else words,
             "ids": dict(self.ids),
             "merges": [f"{left} {right}" for left, right in self.merges],
             "special": dict(self.special),

@@ -11,8 +11,10 @@ from kakusan.checkpoints.single_file.prediction import EPSILON, KINDS, V
 from kakusan.errors import CheckpointError, RequestError, shown, shown_path
 
 _LINE = re.compile(r"\s*-?\s*([A-Za-z_]+)\s*:\s*[\"']?([^#\"'\s]+)")
-_NUMBERS = ("num_heads", "num_head_channels", "image_size", "scale_factor", "linear_start")
-_NUMBERS += ("linear_end", "timesteps", "in_channels", "context_dim")
+_NUMBERS = (
+    *("num_heads", "num_head_channels", "image_size", "scale_factor", "linear_start"),
+    *("linear_end", "timesteps", "in_channels", "context_dim"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ class Settings:
         if channels is not None and type(channels) is not int:
             raise RequestError(f"num_in_channels must be a whole number, not {shown(channels)}")
         factor = self.scaling_factor
-        if factor is not None and not (isinstance(factor, int | float) and 0 < factor < 1e6):
+        if factor is not None and not (type(factor) in (int, float) and 0 < factor < 1e6):
             raise RequestError(f"scaling_factor must be a positive number, not {shown(factor)}")
 
 

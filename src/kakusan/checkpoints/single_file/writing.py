@@ -178,4 +178,4 @@ def _bytes(tensors: Iterable[Written]) -> Iterator[memoryview]:
     for each in tensors:
         tensor = each.make().contiguous()
         if tensor.numel():
-            yield memoryview(tensor.flatten().view(torch.uint8).numpy())
+            yield tensor.flatten().view(torch.uint8).numpy().data
