@@ -136,6 +136,8 @@ def test_files_with_both_halves(form: str, suffix: str, theirs: Any, tmp_path: P
     torch.save(tensors, path) if suffix == ".pth" else save_file(tensors, path)
     ours = AutoencoderTiny.from_single_file(path)
     assert_same(ours, theirs)
+    assert_same(AutoencoderTiny.from_pretrained(path), theirs)
+    assert ours.name_or_path == str(path)
     assert ours.config == AutoencoderTiny.from_pretrained(ours_saved(ours, tmp_path)).config
 
 

@@ -137,6 +137,8 @@ class Saver:
         record, more = undecoded.records[0], list[str]()
         if record.get("model") is not None and why_not_at_hand(record) is not None:
             more = ["--model", str(record["model"])]
+        if record.get("vae") is not None:
+            more += ["--vae", str(record["vae"])]
         command = shlex.join(["kakusan", "decode", str(self.latents), *more])
         return f"; the finished latents are saved, and `{command}` goes on from there"
 

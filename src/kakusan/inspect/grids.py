@@ -116,7 +116,7 @@ def _drawn(
     """The picture of each request, in their order; one bar counts them all."""
     models = list(dict.fromkeys(_model(cell) for cell in cells))
     for model in models:
-        locate(model)
+        locate(model, files=True)
     # One model after the other: the one that was loaded last is at hand
     order = sorted(range(len(cells)), key=lambda i: models.index(_model(cells[i])))
     drawn: dict[int, Picture] = {}

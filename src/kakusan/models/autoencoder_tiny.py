@@ -1,6 +1,7 @@
 """The tiny autoencoder (TAESD): what the VAE does, in a fraction of its time and memory."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import torch
@@ -110,6 +111,7 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
     """
 
     config_class = TinyConfig
+    part_names = ("vae",)
 
     def __init__(self, config: TinyConfig) -> None:
         super().__init__(config)
@@ -155,16 +157,21 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
         )
         if source.file is None:
             raise CheckpointError(f"{source.name} is a folder; from_pretrained loads it.")
-        read = read_file(source.file, stored)
+        model = cls.from_file(source.file, stored)
+        model.name_or_path = source.name
+        return model if place is None else model.to(place)
+
+    @classmethod
+    def from_file(cls, file: Path, dtype: torch.dtype | None) -> Self:
+        read = read_file(file, dtype)
         with skeleton():
             model = cls(read.config)
         for half in ("encoder", "decoder"):
             if half not in read.halves:
                 setattr(model, half, None)
         load_into(model, read.tensors, where=read.where)
-        model.name_or_path, model._unseen = source.name, read.where
-        model.eval()
-        return model if place is None else model.to(place)
+        model._unseen = read.where
+        return model.eval()
 
     @property
     def _needs_float32(self) -> bool:
@@ -272,8 +279,9 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
         half: nn.Module | None = getattr(self, name)
         if half is None:
             there = "decoder" if name == "encoder" else "encoder"
+            where = self.name_or_path or "this AutoencoderTiny"
             raise RequestError(
-                f"{self.name_or_path} has a {there} alone, and this takes the {name} too; give a "
-                f"file with both, or put the {name}'s file beside that one"
+                f"{where} has a {there} alone, and this takes the {name} too; give a file with "
+                f"both, or put the {name}'s file beside that one"
             )
         return half

@@ -173,7 +173,7 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             files=bool(cls.part_names),
         )
         if source.file is not None:
-            model = cls.from_checkpoint(Checkpoint(source.file), stored)
+            model = cls.from_file(source.file, stored)
         else:
             model = cls.from_folder(
                 source.folder, stored, variant=variant, use_safetensors=use_safetensors
@@ -252,6 +252,18 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         if all(each is None for each in (config, yaml, revision, *said.values())):
             model.name_or_path = source.name
         return model if place is None else model.to(place)
+
+    @classmethod
+    def from_file(cls, file: Path, dtype: torch.dtype | None) -> Self:
+        """Load this part of a single file that is here, for inference.
+
+        Args:
+            dtype: of the stored weights; None as the file has them.
+
+        Raises:
+            CheckpointError: it is broken, something else, or lacks this part.
+        """
+        return cls.from_checkpoint(Checkpoint(file), dtype)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, dtype: torch.dtype | None) -> Self:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kakusan.checkpoints.source import BUILTIN
+from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.pipeline.auto import AutoPipelineForText2Image
@@ -26,11 +26,13 @@ from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
 from kakusan.schedulers import PNDMScheduler
+from kakusan.text import not_said
 
 # What a request says of the pipeline that is loaded for it
 NAMED_BY_LOADING = ("model", "commit", "variant", "unet", "vae", "dtype", "device")
 
 OnPicture = Callable[[Picture], object]
+_notices = logging.getLogger(__name__)
 # Told, at the level INFO, what a run takes of memory
 logger = logging.getLogger("kakusan.memory")
 
@@ -67,8 +69,8 @@ def draw(
     # It is the one that the request names, as this machine calls it
     named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
     drawing = pipe.prepared(named, inputs or Inputs())
-    if drawing.usual is not None:
-        logger.warning("%s", drawing.usual)
+    for told in not_said([] if drawing.usual is None else [drawing.usual]):
+        _notices.warning("%s", told)
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 
 
@@ -119,6 +121,8 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     source = loading.locate(model)
     container = container_of(source)
     kind = AutoPipelineForText2Image.kind(container, loading.parts)
+    for name in filter(None, (request.unet, request.vae)):  # before anything is planned
+        locate(name, local_files_only=wanted.local_files_only, files=True)
     stored, takes_turns = _planned(container, kind, loading, wanted, dtypes)
     names = {"unet": request.unet, "vae": request.vae}
     others = named_parts(

@@ -68,7 +68,7 @@ def _from_file(
     if part == "unet":
         return UNet2DConditionModel.from_single_file(file, torch_dtype=dtype)
     if file.suffix != ".gguf" and is_tiny(read_weights([file], dtype=None)):
-        return AutoencoderTiny.from_single_file(file, torch_dtype=dtype)
+        return AutoencoderTiny.from_file(file, dtype)
     own = own_vae()
     scale = None if own is None else VAEConfig.from_published(own).scaling_factor
     return AutoencoderKL.from_single_file(file, torch_dtype=dtype, scaling_factor=scale)

@@ -6,7 +6,7 @@ from kakusan.checkpoints.source import BUILTIN
 from kakusan.pipeline.prompts import ReadsPrompts
 from kakusan.request import Request
 from kakusan.sampling import Guidance
-from kakusan.text import Understanding
+from kakusan.text import Understanding, not_said
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ def say_negative(request: Request, guidance: Guidance) -> None:
         if guidance.embedded
         else f"guidance is {guidance.scale:g}, which is off at 1 and below"
     )
-    logger.warning("the negative prompt has no effect: %s", why)
+    for told in not_said([f"the negative prompt has no effect: {why}"]):
+        logger.warning("%s", told)
 
 
 def say_understood(found: list[Understanding], model: str | None) -> None:

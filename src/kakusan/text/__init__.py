@@ -2,7 +2,7 @@
 
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.tokenizer import CLIPTokenizer, PromptCutWarning
-from kakusan.text.understanding import Understanding, said_once
+from kakusan.text.understanding import Understanding, not_said, said_once
 from kakusan.text.words import KnownWords, write_words
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "PromptCutWarning",
     "TokenizedText",
     "Understanding",
+    "not_said",
     "said_once",
     "write_words",
 ]

@@ -81,7 +81,7 @@ class Understanding:
         Args:
             builtin: whether it is the model that comes with the package.
         """
-        words, grammar = _not_said(self.unknown_words), _not_said(self.unread_grammar)
+        words, grammar = not_said(self.unknown_words), not_said(self.unread_grammar)
         if words:
             listed = _listed({word: self.unknown_words[word] for word in words})
             model = "the built-in model" if builtin else "this model"
@@ -97,7 +97,7 @@ class Understanding:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """What `Understanding.say` has said is not said again, in all calls made within."""
+    """What is said of requests is not said again, in all calls made within; see `not_said`."""
     said = _SAID.get()
     token = _SAID.set(set() if said is None else said)
     try:
@@ -106,7 +106,8 @@ def said_once() -> Generator[None]:
         _SAID.reset(token)
 
 
-def _not_said(texts: Iterable[str]) -> list[str]:
+def not_said(texts: Iterable[str]) -> list[str]:
+    """Those that were not said yet within `said_once`; they count as said from now on."""
     said = _SAID.get()
     new = [text for text in texts if said is None or text not in said]
     if said is not None:

@@ -100,7 +100,7 @@ INSTEAD = {
     "a LoRA": "it changes a model and is none; adapters are not read yet",
     "an embedding (textual inversion)": "it adds a word to a model and is none",
     "a ControlNet": "it steers a model and is none",
-    "a TAESD": "it decodes latents; give it as the vae of a model",
+    "a TAESD": "AutoencoderTiny.from_single_file loads it, and --vae takes it beside a model",
     "a T5 text encoder": "Stable Diffusion 1, 2 and XL have CLIP's",
     "an upscaler": "it enlarges pictures and does not draw",
     "an AltDiffusion model": "kakusan has CLIP's text encoders alone",
