@@ -273,7 +273,7 @@ def test_a_changed_byte_never_does_more_than_refuse(golden: Path) -> None:
     whole = golden.read_bytes()
     for place in range(900):
         for value in (0, 0x7F, 0xFF):
-            refused = ""
+            refused, read = "", dict[str, Tensor]()
             golden.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
             try:
                 read = dict(read_gguf(golden, torch.float32))
@@ -341,7 +341,7 @@ def test_a_view_of_a_whole_file(tmp_path: Path) -> None:
     write_gguf(path, {"a": torch.ones(3), "b": ROWS}, {"b": Q8_0}, {})
     file: GgufFile = read_header(path)
     raw = mapped(file)
-    assert view(raw, file.tensors["a"], torch.float16).tolist() == [1, 1, 1]
-    read = view(raw, file.tensors["b"], torch.float16)
+    assert view(raw, file.stored["a"], torch.float16).tolist() == [1, 1, 1]
+    read = view(raw, file.stored["b"], torch.float16)
     assert isinstance(read, QuantizedTensor)
     assert torch.equal(read.blocks, pack(ROWS, Q8_0))

@@ -5,20 +5,6 @@ import numpy.typing as npt
 
 from kakusan.quantized.formats import Format
 
-# Where a block of each format has float16 numbers
-HALVES = {
-    "Q8_0": (0,),
-    "Q4_0": (0,),
-    "Q4_1": (0, 2),
-    "Q5_0": (0,),
-    "Q5_1": (0, 2),
-    "Q2_K": (80, 82),
-    "Q3_K": (108,),
-    "Q4_K": (0, 2),
-    "Q5_K": (0, 2),
-    "Q6_K": (208,),
-}
-
 
 def values() -> npt.NDArray[np.float32]:
     """Rows of 64, of all magnitudes, and those where rounding is delicate."""
@@ -37,6 +23,6 @@ def blocks(kind: Format) -> npt.NDArray[np.uint8]:
     """Every kind of block, with finite scales."""
     random = np.random.default_rng(kind.number)
     raw = random.integers(0, 256, (300, kind.bytes), dtype=np.uint8)
-    for at in HALVES[kind.name]:
+    for at in kind.scales:
         raw[:, at + 1] &= 0xBF
     return raw

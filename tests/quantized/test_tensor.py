@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kakusan.errors import RequestError
-from kakusan.quantized.formats import Q4_0, Q8_0, Format
+from kakusan.quantized.formats import BLOCKS, Q4_0, Q8_0, Format
 from kakusan.quantized.packing import pack
 from kakusan.quantized.tensor import QuantizedTensor
+from tests.quantized import inputs
 
 MODES = (torch.enable_grad, torch.no_grad, torch.inference_mode)
 
@@ -101,6 +102,8 @@ def test_a_layer_is_cast_copied_and_moved_in_blocks() -> None:
         assert isinstance(each.weight, QuantizedTensor)
         assert isinstance(each.weight, nn.Parameter)
         assert each.weight.dtype == dtype
+    assert isinstance(own.weight, QuantizedTensor)
+    assert isinstance(copied.weight, QuantizedTensor)
     assert copied.weight.blocks is own.weight.blocks
     assert isinstance(own.weight.data, QuantizedTensor)
     assert own.weight.nbytes == 64 * 96 // 32 * 34
@@ -131,6 +134,18 @@ def test_what_would_read_its_memory_is_told(tmp_path: object) -> None:
         save_file(layer().state_dict(), f"{tmp_path}/x.safetensors")
     with pytest.raises(RequestError, match="has no memory"):
         quantized(32).data_ptr()
+
+
+@pytest.mark.parametrize("kind", BLOCKS, ids=lambda kind: kind.name)
+def test_scales_tell_whether_all_is_finite(kind: Format) -> None:
+    blocks = torch.from_numpy(inputs.blocks(kind))
+    assert QuantizedTensor(blocks.flatten(), kind, (300, kind.values), torch.half).all_finite()
+    for at in kind.scales:
+        broken = blocks.clone()
+        broken[123, at : at + 2] = torch.tensor([0, 0x7E], dtype=torch.uint8)  # NaN
+        made = QuantizedTensor(broken.flatten(), kind, (300, kind.values), torch.half)
+        assert not made.all_finite()
+        assert not made.dequantize().isfinite().all()
 
 
 def test_it_says_what_it_is() -> None:

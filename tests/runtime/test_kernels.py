@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.quantized.formats import Q5_0, Format
+from kakusan.quantized.packing import pack
+from kakusan.quantized.tensor import QuantizedTensor
 from kakusan.runtime import kernels
 from kakusan.runtime.native import library as native
+from kakusan.runtime.native.calls import BLOCK_TYPES
 from kakusan.runtime.native.interface import declare
 
 hatch_build = importlib.import_module("hatch_build")
@@ -182,6 +186,61 @@ def test_convolution(
     tiles = flowing == torch.bfloat16 and level == "amx"
     fewer = CONVOLUTIONS.index(case) >= 7 and not tiles
     assert set(called) == {"winograd" if fewer else "convolution"}
+
+
+def in_blocks(kind: Format, *shape: int) -> QuantizedTensor:
+    packed = pack(noise(*shape, seed=1), kind)
+    return QuantizedTensor(packed, kind, shape, torch.float16)
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    ("rows", "depth", "width"), [*LAYERS[1:2], *LAYERS[3:], (5, 6, 16), (33, 2600, 20)]
+)
+def test_linear_of_blocks(
+    rows: int,
+    depth: int,
+    width: int,
+    kind: Format,
+    flowing: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called = spy(monkeypatch)
+    x, bias = noise(2, rows, depth).to(flowing), noise(width, seed=2).half()
+    weight = in_blocks(kind, width, depth)
+    expected = F.linear(x.double(), weight.double().dequantize(), bias.double())
+    assert_near(kernels.linear(x, weight, bias, None), expected)
+    gated = bias.repeat(2)
+    both = in_blocks(kind, 2 * width, depth)
+    value, gate = F.linear(x.double(), both.double().dequantize(), gated.double()).chunk(2, -1)
+    assert_near(kernels.geglu(x, both, gated), value * F.gelu(gate))
+    assert called == ["linear", "geglu"]
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("case", [CONVOLUTIONS[i] for i in (1, 2, 4, 8, 10)], ids=str)
+def test_convolution_of_blocks(
+    case: tuple[int, ...], kind: Format, flowing: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = spy(monkeypatch)
+    batch, channels, height, width, count, side, stride, padding, _ = case
+    x = noise(batch, channels, height, width).to(flowing)
+    weight = in_blocks(kind, count, channels, side, side)
+    expected = F.conv2d(x.double(), weight.double().dequantize(), None, stride, padding)
+    result = kernels.convolution(x, weight, None, stride=stride, padding=padding)
+    assert_near(result, expected)
+    assert len(called) == 1
+
+
+@needs_kernels
+def test_what_the_kernels_cannot_read_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = spy(monkeypatch)
+    x, weight = noise(2, 64), in_blocks(Q5_0, 8, 64)
+    expected = F.linear(x, weight.float().dequantize())
+    assert_near(kernels.linear(x, weight, None, None), expected)
+    assert called == []
 
 
 @needs_kernels

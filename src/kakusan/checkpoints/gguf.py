@@ -3,9 +3,10 @@
 The layout is ggml's (docs/gguf.md of ggml-org/ggml), versions 2 and 3.
 """
 
+import functools
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from torch import Tensor
 from kakusan.checkpoints.files import describe
 from kakusan.checkpoints.gguf_fields import Cursor, Field, Kind, Malformed, read_fields
 from kakusan.checkpoints.regular import open_regular
+from kakusan.checkpoints.single_file.entries import Entry
 from kakusan.errors import CheckpointError, InputError, reason, shown
-from kakusan.quantized.formats import BY_NUMBER, UNREAD, Format
-from kakusan.quantized.tensor import QuantizedTensor
+from kakusan.quantized.formats import BF16, BY_NUMBER, F16, UNREAD, Format
+from kakusan.quantized.tensor import QuantizedTensor, plain_tensor
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -31,6 +33,8 @@ _LEAST_FIELD, _LEAST_TENSOR = 13, 24
 CONVERTED_PER_MAPPING = 32 * 2**20
 ORIGINAL_SHAPE = "comfy.gguf.orig_shape."
 ARCHITECTURE = "general.architecture"
+# Plain numbers that kernels read beside activations of another dtype
+KEPT = (F16, BF16)
 # What `general.architecture` is in files of Stable Diffusion
 ARCHITECTURES = ("sd1", "sdxl")
 # and in those of other image models, which ComfyUI-GGUF writes too
@@ -70,16 +74,65 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class GgufFile:
-    """What a file's header says."""
+    """What a file's header says; a `TensorFile` if it is one of Stable Diffusion."""
 
     path: Path
     fields: Mapping[str, Field]
-    tensors: Mapping[str, StoredTensor]
+    stored: Mapping[str, StoredTensor]
+    global_step: int | None = None
+
+    @functools.cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """Its tensors by name, in the shapes that they stand for."""
+        return {
+            name: Entry(each.kind.name, original_shape(self, name) or each.shape)
+            for name, each in self.stored.items()
+        }
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The named values that are texts."""
+        return {key: text for key in self.fields if (text := self.text(key)) is not None}
 
     def text(self, key: str) -> str | None:
-        """A value that is a string; None where there is no such."""
+        """A value that is a text; None where there is no such."""
         field = self.fields.get(key)
         return str(field.value) if field and field.kind == Kind.STRING else None
+
+    def tensors(
+        self, names: Collection[str], dtype: torch.dtype | None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """See `TensorFile`; what is in blocks, or in 16 bits and a matrix, stays as it is."""
+        kept = mapped(self) if self.stored else torch.empty(0, dtype=torch.uint8)
+        passing, converted = kept, CONVERTED_PER_MAPPING
+        wanted = set(names)
+        for name, each in self.stored.items():
+            if name not in wanted:
+                continue
+            entry = self.entries[name]
+            if not _is_converted(each, dtype, len(entry.shape)):
+                tensor = view(kept, each, dtype or torch.float16)
+            else:
+                if converted >= CONVERTED_PER_MAPPING:
+                    passing, converted = mapped(self), 0
+                tensor = view(passing, each, dtype or torch.float16).to(dtype)
+                converted += each.bytes
+            yield name, tensor.reshape(entry.shape)
+
+    def numbers(self, name: str) -> list[float]:
+        """The numbers of a small tensor."""
+        return [
+            number
+            for _, tensor in self.tensors([name], None)
+            for number in plain_tensor(tensor).double().flatten().tolist()
+        ]
+
+
+def _is_converted(stored: StoredTensor, dtype: torch.dtype | None, rank: int) -> bool:
+    own = stored.kind.dtype
+    if dtype is None or own is None or own == dtype or not own.is_floating_point:
+        return False
+    return rank < 2 or stored.kind not in KEPT
 
 
 def read_header(path: Path) -> GgufFile:
@@ -199,30 +252,29 @@ def check_architecture(file: GgufFile) -> str | None:
 
 
 def read_gguf(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
-    """The named tensors of a file of Stable Diffusion.
-
-    Plain numbers become `dtype`, one tensor after another (None: they stay as they are); what is
-    in blocks stays in them, as a `QuantizedTensor` of that dtype (None: float16). What stays as it
-    is stays mapped to the file.
+    """All named tensors of a file of Stable Diffusion, as `open_gguf` gives them.
 
     Raises:
         CheckpointError: The file is broken, or of another model.
     """
+    file = open_gguf(path)
+    yield from file.tensors(file.stored, dtype)
+
+
+def open_gguf(path: Path) -> GgufFile:
+    """A file of Stable Diffusion, whose tensors stay mapped to it where they stay as they are.
+
+    They become a dtype that is asked for, one after another; but what is in blocks stays in them,
+    and matrices in 16 bits stay as they are, too: as a `QuantizedTensor` of that dtype. Where none
+    is asked for, blocks become one of float16.
+
+    Raises:
+        CheckpointError: It is broken, or of another model.
+    """
     file = read_header(path)
     check_architecture(file)
-    kept = mapped(file) if file.tensors else torch.empty(0, dtype=torch.uint8)
-    passing, converted = kept, CONVERTED_PER_MAPPING
-    for name, stored in file.tensors.items():
-        shape = original_shape(file, name) or stored.shape
-        own = stored.kind.dtype
-        if dtype is None or own is None or own == dtype or not own.is_floating_point:
-            tensor = view(kept, stored, dtype or torch.float16)
-        else:
-            if converted >= CONVERTED_PER_MAPPING:
-                passing, converted = mapped(file), 0
-            tensor = view(passing, stored, dtype).to(dtype)
-            converted += stored.bytes
-        yield name, tensor.reshape(shape)
+    assert file.entries is not None  # their shapes are checked here
+    return file
 
 
 def original_shape(file: GgufFile, name: str) -> tuple[int, ...] | None:
@@ -236,11 +288,11 @@ def original_shape(file: GgufFile, name: str) -> tuple[int, ...] | None:
         return None
     sides = field.value if isinstance(field.value, tuple) else ()
     shape = tuple(side for side in sides if type(side) is int and side > 0)
-    same = len(shape) == len(sides) and math.prod(shape) == math.prod(file.tensors[name].shape)
+    same = len(shape) == len(sides) and math.prod(shape) == math.prod(file.stored[name].shape)
     if not same or len(shape) > 2 * MAX_DIMENSIONS or not shape:
         raise CheckpointError(
             f"{file.path}: {shown(ORIGINAL_SHAPE + name)} is {shown(field.value)}, "
-            f"which does not hold what is stored as {shown(file.tensors[name].shape)}."
+            f"which does not hold what is stored as {shown(file.stored[name].shape)}."
         )
     return shape
 
@@ -257,7 +309,7 @@ def mapped(file: GgufFile) -> Tensor:
         raw = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
-    if len(raw) < max(tensor.start + tensor.bytes for tensor in file.tensors.values()):
+    if len(raw) < max(tensor.start + tensor.bytes for tensor in file.stored.values()):
         raise CheckpointError(f"{path} has become shorter while it was read.")
     return raw
 
@@ -273,7 +325,7 @@ def view(raw: Tensor, stored: StoredTensor, dtype: torch.dtype) -> Tensor:
     if stored.bytes == 0:
         return torch.empty(stored.shape, dtype=kind.dtype or dtype)
     part = raw[stored.start : stored.start + stored.bytes]
-    if kind.dtype is None:
+    if kind.dtype is None or (kind in KEPT and kind.dtype != dtype):
         return QuantizedTensor(part, kind, stored.shape, dtype)
     if stored.start % kind.bytes:
         part = part.clone()

@@ -58,7 +58,7 @@ def write_gguf(
                 raise CheckpointError(
                     f"{shown(name)} cannot be {kinds[name].name}: {error}"
                 ) from None
-            file.write(memoryview(data.numpy()))
+            data.numpy().tofile(file)
             file.write(bytes(-len(data) % ALIGNMENT))
 
 

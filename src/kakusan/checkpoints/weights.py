@@ -1,7 +1,7 @@
 """Weights from and to files, without trusting the files and without a second copy in memory."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 import torch
@@ -10,9 +10,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kakusan.checkpoints.files import JSON, atomic, describe, file_names, read_json, write_json
+from kakusan.checkpoints.gguf import read_gguf
 from kakusan.checkpoints.pickled import read_pickled
 from kakusan.checkpoints.selection import WeightsName, choose, kind_of_weights
 from kakusan.errors import CheckpointError, RequestError, listed, reason, shown
+from kakusan.quantized.formats import Format
+from kakusan.quantized.tensor import QuantizedTensor, plain_tensor
 
 # While converting, a file is mapped anew after this many bytes, so that the pages already
 # converted do not stay in memory beside their copies.
@@ -80,7 +83,7 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
     are converted one by one. Integers and booleans keep their dtype.
 
     Args:
-        paths: Safetensors files or `.bin` files (read by torch's weights-only reader).
+        paths: Safetensors files, GGUF files, or `.bin` files (read by torch's weights-only reader).
         dtype: None keeps what the file has.
 
     Raises:
@@ -89,7 +92,7 @@ def read_weights(paths: Iterable[Path], *, dtype: torch.dtype | None) -> dict[st
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
-        read = read_safetensors if path.suffix == ".safetensors" else read_pickled
+        read = _READERS.get(path.suffix, read_pickled)
         for name, tensor in read(path, dtype):
             if name in tensors:
                 raise CheckpointError(f"{path} repeats the tensor {shown(name)} of another shard.")
@@ -119,6 +122,9 @@ def read_safetensors(
         raise CheckpointError(_safetensors_message(path, reason(error))) from None
     except (OSError, OverflowError, RuntimeError, ValueError, TypeError, LookupError) as error:
         raise CheckpointError(f"{path} cannot be read: {reason(error)}.") from None
+
+
+_READERS = {".safetensors": read_safetensors, ".gguf": read_gguf}
 
 
 def _mappings(
@@ -175,6 +181,7 @@ def load_into(
     *,
     where: str,
     ignorable: Callable[[str], bool] = _never,
+    kept: Collection[Format] = (),
 ) -> None:
     """Make `tensors` the parameters and buffers of a module that was built on the meta device.
 
@@ -183,6 +190,8 @@ def load_into(
         tensors: By the module's names; they are taken as they are, not copied.
         where: Begins the messages; usually the folder.
         ignorable: Whether a name that the module does not have may be left over.
+        kept: The formats in which weights of linear layers and convolutions stay in blocks. What
+            else is in blocks is unpacked.
 
     Raises:
         CheckpointError: Names are missing or left over, or a shape or a kind of number differs.
@@ -190,6 +199,10 @@ def load_into(
     check_fits(module, tensors, where=where, ignorable=ignorable)
     expected = module.state_dict()
     taken = {name: tensor for name, tensor in tensors.items() if name in expected}
+    products = _products(module)
+    for name, tensor in taken.items():
+        if isinstance(tensor, QuantizedTensor) and not (tensor.kind in kept and name in products):
+            taken[name] = tensor.dequantize()
     module.load_state_dict(taken, assign=True)
 
 
@@ -222,6 +235,15 @@ def check_fits(
             )
 
 
+def _products(module: nn.Module) -> set[str]:
+    """The names of the weights that linear layers and convolutions multiply by."""
+    return {
+        f"{name}.weight"
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    }
+
+
 def check_finite(module: nn.Module, *, where: str) -> None:
     """Look at every weight once, which reads all of a mapped file.
 
@@ -246,6 +268,8 @@ def _called(name: str) -> str:
 
 
 def _all_finite(tensor: Tensor) -> bool:
+    if isinstance(tensor, QuantizedTensor):
+        return tensor.all_finite()
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
     if tensor.dtype.itemsize == 1:
@@ -333,7 +357,7 @@ def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
     plain: dict[str, Tensor] = {}
     storages: set[int] = set()
     for name, tensor in tensors.items():
-        value = tensor.detach().contiguous()
+        value = plain_tensor(tensor).detach().contiguous()
         storage = value.untyped_storage().data_ptr()
         plain[name] = value.clone() if storage in storages else value  # the format shares nothing
         storages.add(storage)

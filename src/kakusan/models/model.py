@@ -27,6 +27,8 @@ from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.models.familiar import Familiar
 from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
 from kakusan.models.skeleton import skeleton
+from kakusan.quantized.tensor import QuantizedTensor
+from kakusan.runtime import kernels
 from kakusan.runtime.arena import reused
 from kakusan.runtime.device import mapped_device
 from kakusan.runtime.precision import asked_dtype, common_dtype
@@ -336,11 +338,12 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
     ) -> Self:
         """A network without weights, given those of a file."""
         if dtype is None:
-            common = common_dtype({tensor.dtype for tensor in read.values()})
+            in_blocks = {t.dtype for t in read.values() if isinstance(t, QuantizedTensor)}
+            common = common_dtype(in_blocks or {tensor.dtype for tensor in read.values()})
             for name, tensor in read.items():
                 read[name] = tensor.to(common) if tensor.is_floating_point() else tensor
         tensors = model.from_published_tensors(read)
-        load_into(model, tensors, where=where, ignorable=cls._ignores)
+        load_into(model, tensors, where=where, ignorable=cls._ignores, kept=kernels.BLOCK_TYPES)
         model._unseen = where
         return model.eval()
 

@@ -15,6 +15,7 @@ class Format:
         values: how many consecutive values a block has; 1 for plain numbers.
         bytes: of a block.
         dtype: of plain numbers; None for blocks.
+        scales: the bytes of a block at which its float16 numbers begin.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Format:
     values: int
     bytes: int
     dtype: torch.dtype | None = None
+    scales: tuple[int, ...] = ()
 
     def size(self, count: int) -> int:
         """The bytes of `count` values, which are whole blocks."""
@@ -45,16 +47,16 @@ PLAIN = (
     _plain("I32", 26, torch.int32),
     _plain("I64", 27, torch.int64),
 )
-Q4_0 = Format("Q4_0", 2, 32, 18)
-Q4_1 = Format("Q4_1", 3, 32, 20)
-Q5_0 = Format("Q5_0", 6, 32, 22)
-Q5_1 = Format("Q5_1", 7, 32, 24)
-Q8_0 = Format("Q8_0", 8, 32, 34)
-Q2_K = Format("Q2_K", 10, 256, 84)
-Q3_K = Format("Q3_K", 11, 256, 110)
-Q4_K = Format("Q4_K", 12, 256, 144)
-Q5_K = Format("Q5_K", 13, 256, 176)
-Q6_K = Format("Q6_K", 14, 256, 210)
+Q4_0 = Format("Q4_0", 2, 32, 18, scales=(0,))
+Q4_1 = Format("Q4_1", 3, 32, 20, scales=(0, 2))
+Q5_0 = Format("Q5_0", 6, 32, 22, scales=(0,))
+Q5_1 = Format("Q5_1", 7, 32, 24, scales=(0, 2))
+Q8_0 = Format("Q8_0", 8, 32, 34, scales=(0,))
+Q2_K = Format("Q2_K", 10, 256, 84, scales=(80, 82))
+Q3_K = Format("Q3_K", 11, 256, 110, scales=(108,))
+Q4_K = Format("Q4_K", 12, 256, 144, scales=(0, 2))
+Q5_K = Format("Q5_K", 13, 256, 176, scales=(0, 2))
+Q6_K = Format("Q6_K", 14, 256, 210, scales=(208,))
 BLOCKS = (Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K)
 
 BY_NUMBER = {each.number: each for each in (*PLAIN, *BLOCKS)}

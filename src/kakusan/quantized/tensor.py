@@ -1,4 +1,4 @@
-"""A tensor that stays in the blocks that a file has it in.
+"""A tensor that stays in the blocks, or the 16 bits, that a file has it in.
 
 It stands for the plain tensor of its values: it has their shape and a floating point dtype, and
 whatever torch computes with it gets the values, unpacked for that one operation. The package's own
@@ -29,7 +29,7 @@ class QuantizedTensor(Tensor):
 
     Args:
         blocks: their bytes, uint8, one after another.
-        kind: how they are laid out.
+        kind: how they are laid out; plain numbers are blocks of one value.
         shape: of the values, which follow one another in the blocks.
         dtype: that the values appear in. The blocks do not change with it.
     """
@@ -41,7 +41,11 @@ class QuantizedTensor(Tensor):
 
     @staticmethod
     def __new__(
-        cls, blocks: Tensor, kind: Format, shape: Sequence[int], dtype: torch.dtype
+        cls: type["QuantizedTensor"],
+        blocks: Tensor,
+        kind: Format,
+        shape: Sequence[int],
+        dtype: torch.dtype,
     ) -> "QuantizedTensor":
         made: QuantizedTensor = Tensor._make_wrapper_subclass(  # pyright: ignore
             cls, tuple(shape), dtype=dtype, device=blocks.device
@@ -59,6 +63,17 @@ class QuantizedTensor(Tensor):
     def dequantize(self) -> Tensor:
         """A plain tensor of the values."""
         return unpack(self.blocks, self.kind, self.dtype).view(self.shape)
+
+    def all_finite(self) -> bool:
+        """Whether no value is NaN or infinite, which the blocks' scales tell."""
+        if self.kind.dtype is not None:
+            values = self.blocks.view(self.kind.dtype)
+            return bool(torch.isfinite(torch.stack(torch.aminmax(values))).all())
+        rows = self.blocks.view(-1, self.kind.bytes)
+        return all(
+            bool(rows[:, at : at + 2].contiguous().view(torch.float16).isfinite().all())
+            for at in self.kind.scales
+        )
 
     @property
     def nbytes(self) -> int:  # pyright: ignore
@@ -87,6 +102,16 @@ class QuantizedTensor(Tensor):
     def __repr__(self) -> str:  # pyright: ignore
         return f"QuantizedTensor({self.kind.name}, {tuple(self.shape)}, {self.dtype})"
 
+    def __tensor_flatten__(self) -> tuple[list[str], tuple[Format, torch.dtype]]:
+        """What torch asks of tensors made of others, when it moves or compiles them."""
+        return ["blocks"], (self.kind, self.dtype)
+
+    @staticmethod
+    def __tensor_unflatten__(
+        inner: dict[str, Tensor], how: tuple[Format, torch.dtype], shape: Sequence[int], _: object
+    ) -> "QuantizedTensor":
+        return QuantizedTensor(inner["blocks"], how[0], shape, how[1])
+
     def with_shape(self, shape: Sequence[int]) -> "QuantizedTensor":
         """The same values in another shape."""
         return QuantizedTensor(self.blocks, self.kind, shape, self.dtype)
@@ -113,6 +138,11 @@ def _dispatched(func: Any, args: Any, kwargs: Any) -> Any:
         return composed
     plain = tree_map_only(QuantizedTensor, QuantizedTensor.dequantize, (args, kwargs))
     return func(*plain[0], **plain[1])
+
+
+def plain_tensor(tensor: Tensor) -> Tensor:
+    """A tensor of plain numbers, which most are already."""
+    return tensor.dequantize() if isinstance(tensor, QuantizedTensor) else tensor
 
 
 def _rebuilt(blocks: Tensor, kind: Format, shape: Sequence[int], dtype: torch.dtype) -> Tensor:

@@ -31,9 +31,11 @@ def unpack(blocks: Tensor, kind: Format, dtype: torch.dtype = torch.float32) -> 
 
     Args:
         blocks: uint8, any device.
-        kind: one of `kakusan.quantized.formats.BLOCKS`.
+        kind: one of `kakusan.quantized.formats.BLOCKS`, or of plain numbers.
         dtype: of the values, which are worked out in float32.
     """
+    if kind.dtype is not None:
+        return blocks.view(kind.dtype).to(dtype)
     rows = blocks.reshape(-1, kind.bytes)
     out = torch.empty(len(rows), kind.values, dtype=dtype, device=blocks.device)
     several = _AT_A_TIME // kind.values

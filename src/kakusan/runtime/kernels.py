@@ -1,9 +1,10 @@
 """The operations that networks spend their time in, by the fastest means at hand.
 
 On a CPU and without gradients, activations go through the package's own kernels: in float32, and in
-bfloat16 where the processor multiplies it. They take parameters in float32, float16 or bfloat16 as
-they are stored, so no copy of these is ever made. Everything else, and every machine without the
-kernels, takes torch's way to the same result. They use as many threads as torch would.
+bfloat16 where the processor multiplies it. They take parameters in float32, float16 or bfloat16,
+and weights in blocks of `BLOCK_TYPES`, as they are stored, so no copy of these is ever made.
+Everything else, and every machine without the kernels, takes torch's way to the same result. They
+use as many threads as torch would.
 
 Pictures are (batch, channels, height, width) with channels last in memory where kernels made them.
 """
@@ -15,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.quantized.tensor import QuantizedTensor
 from kakusan.runtime.arena import empty
 from kakusan.runtime.native import calls, interface
-from kakusan.runtime.native.calls import TYPES
+from kakusan.runtime.native.calls import BLOCK_TYPES, TYPES
 from kakusan.runtime.native.library import loaded
 
 BFLOAT16_LEVELS = ("amx", "avx512_bf16")
@@ -53,7 +55,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | No
         out = F.linear(x, _cast(weight, x), _cast(bias, x))
         return out if residual is None else out + residual
     out = empty(*shape, dtype=x.dtype)
-    x, weight = x.contiguous(), weight.contiguous()
+    x, weight = x.contiguous(), _contiguous(weight)
     bias, residual = _contiguous(bias), _contiguous(residual)
     _run("linear", calls.linear(x, weight, bias, residual, out))
     return out
@@ -74,7 +76,7 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         value, gate = F.linear(x, _cast(weight, x), _cast(bias, x)).chunk(2, dim=-1)
         return value * F.gelu(gate)
     out = empty(*x.shape[:-1], len(weight) // 2, dtype=x.dtype)
-    x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
+    x, weight, bias = x.contiguous(), _contiguous(weight), bias.contiguous()
     _run("geglu", calls.geglu(x, weight, bias, out))
     return out
 
@@ -115,7 +117,7 @@ def convolution(
     out = empty(len(x), *size, len(weight), dtype=x.dtype)
     by_winograd = (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, size)
     x, residual = _channels_last(x), None if residual is None else _channels_last(residual)
-    weight, bias, sample = weight.contiguous(), _contiguous(bias), _contiguous(sample)
+    weight, bias, sample = _contiguous(weight), _contiguous(bias), _contiguous(sample)
     geometry = (side, stride, padding, enlarge)
     call = calls.convolution(x, weight, bias, geometry, sample, residual, out)
     _run("winograd" if by_winograd else "convolution", call)
@@ -243,9 +245,13 @@ def _own(x: Tensor, weight: Tensor, bias: Tensor | None, *others: Tensor | None)
 
 
 def _usable(*tensors: Tensor) -> bool:
-    return all(type(t) in PLAIN and t.device.type == "cpu" and t.numel() for t in tensors) and not (
+    return all(_readable(t) and t.device.type == "cpu" and t.numel() for t in tensors) and not (
         torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     )
+
+
+def _readable(t: Tensor) -> bool:
+    return type(t) in PLAIN or (isinstance(t, QuantizedTensor) and t.kind in BLOCK_TYPES)
 
 
 @overload
@@ -258,8 +264,12 @@ def _cast(parameter: Tensor | None, x: Tensor) -> Tensor | None:
     return parameter if parameter is None or automatic else parameter.to(x.dtype)
 
 
+@overload
+def _contiguous(x: Tensor) -> Tensor: ...
+@overload
+def _contiguous(x: Tensor | None) -> Tensor | None: ...
 def _contiguous(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.contiguous()
+    return x if x is None or isinstance(x, QuantizedTensor) else x.contiguous()
 
 
 def _channels_last(x: Tensor) -> Tensor:

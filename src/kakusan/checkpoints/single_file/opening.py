@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-SUFFIXES = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft"})
+SUFFIXES = frozenset({".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".sft", ".gguf"})
 
 
 class SafetensorsFile:
@@ -89,10 +89,17 @@ class PickledFile:
         return self._held[name].double().flatten().tolist()
 
 
+def _open_gguf(path: Path) -> TensorFile:
+    from kakusan.checkpoints.gguf import open_gguf
+
+    return open_gguf(path)
+
+
 # How a file begins -> what opens it
 FORMS: dict[bytes, Callable[[Path], TensorFile]] = {
     b"PK\x03\x04": PickledFile,
     b"\x80": PickledFile,
+    b"GGUF": _open_gguf,
 }
 
 

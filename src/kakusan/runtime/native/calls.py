@@ -7,16 +7,24 @@ and who calls sees to it that the tensors stay until the kernel is done.
 import torch
 from torch import Tensor
 
+from kakusan.quantized.formats import BF16, F16, Q4_0, Q8_0
+from kakusan.quantized.tensor import QuantizedTensor
 from kakusan.runtime.native import interface
 
 TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+# What a weight may be stored in besides
+BLOCK_TYPES = {F16: 1, BF16: 2, Q8_0: 3, Q4_0: 4}
 
 
 def _address(x: Tensor | None) -> int | None:
+    if isinstance(x, QuantizedTensor):
+        return x.blocks.data_ptr()
     return None if x is None else x.data_ptr()
 
 
 def _type(parameter: Tensor | None) -> int:
+    if isinstance(parameter, QuantizedTensor):
+        return BLOCK_TYPES[parameter.kind]
     return 0 if parameter is None else TYPES[parameter.dtype]
 
 
@@ -31,8 +39,8 @@ def linear(
         rows=x.numel() // x.shape[-1],
         depth=x.shape[-1],
         columns=len(weight),
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
+        weight=_address(weight),
+        weight_type=_type(weight),
         bias=_address(bias),
         bias_type=_type(bias),
         residual=_address(residual),
@@ -48,8 +56,8 @@ def geglu(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> interface.Geg
         rows=x.numel() // x.shape[-1],
         depth=x.shape[-1],
         width=out.shape[-1],
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
+        weight=_address(weight),
+        weight_type=_type(weight),
         bias=bias.data_ptr(),
         bias_type=TYPES[bias.dtype],
         out=out.data_ptr(),
@@ -82,8 +90,8 @@ def convolution(
         padding=padding,
         out_height=out.shape[1],
         out_width=out.shape[2],
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
+        weight=_address(weight),
+        weight_type=_type(weight),
         bias=_address(bias),
         bias_type=_type(bias),
         sample=_address(sample),
@@ -106,8 +114,8 @@ def group_norm(
         groups=groups,
         silu=silu,
         eps=eps,
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
+        weight=_address(weight),
+        weight_type=_type(weight),
         bias=bias.data_ptr(),
         bias_type=TYPES[bias.dtype],
         out=out.data_ptr(),
@@ -124,8 +132,8 @@ def layer_norm(
         rows=x.numel() // x.shape[-1],
         width=x.shape[-1],
         eps=eps,
-        weight=weight.data_ptr(),
-        weight_type=TYPES[weight.dtype],
+        weight=_address(weight),
+        weight_type=_type(weight),
         bias=bias.data_ptr(),
         bias_type=TYPES[bias.dtype],
         out=out.data_ptr(),

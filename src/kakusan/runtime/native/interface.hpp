@@ -1,5 +1,6 @@
 // What each kernel is called with, for the loader too: interface.py mirrors it field by field. Types
 // are numbers of `WeightType`: `x_type`, FLOAT32 or BFLOAT16, is that of all activations of a call.
+// Weights in blocks are whole blocks, from their first value on.
 // Activations are contiguous, pictures (batch, height, width, channels).
 #pragma once
 

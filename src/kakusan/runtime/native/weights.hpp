@@ -1,4 +1,5 @@
-// Weights as a checkpoint stores them (float32, float16 or bfloat16), packed for the products.
+// Weights as a checkpoint stores them (in float32, float16, bfloat16, or ggml's blocks of 32 values),
+// packed for the products.
 #pragma once
 
 #include <immintrin.h>
@@ -11,7 +12,7 @@
 
 namespace kakusan {
 
-enum WeightType : int { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2 };
+enum WeightType : int { FLOAT32 = 0, FLOAT16 = 1, BFLOAT16 = 2, Q8_0 = 3, Q4_0 = 4 };
 
 static inline Vec load_halves(const uint16_t* p) {  // of float16
 #ifdef __AVX512F__
@@ -36,12 +37,68 @@ static inline int for_type(int64_t type, const Run& run) {
     return 1;
 }
 
+constexpr int BLOCK = 32;  // values that share a scale, a float16 number before them
+
+typedef int8_t Bytes __attribute__((vector_size(16)));
+
+static inline Vec load_bytes(const int8_t* p) {  // signed
+#ifdef __AVX512F__
+    return (Vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
+#else
+    Vec v;
+    for (int i = 0; i < LANES; i += 8) {
+        const __m256i whole = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)(p + i)));
+        const __m256 part = _mm256_cvtepi32_ps(whole);
+        memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof(part));
+    }
+    return v;
+#endif
+}
+
+static inline int64_t block_bytes(int64_t type) { return type == Q8_0 ? 2 + BLOCK : 2 + BLOCK / 2; }
+
+// The values of one block as float32
+static inline void unpack_block(const uint8_t* block, int64_t type, float* out) {
+    uint16_t half;
+    memcpy(&half, block, sizeof(half));
+    const Vec scale = broadcast(_cvtsh_ss(half));
+    alignas(16) int8_t own[BLOCK];
+    const int8_t* values = reinterpret_cast<const int8_t*>(block + sizeof(half));
+    if (type == Q4_0) {  // a byte holds a value of the first half, and one of the second
+        Bytes both;
+        memcpy(&both, values, sizeof(both));
+        const Bytes low = (both & 15) - 8, high = ((both >> 4) & 15) - 8;
+        memcpy(own, &low, sizeof(low));
+        memcpy(own + BLOCK / 2, &high, sizeof(high));
+        values = own;
+    }
+    for (int i = 0; i < BLOCK; i += LANES) store(out + i, load_bytes(values + i) * scale);
+}
+
 struct Weights {
     const void* data;
     int64_t type;
 
+    bool in_blocks() const { return type >= Q8_0; }
+
+    // `read` for blocks, which may begin and end within one
+    template <class T>
+    void read_blocks(int64_t start, int64_t count, T* out) const {
+        alignas(64) float values[BLOCK + LANES] = {};
+        const uint8_t* block = static_cast<const uint8_t*>(data) + start / BLOCK * block_bytes(type);
+        for (int64_t skip = start % BLOCK; count > 0; skip = 0, block += block_bytes(type)) {
+            const int64_t some = smaller(BLOCK - skip, count);
+            unpack_block(block, type, values);
+            for (int64_t i = 0; i < some; i += LANES)
+                store_part(out + i, load(values + skip + i), some - i);
+            out += some;
+            count -= some;
+        }
+    }
+
     // `count` consecutive values from `start`, as float32
     void read(int64_t start, int64_t count, float* out) const {
+        if (in_blocks()) return read_blocks(start, count, out);
         if (type == FLOAT32) {
             memcpy(out, static_cast<const float*>(data) + start, count * sizeof(float));
             return;
@@ -58,6 +115,7 @@ struct Weights {
 
     // The same, rounded to bfloat16
     void read(int64_t start, int64_t count, Bf16* out) const {
+        if (in_blocks()) return read_blocks(start, count, out);
         if (type == BFLOAT16) {
             memcpy(out, static_cast<const Bf16*>(data) + start, count * sizeof(Bf16));
             return;
