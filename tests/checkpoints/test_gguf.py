@@ -138,7 +138,9 @@ def test_plain_numbers_become_the_wanted_dtype(
     for name, tensor in everything().items():
         assert read[name].dtype == (dtype if tensor.is_floating_point() else tensor.dtype)
         if name != "block.Q8_0":
-            assert torch.equal(read[name], tensor.to(read[name].dtype))
+            assert torch.equal(plain(read[name]), tensor.to(read[name].dtype))
+        kept = name in ("plain.F16", "plain.BF16") and tensor.dtype != dtype
+        assert isinstance(read[name], QuantizedTensor) == (kept or name == "block.Q8_0")
 
 
 def test_what_is_mapped_is_not_the_file(tmp_path: Path) -> None:

@@ -111,11 +111,11 @@ class GgufFile:
                 continue
             entry = self.entries[name]
             if not _is_converted(each, dtype, len(entry.shape)):
-                tensor = view(kept, each, dtype or torch.float16)
+                tensor = view(kept, each, dtype)
             else:
                 if converted >= CONVERTED_PER_MAPPING:
                     passing, converted = mapped(self), 0
-                tensor = view(passing, each, dtype or torch.float16).to(dtype)
+                tensor = view(passing, each, None).to(dtype)
                 converted += each.bytes
             yield name, tensor.reshape(entry.shape)
 
@@ -314,19 +314,20 @@ def mapped(file: GgufFile) -> Tensor:
     return raw
 
 
-def view(raw: Tensor, stored: StoredTensor, dtype: torch.dtype) -> Tensor:
+def view(raw: Tensor, stored: StoredTensor, dtype: torch.dtype | None) -> Tensor:
     """One tensor as the file has it.
 
     Args:
         raw: what `mapped` gave.
-        dtype: of a tensor that is in blocks; plain numbers keep their own.
+        dtype: of a tensor that is in blocks, or in one of `KEPT`; None is float16 for the former,
+            and what they are for the latter.
     """
     kind = stored.kind
     if stored.bytes == 0:
-        return torch.empty(stored.shape, dtype=kind.dtype or dtype)
+        return torch.empty(stored.shape, dtype=kind.dtype or torch.float16)
     part = raw[stored.start : stored.start + stored.bytes]
-    if kind.dtype is None or (kind in KEPT and kind.dtype != dtype):
-        return QuantizedTensor(part, kind, stored.shape, dtype)
+    if kind.dtype is None or (dtype is not None and dtype != kind.dtype and kind in KEPT):
+        return QuantizedTensor(part, kind, stored.shape, dtype or torch.float16)
     if stored.start % kind.bytes:
         part = part.clone()
     return part.view(kind.dtype).view(stored.shape)

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -11,13 +11,14 @@ from torch import Tensor
 from kakusan.checkpoints.files import atomic
 from kakusan.checkpoints.gguf import ALIGNMENT, MAGIC, MAX_DIMENSIONS, VERSIONS
 from kakusan.checkpoints.gguf_fields import Field, field_bytes, text_bytes
+from kakusan.checkpoints.single_file.writing import Written
 from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.quantized.formats import OF_DTYPE, Format
 from kakusan.quantized.packing import PACKING, pack
 from kakusan.quantized.tensor import QuantizedTensor
 
 
-def own_format(tensor: Tensor) -> Format:
+def own_format(tensor: Tensor | Written) -> Format:
     """The format that holds a tensor as it is.
 
     Raises:
@@ -31,9 +32,10 @@ def own_format(tensor: Tensor) -> Format:
 
 def write_gguf(
     path: Path,
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor | Written],
     formats: Mapping[str, Format],
     fields: Mapping[str, Field],
+    progress: Callable[[int, int], object] | None = None,
 ) -> None:
     """Write a file of version 3, tensor after tensor; it appears whole or not at all.
 
@@ -41,6 +43,7 @@ def write_gguf(
         tensors: their rows are whole blocks of the format that they are to have.
         formats: by the tensors' names; what has none stays as it is.
         fields: the named values, in their order.
+        progress: called with the bytes that are written and those of all.
 
     Raises:
         CheckpointError: A tensor has values that its format cannot hold.
@@ -49,22 +52,30 @@ def write_gguf(
     """
     kinds = {name: formats.get(name, own_format(tensor)) for name, tensor in tensors.items()}
     with atomic(path) as temporary, temporary.open("wb") as file:
-        header = _header(tensors, kinds, fields)
+        header, end = _header(tensors, kinds, fields)
         file.write(header + bytes(-len(header) % ALIGNMENT))
+        done = 0
         for name, tensor in tensors.items():
             try:
-                data = _stored(tensor, kinds[name])
+                made = tensor.make() if isinstance(tensor, Written) else tensor
+                data = _stored(made, kinds[name])
             except CheckpointError as error:
                 raise CheckpointError(
                     f"{shown(name)} cannot be {kinds[name].name}: {error}"
                 ) from None
             data.numpy().tofile(file)
             file.write(bytes(-len(data) % ALIGNMENT))
+            done += len(data) + -len(data) % ALIGNMENT
+            if progress is not None:
+                progress(done, end)
 
 
 def _header(
-    tensors: Mapping[str, Tensor], kinds: Mapping[str, Format], fields: Mapping[str, Field]
-) -> bytes:
+    tensors: Mapping[str, Tensor | Written],
+    kinds: Mapping[str, Format],
+    fields: Mapping[str, Field],
+) -> tuple[bytes, int]:
+    """The header, and the bytes of all tensors."""
     parts = [MAGIC, struct.pack("<IQQ", VERSIONS[-1], len(tensors), len(fields))]
     parts += [text_bytes(name) + field_bytes(field) for name, field in fields.items()]
     offset = 0
@@ -74,9 +85,9 @@ def _header(
             raise RequestError(f"{shown(name)} of shape {shown(shape)} cannot be {kind.name}")
         sides = struct.pack(f"<I{len(shape)}Q", len(shape), *reversed(shape))
         parts.append(text_bytes(name) + sides + struct.pack("<IQ", kind.number, offset))
-        size = kind.size(tensor.numel())
+        size = kind.size(math.prod(shape))
         offset += size + -size % ALIGNMENT
-    return b"".join(parts)
+    return b"".join(parts), offset
 
 
 def _stored(tensor: Tensor, kind: Format) -> Tensor:

@@ -23,7 +23,10 @@ def convert(
     ],
     target: Annotated[
         Path,
-        typer.Argument(metavar="TARGET", help="FILE.safetensors for a folder, FOLDER for a file."),
+        typer.Argument(
+            metavar="TARGET",
+            help="FILE.safetensors for a folder, FOLDER for a file, FILE.gguf for either.",
+        ),
     ],
     dtype: options.Dtype = None,
     variant: options.Variant = None,
@@ -34,6 +37,20 @@ def convert(
             help="epsilon or v_prediction, of a single file; else as the file tells.",
         ),
     ] = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="q8_0, q5_1, q5_0, q4_1 or q4_0: what matrices become in FILE.gguf.",
+        ),
+    ] = None,
+    convolutions: Annotated[
+        bool,
+        typer.Option(
+            "--convolutions",
+            help="Quantise 3x3 convolutions too; stable-diffusion.cpp cannot read those.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -58,6 +75,8 @@ def convert(
             dtype=stored,
             variant=variant,
             prediction_type=prediction,
+            quantize=quantize,
+            convolutions=convolutions,
             overwrite=overwrite,
             progress=tell,
         )

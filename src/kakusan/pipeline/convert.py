@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.gguf import ARCHITECTURE
+from kakusan.checkpoints.gguf_fields import text_field
+from kakusan.checkpoints.gguf_writing import write_gguf
 from kakusan.checkpoints.names import text
 from kakusan.checkpoints.names.vae import today
+from kakusan.checkpoints.quantizing import formats_of, parse_format, with_convolutions
 from kakusan.checkpoints.saving import whole
 from kakusan.checkpoints.single_file.checkpoint import CONFIGS, Checkpoint
 from kakusan.checkpoints.single_file.entries import FLOAT8
@@ -25,6 +29,7 @@ from kakusan.checkpoints.single_file.writing import (
     FORMS,
     Written,
     as_is,
+    reshaped,
     write_single_file,
     written,
 )
@@ -37,9 +42,13 @@ from kakusan.pipeline.container import WeightsOptions
 from kakusan.pipeline.index import DEFAULTS, INDEX, Folder, write_index
 from kakusan.pipeline.parts import LAYOUTS, PARTS
 from kakusan.pipeline.single_file import SingleFile
+from kakusan.quantized.formats import BLOCKS, Format
+from kakusan.quantized.tensor import plain_tensor
 from kakusan.text.clip_vocabulary import PAD_END, PAD_ZERO, clip_vocabulary
 from kakusan.text.vocabulary import Vocabulary
 
+GGUF = ".gguf"
+IN_BLOCKS = frozenset(each.name.lower() for each in BLOCKS)
 # What the published layout has no place for, beside the index of a converted folder
 ASIDE = "kakusan-aside.safetensors"
 WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2")
@@ -77,48 +86,99 @@ def convert(
     progress: OnBytes | None = None,
     overwrite: bool = False,
     prediction_type: str | None = None,
+    quantize: str | None = None,
+    convolutions: bool = False,
 ) -> Converted:
-    """Write a folder as a single file, or a single file as a folder.
+    """Write a folder as a single file, a single file as a folder, or either as a GGUF file.
 
     Args:
         source: A folder, a Hub model, or a single file.
-        target: A `.safetensors` file for a folder; a folder for a file.
+        target: A `.safetensors` file for a folder, a folder for a file, a `.gguf` file for either.
         dtype: Of the weights; None as they are.
         variant: Such as "fp16", of the folder's weights.
         progress: Called with the bytes that are written and those of all.
         overwrite: Whether a file or folder that is there may be replaced.
         prediction_type: Of a single file, in place of what it tells.
+        quantize: The format of blocks, such as "q8_0", that matrices become in a `.gguf` file.
+        convolutions: Whether 3x3 convolutions do, too; stable-diffusion.cpp does not read those.
 
     Raises:
         InputError: The source is no model, or the target cannot be written.
     """
     found = locate(source, variant=variant, files=True)
-    to_file = target.suffix == ".safetensors"
+    to_gguf = target.suffix == GGUF
+    to_file = to_gguf or target.suffix == ".safetensors"
+    if (quantize is not None or convolutions) and not to_gguf:
+        raise RequestError(f"only a .gguf file is quantised, not {shown_path(target)}")
+    if convolutions and quantize is None:
+        raise RequestError("convolutions are quantised only where quantize says as what")
+    kind = None if quantize is None else parse_format(quantize)
     if found.file is None and not to_file:
-        raise RequestError(f"the target must be a .safetensors file, not {shown_path(target)}")
-    if found.file is not None and to_file:
         raise RequestError(
-            f"{found.name} is a single file already; the target must be a folder, not "
-            f"{shown_path(target)}"
+            f"the target must be a .safetensors or .gguf file, not {shown_path(target)}"
+        )
+    if found.file is not None and to_file and not to_gguf:
+        raise RequestError(
+            f"{found.name} is a single file already; the target must be a folder or a .gguf file, "
+            f"not {shown_path(target)}"
         )
     there = target.exists() and (to_file or not target.is_dir() or any(target.iterdir()))
     if there and not overwrite:
         raise OutputError(f"{shown_path(target)} is there already; say --overwrite to replace it")
     if found.file is not None:
         settings = Settings(prediction_type=prediction_type)
-        return _to_folder(Checkpoint(found.file, settings), target, dtype)
+        checkpoint = Checkpoint(found.file, settings)
+        if not to_gguf:
+            return _to_folder(checkpoint, target, dtype)
+        done, out, metadata = _file_as_it_is(checkpoint, target, dtype)
+        _write_gguf(target, out, metadata, kind, convolutions, progress)
+        return done
     if prediction_type is not None:
         raise RequestError("prediction_type is said by a folder's scheduler; leave it out")
-    return _to_file(Folder(found.folder), target, dtype, variant, progress)
+    done, out, metadata = _folder_as_file(Folder(found.folder), target, dtype, variant)
+    if to_gguf:
+        _write_gguf(target, out, metadata, kind, convolutions, progress)
+    else:
+        write_single_file(target, out, {"format": "pt", **metadata}, progress)
+    return done
 
 
-def _to_file(
-    folder: Folder,
+def _write_gguf(
     target: Path,
-    dtype: torch.dtype | None,
-    variant: str | None,
+    tensors: Mapping[str, Written],
+    metadata: Mapping[str, str],
+    kind: Format | None,
+    convolutions: bool,
     progress: OnBytes | None,
-) -> Converted:
+) -> None:
+    formats = formats_of(tensors, kind)
+    fields = {key: text_field(value) for key, value in metadata.items() if key != ARCHITECTURE}
+    if convolutions and kind is not None:
+        tensors, formats, notes = with_convolutions(tensors, formats, kind)
+        fields |= notes
+    write_gguf(target, tensors, formats, fields, progress)
+
+
+def _file_as_it_is(
+    checkpoint: Checkpoint, target: Path, dtype: torch.dtype | None
+) -> tuple[Converted, dict[str, Written], Mapping[str, str]]:
+    """What is written of a single file: its own tensors, but for a training's."""
+    done, file = Converted(target), checkpoint.file
+    dropped = [name for name in file.entries if name.startswith(_OF_TRAINING)]
+    if dropped:
+        done.dropped.append(f"{len(dropped)} tensors of the training ({listed(dropped[:1])}, ...)")
+    wanted = [name for name in file.entries if not is_scale(name) and name not in dropped]
+    eight = any(entry.dtype in FLOAT8 for entry in file.entries.values())
+    out: dict[str, Written] = {}
+    for name, tensor in file.tensors(wanted, torch.float16 if eight else None):
+        out[name] = as_is(tensor, dtype, name)
+    return done, out, {key: value for key, value in file.metadata.items() if key != "format"}
+
+
+def _folder_as_file(
+    folder: Folder, target: Path, dtype: torch.dtype | None, variant: str | None
+) -> tuple[Converted, dict[str, Written], dict[str, str]]:
+    """What is written of a folder: tensors in the original names, and metadata."""
     done = Converted(target)
     parts = [part for part in WEIGHTS if isinstance(folder.named.get(part), str)]
     tensors = {part: _published(folder.path / part, part, variant) for part in parts}
@@ -140,9 +200,8 @@ def _to_file(
         if isinstance(kind, str) and part not in {*WEIGHTS, *_TOKENIZERS, "scheduler"}
     ]
     configs = _configs(folder, parts, family)
-    metadata = {"format": "pt", **_modelspec(family, configs, target), **told.get(_METADATA, {})}
-    write_single_file(target, out, metadata | {CONFIGS: json.dumps(configs)}, progress)
-    return done
+    metadata = {**_modelspec(family, configs, target), **told.get(_METADATA, {})}
+    return done, out, metadata | {CONFIGS: json.dumps(configs)}
 
 
 def _published(folder: Path, part: str, variant: str | None) -> dict[str, Tensor]:
@@ -175,14 +234,9 @@ def _as_it_was(
     for name, each in out.items():
         if name in renamed:
             name, shape = renamed[name]
-            each = _reshaped(each, tuple(shape))
+            each = reshaped(each, tuple(shape))
         found[name] = each
     return found
-
-
-def _reshaped(each: Written, shape: tuple[int, ...]) -> Written:
-    make = each.make
-    return replace(each, shape=shape, make=lambda: make().reshape(shape))
 
 
 def _configs(folder: Folder, parts: list[str], family: str) -> dict[str, JSON]:
@@ -349,6 +403,8 @@ def _save_aside(
         done.dropped.append(f"{len(dropped)} tensors of the training ({listed(dropped[:1])}, ...)")
     if any(entry.dtype in FLOAT8 for entry in entries.values()):
         done.dropped.append("weights in 8 bits, which became float16")
+    if blocks := sorted({e.dtype for e in entries.values() if e.dtype.lower() in IN_BLOCKS}):
+        done.dropped.append(f"blocks of {', '.join(blocks)}, which became plain numbers")
     forms = {
         part: form_of_group(found.group, FORMS[checkpoint.family or "v1"].get(part))
         for part, found in checkpoint.found.parts.items()
@@ -360,7 +416,9 @@ def _save_aside(
         _METADATA: {k: v for k, v in checkpoint.file.metadata.items() if k != CONFIGS},
         _RENAMED: renamed,
     }
-    tensors = {name: t.clone() for name, t in checkpoint.file.tensors(list(rest), None)}
+    tensors = {
+        name: plain_tensor(t).clone() for name, t in checkpoint.file.tensors(list(rest), None)
+    }
     save_file(tensors, path, metadata={_FILE: json.dumps(told)})
 
 

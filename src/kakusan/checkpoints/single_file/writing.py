@@ -138,6 +138,12 @@ def as_is(tensor: Tensor, dtype: torch.dtype | None = None, name: str = "") -> W
     return Written(kind, tuple(tensor.shape), lambda: tensor.to(kind), (name,))
 
 
+def reshaped(each: Written, shape: tuple[int, ...]) -> Written:
+    """The same numbers in another shape."""
+    make = each.make
+    return replace(each, shape=shape, make=lambda: make().reshape(shape))
+
+
 def write_single_file(
     path: Path,
     tensors: Mapping[str, Written],
