@@ -79,11 +79,14 @@ def blocks(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-def check_same(ours: StableDiffusionPipeline, plain: StableDiffusionPipeline) -> None:
+def check_same(
+    ours: StableDiffusionPipeline, plain: StableDiffusionPipeline, tolerance: float = 1e-5
+) -> None:
     texts = plain.text_encoder(IDS)[0]
-    assert equal(ours.text_encoder(IDS)[0], texts)
-    assert equal(ours.unet(LATENTS, 500, texts).sample, plain.unet(LATENTS, 500, texts).sample)
-    assert equal(ours.vae.decode(LATENTS).sample, plain.vae.decode(LATENTS).sample)
+    assert equal(ours.text_encoder(IDS)[0], texts, tolerance)
+    expected = plain.unet(LATENTS, 500, texts).sample
+    assert equal(ours.unet(LATENTS, 500, texts).sample, expected, tolerance)
+    assert equal(ours.vae.decode(LATENTS).sample, plain.vae.decode(LATENTS).sample, tolerance)
 
 
 @pytest.mark.parametrize("name", ["f16", "q8_0", "q4_0", "q5_1"])
@@ -180,8 +183,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_convert_quantises(
     folder: Path, tmp_path: Path, name: str | None, convolutions: bool
 ) -> None:
-    if name is None and convolutions:
-        return
     target = tmp_path / "x.gguf"
     convert(folder, target, quantize=name, convolutions=convolutions)
     file = read_header(target)
@@ -193,7 +194,8 @@ def test_convert_quantises(
     assert kinds[to_q] == (name or "F32").upper()
     assert kinds[words] == ("F16" if name else "F32")
     assert kinds["model.diffusion_model.time_embed.0.weight"] == ("F16" if name else "F32")
-    assert kinds[conv] == (("F16" if name else "F32") if not convolutions else str(name).upper())
+    in_blocks = convolutions and name
+    assert kinds[conv] == (name.upper() if in_blocks and name else kinds[words])
     assert kinds["model.diffusion_model.out.0.weight"] == "F32"
     ours = StableDiffusionPipeline.from_single_file(target)
     theirs = StableDiffusionPipeline.from_pretrained(folder)
@@ -202,7 +204,7 @@ def test_convert_quantises(
         result = ours.unet(LATENTS, 500, texts).sample
         expected = theirs.unet(LATENTS, 500, texts).sample
     error = float((result - expected).norm() / expected.norm())
-    assert error < {None: 1e-5, "q8_0": 0.03}.get(name, 0.3)
+    assert error < {None: 1e-5, "q8_0": 0.03}.get(name, 0.5)
     assert ours.scheduler.config == theirs.scheduler.config
 
 
@@ -214,6 +216,7 @@ def test_convert_from_a_file_back_to_a_folder_and_anew(folder: Path, tmp_path: P
     check_same(
         StableDiffusionPipeline.from_single_file(tmp_path / "x.gguf"),
         StableDiffusionPipeline.from_pretrained(tmp_path / "back"),
+        2e-3,  # the folder is in float16
     )
     convert(tmp_path / "x.gguf", tmp_path / "y.gguf", quantize="q4_0")
     assert (tmp_path / "y.gguf").stat().st_size < (tmp_path / "x.gguf").stat().st_size
@@ -227,6 +230,4 @@ def test_what_convert_cannot_quantise(folder: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(RequestError, match=message):
             convert(folder, tmp_path / target, quantize=quantize)
-    with pytest.raises(RequestError, match="only where quantize says"):
-        convert(folder, tmp_path / "x.gguf", convolutions=True)
     assert not list(tmp_path.iterdir())

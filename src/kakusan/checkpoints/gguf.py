@@ -327,7 +327,7 @@ def view(raw: Tensor, stored: StoredTensor, dtype: torch.dtype | None) -> Tensor
         return torch.empty(stored.shape, dtype=kind.dtype or torch.float16)
     part = raw[stored.start : stored.start + stored.bytes]
     if kind.dtype is None or (dtype is not None and dtype != kind.dtype and kind in KEPT):
-        return QuantizedTensor(part, kind, stored.shape, dtype or torch.float16)
+        return QuantizedTensor(part, kind, stored.shape, dtype or torch.float16, mapped=True)
     if stored.start % kind.bytes:
         part = part.clone()
     return part.view(kind.dtype).view(stored.shape)

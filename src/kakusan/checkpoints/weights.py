@@ -238,7 +238,7 @@ def check_fits(
 def _products(module: nn.Module) -> set[str]:
     """The names of the weights that linear layers and convolutions multiply by."""
     return {
-        f"{name}.weight"
+        f"{name}.weight".removeprefix(".")
         for name, layer in module.named_modules()
         if isinstance(layer, nn.Linear | nn.Conv2d)
     }

@@ -47,10 +47,10 @@ def convert(
     convolutions: Annotated[
         bool,
         typer.Option(
-            "--convolutions",
-            help="Quantise 3x3 convolutions too; stable-diffusion.cpp cannot read those.",
+            "--convolutions/--no-convolutions",
+            help="Quantise 3x3 convolutions too; stable-diffusion.cpp reads files without.",
         ),
-    ] = False,
+    ] = True,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> int:

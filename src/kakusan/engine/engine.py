@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 from PIL.Image import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from kakusan.engine.joining import Joined, embeddings, join, split, together
 from kakusan.engine.needs import unet_bytes
@@ -30,6 +30,7 @@ from kakusan.models import (
 from kakusan.runtime.arena import reused
 from kakusan.runtime.changes import changes
 from kakusan.runtime.memory import free_memory
+from kakusan.runtime.resting import rest
 
 NetworkT = TypeVar("NetworkT", bound=Model[Any])
 PartT = TypeVar("PartT")
@@ -65,6 +66,7 @@ class Engine:
         self.placement = placement or Placement()
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
+        self._turn: Model[Any] | None = None
         self._contexts: dict[
             tuple[tuple[int, int], ...], tuple[list[Conditioning], TextContext]
         ] = {}
@@ -284,6 +286,7 @@ class Engine:
             width = self.unet.config.guidance_dim
             options["timestep_cond"] = guidance_embedding(joined.guidance - 1.0, width)
         recordable = not upcast and not options
+        self._take_turn(self.unet)
         with self.placement.use(unet):
             _make_ready(unet)
             if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
@@ -329,6 +332,7 @@ class Engine:
         Raises:
             NumericalError: A row is not finite in float32 either.
         """
+        self._take_turn(network)
         with self.placement.use(network):
             _make_ready(network)
             result = run(network, x)
@@ -346,6 +350,15 @@ class Engine:
             raise NumericalError.of(name)
         result[bad] = again.to(result.dtype)
         return Computed(result, overflow_note(name, dtype), tuple(not each for each in finite))
+
+    def _take_turn(self, network: Model[Any]) -> None:
+        """Have the others' weights rest that were used before this network's."""
+        if self._turn is not network:
+            self._turn = network
+            for other in self.networks:
+                plain = within(other)
+                if other is not network and isinstance(plain, nn.Module):
+                    rest(plain)
 
     def _upcast_of(self, network: NetworkT) -> NetworkT:
         """The float32 copy of a network; itself where it computes in float32."""

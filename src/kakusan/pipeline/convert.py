@@ -87,7 +87,7 @@ def convert(
     overwrite: bool = False,
     prediction_type: str | None = None,
     quantize: str | None = None,
-    convolutions: bool = False,
+    convolutions: bool = True,
 ) -> Converted:
     """Write a folder as a single file, a single file as a folder, or either as a GGUF file.
 
@@ -100,7 +100,8 @@ def convert(
         overwrite: Whether a file or folder that is there may be replaced.
         prediction_type: Of a single file, in place of what it tells.
         quantize: The format of blocks, such as "q8_0", that matrices become in a `.gguf` file.
-        convolutions: Whether 3x3 convolutions do, too; stable-diffusion.cpp does not read those.
+        convolutions: Whether 3x3 convolutions do, too: noted as ComfyUI-GGUF notes them, which
+            stable-diffusion.cpp does not read.
 
     Raises:
         InputError: The source is no model, or the target cannot be written.
@@ -108,10 +109,8 @@ def convert(
     found = locate(source, variant=variant, files=True)
     to_gguf = target.suffix == GGUF
     to_file = to_gguf or target.suffix == ".safetensors"
-    if (quantize is not None or convolutions) and not to_gguf:
+    if quantize is not None and not to_gguf:
         raise RequestError(f"only a .gguf file is quantised, not {shown_path(target)}")
-    if convolutions and quantize is None:
-        raise RequestError("convolutions are quantised only where quantize says as what")
     kind = None if quantize is None else parse_format(quantize)
     if found.file is None and not to_file:
         raise RequestError(

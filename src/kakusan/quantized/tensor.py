@@ -32,10 +32,12 @@ class QuantizedTensor(Tensor):
         kind: how they are laid out; plain numbers are blocks of one value.
         shape: of the values, which follow one another in the blocks.
         dtype: that the values appear in. The blocks do not change with it.
+        mapped: whether the blocks are a file's own memory, which holds nothing else.
     """
 
     blocks: Tensor
     kind: Format
+    mapped: bool
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore
 
@@ -46,6 +48,7 @@ class QuantizedTensor(Tensor):
         kind: Format,
         shape: Sequence[int],
         dtype: torch.dtype,
+        mapped: bool = False,
     ) -> "QuantizedTensor":
         made: QuantizedTensor = Tensor._make_wrapper_subclass(  # pyright: ignore
             cls, tuple(shape), dtype=dtype, device=blocks.device
@@ -53,12 +56,17 @@ class QuantizedTensor(Tensor):
         return made
 
     def __init__(
-        self, blocks: Tensor, kind: Format, shape: Sequence[int], dtype: torch.dtype
+        self,
+        blocks: Tensor,
+        kind: Format,
+        shape: Sequence[int],
+        dtype: torch.dtype,
+        mapped: bool = False,
     ) -> None:
         assert blocks.dtype == torch.uint8
         assert len(blocks) == kind.size(math.prod(shape))
         assert dtype.is_floating_point
-        self.blocks, self.kind = blocks, kind
+        self.blocks, self.kind, self.mapped = blocks, kind, mapped
 
     def dequantize(self) -> Tensor:
         """A plain tensor of the values."""
@@ -114,7 +122,7 @@ class QuantizedTensor(Tensor):
 
     def with_shape(self, shape: Sequence[int]) -> "QuantizedTensor":
         """The same values in another shape."""
-        return QuantizedTensor(self.blocks, self.kind, shape, self.dtype)
+        return QuantizedTensor(self.blocks, self.kind, shape, self.dtype, self.mapped)
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -175,7 +183,7 @@ def _rows(
         return None
     first, end, _ = slice(start, stop).indices(len(x))
     blocks = x.blocks[x.kind.size(first * each) : x.kind.size(max(first, end) * each)]
-    return QuantizedTensor(blocks, x.kind, (max(end - first, 0), *x.shape[1:]), x.dtype)
+    return QuantizedTensor(blocks, x.kind, (max(end - first, 0), *x.shape[1:]), x.dtype, x.mapped)
 
 
 def _split(x: QuantizedTensor, size: int, dim: int = 0) -> list[QuantizedTensor] | None:
@@ -199,7 +207,9 @@ def _moved(
     if dtype is not None and not dtype.is_floating_point:
         return None
     blocks = x.blocks if device is None else x.blocks.to(device, non_blocking=non_blocking)
-    return QuantizedTensor(blocks, x.kind, x.shape, dtype or x.dtype)
+    return QuantizedTensor(
+        blocks, x.kind, x.shape, dtype or x.dtype, x.mapped and blocks is x.blocks
+    )
 
 
 _aten: Any = torch.ops.aten
