@@ -60,6 +60,8 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     _OTHER_FAMILY: (
         *("StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"),
         *("StableDiffusionXLPAGPipeline", "StableDiffusion3PAGPipeline", "UNet3DConditionModel"),
+        *("StableDiffusionXLPAGImg2ImgPipeline", "StableDiffusion3PAGImg2ImgPipeline"),
+        "StableDiffusionPAGImg2ImgPipeline",
         *("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
         *("StableVideoDiffusionPipeline",),
     ),

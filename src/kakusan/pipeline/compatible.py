@@ -94,7 +94,7 @@ def config_of(pipe: Pipe) -> PipelineConfig:
         name: (None, None) if part is None else PARTS[name].published(part)
         for name, part in pipe.components.items()
     }
-    checked = {"requires_safety_checker": parts["safety_checker"] != (None, None)}
+    checked = {"requires_safety_checker": parts.get("safety_checker") != (None, None)}
     return PipelineConfig(
         {
             "_class_name": pipe.layout.class_name,
