@@ -192,10 +192,10 @@ class Request(SizedRequest):
 
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
-        record = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in (*self.only_sdxl(), "unet", "vae"):
-            if record[name] is None:
-                del record[name]
+        apart = (*self.only_sdxl(), "unet", "vae")
+        names = [field.name for field in fields(self) if field.name not in apart]
+        names += [name for name in apart if getattr(self, name) is not None]
+        record = {name: getattr(self, name) for name in names}
         if len(self.prompt) == 1:
             for name in ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2"):
                 if record.get(name) is not None:

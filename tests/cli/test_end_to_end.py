@@ -50,6 +50,30 @@ def test_a_grid_and_the_same_again(run: Command, here: Path, tiny_v1: Path) -> N
     assert done.json()["identical"] is True
 
 
+def test_sdxl_and_the_same_again(
+    run: Command, here: Path, tiny_xl: Path, tiny_refiner: Path
+) -> None:
+    model = ["--model", str(tiny_xl)]
+    for name, negative in (("a.png", []), ("b.png", ["-n", ""]), ("c.png", ["-n", "blur"])):
+        done = run("generate", "a cat", *OPTIONS, *model, *negative, "-o", name)
+        assert (done.code, done.err) == (0, "")
+        assert run("reproduce", name, "-q", "--yes").code == 0
+    assert pixels(here / "a.png") == pixels(here / "b.png") != pixels(here / "c.png")
+    assert "guidance_scale: 5.0" in run("info", "a.png").out
+    run("generate", "a cat", *OPTIONS, *model, "--grid", "1x2", "-o", "d.png")
+    assert run("reproduce", "d.png", "-q", "--yes").code == 0
+    assert run("grid", "a", "--x", "steps=1,2", *model, "-q", "-o", "e.png").code == 0
+    done = run("generate", "a cat", *model, "--fast", "-o", "f.png")
+    assert (done.code, done.lines) == (2, [])
+    assert "what --fast would cost was not measured for SDXL" in done.err
+    done = run("generate", "a cat", "--model", str(tiny_refiner), "-o", "f.png")
+    assert done.code == 2
+    assert "SDXL's refiner, which goes on from another model's latents" in done.err
+    for each in (tiny_xl, tiny_refiner):
+        assert "room for 75" in run("tokens", "a cat", "--model", str(each)).out
+        assert "text_encoder_2: CLIPTextModelWithProjection" in run("models", "show", str(each)).out
+
+
 @pytest.mark.filterwarnings("default")
 def test_a_prompt_that_is_cut_is_one_line_of_notice(
     run: Command, here: Path, tiny_v1: Path

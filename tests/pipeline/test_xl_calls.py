@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import kakusan
+import kakusan.inspect
 from kakusan.callbacks import SDXLCFGCutoffCallback
 from kakusan.errors import (
     CheckpointError,
@@ -142,6 +143,7 @@ def test_settings_of_the_index(folder: Path, tmp_path: Path) -> None:
     assert "'force_zeros_for_empty_prompt' is" in message(
         CheckpointError, lambda: XL.from_pretrained(folder)
     )
+    (folder / "model_index.json").write_text(json.dumps(theirs))
     for wrong in (
         {"force_zeros_for_empty_prompt": "no"},
         {"add_watermarker": True},
@@ -629,3 +631,23 @@ def test_the_second_encoder_overflows_in_half_precision(tiny_xl: Path) -> None:
     exact = copy.deepcopy(pipe).to(torch.float32)
     for one, other in zip(pipe.encode_prompt("a cat"), exact.encode_prompt("a cat"), strict=True):
         assert (one.float() - other).abs().max() <= 0.05 * max(1.0, float(other.abs().max()))
+
+
+def test_a_walk_between_prompts(pipe: Any) -> None:
+    found = kakusan.inspect.walk(pipe, "a cat", "a dog", pictures=3, num_inference_steps=1)
+    assert len(found.pictures) == 3
+    maps = kakusan.inspect.attention_maps(pipe, "a cat", num_inference_steps=1)
+    assert len(maps.layers) == 28
+
+
+def test_the_short_way(tiny_xl: Path) -> None:
+    options: Any = {"model": tiny_xl, "seed": 1, "steps": 2, "dtype": "float32", "progress": False}
+    (none,), (empty,), (blur,) = (
+        kakusan.generate("a cat", **options, **negative)
+        for negative in ({}, {"negative_prompt": ""}, {"negative_prompt": "blur"})
+    )
+    assert (pixels(none) == pixels(empty)).all()
+    assert (pixels(none) != pixels(blur)).any()
+    assert none.record["height"] == 64
+    again = kakusan.reproduce(none.record, trust_model=True, progress=False)
+    assert (pixels(again) == pixels(none)).all()

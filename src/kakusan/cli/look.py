@@ -1,7 +1,7 @@
 """`kakusan grid` and `kakusan tokens`: what settings do, and how a prompt is read."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,12 @@ from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
+from kakusan.errors import CheckpointError, ModelNotFoundError
 from kakusan.quality import FAST
 from kakusan.vocabulary import COMMAND_LINE, SHORT, Vocabulary
+
+if TYPE_CHECKING:
+    from kakusan.text import CLIPTokenizer
 
 Axis = Mapping[str, list[Any]]
 
@@ -110,6 +114,21 @@ def _words(x: str, y: str | None) -> Vocabulary:
     return Vocabulary("kakusan grid", words)
 
 
+def _tokenizer(model: str) -> "CLIPTokenizer":
+    """The tokenizer of a model; SDXL's refiner has the second of two alone."""
+    from kakusan.text import CLIPTokenizer
+
+    try:
+        return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+    except ModelNotFoundError:
+        raise
+    except CheckpointError as error:
+        try:
+            return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer_2")
+        except CheckpointError:
+            raise error from None
+
+
 def tokens(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to read.")],
     model: options.Model = "builtin",
@@ -120,10 +139,8 @@ def tokens(
     with live(quiet=False) as line:
         line.wait("loading the tokenizer")
         from kakusan.inspect.prompt import read_prompt as read
-        from kakusan.text import CLIPTokenizer
 
-        tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
-        reading = read(tokenizer, text)
+        reading = read(_tokenizer(model), text)
     if as_json:
         pieces = {
             name: [{"id": token.id, "text": token.text} for token in some]

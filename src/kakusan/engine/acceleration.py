@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kakusan.engine.cuda_graph import GraphedCalls
 from kakusan.errors import RequestError, nearest, shown
-from kakusan.models import UNet2DConditionModel
+from kakusan.models import AddedConditioning, UNet2DConditionModel
 
 WAYS = ("graphs", "compile")
 Calls = Callable[..., Tensor]
@@ -33,7 +33,10 @@ class Acceleration:
         return Acceleration, (self._by,)
 
     def calls_of(self, unet: UNet2DConditionModel) -> Calls:
-        """A function (sample, timestep, embeddings) -> prediction that replays recordings."""
+        """A function (sample, timestep, embeddings) -> prediction that replays recordings.
+
+        With SDXL it takes the pooled text and the sizes after them.
+        """
         if self._recorded is None or self._recorded[0] is not unet:
             self._recorded = (unet, recorded(unet, self._by))
         return self._recorded[1]
@@ -58,8 +61,9 @@ def check_acceleration(by: str, device: torch.device, *, offloaded: bool) -> Non
 def recorded(unet: UNet2DConditionModel, by: str) -> Calls:
     """The UNet's whole calls, to be recorded; compiled before if `by` is "compile"."""
 
-    def call(sample: Tensor, timestep: Tensor, embeddings: Tensor) -> Tensor:
-        return unet(sample, timestep, encoder_hidden_states=embeddings)[0]
+    def call(sample: Tensor, timestep: Tensor, embeddings: Tensor, *added: Tensor) -> Tensor:
+        conditioning = AddedConditioning(*added) if added else None
+        return unet(sample, timestep, embeddings, conditioning)[0]
 
     function: Calls = call
     if by == "compile":

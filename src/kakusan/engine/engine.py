@@ -285,13 +285,13 @@ class Engine:
         if joined.guidance is not None:
             width = self.unet.config.guidance_dim
             options["timestep_cond"] = guidance_embedding(joined.guidance - 1.0, width)
-        recordable = not upcast and not options
+        recordable = not upcast and options.keys() <= {"added_conditioning"}
         self._take_turn(self.unet)
         with self.placement.use(unet):
             _make_ready(unet)
             if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
                 return acceleration.calls_of(unet)(
-                    joined.sample, joined.timestep, context.embeddings[0]
+                    joined.sample, joined.timestep, context.embeddings[0], *(joined.added or ())
                 )
             return unet(joined.sample, joined.timestep, encoder_hidden_states=context, **options)[0]
 

@@ -22,7 +22,7 @@ from kakusan.inspect.shown import Shown
 from kakusan.inspect.steps import counted, single
 from kakusan.models import UNet2DConditionModel
 from kakusan.models.layers.attention import Attention, TransformerBlock
-from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline import LatentDiffusionPipeline
 from kakusan.sampling import Step
 
 Heat = npt.NDArray[np.float32]
@@ -138,7 +138,7 @@ class AttentionMaps(Shown):
 
 
 def attention_maps(
-    pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **settings: Any
+    pipe: LatentDiffusionPipeline, prompt: str, *, seed: int = 0, **settings: Any
 ) -> AttentionMaps:
     """Draw a picture and record where it looks at each token of its prompt.
 

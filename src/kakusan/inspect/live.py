@@ -8,11 +8,11 @@ from PIL.Image import Image
 from kakusan.errors import RequestError
 from kakusan.inspect.sheet import enlarged
 from kakusan.inspect.steps import single
-from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline import LatentDiffusionPipeline
 from kakusan.pipeline.bars import in_notebook
 
 
-def watch(pipe: StableDiffusionPipeline, prompt: str, *, seed: int = 0, **settings: Any) -> Image:
+def watch(pipe: LatentDiffusionPipeline, prompt: str, *, seed: int = 0, **settings: Any) -> Image:
     """Draw a picture and show, in one place, what it looks like after every step.
 
     The safety checker does not look at it.

@@ -13,7 +13,7 @@ from kakusan.images import open_picture
 from kakusan.inspect.sheet import font_file
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.wording import Language, worded
-from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline import LatentDiffusionPipeline
 from kakusan.schedulers import SHORT_NAMES, named_scheduler
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _rule(axes: "Axes") -> None:
 
 
 def schedules(
-    pipe: StableDiffusionPipeline,
+    pipe: LatentDiffusionPipeline,
     names: Sequence[str] = tuple(SHORT_NAMES),
     *,
     steps: int = 25,

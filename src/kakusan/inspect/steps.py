@@ -13,7 +13,7 @@ from kakusan.errors import ArgumentError, OutputError
 from kakusan.inspect.sheet import enlarged, in_rows
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.wording import Language, worded
-from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline import LatentDiffusionPipeline
 from kakusan.pipeline.bars import progress_bar
 from kakusan.request import Request
 from kakusan.sampling import Step
@@ -87,7 +87,7 @@ def single(prompt: str, seed: int | None, settings: Mapping[str, Any]) -> Reques
     return request
 
 
-def counted(pipe: StableDiffusionPipeline, steps: Iterator[Step], name: str) -> Iterator[Step]:
+def counted(pipe: LatentDiffusionPipeline, steps: Iterator[Step], name: str) -> Iterator[Step]:
     """The steps of one picture, with a bar that says what they are for and counts them."""
     with progress_bar(**{"desc": name, **pipe.progress_options}) as bar:
         for step in steps:
@@ -98,7 +98,7 @@ def counted(pipe: StableDiffusionPipeline, steps: Iterator[Step], name: str) -> 
 
 
 def denoising(
-    pipe: StableDiffusionPipeline,
+    pipe: LatentDiffusionPipeline,
     prompt: str,
     *,
     seed: int = 0,

@@ -14,7 +14,7 @@ from kakusan.inspect.sheet import in_rows
 from kakusan.inspect.shown import Shown
 from kakusan.inspect.steps import animate, single
 from kakusan.inspect.wording import Language, worded
-from kakusan.pipeline import StableDiffusionPipeline
+from kakusan.pipeline import LatentDiffusionPipeline
 from kakusan.pipeline.bars import progress_bar
 from kakusan.schedulers import seeded
 
@@ -56,7 +56,7 @@ class Walk(Shown):
 
 
 def walk(
-    pipe: StableDiffusionPipeline,
+    pipe: LatentDiffusionPipeline,
     start: str,
     end: str | None = None,
     *,
@@ -91,7 +91,7 @@ def walk(
     if end in (None, start) and end_seed in (None, seed):
         raise RequestError("a walk needs another prompt (end=) or another seed (end_seed=)")
     last = start if end is None else end
-    texts = pipe.encode_texts([start, last], request.clip_skip)
+    texts = pipe.embeddings_of([start, last], request.clip_skip)
     request = replace(request, prompt=(None,), seed=None)
     size = pipe.engine.full_size(request.height, request.width)
     factor = pipe.vae.scale_factor
@@ -106,10 +106,11 @@ def walk(
     with progress_bar(**{"total": pictures, "desc": "walk", **pipe.progress_options}) as bar:
         for i in range(pictures):
             t = i / (pictures - 1)
-            between = torch.lerp(texts[:1], texts[1:], t)
-            noised = slerp(noise[0], noise[1], t).to(pipe.device)
+            given: dict[str, Any] = {
+                name: torch.lerp(both[:1], both[1:], t) for name, both in texts.items()
+            }
+            given["latents"] = slerp(noise[0], noise[1], t).to(pipe.device)
             sources[0].set_state(state)
-            given: dict[str, Any] = {"prompt_embeds": between, "latents": noised}
             drawn = quiet.pictures(request, generator=sources[0], **given)
             found += [each.image for each in drawn]
             bar.update()

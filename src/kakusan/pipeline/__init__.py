@@ -5,6 +5,7 @@ from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.latents import load_latents, save_latents
 from kakusan.pipeline.output import (
     Picture,
@@ -21,6 +22,7 @@ __all__ = [
     "AutoPipelineForText2Image",
     "DiffusionPipeline",
     "LatentConsistencyModelPipeline",
+    "LatentDiffusionPipeline",
     "Picture",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",

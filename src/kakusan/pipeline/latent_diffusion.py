@@ -205,6 +205,10 @@ class LatentDiffusionPipeline(Pipeline):
             guided: whether negative prompts are read too.
         """
 
+    @abstractmethod
+    def embeddings_of(self, texts: Sequence[str], clip_skip: int | None) -> dict[str, Tensor]:
+        """The embeddings of texts, a row for each, by the names that a call takes them by."""
+
     def prepared(
         self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
     ) -> Drawing:

@@ -80,6 +80,9 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
     def _prompts(self, engine: Engine, request: Request, inputs: Inputs, guided: bool) -> Prompts:
         return Prompts(engine, self.tokenizer, request, inputs, guided)
 
+    def embeddings_of(self, texts: Sequence[str], clip_skip: int | None) -> dict[str, Tensor]:
+        return {"prompt_embeds": self.encode_texts(texts, clip_skip)}
+
     def encode_texts(self, texts: Sequence[str], clip_skip: int | None = None) -> Tensor:
         """Text embeddings (len(texts), 77, d), see `kakusan.conditioning`."""
         tokenizer = present("tokenizer", self.tokenizer)

@@ -82,6 +82,10 @@ class XLPipeline(LatentDiffusionPipeline):
             of_image=bool(self.family.begins_at),
         )
 
+    def embeddings_of(self, texts: Sequence[str], clip_skip: int | None) -> dict[str, Tensor]:
+        found = self.encode_prompt(texts, do_classifier_free_guidance=False, clip_skip=clip_skip)
+        return {"prompt_embeds": found[0], "pooled_prompt_embeds": found[2]}
+
     def encode_prompt(
         self,
         prompt: Texts,
