@@ -15,6 +15,7 @@ from kakusan.engine.acceleration import Acceleration
 from kakusan.engine.cuda_graph import GraphedCalls
 from kakusan.engine.offload import Offload
 from kakusan.models import Conditioning, UNetCall
+from kakusan.models.layers.attention import Attention, TransformerBlock
 from tests.engine.test_placement import Recorder
 
 
@@ -106,16 +107,28 @@ def test_rows_of_several_requests_are_answered_together(pipe: Any) -> None:
         assert (alone - answer).abs().max() <= 1e-5 * max(1.0, float(alone.abs().max()))
 
 
-def test_texts_are_projected_once_in_a_run(pipe: Any) -> None:
-    """What the text's keys and values are does not change from step to step."""
-    projected: list[int] = []
-    keys = [module for name, module in pipe.unet.named_modules() if name.endswith("attn2.to_k")]
-    hooks = [module.register_forward_hook(lambda *_: projected.append(1)) for module in keys]
+def test_what_does_not_change_is_computed_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text's keys and values once in a run, the embedded sizes once in a call of the UNet."""
+    blocks = [module for module in pipe.unet.modules() if isinstance(module, TransformerBlock)]
+    to_the_text, projected = {id(block.attn2) for block in blocks}, list[int]()
+    plain = Attention.keys_values
+
+    def counted(self: Attention, context: Tensor) -> Any:
+        projected.extend([id(self)] if id(self) in to_the_text else [])
+        return plain(self, context)
+
+    monkeypatch.setattr(Attention, "keys_values", counted)
+    embedded: list[int] = []
+    hooks = [
+        module.register_forward_hook(lambda _, given, __: embedded.append(len(given[0])))
+        for module in (pipe.unet.add_embedding, pipe.unet.time_embedding)
+    ]
     latents(pipe)
     for hook in hooks:
         hook.remove()
-    assert len(keys) == 28
-    assert len(projected) in (0, len(keys))
+    assert len(blocks) == 28
+    assert sorted(projected) == sorted(to_the_text)
+    assert embedded == [2] * 2 * 3, "both halves of guidance in one call, three steps"
 
 
 def test_widths_that_no_network_says() -> None:

@@ -100,3 +100,19 @@ def test_half_precision(folder: Path, dtype: torch.dtype) -> None:
     with torch.no_grad():
         expected, found = exact(IDS).text_embeds, half(IDS).text_embeds.float()
     assert (found - expected).abs().max() <= 0.03 * expected.abs().max()
+
+
+def test_the_published_size() -> None:
+    config = {
+        "hidden_act": "gelu",
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_attention_heads": 20,
+        "num_hidden_layers": 32,
+        "projection_dim": 1280,
+        "eos_token_id": 2,
+        "vocab_size": 49408,
+    }
+    with torch.device("meta"):
+        model = kakusan.CLIPTextModelWithProjection.from_config(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 694_659_840

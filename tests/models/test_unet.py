@@ -99,17 +99,78 @@ def test_half_precision_is_near_and_gives_back_the_callers_dtype(
     assert_near(results[1].float(), results[0], limit=0.03)
 
 
-def test_sdxl(tmp_path: Path) -> None:
-    tiny.unet(**SDXL).save_pretrained(tmp_path)
-    ours, theirs = pair(tmp_path)
-    assert ours.config.transformer_depth == (0, 2, 3)
-    sample, text = noise(2, 4, 8, 8), noise(2, 77, 32, seed=1)
-    added = AddedConditioning(noise(2, 24, seed=2), torch.tensor([[64.0, 96, 0, 8, 64, 96]] * 2))
+@pytest.mark.parametrize(
+    ("family", "depths", "sizes"),
+    [
+        ("tiny_xl", (0, 2, 3), [[64.0, 96, 0, 8, 64, 96], [1024, 999, 16, 32, 512, 4096]]),
+        ("tiny_refiner", (0, 2, 2, 0), [[64.0, 96, 0, 8, 6.0], [1024, 999, 16, 32, 2.5]]),
+    ],
+)
+@pytest.mark.parametrize("size", [(8, 8), (16, 24)])
+def test_sdxl(
+    family: str,
+    depths: tuple[int, ...],
+    sizes: list[list[float]],
+    size: tuple[int, int],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    ours, theirs = pair(request.getfixturevalue(family) / "unet")
+    assert ours.config.transformer_depth == depths
+    sample, text = noise(2, 4, *size), noise(2, 77, ours.config.cross_attention_dim, seed=1)
+    added = AddedConditioning(noise(2, 24, seed=2), torch.tensor(sizes))
     with torch.no_grad():
         expected = theirs(sample, 500, text, added_cond_kwargs=added._asdict()).sample
         assert_near(ours(sample, 500, text, added).sample, expected)
+        again = ours(sample, 500, text, added_cond_kwargs=added._asdict()).sample
+        assert_near(again, expected)
+        ours.save_pretrained(tmp_path)
+        _, saved = pair(tmp_path)
+        assert_near(saved(sample, 500, text, added_cond_kwargs=added._asdict()).sample, expected)
     with pytest.raises(RequestError, match="needs added_conditioning"):
         ours(sample, 500, text)
+
+
+PUBLISHED_XL = {
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "use_linear_projection": True,
+}
+BASE = PUBLISHED_XL | {
+    "attention_head_dim": [5, 10, 20],
+    "block_out_channels": [320, 640, 1280],
+    "cross_attention_dim": 2048,
+    "down_block_types": SDXL["down_block_types"],
+    "projection_class_embeddings_input_dim": 2816,
+    "transformer_layers_per_block": [1, 2, 10],
+    "up_block_types": SDXL["up_block_types"],
+}
+REFINER = PUBLISHED_XL | {
+    "attention_head_dim": [6, 12, 24, 24],
+    "block_out_channels": [384, 768, 1536, 1536],
+    "cross_attention_dim": 1280,
+    "down_block_types": tiny.REFINER_UNET["down_block_types"],
+    "projection_class_embeddings_input_dim": 2560,
+    "transformer_layers_per_block": 4,
+    "up_block_types": tiny.REFINER_UNET["up_block_types"],
+}
+
+
+@pytest.mark.parametrize(
+    ("published", "count"),
+    [(BASE, 2_567_463_684), (REFINER, 2_259_526_660)],
+    ids=["base", "refiner"],
+)
+def test_published_sizes_of_sdxl(published: dict[str, Any], count: int) -> None:
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(UNetConfig.from_published(published))
+    assert sum(parameter.numel() for parameter in unet.parameters()) == count
+    widths = {
+        each.attn1.to_q.out_features // each.attn1.num_heads
+        for each in unet.modules()
+        if isinstance(each, TransformerBlock)
+    }
+    assert widths == {64}
 
 
 @pytest.mark.parametrize("family", ["tiny_v1", "tiny_v2"])
