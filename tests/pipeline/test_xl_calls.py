@@ -651,3 +651,42 @@ def test_the_short_way(tiny_xl: Path) -> None:
     assert none.record["height"] == 64
     again = kakusan.reproduce(none.record, trust_model=True, progress=False)
     assert (pixels(again) == pixels(none)).all()
+
+
+def test_drawing_from_stored_embeddings(tiny_xl: Path, pipe: Any) -> None:
+    """Scripts encode first, and load the other parts when the text encoders are gone again."""
+    encoding = XL.from_pretrained(tiny_xl, unet=None, vae=None, scheduler=None)
+    text, negative, pooled, other = encoding.encode_prompt("a cat", negative_prompt="blur")
+    absent = dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"))
+    drawing = XL.from_pretrained(tiny_xl, **absent)
+    drawing.set_progress_bar_config(disable=True)
+    options: Any = {"num_inference_steps": 2, "seed": 1}
+    given = {"prompt_embeds": text, "pooled_prompt_embeds": pooled}
+    both = {"negative_prompt_embeds": negative, "negative_pooled_prompt_embeds": other}
+    for embeds, texts in ((given | both, {"negative_prompt": "blur"}), (given, {})):
+        found = drawing(**embeds, **options).images[0]
+        expected = pipe("a cat", **texts, **options).images[0]
+        assert (pixels(found) == pixels(expected)).all()
+    for call in (
+        lambda: drawing("a cat"),
+        lambda: drawing(**given, negative_prompt="blur"),
+    ):
+        assert "this pipeline has no text_encoder_2" in message(RequestError, call)
+    second = XL.from_pretrained(tiny_xl, text_encoder=None, tokenizer=None)
+    assert "the text encoders give 40 numbers" in message(RequestError, lambda: second("a cat"))
+
+
+def test_settings_can_be_changed(tiny_xl: Path, tiny_refiner: Path) -> None:
+    made = XL.from_pretrained(tiny_xl)
+    assert not made.encode_prompt("a")[1].any()
+    made.register_to_config(force_zeros_for_empty_prompt=False)
+    assert made.encode_prompt("a")[1].any()
+    with pytest.raises(UnknownArgumentError, match="StableDiffusionXLPipeline has no argument"):
+        made.register_to_config(requires_aesthetics_score=True)
+    refiner = REFINE.from_pretrained(tiny_refiner)
+    said = message(
+        RequestError, lambda: refiner.register_to_config(requires_aesthetics_score=False)
+    )
+    assert "requires_aesthetics_score must be True" in said
+    made.upcast_vae()
+    assert made.vae.dtype == torch.float32

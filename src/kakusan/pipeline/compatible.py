@@ -25,6 +25,7 @@ from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function
 from kakusan.pipeline.drawing import Drawing
 from kakusan.pipeline.image_processor import Array, VaeImageProcessor
+from kakusan.pipeline.loading import check_settings
 from kakusan.pipeline.parts import PARTS, Layout, check_together
 from kakusan.pipeline.prompts import Prompts
 from kakusan.pipeline.understood import say_understood, understood
@@ -279,8 +280,23 @@ def register_modules(pipe: Pipe, **parts: Any) -> None:
         setattr(pipe, name, part)
 
 
-def register_to_config(pipe: Pipe, *, requires_safety_checker: bool = False) -> None:
-    """Nothing: a pipeline says by its parts whether it has a safety checker."""
+def register_to_config(
+    pipe: Pipe,
+    *,
+    requires_safety_checker: bool = False,  # noqa: ARG001
+    **settings: bool,
+) -> None:
+    """Change what the pipeline's index says, such as `force_zeros_for_empty_prompt` of SDXL.
+
+    Args:
+        requires_safety_checker: Changes nothing: a pipeline says so by its parts.
+
+    Raises:
+        RequestError: It has no such setting, or the value is not true or false.
+    """
+    check_settings(pipe.layout, settings)
+    check_together(pipe.components, pipe.layout, {**pipe.settings, **settings})
+    pipe.settings = {**pipe.settings, **settings}
 
 
 def progress_bar(pipe: Pipe, iterable: Any = None, total: int | None = None) -> "tqdm[Any]":

@@ -49,11 +49,12 @@ class PromptPairs:
             pairs.append(self._pairs(self._negative_texts))
         for each in pairs:
             for read, (first, second) in zip(found, each, strict=True):
-                if self.engine.has_text_encoder:
+                reads_first = self.engine.has_text_encoder
+                if first and reads_first:
                     read.append(ReadText(first, present("tokenizer", self.tokenizer)))
-                if second != first or not self.engine.has_text_encoder:
+                if second and not (reads_first and second == first):
                     read.append(ReadText(second, present("tokenizer_2", self.tokenizer_2)))
-        return [[each for each in read if each.text] for read in found]
+        return found
 
     def check(self) -> None:
         """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
