@@ -96,7 +96,7 @@ def test_ctrl_c_in_the_decode_keeps_the_latents(
 def test_what_holds_no_latents_is_refused(run: Command, here: Path) -> None:
     for name, said in (
         ("absent.safetensors", "there is no file 'absent.safetensors'"),
-        ("a.png", "is not a whole safetensors file"),
+        ("a.png", "is not a safetensors file"),
     ):
         (here / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         done = run("decode", name)

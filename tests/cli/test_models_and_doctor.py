@@ -1,11 +1,20 @@
 """`kakusan models` and `kakusan doctor`."""
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from kakusan.cli.models import readable_size
+from kakusan.checkpoints.address import hub_address
+from kakusan.cli.live import Live
+from kakusan.cli.live import line as live_line
+from kakusan.cli.models import Fetching, readable_size
+from tests.checkpoints.conftest import hub as hub
+from tests.checkpoints.hub import Hub
 from tests.cli.fakes import Run
 
 Command = Callable[..., Run]
@@ -41,9 +50,9 @@ def test_the_list_has_what_is_cached(run: Command, cached: Path) -> None:
     assert done.code == 0
     (line,) = [line for line in done.lines if line.startswith("owner/name ")]
     assert "5.1 kB" in line
-    assert str(cached) in line
+    assert len(line) <= 80
     (model,) = [m for m in run("models", "list", "--json").json() if m["name"] == "owner/name"]
-    assert model["commit"] == COMMIT
+    assert (model["commit"], model["folder"]) == (COMMIT, str(cached))
 
 
 def test_show_names_the_parts(run: Command, cached: Path) -> None:
@@ -112,3 +121,189 @@ def test_show_names_the_card(run: Command, cached: Path) -> None:
     assert not [
         line for line in run("models", "show", str(cached)).lines if line.startswith("card")
     ]
+
+
+CARD = """---
+language: en
+license: creativeml-openrail-m
+tags:
+- text-to-image
+---
+A model.
+"""
+OPEN_RAIL = "---\nlicense: other\nlicense_name: openrail++\n---\n"
+
+
+def write_file(path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """A UNet of version 1's kind and nothing else, as sites have such files."""
+    prefix = "model.diffusion_model."
+    shapes = {
+        "input_blocks.0.0.weight": (320, 4, 3, 3),
+        "input_blocks.0.0.bias": (320,),
+        "time_embed.0.weight": (1280, 320),
+        "out.2.weight": (4, 320, 3, 3),
+        "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768),
+    }
+    tensors = {prefix + name: torch.zeros(shape).half() for name, shape in shapes.items()}
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+def test_the_list_looks_into_folders(run: Command, tiny_v1: Path, here: Path) -> None:
+    shutil.copytree(tiny_v1, here / "models" / "mine" / "tiny")
+    write_file(here / "models" / "a-very-long-name-of-a-model-as-sites-have-them.safetensors")
+    (here / "models" / "broken.safetensors").write_bytes(b"nothing")
+    (here / "models" / ".hidden").mkdir()
+    write_file(here / "models" / ".hidden" / "x.safetensors")
+    (here / "models" / "loop").symlink_to(here / "models")
+    done = run("models", "list", "models")
+    assert (done.code, done.err) == (0, "")
+    assert all(len(line) <= 80 for line in done.lines)
+    assert [line.split()[0] for line in done.lines[1:]] == [
+        "models/a-very-long-name-of-a-model-as-sites-have-them.safetensors",
+        "Stable",
+        "models/broken.safetensors",
+        "models/mine/tiny",
+    ]
+    assert "float32" in done.lines[-1]
+    found = {model["name"]: model for model in run("models", "list", "models", "--json").json()}
+    assert found["models/mine/tiny"]["precision"] == "float32"
+    assert found["models/broken.safetensors"]["family"] is None
+    assert run("models", "list", "absent").code == 2
+
+
+def test_show_tells_what_a_folder_is(run: Command, tiny_v2: Path, here: Path) -> None:
+    folder = here / "mine"
+    shutil.copytree(tiny_v2, folder)
+    (folder / "README.md").write_text(CARD)
+    told = run("models", "show", "mine", "--json").json()
+    assert (told["precision"], told["prediction"]) == ("float32", "v_prediction")
+    assert told["licence"] == "creativeml-openrail-m"
+    assert told["weights"]["unet"]["parameters"] > 1000
+    lines = run("models", "show", "mine").lines
+    assert "licence: creativeml-openrail-m" in lines
+    assert [line for line in lines if line.startswith("unet: UNet2DConditionModel, 0.")]
+    (folder / "README.md").write_text(OPEN_RAIL)
+    assert run("models", "show", "mine", "--json").json()["licence"] == "openrail++"
+    (folder / "README.md").write_text("license: none of ours")
+    assert "licence" not in run("models", "show", "mine", "--json").json()
+
+
+def test_show_tells_what_a_single_file_is(run: Command, here: Path) -> None:
+    metadata = {
+        "modelspec.title": "Red cats",
+        "modelspec.license": "CC0",
+        "modelspec.trigger_phrase": "rcat",
+        "modelspec.prediction_type": "epsilon",
+    }
+    path = write_file(here / "red.safetensors", metadata)
+    told = run("models", "show", "red.safetensors", "--json").json()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    part = path.read_bytes()[0x100000 : 0x100000 + 0x10000]
+    assert (told["hash"], told["sha256"]) == (digest[:10], digest)
+    assert told["old hash"] == hashlib.sha256(part).hexdigest()[:8]
+    assert (told["family"], told["prediction"]) == ("Stable Diffusion 1", "epsilon")
+    assert (told["title"], told["licence"]) == ("Red cats", "CC0")
+    assert told["trigger words"] == "rcat"
+    assert told["missing"] == ["vae", "text_encoder"]
+    assert told["bytes"] == path.stat().st_size
+    lines = run("models", "show", "red.safetensors").lines
+    assert f"hash: {digest[:10]}" in lines
+    assert "missing: vae, text_encoder" in lines
+    assert [line for line in lines if line.startswith("unet: 0.7 M parameters, float16, 1.4 MB")]
+    (here / "x.safetensors").write_bytes(b"")
+    done = run("models", "show", "x.safetensors")
+    assert (done.code, done.out) == (2, "")
+    assert "is empty" in done.err
+
+
+def test_a_single_file_of_the_cache(run: Command, cached: Path) -> None:
+    write_file(cached / "v1.safetensors")
+    names = [model["name"] for model in run("models", "list", "--json").json()]
+    assert names[1:] == ["owner/name", "owner/name/v1.safetensors"]
+    told = run("models", "show", "owner/name/v1.safetensors", "--json").json()
+    assert told["file"] == str(cached / "v1.safetensors")
+    done = run("models", "rm", "owner/name/v1.safetensors")
+    assert done.code == 2
+    assert "Add --yes" in done.err
+    assert (cached / "v1.safetensors").exists()
+    assert run("models", "rm", "owner/name/v1.safetensors", "--yes").code == 0
+    assert not (cached / "v1.safetensors").exists()
+    assert cached.exists()
+
+
+@pytest.mark.parametrize("name", ["mine", "./mine", "mine/x.safetensors"])
+def test_what_is_outside_of_the_cache_is_not_removed(run: Command, here: Path, name: str) -> None:
+    (here / "mine").mkdir()
+    write_file(here / "mine" / "x.safetensors")
+    done = run("models", "rm", name, "--yes")
+    assert done.code == 2
+    assert "the cache has no" in done.err
+    assert (here / "mine" / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("owner/name", ("owner/name", None, None)),
+        ("https://huggingface.co/owner/name", ("owner/name", None, None)),
+        ("huggingface.co/owner/name/tree/fp16", ("owner/name", None, "fp16")),
+        (
+            "https://huggingface.co/owner/name/blob/main/a%20b/x.safetensors",
+            ("owner/name", "a b/x.safetensors", "main"),
+        ),
+        (
+            "https://hf.co/owner/name/resolve/main/x.safetensors?download=true",
+            ("owner/name", "x.safetensors", "main"),
+        ),
+    ],
+)
+def test_addresses_of_the_hub(address: str, meant: tuple[str | None, ...]) -> None:
+    assert tuple(hub_address(address)) == meant
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://civitai.com/models/1", "is not of the Hugging Face Hub; fetch the file with a"),
+        ("https://huggingface.co/owner", "is no address of a model"),
+    ],
+)
+def test_other_addresses_are_refused(run: Command, address: str, said: str) -> None:
+    done = run("models", "pull", address)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_a_file_is_pulled_by_its_address(
+    run: Command, hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    name = "v1-5-pruned.safetensors"
+    done = run("models", "pull", "owner/model", name)
+    assert (done.code, done.err) == (0, "")
+    (path,) = done.lines
+    assert Path(path).read_text() == "all parts"
+    assert Path(path).is_relative_to(tmp_path / "cache")
+    assert run("models", "pull", f"{hub.url}/owner/model/blob/main/{name}").lines == [path]
+    done = run("models", "pull", f"{hub.url}/owner/model/blob/main/{name}", name)
+    assert (done.code, "leave FILE out" in done.err) == (2, True)
+    done = run("models", "pull", "owner/model", name, "--variant", "fp16")
+    assert (done.code, "--variant is of models" in done.err) == (2, True)
+
+
+def test_progress_says_bytes_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+    now = [0.0]
+    monkeypatch.setattr("kakusan.cli.models.time.monotonic", lambda: now[0])
+    line = Live(on=False)
+    monkeypatch.setattr(line, "step", lambda fraction, words: told.append((fraction, words)))
+    tell = Fetching(line, "owner/name")
+    tell(10**9, 2 * 10**9)
+    now[0] = 10.0
+    tell(15 * 10**8, 2 * 10**9)
+    assert told == [
+        (0.5, "owner/name  1.0 GB of 2.0 GB"),
+        (0.75, "owner/name  1.5 GB of 2.0 GB, 50.0 MB/s"),
+    ]
+    assert live_line("pulling", 0.75, 10.0, 80, False, begun=0.5).endswith(" 75%  10 s left")

@@ -217,7 +217,7 @@ def test_bad_latents_are_refused(pipe: Any, tmp_path: Path) -> None:
     whole = path.read_bytes()
     for cut in (0, 5, 60, len(whole) - 1):
         path.write_bytes(whole[:cut])
-        with pytest.raises(InputError, match="not a whole safetensors file"):
+        with pytest.raises(InputError, match=r"is empty|not a (whole )?safetensors file"):
             load_latents(path)
     save_latents(path, latents * torch.nan, [record])
     with pytest.raises(InputError, match="NaN or infinite"):

@@ -1,25 +1,44 @@
-"""Which models are on this machine, the built-in one among them."""
+"""Which models are on this machine: the built-in one, the cache's, and those in folders given."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kakusan.checkpoints.cached import list_cached_models
-from kakusan.checkpoints.files import read_json
+from kakusan.checkpoints.facts import CARD, INDEX, Facts, facts_of
+from kakusan.checkpoints.single_file.opening import SUFFIXES
 from kakusan.checkpoints.source import BUILTIN, locate
-from kakusan.errors import ModelNotFoundError
+from kakusan.errors import CheckpointError, InputError, ModelNotFoundError, shown_path
 
-INDEX = "model_index.json"
-CARD = "README.md"
+DEEPEST = 6  # folders below one that is given
+MOST = 20_000  # folders that are looked into
 
 
 @dataclass(frozen=True)
 class AvailableModel:
-    """A model that can be used without a network; `commit` is None for the built-in one."""
+    """A model that can be used without a network.
+
+    Attributes:
+        path: its folder, or the single file that it is.
+        commit: the hub's; None for the built-in one and those in folders.
+    """
 
     name: str
-    folder: Path
+    path: Path
     size: int
     commit: str | None
+
+    @property
+    def folder(self) -> Path:
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def facts(self) -> Facts | None:
+        """What it is; None where its files do not say."""
+        try:
+            return facts_of(self.path)
+        except CheckpointError:
+            return None
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -31,11 +50,24 @@ class AvailableModel:
 
 
 def cached_models() -> list[AvailableModel]:
-    """The models in the Hub's cache, by name."""
-    return [
-        AvailableModel(model.name, model.folder, model.size, model.commit)
-        for model in list_cached_models()
-    ]
+    """The models in the Hub's cache, by name, and the single files in it."""
+    found: list[AvailableModel] = []
+    for model in list_cached_models():
+        files = sorted(_single_files(model.folder))
+        whole = (model.folder / INDEX).is_file()
+        if whole or not files:
+            found.append(AvailableModel(model.name, model.folder, model.size, model.commit))
+        for path in files:
+            size = path.stat().st_size
+            found.append(AvailableModel(f"{model.name}/{path.name}", path, size, model.commit))
+    return found
+
+
+def _single_files(folder: Path) -> Iterator[Path]:
+    """Files in a folder that may be whole models."""
+    for path in folder.iterdir():
+        if path.suffix.casefold() in SUFFIXES - {".bin"} and path.is_file():
+            yield path
 
 
 def builtin_model() -> AvailableModel | None:
@@ -53,26 +85,59 @@ def available_models() -> list[AvailableModel]:
     return [*([builtin] if builtin else []), *cached_models()]
 
 
-def describe_model(name: str) -> dict[str, object]:
-    """Where a model is, its size, its card if there is one, and the class of each of its parts.
+def models_in(folder: Path) -> list[AvailableModel]:
+    """The models below a folder: folders in the published layout, and single files.
+
+    Raises:
+        InputError: It is no folder, or may not be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{shown_path(folder)} is no folder; give one that holds models")
+    found: list[AvailableModel] = []
+    depth = len(folder.parts)
+    for count, (here, below, _) in enumerate(os.walk(folder, onerror=_refuse(folder))):
+        path = Path(here)
+        if count == MOST:
+            break
+        if (path / INDEX).is_file():
+            found.append(AvailableModel(here, path, _size(path), None))
+            below.clear()
+            continue
+        files = sorted(_single_files(path))
+        found += [AvailableModel(str(each), each, each.stat().st_size, None) for each in files]
+        hidden = len(path.parts) - depth >= DEEPEST
+        below[:] = [] if hidden else sorted(name for name in below if not name.startswith("."))
+    return found
+
+
+def _refuse(folder: Path):
+    def refuse(error: OSError) -> None:
+        if error.filename == str(folder):
+            raise InputError(f"{shown_path(folder)} cannot be read: {error.strerror}") from None
+
+    return refuse
+
+
+def find_model(name: str) -> AvailableModel:
+    """A model that is here: "builtin", a folder, a single file, or a name of the cache.
 
     Raises:
         ModelNotFoundError: It is not on this machine.
-        CheckpointError: Its index is broken.
     """
+    path = Path(name).expanduser()
+    if name != BUILTIN and path.is_file():
+        return AvailableModel(name, path, path.stat().st_size, None)
+    for model in cached_models() if name.count("/") > 1 else ():
+        if model.name == name:
+            return model
     source = locate(name, local_files_only=True)
-    folder = source.folder
-    index = read_json(folder / INDEX) if (folder / INDEX).is_file() else {}
-    parts: dict[str, str] = {}
-    for part, entry in index.items():
-        match entry:
-            case [_, str(kind)]:
-                parts[part] = kind
-            case _:
-                pass
-    facts = AvailableModel(source.name, folder, _size(folder), source.commit).to_json()
-    card = folder / CARD
-    return {**facts, "card": str(card) if card.is_file() else None, "parts": parts}
+    return AvailableModel(source.name, source.folder, _size(source.folder), source.commit)
+
+
+def card_of(model: AvailableModel) -> Path | None:
+    """Where what its author writes about it is; None if it is not there."""
+    card = model.path / CARD
+    return card if card.is_file() else None
 
 
 def _size(folder: Path) -> int:

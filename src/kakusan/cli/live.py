@@ -27,11 +27,13 @@ class Live:
     Attributes:
         words: What is going on; empty where the line is not to be seen.
         fraction: How much of it is done; None where nobody knows.
+        begun: How much was done when it was first said.
     """
 
     on: bool
     words: str = ""
     fraction: float | None = None
+    begun: float = 0.0
     since: float = 0.0
     width: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -57,7 +59,7 @@ class Live:
             return
         with self.lock:
             if (fraction is None) != (self.fraction is None) or not self.words:
-                self.since = time.monotonic()
+                self.since, self.begun = time.monotonic(), fraction or 0.0
             known = fraction is not None and self.words == words
             self.words, self.fraction = words, fraction
             if not known:
@@ -68,7 +70,8 @@ class Live:
             if not self.words:
                 return
             elapsed = time.monotonic() - self.since
-            text = line(self.words, self.fraction, elapsed, columns(), can_draw_blocks())
+            look = columns(), can_draw_blocks()
+            text = line(self.words, self.fraction, elapsed, *look, begun=self.begun)
             before, self.width = self.width, cells(text)  # first: Ctrl-C may come in between
             _write("\r" + text + " " * (before - self.width))
 
@@ -142,14 +145,27 @@ def can_draw_blocks() -> bool:
     return encoding.startswith("utf")
 
 
-def line(words: str, fraction: float | None, elapsed: float, columns: int, blocks: bool) -> str:
-    """What stands in the line, three cells shorter than the terminal at most."""
+def line(
+    words: str,
+    fraction: float | None,
+    elapsed: float,
+    columns: int,
+    blocks: bool,
+    *,
+    begun: float = 0.0,
+) -> str:
+    """What stands in the line, three cells shorter than the terminal at most.
+
+    Args:
+        begun: how much was done at its beginning.
+    """
     room = max(10, columns - 3)
     if fraction is None:
         return _cut(f"{words}  {span(int(elapsed))}" if elapsed >= 1 else words, room)
     end = f" {fraction:4.0%}"
-    if fraction > 0 and elapsed >= 1:
-        end += f"  {span(math.ceil(elapsed / fraction - elapsed))} left"
+    if fraction > begun and elapsed >= 1:
+        left = elapsed * (1 - fraction) / (fraction - begun)
+        end += f"  {span(math.ceil(left))} left"
     bar = min(LONGEST_BAR, room - cells(words) - 2 - max(len(end), 18))
     if bar < 5:
         return _cut(words, room - len(end)) + end

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import cast
 
-from kakusan.checkpoints.headers import Header, read_header
+from kakusan.checkpoints.single_file.header import Header, read_header
 from kakusan.errors import InputError, reason, shown_path
 from kakusan.images.parameters import Record
 

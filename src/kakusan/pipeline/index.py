@@ -6,7 +6,8 @@ from typing import Any
 
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON, read_json, write_json
-from kakusan.checkpoints.headers import FLOATS, read_header
+from kakusan.checkpoints.single_file.entries import one_float
+from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.weights import find_weights
 from kakusan.errors import CheckpointError, nearest, shown
 from kakusan.models import Model
@@ -96,9 +97,8 @@ class Folder(Container):
         network = kind.shaped_as(folder)
         if any(path.suffix != ".safetensors" for path in paths):
             return Shape(network, None)
-        dtypes = {each.dtype for path in paths for each in read_header(path).tensors.values()}
-        floats = dtypes & FLOATS.keys()
-        return Shape(network, FLOATS[floats.pop()] if len(floats) == 1 else None)
+        entries = [each for path in paths for each in read_header(path).entries.values()]
+        return Shape(network, one_float(entries))
 
     def defaults(self) -> dict[str, JSON]:
         path = self.path / DEFAULTS

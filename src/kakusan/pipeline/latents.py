@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from kakusan.checkpoints.files import write_bytes, write_new
-from kakusan.checkpoints.headers import read_header
+from kakusan.checkpoints.single_file.header import read_header
 from kakusan.errors import (
     InputError,
     OutputError,
@@ -81,7 +81,7 @@ def load_latents(path: str | PathLike[str]) -> Undecoded:
     path = Path(path)
     header = read_header(path)
     records = latents_records(path, header)
-    stored = header.tensors.get(TENSOR)
+    stored = header.entries.get(TENSOR)
     if stored is None or stored.dtype not in DTYPES or len(stored.shape) != 4:
         raise no_latents(path)
     if stored.shape[0] != len(records) or 0 in stored.shape:

@@ -5,12 +5,13 @@ from typing import Any
 
 from kakusan.checkpoints.files import JSON
 from kakusan.checkpoints.single_file.checkpoint import Checkpoint
+from kakusan.checkpoints.single_file.entries import one_float
 from kakusan.checkpoints.single_file.families import FAMILY
 from kakusan.checkpoints.single_file.recognition import NEEDED, PARTS_OF
 from kakusan.checkpoints.source import Source
 from kakusan.errors import CheckpointError
 from kakusan.models import Model
-from kakusan.pipeline.container import Container, WeightsOptions
+from kakusan.pipeline.container import Container, Shape, WeightsOptions
 from kakusan.pipeline.index import DEFAULTS, Folder, checked_defaults
 from kakusan.pipeline.parts import PARTS, Layout
 from kakusan.schedulers import PNDMScheduler, named_scheduler, scheduler_class
@@ -101,6 +102,13 @@ class SingleFile(Container):
     def config(self, part: str) -> dict[str, JSON] | None:
         held = part in self.checkpoint.found.parts
         return self.checkpoint.config(part) if held else None
+
+    def shape(self, part: str, kind: type[Model[Any]], options: WeightsOptions) -> Shape:  # noqa: ARG002
+        network = kind.unfilled(self.checkpoint)
+        found = self.checkpoint.part(kind.name_in(self.checkpoint))
+        entries = self.checkpoint.file.entries
+        stored = one_float([entries[held.name] for held in found.tensors.values()])
+        return Shape(network, stored if self.checkpoint.path.suffix == ".safetensors" else None)
 
     def defaults(self) -> dict[str, JSON]:
         kept = self.checkpoint.kept(DEFAULTS)

@@ -1,7 +1,7 @@
 """What a file says of its tensors, before any of their numbers are read."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -74,3 +74,9 @@ class TensorFile(Protocol):
     def numbers(self, name: str) -> list[float]:
         """The numbers of a small tensor."""
         ...
+
+
+def one_float(entries: Iterable[Entry]) -> str | None:
+    """The name of the one floating point dtype that tensors have; None where they have several."""
+    floats = {entry.dtype for entry in entries if DTYPES.get(entry.dtype, "").find("float") >= 0}
+    return DTYPES[floats.pop()] if len(floats) == 1 else None

@@ -1,0 +1,218 @@
+"""What a model is: family, precision, parts, licence; from configs and headers, not weights."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kakusan.checkpoints.contents import Wanted, variants
+from kakusan.checkpoints.files import JSON, file_names, read_json, read_text
+from kakusan.checkpoints.regular import open_regular
+from kakusan.checkpoints.single_file.entries import DTYPES, Entry
+from kakusan.checkpoints.single_file.header import read_header
+from kakusan.checkpoints.single_file.identity import identify
+from kakusan.checkpoints.single_file.recognition import FAMILIES, TEXT_WIDTHS, VARIANTS
+from kakusan.errors import CheckpointError
+
+INDEX, CARD = "model_index.json", "README.md"
+WORDS = {
+    "modelspec.title": "title",
+    "modelspec.author": "author",
+    "modelspec.license": "licence",
+    "modelspec.trigger_phrase": "trigger words",
+    "modelspec.usage_hint": "usage hint",
+    "modelspec.date": "date",
+}
+_LICENCE = re.compile(r"^license:[ \t]*(?:\n[ \t]*-[ \t]*)?(.+)$", re.MULTILINE)
+_NAMED = re.compile(r"^license_name:[ \t]*(.+)$", re.MULTILINE)
+OLD_HASH = 0x100000, 0x10000  # where it begins, and of how many bytes it is
+AT_A_TIME = 1 << 22
+BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+REFINER_ADDED = 2560
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of a part: how many numbers, what most are stored in, and in how many bytes."""
+
+    parameters: int
+    precision: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model is, as far as its files tell.
+
+    Attributes:
+        family: as people call it, such as "SDXL"; None where it is not told.
+        prediction: what its UNet predicts.
+        classes: of each part of a folder, by the name of the part.
+        weights: of the parts whose files say it.
+        missing: parts that drawing needs besides.
+        said: what its author says of it: licence, title, trigger words.
+    """
+
+    family: str | None
+    prediction: str | None = None
+    classes: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights: Mapping[str, Weights] = field(default_factory=dict[str, Weights])
+    missing: tuple[str, ...] = ()
+    said: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def precision(self) -> str | None:
+        """What most of its weights are stored in."""
+        counts: Counter[str] = Counter()
+        for each in self.weights.values():
+            counts[each.precision] += each.parameters
+        return counts.most_common(1)[0][0] if counts else None
+
+
+def facts_of(path: Path) -> Facts:
+    """What a folder or a single file is.
+
+    Raises:
+        CheckpointError: It is no model, or broken.
+    """
+    return facts_of_folder(path) if path.is_dir() else facts_of_file(path)
+
+
+def facts_of_file(path: Path) -> Facts:
+    """What a single file is.
+
+    Raises:
+        CheckpointError: It is no model and no part of one, or is broken.
+    """
+    found = identify(path)
+    weights: dict[str, Weights] = {}
+    for part, precision in found.parts.items():
+        count = found.parameters[part]
+        weights[part] = Weights(count, precision, count * BYTES.get(precision, 1))
+    said = {WORDS[key]: text for key, text in found.metadata.items() if key in WORDS and text}
+    return Facts(found.name, found.prediction, {}, weights, found.missing, said)
+
+
+def facts_of_folder(folder: Path) -> Facts:
+    """What a pipeline's folder is.
+
+    Raises:
+        CheckpointError: Its index is broken.
+    """
+    index = read_json(folder / INDEX) if (folder / INDEX).is_file() else {}
+    classes = {
+        part: entry[1]
+        for part, entry in index.items()
+        if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str)
+    }
+    weights: dict[str, Weights] = {}
+    for part in classes:
+        if (found := _weights(folder / part)) is not None:
+            weights[part] = found
+    family = _family(_config(folder / "unet" / "config.json")) if "unet" in classes else None
+    scheduler = _config(folder / "scheduler" / "scheduler_config.json")
+    kind = scheduler.get("prediction_type", "epsilon") if "scheduler" in classes else None
+    prediction = kind if isinstance(kind, str) else None
+    return Facts(family, prediction, classes, weights, (), _card(folder / CARD))
+
+
+def _family(unet: Mapping[str, JSON]) -> str | None:
+    """The family whose UNet has such a config."""
+    if not unet:
+        return None
+    width, added = (
+        unet.get("cross_attention_dim"),
+        unet.get("projection_class_embeddings_input_dim"),
+    )
+    if isinstance(width, list):
+        width = width[0] if width else None
+    family = TEXT_WIDTHS.get(width) if isinstance(width, int) else None
+    if unet.get("addition_embed_type") == "text_time":
+        family = "sdxl-refiner" if added == REFINER_ADDED else "sdxl"
+    if family is None:
+        return "latent diffusion"
+    channels = unet.get("in_channels", 4)
+    variant = VARIANTS.get(channels, "") if isinstance(channels, int) else ""
+    return f"{FAMILIES[family]} {variant}".strip()
+
+
+def _weights(folder: Path) -> Weights | None:
+    """What the headers of a part's files say; None where there are none, or one is broken."""
+    try:
+        names = file_names(folder)
+        found = (wanted.weights(names) for wanted in _wanted(names))
+        chosen = next((each for each in found if each is not None), None)
+        if chosen is None:
+            return None
+        paths = [folder / name for name in names if name == chosen.single or chosen.is_shard(name)]
+        return _counted([each for path in paths for each in read_header(path).entries.values()])
+    except CheckpointError:
+        return None
+
+
+def _wanted(names: set[str]) -> Iterator[Wanted]:
+    """Plain weights, then those of a variant that is there alone."""
+    yield Wanted(use_safetensors=True)
+    for variant in sorted(variants(names, use_safetensors=True)):
+        yield Wanted(variant=variant, use_safetensors=True)
+
+
+def _counted(entries: list[Entry]) -> Weights | None:
+    if not entries:
+        return None
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        counts[DTYPES.get(entry.dtype, entry.dtype.lower())] += entry.numel
+    precision = counts.most_common(1)[0][0]
+    return Weights(sum(counts.values()), precision, _bytes(entries))
+
+
+def _bytes(entries: list[Entry]) -> int:
+    return sum(entry.numel * BYTES.get(DTYPES.get(entry.dtype, ""), 1) for entry in entries)
+
+
+def _config(path: Path) -> Mapping[str, JSON]:
+    try:
+        return read_json(path) if path.is_file() else {}
+    except CheckpointError:
+        return {}
+
+
+def _card(path: Path) -> dict[str, str]:
+    """What the front matter of a model's card says of its licence."""
+    try:
+        text = read_text(path) if path.is_file() else ""
+    except CheckpointError:
+        return {}
+    if not text.startswith("---"):
+        return {}
+    front = text[3:].partition("\n---")[0]
+    name, named = _LICENCE.search(front), _NAMED.search(front)
+    licence = named if name is None or (named and name[1].strip() == "other") else name
+    return {} if licence is None else {"licence": licence[1].strip().strip("'\"")}
+
+
+def hashes_of(path: Path, tell: Callable[[float], object] | None = None) -> dict[str, str]:
+    """What AUTOMATIC1111's web UI calls a file: ten digits of its SHA-256, and the older eight.
+
+    Args:
+        tell: is told how much is done, from 0 to 1.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    whole, size = hashlib.sha256(), max(1, path.stat().st_size)
+    done = 0
+    with open_regular(path, most_bytes=1 << 62) as file:
+        while piece := file.read(AT_A_TIME):
+            whole.update(piece)
+            done += len(piece)
+            if tell is not None:
+                tell(done / size)
+        start, count = OLD_HASH
+        file.seek(start)
+        old = hashlib.sha256(file.read(count)).hexdigest()[:8]
+    digest = whole.hexdigest()
+    return {"hash": digest[:10], "old hash": old, "sha256": digest}
