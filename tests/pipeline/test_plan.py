@@ -137,6 +137,18 @@ def test_weights_that_are_converted_stay(have: Have, v1: list[Shape]) -> None:
     assert planned(v1, dtypes=[torch.float32]).need.most > 1.3 * converted.need.most
 
 
+def test_quantised_weights_count_as_they_are(have: Have, v1: list[Shape]) -> None:
+    have(20 * GB)
+    plain = planned(v1)
+    smaller = [part._replace(blocks=10**6 * number) for number, part in enumerate(v1, 100)]
+    for dtype in (torch.float16, torch.float32):
+        found = planned(smaller, dtypes=[dtype])
+        weights = 2 * (859_520_964 + 123_060_480 + 83_653_863)
+        if dtype == torch.float16:
+            assert plain.need.most - found.need.most == weights - 303 * 10**6
+        assert found.need.least < plain.need.least
+
+
 def test_float16_is_chosen_where_nothing_else_fits(have: Have, v1: list[Shape]) -> None:
     have(2.2 * GB)
     found = planned(v1, dtypes=[torch.float32, torch.float16])

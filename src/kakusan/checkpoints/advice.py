@@ -23,8 +23,10 @@ def advice(request: HubRequest, *, refused: bool) -> str:
 
 def _fetching(request: HubRequest) -> str:
     wanted = request.wanted
+    if request.pulling:
+        return "do the same again, which goes on where it was broken off"
     # `models pull` fetches safetensors into the usual cache
-    if request.pulling or request.cache_dir is not None or wanted.use_safetensors is False:
+    if request.cache_dir is not None or wanted.use_safetensors is False:
         return "do the same again"
     named = {"--revision": request.revision, "--variant": wanted.variant}
     options = [part for name, value in named.items() if value for part in (name, value)]

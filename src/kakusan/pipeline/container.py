@@ -45,10 +45,13 @@ class Shape(NamedTuple):
         network: without weights.
         stored: the dtype of the file's weights, by its name; None where they have several, or the
             file is not one that can be mapped.
+        blocks: bytes of weights that stay as the file has them, whatever they are to be stored in;
+            None for plain ones.
     """
 
     network: Model[Any]
     stored: str | None
+    blocks: int | None = None
 
 
 class Container(ABC):

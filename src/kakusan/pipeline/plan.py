@@ -215,6 +215,8 @@ def _decoding(
 
 def _weights(part: Shape, dtype: torch.dtype, device: torch.device) -> int:
     """What weights take once the network is ready to compute."""
+    if part.blocks is not None:
+        return part.blocks
     if _kept(dtype, device):
         return _values(part) * dtype.itemsize
     return _values(part) * part.network.would_compute_in(dtype, device).itemsize
@@ -226,7 +228,8 @@ def _values(part: Shape) -> int:
 
 def _mapped(part: Shape, dtype: torch.dtype, device: torch.device) -> bool:
     """Whether weights stay in their file, from which they are read where they are needed."""
-    return device.type == "cpu" and part.stored == _name(dtype) and _kept(dtype, device)
+    stays = part.blocks is not None or (part.stored == _name(dtype) and _kept(dtype, device))
+    return device.type == "cpu" and stays
 
 
 def _kept(dtype: torch.dtype, device: torch.device) -> bool:

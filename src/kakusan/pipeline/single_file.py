@@ -107,8 +107,12 @@ class SingleFile(Container):
         network = kind.unfilled(self.checkpoint)
         found = self.checkpoint.part(kind.name_in(self.checkpoint))
         entries = self.checkpoint.file.entries
-        stored = one_float([entries[held.name] for held in found.tensors.values()])
-        return Shape(network, stored if self.checkpoint.path.suffix == ".safetensors" else None)
+        own = [entries[held.name] for held in found.tensors.values()]
+        path = self.checkpoint.path
+        if path.suffix == ".gguf":
+            share = sum(each.numel for each in own) / sum(e.numel for e in entries.values())
+            return Shape(network, None, int(path.stat().st_size * share))
+        return Shape(network, one_float(own) if path.suffix == ".safetensors" else None)
 
     def defaults(self) -> dict[str, JSON]:
         kept = self.checkpoint.kept(DEFAULTS)
