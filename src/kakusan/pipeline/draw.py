@@ -32,9 +32,9 @@ from kakusan.text import not_said
 NAMED_BY_LOADING = ("model", "commit", "variant", "unet", "vae", "dtype", "device")
 
 OnPicture = Callable[[Picture], object]
-_notices = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # Told, at the level INFO, what a run takes of memory
-logger = logging.getLogger("kakusan.memory")
+memory = logging.getLogger("kakusan.memory")
 
 
 def draw(
@@ -70,7 +70,7 @@ def draw(
     named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
     drawing = pipe.prepared(named, inputs or Inputs())
     for told in not_said([] if drawing.usual is None else [drawing.usual]):
-        _notices.warning("%s", told)
+        logger.warning("%s", told)
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 
 
@@ -153,7 +153,7 @@ def _planned(
     if shapes is None:
         return dtypes[0], False
     found = plan(shapes, wanted.request, wanted.device, dtypes)
-    logger.info("%s", found)
+    memory.info("%s", found)
     return found.dtype, found.takes_turns
 
 
