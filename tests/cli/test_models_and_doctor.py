@@ -247,6 +247,7 @@ def test_what_is_outside_of_the_cache_is_not_removed(run: Command, here: Path, n
     [
         ("owner/name", ("owner/name", None, None)),
         ("https://huggingface.co/owner/name", ("owner/name", None, None)),
+        ("owner/name/a/x.safetensors", ("owner/name", "a/x.safetensors", None)),
         ("huggingface.co/owner/name/tree/fp16", ("owner/name", None, "fp16")),
         (
             "https://huggingface.co/owner/name/blob/main/a%20b/x.safetensors",

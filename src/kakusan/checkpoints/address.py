@@ -5,6 +5,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from kakusan.checkpoints.hub_file import hub_file
 from kakusan.errors import InputError, shown
 
 HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(.+)")
@@ -26,6 +27,8 @@ def hub_address(text: str) -> Address:
         InputError: It is an address of another site, or of no model.
     """
     path = _path(text)
+    if path is None and (named := hub_file(text)) is not None:
+        return Address(named.repo, named.path, named.revision)
     if path is None:
         if _ELSEWHERE.fullmatch(text):
             raise InputError(

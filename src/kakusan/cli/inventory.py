@@ -1,13 +1,13 @@
 """Which models are on this machine: the built-in one, the cache's, and those in folders given."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kakusan.checkpoints.cached import list_cached_models
 from kakusan.checkpoints.facts import CARD, INDEX, Facts, facts_of
-from kakusan.checkpoints.single_file.opening import SUFFIXES
+from kakusan.checkpoints.hub_file import WHOLE_MODEL
 from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import CheckpointError, InputError, ModelNotFoundError, shown_path
 
@@ -66,7 +66,7 @@ def cached_models() -> list[AvailableModel]:
 def _single_files(folder: Path) -> Iterator[Path]:
     """Files in a folder that may be whole models."""
     for path in folder.iterdir():
-        if path.suffix.casefold() in SUFFIXES - {".bin"} and path.is_file():
+        if path.suffix.casefold() in WHOLE_MODEL - {".bin"} and path.is_file():
             yield path
 
 
@@ -105,12 +105,14 @@ def models_in(folder: Path) -> list[AvailableModel]:
             continue
         files = sorted(_single_files(path))
         found += [AvailableModel(str(each), each, each.stat().st_size, None) for each in files]
-        hidden = len(path.parts) - depth >= DEEPEST
-        below[:] = [] if hidden else sorted(name for name in below if not name.startswith("."))
+        deepest = len(path.parts) - depth >= DEEPEST
+        below[:] = [] if deepest else sorted(name for name in below if not name.startswith("."))
     return found
 
 
-def _refuse(folder: Path):
+def _refuse(folder: Path) -> Callable[[OSError], None]:
+    """Says what cannot be read, if it is the folder that was given; others are passed by."""
+
     def refuse(error: OSError) -> None:
         if error.filename == str(folder):
             raise InputError(f"{shown_path(folder)} cannot be read: {error.strerror}") from None
@@ -127,8 +129,8 @@ def find_model(name: str) -> AvailableModel:
     path = Path(name).expanduser()
     if name != BUILTIN and path.is_file():
         return AvailableModel(name, path, path.stat().st_size, None)
-    for model in cached_models() if name.count("/") > 1 else ():
-        if model.name == name:
+    for model in [] if path.exists() else cached_models():
+        if model.name == name:  # as much of it as there is
             return model
     source = locate(name, local_files_only=True)
     return AvailableModel(source.name, source.folder, _size(source.folder), source.commit)

@@ -63,7 +63,7 @@ def _root(context: typer.Context) -> None:
 def list_models(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Folders to look into for models besides."),
+        typer.Argument(metavar="FOLDER", help="Folders to look into for models besides."),
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -109,7 +109,7 @@ def pull(
     ],
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="One file of it, such as a whole model in one."),
+        typer.Argument(metavar="FILE", help="One file of it, such as a whole model in one."),
     ] = None,
     revision: Annotated[
         str | None, typer.Option(metavar="NAME", help="A branch, tag or commit.")
