@@ -23,6 +23,7 @@ from kakusan.errors import (
 )
 from kakusan.images import save_image
 from kakusan.images.latents import latents_record
+from kakusan.inputs import Inputs
 from kakusan.models import AutoencoderKL
 from kakusan.pipeline import decode, draw, load_latents, save_latents
 from kakusan.request import Request
@@ -93,6 +94,20 @@ def test_nan_in_float32_is_a_numerical_error(pipe: Any, monkeypatch: pytest.Monk
         pipe("a cat", seed=1, **SETTINGS)
     assert isinstance(caught.value, NumericalError)
     assert torch.isfinite(caught.value.undecoded.latents).all()
+
+
+def test_memory_that_is_gone_by_then_is_not_asked_for(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that is out of memory would end the process, and nothing could be saved."""
+    calls: list[int] = []
+    hook = pipe.vae.decoder.register_forward_hook(lambda *_: calls.append(1))
+    drawing = pipe.prepared(Request.of("a cat", seed=1, **SETTINGS), Inputs())
+    monkeypatch.setattr("kakusan.engine.engine.free_memory", lambda _: 100_000)
+    with pytest.raises(DecodeMemoryError, match="not enough memory on cpu"):
+        list(pipe.drawn(drawing))
+    hook.remove()
+    assert not calls
 
 
 def test_those_that_can_be_decoded_are(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
