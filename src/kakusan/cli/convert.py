@@ -54,7 +54,7 @@ def convert(
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write SOURCE in the other form: a folder as a single file, a single file as a folder.
+    """Write a folder as a single file, or a file as a folder.
 
     Nothing is lost: what a folder has no place for is kept beside its index for the way back, and
     what a file has no place for in its metadata. What is left out all the same is said.
