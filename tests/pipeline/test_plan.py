@@ -175,6 +175,15 @@ def test_what_cannot_fit_is_refused_with_what_would(have: Have, v1: list[Shape])
         planned(v1)
 
 
+def test_a_guess_refuses_nothing(
+    have: Have, v1: list[Shape], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere than on Linux what is free is half of what there is."""
+    have(1 * GB)
+    monkeypatch.setattr("kakusan.runtime.memory.PROC", Path("/absent"))
+    assert "the model's parts take turns" in str(planned(v1))
+
+
 def test_sdxl_fits_into_twelve_gigabytes_and_takes_turns_on_eight(
     have: Have, xl: list[Shape]
 ) -> None:

@@ -29,7 +29,7 @@ from kakusan.models import (
 )
 from kakusan.runtime.arena import reused
 from kakusan.runtime.changes import changes
-from kakusan.runtime.memory import free_memory
+from kakusan.runtime.memory import free_memory, is_measured
 from kakusan.runtime.resting import rest
 
 NetworkT = TypeVar("NetworkT", bound=Model[Any])
@@ -258,7 +258,7 @@ class Engine:
             size = (count * calls, height, width)
             return unet_bytes(unet.config, size, self.compute_dtype(unet), device)
 
-        if free is None or need(pictures) <= free:
+        if free is None or need(pictures) <= free or not is_measured(device):
             return
         fewer = next((count for count in range(pictures - 1, 0, -1) if need(count) <= free), 0)
         hint = f"draw {fewer} at a time" if fewer else "draw a smaller picture, or free memory"

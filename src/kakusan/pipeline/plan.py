@@ -20,7 +20,7 @@ from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
 from kakusan.request import Request
 from kakusan.runtime import kernels
-from kakusan.runtime.memory import free_memory
+from kakusan.runtime.memory import free_memory, is_measured
 from kakusan.runtime.precision import compute_dtype
 
 # Sizes that are tried in place of one that does not fit, as parts of it
@@ -122,8 +122,10 @@ def plan(
     for index, found in enumerate(tried):
         if found.fits:
             return replace(found, chosen=index > 0)
-    assert free is not None
     best = min(tried, key=lambda each: each.need.least)
+    if not is_measured(device):
+        return replace(best, chosen=best is not tried[0])
+    assert free is not None
     raise RequestError(
         f"drawing {size[2]} x {size[1]} pixels takes at least {gigabytes(best.need.least)} with "
         f"weights in {_name(best.dtype)}, and {gigabytes(free)} are free on {device}; "

@@ -41,6 +41,11 @@ def free_memory(device: torch.device) -> int | None:
     return min((each for each in found if each is not None), default=None)
 
 
+def is_measured(device: torch.device) -> bool:
+    """Whether `free_memory` is what the system says, and no guess: enough to refuse work by."""
+    return device.type == "cuda" or (PROC / "meminfo").is_file()
+
+
 def _available() -> int | None:
     for line in _lines(PROC / "meminfo"):
         if line.startswith("MemAvailable:"):
