@@ -30,14 +30,23 @@ from kakusan.request import Request as Request
 from kakusan.sampling import Step as Step
 from kakusan.schedulers import DDIMScheduler as DDIMScheduler
 from kakusan.schedulers import DDPMScheduler as DDPMScheduler
+from kakusan.schedulers import DEISMultistepScheduler as DEISMultistepScheduler
+from kakusan.schedulers import DPMPP2MSDEScheduler as DPMPP2MSDEScheduler
+from kakusan.schedulers import DPMPP2SAncestralScheduler as DPMPP2SAncestralScheduler
+from kakusan.schedulers import DPMPP3MSDEScheduler as DPMPP3MSDEScheduler
 from kakusan.schedulers import DPMSolverMultistepScheduler as DPMSolverMultistepScheduler
+from kakusan.schedulers import DPMSolverSDEScheduler as DPMSolverSDEScheduler
+from kakusan.schedulers import DPMSolverSinglestepScheduler as DPMSolverSinglestepScheduler
 from kakusan.schedulers import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
 from kakusan.schedulers import EulerDiscreteScheduler as EulerDiscreteScheduler
 from kakusan.schedulers import HeunDiscreteScheduler as HeunDiscreteScheduler
+from kakusan.schedulers import KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler
+from kakusan.schedulers import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
 from kakusan.schedulers import LCMScheduler as LCMScheduler
 from kakusan.schedulers import LMSDiscreteScheduler as LMSDiscreteScheduler
 from kakusan.schedulers import PNDMScheduler as PNDMScheduler
 from kakusan.schedulers import TCDScheduler as TCDScheduler
+from kakusan.schedulers import UniPCMultistepScheduler as UniPCMultistepScheduler
 from kakusan.text import CLIPTokenizer as CLIPTokenizer
 from kakusan.utils import logging as logging
 

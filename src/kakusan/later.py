@@ -31,7 +31,6 @@ _LORA = "LoRA files come later; merge it into the model's weights with another t
 _TOKENS = "embeddings of a prompt can be handed in as prompt_embeds"
 _PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
 _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
-_ANCESTRAL = "use EulerAncestralDiscreteScheduler, the nearest that is there"
 
 # What to do instead -> names of the package
 _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
@@ -100,19 +99,13 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("get_cosine_schedule_with_warmup", "get_linear_schedule_with_warmup"),
     ),
     _MULTISTEP: (
-        *("UniPCMultistepScheduler", "DEISMultistepScheduler", "DPMSolverSinglestepScheduler"),
         *("IPNDMScheduler", "SASolverScheduler", "CosineDPMSolverMultistepScheduler"),
         *("DPMSolverMultistepInverseScheduler", "EDMDPMSolverMultistepScheduler"),
-    ),
-    'use DPMSolverMultistepScheduler with algorithm_type="sde-dpmsolver++"': (
-        "DPMSolverSDEScheduler",
     ),
     "use DDIMScheduler, whose steps are the same": (
         *("DDIMParallelScheduler", "DDIMInverseScheduler"),
     ),
     "use DDPMScheduler, whose steps are the same": ("DDPMParallelScheduler",),
-    _ANCESTRAL: ("KDPM2AncestralDiscreteScheduler",),
-    "use HeunDiscreteScheduler, the nearest that is there": ("KDPM2DiscreteScheduler",),
     "use EulerDiscreteScheduler, the nearest that is there": (
         *("EDMEulerScheduler", "FlowMatchEulerDiscreteScheduler"),
     ),

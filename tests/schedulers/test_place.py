@@ -24,9 +24,13 @@ from kakusan.schedulers import (
     Scheduler,
     named_scheduler,
 )
+from tests.schedulers.reference import SHORT_IN_REFERENCE
 
 # The reference calls numpy and torch in ways that they warn of.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
+]
 
 SETTINGS: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -120,14 +124,17 @@ def planned_again(scheduler: Any, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_a_loop_by_hand_gives_what_the_plain_loop_gives(name: str, loop: Loop) -> None:
     scheduler = named_scheduler(name, BASE)
-    theirs = theirs_of(scheduler)
+    theirs = theirs_of(scheduler) if name in SHORT_IN_REFERENCE else named_scheduler(name, BASE)
     for each in (scheduler, theirs):
         each.set_timesteps(7)
     expected = plain(theirs, X)
     assert torch.allclose(loop(scheduler, X), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in COUNTED if name not in ("heun", "pndm")])
+SINGLE = [name for name in COUNTED if name != "pndm" and SHORT_NAMES[name][0].order == 1]
+
+
+@pytest.mark.parametrize("name", SINGLE)
 def test_a_step_index_may_be_put_back(name: str) -> None:
     scheduler = named_scheduler(name, BASE)
     scheduler.set_timesteps(7)
@@ -136,7 +143,7 @@ def test_a_step_index_may_be_put_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("start", [0, 1, 2, 4, 6])
-@pytest.mark.parametrize("name", [name for name in SHORT_NAMES if name != "lms"])
+@pytest.mark.parametrize("name", [name for name in SHORT_IN_REFERENCE if name != "lms"])
 def test_a_run_by_hand_begins_midway_as_the_references(name: str, start: int) -> None:
     scheduler = named_scheduler(name, BASE)
     theirs = theirs_of(scheduler)
@@ -248,12 +255,12 @@ def test_no_run_begins_within_a_step_of_several_calls() -> None:
 @pytest.mark.parametrize("name", COUNTED)
 def test_begin_and_step_index_are_the_references(name: str) -> None:
     ours = named_scheduler(name, BASE)
-    theirs = theirs_of(ours)
+    theirs = theirs_of(ours) if name in SHORT_IN_REFERENCE else None
     ours.set_timesteps(7)
     assert (ours.begin_index, ours.step_index) == (None, None)
     ours.set_begin_index(4)
     assert (ours.begin_index, ours.step_index) == (4, None)
-    if hasattr(theirs, "set_begin_index"):
+    if theirs is not None and hasattr(theirs, "set_begin_index"):
         theirs.set_timesteps(7)
         theirs.set_begin_index(4)
         x, expected = X, X

@@ -105,7 +105,8 @@ def test_fresh_runs_may_have_other_steps(name: str) -> None:
 def test_noise_falls_strictly(name: str, steps: int) -> None:
     scheduler = named_scheduler(name, BASE)
     scheduler.set_timesteps(min(steps, 50) if name in ("lcm", "tcd") else steps)
-    distinct = list(dict.fromkeys(scheduler.timesteps.tolist()))
+    # Half way through an ancestral step the noise is about that of the next one.
+    distinct = list(dict.fromkeys(scheduler.timesteps[:: scheduler.order].tolist()))
     sigmas = [scheduler.sigma_at(t) for t in distinct]
     assert all(a > b for a, b in pairwise(sigmas))
     assert sigmas[-1] > 0
@@ -243,17 +244,27 @@ def test_a_step_that_is_refused_changes_nothing() -> None:
     assert torch.equal(lms.step(x, t, x).prev_sample, expected)
 
 
+CHURN = {"generator", "s_churn", "s_noise", "s_tmax", "s_tmin"}
 OPTIONS = {
     "DDIMScheduler": {"eta", "generator", "use_clipped_model_output"},
     "DDPMScheduler": {"generator"},
     "DPMSolverMultistepScheduler": {"generator"},
     "EulerAncestralDiscreteScheduler": {"generator"},
-    "EulerDiscreteScheduler": {"generator", "s_churn", "s_noise", "s_tmax", "s_tmin"},
-    "HeunDiscreteScheduler": set[str](),
+    "DEISMultistepScheduler": set[str](),
+    "DPMPP2MSDEScheduler": {"generator", "s_noise"},
+    "DPMPP2SAncestralScheduler": {"generator", "s_noise"},
+    "DPMPP3MSDEScheduler": {"generator", "s_noise"},
+    "DPMSolverSDEScheduler": {"generator", "s_noise"},
+    "DPMSolverSinglestepScheduler": {"generator"},
+    "EulerDiscreteScheduler": CHURN,
+    "HeunDiscreteScheduler": CHURN,
+    "KDPM2AncestralDiscreteScheduler": {"generator"},
+    "KDPM2DiscreteScheduler": CHURN,
     "LCMScheduler": {"generator"},
     "LMSDiscreteScheduler": {"order"},
     "PNDMScheduler": set[str](),
     "TCDScheduler": {"eta", "generator"},
+    "UniPCMultistepScheduler": set[str](),
 }
 
 

@@ -52,6 +52,11 @@ class SchedulerConfig(Mapping[str, object]):
         "lambda_min_clipped": (-math.inf, math.inf),
         "flow_shift": (0, math.inf),
     }
+    # Those of these settings that a scheduler lacks, and so does not read; as attributes they are
+    # what is kept for others.
+    lacking: ClassVar[frozenset[str]] = frozenset()
+    # Settings that are lists, which their class checks itself.
+    lists: ClassVar[frozenset[str]] = frozenset({"trained_betas"})
     # Values that mean one of ours under another scheduler's name.
     synonyms: ClassVar[Mapping[str, Mapping[object, object]]] = {}
 
@@ -68,8 +73,10 @@ class SchedulerConfig(Mapping[str, object]):
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            if item.name not in _BOOKKEEPING and item.name != "trained_betas":
+            if item.name not in {*_BOOKKEEPING, *self.lists}:
                 self._check(item.name, getattr(self, item.name), item.default)
+        for name in self.lacking & self.others.keys():
+            object.__setattr__(self, name, self.others[name])
         self._check_one_spacing()
         if self.trained_betas is not None and len(self.trained_betas) != self.num_train_timesteps:
             raise RequestError(
@@ -150,7 +157,8 @@ class SchedulerConfig(Mapping[str, object]):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The settings of this scheduler."""
-        return tuple(item.name for item in fields(cls) if item.name not in _BOOKKEEPING)
+        unsaid = {*_BOOKKEEPING, *cls.lacking}
+        return tuple(item.name for item in fields(cls) if item.name not in unsaid)
 
     @classmethod
     def from_settings(
@@ -211,9 +219,9 @@ class SchedulerConfig(Mapping[str, object]):
         ours = {
             item.name: value
             for item in fields(self)
-            if item.name not in _BOOKKEEPING
+            if item.name in self.names()
             and not (
-                (value := getattr(self, item.name)) == item.default
+                (value := self[item.name]) == item.default
                 and (_is_infinite(value) or item.name in OWN)
             )
         }
@@ -221,7 +229,8 @@ class SchedulerConfig(Mapping[str, object]):
 
     def __getitem__(self, key: str) -> object:
         if key in self.names():
-            return getattr(self, key)
+            value = getattr(self, key)
+            return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
         if key == "_class_name":
             return self.class_name
         return sorted(self.defaulted) if key == DEFAULTED else self.others[key]

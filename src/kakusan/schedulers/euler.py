@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kakusan.schedulers.churn import churned
 from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
 from kakusan.schedulers.levels import Level
-from kakusan.schedulers.noise import Generators, noise_like
+from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
@@ -57,16 +58,21 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         generator: Generators = None,
     ) -> SchedulerOutput:
         """One Euler step; with `s_churn`, noise is added first (lines 4 to 6 of Algorithm 2)."""
-        sigma = churned = now.sigma
-        x = x.float()
-        if s_churn > 0 and s_tmin <= sigma <= s_tmax:
-            churned = sigma * (1 + min(s_churn / (len(self.sigmas) - 1), 2**0.5 - 1))
-            noise = noise_like(seen.output, generator) * s_noise
-            x = x + noise * (churned**2 - sigma**2) ** 0.5
+        x, sigma = churned(
+            x.float(),
+            now.sigma,
+            len(self.schedule),
+            seen.output,
+            s_churn=s_churn,
+            s_tmin=s_tmin,
+            s_tmax=s_tmax,
+            s_noise=s_noise,
+            generator=generator,
+        )
         # A velocity was predicted for the level before the churn.
         epsilon = seen.kind == "epsilon"
-        clean = seen.at(x, self._level_of(churned, now.timestep) if epsilon else now).clean
-        x = x + (x - clean) / churned * (then.sigma - churned)
+        clean = seen.at(x, self._level_of(sigma, now.timestep) if epsilon else now).clean
+        x = x + (x - clean) / sigma * (then.sigma - sigma)
         return SchedulerOutput(x.to(seen.output.dtype), clean)
 
     def _impossible(self, now: Tensor, then: Tensor) -> Tensor:  # noqa: ARG002
@@ -89,6 +95,6 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         timesteps = self._spaced(steps)
         respaced, times = self._respaced(levels, timesteps)
         if len(respaced) == steps:
-            self._set_levels(respaced, times, last=self._last_sigma())
+            self._set_levels(respaced, times, last=self._last_sigma(respaced))
         else:
             self._set_levels(levels[:-1], timesteps, last=float(levels[-1]))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from kakusan.schedulers.ancestral import ancestral_step
 from kakusan.schedulers.config import LadderConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
@@ -32,11 +33,9 @@ class EulerAncestralDiscreteScheduler(UnscaledSigmaScheduler[EulerAncestralConfi
     ) -> SchedulerOutput:
         """One step down to `sigma_down`, and noise of `sigma_up`.
 
-        The two are the mean and deviation of DDPM's posterior (arXiv:2006.11239, equation 7) in
-        terms of sigma. Noise is drawn on the last step too, where it counts for nothing.
+        Noise is drawn on the last step too, where it counts for nothing.
         """
-        sigma_up = (then.sigma**2 * (now.sigma**2 - then.sigma**2) / now.sigma**2) ** 0.5
-        sigma_down = (then.sigma**2 - sigma_up**2) ** 0.5
+        sigma_down, sigma_up = ancestral_step(now.sigma, then.sigma)
         x = x.float()
         clean = seen.at(x, now).clean
         x = x + (x - clean) / now.sigma * (sigma_down - now.sigma)

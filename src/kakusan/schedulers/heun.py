@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kakusan.schedulers.churn import churned
 from kakusan.schedulers.config import SpacedConfig
 from kakusan.schedulers.levels import Level
+from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
@@ -43,18 +45,46 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
     takes_timesteps = True
     history: _Begun | None = None
 
-    def advance(self, x: Tensor, seen: Prediction, now: Level, then: Level) -> SchedulerOutput:
-        """An Euler step, then from where it led the correction by the mean of both slopes."""
-        clean, largest = seen.clean, self.config.clip_sample_range
-        if self.config.clip_sample:
-            clean = clean.clamp(-largest, largest)
-        slope, begun = (x - clean) / now.sigma, self.history
-        if begun is None:
-            self.history = _Begun(x, slope, now.sigma)
-            return SchedulerOutput(x + slope * (then.sigma - now.sigma), clean)
-        self.history = None
-        mean = (begun.slope + slope) / 2
+    def advance(
+        self,
+        x: Tensor,
+        seen: Prediction,
+        now: Level,
+        then: Level,
+        *,
+        s_churn: float = 0.0,
+        s_tmin: float = 0.0,
+        s_tmax: float = float("inf"),
+        s_noise: float = 1.0,
+        generator: Generators = None,
+    ) -> SchedulerOutput:
+        """An Euler step, then from where it led the correction by the mean of both slopes.
+
+        With `s_churn`, noise is added before the first.
+        """
+        if self.history is None:
+            x, sigma = churned(
+                x,
+                now.sigma,
+                (len(self.schedule) + 1) // self.order,
+                seen.output,
+                s_churn=s_churn,
+                s_tmin=s_tmin,
+                s_tmax=s_tmax,
+                s_noise=s_noise,
+                generator=generator,
+            )
+            clean = self._clipped(seen.at(x, self._level_of(sigma, now.timestep)).clean)
+            slope = (x - clean) / sigma
+            self.history = _Begun(x, slope, sigma)
+            return SchedulerOutput(x + slope * (then.sigma - sigma), clean)
+        begun, clean, self.history = self.history, self._clipped(seen.clean), None
+        mean = (begun.slope + (x - clean) / now.sigma) / 2
         return SchedulerOutput(begun.sample + mean * (now.sigma - begun.sigma), clean)
+
+    def _clipped(self, clean: Tensor) -> Tensor:
+        largest = self.config.clip_sample_range
+        return clean.clamp(-largest, largest) if self.config.clip_sample else clean
 
     def _impossible(self, now: Tensor, then: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere: a step of no length leaves the sample as it is."""

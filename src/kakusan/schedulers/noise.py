@@ -41,13 +41,18 @@ def draw_noise(
         source = device if generator is None else generator.device
         noise = torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source)
         return send(noise, device)
-    if len(generator) != shape[0]:
-        raise RequestError(
-            f"the generator list has {len(generator)} entries but {shape[0]} pictures are drawn; "
-            "give one generator, or one for each picture"
-        )
+    check_one_each(generator, shape[0])
     one = (1, *shape[1:])
     return torch.cat([draw_noise(one, each, dtype=dtype, device=device) for each in generator])
+
+
+def check_one_each(generators: Sequence[torch.Generator], pictures: int) -> None:
+    """Raise `RequestError` unless there are as many generators as pictures."""
+    if len(generators) != pictures:
+        raise RequestError(
+            f"the generator list has {len(generators)} entries but {pictures} pictures are drawn; "
+            "give one generator, or one for each picture"
+        )
 
 
 def noise_like(like: Tensor, generator: Generators) -> Tensor:

@@ -18,5 +18,20 @@ from kakusan.schedulers.euler_ancestral import (
 from kakusan.schedulers.dpm_solver_multistep import (
     DPMSolverMultistepScheduler as DPMSolverMultistepScheduler,
 )
+from kakusan.schedulers.kdpm2 import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
+from kakusan.schedulers.kdpm2_ancestral import (
+    KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler,
+)
+from kakusan.schedulers.dpm_solver_singlestep import (
+    DPMSolverSinglestepScheduler as DPMSolverSinglestepScheduler,
+)
+from kakusan.schedulers.dpmpp_2s_ancestral import (
+    DPMPP2SAncestralScheduler as DPMPP2SAncestralScheduler,
+)
+from kakusan.schedulers.dpm_solver_sde import DPMSolverSDEScheduler as DPMSolverSDEScheduler
+from kakusan.schedulers.dpmpp_2m_sde import DPMPP2MSDEScheduler as DPMPP2MSDEScheduler
+from kakusan.schedulers.dpmpp_3m_sde import DPMPP3MSDEScheduler as DPMPP3MSDEScheduler
+from kakusan.schedulers.unipc_multistep import UniPCMultistepScheduler as UniPCMultistepScheduler
+from kakusan.schedulers.deis_multistep import DEISMultistepScheduler as DEISMultistepScheduler
 from kakusan.schedulers.lcm import LCMScheduler as LCMScheduler
 from kakusan.schedulers.tcd import TCDScheduler as TCDScheduler

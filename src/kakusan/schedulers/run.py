@@ -86,7 +86,10 @@ class Run:
     def _keep_timesteps(self, device: torch.device | str | None) -> None:
         """Take `timesteps` as the run's, and begin it."""
         self.schedule = cast("list[float]", self.timesteps.tolist())
-        self._planned = self.timesteps = self.timesteps.to(device)
+        timesteps = self.timesteps
+        if torch.device(device or "cpu").type == "mps" and timesteps.dtype == torch.float64:
+            timesteps = timesteps.float()  # which is all that it has
+        self._planned = self.timesteps = timesteps.to(device)
         self._begin_run()
 
     def _begin_run(self, start: int = 0) -> None:
@@ -169,6 +172,9 @@ class Run:
                 return [index]
         value = _number(timestep)
         found = [index for index, each in enumerate(self.schedule) if each == value]
+        if not found:  # made float32 for a device that lacks float64
+            rounded = torch.tensor(self.schedule, dtype=torch.float32).tolist()
+            found = [index for index, each in enumerate(rounded) if each == value]
         if not found:
             raise RequestError(
                 f"timestep {value:g} is not one of this run's timesteps; they are in "

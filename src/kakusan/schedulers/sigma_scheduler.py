@@ -44,8 +44,13 @@ class SigmaScheduler(Scheduler[ConfigT]):
         highest = float(self.sigmas.max())
         return highest / (highest**2 + 1) ** 0.5
 
+    @property
+    def model_sigmas(self) -> Tensor:
+        """The noise level at each of `timesteps`, and where the run ends."""
+        return self.sigmas
+
     def sigma_at(self, timestep: Timestep) -> float:
-        return float(self.sigmas[self._position(timestep)])
+        return float(self.model_sigmas[self._position(timestep)])
 
     def index_for_timestep(self, timestep: Timestep) -> int:
         """Where in `timesteps` and `sigmas` a timestep is; the current place if they repeat.
@@ -79,7 +84,7 @@ class SigmaScheduler(Scheduler[ConfigT]):
 
     def _level(self, index: int) -> Level:
         timestep = self.schedule[index] if index < len(self.schedule) else -1
-        return self._level_of(self.sigmas[index], timestep)
+        return self._level_of(self.model_sigmas[index], timestep)
 
     def _position(self, timestep: Timestep) -> int:
         """The index of this timestep's noise level; the current one if timesteps repeat."""
@@ -110,11 +115,12 @@ class SigmaScheduler(Scheduler[ConfigT]):
         self._check_in_schedule(float(timesteps[0]), steps)
         sigmas = self._interpolated(timesteps)
         sigmas, timesteps = self._respaced(sigmas, timesteps)
-        self._set_levels(sigmas, timesteps, last=self._last_sigma())
+        self._set_levels(sigmas, timesteps, last=self._last_sigma(sigmas))
 
     def _plan_timesteps(self, timesteps: list[float]) -> None:
         chosen = np.array(timesteps, dtype=np.float32)
-        self._set_levels(self._interpolated(chosen), chosen, last=self._last_sigma())
+        sigmas = self._interpolated(chosen)
+        self._set_levels(sigmas, chosen, last=self._last_sigma(sigmas))
         self.num_inference_steps = len(timesteps)
 
     def _plan_sigmas(self, sigmas: list[float]) -> None:
@@ -144,14 +150,20 @@ class SigmaScheduler(Scheduler[ConfigT]):
             return sigmas, timesteps
         lowest, highest = self.config.sigma_range(*self._ends(sigmas))
         sigmas = SIGMA_SPACINGS[spacing](highest, lowest, len(timesteps))
-        return sigmas, timesteps_of_sigmas(sigmas, self._known_sigmas())
+        timesteps = timesteps_of_sigmas(sigmas, self._known_sigmas())
+        whole = spacing == "karras" and self._rounds_karras()
+        return sigmas, timesteps.round() if whole else timesteps
+
+    def _rounds_karras(self) -> bool:
+        """Whether the timesteps of Karras's noise levels are whole, as in the reference's class."""
+        return False
 
     def _ends(self, sigmas: Floats) -> tuple[float, float]:
         """The least and the most noise between which a run's levels are spaced."""
         return float(sigmas[-1]), float(sigmas[0])
 
-    def _last_sigma(self) -> float:
-        """Where a run ends: 0, or the least noise of the training schedule."""
+    def _last_sigma(self, sigmas: Floats) -> float:  # noqa: ARG002
+        """Where a run through `sigmas` ends: 0, or the least noise of the training schedule."""
         return float(self._known_sigmas()[0]) if self.config.ends_at_sigma_min else 0.0
 
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
@@ -159,10 +171,16 @@ class SigmaScheduler(Scheduler[ConfigT]):
         self._set_timesteps(torch.from_numpy(np.array(timesteps)))
 
     def _check_plan(self) -> None:
-        if bool(self._impossible(self.sigmas[:-2], self.sigmas[1:-1]).any()):
+        levels = self._levels_of_steps()
+        if bool(self._impossible(levels[:-1], levels[1:]).any()):
             raise RequestError(
-                f"{len(self.schedule)} steps give equal noise levels with this config; take fewer"
+                f"{self.num_inference_steps} steps give equal noise levels with this config; "
+                "take fewer"
             )
+
+    def _levels_of_steps(self) -> Tensor:
+        """The noise level that each step begins at."""
+        return self.sigmas[:-1]
 
     def _impossible(self, now: Tensor, then: Tensor) -> Tensor:
         """Between which levels no step can be computed.
@@ -191,7 +209,7 @@ class UnscaledSigmaScheduler(SigmaScheduler[ConfigT]):
         return float(highest)
 
     def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:
-        return sample / (self.sigmas[self._place(timestep)] ** 2 + 1) ** 0.5
+        return sample / (self.model_sigmas[self._place(timestep)] ** 2 + 1) ** 0.5
 
     def _check_begun(self) -> None:
         """Nothing: before `set_timesteps` a run has every training timestep."""

@@ -1,0 +1,12 @@
+"""Which schedulers the reference library has, to be compared with."""
+
+import diffusers
+
+from kakusan.schedulers import SCHEDULERS, SHORT_NAMES
+
+# The reference's needs torchsde; tests/schedulers/test_golden.py has runs that it made.
+WITHOUT = {"DPMSolverSDEScheduler"}
+IN_REFERENCE = [name for name in SCHEDULERS if hasattr(diffusers, name) and name not in WITHOUT]
+SHORT_IN_REFERENCE = [
+    short for short, (kind, _) in SHORT_NAMES.items() if kind.__name__ in IN_REFERENCE
+]
