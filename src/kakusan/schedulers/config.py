@@ -55,8 +55,8 @@ class SchedulerConfig(Mapping[str, object]):
     # Those of these settings that a scheduler lacks, and so does not read; as attributes they are
     # what is kept for others.
     lacking: ClassVar[frozenset[str]] = frozenset()
-    # Settings that are lists, which their class checks itself.
-    lists: ClassVar[frozenset[str]] = frozenset({"trained_betas"})
+    # Settings that `__post_init__` of their class checks.
+    checked_apart: ClassVar[frozenset[str]] = frozenset({"trained_betas"})
     # Values that mean one of ours under another scheduler's name.
     synonyms: ClassVar[Mapping[str, Mapping[object, object]]] = {}
 
@@ -73,7 +73,7 @@ class SchedulerConfig(Mapping[str, object]):
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            if item.name not in {*_BOOKKEEPING, *self.lists}:
+            if item.name not in {*_BOOKKEEPING, *self.checked_apart}:
                 self._check(item.name, getattr(self, item.name), item.default)
         for name in self.lacking & self.others.keys():
             object.__setattr__(self, name, self.others[name])

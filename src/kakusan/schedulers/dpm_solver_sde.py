@@ -1,7 +1,7 @@
 """DPM-Solver++ for the reverse SDE in single steps, as k-diffusion's `sample_dpmpp_sde`."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
 from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
-from kakusan.schedulers.spacings import Floats, timesteps_of_sigmas
+from kakusan.schedulers.spacings import TIMESTEP_SPACINGS, Floats, timesteps_of_sigmas
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,6 +24,7 @@ class DPMSolverSDEConfig(SpacedConfig):
     """Settings of `DPMSolverSDEScheduler`."""
 
     class_name = "DPMSolverSDEScheduler"
+    checked_apart: ClassVar[frozenset[str]] = SpacedConfig.checked_apart | {"noise_sampler_seed"}
 
     beta_start: float = 0.00085
     beta_end: float = 0.012
@@ -31,16 +32,12 @@ class DPMSolverSDEConfig(SpacedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_seed(self.class_name, self.noise_sampler_seed)
-
-
-def check_seed(where: str, seed: object) -> None:
-    """Raise `RequestError` unless the seed of a Brownian path is None or a whole number from 0."""
-    if seed is not None and (type(seed) is not int or not 0 <= seed < 2**64):
-        raise RequestError(
-            f"{where}: noise_sampler_seed={shown(seed)} must be a whole number from 0 to "
-            "18446744073709551615, or null to take the generator's"
-        )
+        seed: object = self.noise_sampler_seed
+        if seed is not None and (type(seed) is not int or not 0 <= seed < 2**64):
+            raise RequestError(
+                f"{self.class_name}: noise_sampler_seed={shown(seed)} must be a whole number from "
+                "0 to 18446744073709551615, or null to take the generator's"
+            )
 
 
 class _History(NamedTuple):
@@ -94,9 +91,17 @@ class DPMSolverSDEScheduler(MidpointScheduler[DPMSolverSDEConfig]):
         x = x + noise.between(sigma, target, x) * s_noise * up
         return SchedulerOutput(x, clean)
 
+    def _spaced(self, steps: int) -> Floats:
+        """In float64, as the reference's."""
+        c = self.config
+        spacing = TIMESTEP_SPACINGS[c.timestep_spacing]
+        return spacing(steps, c.num_train_timesteps, c.steps_offset).astype(np.float64)
+
     def _between(self, sigma: Tensor, following: Tensor) -> Tensor:
-        start = -sigma.log()
-        return (-(start + 0.5 * (-following.log() - start))).exp()
+        """Half way in log sigma, one by one: torch rounds the logarithms of many otherwise."""
+        starts, ends = ([-each.log() for each in levels] for levels in (sigma, following))
+        between = [(-(a + (b - a) * 0.5)).exp() for a, b in zip(starts, ends, strict=True)]
+        return torch.stack(between) if between else sigma.clone()
 
     def _times_between(self, levels: Floats, between: Tensor) -> Floats:  # noqa: ARG002
         """From the levels before they are rounded to float32, as the reference's."""

@@ -36,8 +36,6 @@ class DPMPP2SAncestralScheduler(MidpointScheduler[DPMPP2SAncestralConfig]):
     """DPM++ 2S a: a single step of second order further down than asked for, and noise back."""
 
     config_class = DPMPP2SAncestralConfig
-    takes_timesteps = True
-    takes_sigmas = True
     history: Begun | None = None
 
     @property

@@ -31,6 +31,8 @@ class MidpointScheduler(UnscaledSigmaScheduler[ConfigT]):
     """
 
     order = 2
+    takes_timesteps = True
+    takes_sigmas = True
     _model_sigmas: Tensor
 
     @property

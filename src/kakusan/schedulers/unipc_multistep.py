@@ -35,7 +35,7 @@ class UniPCMultistepConfig(SolverConfig):
     synonyms: ClassVar[Mapping[str, Mapping[object, object]]] = {
         "solver_type": {"midpoint": "bh2", "heun": "bh2", "logrho": "bh2"},
     }
-    lists: ClassVar[frozenset[str]] = SolverConfig.lists | {"disable_corrector"}
+    checked_apart: ClassVar[frozenset[str]] = SolverConfig.checked_apart | {"disable_corrector"}
 
     predict_x0: bool = True
     solver_type: str = "bh2"
