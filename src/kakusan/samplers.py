@@ -8,9 +8,10 @@ signs do not matter. What several tools mean differently is decided so:
 - A name of AUTOMATIC1111's wins: "euler" and "dpmpp_2m" are its Euler and DPM++ 2M.
 - Without a word for the schedule it is AUTOMATIC1111's automatic one: "DPM++ 2M" is on Karras's.
 - "Beta" and "KL Optimal" are AUTOMATIC1111's, but with a slash ComfyUI's: "euler/beta".
-- DDIM, PLMS, UniPC, DEIS, LCM and TCD are the reference's; DDIM with a schedule is ComfyUI's, which
-  is Euler.
-- "DPM++ 2S" and "DPM++ 3M" without more are InvokeAI's, the reference's solvers.
+- DDIM, PLMS, UniPC, DEIS, LCM and TCD are the reference's, UniPC and DEIS with a schedule on the
+  reference's nearest one; DDIM with a schedule is ComfyUI's, which is Euler.
+- "DPM++ 2S" and "DPM++ 3M" without more are InvokeAI's, the reference's solvers; its "kdpm_2"
+  cannot be told from AUTOMATIC1111's "k_dpm_2", and is that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -112,8 +113,8 @@ SAMPLERS = (
         random=True,
     ),
     Sampler(
-        *("dpmpp-2m-sde-heun", "DPMPP2MSDEScheduler", "DPM++ 2M SDE Heun", None),
-        ("k_dpmpp_2m_sde_heun",),
+        *("dpmpp-2m-sde-heun", "DPMPP2MSDEScheduler", "DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun"),
+        ("dpmpp_2m_sde_heun_gpu", "k_dpmpp_2m_sde_heun"),
         automatic="exponential",
         settings={"solver_type": "heun", "eta": 1.0},
         random=True,
@@ -194,9 +195,7 @@ ELSEWHERE: Mapping[str, Meaning] = {
     ),
     "dpmpp_2s_k": Meaning("DPMSolverSinglestepScheduler", {**_REFERENCE_2M, **_KARRAS}),
     "dpmpp_sde_k": Meaning("DPMSolverSDEScheduler", {"noise_sampler_seed": 0, **_KARRAS}),
-    "kdpm_2": Meaning("KDPM2DiscreteScheduler"),
     "kdpm_2_k": Meaning("KDPM2DiscreteScheduler", _KARRAS),
-    "kdpm_2_a": Meaning("KDPM2AncestralDiscreteScheduler"),
     "kdpm_2_a_k": Meaning("KDPM2AncestralDiscreteScheduler", _KARRAS),
     "unipc_k": Meaning("UniPCMultistepScheduler", _KARRAS),
     "deis_k": Meaning("DEISMultistepScheduler", {"algorithm_type": "deis", **_KARRAS}),
@@ -229,6 +228,16 @@ SCHEDULES: Mapping[str, tuple[str, ...]] = {
 AUTOMATIC = "Automatic"
 # Schedules that ComfyUI's names mean where they are not AUTOMATIC1111's
 _AFTER_A_SLASH = {"beta": "beta_of_timesteps", "kl_optimal": "kl_optimal_to_zero"}
+# What comes nearest in the reference's solvers, which walk down no ladder of those tools
+_NEAREST: Mapping[str, Mapping[str, object]] = {
+    "uniform": {"timestep_spacing": "linspace"},
+    "sgm_uniform": {"timestep_spacing": "trailing"},
+    "simple": {"timestep_spacing": "trailing"},
+    "karras": _KARRAS,
+    "exponential": {"use_exponential_sigmas": True},
+    "beta": {"use_beta_sigmas": True},
+}
+_ON_THE_REFERENCES = ("UniPCMultistepScheduler", "DEISMultistepScheduler")
 # Those that are another for SDXL
 _OF_XL = {"align_your_steps": "align_your_steps_xl", "gits": "gits_xl"}
 
@@ -252,11 +261,20 @@ def meaning_of(name: str, *, xl: bool = False) -> Meaning:
 
 
 def on_schedule(sampler: Sampler, schedule: str) -> Meaning:
-    """A sampler on one of `SCHEDULES`."""
+    """A sampler on one of `SCHEDULES` that it takes."""
+    if sampler.kind in _ON_THE_REFERENCES:
+        return Meaning(sampler.kind, {**sampler.settings, **_NEAREST[schedule]})
     if sampler.kind == "DDIMScheduler":
         return Meaning("EulerDiscreteScheduler", {"sigma_schedule": schedule})
     discards = {"discard_penultimate_sigma": sampler.discards}
     return Meaning(sampler.kind, {**sampler.settings, "sigma_schedule": schedule, **discards})
+
+
+def schedules_of(sampler: Sampler) -> Iterable[str]:
+    """Those of `SCHEDULES` that a sampler takes."""
+    if sampler.kind in _ON_THE_REFERENCES:
+        return _NEAREST
+    return SCHEDULES if sampler.automatic or sampler.kind == "DDIMScheduler" else ()
 
 
 def classes() -> list[str]:
@@ -288,15 +306,16 @@ def _names_of(sampler: Sampler) -> Iterator[tuple[str, Meaning]]:
     plain = Meaning(sampler.kind, sampler.settings)
     if sampler.automatic is not None:
         plain = on_schedule(sampler, sampler.automatic)
-    takes = sampler.automatic is not None or sampler.kind == "DDIMScheduler"
     for name in map(_folded, sampler.names):
         yield name, plain
         yield name + _folded(AUTOMATIC), plain
-        for schedule, words in SCHEDULES.items() if takes else ():
-            for word in map(_folded, {schedule, *words}):
-                yield name + word, on_schedule(sampler, schedule)
-                meant = _AFTER_A_SLASH.get(schedule, schedule)
-                yield f"{name}/{word}", on_schedule(sampler, meant)
+        for schedule in schedules_of(sampler):
+            on = on_schedule(sampler, schedule)
+            meant = _AFTER_A_SLASH.get(schedule, schedule)
+            slashed = on_schedule(sampler, meant) if meant in schedules_of(sampler) else on
+            for word in map(_folded, {schedule, *SCHEDULES[schedule]}):
+                yield name + word, on
+                yield f"{name}/{word}", slashed
 
 
 def _said() -> Iterable[str]:

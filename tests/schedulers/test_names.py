@@ -91,6 +91,111 @@ def test_names_of_other_tools_are_understood(name: str, short: str) -> None:
     assert dict(named.config) == dict(again.config)
 
 
+EULER, EULER_A = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
+MULTISTEP, SINGLESTEP = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
+SDE_2M, SDE_3M = "DPMPP2MSDEScheduler", "DPMPP3MSDEScheduler"
+DPM2, DPM2_A = "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"
+LADDERED = [
+    # AUTOMATIC1111's labels and aliases, on their automatic schedules
+    *((name, EULER_A, "uniform") for name in ("Euler a", "k_euler_a", "k_euler_ancestral")),
+    *((name, EULER, "uniform") for name in ("Euler", "k_euler")),
+    *((name, "LMSDiscreteScheduler", "uniform") for name in ("LMS", "k_lms")),
+    *((name, "HeunDiscreteScheduler", "uniform") for name in ("Heun", "k_heun")),
+    *((name, DPM2, "karras") for name in ("DPM2", "k_dpm_2", "k_dpm_2_ka", "DPM2 Karras")),
+    *((name, DPM2_A, "karras") for name in ("DPM2 a", "k_dpm_2_a", "k_dpm_2_a_ka")),
+    *((name, "DPMPP2SAncestralScheduler", "karras") for name in ("DPM++ 2S a", "k_dpmpp_2s_a")),
+    *((name, MULTISTEP, "karras") for name in ("DPM++ 2M", "k_dpmpp_2m", "k_dpmpp_2m_ka")),
+    *((name, "DPMSolverSDEScheduler", "karras") for name in ("DPM++ SDE", "k_dpmpp_sde_ka")),
+    *((name, SDE_2M, "exponential") for name in ("DPM++ 2M SDE", "k_dpmpp_2m_sde")),
+    ("DPM++ 2M SDE Heun", SDE_2M, "exponential"),
+    ("DPM++ 2M SDE Heun Karras", SDE_2M, "karras"),
+    ("DPM++ 2M SDE Karras", SDE_2M, "karras"),
+    *((name, SDE_3M, "exponential") for name in ("DPM++ 3M SDE", "k_dpmpp_3m_sde")),
+    # ComfyUI's, with and without their scheduler
+    ("euler normal", EULER, "uniform"),
+    ("euler_ancestral/normal", EULER_A, "uniform"),
+    ("dpm_2 karras", DPM2, "karras"),
+    ("dpm_2_ancestral", DPM2_A, "karras"),
+    ("dpmpp_2s_ancestral/karras", "DPMPP2SAncestralScheduler", "karras"),
+    ("dpmpp_sde_gpu/karras", "DPMSolverSDEScheduler", "karras"),
+    ("dpmpp_2m_sde_gpu exponential", SDE_2M, "exponential"),
+    ("dpmpp_2m_sde_heun_gpu/beta", SDE_2M, "beta_of_timesteps"),
+    ("dpmpp_3m_sde_gpu", SDE_3M, "exponential"),
+    ("ddim/ddim_uniform", EULER, "ddim_uniform"),
+    # stable-diffusion.cpp's
+    ("dpm++2s_a", "DPMPP2SAncestralScheduler", "karras"),
+    ("dpm2", DPM2, "karras"),
+    ("dpm++2m ays", MULTISTEP, "align_your_steps"),
+    ("euler_a sgm_uniform", EULER_A, "sgm_uniform"),
+    ("euler discrete", EULER, "uniform"),
+    # k-diffusion's functions
+    ("sample_dpm_2", DPM2, "karras"),
+    ("sample_dpm_2_ancestral", DPM2_A, "karras"),
+    ("sample_dpmpp_2s_ancestral", "DPMPP2SAncestralScheduler", "karras"),
+    ("sample_dpmpp_sde", "DPMSolverSDEScheduler", "karras"),
+    ("sample_dpmpp_2m_sde", SDE_2M, "exponential"),
+    ("sample_dpmpp_3m_sde", SDE_3M, "exponential"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "schedule"), LADDERED)
+def test_a_name_is_a_class_on_a_ladder(name: str, kind: str, schedule: str) -> None:
+    for base in (BASE, DPMSolverMultistepScheduler.from_config(BASE.config, use_beta_sigmas=True)):
+        scheduler = named_scheduler(name, base)
+        assert type(scheduler).__name__ == kind
+        assert scheduler.config.ladder == schedule
+        assert scheduler.config.sigma_spacing is None
+        assert scheduler.config.discards_penultimate is (kind in (DPM2, DPM2_A, SDE_3M))
+        if kind == SDE_2M:
+            heun = "heun" if "heun" in name.casefold() else "midpoint"
+            assert scheduler.config["solver_type"] == heun
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "settings"),
+    [
+        ("DDIM", "DDIMScheduler", {"clip_sample": False}),
+        ("PLMS", "PNDMScheduler", {"skip_prk_steps": True}),
+        ("pndm", "PNDMScheduler", {"skip_prk_steps": True}),
+        ("ddpm", "DDPMScheduler", {}),
+        ("LCM", "LCMScheduler", {}),
+        ("k_lcm", "LCMScheduler", {}),
+        ("tcd", "TCDScheduler", {}),
+        ("UniPC", "UniPCMultistepScheduler", {"use_karras_sigmas": False}),
+        ("uni_pc", "UniPCMultistepScheduler", {}),
+        ("uni_pc_bh2", "UniPCMultistepScheduler", {"solver_type": "bh2"}),
+        ("unipc", "UniPCMultistepScheduler", {}),
+        ("unipc_k", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
+        ("uni_pc karras", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
+        ("uni_pc/beta", "UniPCMultistepScheduler", {"use_beta_sigmas": True}),
+        ("uni_pc/simple", "UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
+        ("UniPC Automatic", "UniPCMultistepScheduler", {}),
+        ("DEIS", "DEISMultistepScheduler", {}),
+        ("deis_k", "DEISMultistepScheduler", {"use_karras_sigmas": True}),
+        ("deis/exponential", "DEISMultistepScheduler", {"use_exponential_sigmas": True}),
+        ("dpmpp_2s", SINGLESTEP, {"solver_order": 2, "use_karras_sigmas": False}),
+        ("dpmpp_2s_k", SINGLESTEP, {"solver_order": 2, "use_karras_sigmas": True}),
+        ("dpmpp_2m_k", MULTISTEP, {"solver_order": 2, "use_karras_sigmas": True}),
+        ("dpmpp_2m_sde_k", MULTISTEP, {"algorithm_type": "sde-dpmsolver++"}),
+        ("dpmpp_3m", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": False}),
+        ("dpmpp_3m_k", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": True}),
+        ("dpmpp_sde_k", "DPMSolverSDEScheduler", {"noise_sampler_seed": 0}),
+        ("euler_k", EULER, {"use_karras_sigmas": True}),
+        ("heun_k", "HeunDiscreteScheduler", {"use_karras_sigmas": True}),
+        ("lms_k", "LMSDiscreteScheduler", {"use_karras_sigmas": True}),
+        ("kdpm_2_k", DPM2, {"use_karras_sigmas": True}),
+        ("kdpm_2_a_k", DPM2_A, {"use_karras_sigmas": True}),
+        ("ddim_trailing", "DDIMScheduler", {"timestep_spacing": "trailing"}),
+    ],
+)
+def test_a_name_is_the_references_class(name: str, kind: str, settings: dict[str, Any]) -> None:
+    scheduler = named_scheduler(name, named_scheduler("Euler Exponential", BASE))
+    assert type(scheduler).__name__ == kind
+    assert {key: scheduler.config[key] for key in settings} == settings
+    assert scheduler.config.ladder is None
+    scheduler.set_timesteps(5)
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_names_that_only_one_tool_has_mean_what_it_does(name: str) -> None:
     ladder = named_scheduler("DPM++ 2M Exponential", BASE)

@@ -273,12 +273,8 @@ class SpacedConfig(LadderConfig):
     use_beta_sigmas: bool = False
 
 
-# How a config says nothing of how noise levels are spaced
-UNSPACED: Mapping[str, object] = {
-    **dict.fromkeys(map(setting_of, SIGMA_SPACINGS), False),
-    "sigma_schedule": None,
-    "discard_penultimate_sigma": False,
-}
+# The settings that say how noise levels are spaced, but for `timestep_spacing`
+SPACING = OWN | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
 
 
 def _is_unknown_spacing(name: str) -> bool:

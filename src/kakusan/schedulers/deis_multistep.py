@@ -30,6 +30,9 @@ class DEISMultistepConfig(SolverConfig):
         "solver_type": dict.fromkeys(("midpoint", "heun", "bh1", "bh2"), "logrho"),
     }
 
+    # Ladders end at noise level 0
+    lacking: ClassVar[frozenset[str]] = frozenset({"sigma_schedule", "discard_penultimate_sigma"})
+
     algorithm_type: str = "deis"
     solver_type: str = "logrho"
     lower_order_final: bool = True

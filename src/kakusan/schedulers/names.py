@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from kakusan.errors import UnknownNameError, nearest, shown
 from kakusan.samplers import SAMPLERS, SCHEDULES, meaning_of, on_schedule
 from kakusan.schedulers import registry
-from kakusan.schedulers.config import UNSPACED
+from kakusan.schedulers.config import SPACING
 from kakusan.schedulers.scheduler import Scheduler
 
 # In the registry's order
@@ -43,9 +43,10 @@ def named_scheduler(name: str, base: Scheduler, *, xl: bool = False) -> Schedule
     """
     meaning = meaning_of(name, xl=xl)
     kind = scheduler_class(meaning.kind)
-    said = {*kind.config_class.names(), *base.config} if meaning.spaced else set[str]()
-    unspaced = {name: value for name, value in UNSPACED.items() if name in said}
-    return kind.from_config(base.config, **{**unspaced, **meaning.settings})
+    config: Mapping[str, object] = base.config
+    if meaning.spaced:
+        config = {name: value for name, value in config.items() if name not in SPACING}
+    return kind.from_config(config, **meaning.settings)
 
 
 # The command line's names, and what each says of its class's settings
