@@ -22,8 +22,8 @@ from kakusan.schedulers import (
     HeunDiscreteScheduler,
     PNDMScheduler,
     Scheduler,
-    named_scheduler,
 )
+from kakusan.schedulers.config import OWN
 from tests.schedulers.reference import SHORT_IN_REFERENCE
 
 # The reference calls numpy and torch in ways that they warn of.
@@ -42,6 +42,12 @@ SETTINGS: dict[str, Any] = {
 BASE = PNDMScheduler(**SETTINGS, skip_prk_steps=True)
 COUNTED = [name for name in SHORT_NAMES if name not in ("ddim", "ddpm")]
 X = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def scheduler_of(name: str) -> Scheduler:
+    """The class and settings of a short name, on the reference's noise levels."""
+    kind, settings = SHORT_NAMES[name]
+    return kind.from_config(BASE.config, **{k: v for k, v in settings.items() if k not in OWN})
 
 
 def theirs_of(ours: Scheduler) -> Any:
@@ -123,8 +129,8 @@ def planned_again(scheduler: Any, x: Tensor) -> Tensor:
 )
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_a_loop_by_hand_gives_what_the_plain_loop_gives(name: str, loop: Loop) -> None:
-    scheduler = named_scheduler(name, BASE)
-    theirs = theirs_of(scheduler) if name in SHORT_IN_REFERENCE else named_scheduler(name, BASE)
+    scheduler = scheduler_of(name)
+    theirs = theirs_of(scheduler) if name in SHORT_IN_REFERENCE else scheduler_of(name)
     for each in (scheduler, theirs):
         each.set_timesteps(7)
     expected = plain(theirs, X)
@@ -136,7 +142,7 @@ SINGLE = [name for name in COUNTED if name != "pndm" and SHORT_NAMES[name][0].or
 
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_step_index_may_be_put_back(name: str) -> None:
-    scheduler = named_scheduler(name, BASE)
+    scheduler = scheduler_of(name)
     scheduler.set_timesteps(7)
     expected = plain(scheduler.fresh(), X)
     assert torch.equal(looked_at_and_counted_back(scheduler, X), expected)
@@ -145,7 +151,7 @@ def test_a_step_index_may_be_put_back(name: str) -> None:
 @pytest.mark.parametrize("start", [0, 1, 2, 4, 6])
 @pytest.mark.parametrize("name", [name for name in SHORT_IN_REFERENCE if name != "lms"])
 def test_a_run_by_hand_begins_midway_as_the_references(name: str, start: int) -> None:
-    scheduler = named_scheduler(name, BASE)
+    scheduler = scheduler_of(name)
     theirs = theirs_of(scheduler)
     results: list[Tensor] = []
     for each in (scheduler, theirs):
@@ -160,7 +166,7 @@ def test_a_run_by_hand_begins_midway_as_the_references(name: str, start: int) ->
 
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_timesteps_may_be_shortened(name: str) -> None:
-    scheduler = named_scheduler(name, BASE)
+    scheduler = scheduler_of(name)
     scheduler.set_timesteps(7)
     begun, start = scheduler.fresh(), 2 * scheduler.order
     expected = X
@@ -172,7 +178,7 @@ def test_timesteps_may_be_shortened(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_a_timestep_that_is_not_the_runs_is_refused(name: str) -> None:
-    scheduler = named_scheduler(name, BASE)
+    scheduler = scheduler_of(name)
     scheduler.set_timesteps(7)
     for wrong in (3, 980.5, torch.tensor(977), -1, 10**6):
         with pytest.raises(RequestError, match="not one of this run's timesteps"):
@@ -184,7 +190,7 @@ def test_a_timestep_that_is_not_the_runs_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_another_place_of_the_run_is_refused_where_steps_are_counted(name: str) -> None:
-    scheduler = named_scheduler(name, BASE)
+    scheduler = scheduler_of(name)
     scheduler.set_timesteps(7)
     times = scheduler.timesteps
     once = step(scheduler, times[0], X).prev_sample
@@ -229,7 +235,7 @@ def test_before_set_timesteps_a_run_has_every_training_timestep(name: str) -> No
 
 
 def test_the_same_number_twice_in_timesteps_is_told_by_its_place() -> None:
-    pndm = named_scheduler("pndm", BASE)
+    pndm = scheduler_of("pndm")
     pndm.set_timesteps(7)
     first, second, again, *_ = pndm.timesteps
     assert second == again
@@ -254,7 +260,7 @@ def test_no_run_begins_within_a_step_of_several_calls() -> None:
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_begin_and_step_index_are_the_references(name: str) -> None:
-    ours = named_scheduler(name, BASE)
+    ours = scheduler_of(name)
     theirs = theirs_of(ours) if name in SHORT_IN_REFERENCE else None
     ours.set_timesteps(7)
     assert (ours.begin_index, ours.step_index) == (None, None)

@@ -57,8 +57,6 @@ class DEISMultistepScheduler(LogSnrScheduler[DEISMultistepConfig]):
         clean = self._limited(seen.clean)
         noise = (x - now.alpha * clean) / now.sigma
         self.history = (Known(now, noise), *self.history)[: self.config.solver_order]
-        if then.sigma == 0:  # on a ladder; rho itself is 0 there
-            return SchedulerOutput(clean, clean)
         known = self.history[: self._order(len(self.history))]
         if len(known) == 1:
             h = half_log_snr(then) - half_log_snr(now)
