@@ -264,10 +264,10 @@ def on_schedule(sampler: Sampler, schedule: str) -> Meaning:
     """A sampler on one of `SCHEDULES` that it takes."""
     if sampler.kind in _ON_THE_REFERENCES:
         return Meaning(sampler.kind, {**sampler.settings, **_NEAREST[schedule]})
+    ladder = {"sigma_schedule": schedule, "discard_penultimate_sigma": sampler.discards}
     if sampler.kind == "DDIMScheduler":
-        return Meaning("EulerDiscreteScheduler", {"sigma_schedule": schedule})
-    discards = {"discard_penultimate_sigma": sampler.discards}
-    return Meaning(sampler.kind, {**sampler.settings, "sigma_schedule": schedule, **discards})
+        return Meaning("EulerDiscreteScheduler", ladder)
+    return Meaning(sampler.kind, {**sampler.settings, **ladder})
 
 
 def schedules_of(sampler: Sampler) -> Iterable[str]:

@@ -80,7 +80,8 @@ class Drawing:
         model.family.check(request, inputs)
         model.check_is_asked(request)
         asked = model.scheduler_of(request)
-        scheduler = requested_scheduler(asked, model.scheduler)
+        xl = model.engine.unet.config.added_time_dim > 0
+        scheduler = requested_scheduler(asked, model.scheduler, xl=xl)
         own = model.scheduler_is_own and asked is None
         chosen, scheduler = within_budget(request, scheduler, own=own, steps=model.steps)
         self.scheduler = scheduler.fresh()

@@ -83,7 +83,7 @@ class Kind:
     Attributes:
         named: searched for in a name.
         steps: where the name has no number of them.
-        scheduler: a short name.
+        scheduler: a name; of a class where the noise levels are the settings' own.
         settings: of the scheduler.
     """
 
@@ -95,13 +95,15 @@ class Kind:
     settings: Mapping[str, str]
 
 
+# Not "euler", which says how noise levels are spaced
+EULER = "EulerDiscreteScheduler"
 # The first that fits
 KINDS = (
-    Kind("Lightning", r"lightning", 4, 0.0, "euler", TRAILING),
+    Kind("Lightning", r"lightning", 4, 0.0, EULER, TRAILING),
     Kind("Hyper-SD", r"hyper[-_ ]?sd|hyper.*\d[-_ ]?steps?", 8, 0.0, "ddim", TRAILING),
     Kind("TCD", r"(?<![a-z])tcd(?![a-z])", 4, 0.0, "tcd", {}),
     Kind("LCM", r"(?<![a-z])lcm(?![a-z])", 4, 1.0, "lcm", {}),
-    Kind("Turbo", r"turbo", 4, 0.0, "euler-a", TRAILING),
+    Kind("Turbo", r"turbo", 4, 0.0, "EulerAncestralDiscreteScheduler", TRAILING),
 )
 _STEPS = re.compile(r"(?<!\d)(\d{1,2})[-_ ]?steps?", re.IGNORECASE)
 # One step of it is not the first of a schedule
@@ -145,7 +147,7 @@ def _by_name(name: str, unet: UNetConfig, scheduler: Scheduler) -> Usual | None:
     base, settings = kind.scheduler, dict(kind.settings)
     found = Usual(f"{kind.what} by its name", steps, kind.guidance)
     if kind.what == "Turbo" and not unet.added_time_dim:
-        base = "euler"
+        base = EULER
     if kind.what == "Turbo" and _SMALL_TURBO.search(plain):
         found = replace(found, size=512)
     if kind.what == "Lightning" and steps == 1 and "x0" in plain.casefold():

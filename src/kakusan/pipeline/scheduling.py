@@ -11,11 +11,14 @@ from kakusan.schedulers import Scheduler, named_scheduler, scheduler_class
 _SPANNING = ("denoising_end", "denoising_start", "strength")
 
 
-def requested_scheduler(asked: str | Mapping[str, Any] | None, base: Scheduler) -> Scheduler:
+def requested_scheduler(
+    asked: str | Mapping[str, Any] | None, base: Scheduler, *, xl: bool = False
+) -> Scheduler:
     """The scheduler that a request asks for.
 
     Args:
         asked: a name, for the model that `base` belongs to; a published config; None for `base`.
+        xl: whether the model is SDXL.
 
     Raises:
         InputError: There is none of that name, or it has no such settings.
@@ -23,7 +26,7 @@ def requested_scheduler(asked: str | Mapping[str, Any] | None, base: Scheduler) 
     if asked is None:
         return base
     if isinstance(asked, str):
-        return named_scheduler(asked, base)
+        return named_scheduler(asked, base, xl=xl)
     return scheduler_class(str(asked["_class_name"])).from_config(asked)
 
 
