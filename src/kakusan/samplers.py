@@ -237,7 +237,9 @@ _NEAREST: Mapping[str, Mapping[str, object]] = {
     "exponential": {"use_exponential_sigmas": True},
     "beta": {"use_beta_sigmas": True},
 }
-_ON_THE_REFERENCES = ("UniPCMultistepScheduler", "DEISMultistepScheduler")
+_ON_THE_REFERENCES = (
+    *("UniPCMultistepScheduler", "DEISMultistepScheduler", "DPMSolverSinglestepScheduler"),
+)
 # Those that are another for SDXL
 _OF_XL = {"align_your_steps": "align_your_steps_xl", "gits": "gits_xl"}
 

@@ -28,13 +28,18 @@ def python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[
     )
 
 
+def modules_after(*words: str) -> set[str]:
+    """What is imported once a command has run."""
+    code = "import sys; from kakusan.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    return set(python("-c", code, *words).stdout.splitlines()[-1].split())
+
+
 @pytest.mark.parametrize(
     "line",
     ["--help", "--version", "generate --help", "models --help", "generate x --steps 0", "nope"],
 )
 def test_nothing_heavy_is_imported(line: str) -> None:
-    code = f"import sys; from kakusan.cli import main; main({line.split()}); print(*sys.modules)"
-    loaded = set(python("-c", code).stdout.splitlines()[-1].split())
+    loaded = modules_after(*line.split())
     assert "kakusan.cli" in loaded
     assert not loaded & HEAVY
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from kakusan.cli.options import SCHEDULERS
-from kakusan.schedulers import SHORT_NAMES
 from kakusan.vocabulary import COMMANDS_TO_COME, command_called
 from tests.cli.fakes import FakeDrawing, Run
 
@@ -196,10 +194,6 @@ def test_an_empty_prompt_is_remarked_on(run: Command, fake: FakeDrawing) -> None
 def test_the_list_of_commands_cuts_no_sentence(run: Command) -> None:
     for words in ([], ["models"], ["train"]):
         assert "..." not in run(*words, "--help").out.partition("Commands:")[2]
-
-
-def test_completion_knows_every_scheduler() -> None:
-    assert tuple(SHORT_NAMES) == SCHEDULERS
 
 
 def test_what_is_to_come_is_not_here(run: Command) -> None:

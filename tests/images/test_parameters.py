@@ -1,12 +1,12 @@
 """The text that other tools read."""
 
-import itertools
 import time
 
 import pytest
 
 from kakusan.images.parameters import has_settings, parameters_text, parse_parameters
-from kakusan.schedulers import SCHEDULERS, Scheduler, named_scheduler
+from kakusan.samplers import SAMPLERS, Sampler, schedules_of
+from kakusan.schedulers import SCHEDULERS, PNDMScheduler, Scheduler, named_scheduler
 from kakusan.schedulers.spacings import setting_of
 
 RECORD: dict[str, object] = {
@@ -256,19 +256,23 @@ def test_long_text_takes_no_long_time(text: str) -> None:
     assert time.process_time() - began < 5
 
 
-@pytest.mark.parametrize("kind", SCHEDULERS.values(), ids=SCHEDULERS)
-def test_every_scheduler_and_spacing_comes_back(kind: type[Scheduler]) -> None:
-    algorithms: tuple[dict[str, object], ...] = ({},)
-    if "algorithm_type" in kind().config:
-        algorithms = ({"algorithm_type": "dpmsolver++"}, {"algorithm_type": "sde-dpmsolver++"})
-    spacings: list[str | None] = [None, *kind.sigma_spacings()]
-    for spacing, algorithm in itertools.product(spacings, algorithms):
-        chosen = {} if spacing is None else {setting_of(spacing): True}
-        scheduler = kind.from_config(kind().config, **algorithm, **chosen)
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: each.short)
+def test_every_sampler_and_schedule_comes_back(sampler: Sampler) -> None:
+    base = PNDMScheduler()
+    taken = () if sampler.automatic is None else schedules_of(sampler)
+    for schedule in ("", *taken):
+        scheduler = named_scheduler(f"{sampler.short} {schedule}", base)
         text = parameters_text({**RECORD, "scheduler": scheduler.config.to_published()})
         told = parse_parameters(text)
-        assert told.get("schedule_type", "Uniform").lower() == (spacing or "uniform")
         words = [told["sampler"], told.get("schedule_type")]
-        again = named_scheduler(" ".join(str(word) for word in words if word), kind())
-        assert type(again) is kind
-        assert parameters_text({**RECORD, "scheduler": again.config.to_published()}) == text
+        again = named_scheduler(" ".join(str(word) for word in words if word), base)
+        assert type(again) is type(scheduler)
+        assert dict(again.config) == dict(scheduler.config)
+
+
+@pytest.mark.parametrize("kind", SCHEDULERS.values(), ids=SCHEDULERS)
+def test_spacings_of_the_reference_are_said(kind: type[Scheduler]) -> None:
+    for spacing in kind.sigma_spacings():
+        scheduler = kind.from_config(kind().config, **{setting_of(spacing): True})
+        text = parameters_text({**RECORD, "scheduler": scheduler.config.to_published()})
+        assert str(parse_parameters(text)["schedule_type"]).lower() == spacing

@@ -63,6 +63,7 @@ def test_names_of_files(name: str, unet: UNetConfig, expected: Any) -> None:
     assert found.scheduler["_class_name"] == scheduler
     assert {key: found.scheduler[key] for key in settings} == settings
     assert found.scheduler["beta_schedule"] == "scaled_linear"
+    assert not found.scheduler.get("sigma_schedule")  # which would say more than the spacing
     assert (found.timesteps == (800,)) == ("Hyper" in name and "1step" in name)
     assert found.size == (512 if "xl_turbo" in name else None)
     # the folder's scheduler, and the user's, stay

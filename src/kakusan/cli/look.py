@@ -15,6 +15,7 @@ from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
 from kakusan.errors import CheckpointError, ModelNotFoundError
 from kakusan.quality import FAST
+from kakusan.samplers import meaning_of
 from kakusan.vocabulary import COMMAND_LINE, SHORT, Vocabulary
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def grid(
     NAME is steps, guidance, scheduler, seed, prompt, negative_prompt or model.
     """
     text = read_prompt(prompt)
+    if scheduler is not None:
+        meaning_of(scheduler)  # only to be checked, before torch is loaded
     fixed: dict[str, Any] = {
         "negative_prompt": negative or None,
         "model": None if model == "builtin" else model,

@@ -5,7 +5,7 @@ import textwrap
 from kakusan.cli import options
 from kakusan.cli.console import say, say_json
 from kakusan.cli.exits import DONE
-from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of
+from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of, schedules_of
 
 WIDTH = 80
 HEADINGS = ("NAME", "AUTOMATIC1111", "COMFYUI", "CLASS", "")
@@ -47,6 +47,7 @@ def _facts(sampler: Sampler) -> dict[str, object]:
         "calls_per_step": sampler.calls,
         "random": sampler.random,
         "schedule": sampler.automatic,
+        "schedules": list(schedules_of(sampler)),
     }
 
 

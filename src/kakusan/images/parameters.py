@@ -17,6 +17,7 @@ from kakusan.vocabulary import WEBUI
 
 Record = dict[str, object]
 
+_MULTISTEP = "DPMSolverMultistepScheduler"
 # Settings by which samplers of one class differ
 _TELLING = {"algorithm_type", "solver_order", "solver_type"}
 WORDS = WEBUI.words
@@ -28,9 +29,13 @@ _LARGEST = 2**64
 def _sampler(config: Mapping[object, object]) -> str | None:
     """Its class's name where the web UI has none for these settings."""
     name = str(config.get("_class_name", ""))
+    kinds = (name,)
+    if name == _MULTISTEP and config.get("algorithm_type") == "sde-dpmsolver++":
+        if config.get("solver_order", 2) == 2:
+            kinds = (name, "DPMPP2MSDEScheduler")  # whose noise is another
     for sampler in SAMPLERS:
         told = ((key, sampler.settings[key]) for key in _TELLING & sampler.settings.keys())
-        if sampler.kind == name and all(config.get(key, value) == value for key, value in told):
+        if sampler.kind in kinds and all(config.get(key, value) == value for key, value in told):
             return sampler.webui
     return name or None
 

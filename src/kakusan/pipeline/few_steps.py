@@ -95,15 +95,15 @@ class Kind:
     settings: Mapping[str, str]
 
 
-# Not "euler", which says how noise levels are spaced
-EULER = "EulerDiscreteScheduler"
+# Not "euler" and "euler-a", which say how noise levels are spaced
+_EULER, _ANCESTRAL = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
 # The first that fits
 KINDS = (
-    Kind("Lightning", r"lightning", 4, 0.0, EULER, TRAILING),
+    Kind("Lightning", r"lightning", 4, 0.0, _EULER, TRAILING),
     Kind("Hyper-SD", r"hyper[-_ ]?sd|hyper.*\d[-_ ]?steps?", 8, 0.0, "ddim", TRAILING),
     Kind("TCD", r"(?<![a-z])tcd(?![a-z])", 4, 0.0, "tcd", {}),
     Kind("LCM", r"(?<![a-z])lcm(?![a-z])", 4, 1.0, "lcm", {}),
-    Kind("Turbo", r"turbo", 4, 0.0, "EulerAncestralDiscreteScheduler", TRAILING),
+    Kind("Turbo", r"turbo", 4, 0.0, _ANCESTRAL, TRAILING),
 )
 _STEPS = re.compile(r"(?<!\d)(\d{1,2})[-_ ]?steps?", re.IGNORECASE)
 # One step of it is not the first of a schedule
@@ -147,7 +147,7 @@ def _by_name(name: str, unet: UNetConfig, scheduler: Scheduler) -> Usual | None:
     base, settings = kind.scheduler, dict(kind.settings)
     found = Usual(f"{kind.what} by its name", steps, kind.guidance)
     if kind.what == "Turbo" and not unet.added_time_dim:
-        base = EULER
+        base = _EULER
     if kind.what == "Turbo" and _SMALL_TURBO.search(plain):
         found = replace(found, size=512)
     if kind.what == "Lightning" and steps == 1 and "x0" in plain.casefold():
