@@ -285,7 +285,11 @@ def test_runs_equal_the_references(name: str, options: dict[str, Any]) -> None:
             theirs.set_timesteps(steps)
             begin(theirs)
             tolerance = 1e-5 if dtype == torch.float64 else float32_tolerance(name, options)
-            assert_close(run(ours, dtype, **mine), run(theirs, dtype, **mine), tolerance)
+            result, expected = run(ours, dtype, **mine), run(theirs, dtype, **mine)
+            if name == "EulerA" and steps < 7 and not expected.isfinite().all():
+                assert result.isfinite().all()  # of a step so far down the reference makes NaN
+                continue
+            assert_close(result, expected, tolerance)
 
 
 @pytest.mark.parametrize("name", SHORT)
