@@ -30,9 +30,9 @@ def _sampler(config: Mapping[object, object]) -> str | None:
     """Its class's name where the web UI has none for these settings."""
     name = str(config.get("_class_name", ""))
     kinds = (name,)
-    if name == _MULTISTEP and config.get("algorithm_type") == "sde-dpmsolver++":
-        if config.get("solver_order", 2) == 2:
-            kinds = (name, "DPMPP2MSDEScheduler")  # whose noise is another
+    algorithm, order = config.get("algorithm_type"), config.get("solver_order", 2)
+    if (name, algorithm, order) == (_MULTISTEP, "sde-dpmsolver++", 2):
+        kinds = (name, "DPMPP2MSDEScheduler")  # whose noise is another
     for sampler in SAMPLERS:
         told = ((key, sampler.settings[key]) for key in _TELLING & sampler.settings.keys())
         if sampler.kind in kinds and all(config.get(key, value) == value for key, value in told):
