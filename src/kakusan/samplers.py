@@ -256,7 +256,7 @@ def meaning_of(name: str, *, xl: bool = False) -> Meaning:
     found = _meanings().get(_folded(name))
     if found is None:
         raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, _said())}")
-    schedule = found.settings.get("sigma_schedule")
+    schedule = str(found.settings.get("sigma_schedule"))
     if xl and schedule in _OF_XL:
         return found._replace(settings={**found.settings, "sigma_schedule": _OF_XL[schedule]})
     return found
