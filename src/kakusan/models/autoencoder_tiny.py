@@ -38,9 +38,10 @@ class TinyBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        convolutions = [Conv2d(width, width, 3, padding=1) for _ in range(3)]
-        # files number what is between them, too
-        self.conv = nn.ModuleDict(zip(("0", "2", "4"), convolutions, strict=True))
+        # files number what is between the convolutions, too
+        self.conv = nn.ModuleDict(
+            {name: Conv2d(width, width, 3, padding=1) for name in ("0", "2", "4")}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         first, second, third = self.conv.values()
@@ -53,8 +54,10 @@ class Enlarged(Conv2d):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x, enlarge=2)
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # all that it can do
+        self, input: Tensor
+    ) -> Tensor:
+        return super().forward(input, enlarge=2)
 
 
 class TinyEncoder(nn.Module):

@@ -111,11 +111,12 @@ class TinyConfig(PublishedMapping):
     def to_published(self) -> dict[str, JSON]:
         """The published JSON that `from_published` reads as this config."""
         decoder: list[JSON] = [self.decoder_width] * len(self.decoder_blocks)
+        encoder: list[JSON] = [self.encoder_width] * len(self.encoder_blocks)
         return {
             "act_fn": "relu",
             "block_out_channels": decoder,
             "decoder_block_out_channels": decoder,
-            "encoder_block_out_channels": [self.encoder_width] * len(self.encoder_blocks),
+            "encoder_block_out_channels": encoder,
             "force_upcast": self.force_upcast,
             "in_channels": self.in_channels,
             "latent_channels": self.latent_channels,

@@ -117,10 +117,10 @@ class LatentDiffusionPipeline(Pipeline):
         if vae is not None:
             engine = Engine(None, vae, None)
             return to_pil(engine.decode(latents.to(vae.device)).result)
-        vae = present("vae", self.vae)
-        if self._preview is None or self._preview[0] is not vae:
-            with self._placement.use(vae):
-                self._preview = (vae, LatentPreview(vae))
+        own = self.engine.vae
+        if self._preview is None or self._preview[0] is not own:
+            with self._placement.use(own):
+                self._preview = (own, LatentPreview(own))
         return self._preview[1](latents)
 
     def get_guidance_scale_embedding(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import torch
 
@@ -316,7 +316,8 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             value = within(getattr(self, part))
             if self._loaded.get(part) is value:
                 continue
-            name = value.name_or_path if part in NAMED and isinstance(value, Model) else None
+            plain = part in NAMED and isinstance(value, Model) and value is getattr(self, part)
+            name = value.name_or_path if plain else None
             # a request names one dtype, for all of them
             if name is None or value.stored_dtype != within(self.unet).stored_dtype:
                 return None
@@ -339,14 +340,15 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @property
     def usual(self) -> Usual | None:
         """What models of this kind are drawn with; None where that is as for any other."""
-        unet = within(self.unet)
-        if not isinstance(unet, UNet2DConditionModel) or self._scheduler is None:
+        unet = cast("object", within(self.unet))
+        scheduler = cast("Scheduler[Any] | None", self._scheduler)
+        if not isinstance(unet, UNet2DConditionModel) or scheduler is None:
             return None
         came_together = self._loaded.get("unet") is unet
         fits = came_together and self.source is not None and self.source.file is None
         return usual(
             unet.config,
-            self._scheduler,
+            scheduler,
             name=self.name_or_path if came_together else unet.name_or_path,
             scheduler_fits=fits if self.has_own_scheduler else None,
         )
