@@ -29,7 +29,14 @@ _LICENCE = re.compile(r"^license:[ \t]*(?:\n[ \t]*-[ \t]*)?(.+)$", re.MULTILINE)
 _NAMED = re.compile(r"^license_name:[ \t]*(.+)$", re.MULTILINE)
 OLD_HASH = 0x100000, 0x10000  # where it begins, and of how many bytes it is
 AT_A_TIME = 1 << 22
-BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
+BYTES = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+}
 REFINER_ADDED = 2560
 
 
@@ -88,9 +95,11 @@ def facts_of_file(path: Path) -> Facts:
     """
     found = identify(path)
     weights: dict[str, Weights] = {}
+    # quantised ones are told by their share of the file
+    share = path.stat().st_size / max(1, sum(found.parameters.values()))
     for part, precision in found.parts.items():
         count = found.parameters[part]
-        weights[part] = Weights(count, precision, count * BYTES.get(precision, 1))
+        weights[part] = Weights(count, precision, int(count * BYTES.get(precision, share)))
     said = {WORDS[key]: text for key, text in found.metadata.items() if key in WORDS and text}
     return Facts(found.name, found.prediction, {}, weights, found.missing, said)
 
