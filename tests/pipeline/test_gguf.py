@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import kakusan
-from kakusan import StableDiffusionPipeline, UNet2DConditionModel
+from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from kakusan.checkpoints.gguf import read_header
 from kakusan.checkpoints.gguf_fields import Field, integers_field, text_field
 from kakusan.checkpoints.gguf_writing import write_gguf
+from kakusan.checkpoints.names import text
 from kakusan.checkpoints.quantizing import formats_of
 from kakusan.checkpoints.single_file.writing import as_is
 from kakusan.errors import CheckpointError, RequestError
@@ -115,6 +116,38 @@ def test_a_file_of_comfyui_computes_what_it_holds(tmp_path: Path, name: str) -> 
         half = ours.to(torch.float16)
         assert blocks(half) > 40
         assert equal(half(LATENTS.half(), 500, texts.half()).sample.float(), expected, 0.05)
+
+
+def test_sdxl_as_stable_diffusion_cpp_names_it(tmp_path: Path) -> None:
+    """Its second text encoder half renamed: fused attention, and a projection not transposed."""
+    networks = single.sdxl()
+    prefixes = [f"cond_stage_model.{each}transformer.text_model." for each in ("", "1.")]
+    tensors = {**single.unet_tensors(networks.unet), **single.vae_tensors(networks.vae)}
+    first = networks.text_encoder.state_dict()
+    tensors |= {prefixes[0] + text.bare(name): tensor for name, tensor in first.items()}
+    second = {text.bare(name): t for name, t in networks.text_encoder_2.state_dict().items()}
+    for name, tensor in second.items():
+        if name == "text_projection.weight":
+            tensors[f"{prefixes[1]}text_projection"] = tensor.t().contiguous()
+        elif "q_proj" in name:
+            fused = [second[name.replace("q_proj", third)] for third in text.FUSED]
+            tensors[prefixes[1] + name.replace("q_proj", "in_proj")] = torch.cat(fused)
+        elif "k_proj" not in name and "v_proj" not in name:
+            tensors[prefixes[1] + name] = tensor
+    write_gguf(tmp_path / "x.gguf", {n: t.detach() for n, t in tensors.items()}, {}, {})
+    pipe = StableDiffusionXLPipeline.from_single_file(tmp_path / "x.gguf")
+    with torch.no_grad():
+        for ours, theirs in zip(
+            pipe.text_encoder_2(IDS)[:2], networks.text_encoder_2(IDS)[:2], strict=True
+        ):
+            assert equal(ours, theirs)
+        assert equal(pipe.text_encoder(IDS)[0], networks.text_encoder(IDS)[0])
+    assert convert(tmp_path / "x.gguf", tmp_path / "q.gguf", quantize="q8_0").dropped == []
+    again = StableDiffusionXLPipeline.from_single_file(tmp_path / "q.gguf")
+    with torch.no_grad():
+        ours, theirs = again.text_encoder_2(IDS)[0], networks.text_encoder_2(IDS)[0]
+    assert (ours - theirs).norm() < 0.03 * theirs.norm()
+    assert blocks(again.text_encoder_2) > 10
 
 
 def test_a_unet_alone_says_what_supplies_the_rest(tmp_path: Path) -> None:

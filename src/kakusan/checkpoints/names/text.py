@@ -8,13 +8,14 @@ import re
 from kakusan.checkpoints.names.pieces import Pieces
 
 PREFIX = "text_model."
+PROJECTION = "text_projection"  # OpenCLIP's, the transpose of the published tensor
 # OpenCLIP's parameter -> ours; what comes after them, where something does, stays
 _WHOLE = {
     "token_embedding.weight": "embeddings.token_embedding.weight",
     "positional_embedding": "embeddings.position_embedding.weight",
     "ln_final.weight": "final_layer_norm.weight",
     "ln_final.bias": "final_layer_norm.bias",
-    "text_projection": "text_projection.weight",
+    PROJECTION: "text_projection.weight",
 }
 _BLOCK = Pieces(
     {
@@ -66,6 +67,12 @@ def thirds(name: str) -> tuple[str, ...]:
     if match is None or fused is None:
         return ()
     return tuple(f"encoder.layers.{match[1]}.self_attn.{third}.{fused[1]}" for third in FUSED)
+
+
+def half_published(name: str) -> tuple[str, ...]:
+    """The published names under one that is published but for what stable-diffusion.cpp leaves."""
+    plain = bare(name)
+    return thirds(plain) or (_WHOLE[PROJECTION] if plain == PROJECTION else plain,)
 
 
 def to_openclip(name: str) -> str | None:

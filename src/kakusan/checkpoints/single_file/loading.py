@@ -27,7 +27,9 @@ SINGLE_FILE = {
     "stable_unclip": Published((None,), "unCLIP models are not read yet"),
     "stable_unclip_prior": Published((None,), "unCLIP models are not read yet"),
     "controlnet": Published(_OFF, "control networks come later"),
-    "quantization_config": Published((None,), "weights are not quantised yet"),
+    "quantization_config": Published(
+        (None,), "a GGUF file says itself how its weights are stored; leave it out"
+    ),
 }
 _FILES = {"scheduler": "scheduler_config.json"}
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2", "scheduler")

@@ -60,7 +60,8 @@ def published(group: Group, entries: Mapping[str, Entry]) -> Part:
             for third, new in enumerate(found):
                 tensors[new] = Held(name, (shape[0] // 3, *shape[1:]) if shape else (), third)
         else:
-            turned = inner == "text_projection" and group.slot.startswith("text")
+            projection = text.bare(inner) == text.PROJECTION
+            turned = projection and group.slot.startswith("text")
             tensors[found[0]] = Held(name, shape[::-1] if turned else shape, None, turned)
     return Part(group, tensors, frozenset(left))
 
@@ -78,7 +79,7 @@ def _renaming(group: Group) -> Callable[[str], tuple[str, ...]]:
         case "unet", _:
             return _one(str)
         case _:
-            return lambda name: text.thirds(text.bare(name)) or (text.bare(name),)
+            return text.half_published
 
 
 def _one(rename: Callable[[str], str | None]) -> Callable[[str], tuple[str, ...]]:
