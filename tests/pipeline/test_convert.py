@@ -147,7 +147,7 @@ def test_nothing_that_is_there_is_replaced_unasked(tmp_path: Path) -> None:
     convert(original, tmp_path / "folder")
     with pytest.raises(OutputError, match="--overwrite"):
         convert(tmp_path / "folder", original)
-    with pytest.raises(RequestError, match=r"must be a \.safetensors file"):
+    with pytest.raises(RequestError, match=r"must be a \.safetensors or \.gguf file"):
         convert(tmp_path / "folder", tmp_path / "other")
     with pytest.raises(InputError):
         convert(tmp_path / "none", tmp_path / "b.safetensors")
