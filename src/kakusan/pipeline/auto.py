@@ -10,6 +10,7 @@ from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
+from kakusan.pipeline.parts import Layout
 from kakusan.pipeline.single_file import container_of
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_xl import (
@@ -106,9 +107,8 @@ class DiffusionPipeline(metaclass=_Kind):
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )
         kind = type(pipeline)
-        if cls is AutoPipelineForText2Image:
-            own = kind.layout.only_here
-            kind = next(each for each in PIPELINES if each.layout.only_here == own)
+        if cls is AutoPipelineForText2Image and not issubclass(kind, PIPELINES):
+            kind = _fitting(kind.layout)[-1]
         return kind.from_pipe(pipeline, **parts)
 
 
@@ -124,7 +124,11 @@ class AutoPipelineForText2Image(DiffusionPipeline):
 
 
 def _from_text(container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
-    family = family_of(container, given)
-    fitting = [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
+    fitting = _fitting(family_of(container, given))
     named = (kind for kind in fitting if kind.layout.class_name == container.class_name)
     return next(named, fitting[-1])
+
+
+def _fitting(family: Layout) -> list[type[LatentDiffusionPipeline]]:
+    """The pipelines that draw from a text with the parts of a family."""
+    return [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
