@@ -4,7 +4,7 @@ import glob
 import logging
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
@@ -140,7 +140,7 @@ def _download(request: HubRequest) -> Path:
         cache_dir=request.cache_dir,
         force_download=request.force_download,
         allow_patterns=[glob.escape(name) for name in taken],
-        tqdm_class=_Silent if request.tell is not None else None,
+        tqdm_class=cast(Any, _Silent if request.tell is not None else None),
     )
     return Path(folder)
 
