@@ -3,11 +3,10 @@
 The layout is ggml's (docs/gguf.md of ggml-org/ggml), versions 2 and 3.
 """
 
-import functools
 import math
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -74,20 +73,19 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class GgufFile:
-    """What a file's header says; a `TensorFile` if it is one of Stable Diffusion."""
+    """What a file's header says; a `TensorFile` if it is one of Stable Diffusion.
+
+    Attributes:
+        fields: the named values.
+        stored: the tensors as they are in the file.
+        entries: the same in the shapes that they stand for.
+    """
 
     path: Path
     fields: Mapping[str, Field]
     stored: Mapping[str, StoredTensor]
+    entries: Mapping[str, Entry] = field(default_factory=dict[str, Entry])
     global_step: int | None = None
-
-    @functools.cached_property
-    def entries(self) -> Mapping[str, Entry]:
-        """Its tensors by name, in the shapes that they stand for."""
-        return {
-            name: Entry(each.kind.name, original_shape(self, name) or each.shape)
-            for name, each in self.stored.items()
-        }
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -96,8 +94,8 @@ class GgufFile:
 
     def text(self, key: str) -> str | None:
         """A value that is a text; None where there is no such."""
-        field = self.fields.get(key)
-        return str(field.value) if field and field.kind == Kind.STRING else None
+        found = self.fields.get(key)
+        return str(found.value) if found and found.kind == Kind.STRING else None
 
     def tensors(
         self, names: Collection[str], dtype: torch.dtype | None
@@ -187,9 +185,9 @@ def _check_kind(magic: bytes, version: int) -> None:
 
 
 def _alignment(fields: Mapping[str, Field]) -> int:
-    field = fields.get("general.alignment", Field(Kind.UINT32, ALIGNMENT))
-    value = field.value
-    if field.kind != Kind.UINT32 or not isinstance(value, int) or value.bit_count() != 1:
+    found = fields.get("general.alignment", Field(Kind.UINT32, ALIGNMENT))
+    value = found.value
+    if found.kind != Kind.UINT32 or not isinstance(value, int) or value.bit_count() != 1:
         raise Malformed(f"general.alignment is {shown(value)}; it must be a power of 2")
     return value
 
@@ -273,8 +271,11 @@ def open_gguf(path: Path) -> GgufFile:
     """
     file = read_header(path)
     check_architecture(file)
-    assert file.entries is not None  # their shapes are checked here
-    return file
+    entries = {
+        name: Entry(each.kind.name, original_shape(file, name) or each.shape)
+        for name, each in file.stored.items()
+    }
+    return replace(file, entries=entries)
 
 
 def original_shape(file: GgufFile, name: str) -> tuple[int, ...] | None:
@@ -283,15 +284,15 @@ def original_shape(file: GgufFile, name: str) -> tuple[int, ...] | None:
     Raises:
         CheckpointError: It is not a shape of as many values.
     """
-    field = file.fields.get(f"{ORIGINAL_SHAPE}{name}")
-    if field is None:
+    noted = file.fields.get(f"{ORIGINAL_SHAPE}{name}")
+    if noted is None:
         return None
-    sides = field.value if isinstance(field.value, tuple) else ()
+    sides = noted.value if isinstance(noted.value, tuple) else ()
     shape = tuple(side for side in sides if type(side) is int and side > 0)
     same = len(shape) == len(sides) and math.prod(shape) == math.prod(file.stored[name].shape)
     if not same or len(shape) > 2 * MAX_DIMENSIONS or not shape:
         raise CheckpointError(
-            f"{file.path}: {shown(ORIGINAL_SHAPE + name)} is {shown(field.value)}, "
+            f"{file.path}: {shown(ORIGINAL_SHAPE + name)} is {shown(noted.value)}, "
             f"which does not hold what is stored as {shown(file.stored[name].shape)}."
         )
     return shape

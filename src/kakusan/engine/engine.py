@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import torch
 from PIL.Image import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from kakusan.engine.joining import Joined, embeddings, join, split, together
 from kakusan.engine.needs import unet_bytes
@@ -356,9 +356,8 @@ class Engine:
         if self._turn is not network:
             self._turn = network
             for other in self.networks:
-                plain = within(other)
-                if other is not network and isinstance(plain, nn.Module):
-                    rest(plain)
+                if other is not network:
+                    rest(other)
 
     def _upcast_of(self, network: NetworkT) -> NetworkT:
         """The float32 copy of a network; itself where it computes in float32."""

@@ -14,10 +14,10 @@ from torch import nn
 from kakusan.quantized.tensor import QuantizedTensor
 
 
-def rest(network: nn.Module) -> None:
+def rest(network: object) -> None:
     """Let go of the mapped blocks of a network that others compute before it does again."""
     give_back = _giving_back()
-    if give_back is None:
+    if give_back is None or not isinstance(network, nn.Module):
         return
     for parameter in network.parameters():
         if isinstance(parameter, QuantizedTensor) and parameter.mapped:
