@@ -189,8 +189,9 @@ def test_convolution(
 
 
 def in_blocks(kind: Format, *shape: int) -> QuantizedTensor:
-    packed = pack(noise(*shape, seed=1), kind)
-    return QuantizedTensor(packed, kind, shape, torch.float16)
+    values = noise(*shape, seed=1)
+    plain = kind.dtype and values.to(kind.dtype).flatten().view(torch.uint8)
+    return QuantizedTensor(pack(values, kind) if plain is None else plain, kind, shape, torch.half)
 
 
 @needs_kernels
