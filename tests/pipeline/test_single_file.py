@@ -281,3 +281,39 @@ def test_the_reference_loads_the_same_networks(v1_file: Path, tiny_v1: Path) -> 
     with torch.no_grad():
         texts = torch.randn(2, 7, 64)
         assert equal(ours(LATENTS, 3, texts).sample, theirs(LATENTS, 3, texts).sample)
+
+
+def test_an_sdxl_file_draws_what_the_reference_draws(tmp_path: Path) -> None:
+    path = single.write(tmp_path / "xl.safetensors", single.sdxl_tensors(single.sdxl()))
+    pipe = DiffusionPipeline.from_single_file(path)
+    assert type(pipe).__name__ == "StableDiffusionXLPipeline"
+    assert pipe.tokenizer_2.pad_token_id == 0
+    assert pipe.scheduler.config["timestep_spacing"] == "leading"
+    pipe.save_pretrained(tmp_path / "folder")
+    with tiny.quiet():
+        theirs = diffusers.StableDiffusionXLPipeline.from_pretrained(tmp_path / "folder")
+    theirs.set_progress_bar_config(disable=True)
+    pipe.set_progress_bar_config(disable=True)
+    with tiny.quiet():
+        ours, wanted = (
+            each(
+                "a cat",
+                height=64,
+                width=64,
+                num_inference_steps=3,
+                generator=torch.Generator().manual_seed(1),
+                output_type="np",
+            ).images
+            for each in (pipe, theirs)
+        )
+    assert abs(ours - wanted).max() < 1 / 255
+
+
+def test_a_network_that_takes_guidance_gets_its_scheduler(tmp_path: Path) -> None:
+    networks = single.v1()
+    distilled = tiny.unet(**single.UNET, time_cond_proj_dim=256)
+    tensors = single.v1_tensors(networks) | single.unet_tensors(distilled)
+    path = single.write(tmp_path / "lcm.safetensors", tensors)
+    pipe = StableDiffusionPipeline.from_single_file(path)
+    assert type(pipe.scheduler).__name__ == "LCMScheduler"
+    assert pipe.unet.config.guidance_dim == 256

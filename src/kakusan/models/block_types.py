@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 
 from kakusan.checkpoints.fields import Fields
+from kakusan.checkpoints.files import JSON
 from kakusan.errors import CheckpointError, shown
 
 DOWN_TYPES = {False: "DownBlock2D", True: "CrossAttnDownBlock2D"}
+# Residual blocks of the middle -> its type; those with one or none come of distilling
+MIDDLES = {2: "UNetMidBlock2DCrossAttn", 1: "UNetMidBlock2D", 0: None}
 UP_TYPES = {False: "UpBlock2D", True: "CrossAttnUpBlock2D"}
 
 
@@ -57,3 +60,63 @@ def check_attends_to_itself(fields: Fields, attends: list[bool]) -> None:
             f"{fields.where}: 'only_cross_attention' is {shown(flags)}, which kakusan cannot do; "
             "it can do false at the levels that have attention."
         )
+
+
+def middle_resnets(published: Mapping[str, JSON]) -> int:
+    """How many residual blocks the middle has; only between two there is attention."""
+    if "mid_block_type" in published and published["mid_block_type"] is None:
+        return 0
+    return 1 if published.get("mid_block_type") == MIDDLES[1] else 2
+
+
+def down_depths(fields: Fields, levels: int) -> tuple[int, ...]:
+    """Transformer blocks of each level on the way down, which files may repeat for each layer.
+
+    Raises:
+        CheckpointError: They differ within a level.
+    """
+    return tuple(
+        _same(fields, "transformer_layers_per_block", each)
+        for each in _depths(fields, "transformer_layers_per_block", levels) or [(1,)] * levels
+    )
+
+
+def up_depths(
+    fields: Fields, attends: list[bool], down: tuple[int, ...], layers: int
+) -> tuple[tuple[int, ...], ...]:
+    """Transformer blocks after each residual block on the way up, the finest level first.
+
+    Empty where they mirror those of the way down.
+    """
+    found = _depths(fields, "reverse_transformer_layers_per_block", len(attends))
+    up = tuple(
+        (each * (layers + 1) if len(each) == 1 else each) if attention else (0,) * (layers + 1)
+        for each, attention in zip(reversed(found), attends, strict=False)
+    )
+    mirrored = tuple(
+        ((depth if attention else 0),) * (layers + 1)
+        for depth, attention in zip(down, attends, strict=True)
+    )
+    return () if up == mirrored else up
+
+
+def _depths(fields: Fields, key: str, levels: int) -> list[tuple[int, ...]]:
+    """For each level one number or one for each layer; empty where nothing is said."""
+    if not fields.has(key):
+        return []
+    value = fields.json[key]
+    each = value if isinstance(value, list) else [value] * levels
+    if len(each) != levels:
+        raise CheckpointError(
+            f"{fields.where}: {key!r} is {shown(value)}; it must be a list of {levels} values."
+        )
+    return [Fields({key: one}, fields.where).integers(key, maximum=64) for one in each]
+
+
+def _same(fields: Fields, key: str, depths: tuple[int, ...]) -> int:
+    if len(set(depths)) != 1:
+        raise CheckpointError(
+            f"{fields.where}: {key!r} has {shown(list(depths))} for one level; kakusan has as many "
+            "after each layer on the way down."
+        )
+    return depths[0]

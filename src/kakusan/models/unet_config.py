@@ -6,12 +6,16 @@ from typing import Self
 
 from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, shown
 from kakusan.models.block_types import (
     DOWN_TYPES,
+    MIDDLES,
     UP_TYPES,
     check_attends_to_itself,
+    down_depths,
     levels_with_attention,
+    middle_resnets,
+    up_depths,
 )
 from kakusan.models.published import (
     OF_AVERAGES,
@@ -45,20 +49,19 @@ IMPLEMENTED: dict[str, list[JSON]] = {
     "freq_shift": [0],
     "mid_block_only_cross_attention": [False],
     "mid_block_scale_factor": [1],
-    "mid_block_type": ["UNetMidBlock2DCrossAttn"],
+    "mid_block_type": ["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"],
     "norm_eps": [1e-5],
     "num_attention_heads": [],
     "num_class_embeds": [],
     "resnet_out_scale_factor": [1],
     "resnet_skip_time_act": [False],
     "resnet_time_scale_shift": ["default"],
-    "reverse_transformer_layers_per_block": [],
     "time_embedding_act_fn": [],
     "time_embedding_type": ["positional"],
     "timestep_post_act": [],
 }
 # Of these null is a value of its own: no middle, other waves, other normalisations.
-NULL_ACTS = ("mid_block_type", "flip_sin_to_cos", "norm_num_groups", "cross_attention_dim")
+NULL_ACTS = ("flip_sin_to_cos", "norm_num_groups", "cross_attention_dim")
 READ = {
     "addition_time_embed_dim",
     "attention_head_dim",
@@ -71,6 +74,7 @@ READ = {
     "only_cross_attention",
     "out_channels",
     "projection_class_embeddings_input_dim",
+    "reverse_transformer_layers_per_block",
     "sample_size",
     "time_cond_proj_dim",
     "time_embedding_dim",
@@ -94,6 +98,11 @@ class UNetConfig(PublishedMapping):
         transformer_depth: transformer blocks of each level; 0 is a level without attention.
         middle_transformer_depth: transformer blocks in the middle; the last level's, unless that
             is 0 (published configs cannot say otherwise).
+        up_transformer_depth: transformer blocks after each residual block of each level on the way
+            up, the finest level first, as distilled networks have them; empty for as many as on
+            the way down.
+        middle_resnets: residual blocks of the middle; 1 and 0, as distilled networks have them, are
+            without attention between.
         num_heads: attention heads of each level; the middle has the last level's.
         cross_attention_dim: width of the text embeddings.
         norm_num_groups: groups of the group normalisations.
@@ -111,6 +120,7 @@ class UNetConfig(PublishedMapping):
         "mid_block_only_cross_attention": None,
         "only_cross_attention": False,
         "projection_class_embeddings_input_dim": None,
+        "reverse_transformer_layers_per_block": None,
         "time_cond_proj_dim": None,
         "time_embedding_dim": None,
         "upcast_attention": False,
@@ -123,6 +133,8 @@ class UNetConfig(PublishedMapping):
     layers_per_block: int = 2
     transformer_depth: tuple[int, ...] = (1, 1, 1, 0)
     middle_transformer_depth: int = 1
+    up_transformer_depth: tuple[tuple[int, ...], ...] = ()
+    middle_resnets: int = 2
     num_heads: tuple[int, ...] = (8, 8, 8, 8)
     cross_attention_dim: int = 768
     norm_num_groups: int = 32
@@ -145,7 +157,10 @@ class UNetConfig(PublishedMapping):
                     f"norm_num_groups {self.norm_num_groups} and of the level's {heads} heads."
                 )
         last = self.transformer_depth[-1]
-        if self.middle_transformer_depth < 1 or last not in (0, self.middle_transformer_depth):
+        self._check_up()
+        if self.middle_resnets == 2 and (
+            self.middle_transformer_depth < 1 or last not in (0, self.middle_transformer_depth)
+        ):
             raise CheckpointError(
                 f"UNetConfig: middle_transformer_depth is {self.middle_transformer_depth}; it must "
                 f"be {last or 'at least 1'}."
@@ -154,6 +169,23 @@ class UNetConfig(PublishedMapping):
             raise CheckpointError(
                 "UNetConfig: added_time_dim and added_conditioning_dim must be given together."
             )
+
+    def _check_up(self) -> None:
+        layers, given = self.layers_per_block + 1, self.up_transformer_depth
+        fits = len(given) == len(self.transformer_depth)
+        for depths, down in zip(given, self.transformer_depth, strict=False):
+            fits = fits and len(depths) == layers and all((n > 0) == (down > 0) for n in depths)
+        if given and not fits:
+            raise CheckpointError(
+                f"UNetConfig: up_transformer_depth is {shown(given)}; it must have {layers} values "
+                "for each level, above 0 where the level has attention."
+            )
+
+    def up_depths(self, level: int) -> tuple[int, ...]:
+        """Transformer blocks after each residual block of a level on the way up."""
+        if self.up_transformer_depth:
+            return self.up_transformer_depth[level]
+        return (self.transformer_depth[level],) * (self.layers_per_block + 1)
 
     @classmethod
     def from_published(cls, published: Mapping[str, JSON], where: str = "config.json") -> Self:
@@ -172,20 +204,24 @@ class UNetConfig(PublishedMapping):
         levels = len(channels)
         attends = levels_with_attention(fields, levels)
         # a published depth counts only where the block's type says attention, and in the middle
-        depths = fields.integers("transformer_layers_per_block", 1, length=levels, maximum=64)
+        depths = down_depths(fields, levels)
+        middle = middle_resnets(published)
         check_attends_to_itself(fields, attends)
         _check_time_embedding(fields, channels[0])
         adds = fields.has("addition_embed_type")
+        layers = evenly(fields, "layers_per_block", 2, maximum=16)
         return cls(
             sample_size=_sample_size(published, fields),
             in_channels=fields.integer("in_channels", 4, maximum=256),
             out_channels=fields.integer("out_channels", 4, maximum=256),
             block_out_channels=channels,
-            layers_per_block=evenly(fields, "layers_per_block", 2, maximum=16),
+            layers_per_block=layers,
             transformer_depth=tuple(
                 depth if attention else 0 for depth, attention in zip(depths, attends, strict=True)
             ),
-            middle_transformer_depth=depths[-1],
+            middle_transformer_depth=depths[-1] if middle == 2 else 0,
+            up_transformer_depth=up_depths(fields, attends, depths, layers),
+            middle_resnets=middle,
             # the published name is a misnomer: it has always been the number of heads
             num_heads=fields.integers("attention_head_dim", 8, length=levels, maximum=MAX_CHANNELS),
             cross_attention_dim=evenly(fields, "cross_attention_dim", 1280, maximum=MAX_CHANNELS),
@@ -210,6 +246,7 @@ class UNetConfig(PublishedMapping):
         """The published JSON that `from_published` reads as this config."""
         attends = [depth > 0 for depth in self.transformer_depth]
         depths = [depth or 1 for depth in self.transformer_depth[:-1]]
+        middle = self.middle_transformer_depth
         published: dict[str, JSON] = {
             "act_fn": "silu",
             "attention_head_dim": list(self.num_heads),
@@ -223,15 +260,18 @@ class UNetConfig(PublishedMapping):
             "in_channels": self.in_channels,
             "layers_per_block": self.layers_per_block,
             "mid_block_scale_factor": 1,
-            "mid_block_type": "UNetMidBlock2DCrossAttn",
+            "mid_block_type": MIDDLES[self.middle_resnets],
             "norm_eps": 1e-5,
             "norm_num_groups": self.norm_num_groups,
             "out_channels": self.out_channels,
             "sample_size": size if isinstance(size := self.sample_size, int) else list(size),
-            "transformer_layers_per_block": [*depths, self.middle_transformer_depth],
+            "transformer_layers_per_block": [*depths, self.transformer_depth[-1] or middle or 1],
             "up_block_types": [UP_TYPES[attention] for attention in reversed(attends)],
             "use_linear_projection": self.linear_projection,
         }
+        if self.up_transformer_depth:
+            up: list[JSON] = [[*(n or 1 for n in each)] for each in self.up_transformer_depth[::-1]]
+            published["reverse_transformer_layers_per_block"] = up
         if self.added_time_dim:
             published["addition_embed_type"] = "text_time"
             published["addition_time_embed_dim"] = self.added_time_dim

@@ -1,6 +1,6 @@
 """The levels of the UNet: what happens at one resolution, on the way down and on the way up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -33,15 +33,17 @@ class Level(nn.Module):
         config: the UNet's.
         index: which level, the finest is 0.
         in_channels: channels that enter each residual block.
+        depths: transformer blocks after each of them.
     """
 
-    def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
+    def __init__(
+        self, config: UNetConfig, index: int, in_channels: list[int], depths: Sequence[int]
+    ) -> None:
         super().__init__()
         channels = config.block_out_channels[index]
-        depth = config.transformer_depth[index]
         self.resnets = nn.ModuleList(_resnet(config, n, channels) for n in in_channels)
         self.attentions = nn.ModuleList(
-            _transformer(config, index, depth) for _ in in_channels if depth
+            _transformer(config, index, depth) for depth in depths if depth
         )
 
     def layer(self, index: int, x: Tensor, emb: Tensor, context: TextContext) -> Tensor:
@@ -54,7 +56,8 @@ class DownLevel(Level):
     """A level on the way down; all but the last end by halving the resolution."""
 
     def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        super().__init__(config, index, in_channels)
+        depths = [config.transformer_depth[index]] * len(in_channels)
+        super().__init__(config, index, in_channels, depths)
         channels = config.block_out_channels[index]
         last = index == len(config.block_out_channels) - 1
         self.downsamplers = nn.ModuleList(
@@ -76,7 +79,7 @@ class UpLevel(Level):
     """A level on the way up; all but the finest end by enlarging."""
 
     def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        super().__init__(config, index, in_channels)
+        super().__init__(config, index, in_channels, config.up_depths(index))
         channels = config.block_out_channels[index]
         self.upsamplers = nn.ModuleList([Upsample(channels)] if index > 0 else [])
 
@@ -100,17 +103,24 @@ class UpLevel(Level):
 
 
 class Middle(nn.Module):
-    """Residual block, attention, residual block at the coarsest resolution."""
+    """Residual block, attention, residual block at the coarsest resolution.
+
+    Distilled networks have the first one alone, or nothing.
+    """
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         channels = config.block_out_channels[-1]
-        self.resnets = nn.ModuleList(_resnet(config, channels, channels) for _ in range(2))
-        self.attentions = nn.ModuleList([_transformer(config, -1, config.middle_transformer_depth)])
+        resnets = config.middle_resnets
+        self.resnets = nn.ModuleList(_resnet(config, channels, channels) for _ in range(resnets))
+        depths = [config.middle_transformer_depth] if resnets == 2 else []
+        self.attentions = nn.ModuleList(_transformer(config, -1, depth) for depth in depths)
 
     def forward(self, x: Tensor, emb: Tensor, context: TextContext) -> Tensor:
-        x = self.attentions[0](self.resnets[0](x, emb), context)
-        return self.resnets[1](x, emb)
+        for index, resnet in enumerate(self.resnets):
+            x = self.attentions[0](x, context) if index else x
+            x = resnet(x, emb)
+        return x
 
 
 def down_levels(config: UNetConfig, skips: list[int]) -> Iterator[DownLevel]:
