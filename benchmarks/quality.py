@@ -89,22 +89,24 @@ class Row:
         ]
 
 
+# On the levels of the model's config, as the presets name it
+MULTISTEP = "DPMSolverMultistepScheduler"
 OWN = Way()
 OF_OWN = (
     *(Way(reuse=interval) for interval in (2, 3, 4)),
     Way(guided=0.8),
     Way(steps=15),
-    Way("dpmpp-2m", 15),
+    Way(MULTISTEP, 15),
     Way(steps=15, reuse=2),
-    Way("dpmpp-2m", 15, 2),
-    Way("dpmpp-2m", 12, 2),
+    Way(MULTISTEP, 15, 2),
+    Way(MULTISTEP, 12, 2),
 )
 PNDM = Way("pndm", 50)
 OF_PNDM = (
     Way("pndm", 50, 3),
-    Way("dpmpp-2m", 20),
-    Way("dpmpp-2m", 15, 2),
-    Way("dpmpp-2m", 12, 2),
+    Way(MULTISTEP, 20),
+    Way(MULTISTEP, 15, 2),
+    Way(MULTISTEP, 12, 2),
 )
 
 

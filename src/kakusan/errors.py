@@ -199,7 +199,7 @@ def undecoded_of(error: BaseException) -> Undecoded | None:
     return error.undecoded if isinstance(error, DecodeError | GenerationInterrupted) else None
 
 
-_LONGEST_LIST = 250  # characters of the names that a message lists
+_LONGEST_LIST = 200  # characters of the names that a message lists
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

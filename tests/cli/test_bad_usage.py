@@ -80,7 +80,7 @@ def test_bad_usage(
 
 
 REAL = {
-    "scheduler": ("generate cat --scheduler eulr", "Did you mean 'euler'"),
+    "scheduler": ("generate cat --scheduler eulr", "Did you mean 'Euler'"),
     "device": ("generate cat --device tpu", "device 'tpu' is not on this machine"),
     "dtype": ("generate cat --dtype float8", "'float8' is unknown; choose one of: float32"),
     "model": (

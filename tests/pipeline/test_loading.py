@@ -518,7 +518,7 @@ INDEXES: dict[str, dict[str, Any]] = {
     "inpaint": {"_class_name": "StableDiffusionInpaintPipeline"},
     "legacy": {"_class_name": "StableDiffusionInpaintPipelineLegacy"},
     "safe": {"_class_name": "StableDiffusionPipelineSafe", "safety_text_concept": "hate"},
-    "lcm": {"_class_name": "LatentConsistencyModelPipeline", "requires_safety_checker": True},
+    "checked": {"_class_name": "SomePipeline", "requires_safety_checker": True},
     "community": {"_class_name": ["pipeline", "StableDiffusionLongPromptWeightingPipeline"]},
     "nameless": {"_class_name": None},
     "ip": {"image_encoder": ["transformers", "CLIPVisionModelWithProjection"]},
