@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import programs
-from tests.oracle import published, tiny
+from tests.oracle import hub, published, tiny
 
 # Of the processes that tests start, too: threads of two workers on two cores wait for one another
 torch.set_num_threads(1)
@@ -60,7 +59,7 @@ def tiny_v1_published(tiny_v1_checked: Path, tmp_path_factory: pytest.TempPathFa
 def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hub cache that holds v1.4 and its CLIP, tiny and with random weights."""
     home = tmp_path_factory.mktemp("hub")
-    programs.write_hub_cache(home)
+    hub.write_hub_cache(home)
     return home
 
 

@@ -11,7 +11,7 @@ from kakusan.checkpoints import recorded
 from kakusan.checkpoints.recorded import check_at_hand, why_not_at_hand, with_model
 from kakusan.errors import InputError, RequestError
 from kakusan.pipeline.draw import loaded
-from tests.programs import V1_4
+from tests.oracle.hub import V1_4
 
 COMMIT = "0" * 40
 RECORD = {"model": V1_4, "commit": COMMIT, "variant": None}
