@@ -3,6 +3,7 @@
 import copy
 import inspect
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from kakusan import (
     AutoencoderKL,
     CLIPTextModel,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
     later,
     utils,
@@ -27,10 +29,13 @@ from kakusan.builtin.recipe.recipe import FULL
 from kakusan.builtin.recipe.scenes import HELD_OUT
 from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, THINGS
 from kakusan.checkpoints.arguments import PIPELINE_LOADING
+from kakusan.checkpoints.quantizing import formats_of, parse_format, with_convolutions
+from kakusan.checkpoints.single_file.writing import Written
 from kakusan.cli import app
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, READER_LEFT, USAGE
 from kakusan.images.opening import MOST_PIXELS
 from kakusan.inspect import read_prompt
+from kakusan.pipeline.file_loading import SAID
 from kakusan.schedulers import named_scheduler
 from kakusan.training.finetune import VIEWS
 from tests.programs import ROOT
@@ -75,11 +80,39 @@ def test_the_built_in_model_knows_what_pages_say(builtin: StableDiffusionPipelin
     assert HELD_OUT == 8  # training: one combination in eight is held out
 
 
-def test_v1_4_has_the_size_that_memory_says() -> None:
+@pytest.fixture(scope="module")
+def v1_4() -> list[torch.nn.Module]:
+    """Networks of its size, without memory for weights."""
     classes = {UNet2DConditionModel: UNET, AutoencoderKL: VAE, CLIPTextModel: TEXT}
     with torch.device("meta"):
-        parts = [kind.from_config(config) for kind, config in classes.items()]
-    count = sum(p.numel() for part in parts for p in part.parameters())
+        return [kind.from_config(config) for kind, config in classes.items()]
+
+
+@pytest.mark.parametrize("folder", ["", "ja/"])
+def test_quantised_files_have_the_sizes_that_memory_says(
+    v1_4: list[torch.nn.Module], folder: str
+) -> None:
+    weights = {
+        f"{number}.{name}": Written(torch.float16, tuple(tensor.shape), tensor.clone)
+        for number, part in enumerate(v1_4)
+        for name, tensor in part.state_dict().items()
+    }
+
+    def size(name: str | None, *, convolutions: bool = True) -> str:
+        kind = None if name is None else parse_format(name)
+        written, formats = dict(weights), formats_of(weights, kind)
+        if kind is not None and convolutions:
+            written, formats, _ = with_convolutions(written, formats, kind)
+        return f"{sum(formats[n].size(math.prod(written[n].shape)) for n in formats) / 1e9:.2f} GB"
+
+    text = page(f"{folder}guides/memory")
+    (line,) = [each for each in text.splitlines() if size(None) in each]
+    assert [size("q8_0"), size("q4_0")] == re.findall(r"[\d.]+ GB", line)[1:]
+    assert size("q8_0", convolutions=False) in text.partition("--no-convolutions")[2]
+
+
+def test_v1_4_has_the_size_that_memory_says(v1_4: list[torch.nn.Module]) -> None:
+    count = sum(p.numel() for part in v1_4 for p in part.parameters())
     assert f"{count / 1e9:.2f} billion" in page("guides/memory")
     assert f"float32 they take {4 * count / 1e9:.1f} GB" in page("guides/memory")
     assert f"16 bits {2 * count / 1e9:.1f} GB" in page("guides/memory")
@@ -268,9 +301,11 @@ def test_exit_codes_are_those_of_the_page() -> None:
 def test_what_is_the_same_as_in_diffusers_is_there() -> None:
     text = page("from-diffusers").partition("## What is the same")[2].partition("## ")[0]
     accepted: set[str] = set()
-    pipeline = StableDiffusionPipeline
-    for call in (pipeline.from_pretrained, pipeline.save_pretrained, pipeline.__call__):
+    pipeline, xl = StableDiffusionPipeline, StableDiffusionXLPipeline
+    calls = (pipeline.from_pretrained, pipeline.save_pretrained, pipeline.__call__, xl.__call__)
+    for call in calls:
         accepted |= set(inspect.signature(call).parameters)
+    accepted |= {"config", "original_config", "scheduler_type", *SAID}
     for name in re.findall(r"`([\w.]+)=`", text):
         assert name in accepted | {"subfolder", *PIPELINE_LOADING}, name
         assert name not in later.CALL
@@ -300,8 +335,10 @@ def test_troubleshooting_names_messages_that_there_are(folder: str) -> None:
         file.read_text(encoding="utf-8") for file in (ROOT / "src" / "kakusan").rglob("*.py")
     )
     source = re.sub(r'"\s*\n\s*f?"', "", source)  # one message over several lines
-    for message in re.findall(r"^## `(.*)`$", page(f"{folder}troubleshooting"), re.MULTILINE):
-        parts = re.split(r"…|'[^']*'|\d+|\b(?:height|UNet|seed)\b", message)
+    named = re.findall(r"^## `(.*)`$", page(f"{folder}troubleshooting"), re.MULTILINE)
+    for message in (each for title in named for each in re.split("`(?:, or |、または )`", title)):
+        varies = r"…|'[^']*'|\d+|\b(?:height|UNet|seed|is a LoRA|SDXL|Stable Diffusion 1 or 2)\b"
+        parts = re.split(varies, message)
         parts = [part.strip(" ,;:") for part in parts]
         for part in parts:
             assert part in source, f"{message!r}: no message has {part!r}"
