@@ -95,7 +95,7 @@ def walk(
     request = replace(request, prompt=(None,), seed=None)
     size = pipe.engine.full_size(request.height, request.width)
     factor = pipe.vae.scale_factor
-    shape = (1, pipe.unet.config.in_channels, size["height"] // factor, size["width"] // factor)
+    shape = (1, pipe.unet.config.out_channels, size["height"] // factor, size["width"] // factor)
     seeds = (seed, seed if end_seed is None else end_seed)
     sources = [seeded(each) for each in seeds]
     noise = [torch.randn(shape, generator=each) for each in sources]

@@ -16,6 +16,7 @@ from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.finishing import Finished, finish
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
+from kakusan.pipeline.repainting import of_the_model
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
 from kakusan.pipeline.understood import understood
 from kakusan.request import Request
@@ -103,7 +104,7 @@ class Drawing:
         if self._is_given:
             given = dict.fromkeys(range(self.request.num_pictures), "begun at latents handed in")
             self.altered.update(given)
-        self._text_notes: list[str] = []
+        self._common_notes: list[str] = []
         self._notes: dict[int, list[str]] = {}
         self._notes_of_decode: dict[int, list[str]] = {}
 
@@ -130,11 +131,18 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        prompt, self._text_notes = self._prompts.encoded()
+        prompt, text_notes = self._prompts.encoded()
+        assert self.request.height is not None
+        assert self.request.width is not None
+        own, own_notes = of_the_model(self.engine, self.request.height, self.request.width)
+        self._common_notes = [*text_notes, *own_notes]
+        given = steering or (lambda _: ())
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
-            yield Batch([self._trajectory(part, prompt, steering, watched) for part in parts])
+            yield Batch(
+                [self._trajectory(each, prompt, [*given(each), *own], watched) for each in parts]
+            )
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
@@ -208,7 +216,7 @@ class Drawing:
         }
 
     def _trajectory(
-        self, pictures: range, prompt: Prompt, steering: Steerings | None, watched: bool
+        self, pictures: range, prompt: Prompt, steering: Sequence[Steering], watched: bool
     ) -> Trajectory:
         rows, request = slice(pictures.start, pictures.stop), self.request
         negative = None if prompt.negative is None else prompt.negative[rows]
@@ -216,8 +224,7 @@ class Drawing:
         if request.seed is not None:
             generator = seeded(request.seed_of(pictures.start) or 0)
         interval = request.reuse_interval or 1
-        steered = () if steering is None else tuple(steering(pictures))
-        for each in steered:
+        for each in steering:
             if not each.marks_pictures:
                 self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
         guidance = self.guidance
@@ -229,7 +236,7 @@ class Drawing:
             generator=generator,
             eta=request.eta,
             end=self.span.stop,
-            steering=steered,
+            steering=steering,
             watched=watched,
             computes_in_float32=self.engine.compute_dtype(self.engine.unet).itemsize >= 4,
             pictures=pictures,
@@ -270,7 +277,7 @@ class Drawing:
         assert request.height is not None
         assert request.width is not None
         size = (request.height // factor, request.width // factor)
-        return (request.num_pictures, self.engine.unet.config.in_channels, *size)
+        return (request.num_pictures, self.engine.unet.config.out_channels, *size)
 
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
@@ -308,11 +315,12 @@ class Drawing:
 
     def _all_notes(self, index: int) -> list[str]:
         together = next(len(pictures) for pictures in self._ranges() if index in pictures)
-        notes = [*self._understood(index).notes(), *self._text_notes, *self._notes.get(index, ())]
+        notes = [*self._understood(index).notes(), *self._common_notes, *self._notes.get(index, ())]
         if index in self.altered:
             notes.append(f"{self.altered[index]}: no seed makes it again")
         if together > 1:
             notes.append(f"computed in a batch of {together}: alone it may differ by a rounding")
         if self.model.source is not None and not self.model.is_whole:
             notes.append(f"parts of {self.model.source.name} were exchanged")
-        return [*notes, *self._notes_of_decode.get(index, ())]
+        # the VAE may say the same of two pictures that went through it
+        return list(dict.fromkeys([*notes, *self._notes_of_decode.get(index, ())]))

@@ -10,10 +10,11 @@ from kakusan.checkpoints.single_file.entries import one_float
 from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.weights import find_weights
 from kakusan.errors import CheckpointError, nearest, shown
-from kakusan.models import Model
+from kakusan.models import Model, UNet2DConditionModel, within
 from kakusan.models.model import PUBLISHED_VERSION
 from kakusan.pipeline.container import Container, Shape, WeightsOptions
 from kakusan.pipeline.parts import PARTS, Layout
+from kakusan.pipeline.repainting import repaints
 from kakusan.request import MAX_GUIDANCE, MAX_STEPS
 
 INDEX = "model_index.json"
@@ -139,6 +140,16 @@ def _class_of(where: str, part: str, name: object, *, optional: bool) -> type[An
     return classes[name]
 
 
+def _draws(layout: Layout, parts: Mapping[str, object | None]) -> str:
+    """The class of the reference's that draws with parts."""
+    unet = within(parts.get("unet"))
+    if isinstance(unet, UNet2DConditionModel) and repaints(
+        unet.config.in_channels, unet.config.out_channels
+    ):
+        return layout.class_name.replace("Pipeline", "InpaintPipeline")
+    return layout.class_name
+
+
 def write_index(
     folder: Path,
     layout: Layout,
@@ -147,7 +158,7 @@ def write_index(
 ) -> None:
     """Write model_index.json for `parts`, in the form that the reference library loads."""
     index: dict[str, Any] = {
-        "_class_name": layout.class_name,
+        "_class_name": _draws(layout, parts),
         "_diffusers_version": PUBLISHED_VERSION,
     }
     for part in (*layout.parts, *layout.empty):

@@ -17,6 +17,7 @@ from kakusan.models import (
     UNet2DConditionModel,
     within,
 )
+from kakusan.pipeline.repainting import repaints
 from kakusan.schedulers import SCHEDULERS
 from kakusan.text import CLIPTokenizer
 
@@ -161,12 +162,7 @@ def check_together(
     if not isinstance(unet, UNet2DConditionModel):
         return
     if isinstance(vae, Autoencoder):
-        takes, gives = unet.config.in_channels, vae.config.latent_channels
-        if takes != gives:
-            raise RequestError(
-                f"the unet takes {takes} channels and the vae gives {gives}: models that repaint "
-                "(9), edit (8) or see depth (5) are not drawn with yet"
-            )
+        _check_channels(unet.config.in_channels, vae)
     if bool(unet.config.added_time_dim) != bool(layout.only_here):
         kind = "SDXL's" if unet.config.added_time_dim else "no SDXL's"
         raise RequestError(f"the unet is {kind}, and {layout.class_name} draws with {layout.model}")
@@ -174,6 +170,20 @@ def check_together(
     if isinstance(encoder, CLIPTextModelWithProjection):
         scored = settings.get("requires_aesthetics_score", False)
         _check_added(unet, encoder, scored=scored, layout=layout)
+
+
+def _check_channels(takes: int, vae: Autoencoder[Any]) -> None:
+    gives = vae.config.latent_channels
+    if repaints(takes, gives) and not vae.can_encode:
+        raise RequestError(
+            f"the unet takes {takes} channels, of a model that repaints: it needs a vae that also "
+            "encodes, and this one only decodes"
+        )
+    if takes != gives and not repaints(takes, gives):
+        raise RequestError(
+            f"the unet takes {takes} channels and the vae gives {gives}: models that edit (8) or "
+            "see depth (5) are not drawn with yet"
+        )
 
 
 def _check_added(
