@@ -239,30 +239,6 @@ def test_flags_say_v_and_zero_snr(tmp_path: Path) -> None:
     assert config["rescale_betas_zero_snr"]
 
 
-@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2])
-@pytest.mark.parametrize("form", ["plain", "scale_weight", "weight_scale"])
-def test_weights_in_eight_bits_are_read(tmp_path: Path, kind: torch.dtype, form: str) -> None:
-    tensors, wanted = {}, {}
-    for name, tensor in single.unet_tensors(single.v1().unet).items():
-        scale = torch.tensor(1.0 if form == "plain" else float(tensor.abs().max()) / 100)
-        if tensor.ndim < 2:
-            tensors[name] = wanted[name] = tensor
-            continue
-        small = tensors[name] = (tensor / scale).to(kind)
-        wanted[name] = small.float() * scale
-        if form != "plain":
-            tensors[f"{name.removesuffix('weight')}{form}"] = scale
-    if form == "scale_weight":
-        tensors["model.diffusion_model.scaled_fp8"] = torch.zeros(2, dtype=kind)
-    path = single.write(tmp_path / "fp8.safetensors", tensors)
-    ours = UNet2DConditionModel.from_single_file(path).state_dict()
-    plain = UNet2DConditionModel.from_single_file(
-        single.write(tmp_path / "plain.safetensors", wanted)
-    ).state_dict()
-    for name, tensor in plain.items():
-        assert torch.equal(ours[name], tensor), name
-
-
 def test_nothing_is_copied_where_the_dtype_is_that_of_the_file(v2_file: Path) -> None:
     pipe = StableDiffusionPipeline.from_single_file(v2_file)
     layer = pipe.text_encoder.encoder.layers[0].self_attn

@@ -141,7 +141,7 @@ def _mappings(
                 names = [name for name in names if name in wanted]
             for name in names[done:]:
                 tensor = group[name] = file.get_tensor(name)
-                if (made := _converted(tensor, dtype, scales.get(name))) is not None:
+                if (made := converted_tensor(tensor, dtype, scales.get(name))) is not None:
                     group[name] = made
                     converted += tensor.nbytes
                 del tensor  # it would keep the mapping
@@ -153,8 +153,14 @@ def _mappings(
             return
 
 
-def _converted(tensor: Tensor, dtype: torch.dtype | None, scale: Tensor | None) -> Tensor | None:
-    """A tensor in another dtype, or None where it stays as it is."""
+def converted_tensor(
+    tensor: Tensor, dtype: torch.dtype | None, scale: Tensor | None
+) -> Tensor | None:
+    """A floating point tensor in another dtype, or None where it stays as it is.
+
+    Args:
+        scale: what it has to be multiplied with: one number, or one for each row.
+    """
     if scale is not None:
         rows = scale.float().reshape(-1, *[1] * (tensor.ndim - 1))
         return (tensor.float() * rows).to(dtype or torch.float32)

@@ -43,7 +43,8 @@ class SafetensorsFile:
         from kakusan.checkpoints.weights import read_safetensors
 
         wanted = set(names)
-        scales = {name: scale for name in wanted if (scale := scale_of(name, self.entries))}
+        where = shown_path(self.path)
+        scales = {name: scale for name in wanted if (scale := scale_of(name, self.entries, where))}
         factors = dict(read_safetensors(self.path, None, set(scales.values()))) if scales else {}
         by_name = {name: factors[scale] for name, scale in scales.items()}
         yield from read_safetensors(self.path, dtype, wanted, by_name)
@@ -73,16 +74,21 @@ class PickledFile:
             name: Entry(dtype_name(tensor), tuple(tensor.shape))
             for name, tensor in self._held.items()
         }
+        check_formats(self.entries, self.metadata, shown_path(path))
 
     def tensors(
         self, names: Collection[str], dtype: "torch.dtype | None"
     ) -> "Iterator[tuple[str, Tensor]]":
         """See `TensorFile`."""
+        from kakusan.checkpoints.weights import converted_tensor
+
         wanted = set(names)
         for name, tensor in self._held.items():
             if name in wanted:
-                convert = dtype is not None and tensor.is_floating_point()
-                yield name, tensor.to(dtype) if convert else tensor
+                scale = scale_of(name, self.entries, shown_path(self.path))
+                factor = None if scale is None else self._held[scale]
+                made = converted_tensor(tensor, dtype, factor)
+                yield name, tensor if made is None else made
 
     def numbers(self, name: str) -> list[float]:
         """The numbers of a small tensor."""

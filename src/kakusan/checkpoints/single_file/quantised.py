@@ -11,6 +11,7 @@ from kakusan.errors import CheckpointError, shown
 _SCALE = re.compile(
     r"(?:.+\.)?(?:scaled_fp8|scale_weight|scale_input|weight_scale(?:_2)?|input_scale|comfy_quant)"
 )
+_OF_SCALES = frozenset({"F64", "F32", "F16", "BF16"})
 _FORMATS = frozenset({"float8_e4m3fn", "float8_e5m2"})
 
 
@@ -19,21 +20,25 @@ def is_scale(name: str) -> bool:
     return _SCALE.fullmatch(name) is not None
 
 
-def scale_of(name: str, entries: Mapping[str, Entry]) -> str | None:
+def scale_of(name: str, entries: Mapping[str, Entry], where: str) -> str | None:
     """The tensor that a weight in eight bits has to be multiplied with; None where there is none.
 
+    Args:
+        where: names the file in messages.
+
     Raises:
-        CheckpointError: Its scale is not one number, or one for each row.
+        CheckpointError: Its scale is not one floating point number, or one for each row.
     """
     if entries[name].dtype not in FLOAT8 or not name.endswith(".weight"):
         return None
     head = name.removesuffix("weight")
     for scale in (f"{head}scale_weight", f"{head}weight_scale"):
         if scale in entries:
-            numel, rows = entries[scale].numel, entries[name].shape[0]
-            if numel not in (1, rows):
+            kind, numel, rows = entries[scale].dtype, entries[scale].numel, entries[name].shape[0]
+            if numel not in (1, rows) or kind not in _OF_SCALES:
                 raise CheckpointError(
-                    f"{shown(scale)} has {numel} numbers; kakusan reads one, or one for each row"
+                    f"{where}: {shown(scale)} has {numel} numbers of {shown(kind)}; kakusan reads "
+                    "one, or one for each row, in float32, float16 or bfloat16."
                 )
             return scale
     return None
