@@ -118,6 +118,17 @@ def sdxl(in_channels: int = 4) -> Networks:
     return Networks(unet, tiny.vae(**VAE), tiny.text_encoder(**TEXT), second)
 
 
+@cache
+def refiner() -> Networks:
+    """Of SDXL's refiner: one text encoder, a score of beauty."""
+    xl = sdxl()
+    changes = {
+        "cross_attention_dim": 64,
+        "projection_class_embeddings_input_dim": 64 + 5 * 256,
+    }
+    return Networks(tiny.unet(**XL_UNET | changes), xl.vae, None, xl.text_encoder_2)
+
+
 def v1_tensors(networks: Networks) -> dict[str, Tensor]:
     """A whole file of version 1."""
     texts = networks.text_encoder.state_dict()
@@ -149,6 +160,16 @@ def sdxl_tensors(networks: Networks) -> dict[str, Tensor]:
         **{prefix + text.bare(name): tensor for name, tensor in texts.items()},
         **openclip_tensors(networks.text_encoder_2, "conditioner.embedders.1.model."),
         "conditioner.embedders.1.model.logit_scale": torch.tensor(4.605),
+    }
+
+
+def refiner_tensors(networks: Networks) -> dict[str, Tensor]:
+    """A whole file of SDXL's refiner."""
+    return {
+        **unet_tensors(networks.unet),
+        **vae_tensors(networks.vae),
+        **openclip_tensors(networks.text_encoder_2, "conditioner.embedders.0.model."),
+        "conditioner.embedders.0.model.logit_scale": torch.tensor(4.605),
     }
 
 

@@ -40,8 +40,9 @@ from kakusan.models import Model
 from kakusan.models.model import CONFIG_FILE, PUBLISHED_VERSION
 from kakusan.pipeline.container import WeightsOptions
 from kakusan.pipeline.index import DEFAULTS, INDEX, Folder, write_index
-from kakusan.pipeline.parts import LAYOUTS, PARTS
+from kakusan.pipeline.parts import LAYOUTS, PARTS, STABLE_DIFFUSION_XL_REFINER
 from kakusan.pipeline.single_file import SingleFile
+from kakusan.pipeline.stable_diffusion_xl import is_refiner
 from kakusan.quantized.formats import BLOCKS, Format
 from kakusan.quantized.tensor import plain_tensor
 from kakusan.text.clip_vocabulary import PAD_END, PAD_ZERO, clip_vocabulary
@@ -424,6 +425,8 @@ def _save_aside(
 def _save_rest(container: SingleFile, parts: Mapping[str, Any], stage: Path) -> None:
     """The parts without weights, and the index."""
     layout = next(each for each in LAYOUTS if each.only_here <= container.named.keys())
+    if is_refiner(container):
+        layout = STABLE_DIFFUSION_XL_REFINER
     options = WeightsOptions({"default": None})
     found: dict[str, Any] = dict(parts)
     for part in (*_TOKENIZERS, "scheduler"):

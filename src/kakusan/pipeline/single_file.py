@@ -86,8 +86,11 @@ class SingleFile(Container):
         }
 
     def settings(self, layout: Layout) -> dict[str, bool]:
-        known = FAMILY[self.checkpoint.family or "v1"]
-        own = {"force_zeros_for_empty_prompt": known.force_zeros_for_empty_prompt}
+        family = self.checkpoint.family or "v1"
+        own = {
+            "force_zeros_for_empty_prompt": FAMILY[family].force_zeros_for_empty_prompt,
+            "requires_aesthetics_score": family == "sdxl-refiner",
+        }
         return {name: own.get(name, default) for name, default in layout.settings.items()}
 
     def load(self, part: str, kind: type[Any], options: WeightsOptions) -> Any:

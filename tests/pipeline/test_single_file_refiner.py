@@ -1,0 +1,83 @@
+"""SDXL's refiner in one file, beside the reference's pipeline of the same networks."""
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+import kakusan
+from kakusan import (
+    AutoPipelineForText2Image,
+    DiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+)
+from kakusan.errors import CheckpointError
+from kakusan.pipeline.convert import convert
+from tests.oracle import single, tiny
+
+LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("refiner") / "second.safetensors"
+    return single.write(path, single.refiner_tensors(single.refiner()))
+
+
+def picture(pipe: Any) -> np.ndarray:
+    pipe.set_progress_bar_config(disable=True)
+    call = {"image": LATENTS, "denoising_start": 0.5, "num_inference_steps": 4}
+    with tiny.quiet():
+        return pipe("a cat", **call, guidance_scale=3.0, output_type="np").images
+
+
+@pytest.mark.parametrize("kind", [DiffusionPipeline, StableDiffusionXLImg2ImgPipeline])
+def test_it_draws_what_the_reference_draws(file: Path, tmp_path: Path, kind: Any) -> None:
+    pipe = kind.from_single_file(file)
+    assert type(pipe) is StableDiffusionXLImg2ImgPipeline
+    assert pipe.settings["requires_aesthetics_score"]
+    assert pipe.text_encoder is None
+    ours = picture(pipe)
+    pipe.save_pretrained(tmp_path / "saved")
+    again = picture(DiffusionPipeline.from_pretrained(tmp_path / "saved"))
+    assert np.array_equal(ours, again)
+    with tiny.quiet():
+        theirs = diffusers.DiffusionPipeline.from_pretrained(tmp_path / "saved")
+    assert type(theirs) is diffusers.StableDiffusionXLImg2ImgPipeline
+    assert abs(ours - picture(theirs)).max() < 1 / 255
+
+
+def test_the_folder_that_it_is_converted_to(file: Path, tmp_path: Path) -> None:
+    convert(file, tmp_path / "folder")
+    pipe = DiffusionPipeline.from_pretrained(tmp_path / "folder")
+    assert type(pipe) is StableDiffusionXLImg2ImgPipeline
+    assert np.array_equal(picture(pipe), picture(DiffusionPipeline.from_single_file(file)))
+
+
+def test_it_does_not_draw_from_a_text(file: Path) -> None:
+    for kind in (StableDiffusionXLPipeline, AutoPipelineForText2Image):
+        with pytest.raises(CheckpointError, match="is SDXL's refiner"):
+            kind.from_single_file(file)
+    with pytest.raises(CheckpointError, match="is SDXL's refiner"):
+        kakusan.generate("a cat", model=file, progress=False)
+
+
+EDM = {
+    "Playground v2.5": {"edm_mean": torch.zeros(1, 4, 1, 1), "edm_std": torch.ones(1, 4, 1, 1)},
+    "CosXL": {"edm_vpred.sigma_max": torch.tensor(120.0), "edm_vpred.sigma_min": torch.ones(())},
+}
+
+
+@pytest.mark.parametrize("name", EDM)
+def test_models_on_other_noise_levels(tmp_path: Path, name: str) -> None:
+    path = single.write(tmp_path / "x.safetensors", single.sdxl_tensors(single.sdxl()) | EDM[name])
+    with pytest.raises(CheckpointError) as caught:
+        DiffusionPipeline.from_single_file(path)
+    text = str(caught.value)
+    assert name in text
+    assert path.name in text
+    assert "\n" not in text
