@@ -15,7 +15,16 @@ REFERENCE = ("diffusers==0.42.1", "transformers==5.23.0")
 PACKAGES = {
     "diffusers": (TORCH, REFERENCE),
     "openvino": (TORCH, (*REFERENCE, "openvino")),
+    "openvino_pipelines": (
+        TORCH,
+        ("openvino==2026.4.1", "openvino-genai==2026.4.1.0", "openvino-tokenizers==2026.4.1.0"),
+        ("optimum==2.3.0", "nncf==3.4.0", "diffusers==0.39.0", "transformers==5.5.4", "accelerate"),
+        # alone: it asks for torchvision, which it does not use here
+        ("--no-deps", "optimum-intel==2.2.0"),
+    ),
 }
+# These pin what they are tested with, which is older than what kakusan is tested with
+WITH_OWN_PINS = frozenset({"openvino_pipelines"})
 # What oneDNN, torch and kakusan are told, from least to most
 INSTRUCTION_SETS = {
     "avx2": ("AVX2", "avx2", "avx2"),

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.contenders import PACKAGES, ROOT
+from benchmarks.contenders import PACKAGES, ROOT, WITH_OWN_PINS
 
 
 class PeerError(Exception):
@@ -24,9 +24,10 @@ def python_of(library: str, folder: Path) -> Path:
     if not finished.exists():
         print(f"installing {library} into {environment}", file=sys.stderr)
         _run(sys.executable, "-m", "venv", "--clear", str(environment))
+        pip = (str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet")
+        pins = () if library in WITH_OWN_PINS else ("-c", str(ROOT / "constraints.txt"))
         for packages in PACKAGES[library]:
-            pip = (str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet")
-            _run(*pip, "-c", str(ROOT / "constraints.txt"), *packages)
+            _run(*pip, *pins, *packages)
         finished.touch()
     return environment / "bin" / "python"
 

@@ -20,12 +20,18 @@ PAUSE = 0.2  # seconds before a turn, in which the threads of the last one go to
 
 
 class Worker:
-    """The parent's end of a process of `benchmarks.worker`."""
+    """The parent's end of a process of `benchmarks.worker`, or of another module that answers."""
 
-    def __init__(self, python: Path, task: dict[str, Any], variables: dict[str, str]) -> None:
+    def __init__(
+        self,
+        python: Path,
+        task: dict[str, Any],
+        variables: dict[str, str],
+        module: str = "benchmarks.worker",
+    ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.worker", json.dumps(task)],
+            [python, "-m", module, json.dumps(task)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -150,6 +150,32 @@ def write_checkpoint(folder: Path, size: Size = "v1.4") -> None:
     (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
 
 
+def write_lcm_checkpoint(folder: Path, size: Size = "v1.4") -> None:
+    """Write a folder of a latent consistency model, whose UNet is told the guidance."""
+    from diffusers import LCMScheduler, UNet2DConditionModel
+
+    write_checkpoint(folder, size)
+    config = UNET if size == "v1.4" else TINY_UNET
+    torch.manual_seed(0)
+    UNet2DConditionModel(**config, time_cond_proj_dim=256).half().save_pretrained(folder / "unet")
+    settings = {k: v for k, v in SCHEDULER.items() if k != "skip_prk_steps"}
+    LCMScheduler(**settings | {"set_alpha_to_one": True}).save_pretrained(folder / "scheduler")
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    index |= {
+        "_class_name": "LatentConsistencyModelPipeline",
+        "scheduler": ["diffusers", "LCMScheduler"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def write_tiny_vae(folder: Path) -> None:
+    """Write a TAESD, whose size is the same for every UNet, in float16."""
+    from diffusers import AutoencoderTiny
+
+    torch.manual_seed(3)
+    AutoencoderTiny().half().save_pretrained(folder)
+
+
 def write_with_kakusan(folder: Path, size: Size = "v1.4") -> None:
     """The same folder without the reference library, for machines that lack it."""
     from kakusan import (
