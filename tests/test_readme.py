@@ -100,6 +100,7 @@ def quick(words: list[str]) -> list[str]:
         ("docs/guides/reproducing.md", 3),
         ("docs/guides/schedulers.md", 3),
         ("docs/guides/models.md", 3),
+        ("docs/guides/memory.md", 2),
     ],
 )
 def test_the_commands_run_in_order(page: str, count: int, hub_cache: Path, tmp_path: Path) -> None:
