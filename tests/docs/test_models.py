@@ -10,6 +10,7 @@ from kakusan.errors import UnknownNameError
 from kakusan.pipeline.few_steps import KINDS
 from kakusan.quantized.formats import BLOCKS
 from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of, meaning_of
+from kakusan.schedulers import SCHEDULERS
 from tests.oracle import k_diffusion
 from tests.programs import ROOT
 from tests.schedulers.test_consistency import KINDS as CONSISTENCY
@@ -98,7 +99,7 @@ def test_every_spacing_has_its_names(folder: str, schedule: str) -> None:
 def test_the_guide_to_schedulers_has_every_name(folder: str) -> None:
     shown = set(re.findall(r"`([\w-]+)`", page(folder, "schedulers")))
     assert {sampler.short for sampler in SAMPLERS} <= shown
-    assert set(kakusan.schedulers.SCHEDULERS) <= shown  # pyright: ignore[reportAttributeAccessIssue]
+    assert set(SCHEDULERS) <= shown
 
 
 @LANGUAGES
