@@ -285,6 +285,14 @@ def test_the_core_dependencies_are_these_eight() -> None:
     assert names_of(project()["dependencies"]) == CORE
 
 
+def test_the_licences_of_what_others_made_are_named() -> None:
+    named = project()["license-files"]
+    assert isinstance(named, list)
+    inside = [path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("LICENSE*")]
+    assert {"LICENSE", "NOTICE", *inside} == set(named)
+    assert all(path in read("NOTICE") for path in inside)
+
+
 def test_every_dependency_has_a_tested_version() -> None:
     optional = project()["optional-dependencies"]
     assert isinstance(optional, dict)
