@@ -55,6 +55,12 @@ def pictures_in(
             f"{shown_path(path)} was made by another program; kakusan reproduces only its own "
             "pictures (`kakusan info` shows what the file tells)"
         )
+    if "sheet" in record:
+        raise InputError(
+            f"{shown_path(path)} is a sheet of pictures with words beside them, as `kakusan grid` "
+            "draws, and not of one request; draw it with that again (`kakusan info` shows what "
+            "each picture was asked)"
+        )
     records, rows, cols = grid_records(record) if "grid" in record else ([record], 1, 1)
     if len(records) > MAX_PICTURES:
         raise InputError(f"the record is of {len(records)} pictures; at most {MAX_PICTURES} are")

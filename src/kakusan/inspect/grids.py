@@ -42,9 +42,13 @@ class Experiment(Shown):
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the pictures share, and what each has alone."""
+        """What the pictures share, and what each has alone; `sheet` tells what was varied."""
         every = [each.record for row in self.pictures for each in row]
-        return grid_record(every, len(self.pictures), len(self.pictures[0]))
+        varied = [axis[0] for axis in (self.x, self.y) if axis is not None]
+        return {
+            **grid_record(every, len(self.pictures), len(self.pictures[0])),
+            "sheet": varied,
+        }
 
     def picture(self) -> Image:
         def names(axis: tuple[str, tuple[object, ...]] | None) -> list[str]:
