@@ -1,5 +1,6 @@
 """Pipelines and parts from single files, beside the reference's networks that they were made of."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,11 @@ def test_a_lightning_callback_in_a_pickle_is_passed_by(
         callback.best = 1.5
         state = single.v1_tensors(single.v1())
         torch.save({"callbacks": {kind: callback}, "state_dict": state}, tmp_path / "pl.ckpt")
-    unet = UNet2DConditionModel.from_single_file(tmp_path / "pl.ckpt")
-    assert unet.config.in_channels == 4
+    before = set(torch.serialization.get_safe_globals())
+    with ThreadPoolExecutor(4) as threads:
+        for unet in threads.map(UNet2DConditionModel.from_single_file, [tmp_path / "pl.ckpt"] * 4):
+            assert unet.config.in_channels == 4
+    assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_names_without_text_model_load(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 import pickle
 import re
+import threading
 import zipfile
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from kakusan.checkpoints.single_file.entries import DTYPES
 from kakusan.errors import CheckpointError, reason, shown
 
 _BY_TORCH = {ours: theirs for theirs, ours in DTYPES.items()}
+_READING = threading.Lock()
 # Classes that lie in training files beside the weights
 _BYSTANDER = re.compile(
     r"(?:pytorch_lightning|lightning|lightning_fabric|omegaconf|numpy)\.[\w.]+"
@@ -96,7 +98,7 @@ def _load(path: Path, *, mapped: bool, bystanders: bool = False) -> object:
         if whole_zip:
             _check_not_inflated(path)
         stand_ins = _stand_ins(path) if bystanders and whole_zip else []
-        with torch.serialization.safe_globals(stand_ins) if stand_ins else nullcontext():
+        with _standing_in(stand_ins) if stand_ins else nullcontext():
             mmap = mapped and whole_zip
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except CheckpointError:
@@ -123,6 +125,16 @@ def _stand_ins(path: Path) -> list[Any]:
     return [
         (type("StandIn", (_StandIn,), {}), name) for name in named if _BYSTANDER.fullmatch(name)
     ]
+
+
+@contextmanager
+def _standing_in(stand_ins: list[Any]) -> Generator[None]:
+    """Have torch's reader take these for the classes whose names they bear.
+
+    Its list of classes is the process's, and is there while one such file is read.
+    """
+    with _READING, torch.serialization.safe_globals(stand_ins):
+        yield
 
 
 def _refused(path: Path) -> str:
