@@ -173,6 +173,16 @@ def test_other_numbers_of_channels_are_not_drawn_with(tiny_v1: Path, channels: i
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("channels", [5, 8])
+def test_such_a_file_is_refused_before_weights_are_read(tmp_path: Path, channels: int) -> None:
+    tensors = single.v1_tensors(single.v1(channels))
+    # reading the weights would say that they are broken
+    name = f"{single.UNET_PREFIX}out.2.bias"
+    path = single.write(tmp_path / "x.safetensors", tensors | {name: torch.full((4,), torch.nan)})
+    with pytest.raises(RequestError, match=f"takes {channels} channels and the vae gives 4"):
+        kakusan.generate("a cat", model=path, progress=False)
+
+
 def test_a_vae_that_only_decodes(v1: Path, tmp_path: Path) -> None:
     tiny_vae = kakusan.AutoencoderTiny()
     tiny_vae.encoder = None

@@ -143,7 +143,8 @@ def _family(unet: Mapping[str, JSON]) -> str | None:
     if family is None:
         return "latent diffusion"
     channels = unet.get("in_channels", 4)
-    variant = VARIANTS.get(channels, "") if isinstance(channels, int) else ""
+    own = channels == unet.get("out_channels", 4)
+    variant = VARIANTS.get(channels, "") if isinstance(channels, int) and not own else ""
     return f"{FAMILIES[family]} {variant}".strip()
 
 

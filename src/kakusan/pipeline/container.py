@@ -17,7 +17,7 @@ from kakusan.models import (
     within,
 )
 from kakusan.pipeline.exchanged import check_vae
-from kakusan.pipeline.parts import LAYOUTS, PARTS, PASSED_BY, Layout, check_together
+from kakusan.pipeline.parts import LAYOUTS, PARTS, PASSED_BY, Layout, check_channels, check_together
 from kakusan.text import CLIPTokenizer
 
 
@@ -170,6 +170,7 @@ def load_parts(
     if isinstance(vae := parts.get("vae"), Autoencoder) and vae.name_or_path is not None:
         own = {part: container.config(part) for part in ("unet", "vae")}
         check_vae(vae, own if "unet" not in given else {**own, "unet": None})
+    _check_told(container, given)
     # Small parts first, so that a broken one is found before gigabytes are read
     for part in sorted(classes, key=lambda part: PARTS[part].has_weights):
         kind = classes[part]
@@ -179,6 +180,14 @@ def load_parts(
         if parts.get(tokenizer) is not None and parts.get(encoder) is not None:
             _check_vocabulary(container, parts[tokenizer], within(parts[encoder]))
     return parts
+
+
+def _check_told(container: Container, given: Collection[str]) -> None:
+    """Raise RequestError where configs tell, before weights are read, that no picture is drawn."""
+    unet, vae = (None if part in given else container.config(part) for part in ("unet", "vae"))
+    takes, gives = (unet or {}).get("in_channels"), (vae or {}).get("latent_channels")
+    if isinstance(takes, int) and isinstance(gives, int):
+        check_channels(takes, gives)
 
 
 def _check_vocabulary(

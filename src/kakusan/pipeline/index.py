@@ -146,7 +146,7 @@ def _draws(layout: Layout, parts: Mapping[str, object | None]) -> str:
     if isinstance(unet, UNet2DConditionModel) and repaints(
         unet.config.in_channels, unet.config.out_channels
     ):
-        return layout.class_name.replace("Pipeline", "InpaintPipeline")
+        return f"StableDiffusion{'XL' if layout.only_here else ''}InpaintPipeline"
     return layout.class_name
 
 

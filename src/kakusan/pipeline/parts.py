@@ -162,7 +162,7 @@ def check_together(
     if not isinstance(unet, UNet2DConditionModel):
         return
     if isinstance(vae, Autoencoder):
-        _check_channels(unet.config.in_channels, vae)
+        _check_latents(unet.config.in_channels, vae)
     if bool(unet.config.added_time_dim) != bool(layout.only_here):
         kind = "SDXL's" if unet.config.added_time_dim else "no SDXL's"
         raise RequestError(f"the unet is {kind}, and {layout.class_name} draws with {layout.model}")
@@ -172,17 +172,22 @@ def check_together(
         _check_added(unet, encoder, scored=scored, layout=layout)
 
 
-def _check_channels(takes: int, vae: Autoencoder[Any]) -> None:
-    gives = vae.config.latent_channels
-    if repaints(takes, gives) and not vae.can_encode:
-        raise RequestError(
-            f"the unet takes {takes} channels, of a model that repaints: it needs a vae that also "
-            "encodes, and this one only decodes"
-        )
+def check_channels(takes: int, gives: int) -> None:
+    """Raise RequestError unless the UNet takes latents, or what models that repaint take."""
     if takes != gives and not repaints(takes, gives):
         raise RequestError(
             f"the unet takes {takes} channels and the vae gives {gives}: models that edit (8) or "
             "see depth (5) are not drawn with yet"
+        )
+
+
+def _check_latents(takes: int, vae: Autoencoder[Any]) -> None:
+    gives = vae.config.latent_channels
+    check_channels(takes, gives)
+    if repaints(takes, gives) and not vae.can_encode:
+        raise RequestError(
+            f"the unet takes {takes} channels, of a model that repaints: it needs a vae that also "
+            "encodes, and this one only decodes"
         )
 
 

@@ -168,12 +168,11 @@ def family_of(
 
 
 def _variant(channels: int, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    if channels == axis(shapes, "conv_out.weight", 0):  # whatever the VAE's latents have
+        return ""
     if channels == 7:
         raise CheckpointError("it is an upscaler of Stable Diffusion 2; not read yet")
-    if channels in VARIANTS:
-        return VARIANTS[channels]
-    out = axis(shapes, "conv_out.weight", 0)
-    return "" if channels == out else f"with {channels} input channels"
+    return VARIANTS.get(channels, f"with {channels} input channels")
 
 
 def _part_name(slot: str, family: str) -> str:
