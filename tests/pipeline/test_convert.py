@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+import kakusan
 from kakusan import AutoencoderKL, StableDiffusionPipeline
 from kakusan.checkpoints.single_file.identity import identify
 from kakusan.errors import InputError, OutputError, RequestError
@@ -91,6 +92,20 @@ def test_a_folder_comes_back_from_a_file(
     file = StableDiffusionPipeline.from_single_file(tmp_path / "x.safetensors")
     assert file.unet.config == theirs.unet.config
     assert file.tokenizer.get_vocab() == theirs.tokenizer.get_vocab()
+
+
+def test_the_built_in_model_draws_the_same_from_each_form(tmp_path: Path) -> None:
+    file, folder = tmp_path / "x.safetensors", tmp_path / "folder"
+    convert("builtin", file)
+    convert(file, folder)
+    assert identify(file).name == "Stable Diffusion 2"  # whose form its networks have
+    asked: dict[str, Any] = {"steps": 3, "seed": 3, "dtype": "float32", "progress": False}
+    for prompt in ("a red apple on the grass", "りんご"):
+        pictures = [
+            kakusan.generate(prompt, model=model, **asked)[0] for model in ("builtin", file, folder)
+        ]
+        assert len({picture.image.tobytes() for picture in pictures}) == 1
+        assert pictures[0].record["guidance_scale"] == pictures[1].record["guidance_scale"]
 
 
 def test_the_reference_reads_both_forms(tmp_path: Path) -> None:
