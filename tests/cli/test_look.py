@@ -30,7 +30,7 @@ def test_a_grid_has_no_one_request(run: Command, here: Path) -> None:
     assert run("grid", "a cat", "--x", "steps=1,2", "-o", "grid.png").code == 0
     done = run("reproduce", "grid.png", "-o", "again.png")
     assert (done.code, done.lines) == (2, [])
-    assert "grid.png is a sheet of pictures with words beside them" in done.err
+    assert "'grid.png' is a sheet of pictures with words beside them" in done.err
     assert len(done.err.splitlines()) == 1
     assert not (here / "again.png").exists()
     assert 'sheet: ["steps"]' in run("info", "grid.png").out
