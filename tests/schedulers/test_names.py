@@ -1,5 +1,6 @@
 """Names: ours, the reference's, and those of the tools that people know."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -26,69 +27,69 @@ BASE = PNDMScheduler(
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [
-        ("Euler", "euler"),
-        ("Euler a", "euler-a"),
-        ("euler A", "euler-a"),
-        ("EULER_ANCESTRAL", "euler-a"),
-        ("euler_a", "euler-a"),
-        ("k_euler_a", "euler-a"),
-        ("k_euler_ancestral", "euler-a"),
-        ("Heun", "heun"),
-        ("LMS", "lms"),
-        ("k_lms", "lms"),
-        ("DDIM", "ddim"),
-        ("PLMS", "pndm"),
-        ("LCM", "lcm"),
-        ("DPM++ 2M", "dpmpp-2m"),
-        ("DPM++ 2M Karras", "dpmpp-2m"),
-        ("DPM++ 2M Automatic", "dpmpp-2m"),
-        ("dpmpp-2m-karras", "dpmpp-2m"),
-        ("dpmpp_2m karras", "dpmpp-2m"),
-        ("dpmpp_2m/karras", "dpmpp-2m"),
-        ("dpm++2m", "dpmpp-2m"),
-        ("k_dpmpp_2m_ka", "dpmpp-2m"),
-        ("DPM++ 2M Uniform", "dpmpp-2m uniform"),
-        ("dpmpp_2m/normal", "dpmpp-2m uniform"),
-        ("dpm++2m discrete", "dpmpp-2m uniform"),
-        ("DPM++ 2M SGM Uniform", "dpmpp-2m sgm_uniform"),
-        ("DPM++ 2M SGMUniform", "dpmpp-2m sgm_uniform"),
-        ("euler/sgm_uniform", "euler sgm_uniform"),
-        ("Euler a Karras", "euler-a karras"),
-        ("Euler Beta", "euler beta"),
-        ("euler beta", "euler beta"),
-        ("euler/beta", "euler beta_of_timesteps"),
-        ("Euler KL Optimal", "euler kl_optimal"),
-        ("euler/kl_optimal", "euler kl_optimal_to_zero"),
-        ("euler linear_quadratic", "euler linear_quadratic"),
-        ("DPM++ 2M Align Your Steps", "dpmpp-2m align_your_steps"),
-        ("euler ays", "euler align_your_steps"),
-        ("euler gits", "euler gits"),
-        ("Euler Turbo", "euler turbo"),
-        ("ddim ddim_uniform", "euler ddim_uniform"),
-        ("DDIM Karras", "euler karras"),
-        ("DPM++ 2M SDE", "dpmpp-2m-sde"),
-        ("DPM++ 2M SDE Exponential", "dpmpp-2m-sde"),
-        ("dpm++ 2m sde karras", "dpmpp-2m-sde karras"),
-        ("dpmpp_2m_sde_gpu/exponential", "dpmpp-2m-sde"),
-        ("sample_euler", "euler"),
-        ("sample_euler_ancestral", "euler-a"),
-        ("sample_heun", "heun"),
-        ("sample_lms", "lms"),
-        ("sample_dpmpp_2m", "dpmpp-2m"),
-        ("sample_dpmpp_2m_sde", "dpmpp-2m-sde"),
-        ("eulerdiscretescheduler", "EulerDiscreteScheduler"),
-        ("ddimscheduler", "DDIMScheduler"),  # the class alone says nothing of clipping
-    ],
-)
-def test_names_of_other_tools_are_understood(name: str, short: str) -> None:
-    named = named_scheduler(name, BASE)
-    assert short_name(named) == short
-    again = named_scheduler(short, BASE)
-    assert type(named) is type(again)
-    assert dict(named.config) == dict(again.config)
+OTHERS = {
+    "Euler": "euler",
+    "Euler a": "euler-a",
+    "euler A": "euler-a",
+    "EULER_ANCESTRAL": "euler-a",
+    "euler_a": "euler-a",
+    "k_euler_a": "euler-a",
+    "k_euler_ancestral": "euler-a",
+    "Heun": "heun",
+    "LMS": "lms",
+    "k_lms": "lms",
+    "DDIM": "ddim",
+    "PLMS": "pndm",
+    "LCM": "lcm",
+    "DPM++ 2M": "dpmpp-2m",
+    "DPM++ 2M Karras": "dpmpp-2m",
+    "DPM++ 2M Automatic": "dpmpp-2m",
+    "dpmpp-2m-karras": "dpmpp-2m",
+    "dpmpp_2m karras": "dpmpp-2m",
+    "dpmpp_2m/karras": "dpmpp-2m",
+    "dpm++2m": "dpmpp-2m",
+    "k_dpmpp_2m_ka": "dpmpp-2m",
+    "DPM++ 2M Uniform": "dpmpp-2m uniform",
+    "dpmpp_2m/normal": "dpmpp-2m uniform",
+    "dpm++2m discrete": "dpmpp-2m uniform",
+    "DPM++ 2M SGM Uniform": "dpmpp-2m sgm_uniform",
+    "DPM++ 2M SGMUniform": "dpmpp-2m sgm_uniform",
+    "euler/sgm_uniform": "euler sgm_uniform",
+    "Euler a Karras": "euler-a karras",
+    "Euler Beta": "euler beta",
+    "euler beta": "euler beta",
+    "euler/beta": "euler beta_of_timesteps",
+    "Euler KL Optimal": "euler kl_optimal",
+    "euler/kl_optimal": "euler kl_optimal_to_zero",
+    "euler linear_quadratic": "euler linear_quadratic",
+    "DPM++ 2M Align Your Steps": "dpmpp-2m align_your_steps",
+    "euler ays": "euler align_your_steps",
+    "euler gits": "euler gits",
+    "Euler Turbo": "euler turbo",
+    "ddim ddim_uniform": "euler ddim_uniform",
+    "DDIM Karras": "euler karras",
+    "DPM++ 2M SDE": "dpmpp-2m-sde",
+    "DPM++ 2M SDE Exponential": "dpmpp-2m-sde",
+    "dpm++ 2m sde karras": "dpmpp-2m-sde karras",
+    "dpmpp_2m_sde_gpu/exponential": "dpmpp-2m-sde",
+    "sample_euler": "euler",
+    "sample_euler_ancestral": "euler-a",
+    "sample_heun": "heun",
+    "sample_lms": "lms",
+    "sample_dpmpp_2m": "dpmpp-2m",
+    "sample_dpmpp_2m_sde": "dpmpp-2m-sde",
+    "eulerdiscretescheduler": "EulerDiscreteScheduler",
+    "ddimscheduler": "DDIMScheduler",  # the class alone says nothing of clipping
+}
+
+
+def test_names_of_other_tools_are_understood() -> None:
+    for name, short in OTHERS.items():
+        named = named_scheduler(name, BASE)
+        assert short_name(named) == short
+        again = named_scheduler(short, BASE)
+        assert type(named) is type(again)
+        assert dict(named.config) == dict(again.config)
 
 
 EULER, EULER_A = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
@@ -138,11 +139,11 @@ LADDERED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "kind", "schedule"), LADDERED)
-def test_a_name_is_a_class_on_a_ladder(name: str, kind: str, schedule: str) -> None:
-    for base in (BASE, DPMSolverMultistepScheduler.from_config(BASE.config, use_beta_sigmas=True)):
+def test_a_name_is_a_class_on_a_ladder() -> None:
+    spaced = DPMSolverMultistepScheduler.from_config(BASE.config, use_beta_sigmas=True)
+    for base, (name, kind, schedule) in product((BASE, spaced), LADDERED):
         scheduler = named_scheduler(name, base)
-        assert type(scheduler).__name__ == kind
+        assert type(scheduler).__name__ == kind, name
         assert scheduler.config.ladder == schedule
         assert scheduler.config.sigma_spacing is None
         assert scheduler.config.discards_penultimate is (kind in (DPM2, DPM2_A, SDE_3M))
@@ -151,67 +152,66 @@ def test_a_name_is_a_class_on_a_ladder(name: str, kind: str, schedule: str) -> N
             assert scheduler.config["solver_type"] == heun
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "settings"),
-    [
-        ("DDIM", "DDIMScheduler", {"clip_sample": False}),
-        ("PLMS", "PNDMScheduler", {"skip_prk_steps": True}),
-        ("pndm", "PNDMScheduler", {"skip_prk_steps": True}),
-        ("ddpm", "DDPMScheduler", {}),
-        ("LCM", "LCMScheduler", {}),
-        ("k_lcm", "LCMScheduler", {}),
-        ("tcd", "TCDScheduler", {}),
-        ("UniPC", "UniPCMultistepScheduler", {"use_karras_sigmas": False}),
-        ("uni_pc", "UniPCMultistepScheduler", {}),
-        ("uni_pc_bh2", "UniPCMultistepScheduler", {"solver_type": "bh2"}),
-        ("unipc", "UniPCMultistepScheduler", {}),
-        ("unipc_k", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
-        ("uni_pc karras", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
-        ("uni_pc/beta", "UniPCMultistepScheduler", {"use_beta_sigmas": True}),
-        ("uni_pc/simple", "UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
-        ("UniPC Automatic", "UniPCMultistepScheduler", {}),
-        ("DEIS", "DEISMultistepScheduler", {}),
-        ("deis_k", "DEISMultistepScheduler", {"use_karras_sigmas": True}),
-        ("deis/exponential", "DEISMultistepScheduler", {"use_exponential_sigmas": True}),
-        ("dpmpp_2s", SINGLESTEP, {"solver_order": 2, "use_karras_sigmas": False}),
-        ("dpmpp_2s_k", SINGLESTEP, {"solver_order": 2, "use_karras_sigmas": True}),
-        ("dpmpp_2m_k", MULTISTEP, {"solver_order": 2, "use_karras_sigmas": True}),
-        ("dpmpp_2m_sde_k", MULTISTEP, {"algorithm_type": "sde-dpmsolver++"}),
-        ("dpmpp_3m", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": False}),
-        ("dpmpp_3m_k", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": True}),
-        ("dpmpp_sde_k", "DPMSolverSDEScheduler", {"noise_sampler_seed": 0}),
-        ("euler_k", EULER, {"use_karras_sigmas": True}),
-        ("heun_k", "HeunDiscreteScheduler", {"use_karras_sigmas": True}),
-        ("lms_k", "LMSDiscreteScheduler", {"use_karras_sigmas": True}),
-        ("kdpm_2_k", DPM2, {"use_karras_sigmas": True}),
-        ("kdpm_2_a_k", DPM2_A, {"use_karras_sigmas": True}),
-        ("ddim_trailing", "DDIMScheduler", {"timestep_spacing": "trailing"}),
-    ],
-)
-def test_a_name_is_the_references_class(name: str, kind: str, settings: dict[str, Any]) -> None:
-    scheduler = named_scheduler(name, named_scheduler("Euler Exponential", BASE))
-    assert type(scheduler).__name__ == kind
-    assert {key: scheduler.config[key] for key in settings} == settings
-    assert scheduler.config.ladder is None
-    scheduler.set_timesteps(5)
+OF_THE_REFERENCE: Any = [
+    ("DDIM", "DDIMScheduler", {"clip_sample": False}),
+    ("PLMS", "PNDMScheduler", {"skip_prk_steps": True}),
+    ("pndm", "PNDMScheduler", {"skip_prk_steps": True}),
+    ("ddpm", "DDPMScheduler", {}),
+    ("LCM", "LCMScheduler", {}),
+    ("k_lcm", "LCMScheduler", {}),
+    ("tcd", "TCDScheduler", {}),
+    ("UniPC", "UniPCMultistepScheduler", {"use_karras_sigmas": False}),
+    ("uni_pc", "UniPCMultistepScheduler", {}),
+    ("uni_pc_bh2", "UniPCMultistepScheduler", {"solver_type": "bh2"}),
+    ("unipc", "UniPCMultistepScheduler", {}),
+    ("unipc_k", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
+    ("uni_pc karras", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
+    ("uni_pc/beta", "UniPCMultistepScheduler", {"use_beta_sigmas": True}),
+    ("uni_pc/simple", "UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
+    ("UniPC Automatic", "UniPCMultistepScheduler", {}),
+    ("DEIS", "DEISMultistepScheduler", {}),
+    ("deis_k", "DEISMultistepScheduler", {"use_karras_sigmas": True}),
+    ("deis/exponential", "DEISMultistepScheduler", {"use_exponential_sigmas": True}),
+    ("dpmpp_2s", SINGLESTEP, {"solver_order": 2, "use_karras_sigmas": False}),
+    ("dpmpp_2s_k", SINGLESTEP, {"solver_order": 2, "use_karras_sigmas": True}),
+    ("dpmpp_2m_k", MULTISTEP, {"solver_order": 2, "use_karras_sigmas": True}),
+    ("dpmpp_2m_sde_k", MULTISTEP, {"algorithm_type": "sde-dpmsolver++"}),
+    ("dpmpp_3m", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": False}),
+    ("dpmpp_3m_k", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": True}),
+    ("dpmpp_sde_k", "DPMSolverSDEScheduler", {"noise_sampler_seed": 0}),
+    ("euler_k", EULER, {"use_karras_sigmas": True}),
+    ("heun_k", "HeunDiscreteScheduler", {"use_karras_sigmas": True}),
+    ("lms_k", "LMSDiscreteScheduler", {"use_karras_sigmas": True}),
+    ("kdpm_2_k", DPM2, {"use_karras_sigmas": True}),
+    ("kdpm_2_a_k", DPM2_A, {"use_karras_sigmas": True}),
+    ("ddim_trailing", "DDIMScheduler", {"timestep_spacing": "trailing"}),
+]
 
 
-@pytest.mark.parametrize("name", ELSEWHERE)
-def test_names_that_only_one_tool_has_mean_what_it_does(name: str) -> None:
+def test_a_name_is_the_references_class() -> None:
+    base = named_scheduler("Euler Exponential", BASE)
+    for name, kind, settings in OF_THE_REFERENCE:
+        scheduler = named_scheduler(name, base)
+        assert type(scheduler).__name__ == kind, name
+        assert {key: scheduler.config[key] for key in settings} == settings
+        assert scheduler.config.ladder is None
+        scheduler.set_timesteps(5)
+
+
+def test_names_that_only_one_tool_has_mean_what_it_does() -> None:
     ladder = named_scheduler("DPM++ 2M Exponential", BASE)
-    named = named_scheduler(name, ladder)
-    meaning = ELSEWHERE[name]
-    assert type(named).__name__ == meaning.kind
-    assert {key: named.config[key] for key in meaning.settings} == meaning.settings
-    assert named.config.ladder is None
-    assert named.config.sigma_spacing == ("karras" if name.endswith("_k") else None)
+    for name, meaning in ELSEWHERE.items():
+        named = named_scheduler(name, ladder)
+        assert type(named).__name__ == meaning.kind
+        assert {key: named.config[key] for key in meaning.settings} == meaning.settings
+        assert named.config.ladder is None
+        assert named.config.sigma_spacing == ("karras" if name.endswith("_k") else None)
 
 
-@pytest.mark.parametrize("schedule", LADDERS)
 @pytest.mark.parametrize("sampler", ["Euler", "Euler a", "Heun", "LMS", "DPM++ 2M"])
-def test_the_word_for_a_schedule_decides_it(sampler: str, schedule: str) -> None:
+def test_the_word_for_a_schedule_decides_it(sampler: str) -> None:
     karras = DPMSolverMultistepScheduler.from_config(BASE.config, use_karras_sigmas=True)
-    for word in SCHEDULES[schedule]:
+    for schedule, word in ((each, word) for each in LADDERS for word in SCHEDULES[each]):
         named: Any = named_scheduler(f"{sampler} {word}", karras)
         assert named.config.sigma_schedule == schedule
         assert named.config.sigma_spacing is None
@@ -277,24 +277,26 @@ def test_the_table_of_names_has_every_class_and_ladder() -> None:
     assert set(SHORT_NAMES) == {each.short for each in SAMPLERS}
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: each.short)
-def test_what_the_table_says_of_a_sampler_is_so(sampler: samplers.Sampler) -> None:
-    scheduler = named_scheduler(sampler.short, BASE)
-    assert sampler.calls == type(scheduler).order
-    assert sampler.random is not scheduler.is_deterministic
-    assert meaning_of(sampler.webui) == meaning_of(sampler.short)
+def test_what_the_table_says_of_a_sampler_is_so() -> None:
+    for sampler in SAMPLERS:
+        scheduler = named_scheduler(sampler.short, BASE)
+        assert sampler.calls == type(scheduler).order, sampler
+        assert sampler.random is not scheduler.is_deterministic, sampler
+        assert meaning_of(sampler.webui) == meaning_of(sampler.short)
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_a_class_is_exported(name: str) -> None:
-    assert getattr(schedulers, name) is SCHEDULERS[name]
-    assert name in kakusan.__all__, "add it to kakusan/__init__.py and __init__.pyi"
-    assert SCHEDULERS[name].config_class.class_name == name
+def test_a_class_is_exported() -> None:
+    for name, kind in SCHEDULERS.items():
+        assert getattr(schedulers, name) is kind
+        assert name in kakusan.__all__, "add it to kakusan/__init__.py and __init__.pyi"
+        assert kind.config_class.class_name == name
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: each.short)
-def test_pictures_name_the_sampler_as_the_web_ui_does(sampler: samplers.Sampler) -> None:
-    for word in ("", *(words[0] for words in SCHEDULES.values() if sampler.automatic)):
+def test_pictures_name_the_sampler_as_the_web_ui_does() -> None:
+    words = ["", *(names[0] for names in SCHEDULES.values())]
+    for sampler, word in product(SAMPLERS, words):
+        if word and not sampler.automatic:
+            continue
         scheduler = named_scheduler(f"{sampler.short} {word}", BASE)
         text = parameters_text({"scheduler": scheduler.config.to_published()})
         lines = [line.strip() for line in text.split(",")]
