@@ -27,12 +27,13 @@ class Request(SizedRequest):
 
     `prompt` and `negative_prompt` hold one entry a prompt; an entry is None where the text was
     given as embeddings. A `height`, `width`, `num_inference_steps` or `guidance_scale` of None is
-    the model's own. Picture i (counted over all prompts and their repeats) is drawn from the seed
-    `seed + i`, each from 0 to 2**64 - 1; a `seed` of None means that the noise came from elsewhere.
-    `quality_budget` is the least likeness to the exact picture, as a PSNR in dB, that a faster run
-    may have: it chooses scheduler, steps and interval together (see `kakusan.quality`); None is
-    exact. Every `reuse_interval`-th call computes the whole UNet, those between reuse most of it
-    (see `kakusan.sampling.Reused`); 1 and None are exact.
+    the model's own, an `eta` of None the scheduler's: 0.3 for TCD, else 0. Picture i (counted over
+    all prompts and their repeats) is drawn from the seed `seed + i`, each from 0 to 2**64 - 1; a
+    `seed` of None means that the noise came from elsewhere. `quality_budget` is the least likeness
+    to the exact picture, as a PSNR in dB, that a faster run may have: it chooses scheduler, steps
+    and interval together (see `kakusan.quality`); None is exact. Every `reuse_interval`-th call
+    computes the whole UNet, those between reuse most of it (see `kakusan.sampling.Reused`); 1 and
+    None are exact.
 
     `model` is "builtin", a folder or a Hub id, `commit` and `variant` which of its versions; `unet`
     and `vae` are a folder, a file or a Hub id, in place of the model's own of these parts.
@@ -54,7 +55,7 @@ class Request(SizedRequest):
     guidance_scale: float | None = None
     guidance_rescale: float = 0.0
     num_images_per_prompt: int = 1
-    eta: float = 0.0
+    eta: float | None = None
     seed: int | None = None
     clip_skip: int | None = None
     quality_budget: float | None = None
@@ -87,7 +88,7 @@ class Request(SizedRequest):
             quality_budget=checks.number("quality_budget", self.quality_budget, 0.0, MAX_PSNR),
             reuse_interval=checks.integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
         )
-        for name in ("guidance_rescale", "num_images_per_prompt", "eta"):
+        for name in ("guidance_rescale", "num_images_per_prompt"):
             if getattr(self, name) is None:
                 raise ArgumentError(f"{{{name}}} must be a number, not None; leave it out")
         for name in ("model", "commit", "variant", "unet", "vae", "dtype", "device"):
@@ -157,7 +158,7 @@ class Request(SizedRequest):
                 f"{{quality_budget}} chooses {{{named[0]}}} itself, together with all that decides "
                 f"how long a picture takes; leave {{quality_budget}} or {{{named[0]}}} out"
             )
-        if self.eta > 0.0:
+        if self.eta:
             raise ArgumentError(
                 "{quality_budget} has no faster way to a picture that {eta} adds noise to; leave "
                 "one of them out"

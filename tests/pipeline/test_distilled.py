@@ -1,6 +1,7 @@
 """Whole pictures as distilled models are drawn with, beside the reference's."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import kakusan
+from kakusan.request import Request
 from tests.oracle import tiny
 
 TRAILING = {"timestep_spacing": "trailing"}
@@ -70,6 +72,22 @@ def test_pictures(pair: Any, way: str) -> None:
         pipe.scheduler = own
     assert pictures[0].shape == pictures[1].shape
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
+
+
+def test_what_eta_is_where_nobody_says_it(tiny_v1: Path) -> None:
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    for name, eta in (("tcd", 0.3), ("ddim", 0.0), ("euler", 0.0)):
+        request = Request.of("a cat", num_inference_steps=2, seed=5, scheduler=name)
+        (left_open,) = pipe.pictures(request)
+        (said,) = pipe.pictures(replace(request, eta=eta))
+        assert left_open.record["eta"] == said.record["eta"] == eta
+        assert left_open.image.tobytes() == said.image.tobytes()
+        (without,) = pipe.pictures(replace(request, eta=0.0))
+        assert without.record["eta"] == 0.0
+        assert (without.image.tobytes() == said.image.tobytes()) == (name != "tcd")
+    pipe.scheduler = kakusan.TCDScheduler.from_config(pipe.scheduler.config)
+    # a call as the reference's has its 0.0
+    assert pipe("a cat", num_inference_steps=2, seed=5).records[0]["eta"] == 0.0
 
 
 def test_sdxl_distilled_under_guidance(tiny_xl: Path) -> None:

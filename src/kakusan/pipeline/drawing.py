@@ -234,7 +234,7 @@ class Drawing:
             Prompt(prompt.text[rows], negative),
             Guided(guidance) if interval == 1 else Reused(guidance, interval),
             generator=generator,
-            eta=request.eta,
+            eta=request.eta or 0.0,
             end=self.span.stop,
             steering=steering,
             watched=watched,

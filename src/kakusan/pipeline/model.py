@@ -153,6 +153,7 @@ class Model:
         own = {
             "num_inference_steps": self.steps,
             "guidance_scale": self.guidance,
+            "eta": scheduler.usual_eta,
             **({} if self.usual is None else self.usual.open_settings(request, self.defaults)),
             **{name: value for name, value in self.settings.items() if name in self.family.takes},
             **chosen,

@@ -42,11 +42,13 @@ class Scheduler(Run, Configured[ConfigT], ABC):
 
     Attributes:
         adds_noise: whether steps draw noise, without being asked by an option.
+        usual_eta: how much noise steps add where `eta` is left open, and they take it.
         takes_timesteps, takes_sigmas: whether a run may be given by them.
         step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
     """
 
     adds_noise: ClassVar[bool] = False
+    usual_eta: ClassVar[float] = 0.0
     takes_timesteps: ClassVar[bool] = False
     takes_sigmas: ClassVar[bool] = False
     step_options: ClassVar[frozenset[str]] = frozenset()

@@ -26,6 +26,7 @@ class TCDScheduler(ConsistencyScheduler[TCDConfig]):
 
     config_class = TCDConfig
     adds_noise = True
+    usual_eta = 0.3  # the authors'
 
     def advance(
         self,
