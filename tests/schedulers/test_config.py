@@ -191,6 +191,30 @@ def test_the_reference_reads_a_config_with_settings_of_ours(name: str, tmp_path:
     assert "sigma_schedule" not in plain  # of which the reference would warn
 
 
+EDM: dict[str, Any] = {
+    "_class_name": "EDMEulerScheduler",
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "rho": 7.0,
+    "sigma_data": 0.5,
+    "sigma_max": 80.0,
+    "sigma_min": 0.002,
+    "sigma_schedule": "karras",
+}
+
+
+@pytest.mark.parametrize("name", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler"])
+def test_the_schedule_of_edm_is_no_ladder(name: str, tmp_path: Path) -> None:
+    for config in (EDM, {k: v for k, v in EDM.items() if k != "_class_name"}):
+        scheduler = SCHEDULERS[name].from_config(config)
+        assert scheduler.config.ladder is None
+        scheduler.save_pretrained(tmp_path)
+        assert SCHEDULERS[name].from_pretrained(tmp_path).config.ladder is None
+        # what is asked for counts
+        asked = SCHEDULERS[name].from_config(config, sigma_schedule="exponential")
+        assert asked.config.ladder == "exponential"
+
+
 def test_unknown_names_say_the_nearest() -> None:
     with pytest.raises(UnknownArgumentError, match="beta_start"):
         PNDMScheduler(beta_strat=0.1)

@@ -195,6 +195,8 @@ class SchedulerConfig(Mapping[str, object]):
         if not isinstance(left_behind, list | tuple):
             raise RequestError(f"{cls.class_name}: {DEFAULTED} must be a list of names")
         written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}
+        if _is_edms(written):
+            written.pop("sigma_schedule", None)  # a setting of the same name that means no ladder
         written = {**written, **overrides}
         others = {k: v for k, v in written.items() if k not in cls.names() and k != "_class_name"}
         return cls.from_settings({k: v for k, v in written.items() if k in cls.names()}, others)
@@ -281,6 +283,11 @@ def _is_unknown_spacing(name: str) -> bool:
     """Whether a published setting asks for a spacing of sigmas that is not in the table."""
     asks = name.startswith("use_") and name.endswith("_sigmas")
     return asks and name not in map(setting_of, SIGMA_SPACINGS)
+
+
+def _is_edms(published: Mapping[str, object]) -> bool:
+    """Whether it is the config of a scheduler on EDM's noise levels, which kakusan has not."""
+    return "sigma_data" in published or str(published.get("_class_name")).startswith("EDM")
 
 
 def _is_infinite(value: object) -> bool:
