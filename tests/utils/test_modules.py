@@ -23,7 +23,7 @@ from tests.pipeline.test_oracle import both
 THERE = """
 callbacks: MultiPipelineCallbacks PipelineCallback SDCFGCutoffCallback SDXLCFGCutoffCallback
 image_processor: VaeImageProcessor
-models: AutoencoderKL UNet2DConditionModel
+models: AutoencoderKL AutoencoderTiny UNet2DConditionModel
 models.attention_processor: AttnProcessor AttnProcessor2_0
 pipelines: AutoPipelineForText2Image DiffusionPipeline StableDiffusionPipeline
 pipelines: StableDiffusionXLPipeline StableDiffusionXLImg2ImgPipeline
@@ -31,14 +31,14 @@ pipelines.stable_diffusion_xl: StableDiffusionXLPipeline StableDiffusionXLPipeli
 pipelines.stable_diffusion: StableDiffusionPipelineOutput StableDiffusionSafetyChecker
 pipelines.stable_diffusion.pipeline_stable_diffusion: StableDiffusionPipeline
 pipelines.stable_diffusion.safety_checker: StableDiffusionSafetyChecker
-schedulers: DDIMScheduler PNDMScheduler
+schedulers: DDIMScheduler LCMScheduler PNDMScheduler UniPCMultistepScheduler
 training_utils: compute_snr set_seed
 """
 LATER = """
 callbacks: IPAdapterScaleCutoffCallback
 image_processor: PipelineImageInput VaeImageProcessorLDM3D
-models: ControlNetModel AutoencoderTiny
-schedulers: UniPCMultistepScheduler LCMScheduler KarrasDiffusionSchedulers SchedulerMixin
+models: ControlNetModel
+schedulers: EDMEulerScheduler KarrasDiffusionSchedulers SchedulerMixin
 loaders: LoraLoaderMixin StableDiffusionLoraLoaderMixin AttnProcsLayers
 models.attention_processor: Attention LoRAAttnProcessor XFormersAttnProcessor
 optimization: get_scheduler get_cosine_schedule_with_warmup
