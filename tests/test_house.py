@@ -21,8 +21,9 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each room may import from the rows above its own, never from a neighbour in its row
 LAYERS = (
     {"errors"},
-    {"quantized", "samplers"},
-    {"checks", "checkpoints", "later", "results", "runtime", "vocabulary"},
+    {"later", "quantized"},
+    {"samplers"},
+    {"checks", "checkpoints", "results", "runtime", "vocabulary"},
     {"sizes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs"},

@@ -19,6 +19,7 @@ from functools import cache
 from typing import NamedTuple
 
 from kakusan.errors import UnknownNameError, nearest, shown
+from kakusan.later import PACKAGE
 
 
 class Sampler(NamedTuple):
@@ -205,6 +206,25 @@ ELSEWHERE: Mapping[str, Meaning] = {
     ),
 }
 
+# Samplers of those tools that are not there: what to take instead -> what they are called
+ABSENT: Mapping[str, tuple[str, ...]] = {
+    "DPM++ 2M, in a number of steps that you choose": (
+        *("DPM adaptive", "dpm_adaptive", "k_dpm_ad", "sample_dpm_adaptive"),
+    ),
+    "DPM++ 2M": (
+        *("DPM fast", "dpm_fast", "k_dpm_fast", "sample_dpm_fast", "dpmpp_2m_v2", "dpmpp_2mv2"),
+        *("res_multistep", "res_2s", "gradient_estimation", "exp_heun_2_x0", "dpmpp_2m_cfg_pp"),
+        "res_multistep_cfg_pp",
+    ),
+    "Heun, which is the same but for the way back": ("Restart", "restart"),
+    "DDIM": ("DDIM CFG++", "ddim_cfgpp", "ddim_cfg_pp"),
+    "Euler": ("Euler CFG++", "euler_cfg_pp"),
+    "Euler a": ("Euler a CFG++", "euler_ancestral_cfg_pp", "res_multistep_ancestral"),
+    "DPM++ 2S a": ("dpmpp_2s_ancestral_cfg_pp", "exp_heun_2_x0_sde"),
+    "DPM++ 2M SDE": ("er_sde", "sa_solver", "sa_solver_pece", "seeds_2"),
+    "DPM++ 3M SDE": ("seeds_3",),
+}
+
 # Of each `sigma_schedule` AUTOMATIC1111's name (or the tool's that has it), and others
 SCHEDULES: Mapping[str, tuple[str, ...]] = {
     "uniform": ("Uniform", "normal", "discrete"),
@@ -255,11 +275,21 @@ def meaning_of(name: str, *, xl: bool = False) -> Meaning:
     """
     found = _meanings().get(_folded(name))
     if found is None:
-        raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, _said())}")
+        raise unknown(name, _said())
     schedule = str(found.settings.get("sigma_schedule"))
     if xl and schedule in _OF_XL:
         return found._replace(settings={**found.settings, "sigma_schedule": _OF_XL[schedule]})
     return found
+
+
+def unknown(name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that is none of a scheduler's, with what is nearest to it."""
+    if name in PACKAGE:
+        return UnknownNameError(f"{name} is not there yet; {PACKAGE[name]}")
+    instead = _absent().get(_folded(name))
+    if instead is not None:
+        return UnknownNameError(f"{shown(name)} is not there; the nearest is {instead}")
+    return UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, known)}")
 
 
 def on_schedule(sampler: Sampler, schedule: str) -> Meaning:
@@ -302,6 +332,20 @@ def _meanings() -> dict[str, Meaning]:
     found = {_folded(name): Meaning(name, spaced=False) for name in classes()}
     found |= {_folded(name): meaning for name, meaning in ELSEWHERE.items()}
     return found | {name: meaning for each in SAMPLERS for name, meaning in _names_of(each)}
+
+
+@cache
+def _absent() -> dict[str, str]:
+    """Every name of what is not there, folded, alone and with a schedule; what is nearest."""
+    words = {word for schedule, said in SCHEDULES.items() for word in (schedule, *said)}
+    after = ("", *map(_folded, (*words, AUTOMATIC)))
+    return {
+        _folded(name) + between + word: instead
+        for instead, names in ABSENT.items()
+        for name in names
+        for word in after
+        for between in (("", "/") if word else ("",))
+    }
 
 
 def _names_of(sampler: Sampler) -> Iterator[tuple[str, Meaning]]:

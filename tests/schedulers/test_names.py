@@ -9,7 +9,7 @@ import kakusan
 from kakusan import samplers, schedulers
 from kakusan.errors import UnknownNameError
 from kakusan.images.parameters import parameters_text
-from kakusan.samplers import ELSEWHERE, SAMPLERS, SCHEDULES, Meaning, classes, meaning_of
+from kakusan.samplers import ABSENT, ELSEWHERE, SAMPLERS, SCHEDULES, Meaning, classes, meaning_of
 from kakusan.schedulers import (
     SCHEDULERS,
     SHORT_NAMES,
@@ -18,6 +18,7 @@ from kakusan.schedulers import (
     PNDMScheduler,
     Scheduler,
     named_scheduler,
+    scheduler_class,
     short_name,
 )
 from kakusan.schedulers.ladders import LADDERS
@@ -257,6 +258,40 @@ def test_an_unknown_name_says_the_nearest(name: str, nearest: str) -> None:
 def test_no_word_is_passed_by(name: str) -> None:
     with pytest.raises(UnknownNameError, match="no scheduler is called"):
         named_scheduler(name, BASE)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("DPM adaptive", "'DPM adaptive' is not there; the nearest is DPM.* 2M, in a number of"),
+        ("k_dpm_ad", "the nearest is DPM"),
+        ("dpm_adaptive/karras", "the nearest is DPM"),
+        ("DPM fast", r"the nearest is DPM\+\+ 2M$"),
+        ("Restart Karras", "the nearest is Heun, which"),
+        ("DDIM CFG++", "the nearest is DDIM$"),
+        ("euler_cfg_pp", "the nearest is Euler$"),
+        ("euler_ancestral_cfg_pp/beta", "the nearest is Euler a$"),
+        ("er_sde", r"the nearest is DPM\+\+ 2M SDE$"),
+        ("dpm++2mv2", r"the nearest is DPM\+\+ 2M$"),
+        ("EDMEulerScheduler", "Playground v2.5, come later; .* EulerDiscreteScheduler with"),
+        ("EDMDPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler is not there yet; "),
+        ("IPNDMScheduler", "IPNDMScheduler is not there yet; use DPMSolverMultistepScheduler"),
+    ],
+)
+def test_a_sampler_that_is_not_there_says_the_nearest(name: str, message: str) -> None:
+    with pytest.raises(UnknownNameError, match=message) as caught:
+        named_scheduler(name, BASE)
+    assert "\n" not in str(caught.value)
+    if name.endswith("Scheduler"):
+        with pytest.raises(UnknownNameError, match=message):
+            scheduler_class(name)
+
+
+def test_what_is_named_as_nearest_is_there() -> None:
+    known = {name: meaning_of(name) for sampler in SAMPLERS for name in sampler.names}
+    for instead, absent in ABSENT.items():
+        assert instead.split(",")[0] in known
+        assert not set(absent) & set(known)
 
 
 def test_no_name_means_two_things() -> None:

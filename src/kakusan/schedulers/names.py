@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from kakusan.errors import UnknownNameError, nearest, shown
-from kakusan.samplers import SAMPLERS, SCHEDULES, meaning_of, on_schedule
+from kakusan.samplers import SAMPLERS, SCHEDULES, meaning_of, on_schedule, unknown
 from kakusan.schedulers import registry
 from kakusan.schedulers.config import SPACING
 from kakusan.schedulers.scheduler import Scheduler
@@ -25,7 +24,7 @@ def scheduler_class(name: str) -> type[Scheduler]:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
     """
     if name not in SCHEDULERS:
-        raise UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, SCHEDULERS)}")
+        raise unknown(name, SCHEDULERS)
     return SCHEDULERS[name]
 
 
