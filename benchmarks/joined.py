@@ -16,7 +16,7 @@ from kakusan.pipeline import draw_together
 
 STEPS = 25
 PROMPTS = ("a cat on red", "a dog", "two foxes on teal", "a house at night")
-SCHEDULERS = ("ddim", "euler-a", "dpmpp-2m-karras", "lms")
+SCHEDULERS = ("ddim", "euler-a", "dpmpp-2m", "lms")
 REQUESTS = [
     kakusan.Request.of(prompt, seed=seed, scheduler=scheduler, num_inference_steps=STEPS)
     for seed, (prompt, scheduler) in enumerate(zip(PROMPTS, SCHEDULERS, strict=True))

@@ -384,7 +384,7 @@ maps.by_step("house")
 # %%
 from kakusan.inspect import schedules
 
-names = ["pndm", "lms", "heun", "euler-a", "dpmpp-2m", "dpmpp-2m-karras"]
+names = ["pndm", "lms", "heun", "euler-a", "dpmpp-2m uniform", "dpmpp-2m"]
 schedules(pipe, names, language=LANGUAGE)
 
 # %% [markdown]

@@ -95,9 +95,10 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     "CLIPTokenizer is there, which is as fast": ("CLIPTokenizerFast",),
     "CLIPImageProcessor is there": ("CLIPFeatureExtractor", "AutoImageProcessor"),
     "torch_dtype=torch.float16 halves the memory of the weights": (
-        *("BitsAndBytesConfig", "TorchAoConfig", "QuantoConfig", "GGUFQuantizationConfig"),
+        *("BitsAndBytesConfig", "TorchAoConfig", "QuantoConfig"),
         *("PipelineQuantizationConfig", "DiffusersQuantizer"),
     ),
+    "from_single_file loads a .gguf file as it is": ("GGUFQuantizationConfig",),
     "torch.optim.lr_scheduler has such schedules": (
         *("get_scheduler", "get_constant_schedule", "get_constant_schedule_with_warmup"),
         *("get_cosine_schedule_with_warmup", "get_linear_schedule_with_warmup"),
