@@ -63,6 +63,7 @@ _ROOMS = {
         "EulerAncestralDiscreteScheduler",
         "EulerDiscreteScheduler",
         "HeunDiscreteScheduler",
+        "ImprovedPNDMScheduler",
         "KDPM2AncestralDiscreteScheduler",
         "KDPM2DiscreteScheduler",
         "LCMScheduler",

@@ -40,6 +40,7 @@ from kakusan.schedulers import DPMSolverSinglestepScheduler as DPMSolverSinglest
 from kakusan.schedulers import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
 from kakusan.schedulers import EulerDiscreteScheduler as EulerDiscreteScheduler
 from kakusan.schedulers import HeunDiscreteScheduler as HeunDiscreteScheduler
+from kakusan.schedulers import ImprovedPNDMScheduler as ImprovedPNDMScheduler
 from kakusan.schedulers import KDPM2AncestralDiscreteScheduler as KDPM2AncestralDiscreteScheduler
 from kakusan.schedulers import KDPM2DiscreteScheduler as KDPM2DiscreteScheduler
 from kakusan.schedulers import LCMScheduler as LCMScheduler

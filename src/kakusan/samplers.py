@@ -9,7 +9,7 @@ signs do not matter. What several tools mean differently is decided so:
 - Without a word for the schedule it is AUTOMATIC1111's automatic one: "DPM++ 2M" is on Karras's.
 - "Beta" and "KL Optimal" are AUTOMATIC1111's, but with a slash ComfyUI's: "euler/beta".
 - DDIM, PLMS, UniPC, DEIS, LCM and TCD are the reference's, UniPC and DEIS with a schedule on the
-  reference's nearest one; DDIM with a schedule is ComfyUI's, which is Euler.
+  reference's nearest one; DDIM and DDPM with a schedule are ComfyUI's, which are Euler and Euler a.
 - "DPM++ 2S" and "DPM++ 3M" without more are InvokeAI's, the reference's solvers; its "kdpm_2"
   cannot be told from AUTOMATIC1111's "k_dpm_2", and is that.
 """
@@ -168,6 +168,16 @@ SAMPLERS = (
         settings={"algorithm_type": "deis"},
     ),
     Sampler(
+        *("ipndm", "ImprovedPNDMScheduler", "IPNDM", "ipndm", ("sample_ipndm",)),
+        automatic="uniform",
+        settings={"variable_steps": False},
+    ),
+    Sampler(
+        *("ipndm-v", "ImprovedPNDMScheduler", "IPNDM_V", "ipndm_v", ("sample_ipndm_v",)),
+        automatic="uniform",
+        settings={"variable_steps": True},
+    ),
+    Sampler(
         *("lcm", "LCMScheduler", "LCM", "lcm", ("k_lcm",)),
         settings={"clip_sample": False},
         random=True,
@@ -217,6 +227,7 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
         "res_multistep_cfg_pp",
     ),
     "Heun, which is the same but for the way back": ("Restart", "restart"),
+    "Heun": ("HeunPP2", "heunpp2", "sample_heunpp2"),
     "DDIM": ("DDIM CFG++", "ddim_cfgpp", "ddim_cfg_pp"),
     "Euler": ("Euler CFG++", "euler_cfg_pp"),
     "Euler a": ("Euler a CFG++", "euler_ancestral_cfg_pp", "res_multistep_ancestral"),
@@ -260,6 +271,11 @@ _NEAREST: Mapping[str, Mapping[str, object]] = {
 _ON_THE_REFERENCES = (
     *("UniPCMultistepScheduler", "DEISMultistepScheduler", "DPMSolverSinglestepScheduler"),
 )
+# What the same method is called in steps of sigma
+_ON_A_LADDER = {
+    "DDIMScheduler": "EulerDiscreteScheduler",
+    "DDPMScheduler": "EulerAncestralDiscreteScheduler",
+}
 # Those that are another for SDXL
 _OF_XL = {"align_your_steps": "align_your_steps_xl", "gits": "gits_xl"}
 
@@ -297,8 +313,8 @@ def on_schedule(sampler: Sampler, schedule: str) -> Meaning:
     if sampler.kind in _ON_THE_REFERENCES:
         return Meaning(sampler.kind, {**sampler.settings, **_NEAREST[schedule]})
     ladder = {"sigma_schedule": schedule, "discard_penultimate_sigma": sampler.discards}
-    if sampler.kind == "DDIMScheduler":
-        return Meaning("EulerDiscreteScheduler", ladder)
+    if sampler.kind in _ON_A_LADDER:
+        return Meaning(_ON_A_LADDER[sampler.kind], ladder)
     return Meaning(sampler.kind, {**sampler.settings, **ladder})
 
 
@@ -306,7 +322,7 @@ def schedules_of(sampler: Sampler) -> Iterable[str]:
     """Those of `SCHEDULES` that a sampler takes."""
     if sampler.kind in _ON_THE_REFERENCES:
         return _NEAREST
-    return SCHEDULES if sampler.automatic or sampler.kind == "DDIMScheduler" else ()
+    return SCHEDULES if sampler.automatic or sampler.kind in _ON_A_LADDER else ()
 
 
 def classes() -> list[str]:

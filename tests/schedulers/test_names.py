@@ -124,6 +124,10 @@ LADDERED = [
     ("dpmpp_2m_sde_heun_gpu/beta", SDE_2M, "beta_of_timesteps"),
     ("dpmpp_3m_sde_gpu", SDE_3M, "exponential"),
     ("ddim/ddim_uniform", EULER, "ddim_uniform"),
+    ("ddpm/normal", EULER_A, "uniform"),
+    ("ddpm karras", EULER_A, "karras"),
+    *((name, "ImprovedPNDMScheduler", "uniform") for name in ("IPNDM", "ipndm_v", "IPNDM_V")),
+    ("ipndm_v/karras", "ImprovedPNDMScheduler", "karras"),
     # stable-diffusion.cpp's
     ("dpm++2s_a", "DPMPP2SAncestralScheduler", "karras"),
     ("dpm2", DPM2, "karras"),
@@ -268,6 +272,7 @@ def test_no_word_is_passed_by(name: str) -> None:
         ("dpm_adaptive/karras", "the nearest is DPM"),
         ("DPM fast", r"the nearest is DPM\+\+ 2M$"),
         ("Restart Karras", "the nearest is Heun, which"),
+        ("HeunPP2", "the nearest is Heun$"),
         ("DDIM CFG++", "the nearest is DDIM$"),
         ("euler_cfg_pp", "the nearest is Euler$"),
         ("euler_ancestral_cfg_pp/beta", "the nearest is Euler a$"),

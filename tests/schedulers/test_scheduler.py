@@ -259,6 +259,7 @@ OPTIONS = {
     "DPMSolverSinglestepScheduler": {"generator"},
     "EulerDiscreteScheduler": CHURN,
     "HeunDiscreteScheduler": CHURN,
+    "ImprovedPNDMScheduler": set[str](),
     "KDPM2AncestralDiscreteScheduler": {"generator"},
     "KDPM2DiscreteScheduler": CHURN,
     "LCMScheduler": {"generator"},

@@ -88,7 +88,67 @@ def dpmpp_2m(x: Tensor, sigmas: list[float], see: Denoiser, _noise: Any) -> Tens
     return x
 
 
+def ddpm(x: Tensor, sigmas: list[float], see: Denoiser, noise: Any) -> Tensor:
+    """ComfyUI's `ddpm`: the posterior of arXiv:2006.11239, equation 7, at variance 1."""
+    for now, then in pairwise(sigmas):
+        kept, following = 1 / (now**2 + 1), 1 / (then**2 + 1)
+        alpha = kept / following
+        epsilon = (x - see(x, now)) / now
+        x = x * kept**0.5
+        x = (x - (1 - alpha) * epsilon / (1 - kept) ** 0.5) / alpha**0.5
+        if then > 0:
+            x = x + ((1 - alpha) * (1 - following) / (1 - kept)) ** 0.5 * noise()
+        x = x / following**0.5
+    return x
+
+
+def ipndm(x: Tensor, sigmas: list[float], see: Denoiser, _noise: Any) -> Tensor:
+    even = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -3 / 8]]
+    return multistep(x, sigmas, see, lambda place: even[min(place, 3)])
+
+
+def multistep(
+    x: Tensor, sigmas: list[float], see: Denoiser, weights: Callable[[int], list[float]]
+) -> Tensor:
+    slopes: list[Tensor] = []
+    for place, (now, then) in enumerate(pairwise(sigmas)):
+        clean = see(x, now)
+        slopes.insert(0, (x - clean) / now)
+        mean = sum(w * slope for w, slope in zip(weights(place), slopes, strict=False))
+        x = clean if then == 0 else x + (then - now) * mean
+    return x
+
+
+def ipndm_v(x: Tensor, sigmas: list[float], see: Denoiser, _noise: Any) -> Tensor:
+    """ComfyUI's numbers for lengths of steps."""
+
+    def weights(place: int) -> list[float]:
+        a, b, c, d = ([0.0] * 4 + [t - s for s, t in pairwise(sigmas[: place + 2])])[:-5:-1]
+        if place == 0:
+            return [1]
+        if place == 1:
+            return [(2 + a / b) / 2, -(a / b) / 2]
+        u = (1 - a / (3 * (a + b)) * (a * (a + b)) / (b * (b + c))) / 2
+        found = [(2 + a / b) / 2 + u, -(a / b) / 2 - (1 + b / c) * u, u * b / c]
+        if place == 2:
+            return found
+        v = (1 - a / (3 * (a + b))) / 2 + (1 - a / (2 * (a + b))) * a / (6 * (a + b + c))
+        v *= (a * (a + b) * (a + b + c)) / (b * (b + c) * (b + c + d))
+        r = b * (b + c) / (c * (c + d))
+        return [
+            found[0] + v,
+            found[1] - (1 + b / c + r) * v,
+            found[2] + (b / c + r * (1 + c / d)) * v,
+            -v * r * b / c,
+        ]
+
+    return multistep(x, sigmas, see, weights)
+
+
 SAMPLERS = {
+    "ddpm": ddpm,
+    "IPNDM": ipndm,
+    "IPNDM_V": ipndm_v,
     "Euler": euler,
     "Euler a": euler_ancestral,
     "Heun": heun,

@@ -19,7 +19,7 @@ Record = dict[str, object]
 
 _MULTISTEP = "DPMSolverMultistepScheduler"
 # Settings by which samplers of one class differ
-_TELLING = {"algorithm_type", "solver_order", "solver_type"}
+_TELLING = {"algorithm_type", "solver_order", "solver_type", "variable_steps"}
 WORDS = WEBUI.words
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"

@@ -33,5 +33,6 @@ from kakusan.schedulers.dpmpp_2m_sde import DPMPP2MSDEScheduler as DPMPP2MSDESch
 from kakusan.schedulers.dpmpp_3m_sde import DPMPP3MSDEScheduler as DPMPP3MSDEScheduler
 from kakusan.schedulers.unipc_multistep import UniPCMultistepScheduler as UniPCMultistepScheduler
 from kakusan.schedulers.deis_multistep import DEISMultistepScheduler as DEISMultistepScheduler
+from kakusan.schedulers.ipndm import ImprovedPNDMScheduler as ImprovedPNDMScheduler
 from kakusan.schedulers.lcm import LCMScheduler as LCMScheduler
 from kakusan.schedulers.tcd import TCDScheduler as TCDScheduler
