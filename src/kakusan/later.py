@@ -104,8 +104,11 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("get_cosine_schedule_with_warmup", "get_linear_schedule_with_warmup"),
     ),
     _MULTISTEP: (
-        *("IPNDMScheduler", "SASolverScheduler", "CosineDPMSolverMultistepScheduler"),
+        *("SASolverScheduler", "CosineDPMSolverMultistepScheduler"),
         *("DPMSolverMultistepInverseScheduler",),
+    ),
+    "use ImprovedPNDMScheduler, the same method on Stable Diffusion's noise levels": (
+        "IPNDMScheduler",
     ),
     _EDM: ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"),
     "use DDIMScheduler, whose steps are the same": (

@@ -280,7 +280,7 @@ def test_no_word_is_passed_by(name: str) -> None:
         ("dpm++2mv2", r"the nearest is DPM\+\+ 2M$"),
         ("EDMEulerScheduler", "Playground v2.5, come later; .* EulerDiscreteScheduler with"),
         ("EDMDPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler is not there yet; "),
-        ("IPNDMScheduler", "IPNDMScheduler is not there yet; use DPMSolverMultistepScheduler"),
+        ("IPNDMScheduler", "IPNDMScheduler is not there yet; use ImprovedPNDMScheduler, the"),
     ],
 )
 def test_a_sampler_that_is_not_there_says_the_nearest(name: str, message: str) -> None:
