@@ -24,7 +24,7 @@ from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.single_file.quantised import is_scale
 from kakusan.checkpoints.single_file.recognition import family_of
 from kakusan.checkpoints.single_file.settings import Settings
-from kakusan.checkpoints.single_file.split import Group
+from kakusan.checkpoints.single_file.split import Group, is_of_training
 from kakusan.checkpoints.single_file.writing import (
     FORMS,
     Written,
@@ -57,7 +57,6 @@ SCHEDULER_FILE = "scheduler_config.json"
 _TOKENIZERS = ("tokenizer", "tokenizer_2")
 _FILE = "kakusan.file"  # the key of the metadata of what is kept aside
 _FORMS, _METADATA, _RENAMED = "forms", "metadata", "renamed"
-_OF_TRAINING = ("model_ema.", "loss.", "discriminator.", "optimizer", "lr_scheduler", "callbacks.")
 _ARCHITECTURES = {
     "v1": "stable-diffusion-v1",
     "sdxl": "stable-diffusion-xl-v1-base",
@@ -164,7 +163,7 @@ def _file_as_it_is(
 ) -> tuple[Converted, dict[str, Written], Mapping[str, str]]:
     """What is written of a single file: its own tensors, but for a training's."""
     done, file = Converted(target), checkpoint.file
-    dropped = [name for name in file.entries if name.startswith(_OF_TRAINING)]
+    dropped = [name for name in file.entries if is_of_training(name)]
     if dropped:
         done.dropped.append(f"{len(dropped)} tensors of the training ({listed(dropped[:1])}, ...)")
     wanted = [name for name in file.entries if not is_scale(name) and name not in dropped]
@@ -396,7 +395,7 @@ def _save_aside(
 ) -> None:
     """Keep what the published layout has no place for, but for a training's own."""
     entries = checkpoint.file.entries
-    dropped = [name for name in entries if name.startswith(_OF_TRAINING)]
+    dropped = [name for name in entries if is_of_training(name)]
     scales = [name for name in entries if is_scale(name)]
     rest = entries.keys() - kept - {*dropped, *scales}
     if dropped:

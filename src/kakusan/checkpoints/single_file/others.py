@@ -18,7 +18,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         "ControlNet",
     ),
     (r"(?:.*\.)?control_add_embedding\..+", "ControlNet"),
-    (r"ip_adapter\..+", "IP-Adapter"),
+    (r"(?:ip_adapter\.|.*\.to_[kv]_ip\.).+", "IP-Adapter"),
     (r"(?:adapter\.)?body\.\d+\..*(?:block1|in_conv)\..+", "T2I-Adapter"),
     (r".*motion_modules\..+", "AnimateDiff motion module"),
     (
@@ -97,6 +97,11 @@ def _is_embedding(entries: Mapping[str, Entry]) -> bool:
 
 # What is to be done with each kind of file
 INSTEAD = {
+    "an IP-Adapter": "it steers a model by a picture and is none; adapters are not read yet",
+    "an AnimateDiff motion module": "it makes films of a model and is none; kakusan draws pictures",
+    "a T2I-Adapter": "it steers a model and is none",
+    "a CLIP picture encoder": "it sees pictures and does not draw",
+    "a safety checker": "it looks at pictures and does not draw",
     "a LoRA": "it changes a model and is none; adapters are not read yet",
     "an embedding (textual inversion)": "it adds a word to a model and is none",
     "a ControlNet": "it steers a model and is none",

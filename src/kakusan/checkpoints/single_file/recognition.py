@@ -22,6 +22,8 @@ VARIANTS = {4: "", 5: "depth", 8: "instruct-pix2pix", 9: "inpainting"}
 TEXT_WIDTHS = {768: "v1", 1024: "v2"}
 REFINER_ADDED = 2560
 UNCLIP_ADDED = frozenset({1536, 2048})
+# Beside a whole model: what makes another one of it
+_CHANGING = ("control_model.", "noise_augmentor.", "embedder.", "cond_stage_model.", "conditioner.")
 PARTS_OF = {
     "v1": ("unet", "vae", "text_encoder"),
     "v2": ("unet", "vae", "text_encoder"),
@@ -71,7 +73,7 @@ def recognise(entries: Mapping[str, Entry], where: str) -> Recognised:
     """
     weights = {name: entry for name, entry in entries.items() if not is_scale(name)}
     found = split(weights)
-    other = other_kind(weights)
+    other = other_kind(_telling(weights, found))
     if other is not None:
         advice = INSTEAD.get(other, "kakusan has Stable Diffusion 1, 2 and XL")
         raise CheckpointError(f"{where} is {other}: {advice}.")
@@ -82,6 +84,18 @@ def recognise(entries: Mapping[str, Entry], where: str) -> Recognised:
         return _recognised(weights, found)
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}.") from None
+
+
+def _telling(entries: Mapping[str, Entry], found: Split) -> Mapping[str, Entry]:
+    """The tensors that may say that a file is something else.
+
+    Beside a whole UNet what nobody knows says nothing, but for what changes the model itself.
+    """
+    beginnings = ("input_blocks.0.0.weight", "conv_in.weight")
+    if not any(first in group.names for group in found.of("unet") for first in beginnings):
+        return entries
+    aside = {n for n in found.rest | found.neighbours if not n.startswith(_CHANGING)}
+    return {name: entry for name, entry in entries.items() if name not in aside}
 
 
 def _recognised(entries: Mapping[str, Entry], found: Split) -> Recognised:

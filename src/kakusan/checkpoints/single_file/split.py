@@ -34,9 +34,11 @@ _SCHEDULE = frozenset(
 )
 _NEIGHBOUR = re.compile(
     r"(model_ema|denoiser|loss|discriminator|optimizer\w*|lr_schedulers?|callbacks)\..+"
-    r"|(?:.+\.)?(position_ids|logit_scale|scaled_fp8|num_batches_tracked)"
+    r"|(?:.+\.)?(position_ids|token_type_ids|logit_scale|scaled_fp8|num_batches_tracked)"
+    r"|(?:.+\.)?(inv_freq|attn_mask)"
     r"|(?:.+\.)?(visual|vision_model|visual_projection)\..+"
 )
+_OF_TRAINING = ("model_ema.", "loss.", "discriminator.", "optimizer", "lr_scheduler", "callbacks.")
 _DIFFUSERS_UNET = frozenset({"down_blocks", "mid_block", "up_blocks"})
 
 
@@ -76,8 +78,21 @@ class Split:
 
 
 def is_neighbour(name: str) -> bool:
-    """Whether a tensor is no part's weight: training state, schedules, numbers of positions."""
-    return name in _SCHEDULE or _NEIGHBOUR.fullmatch(name) is not None
+    """Whether a tensor is no part's weight: training state, schedules, numbers of positions.
+
+    A part may bring those of its own training: `first_stage_model.loss.logvar`.
+    """
+    inner = name.removeprefix(_prefix(name) or "")
+    return any(each in _SCHEDULE or _NEIGHBOUR.fullmatch(each) for each in (name, inner))
+
+
+def is_of_training(name: str) -> bool:
+    """Whether a tensor is what a training keeps for itself, of the whole or of a part."""
+    return name.removeprefix(_prefix(name) or "").startswith(_OF_TRAINING)
+
+
+def _prefix(name: str) -> str | None:
+    return next((each for each in PREFIXES if name.startswith(each)), None)
 
 
 def split(names: Iterable[str]) -> Split:
@@ -86,7 +101,7 @@ def split(names: Iterable[str]) -> Split:
     neighbours: set[str] = set()
     bare: dict[str, str] = {}
     for name in names:
-        prefix = next((each for each in PREFIXES if name.startswith(each)), None)
+        prefix = _prefix(name)
         if is_neighbour(name):
             neighbours.add(name)
         elif prefix is None:
