@@ -1,5 +1,6 @@
 """SDXL's refiner in one file, beside the reference's pipeline of the same networks."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import kakusan
 from kakusan import (
     AutoPipelineForText2Image,
     DiffusionPipeline,
+    StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
 )
@@ -81,3 +83,40 @@ def test_models_on_other_noise_levels(tmp_path: Path, name: str) -> None:
     assert name in text
     assert path.name in text
     assert "\n" not in text
+
+
+@pytest.fixture(scope="module")
+def silent(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose index does not say that the UNet is told scores."""
+    folder = tmp_path_factory.mktemp("silent") / "refiner"
+    convert(file, folder)
+    path = folder / "model_index.json"
+    index = json.loads(path.read_text())
+    del index["requires_aesthetics_score"]
+    path.write_text(json.dumps(index))
+    for weights in folder.glob("*/*.safetensors"):  # it is said before any weight is read
+        weights.write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize("kind", [DiffusionPipeline, StableDiffusionXLImg2ImgPipeline])
+def test_an_index_that_does_not_say_what_it_is(silent: Path, kind: Any) -> None:
+    with pytest.raises(CheckpointError, match="requires_aesthetics_score") as caught:
+        kind.from_pretrained(silent)
+    assert "model_index.json" in str(caught.value)
+    assert str(silent) in str(caught.value)
+
+
+def test_that_index_is_made_up_for(file: Path, silent: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "refiner"
+    convert(file, folder)
+    (folder / "model_index.json").write_text((silent / "model_index.json").read_text())
+    pipe = StableDiffusionXLImg2ImgPipeline.from_pretrained(folder, requires_aesthetics_score=True)
+    assert np.array_equal(picture(pipe), picture(DiffusionPipeline.from_single_file(file)))
+
+
+@pytest.mark.parametrize("kind", [StableDiffusionPipeline, StableDiffusionXLPipeline])
+def test_other_pipelines_name_the_one_that_loads_it(file: Path, silent: Path, kind: Any) -> None:
+    for load, where in ((kind.from_single_file, file), (kind.from_pretrained, silent)):
+        with pytest.raises(CheckpointError, match="StableDiffusionXLImg2ImgPipeline"):
+            load(where)

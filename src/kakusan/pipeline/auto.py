@@ -5,7 +5,7 @@ from typing import Any
 
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
-from kakusan.pipeline.container import Container, family_of
+from kakusan.pipeline.container import Container, check_no_refiner, family_of, is_refiner
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -13,11 +13,7 @@ from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
 from kakusan.pipeline.single_file import container_of
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
-from kakusan.pipeline.stable_diffusion_xl import (
-    StableDiffusionXLPipeline,
-    check_no_refiner,
-    is_refiner,
-)
+from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
 
 # The pipelines that draw from a text; of a family the last, unless the index names another

@@ -17,8 +17,20 @@ from kakusan.models import (
     within,
 )
 from kakusan.pipeline.exchanged import check_vae
-from kakusan.pipeline.parts import LAYOUTS, PARTS, PASSED_BY, Layout, check_channels, check_together
+from kakusan.pipeline.parts import (
+    LAYOUTS,
+    PARTS,
+    PASSED_BY,
+    STABLE_DIFFUSION_XL,
+    STABLE_DIFFUSION_XL_REFINER,
+    Layout,
+    check_channels,
+    check_together,
+)
 from kakusan.text import CLIPTokenizer
+
+# Sizes and places are six numbers; the refiner is told a score in the place of two
+_WITH_SCORE = 5
 
 
 @dataclass(frozen=True)
@@ -143,10 +155,64 @@ def check_family(container: Container, given: Collection[str], layout: Layout) -
     """Raise CheckpointError where a model is of another family than pipelines of `layout`."""
     own = family_of(container, given)
     if own.only_here != layout.only_here:
+        model = own.model
+        if own is STABLE_DIFFUSION_XL and is_refiner(container):
+            own, model = STABLE_DIFFUSION_XL_REFINER, "SDXL's refiner"
         raise CheckpointError(
-            f"{container} holds {own.model}, and {layout.class_name} draws with {layout.model}; "
+            f"{container} holds {model}, and {layout.class_name} draws with {layout.model}; "
             f"load it with {own.class_name}, or with DiffusionPipeline"
         )
+
+
+def is_refiner(container: Container) -> bool:
+    """Whether a model is SDXL's refiner, whose UNet is told scores of beauty, as SDXL's is not."""
+    said = container.settings(STABLE_DIFFUSION_XL_REFINER)["requires_aesthetics_score"]
+    return said or _numbers_told(container) == _WITH_SCORE
+
+
+def check_scores(
+    container: Container, given: Collection[str], layout: Layout, settings: Mapping[str, bool]
+) -> None:
+    """Refuse a refiner that is loaded as something else, before its weights are read.
+
+    Raises:
+        CheckpointError: Pipelines of `layout` do not tell the UNet scores, or are told not to.
+    """
+    if not layout.only_here or {"unet", "text_encoder_2"} & set(given):
+        return  # parts that are given are looked at with the others
+    if "requires_aesthetics_score" not in layout.settings:
+        check_no_refiner(container)
+    elif _numbers_told(container) == _WITH_SCORE and not settings["requires_aesthetics_score"]:
+        raise CheckpointError(
+            f"{container} is SDXL's refiner, but its model_index.json does not say "
+            '"requires_aesthetics_score": true; write that there, or give '
+            "requires_aesthetics_score=True"
+        )
+
+
+def check_no_refiner(container: Container) -> None:
+    """Raise CheckpointError where a model cannot draw from a text alone."""
+    if is_refiner(container):
+        raise CheckpointError(
+            f"{container} is SDXL's refiner, which goes on from another model's latents; load it "
+            f"with {STABLE_DIFFUSION_XL_REFINER.class_name}"
+        )
+
+
+def _numbers_told(container: Container) -> float | None:
+    """How many numbers the UNet is told beside the pooled text; None where that is not known."""
+    unet, encoder = container.config("unet"), container.config("text_encoder_2")
+    if unet is None or encoder is None:
+        return None
+    match (
+        unet.get("projection_class_embeddings_input_dim"),
+        unet.get("addition_time_embed_dim"),
+        encoder.get("projection_dim"),
+    ):
+        case int(added), int(width), int(pooled) if width > 0:
+            return (added - pooled) / width
+        case _:
+            return None
 
 
 def load_parts(

@@ -38,11 +38,10 @@ from kakusan.checkpoints.weights import find_weights, read_weights, save_weights
 from kakusan.errors import CheckpointError, OutputError, RequestError, listed, shown_path
 from kakusan.models import Model
 from kakusan.models.model import CONFIG_FILE, PUBLISHED_VERSION
-from kakusan.pipeline.container import WeightsOptions
+from kakusan.pipeline.container import WeightsOptions, is_refiner
 from kakusan.pipeline.index import DEFAULTS, INDEX, Folder, write_index
 from kakusan.pipeline.parts import LAYOUTS, PARTS, STABLE_DIFFUSION_XL_REFINER
 from kakusan.pipeline.single_file import SingleFile
-from kakusan.pipeline.stable_diffusion_xl import is_refiner
 from kakusan.quantized.formats import BLOCKS, Format
 from kakusan.quantized.tensor import plain_tensor
 from kakusan.text.clip_vocabulary import PAD_END, PAD_ZERO, clip_vocabulary

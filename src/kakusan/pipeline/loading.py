@@ -14,7 +14,7 @@ from kakusan.checkpoints.arguments import (
 )
 from kakusan.checkpoints.source import PathLike, Source, locate
 from kakusan.errors import RequestError, check_no_unknown, shown
-from kakusan.pipeline.container import Container, WeightsOptions, load_parts
+from kakusan.pipeline.container import Container, WeightsOptions, check_scores, load_parts
 from kakusan.pipeline.parts import LAYOUTS, PARTS, STABLE_DIFFUSION_XL_REFINER, Layout
 from kakusan.runtime.device import mapped_device
 from kakusan.runtime.precision import asked_dtype
@@ -152,6 +152,7 @@ class Loading:
                 )
         settings = {**container.settings(layout), **self.settings}
         check_settings(layout, settings)
+        check_scores(container, self.parts, layout, settings)
         return {
             **load_parts(container, layout, self.parts, settings, self.weights),
             **settings,

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from kakusan.checkpoints.source import Source
 from kakusan.engine import Engine
-from kakusan.errors import ArgumentError, CheckpointError
+from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import (
@@ -21,12 +20,10 @@ from kakusan.models import (
 )
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
-from kakusan.pipeline.container import Container
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
-from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
-from kakusan.pipeline.parts import STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER, check_together
+from kakusan.pipeline.parts import STABLE_DIFFUSION_XL, check_together
 from kakusan.pipeline.prompt_pairs import PromptPairs
 from kakusan.pipeline.running import OfTheCall
 from kakusan.pipeline.understood import say_understood, understood
@@ -188,11 +185,6 @@ class StableDiffusionXLPipeline(XLPipeline):
         }
         settings = {"force_zeros_for_empty_prompt": force_zeros_for_empty_prompt}
         super().__init__(parts, published, settings)
-
-    @classmethod
-    def from_container(cls, container: Container, source: Source, loading: Loading) -> Self:
-        check_no_refiner(container)
-        return super().from_container(container, source, loading)
 
     def __call__(
         self,
@@ -365,17 +357,3 @@ def check_no_request(prompt: object) -> None:
 def _zeros(settings: Mapping[str, bool]) -> dict[str, bool]:
     name = "force_zeros_for_empty_prompt"
     return {name: settings[name]}
-
-
-def is_refiner(container: Container) -> bool:
-    """Whether a model's UNet is told scores of beauty, as its index says."""
-    return container.settings(STABLE_DIFFUSION_XL_REFINER)["requires_aesthetics_score"]
-
-
-def check_no_refiner(container: Container) -> None:
-    """Raise CheckpointError where a model cannot draw from a text alone."""
-    if is_refiner(container):
-        raise CheckpointError(
-            f"{container} is SDXL's refiner, which goes on from another model's latents; load it "
-            "with StableDiffusionXLImg2ImgPipeline"
-        )
