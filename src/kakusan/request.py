@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from kakusan import checks
+from kakusan.checkpoints.single_file.prediction import KINDS
 from kakusan.checks import MAX_STEPS as MAX_STEPS
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
 from kakusan.sizes import SizedRequest
@@ -37,6 +38,7 @@ class Request(SizedRequest):
 
     `model` is "builtin", a folder or a Hub id, `commit` and `variant` which of its versions; `unet`
     and `vae` are a folder, a file or a Hub id, in place of the model's own of these parts.
+    `prediction_type` is what the UNet of a single file predicts, in place of what the file tells.
     `scheduler` is a name or a published config; `dtype` is how weights are stored and `device`
     where to compute. Of these, None leaves it to the pipeline that draws. `safety_checker` says
     whether the model's own may look at the pictures.
@@ -65,6 +67,7 @@ class Request(SizedRequest):
     variant: str | None = None
     unet: str | None = None
     vae: str | None = None
+    prediction_type: str | None = None
     scheduler: str | Mapping[str, Any] | None = None
     dtype: str | None = None
     device: str | None = None
@@ -96,6 +99,12 @@ class Request(SizedRequest):
                 raise ArgumentError(
                     f"{{{name}}} must be a text, not {{0}}", shown(getattr(self, name))
                 )
+        if self.prediction_type not in (None, *KINDS):
+            raise ArgumentError(
+                "{prediction_type} must be one of {0}, not {1}",
+                ", ".join(KINDS),
+                shown(self.prediction_type),
+            )
         if not isinstance(self.safety_checker, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ArgumentError(
                 "{safety_checker} must be true or false, not {0}", shown(self.safety_checker)
@@ -193,7 +202,7 @@ class Request(SizedRequest):
 
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
-        apart = (*self.only_sdxl(), "unet", "vae")
+        apart = (*self.only_sdxl(), "unet", "vae", "prediction_type")
         names = [field.name for field in fields(self) if field.name not in apart]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names}

@@ -71,6 +71,7 @@ _SETTINGS = {
     "variant": ("variant", "--variant", ""),
     "unet": ("unet", "--unet", ""),
     "vae": ("vae", "--vae", "VAE"),
+    "prediction_type": ("prediction", "--prediction", ""),
     "scheduler": ("scheduler", "--scheduler", "Sampler"),
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
@@ -84,7 +85,10 @@ _OF_SDXL = (
 _OF_THE_REFINER = ("strength", "denoising_start", "aesthetic_score", "negative_aesthetic_score")
 # What a pipeline is, and a call of it cannot say
 _OF_THE_PIPELINE = frozenset(
-    {"model", "commit", "variant", "unet", "vae", "scheduler", "dtype", "device"}
+    {
+        *("model", "commit", "variant", "unet", "vae", "prediction_type"),
+        *("scheduler", "dtype", "device"),
+    }
 )
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
@@ -166,6 +170,7 @@ _OPTIONS_ELSEWHERE = {
     "--fast": ("turbo", "quick"),
     "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
     "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
+    "--prediction": ("prediction-type", "parameterization", "v-pred", "vpred", "v-prediction"),
     "--device": ("gpu", "cuda", "cpu", "use-cpu", "mps"),
     "--dtype": ("precision", "torch-dtype", "half", "fp16", "bf16", "fp32", "float16", "type"),
     "--output": ("out", "outdir", "output-dir", "output-path", "out-dir", "outfile", "save", "to"),

@@ -30,13 +30,7 @@ def convert(
     ],
     dtype: options.Dtype = None,
     variant: options.Variant = None,
-    prediction: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="epsilon or v_prediction, of a single file; else as the file tells.",
-        ),
-    ] = None,
+    prediction: options.Prediction = None,
     quantize: Annotated[
         str | None,
         typer.Option(

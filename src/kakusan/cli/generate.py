@@ -81,6 +81,7 @@ def generate(
     variant: options.Variant = None,
     unet: options.Unet = None,
     vae: options.Vae = None,
+    prediction: options.Prediction = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     seed: Annotated[
@@ -117,6 +118,7 @@ def generate(
             variant=variant,
             unet=unet,
             vae=vae,
+            prediction_type=prediction,
             seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images_per_prompt=pictures,
             width=width,

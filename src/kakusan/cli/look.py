@@ -39,6 +39,7 @@ def grid(
     variant: options.Variant = None,
     unet: options.Unet = None,
     vae: options.Vae = None,
+    prediction: options.Prediction = None,
     steps: options.Steps = None,
     guidance: options.Guidance = None,
     seed: Annotated[
@@ -70,6 +71,7 @@ def grid(
         "variant": variant,
         "unet": unet,
         "vae": vae,
+        "prediction": prediction,
         "steps": steps,
         "guidance": guidance,
         "seed": seed,

@@ -109,6 +109,13 @@ Vae = Annotated[
         metavar="WHERE", help="A folder or FILE in place of the model's VAE, such as TAESD."
     ),
 ]
+Prediction = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="epsilon or v_prediction, of a single file; else as the file tells.",
+    ),
+]
 Steps = Annotated[
     int | None,
     typer.Option(metavar="N", parser=whole_number(), help="Else as many as the model likes."),

@@ -52,7 +52,7 @@ class DiffusionPipeline(metaclass=_Kind):
         """
         loading = Loading.of(f"{cls.__name__}.from_pretrained", **options)
         source = loading.locate(pretrained_model_name_or_path)
-        container = container_of(source)
+        container = container_of(source, loading.prediction_type)
         return cls.kind(container, loading.parts).from_container(container, source, loading)
 
     @classmethod

@@ -21,9 +21,9 @@ from kakusan.checkpoints.saving import whole
 from kakusan.checkpoints.single_file.checkpoint import CONFIGS, Checkpoint
 from kakusan.checkpoints.single_file.entries import FLOAT8
 from kakusan.checkpoints.single_file.header import read_header
+from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.single_file.quantised import is_scale
 from kakusan.checkpoints.single_file.recognition import family_of
-from kakusan.checkpoints.single_file.settings import Settings
 from kakusan.checkpoints.single_file.split import Group, is_of_training
 from kakusan.checkpoints.single_file.writing import (
     FORMS,
@@ -124,8 +124,7 @@ def convert(
     if there and not overwrite:
         raise OutputError(f"{shown_path(target)} is there already; say --overwrite to replace it")
     if found.file is not None:
-        settings = Settings(prediction_type=prediction_type)
-        checkpoint = Checkpoint(found.file, settings)
+        checkpoint = checkpoint_of(found.file, {"prediction_type": prediction_type})
         if not to_gguf:
             return _to_folder(checkpoint, target, dtype)
         done, out, metadata = _file_as_it_is(checkpoint, target, dtype)

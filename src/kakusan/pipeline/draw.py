@@ -29,7 +29,16 @@ from kakusan.schedulers import PNDMScheduler
 from kakusan.text import not_said
 
 # What a request says of the pipeline that is loaded for it
-NAMED_BY_LOADING = ("model", "commit", "variant", "unet", "vae", "dtype", "device")
+NAMED_BY_LOADING = (
+    "model",
+    "commit",
+    "variant",
+    "unet",
+    "vae",
+    "prediction_type",
+    "dtype",
+    "device",
+)
 
 OnPicture = Callable[[Picture], object]
 logger = logging.getLogger(__name__)
@@ -83,7 +92,8 @@ class Wanted:
         self.model, self.device, self.request = model, device, request
         self.local_files_only = local_files_only
         version = (request.commit, request.variant, request.dtype, request.safety_checker)
-        self._key = (model, device, version, request.unet, request.vae, local_files_only)
+        parts = (request.unet, request.vae, request.prediction_type)
+        self._key = (model, device, version, parts, local_files_only)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Wanted) and self._key == other._key
@@ -116,10 +126,11 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
         revision=request.commit,
         variant=request.variant,
         local_files_only=wanted.local_files_only,
+        prediction_type=request.prediction_type,
         **without,
     )
     source = loading.locate(model)
-    container = container_of(source)
+    container = container_of(source, loading.prediction_type)
     kind = AutoPipelineForText2Image.kind(container, loading.parts)
     for name in filter(None, (request.unet, request.vae)):  # before anything is planned
         locate(name, local_files_only=wanted.local_files_only, files=True)

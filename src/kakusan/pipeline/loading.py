@@ -21,7 +21,7 @@ from kakusan.runtime.precision import asked_dtype
 
 ARGUMENTS = (
     *("torch_dtype", "dtype", "revision", "variant", "token", "cache_dir", "local_files_only"),
-    *("force_download", "use_safetensors", "device_map"),
+    *("force_download", "use_safetensors", "device_map", "prediction_type"),
 )
 # Parts of other pipelines that may be given as None, which is to go without
 _GOING_WITHOUT = Published((None,), "kakusan draws from text alone so far; leave it out")
@@ -52,6 +52,7 @@ class Loading:
         parts: ready ones by name, None for those to go without.
         settings: see `Layout.settings`; the others are the model's own.
         device: where the networks go; None leaves them in the CPU's memory.
+        prediction_type: of a single file, in place of what it tells.
     """
 
     parts: Mapping[str, Any]
@@ -63,6 +64,7 @@ class Loading:
     cache_dir: PathLike | None
     local_files_only: bool
     force_download: bool
+    prediction_type: str | None = None
 
     @classmethod
     def of(
@@ -79,6 +81,7 @@ class Loading:
         force_download: bool = False,
         use_safetensors: bool | None = None,
         device_map: object = None,
+        prediction_type: str | None = None,
         **rest: Any,
     ) -> Self:
         """What a `from_pretrained` was given.
@@ -108,6 +111,7 @@ class Loading:
             cache_dir=cache_dir,
             local_files_only=local_files_only,
             force_download=force_download,
+            prediction_type=prediction_type,
         )
 
     def locate(self, name: PathLike) -> Source:

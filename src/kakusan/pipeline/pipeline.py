@@ -106,6 +106,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         force_download: bool = False,
         use_safetensors: bool | None = None,
         device_map: object = None,
+        prediction_type: str | None = None,
         **parts: Any,
     ) -> Self:
         """Load "builtin", a folder, or a Hub id, in the published layout, or a single file.
@@ -118,6 +119,8 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             use_safetensors: False takes `.bin` weights, True refuses them, None prefers
                 safetensors.
             device_map: A device to place it on; "auto" and "balanced" are the best one here.
+            prediction_type: "epsilon" or "v_prediction": what the UNet of a single file predicts,
+                in place of what the file tells.
             parts: Ready parts by name (`scheduler=`, `vae=`, ...) in place of the folder's, None to
                 go without one; and what the reference takes and changes nothing here, see
                 `kakusan.checkpoints.arguments`.
@@ -138,6 +141,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             force_download=force_download,
             use_safetensors=use_safetensors,
             device_map=device_map,
+            prediction_type=prediction_type,
             **parts,
         )
         return cls.from_source(loading.locate(pretrained_model_name_or_path), loading)
@@ -171,7 +175,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         Raises:
             CheckpointError: A file is missing, broken, or not what it claims to be.
         """
-        return cls.from_container(container_of(source), source, loading)
+        return cls.from_container(container_of(source, loading.prediction_type), source, loading)
 
     @classmethod
     def from_container(cls, container: Container, source: Source, loading: Loading) -> Self:

@@ -27,6 +27,7 @@ def generate(
     variant: str | None = None,
     unet: str | PathLike[str] | None = None,
     vae: str | PathLike[str] | None = None,
+    prediction: str | None = None,
     seed: int | None = None,
     count: int = 1,
     width: int | None = None,
@@ -49,6 +50,8 @@ def generate(
         variant: Such as "fp16", of the parts that have it.
         unet: A folder, a file or a Hub id, in place of the model's own UNet.
         vae: Likewise, such as TAESD's file, which takes a fraction of the time.
+        prediction: "epsilon" or "v_prediction": what the UNet of a single file predicts, in place
+            of what the file tells.
         seed: A random one is drawn, and recorded, where none is given.
         scheduler: A name of any tool, such as "DPM++ 2M Karras" (see `kakusan.samplers`); the
             model's own where not given.
@@ -77,6 +80,7 @@ def generate(
             variant=variant,
             unet=unet,
             vae=vae,
+            prediction=prediction,
             seed=secrets.randbelow(2**32) if seed is None else seed,
             count=count,
             width=width,

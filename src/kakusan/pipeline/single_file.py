@@ -7,9 +7,10 @@ from kakusan.checkpoints.files import JSON
 from kakusan.checkpoints.single_file.checkpoint import Checkpoint
 from kakusan.checkpoints.single_file.entries import one_float
 from kakusan.checkpoints.single_file.families import FAMILY
+from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.single_file.recognition import NEEDED, PARTS_OF
 from kakusan.checkpoints.source import Source
-from kakusan.errors import CheckpointError
+from kakusan.errors import ArgumentError, CheckpointError
 from kakusan.models import Model
 from kakusan.pipeline.container import Container, Shape, WeightsOptions
 from kakusan.pipeline.index import DEFAULTS, Folder, checked_defaults
@@ -24,15 +25,25 @@ _SHORT = {"euler-ancestral": "euler-a", "dpm": "dpmpp-2m"}
 _TOKENIZERS = {"tokenizer": "text_encoder", "tokenizer_2": "text_encoder_2"}
 
 
-def container_of(source: Source) -> Container:
+def container_of(source: Source, prediction_type: str | None = None) -> Container:
     """What holds the parts of a model that was located.
+
+    Args:
+        prediction_type: of a single file, in place of what it tells.
 
     Raises:
         CheckpointError: It holds no model.
+        RequestError: A folder was given a `prediction_type`.
     """
-    if source.file is None:
-        return Folder(source.folder)
-    return SingleFile(Checkpoint(source.file))
+    if source.file is not None:
+        return SingleFile(checkpoint_of(source.file, {"prediction_type": prediction_type}))
+    if prediction_type is not None:
+        raise ArgumentError(
+            "{prediction_type} is for single files, and {0} is a folder: its "
+            "scheduler/scheduler_config.json says what its UNet predicts; leave it out",
+            source.name,
+        )
+    return Folder(source.folder)
 
 
 class SingleFile(Container):

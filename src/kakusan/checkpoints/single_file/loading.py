@@ -76,12 +76,28 @@ def opened(
         raise CheckpointError(f"{source.name} is a folder; from_pretrained loads it.")
     if original_config is not None and not isinstance(original_config, str | Path):
         raise RequestError(f"original_config must be a path, not {shown(original_config)}")
-    yaml = beside(source.file) if original_config is None else Path(original_config)
-    told = {} if yaml is None else of_training(yaml)
-    told |= {key: value for key, value in said.items() if value is not None}
+    told = dict(said)
     if config is not None:
         told["configs"] = configs_of(config, part, subfolder, token, cache_dir, local_files_only)
-    return source, Checkpoint(source.file, Settings(**told))
+    yaml = None if original_config is None else Path(original_config)
+    return source, checkpoint_of(source.file, told, yaml)
+
+
+def checkpoint_of(file: Path, said: Mapping[str, Any], yaml: Path | None = None) -> Checkpoint:
+    """A file that is here, opened with what is said of it.
+
+    Args:
+        said: as in `opened`; it counts more than the training's config.
+        yaml: a training's .yaml; else that of the same name beside the file.
+
+    Raises:
+        CheckpointError: It is broken or something else.
+        RequestError: A value that cannot be honoured.
+    """
+    yaml = beside(file) if yaml is None else yaml
+    told = {} if yaml is None else of_training(yaml)
+    told |= {key: value for key, value in said.items() if value is not None}
+    return Checkpoint(file, Settings(**told))
 
 
 def configs_of(
