@@ -17,6 +17,9 @@ from kakusan.errors import CheckpointError, reason, shown
 
 _BY_TORCH = {ours: theirs for theirs, ours in DTYPES.items()}
 _READING = threading.Lock()
+_ZIP = b"PK\x03\x04"
+# The number that torch's pickles began with before they were zip archives
+_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # Classes that lie in training files beside the weights
 _BYSTANDER = re.compile(
     r"(?:pytorch_lightning|lightning|lightning_fabric|omegaconf|numpy)\.[\w.]+"
@@ -73,6 +76,10 @@ def read_training_file(path: Path) -> tuple[dict[str, Tensor], int | None]:
     while isinstance(loaded, dict):
         inner = cast("dict[object, object]", loaded)
         step = inner.get("global_step", step)
+        learnt = inner.get("string_to_param")
+        if isinstance(learnt, dict):  # an embedding of old, to be named as such
+            loaded = {f"string_to_param.{key}": each for key, each in learnt.items()}
+            break
         if not isinstance(inner.get("state_dict"), dict):
             break
         loaded = inner["state_dict"]
@@ -97,6 +104,8 @@ def _load(path: Path, *, mapped: bool, bystanders: bool = False) -> object:
         whole_zip = zipfile.is_zipfile(path)  # the form before torch 1.6 is a bare pickle
         if whole_zip:
             _check_not_inflated(path)
+        else:
+            _check_written_by_torch(path)
         stand_ins = _stand_ins(path) if bystanders and whole_zip else []
         with _standing_in(stand_ins) if stand_ins else nullcontext():
             mmap = mapped and whole_zip
@@ -106,6 +115,8 @@ def _load(path: Path, *, mapped: bool, bystanders: bool = False) -> object:
     except pickle.UnpicklingError:
         raise CheckpointError(_refused(path)) from None
     except Exception as error:  # a broken pickle may make torch's reader raise any kind of it
+        if isinstance(error, EOFError) or "unexpected EOF" in str(error):
+            raise CheckpointError(_cut(path)) from None
         raise CheckpointError(f"{path} cannot be read as weights: {reason(error)}.") from None
 
 
@@ -146,6 +157,25 @@ def _refused(path: Path) -> str:
         f"{path} is not a file of weights alone and was not read; "
         "ask for the same weights as safetensors."
     )
+
+
+def _cut(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{path} is not whole: it ends after {size} bytes, in the middle; fetch it again."
+
+
+def _check_written_by_torch(path: Path) -> None:
+    """Refuse what is neither torch's zip archive nor its older pickles.
+
+    A pickle of another program is none of weights alone, and torch's reader warns of some.
+    """
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(_ZIP):  # its table of contents, at the end, is not there
+        raise CheckpointError(_cut(path))
+    if start.startswith(b"\x80") and _TORCH not in start:
+        is_cut = _TORCH.startswith(start[2:])
+        raise CheckpointError(_cut(path) if is_cut else _refused(path))
 
 
 def _check_not_inflated(path: Path) -> None:
