@@ -146,6 +146,8 @@ def read_header(path: Path) -> GgufFile:
             if size < 24:
                 raise Malformed("it is too short")
             return _parsed(path, Cursor(file, min(size, MAX_HEADER)), size)
+    except UnreadError as error:
+        raise CheckpointError(f"{path} {error}.") from None
     except Malformed as error:
         raise CheckpointError(f"{path} is not a whole GGUF file: {error}.") from None
     except InputError as error:
@@ -174,14 +176,20 @@ def _parsed(path: Path, cursor: Cursor, size: int) -> GgufFile:
     return GgufFile(path, found, stored)
 
 
+class UnreadError(Exception):
+    """A file that may be whole is of a kind that is not read."""
+
+
 def _check_kind(magic: bytes, version: int) -> None:
     if magic != MAGIC:
         raise Malformed(f"it begins with {shown(magic)}, not with {MAGIC!r}")
     if version not in VERSIONS:
         turned = int.from_bytes(version.to_bytes(4, "little"), "big")
         if turned in VERSIONS:
-            raise Malformed("it is of a big-endian machine; write it anew on a little-endian one")
-        raise Malformed(f"it is of version {version}; 2 and 3 are read")
+            raise UnreadError(
+                "is a GGUF file of a big-endian machine; write it anew on a little-endian one"
+            )
+        raise UnreadError(f"is a GGUF file of version {version}; 2 and 3 are read")
 
 
 def _alignment(fields: Mapping[str, Field]) -> int:

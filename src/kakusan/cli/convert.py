@@ -77,4 +77,12 @@ def convert(
         say_saved(done.path, span(time.monotonic() - began), quiet)
     for each in done.dropped:
         remark(f"left out {each}")
+    for each in done.changed:
+        remark(each)
+    if done.alone is not None:
+        taken = f": --{done.alone} takes it" if done.alone in ("unet", "vae") else ""
+        remark(f"the file holds a {done.alone} alone, and so does '{done.path}'{taken}")
+    elif done.absent:
+        lacking = " and no ".join(done.absent)
+        remark(f"the file has no {lacking}: '{done.path}' draws with one from elsewhere")
     return DONE

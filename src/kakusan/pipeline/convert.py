@@ -23,7 +23,7 @@ from kakusan.checkpoints.single_file.entries import FLOAT8
 from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.single_file.quantised import is_scale
-from kakusan.checkpoints.single_file.recognition import family_of
+from kakusan.checkpoints.single_file.recognition import PARTS_OF, family_of
 from kakusan.checkpoints.single_file.split import Group, is_of_training
 from kakusan.checkpoints.single_file.writing import (
     FORMS,
@@ -70,10 +70,16 @@ class Converted:
 
     Attributes:
         dropped: what the new form has not, in words.
+        changed: what is no longer as it was, in words.
+        alone: the part that the target holds, where it is no whole model but one part.
+        absent: the parts that a whole model has besides those of the target.
     """
 
     path: Path
     dropped: list[str] = field(default_factory=list[str])
+    changed: list[str] = field(default_factory=list[str])
+    alone: str | None = None
+    absent: list[str] = field(default_factory=list[str])
 
 
 def convert(
@@ -290,7 +296,9 @@ def _to_folder(checkpoint: Checkpoint, target: Path, dtype: torch.dtype | None) 
     done = Converted(target)
     container = SingleFile(checkpoint)
     held = [part for part in WEIGHTS if part in checkpoint.found.parts]
-    alone = checkpoint.family is None and len(held) == 1
+    alone = len(held) == 1
+    done.alone = held[0] if alone else None
+    done.absent = [part for part in PARTS_OF.get(checkpoint.family or "", ()) if part not in held]
     renamed: dict[str, tuple[str, list[int]]] = {}
     with whole(target, CONFIG_FILE if alone else INDEX) as stage:
         parts: dict[str, Any] = {}
@@ -399,9 +407,9 @@ def _save_aside(
     if dropped:
         done.dropped.append(f"{len(dropped)} tensors of the training ({listed(dropped[:1])}, ...)")
     if any(entry.dtype in FLOAT8 for entry in entries.values()):
-        done.dropped.append("weights in 8 bits, which became float16")
+        done.changed.append("weights in 8 bits became float16")
     if blocks := sorted({e.dtype for e in entries.values() if e.dtype.lower() in IN_BLOCKS}):
-        done.dropped.append(f"blocks of {', '.join(blocks)}, which became plain numbers")
+        done.changed.append(f"blocks of {', '.join(blocks)} became plain numbers")
     forms = {
         part: form_of_group(found.group, FORMS[checkpoint.family or "v1"].get(part))
         for part, found in checkpoint.found.parts.items()

@@ -201,3 +201,40 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
     path = single.write(tmp_path / "x.safetensors", {"x": t(1)})
     path.chmod(0)
     assert "permission denied" in said(path)
+
+
+def test_a_network_that_contradicts_itself_is_blamed_for_it(tmp_path: Path) -> None:
+    tensors = single.v1_tensors(single.v1())
+    name = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.weight"
+    tensors[name] = tensors[name][:, :-1].contiguous()
+    text = said(single.write(tmp_path / "x.safetensors", tensors))
+    assert "its other tensors ask for" in text
+    assert "config" not in text
+    del tensors[name]
+    text = said(single.write(tmp_path / "x.safetensors", tensors))
+    assert "unet: its tensors make no network: missing mid_block" in text
+
+
+def test_integers_are_called_what_people_call_them(tmp_path: Path) -> None:
+    tensors = {
+        name: tensor.to(torch.int8) if name.startswith("model.") else tensor
+        for name, tensor in single.v1_tensors(single.v1()).items()
+    }
+    text = said(single.write(tmp_path / "x.safetensors", tensors))
+    assert "is stored as int8" in text
+    assert "fetch it in float32, float16, bfloat16 or float8" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ip_adapter.1.to_k_ip.weight", "is an IP-Adapter: it steers a model by a picture"),
+        (
+            "down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight",
+            "is an AnimateDiff motion module: it makes films",
+        ),
+    ],
+)
+def test_what_goes_with_a_model_is_told_as_that(tmp_path: Path, name: str, kind: str) -> None:
+    text = said(single.write(tmp_path / "x.safetensors", {name: torch.zeros(4, 4)}))
+    assert kind in text

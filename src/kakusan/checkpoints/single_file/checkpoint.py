@@ -85,6 +85,10 @@ class Checkpoint:
         except CheckpointError as error:
             raise CheckpointError(f"{self}: {name}: {error}; {_CONFIG_HINT}.") from None
 
+    def tells(self, name: str) -> bool:
+        """Whether the config of a part is told from its tensors, not said by anyone."""
+        return name not in self.settings.configs and name not in self._kept
+
     def scheduler(self) -> dict[str, JSON]:
         """The published config of the scheduler that goes with the model."""
         for said in (self.settings.configs, self._kept):

@@ -58,9 +58,15 @@ def check_formats(entries: Mapping[str, Entry], metadata: Mapping[str, str], whe
             found.add(entry.dtype)
     if unknown := sorted(found - _FORMATS):
         raise CheckpointError(
-            f"{where} is stored as {shown(unknown[0])}, which kakusan does not read; it reads "
-            "float32, float16, bfloat16 and float8."
+            f"{where} is stored as {_called(unknown[0])}, which kakusan does not read; fetch it in "
+            "float32, float16, bfloat16 or float8, or as a GGUF file."
         )
+
+
+def _called(form: str) -> str:
+    """A form of storing as people name it."""
+    words = {"I8": "int8", "U8": "uint8, as 4-bit forms are", "F4": "float4"}
+    return words.get(form) or shown(form)
 
 
 def _told(metadata: Mapping[str, str]) -> set[str]:
