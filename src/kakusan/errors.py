@@ -4,6 +4,7 @@ KakusanError                        anything kakusan raises on purpose
 ├── InputError (ValueError)         something handed in cannot be used; exit code 2
 │   ├── RequestError                an argument of a generation: size, steps, seed, list lengths
 │   │   ├── ArgumentError           one whose message says its name as the user typed it
+│   │   │   └── PartError (CheckpointError)   the model that is named is no whole one to draw with
 │   │   └── UnknownArgumentError (TypeError)   an argument name that does not exist
 │   ├── NotYetError (NotImplementedError)   a well-known name whose time has not come
 │   │   ├── NotYetAttributeError (AttributeError)   of a pipeline: `hasattr` says no
@@ -107,6 +108,10 @@ class UnknownNameError(InputError):
 
 class CheckpointError(InputError):
     """A model's files are missing, broken, or not what they claim to be."""
+
+
+class PartError(ArgumentError, CheckpointError):
+    """A model that was named lacks parts, or does not draw from a text; says what to name."""
 
 
 class ModelNotFoundError(CheckpointError):

@@ -1,4 +1,4 @@
-"""What a single file's UNet predicts, said by whoever loads it: in calls and on the command line."""
+"""What a single file's UNet predicts, said by whoever loads it: calls and the command line."""
 
 import json
 from pathlib import Path

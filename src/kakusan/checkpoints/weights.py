@@ -218,16 +218,21 @@ def check_fits(
     *,
     where: str,
     ignorable: Callable[[str], bool] = _never,
+    told: bool = False,
 ) -> None:
-    """Raise what `load_into` would; `tensors` may be without numbers, on the meta device."""
+    """Raise what `load_into` would; `tensors` may be without numbers, on the meta device.
+
+    Args:
+        told: Whether the module's config was told from these tensors.
+    """
+    unfit = "its tensors make no network" if told else "the weights do not fit the config"
+    asks = "its other tensors ask" if told else "the config asks"
     expected = module.state_dict()
     missing = [name for name in expected if name not in tensors]
     extra = [name for name in tensors if name not in expected and not ignorable(name)]
     if missing or extra:
         parts = [_listed("missing", missing), _listed("left over", extra)]
-        raise CheckpointError(
-            f"{where}: the weights do not fit the config: {'; '.join(filter(None, parts))}."
-        )
+        raise CheckpointError(f"{where}: {unfit}: {'; '.join(filter(None, parts))}.")
     for name, wanted in expected.items():
         tensor = tensors[name]
         if tensor.is_floating_point() != wanted.is_floating_point():
@@ -237,7 +242,7 @@ def check_fits(
         if tensor.shape != wanted.shape:
             raise CheckpointError(
                 f"{where}: {name} has the shape {shown(tuple(tensor.shape))}; "
-                f"the config asks for {tuple(wanted.shape)}."
+                f"{asks} for {tuple(wanted.shape)}."
             )
 
 

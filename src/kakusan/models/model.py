@@ -11,6 +11,7 @@ from torch import Tensor
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.checkpoints.single_file.checkpoint import Checkpoint
+from kakusan.checkpoints.single_file.entries import DTYPES, Entry
 from kakusan.checkpoints.single_file.loading import SINGLE_FILE, opened
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
@@ -305,8 +306,24 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         metas = {each: torch.empty(shape, device="meta") for each, shape in shapes.items()}
         metas |= {each: torch.empty(0, device="meta") for each in part.left}
         ours = model.from_published_tensors(metas)
-        check_fits(model, ours, where=where, ignorable=cls._ignores)
+        told = checkpoint.tells(name)
+        check_fits(model, ours, where=where, ignorable=cls._ignores, told=told)
         return model
+
+    def check_entries(self, entries: Mapping[str, Entry], where: str) -> None:
+        """Raise CheckpointError where a folder's tensors, yet to be read, are not this network's.
+
+        Args:
+            where: begins the messages.
+        """
+        metas = {
+            name: torch.empty(
+                entry.shape, device="meta", dtype=getattr(torch, DTYPES[entry.dtype], None)
+            )
+            for name, entry in entries.items()
+            if entry.dtype in DTYPES
+        }
+        check_fits(self, self.from_published_tensors(metas), where=where, ignorable=self._ignores)
 
     @classmethod
     def from_folder(

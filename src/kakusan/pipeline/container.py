@@ -14,9 +14,10 @@ from kakusan.models import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     Model,
+    UNet2DConditionModel,
     within,
 )
-from kakusan.pipeline.exchanged import check_vae
+from kakusan.pipeline.exchanged import check_unet, check_vae, warn_of_family
 from kakusan.pipeline.parts import (
     LAYOUTS,
     PARTS,
@@ -233,9 +234,8 @@ def load_parts(
     """
     parts = {part: value for part, value in given.items() if part in layout.parts}
     classes = container.classes(layout, given)
-    if isinstance(vae := parts.get("vae"), Autoencoder) and vae.name_or_path is not None:
-        own = {part: container.config(part) for part in ("unet", "vae")}
-        check_vae(vae, own if "unet" not in given else {**own, "unet": None})
+    check_exchanged(container, parts)
+    warn_of_family(parts.get("vae"), None if "unet" in given else container.config("unet"))
     _check_told(container, given)
     # Small parts first, so that a broken one is found before gigabytes are read
     for part in sorted(classes, key=lambda part: PARTS[part].has_weights):
@@ -246,6 +246,22 @@ def load_parts(
         if parts.get(tokenizer) is not None and parts.get(encoder) is not None:
             _check_vocabulary(container, parts[tokenizer], within(parts[encoder]))
     return parts
+
+
+def check_exchanged(container: Container, given: Mapping[str, Any]) -> None:
+    """Refuse networks from elsewhere that are another family's, before the model's are read.
+
+    Raises:
+        CheckpointError: A config is broken.
+        RequestError: A network does not fit those of the model.
+    """
+    vae, unet = within(given.get("vae")), within(given.get("unet"))
+    if isinstance(vae, Autoencoder) and vae.name_or_path is not None:
+        own = {part: container.config(part) for part in ("unet", "vae")}
+        check_vae(vae, own if "unet" not in given else {**own, "unet": None})
+    if isinstance(unet, UNet2DConditionModel) and unet.name_or_path is not None:
+        encoders = ("text_encoder", "text_encoder_2")
+        check_unet(unet, [None if e in given else container.config(e) for e in encoders])
 
 
 def _check_told(container: Container, given: Collection[str]) -> None:

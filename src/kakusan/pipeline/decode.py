@@ -28,7 +28,7 @@ from kakusan.pipeline.latents import load_latents
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.parts import PARTS
-from kakusan.pipeline.single_file import container_of
+from kakusan.pipeline.single_file import check_has_vae, container_of
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
 
@@ -129,6 +129,7 @@ def _decoder(
     name = record.get("vae")
     if not isinstance(name, str | None):
         raise InputError(f"the record's vae must be a text, not {shown(name)}")
+    check_has_vae(container, () if name is None else ("vae",))
     stored = loading.weights.dtype_of("vae") or torch.float32
     named = named_parts(
         {"vae": name},

@@ -13,15 +13,15 @@ from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.pipeline.auto import AutoPipelineForText2Image
-from kakusan.pipeline.container import Container
+from kakusan.pipeline.container import Container, check_exchanged
 from kakusan.pipeline.exchanged import named_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
-from kakusan.pipeline.plan import plan, shapes_of
+from kakusan.pipeline.plan import Plan, plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.scheduling import requested_scheduler
-from kakusan.pipeline.single_file import container_of
+from kakusan.pipeline.single_file import check_drawn_with, container_of
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
@@ -131,20 +131,26 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     )
     source = loading.locate(model)
     container = container_of(source, loading.prediction_type)
+    others = [part for part in ("unet", "vae") if getattr(request, part) is not None]
+    check_drawn_with(container, others)
     kind = AutoPipelineForText2Image.kind(container, loading.parts)
     for name in filter(None, (request.unet, request.vae)):  # before anything is planned
         locate(name, local_files_only=wanted.local_files_only, files=True)
-    stored, takes_turns = _planned(container, kind, loading, wanted, dtypes)
+    planned = _planned(container, kind, loading, wanted, dtypes)
+    stored = dtypes[0] if planned is None else planned.dtype
     names = {"unet": request.unet, "vae": request.vae}
-    others = named_parts(
+    exchanged = named_parts(
         names,
         stored,
         own_vae=lambda: container.config("vae"),
         local_files_only=wanted.local_files_only,
     )
-    loading = loading.stored_in(stored).with_parts(others)
+    check_exchanged(container, exchanged)
+    if planned is not None:
+        memory.info("%s", planned)
+    loading = loading.stored_in(stored).with_parts(exchanged)
     pipe = kind.from_container(container, source, loading)
-    if device.type == "cuda" and takes_turns:
+    if device.type == "cuda" and planned is not None and planned.takes_turns:
         pipe.enable_model_cpu_offload(device=device)
         return pipe
     return pipe.to(device)
@@ -156,16 +162,12 @@ def _planned(
     loading: Loading,
     wanted: Wanted,
     dtypes: Sequence[torch.dtype],
-) -> tuple[torch.dtype, bool]:
-    """What weights are to be stored in, and whether parts take turns on the device."""
+) -> Plan | None:
+    """What is done for what the model takes of memory; None where its files do not tell."""
     # another UNet is as large as the model's own, another VAE may be far smaller
     own = loading if wanted.request.vae is None else loading.with_parts({"vae": None})
     shapes = shapes_of(container, kind.layout, own)
-    if shapes is None:
-        return dtypes[0], False
-    found = plan(shapes, wanted.request, wanted.device, dtypes)
-    memory.info("%s", found)
-    return found.dtype, found.takes_turns
+    return None if shapes is None else plan(shapes, wanted.request, wanted.device, dtypes)
 
 
 def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> Pictures:

@@ -1,7 +1,7 @@
 """Parts that a request names in place of the model's own: another UNet, another VAE."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,6 @@ def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | 
             f"the vae {shown(name)} has latents of {vae.config.latent_channels} channels, and this "
             f"model's UNet gives {unet.out_channels}; give one that belongs to it"
         )
-    _warn_of_family(vae, unet)
     if own_vae is None or own_vae.get("_class_name") not in (None, "AutoencoderKL"):
         return
     own = VAEConfig.from_published(own_vae)
@@ -122,10 +121,30 @@ def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | 
         )
 
 
-def _warn_of_family(vae: Autoencoder[Any], unet: UNetConfig | None) -> None:
+def check_unet(unet: UNet2DConditionModel, encoders: Collection[Mapping[str, JSON] | None]) -> None:
+    """Refuse a UNet that is another family's, before weights of the model are read.
+
+    Args:
+        encoders: the published configs of the model's text encoders; None where one is not there.
+
+    Raises:
+        RequestError: It attends to other texts than these give.
+    """
+    widths = [each.get("hidden_size") for each in encoders if each is not None]
+    gives = sum(width for width in widths if isinstance(width, int))
+    wanted = unet.config.cross_attention_dim
+    if widths and all(isinstance(width, int) for width in widths) and gives != wanted:
+        raise RequestError(
+            f"the unet {shown(unet.name_or_path)} attends to texts of width {wanted}, and this "
+            f"model's text encoders give {gives}; give one that belongs to it"
+        )
+
+
+def warn_of_family(vae: object, own_unet: Mapping[str, JSON] | None) -> None:
     """TAESD and TAESDXL differ in nothing but what their weights were taught, and their names."""
-    if unet is None or not isinstance(vae, AutoencoderTiny) or vae.name_or_path is None:
+    if own_unet is None or not isinstance(vae, AutoencoderTiny) or vae.name_or_path is None:
         return
+    unet = UNetConfig.from_published(own_unet)
     named = Path(vae.name_or_path).name.casefold()
     for_xl, is_xl = "taesdxl" in named, unet.added_time_dim > 0
     if "taesd" in named and for_xl != is_xl:

@@ -98,8 +98,9 @@ class Folder(Container):
         network = kind.shaped_as(folder)
         if any(path.suffix != ".safetensors" for path in paths):
             return Shape(network, None)
-        entries = [each for path in paths for each in read_header(path).entries.values()]
-        return Shape(network, one_float(entries))
+        entries = {n: e for path in paths for n, e in read_header(path).entries.items()}
+        network.check_entries(entries, str(folder))
+        return Shape(network, one_float(entries.values()))
 
     def defaults(self) -> dict[str, JSON]:
         path = self.path / DEFAULTS

@@ -10,9 +10,9 @@ from kakusan.checkpoints.single_file.families import FAMILY
 from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.single_file.recognition import NEEDED, PARTS_OF
 from kakusan.checkpoints.source import Source
-from kakusan.errors import ArgumentError, CheckpointError
+from kakusan.errors import ArgumentError, CheckpointError, PartError
 from kakusan.models import Model
-from kakusan.pipeline.container import Container, Shape, WeightsOptions
+from kakusan.pipeline.container import Container, Shape, WeightsOptions, is_refiner
 from kakusan.pipeline.index import DEFAULTS, Folder, checked_defaults
 from kakusan.pipeline.parts import PARTS, Layout
 from kakusan.schedulers import PNDMScheduler, named_scheduler, scheduler_class
@@ -44,6 +44,51 @@ def container_of(source: Source, prediction_type: str | None = None) -> Containe
             source.name,
         )
     return Folder(source.folder)
+
+
+def check_drawn_with(container: Container, others: Collection[str]) -> None:
+    """Refuse a model that a request names and cannot draw from a text with.
+
+    Args:
+        others: the parts that it names besides.
+
+    Raises:
+        PartError: It lacks parts, is a part alone, or is SDXL's refiner; says what to name.
+    """
+    if is_refiner(container):
+        raise PartError(
+            "{0} is SDXL's refiner, which goes on from another model's latents, not from a text; "
+            "name another with {model}, or load it in Python with StableDiffusionXLImg2ImgPipeline",
+            container,
+        )
+    if not isinstance(container, SingleFile):
+        check_has_vae(container, others)
+        return
+    family, held = container.checkpoint.family, container.checkpoint.found.parts
+    if family is None:
+        advice = "{0} is {1} alone, no whole model; name a whole one with {model}"
+        if "vae" in held:
+            advice += ", and this file with {vae}"
+        raise PartError(advice, container, _alone(held))
+    lacking = [part for part in PARTS_OF[family] if part not in held and part not in others]
+    if lacking == ["vae"]:
+        check_has_vae(container, others)
+    if lacking:
+        raise PartError(
+            "{0} has no {1}; name a whole model with {model}, and this file with {unet}",
+            container,
+            " and no ".join(lacking),
+        )
+
+
+def check_has_vae(container: Container, others: Collection[str]) -> None:
+    """Raise PartError where neither a model nor the parts named besides are a VAE."""
+    if isinstance(container, SingleFile):
+        absent = "vae" not in container.checkpoint.found.parts
+    else:
+        absent = container.named.get("vae", "") is None
+    if absent and "vae" not in others:
+        raise PartError("{0} has no vae; give the file of one with {vae}", container)
 
 
 class SingleFile(Container):
