@@ -116,3 +116,9 @@ def test_a_folder_gets_none_of_a_vae_s_training(tmp_path: Path, v1: dict[str, Te
     path = as_safetensors(tmp_path / "m", {**v1, **{head + n: t for n, t in LOSS.items()}})
     done = convert(path, tmp_path / "folder")
     assert any(each.startswith(f"{len(LOSS)} tensors of the training") for each in done.dropped)
+
+
+def test_flags_may_stand_under_the_unet_s_prefix(tmp_path: Path, v1: dict[str, Tensor]) -> None:
+    flags = {f"model.diffusion_model.{name}": torch.zeros(0) for name in ("v_pred", "ztsnr")}
+    pipe = StableDiffusionPipeline.from_single_file(as_safetensors(tmp_path / "v", {**v1, **flags}))
+    assert pipe.scheduler.config.prediction_type == "v_prediction"
