@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from kakusan.schedulers import AysSchedules
+from kakusan.schedulers import AysSchedules, EulerDiscreteScheduler, named_scheduler
 from kakusan.schedulers.beta_distribution import inverse_beta
 from kakusan.schedulers.ladders import LADDERS, ladder_levels
 from kakusan.schedulers.schedule import all_sigmas, make_betas
@@ -66,10 +66,25 @@ def test_levels_fall_to_the_end(name: str) -> None:
             assert len(levels) == steps + 1
 
 
-def test_the_last_but_one_is_left_out() -> None:
-    whole = ladder_levels("karras", KNOWN, 11, discard=False)
-    found = ladder_levels("karras", KNOWN, 10, discard=True)
-    assert found == pytest.approx([*whole[:-2], 0.0])
+@pytest.mark.parametrize("steps", [1, 2, 10])
+@pytest.mark.parametrize("name", ["karras", "kl_optimal"])
+def test_the_last_but_one_is_left_out_whatever_the_last_is(name: str, steps: int) -> None:
+    whole = ladder_levels(name, KNOWN, steps + 1, discard=False)
+    found = ladder_levels(name, KNOWN, steps, discard=True)
+    assert found.tolist() == [*whole[:-2], whole[-1]]
+    assert found[-1] == (0 if name == "karras" else pytest.approx(KNOWN[0]))
+
+
+def test_a_run_that_does_not_end_in_nothing_ends_at_the_least_noise() -> None:
+    base = EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+    )
+    for name in ("DPM2", "DPM2 a", "DPM++ 3M SDE"):
+        scheduler = named_scheduler(f"{name} KL Optimal", base)
+        scheduler.set_timesteps(10)
+        levels = ladder_levels("kl_optimal", KNOWN, 11, discard=False)
+        assert float(scheduler.sigmas[-1]) == pytest.approx(levels[-1], rel=1e-5)
+        assert float(scheduler.sigmas[-2]) != pytest.approx(levels[-2], rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [0.3, 0.6, 0.9, 1.0])

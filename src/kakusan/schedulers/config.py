@@ -123,7 +123,7 @@ class SchedulerConfig(Mapping[str, object]):
 
     @property
     def discards_penultimate(self) -> bool:
-        """Whether the last level above 0 of a ladder that is one longer is left out."""
+        """Whether the last level but one of a ladder that is one longer is left out."""
         return self._says("discard_penultimate_sigma", True)
 
     @property
@@ -258,7 +258,7 @@ class LadderConfig(SchedulerConfig):
         sigma_schedule: which of `LADDERS`, those of AUTOMATIC1111 and ComfyUI, a run walks down;
             None has the reference's levels.
         discard_penultimate_sigma: of such a ladder, make one level more, and leave out the last
-            above 0.
+            but one.
     """
 
     timestep_spacing: str = "linspace"

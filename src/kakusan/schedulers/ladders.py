@@ -139,7 +139,7 @@ def ladder_levels(schedule: str, known: Floats, steps: int, *, discard: bool) ->
     """The levels of a run, falling, where it ends included.
 
     Args:
-        discard: make one more, and leave out the last above 0.
+        discard: make one more, and leave out the last but one, as AUTOMATIC1111 and ComfyUI do.
     """
     levels = LADDERS[schedule](known, steps + discard)
-    return np.delete(levels, np.flatnonzero(levels > 0)[-1]) if discard else levels
+    return np.delete(levels, -2) if discard else levels
