@@ -76,9 +76,7 @@ def test_the_last_but_one_is_left_out_whatever_the_last_is(name: str, steps: int
 
 
 def test_a_run_that_does_not_end_in_nothing_ends_at_the_least_noise() -> None:
-    base = EulerDiscreteScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
-    )
+    base = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     for name in ("DPM2", "DPM2 a", "DPM++ 3M SDE"):
         scheduler = named_scheduler(f"{name} KL Optimal", base)
         scheduler.set_timesteps(10)

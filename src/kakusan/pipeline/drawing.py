@@ -136,13 +136,15 @@ class Drawing:
         assert self.request.width is not None
         own, own_notes = of_the_model(self.engine, self.request.height, self.request.width)
         self._common_notes = [*text_notes, *own_notes]
-        given = steering or (lambda _: ())
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
-            yield Batch(
-                [self._trajectory(each, prompt, [*given(each), *own], watched) for each in parts]
-            )
+            acting = [[*(steering(each) if steering else ()), *own] for each in parts]
+            trajectories = [
+                self._trajectory(each, prompt, some, watched)
+                for each, some in zip(parts, acting, strict=True)
+            ]
+            yield Batch(trajectories)
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
