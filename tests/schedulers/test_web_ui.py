@@ -103,7 +103,8 @@ def ddpm(x: Tensor, sigmas: list[float], see: Denoiser, noise: Any) -> Tensor:
 
 
 def ipndm(x: Tensor, sigmas: list[float], see: Denoiser, _noise: Any) -> Tensor:
-    even = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -3 / 8]]
+    first = [[1.0], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12]]
+    even = [*first, [55 / 24, -59 / 24, 37 / 24, -3 / 8]]
     return multistep(x, sigmas, see, lambda place: even[min(place, 3)])
 
 
@@ -125,7 +126,7 @@ def ipndm_v(x: Tensor, sigmas: list[float], see: Denoiser, _noise: Any) -> Tenso
     def weights(place: int) -> list[float]:
         a, b, c, d = ([0.0] * 4 + [t - s for s, t in pairwise(sigmas[: place + 2])])[:-5:-1]
         if place == 0:
-            return [1]
+            return [1.0]
         if place == 1:
             return [(2 + a / b) / 2, -(a / b) / 2]
         u = (1 - a / (3 * (a + b)) * (a * (a + b)) / (b * (b + c))) / 2
