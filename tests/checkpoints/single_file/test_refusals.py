@@ -43,7 +43,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "zip.safetensors": (b"PK\x03\x04" + bytes(60), "zip archive"),
     "noise.ckpt": (b"hello world, this is no model", "not a file of weights"),
     "empty.ckpt": (b"", "is empty"),
-    "cut.ckpt": (b"PK\x03\x04" + bytes(600), "cannot be read"),
+    "cut.ckpt": (b"PK\x03\x04" + bytes(600), "is not whole"),
     "header.safetensors": (struct.pack("<Q", 10) + b"{not json}", "header is no JSON"),
 }
 
