@@ -135,7 +135,7 @@ def test_the_guide_says_what_adds_noise_and_what_calls_twice(folder: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["DPM fast", "DPM adaptive", "Restart", "ipndm", "heunpp2", "euler_cfg_pp", "sa_solver"],
+    ["DPM fast", "DPM adaptive", "Restart", "heunpp2", "euler_cfg_pp", "sa_solver"],
 )
 def test_what_it_says_is_not_there(name: str) -> None:
     with pytest.raises(UnknownNameError):
