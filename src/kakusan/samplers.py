@@ -8,12 +8,18 @@ signs do not matter. What several tools mean differently is decided so:
 - A name of AUTOMATIC1111's wins: "euler" and "dpmpp_2m" are its Euler and DPM++ 2M.
 - Without a word for the schedule it is AUTOMATIC1111's automatic one: "DPM++ 2M" is on Karras's.
 - "Beta" and "KL Optimal" are AUTOMATIC1111's, but with a slash ComfyUI's: "euler/beta".
-- DDIM, PLMS, UniPC, DEIS, LCM and TCD are the reference's, UniPC and DEIS with a schedule on the
-  reference's nearest one; DDIM and DDPM with a schedule are ComfyUI's, which are Euler and Euler a.
+- DDIM, PLMS, UniPC, DEIS, LCM and TCD are the reference's on its timesteps, UniPC and DEIS with a
+  schedule on its nearest one. Other schedules change nothing of them, as in AUTOMATIC1111's, and
+  that is said; but "ddim/karras" is ComfyUI's, which is Euler, and DDPM with one Euler a.
+- UniPC's variant and order are the tools' own: "uni_pc_bh2" is ComfyUI's, "UniPC" the other.
+- A word of the reference's for timesteps, such as "euler trailing", means the reference's sampler.
 - "DPM++ 2S" and "DPM++ 3M" without more are InvokeAI's, the reference's solvers; its "kdpm_2"
   cannot be told from AUTOMATIC1111's "k_dpm_2", and is that.
 """
 
+import difflib
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
@@ -62,11 +68,13 @@ class Meaning(NamedTuple):
     Attributes:
         spaced: whether the name says how noise levels are spaced, so that what another config says
             of it does not count.
+        ignored: what the name says that counts for nothing, for people.
     """
 
     kind: str
     settings: Mapping[str, object] = {}
     spaced: bool = True
+    ignored: str | None = None
 
 
 SAMPLERS = (
@@ -162,7 +170,10 @@ SAMPLERS = (
         random=True,
         discards=True,
     ),
-    Sampler("unipc", "UniPCMultistepScheduler", "UniPC", "uni_pc"),
+    Sampler(
+        *("unipc", "UniPCMultistepScheduler", "UniPC", "uni_pc"),
+        settings={"solver_type": "bh1", "solver_order": 3},
+    ),
     Sampler(
         *("deis", "DEISMultistepScheduler", "DEIS", "deis"),
         settings={"algorithm_type": "deis"},
@@ -210,7 +221,7 @@ ELSEWHERE: Mapping[str, Meaning] = {
     "kdpm_2_a_k": Meaning("KDPM2AncestralDiscreteScheduler", _KARRAS),
     "unipc_k": Meaning("UniPCMultistepScheduler", _KARRAS),
     "deis_k": Meaning("DEISMultistepScheduler", {"algorithm_type": "deis", **_KARRAS}),
-    "uni_pc_bh2": Meaning("UniPCMultistepScheduler", {"solver_type": "bh2"}),
+    "uni_pc_bh2": Meaning("UniPCMultistepScheduler", {"solver_type": "bh2", "solver_order": 3}),
     "ddim_trailing": Meaning(
         "DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}
     ),
@@ -257,8 +268,15 @@ SCHEDULES: Mapping[str, tuple[str, ...]] = {
     "kl_optimal_to_zero": ("kl_optimal_to_zero",),
 }
 AUTOMATIC = "Automatic"
+# As AUTOMATIC1111's text in pictures says it
+_IN_PICTURES = re.compile(
+    r"(?:sampler:)?([^,:]+)(?:,\s*schedule type:([^,:]+))?,?\s*", re.IGNORECASE
+)
+_LONGEST = 200  # characters of a name
 # Schedules that ComfyUI's names mean where they are not AUTOMATIC1111's
 _AFTER_A_SLASH = {"beta": "beta_of_timesteps", "kl_optimal": "kl_optimal_to_zero"}
+# Words for schedules that are ComfyUI's alone, folded
+_OF_COMFYUI = ("normal", "ddimuniform", "linearquadratic")
 # What comes nearest in the reference's solvers, which walk down no ladder of those tools
 _NEAREST: Mapping[str, Mapping[str, object]] = {
     "uniform": {"timestep_spacing": "linspace"},
@@ -276,6 +294,11 @@ _ON_A_LADDER = {
     "DDIMScheduler": "EulerDiscreteScheduler",
     "DDPMScheduler": "EulerAncestralDiscreteScheduler",
 }
+# Of those with a schedule
+_ELSEWHERE_ON_IT = ("uni_pc_bh2", "dpmpp_3m")
+# The reference's words for the timesteps of a run
+_SPACINGS = ("leading", "linspace", "trailing")
+_WITH_FIXED_TIMESTEPS = ("LCMScheduler", "TCDScheduler")
 # Those that are another for SDXL
 _OF_XL = {"align_your_steps": "align_your_steps_xl", "gits": "gits_xl"}
 
@@ -289,23 +312,49 @@ def meaning_of(name: str, *, xl: bool = False) -> Meaning:
     Raises:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
     """
-    found = _meanings().get(_folded(name))
+    plain = _plain(name)
+    key = _folded(plain)
+    if plain.isalnum() and key.endswith("discrete"):  # a class, not a sampler on a schedule
+        key = f"{key}scheduler"
+    found = _meanings().get(key)
     if found is None:
-        raise unknown(name, _said())
+        raise unknown(name)
     schedule = str(found.settings.get("sigma_schedule"))
     if xl and schedule in _OF_XL:
         return found._replace(settings={**found.settings, "sigma_schedule": _OF_XL[schedule]})
     return found
 
 
-def unknown(name: str, known: Iterable[str]) -> UnknownNameError:
-    """The error for a name that is none of a scheduler's, with what is nearest to it."""
+def unknown(name: str, known: Iterable[str] | None = None) -> UnknownNameError:
+    """The error for a name that is none of a scheduler's, with what is nearest to it.
+
+    Args:
+        known: what could have been said; None for every name.
+    """
     if name in PACKAGE:
         return UnknownNameError(f"{name} is not there yet; {PACKAGE[name]}")
-    instead = _absent().get(_folded(name))
+    instead = _absent().get(_folded(_plain(name)))
     if instead is not None:
         return UnknownNameError(f"{shown(name)} is not there; the nearest is {instead}")
-    return UnknownNameError(f"no scheduler is called {shown(name)}.{nearest(name, known)}")
+    hint = _hint(_plain(name)) if known is None else f".{nearest(name, known)}"
+    return UnknownNameError(f"no scheduler is called {shown(name)}{hint}")
+
+
+def _hint(name: str) -> str:
+    """What was meant by a name that is not known."""
+    folded = _folded(name)
+    if folded in {*_words(), *_SPACINGS}:
+        return f": that says how noise levels are spaced; write 'euler {shown(name)[1:-1]}'"
+    known = {each: said for each, said in _said().items() if ("/" in each) == ("/" in folded)}
+    close = difflib.get_close_matches(folded, known, n=3, cutoff=0.7)
+    near = [_likeness(folded, each) for each in close]
+    best = [known[each] for each, like in zip(close, near, strict=True) if like > near[0] - 0.075]
+    guess = f" Did you mean {' or '.join(map(repr, best))}?" if best else ""
+    return f".{guess} `kakusan schedulers` lists them"
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()
 
 
 def on_schedule(sampler: Sampler, schedule: str) -> Meaning:
@@ -322,7 +371,8 @@ def schedules_of(sampler: Sampler) -> Iterable[str]:
     """Those of `SCHEDULES` that a sampler takes."""
     if sampler.kind in _ON_THE_REFERENCES:
         return _NEAREST
-    return SCHEDULES if sampler.automatic or sampler.kind in _ON_A_LADDER else ()
+    ladder = sampler.automatic is not None or sampler.kind == "DDPMScheduler"
+    return SCHEDULES if ladder else ()
 
 
 def classes() -> list[str]:
@@ -336,6 +386,15 @@ def label_of(schedule: str) -> str:
     return SCHEDULES[schedule][0]
 
 
+def _plain(name: str) -> str:
+    """A name in ordinary letters, without the keys of a picture's text that it was copied from."""
+    if len(name) > _LONGEST:
+        return ""
+    plain = unicodedata.normalize("NFKC", name).strip()
+    copied = _IN_PICTURES.fullmatch(plain)
+    return plain if copied is None else f"{copied[1].strip()} {(copied[2] or '').strip()}".strip()
+
+
 def _folded(name: str) -> str:
     """A name without case and without what separates words; a slash stays."""
     plain = name.casefold().replace("++", "pp")
@@ -343,18 +402,38 @@ def _folded(name: str) -> str:
 
 
 @cache
+def _words() -> frozenset[str]:
+    """Every word for a schedule, folded."""
+    words = {word for schedule, said in SCHEDULES.items() for word in (schedule, *said)}
+    return frozenset(map(_folded, (*words, AUTOMATIC)))
+
+
+@cache
 def _meanings() -> dict[str, Meaning]:
     """Every name, folded."""
-    found = {_folded(name): Meaning(name, spaced=False) for name in classes()}
+    found = {
+        _folded(name.removesuffix("Scheduler")): Meaning(name, spaced=False) for name in classes()
+    }
+    found |= {_folded(name): Meaning(name, spaced=False) for name in classes()}
     found |= {_folded(name): meaning for name, meaning in ELSEWHERE.items()}
+    found |= dict(_elsewhere_on_schedules())
     return found | {name: meaning for each in SAMPLERS for name, meaning in _names_of(each)}
+
+
+def _elsewhere_on_schedules() -> Iterator[tuple[str, Meaning]]:
+    for name in _ELSEWHERE_ON_IT:
+        plain = ELSEWHERE[name]
+        for schedule, settings in _NEAREST.items():
+            on = plain._replace(settings={**plain.settings, **settings})
+            for word in map(_folded, {schedule, *SCHEDULES[schedule]}):
+                yield _folded(name) + word, on
+                yield f"{_folded(name)}/{word}", on
 
 
 @cache
 def _absent() -> dict[str, str]:
     """Every name of what is not there, folded, alone and with a schedule; what is nearest."""
-    words = {word for schedule, said in SCHEDULES.items() for word in (schedule, *said)}
-    after = ("", *map(_folded, (*words, AUTOMATIC)))
+    after = ("", *_words())
     return {
         _folded(name) + between + word: instead
         for instead, names in ABSENT.items()
@@ -371,17 +450,43 @@ def _names_of(sampler: Sampler) -> Iterator[tuple[str, Meaning]]:
     for name in map(_folded, sampler.names):
         yield name, plain
         yield name + _folded(AUTOMATIC), plain
-        for schedule in schedules_of(sampler):
-            on = on_schedule(sampler, schedule)
-            meant = _AFTER_A_SLASH.get(schedule, schedule)
-            slashed = on_schedule(sampler, meant) if meant in schedules_of(sampler) else on
-            for word in map(_folded, {schedule, *SCHEDULES[schedule]}):
-                yield name + word, on
+        for spacing in () if sampler.kind in _WITH_FIXED_TIMESTEPS else _SPACINGS:
+            on = Meaning(sampler.kind, {**sampler.settings, "timestep_spacing": spacing})
+            yield name + spacing, on
+            yield f"{name}/{spacing}", on
+        for schedule, words in SCHEDULES.items():
+            slashed = _on(sampler, schedule, comfyui=True)
+            for word in map(_folded, {schedule, *words}):
+                yield name + word, _on(sampler, schedule, comfyui=word in _OF_COMFYUI)
                 yield f"{name}/{word}", slashed
 
 
-def _said() -> Iterable[str]:
-    """The names that messages list: AUTOMATIC1111's, other short ones, and classes."""
-    labels = {_folded(sampler.webui): sampler.webui for sampler in SAMPLERS}
-    short = (sampler.short for sampler in SAMPLERS if _folded(sampler.short) not in labels)
-    return [*labels.values(), *short, *classes()]
+def _on(sampler: Sampler, schedule: str, *, comfyui: bool) -> Meaning:
+    """A sampler on a schedule as AUTOMATIC1111 or ComfyUI means it."""
+    if comfyui:
+        meant = _AFTER_A_SLASH.get(schedule, schedule)
+        if sampler.kind in _ON_A_LADDER:
+            return on_schedule(sampler, meant)
+        schedule = meant if meant in schedules_of(sampler) else schedule
+    if schedule in schedules_of(sampler):
+        return on_schedule(sampler, schedule)
+    why = (
+        f"{sampler.webui} has timesteps of its own here, so that {label_of(schedule)} changes "
+        "nothing of it"
+    )
+    return Meaning(sampler.kind, sampler.settings, ignored=why)
+
+
+@cache
+def _said() -> dict[str, str]:
+    """The names that messages guess, under what they are folded."""
+    found = {_folded(name): name for name in classes()}
+    for each in SAMPLERS:
+        found |= {_folded(name): name for name in (each.short, each.comfyui, each.webui) if name}
+        for schedule in schedules_of(each):
+            label = label_of(schedule)
+            found[_folded(each.webui + label)] = f"{each.webui} {label}"
+            if each.comfyui is not None:
+                pair = f"{each.comfyui}/{schedule}"
+                found[_folded(pair)] = pair
+    return found

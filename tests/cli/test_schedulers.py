@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,17 @@ def test_an_unknown_scheduler_is_said_before_torch_is_loaded(command: str, run: 
     assert "no scheduler is called 'eular'. Did you mean 'Euler' or 'Euler a'?" in done.err
     assert done.err.count("\n") == 1
     assert "torch" not in modules_after(*words)
+
+
+def test_a_schedule_that_counts_for_nothing_is_said_once(
+    run: Command, here: Path, tiny_v1: Path
+) -> None:
+    done = run(
+        *("generate", "a cat", "--model", str(tiny_v1), "--steps", "2", "--width", "64"),
+        *("--height", "64", "--scheduler", "PLMS Karras", "-o", "a.png"),
+    )
+    assert (done.code, done.out) == (0, "a.png\n")
+    assert done.err.count("PLMS has timesteps of its own here, so that Karras changes nothing") == 1
 
 
 def test_tab_completes_short_names() -> None:

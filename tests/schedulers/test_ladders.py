@@ -85,6 +85,13 @@ def test_a_run_that_does_not_end_in_nothing_ends_at_the_least_noise() -> None:
         assert float(scheduler.sigmas[-2]) != pytest.approx(levels[-2], rel=1e-5)
 
 
+def test_one_step_of_published_levels_is_their_last_as_in_automatic1111() -> None:
+    for name in ("align_your_steps", "align_your_steps_xl", "gits", "gits_xl"):
+        # np.interp of levels in rising order at linspace(0, 1, 1), which is 0
+        assert ladder_levels(name, KNOWN, 1, discard=False) == pytest.approx([0.029, 0])
+        assert ladder_levels(name, KNOWN, 2, discard=False) == pytest.approx([14.615, 0.029, 0])
+
+
 @pytest.mark.parametrize("shape", [0.3, 0.6, 0.9, 1.0])
 def test_the_inverse_of_the_beta_distribution_equals_scipys(shape: float) -> None:
     stats = pytest.importorskip("scipy.stats")

@@ -28,6 +28,9 @@ BASE = PNDMScheduler(
 )
 
 
+FULL_WIDTH = (
+    "\uff24\uff30\uff2d\uff0b\uff0b\u3000\uff12\uff2d\u3000\uff2b\uff41\uff52\uff52\uff41\uff53"
+)
 OTHERS = {
     "Euler": "euler",
     "Euler a": "euler-a",
@@ -68,7 +71,16 @@ OTHERS = {
     "euler gits": "euler gits",
     "Euler Turbo": "euler turbo",
     "ddim ddim_uniform": "euler ddim_uniform",
-    "DDIM Karras": "euler karras",
+    "ddim/karras": "euler karras",
+    "DDIM Karras": "ddim",
+    "DPM++ 2M, Schedule type: Karras": "dpmpp-2m",
+    "Sampler: Euler a, Schedule type: SGM Uniform,": "euler-a sgm_uniform",
+    "Sampler: LMS": "lms",
+    FULL_WIDTH: "dpmpp-2m",
+    "uni_pc": "unipc",
+    "EulerDiscrete": "EulerDiscreteScheduler",
+    "Euler Discrete": "euler",
+    "DPMSolverMultistep": "DPMSolverMultistepScheduler",
     "DPM++ 2M SDE": "dpmpp-2m-sde",
     "DPM++ 2M SDE Exponential": "dpmpp-2m-sde",
     "dpm++ 2m sde karras": "dpmpp-2m-sde karras",
@@ -166,8 +178,14 @@ OF_THE_REFERENCE: Any = [
     ("k_lcm", "LCMScheduler", {}),
     ("tcd", "TCDScheduler", {}),
     ("UniPC", "UniPCMultistepScheduler", {"use_karras_sigmas": False}),
-    ("uni_pc", "UniPCMultistepScheduler", {}),
-    ("uni_pc_bh2", "UniPCMultistepScheduler", {"solver_type": "bh2"}),
+    ("UniPC", "UniPCMultistepScheduler", {"solver_type": "bh1", "solver_order": 3}),
+    ("uni_pc", "UniPCMultistepScheduler", {"solver_type": "bh1", "solver_order": 3}),
+    ("uni_pc_bh2", "UniPCMultistepScheduler", {"solver_type": "bh2", "solver_order": 3}),
+    ("uni_pc_bh2 karras", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
+    ("uni_pc_bh2/normal", "UniPCMultistepScheduler", {"timestep_spacing": "linspace"}),
+    ("euler trailing", EULER, {"timestep_spacing": "trailing"}),
+    ("DPM++ 2M leading", MULTISTEP, {"timestep_spacing": "leading", "solver_order": 2}),
+    ("DPM++ 3M Karras", MULTISTEP, {"solver_order": 3, "use_karras_sigmas": True}),
     ("unipc", "UniPCMultistepScheduler", {}),
     ("unipc_k", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
     ("uni_pc karras", "UniPCMultistepScheduler", {"use_karras_sigmas": True}),
@@ -247,6 +265,8 @@ def test_a_class_name_leaves_the_spacing_as_it_was() -> None:
         ("DPM++ 2N", r"'DPM\+\+ 2M'"),
         ("DDIMM", "'DDIM'"),
         ("pndn", "'pndm'"),
+        ("DPM++ 2M Karas", r"'DPM\+\+ 2M Karras'"),
+        ("dpmpp_2m/karas", "'dpmpp_2m/karras'"),
         ("EulerDiscretScheduler", "'EulerDiscreteScheduler'"),
     ],
 )
@@ -254,10 +274,12 @@ def test_an_unknown_name_says_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(UnknownNameError, match=f"Did you mean .*{nearest}") as caught:
         named_scheduler(name, BASE)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("`kakusan schedulers` lists them")
 
 
 @pytest.mark.parametrize(
-    "name", ["PLMS Karras", "LCM Karras", "Karras", "Euler Cubic", "", " ", "++", "/", "a" * 10**6]
+    "name",
+    ["Euler Cubic", "LCM trailing", "", " ", "++", "/", " " * 10**6, "a" * 10**6],
 )
 def test_no_word_is_passed_by(name: str) -> None:
     with pytest.raises(UnknownNameError, match="no scheduler is called"):
@@ -297,6 +319,37 @@ def test_what_is_named_as_nearest_is_there() -> None:
     for instead, absent in ABSENT.items():
         assert instead.split(",")[0] in known
         assert not set(absent) & set(known)
+
+
+@pytest.mark.parametrize("name", ["karras", "Automatic", "SGM Uniform", "ays", "trailing"])
+def test_a_schedule_alone_says_where_it_belongs(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"write 'euler {name}'"):
+        named_scheduler(name, BASE)
+    named_scheduler(f"euler {name}", BASE)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("LCM Karras", "LCM"),
+        ("lcm sgm_uniform", "LCM"),
+        ("lcm/sgm_uniform", "LCM"),
+        ("LCM, Schedule type: SGM Uniform", "LCM"),
+        ("tcd sgm_uniform", "TCD"),
+        ("PLMS Karras", "PLMS"),
+        ("DDIM Karras", "DDIM"),
+        ("UniPC KL Optimal", "UniPC"),
+    ],
+)
+def test_a_schedule_that_counts_for_nothing_is_said(name: str, plain: str) -> None:
+    meaning = meaning_of(name)
+    assert f"{plain} has timesteps of its own" in (meaning.ignored or "")
+    assert meaning._replace(ignored=None) == meaning_of(plain)
+
+
+def test_what_counts_is_not_said_to_be_ignored() -> None:
+    for name in ("DDIM", "ddim/karras", "ddim normal", "UniPC Karras", "LCM Automatic"):
+        assert meaning_of(name).ignored is None
 
 
 def test_no_name_means_two_things() -> None:

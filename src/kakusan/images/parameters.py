@@ -20,6 +20,8 @@ Record = dict[str, object]
 _MULTISTEP = "DPMSolverMultistepScheduler"
 # Settings by which samplers of one class differ
 _TELLING = {"algorithm_type", "solver_order", "solver_type", "variable_steps"}
+# The web UI calls all of its kind so, whatever its options for variant and order say
+_ONE_NAME = {"UniPCMultistepScheduler": "UniPC"}
 WORDS = WEBUI.words
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
@@ -29,6 +31,8 @@ _LARGEST = 2**64
 def _sampler(config: Mapping[object, object]) -> str | None:
     """Its class's name where the web UI has none for these settings."""
     name = str(config.get("_class_name", ""))
+    if name in _ONE_NAME:
+        return _ONE_NAME[name]
     kinds = (name,)
     algorithm, order = config.get("algorithm_type"), config.get("solver_order", 2)
     if (name, algorithm, order) == (_MULTISTEP, "sde-dpmsolver++", 2):

@@ -20,7 +20,7 @@ from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.plan import Plan, plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
-from kakusan.pipeline.scheduling import requested_scheduler
+from kakusan.pipeline.scheduling import ignored_by, requested_scheduler
 from kakusan.pipeline.single_file import check_drawn_with, container_of
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
@@ -78,7 +78,7 @@ def draw(
     # It is the one that the request names, as this machine calls it
     named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
     drawing = pipe.prepared(named, inputs or Inputs())
-    for told in not_said([] if drawing.usual is None else [drawing.usual]):
+    for told in not_said(each for each in (drawing.usual, ignored_by(request.scheduler)) if each):
         logger.warning("%s", told)
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from kakusan.errors import ArgumentError
 from kakusan.request import Request
+from kakusan.samplers import meaning_of
 from kakusan.schedulers import Scheduler, named_scheduler, scheduler_class
 
 # What takes some of the steps alone, the first that is given is to blame
@@ -28,6 +29,11 @@ def requested_scheduler(
     if isinstance(asked, str):
         return named_scheduler(asked, base, xl=xl)
     return scheduler_class(str(asked["_class_name"])).from_config(asked)
+
+
+def ignored_by(asked: str | Mapping[str, Any] | None) -> str | None:
+    """One line on what a scheduler's name says that counts for nothing; None where all counts."""
+    return meaning_of(asked).ignored if isinstance(asked, str) else None
 
 
 def span_of(request: Request, scheduler: Scheduler) -> range:

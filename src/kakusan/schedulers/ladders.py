@@ -100,7 +100,8 @@ def _tabled(levels: Sequence[float]) -> Ladder:
     def ladder(_known: Floats, steps: int) -> Floats:
         if steps == len(levels):
             return _to_zero(np.array(levels))
-        # reversed, as AUTOMATIC1111 interpolates: one step begins at the least noise there, too
+        # reversed, as AUTOMATIC1111 interpolates: one step begins at the least noise there, too,
+        # which leaves a picture of noise
         places = np.linspace(0, 1, len(levels))
         rising = np.interp(np.linspace(0, 1, steps), places, np.log(levels[::-1]))
         return _to_zero(np.exp(rising)[::-1])
