@@ -89,14 +89,24 @@ def test_a_grid(run: Command, here: Path, tiny_lcm: Path, taesd: str) -> None:
     [
         (("--vae", "no.safetensors"), "no.safetensors"),
         (("--unet", "taesd.safetensors"), "TAESD"),
+        (("--vae", "taesd_encoder.safetensors"), "has an encoder alone"),
         (("--taesd", "taesd.safetensors"), "no option --taesd; it is --vae here"),
     ],
 )
 def test_bad_parts(
-    run: Command, tiny_v1: Path, taesd: str, arguments: tuple[str, ...], message: str
+    run: Command, here: Path, tiny_v1: Path, taesd: str, arguments: tuple[str, ...], message: str
 ) -> None:
+    with tiny.quiet():
+        halves = tiny.randomise(diffusers.AutoencoderTiny(**TAESD), 7).state_dict()
+    encoder = {
+        name.removeprefix("encoder.layers."): tensor.contiguous()
+        for name, tensor in halves.items()
+        if name.startswith("encoder.")
+    }
+    save_file(encoder, here / "taesd_encoder.safetensors")
     done = run("generate", "a cat", "--model", str(tiny_v1), *arguments)
-    assert done.code in (1, 2)
+    assert done.code == 2
+    assert not list(here.glob("*.png"))
     lines = [line for line in done.err.splitlines() if "memory:" not in line]
     assert len(lines) == 1
     assert message in lines[0]

@@ -278,13 +278,17 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
         self._half("decoder")
         return dict(tensors)
 
+    def check_decodes(self) -> None:
+        """Raise `RequestError` where it is an encoder alone."""
+        self._half("decoder")
+
     def _half(self, name: str) -> nn.Module:
         half: nn.Module | None = getattr(self, name)
         if half is None:
-            there = "decoder" if name == "encoder" else "encoder"
+            there = "a decoder" if name == "encoder" else "an encoder"
             where = self.name_or_path or "this AutoencoderTiny"
             raise RequestError(
-                f"{where} has a {there} alone, and this takes the {name} too; give a file with "
+                f"{where} has {there} alone, and this takes the {name} too; give a file with "
                 f"both, or put the {name}'s file beside that one"
             )
         return half

@@ -58,6 +58,8 @@ def named_parts(
         else:
             made = _from_file(part, source.file, dtype, own_vae)
         made.name_or_path = name
+        if isinstance(made, AutoencoderTiny):
+            made.check_decodes()
         found[part] = made
     return found
 
