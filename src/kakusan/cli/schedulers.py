@@ -9,6 +9,8 @@ from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of, schedules_o
 
 WIDTH = 80
 HEADINGS = ("NAME", "AUTOMATIC1111", "COMFYUI", "CLASS", "")
+# Called as the web UI would call them, which does not have them
+NOT_THERE = ("DDPM", "DPM++ 2S", "TCD")
 NOTES = (
     "2: two calls of the model a step. ~: adds noise on the way. A class is named with "
     '"Scheduler" at its end. Case, spaces and hyphens do not matter.',
@@ -34,13 +36,14 @@ def schedulers(as_json: options.AsJson = False) -> int:
 def _row(sampler: Sampler) -> tuple[str, ...]:
     mark = f"{sampler.calls if sampler.calls > 1 else ''}{'~' if sampler.random else ''}"
     kind = sampler.kind.removesuffix("Scheduler")
-    return sampler.short, sampler.webui, sampler.comfyui or "", kind, mark
+    webui = "" if sampler.webui in NOT_THERE else sampler.webui
+    return sampler.short, webui, sampler.comfyui or "", kind, mark
 
 
 def _facts(sampler: Sampler) -> dict[str, object]:
     return {
         "name": sampler.short,
-        "automatic1111": sampler.webui,
+        "automatic1111": None if sampler.webui in NOT_THERE else sampler.webui,
         "comfyui": sampler.comfyui,
         "other_names": list(sampler.others),
         "class": sampler.kind,
