@@ -172,6 +172,28 @@ def test_the_list_looks_into_folders(run: Command, tiny_v1: Path, here: Path) ->
     assert run("models", "list", "absent").code == 2
 
 
+def test_the_list_names_what_there_is_in_one_way(
+    run: Command, tiny_v1: Path, tiny_v2: Path, here: Path
+) -> None:
+    for name, folder in (("one", tiny_v1), ("two", tiny_v2)):
+        shutil.copytree(folder, here / name)
+    write_file(here / "unet.safetensors")
+    for name, prefix in (("taesd_decoder", ""), ("plain", "decoder.")):
+        tensors = {f"{prefix}{n}.weight": torch.zeros(8, 4, 3, 3) for n in (1, 3)}
+        save_file(tensors, here / f"{name}.safetensors")
+    for at in (".", "./", str(here)):
+        found = {Path(m["name"]).name: m for m in run("models", "list", at, "--json").json()}
+        assert [found[name]["family"] for name in ("one", "two")] == [
+            "Stable Diffusion 1",
+            "Stable Diffusion 2",
+        ]
+        assert found["plain.safetensors"]["family"] == "TAESD"
+        assert found["taesd_decoder.safetensors"]["family"] == "TAESD"
+        assert not any(m["name"].startswith("./") for m in found.values())
+    (line,) = [each for each in run("models", "list", ".").lines if each.startswith("unet.")]
+    assert " Stable Diffusion 1 UNet " in line
+
+
 def test_show_tells_what_a_folder_is(run: Command, tiny_v2: Path, here: Path) -> None:
     folder = here / "mine"
     shutil.copytree(tiny_v2, folder)

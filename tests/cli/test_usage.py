@@ -197,6 +197,14 @@ def test_the_list_of_commands_cuts_no_sentence(run: Command) -> None:
 
 
 def test_what_is_to_come_is_not_here(run: Command) -> None:
-    commands = run("--help").out.partition("Commands:")[2].split()
-    assert not COMMANDS_TO_COME & set(commands)
+    lines = run("--help").out.partition("Commands:")[2].splitlines()
+    assert not COMMANDS_TO_COME & {line.split()[0] for line in lines if line.startswith("  ")}
+
+
+def test_help_has_no_types_of_the_program(run: Command) -> None:
+    for words in (("generate",), ("models", "list"), ("models", "convert"), ("train", "lora")):
+        done = run(*words, "--help")
+        assert (done.code, "<" in done.out) == (0, False)
+        assert "Arguments:\n  " in done.out
+    assert "convert" in run("models", "--help").out.splitlines()[2]
     assert not [word for word in COMMANDS_TO_COME if command_called(word)]

@@ -13,6 +13,8 @@ from kakusan.checkpoints.regular import open_regular
 from kakusan.checkpoints.single_file.entries import DTYPES, Entry
 from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.single_file.identity import identify
+from kakusan.checkpoints.single_file.opening import open_tensor_file
+from kakusan.checkpoints.single_file.others import other_kind
 from kakusan.checkpoints.single_file.recognition import FAMILIES, TEXT_WIDTHS, VARIANTS
 from kakusan.errors import CheckpointError
 
@@ -104,6 +106,19 @@ def facts_of_file(path: Path) -> Facts:
     return Facts(found.name, found.prediction, {}, weights, found.missing, said)
 
 
+def facts_of_other(path: Path) -> Facts | None:
+    """What a file is that is no model, such as "TAESD"; None where nothing says so.
+
+    Raises:
+        CheckpointError: It is broken.
+    """
+    entries = open_tensor_file(path).entries
+    kind, weights = other_kind(entries), _counted(list(entries.values()))
+    if kind is None or weights is None:
+        return None
+    return Facts(kind.partition(" ")[2], weights={"": weights})
+
+
 def facts_of_folder(folder: Path) -> Facts:
     """What a pipeline's folder is.
 
@@ -140,8 +155,8 @@ def _family(unet: Mapping[str, JSON]) -> str | None:
     family = TEXT_WIDTHS.get(width) if isinstance(width, int) else None
     if unet.get("addition_embed_type") == "text_time":
         family = "sdxl-refiner" if added == REFINER_ADDED else "sdxl"
-    if family is None:
-        return "latent diffusion"
+    if family is None:  # as of a single file, where the text encoder is of another width
+        family = "v2" if unet.get("use_linear_projection") is True else "v1"
     channels = unet.get("in_channels", 4)
     own = channels == unet.get("out_channels", 4)
     variant = VARIANTS.get(channels, "") if isinstance(channels, int) and not own else ""

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kakusan.checkpoints.cached import list_cached_models
-from kakusan.checkpoints.facts import CARD, INDEX, Facts, facts_of
+from kakusan.checkpoints.facts import CARD, INDEX, Facts, facts_of, facts_of_other
 from kakusan.checkpoints.hub_file import WHOLE_MODEL
 from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import CheckpointError, InputError, ModelNotFoundError, shown_path
 
+OWN_FAMILY = "latent diffusion"  # of the built-in model
 DEEPEST = 6  # folders below one that is given
 MOST = 20_000  # folders that are looked into
 
@@ -33,10 +34,24 @@ class AvailableModel:
     def folder(self) -> Path:
         return self.path if self.path.is_dir() else self.path.parent
 
+    def told(self) -> Facts:
+        """What it is.
+
+        Raises:
+            CheckpointError: Its files do not say, or are broken.
+        """
+        facts = facts_of(self.path)
+        # its UNet is shaped as the second version's, which it is not
+        return replace(facts, family=OWN_FAMILY) if self.name == BUILTIN else facts
+
     def facts(self) -> Facts | None:
-        """What it is; None where its files do not say."""
+        """What it is, be it no model; None where its files do not say."""
         try:
-            return facts_of(self.path)
+            return self.told()
+        except CheckpointError:
+            pass
+        try:
+            return facts_of_other(self.path) if self.path.is_file() else None
         except CheckpointError:
             return None
 
@@ -100,7 +115,7 @@ def models_in(folder: Path) -> list[AvailableModel]:
         if count == MOST:
             break
         if (path / INDEX).is_file():
-            found.append(AvailableModel(here, path, _size(path), None))
+            found.append(AvailableModel(str(path), path, _size(path), None))
             below.clear()
             continue
         files = sorted(_single_files(path))

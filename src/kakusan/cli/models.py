@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from kakusan.checkpoints.facts import Facts, Weights
     from kakusan.cli.inventory import AvailableModel
 
-LONGEST_NAME = 40  # beside which the other columns fit into 80
+WIDTH = 80
+SIZE = 8  # characters of a size
 
-app = typer.Typer(help="List, fetch, show and remove models.", cls=Group, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, fetch, show, convert and remove models.", cls=Group, rich_markup_mode=None
+)
 
 app.command(cls=Command)(convert)
 
@@ -80,9 +83,10 @@ def list_models(
         return DONE
     rows = [_row(model) for model in models]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (1, 2)]
-    room = min(max((len(row[0]) for row in rows), default=0), LONGEST_NAME)
+    others = sum(widths) + SIZE + 3 * len("  ")
+    room = min(max((len(row[0]) for row in rows), default=0), WIDTH - others)
     for name, family, precision, size in rows:
-        facts = f"{family:{widths[0]}}  {precision:{widths[1]}}  {size:>8}"
+        facts = f"{family:{widths[0]}}  {precision:{widths[1]}}  {size:>{SIZE}}"
         if len(name) > room:
             say(name)
             name = ""
@@ -93,6 +97,8 @@ def list_models(
 def _row(model: "AvailableModel") -> tuple[str, str, str, str]:
     facts = model.facts()
     family, precision = ("?", "?") if facts is None else (facts.family, facts.precision)
+    if facts is not None and family and model.path.is_file() and set(facts.weights) == {"unet"}:
+        family = f"{family} UNet"
     return model.name, family or "?", precision or "?", readable_size(model.size)
 
 
@@ -174,12 +180,12 @@ def show(model: Name, as_json: options.AsJson = False) -> int:
     Family, precision, what it predicts, its licence, its parts; of a single file also the hash by
     which AUTOMATIC1111's web UI calls it. It fetches nothing and reads no weights but for the hash.
     """
-    from kakusan.checkpoints.facts import facts_of, hashes_of
+    from kakusan.checkpoints.facts import hashes_of
     from kakusan.cli.inventory import card_of, find_model
 
     with live(quiet=False) as line:
         found = find_model(model)
-        facts, card = facts_of(found.path), card_of(found)
+        facts, card = found.told(), card_of(found)
         is_file = found.path.is_file()
         hashes: dict[str, str] = {}
         if is_file:

@@ -34,6 +34,7 @@ CURLY_QUOTES = "“”„‟‘’「」『』＂"  # what it makes of quotes, a
 DASHES = "–—−"  # what a word processor makes of hyphens
 
 
+TYPE = re.compile(r"(?<=\w) <[^>]*>$")  # of an argument, after its name
 PROMPTS = ("prompt", "p", "text", "positive", "positive-prompt")  # options elsewhere
 SIZES = ("size", "resolution", "res", "dimensions", "image-size")
 
@@ -55,6 +56,15 @@ class Command(TyperCommand):
         if twice := _given_twice(order):
             raise UsageError(f"{twice}{_see(ctx)}")
         return parsed
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments without what the program makes of them, such as "<list[Path]>"."""
+        for heading, kind in (("Arguments", "argument"), ("Options", "option")):
+            these = [each for each in self.get_params(ctx) if each.param_type_name == kind]
+            records = [record for each in these if (record := each.get_help_record(ctx))]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl([(TYPE.sub("", name), text) for name, text in records])
 
     def get_help(self, ctx: Any) -> str:
         return _coloured(super().get_help(ctx))
@@ -227,5 +237,5 @@ def _coloured(text: str) -> str:
     if not has_colours(sys.stdout):
         return text
     text = re.sub(r"^(\w+:)", "\x1b[1m\\1\x1b[0m", text, flags=re.MULTILINE)
-    names = r"^  ((?:-\w, )?--[\w-]+|[a-z]+(?=  )|[A-Z]+(?= <))"
+    names = r"^  ((?:-\w, )?--[\w-]+|[a-zA-Z]+(?=  ))"
     return re.sub(names, "  \x1b[36m\\1\x1b[0m", text, flags=re.MULTILINE)

@@ -52,7 +52,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
 )
 _COMPILED = [(re.compile(pattern), kind) for pattern, kind in _SIGNS]
 _NUMBER = re.compile(r"(?<![A-Za-z_])\d+")
-_NUMBERED = re.compile(r"\d+(?:\.conv\.\d+)?\.(?:weight|bias)")
+_NUMBERED = re.compile(r"(?:(?:en|de)coder\.)?\d+(?:\.conv\.\d+)?\.(?:weight|bias)")
 _EMBEDDING = re.compile(
     r"emb_params|clip_[lg]|text_encoders_[01]|string_to_param(?:\..*)?|<.{1,200}>"
 )
