@@ -119,7 +119,8 @@ def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | 
         raise RequestError(
             f"the vae {shown(name)} has the scaling_factor {scale:g}, and this model's own "
             f"{own.scaling_factor:g}; it belongs to another family, or its file does not say: "
-            f"AutoencoderKL.from_single_file takes scaling_factor={own.scaling_factor:g}"
+            f"AutoencoderKL.from_single_file takes scaling_factor={own.scaling_factor:g}, and on "
+            "the command line its folder, whose config.json says it, can be named"
         )
 
 

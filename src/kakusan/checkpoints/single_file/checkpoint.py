@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 CONFIGS = "kakusan.configs"  # the key of the metadata under which `convert` keeps them
 SECOND = "text_encoder_2"
-_CONFIG_HINT = "give config=, a folder with the model's published configs"
+_CONFIG_HINT = (
+    "give config=, a folder with the model's published configs; on the command line, a folder of "
+    "weights and configs in place of this file"
+)
 _PENULTIMATE = {1024: 23}  # layers of OpenCLIP's encoders that version 2 uses
 _OPENCLIP_ONLY = ("text_projection", "logit_scale")
 
