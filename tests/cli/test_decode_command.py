@@ -1,16 +1,18 @@
 """`kakusan decode`: what `generate` saves when it cannot decode, and pictures made of it later."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from kakusan.errors import DecodeError, GenerationInterrupted, Undecoded
 from kakusan.images import read_record
 from kakusan.models import AutoencoderKL
-from kakusan.pipeline import load_latents
+from kakusan.pipeline import load_latents, save_latents
 from tests.cli.fakes import FakeDrawing, Run
 
 Command = Callable[..., Run]
@@ -96,7 +98,8 @@ def test_ctrl_c_in_the_decode_keeps_the_latents(
 def test_what_holds_no_latents_is_refused(run: Command, here: Path) -> None:
     for name, said in (
         ("absent.safetensors", "there is no file 'absent.safetensors'"),
-        ("a.png", "is not a safetensors file"),
+        ("a.png", "is a picture, and latents are decoded, from a file in .safetensors that"),
+        ("a.png", "`kakusan info` tells how a picture was made"),
     ):
         (here / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         done = run("decode", name)
@@ -117,3 +120,46 @@ def test_a_strangers_model_is_used_only_when_told(
     assert (done.code, done.out) == (2, "")
     assert "'models/mine', which is a folder; say with --model" in done.err
     assert "or with --yes" in done.err
+
+
+def test_a_vae_that_tells_its_scale_needs_no_model(
+    run: Command, here: Path, tiny_v1: Path, short: Any
+) -> None:
+    arguments = ("generate", "a cat", *SMALL, "--model", str(tiny_v1))
+    assert run(*arguments, "-o", "wanted.png").code == 0
+    short(MemoryError())
+    assert run(*arguments, "-o", "cat.png").code == 3
+    short(None)
+    (own,) = (tiny_v1 / "vae").glob("*.safetensors")
+    shutil.copy(own, here / "file.safetensors")
+    done = run("decode", "cat.safetensors", "--vae", "file.safetensors")
+    assert (done.code, done.out) == (2, "")
+    assert "which is a folder; say with --model which you mean, or with --yes" in done.err
+    done = run("decode", "cat.safetensors", "--vae", str(tiny_v1 / "vae"), "-o", "a.png")
+    assert (done.code, done.lines) == (0, ["a.png"])
+    pixels = [Image.open(here / name).tobytes() for name in ("wanted.png", "a.png")]
+    assert pixels[0] == pixels[1]
+    record = read_record(here / "a.png")
+    assert record is not None
+    assert (record["vae"], record["model"]) == (str(tiny_v1 / "vae"), str(tiny_v1))
+
+
+def test_a_vae_does_not_replace_a_checker(
+    run: Command, here: Path, tiny_v1: Path, fake: FakeDrawing
+) -> None:
+    record = {**fake.record("a cat", 7), "model": "models/mine", "safety_checker": True}
+    save_latents(here / "a.safetensors", torch.zeros(1, 4, 8, 8), [record])
+    done = run("decode", "a.safetensors", "--vae", str(tiny_v1 / "vae"))
+    assert (done.code, done.out) == (2, "")
+    assert "'models/mine', which is a folder; say with --model" in done.err
+
+
+def test_after_a_vae_that_gives_nan_another_is_suggested(
+    run: Command, here: Path, tiny_v1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AutoencoderKL, "_decode", lambda _, z: torch.full_like(z, torch.nan))
+    vae = ("--vae", str(tiny_v1 / "vae"))
+    done = run("generate", "a cat", *SMALL, "--model", str(tiny_v1), *vae, "-o", "cat.png")
+    assert done.code == 3
+    command = f"kakusan decode cat.safetensors --model {tiny_v1} --vae ANOTHER"
+    assert f"`{command}` goes on from there" in done.err

@@ -22,6 +22,8 @@ _VARIANT = re.compile(r"[\w-]{1,32}")
 
 def check_at_hand(record: Mapping[str, Any]) -> None:
     """Raise `RequestError` where a record's model is not to be used unasked."""
+    if record.get("model") is None:
+        raise ArgumentError("the record names no model; say which with {model}")
     if (why := why_not_at_hand(record)) is not None:
         raise ArgumentError(
             f"the record names the model {{0}}, {why}; say with {{model}} which you mean, or with "

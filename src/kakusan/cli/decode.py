@@ -11,6 +11,7 @@ from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.reproduce import WORDS, check_trusted
 from kakusan.cli.saver import Saver, run_and_report
+from kakusan.errors import InputError, shown_path
 from kakusan.vocabulary import Vocabulary
 
 
@@ -65,12 +66,19 @@ def decode(
         place.stem = latents.stem
     with live(quiet) as line:
         line.wait("loading torch")
+        from kakusan.images.metadata import FORMATS
         from kakusan.pipeline import decode, load_latents
 
         with words.spoken():
+            if latents.suffix.casefold() in FORMATS and latents.is_file():
+                raise InputError(
+                    f"{shown_path(latents)} is a picture, and latents are decoded, from a file in "
+                    ".safetensors that kakusan wrote; `kakusan info` tells how a picture was made"
+                )
             undecoded = load_latents(latents)
-            named = {"model": model, "vae": vae}
-            given = ["unet", *(part for part, where in named.items() if where is not None)]
+            # a VAE may do without the model, which it is asked for where it does not
+            given = ["unet", *(["model"] if model is not None or vae is not None else [])]
+            given += [] if vae is None else ["vae"]
             asked = check_trusted(undecoded.records, latents, yes=yes, given=given)
             trusted = asked or model is not None
         saver = Saver(place, len(undecoded.records), line, as_json=as_json, quiet=quiet)

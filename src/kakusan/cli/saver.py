@@ -13,7 +13,7 @@ from kakusan.cli.live import Live, span
 from kakusan.cli.place import Place, kept, rescued
 from kakusan.cli.process import memory_told
 from kakusan.cli.streams import ReaderLeft
-from kakusan.errors import OutputError, Undecoded, undecoded_of
+from kakusan.errors import DecodeNumericalError, OutputError, undecoded_of
 from kakusan.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -124,8 +124,9 @@ class Saver:
             self._note(path, picture.flagged, record, 1)
         self.held.clear()
 
-    def keep(self, undecoded: Undecoded | None) -> str:
+    def keep(self, error: BaseException) -> str:
         """Save finished latents that an error carries; words that say how to go on."""
+        undecoded = undecoded_of(error)
         if undecoded is None or not len(undecoded.latents):
             return ""
         index = min(self.pictures_saved, self.count - 1)
@@ -137,9 +138,12 @@ class Saver:
         record, more = undecoded.records[0], list[str]()
         if record.get("model") is not None and why_not_at_hand(record) is not None:
             more = ["--model", str(record["model"])]
-        if record.get("vae") is not None:
+        another = isinstance(error, DecodeNumericalError)  # this one would fail again
+        if record.get("vae") is not None and not another:
             more += ["--vae", str(record["vae"])]
         command = shlex.join(["kakusan", "decode", str(self.latents), *more])
+        if another:
+            command += " --vae ANOTHER"
         return f"; the finished latents are saved, and `{command}` goes on from there"
 
     def _note(self, path: Path, flagged: bool, record: Mapping[str, object], count: int) -> None:
@@ -174,13 +178,13 @@ def run(draw: Callable[[], None], saver: Saver, words: Vocabulary) -> int:
         raise
     except KeyboardInterrupt as error:
         saver.rescue()
-        if goes_on := saver.keep(undecoded_of(error)):
+        if goes_on := saver.keep(error):
             remark(f"stopped in the decode{goes_on}")
         saver.problem = "interrupted"
         return INTERRUPTED
     except Exception as error:
         saver.rescue()
-        goes_on = saver.keep(undecoded_of(error))
+        goes_on = saver.keep(error)
         if not saver.saved and saver.latents is None:
             raise
         saver.problem = describe(error)

@@ -6,7 +6,12 @@ from typing import Any
 
 import torch
 
-from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
+from kakusan.checkpoints.recorded import (
+    check_at_hand,
+    check_parts_at_hand,
+    why_not_at_hand,
+    with_model,
+)
 from kakusan.checks import MAX_SIZE
 from kakusan.engine import Engine, present
 from kakusan.errors import (
@@ -19,7 +24,7 @@ from kakusan.errors import (
     shown,
 )
 from kakusan.images import to_pil
-from kakusan.models import CLIPImageProcessor
+from kakusan.models import Autoencoder, CLIPImageProcessor
 from kakusan.pipeline.container import family_of
 from kakusan.pipeline.draw import OnPicture
 from kakusan.pipeline.exchanged import named_parts
@@ -48,7 +53,8 @@ def decode(
         latents: A file that `save_latents` or `kakusan generate` wrote, or what an error carries.
         model: Whose VAE to decode with: "builtin", a folder, or a Hub id; else the records' own.
         vae: A folder, a file or a Hub id, in place of the model's own VAE, or of the one that the
-            records name.
+            records name. A folder or a TAESD tells what its latents are scaled by, so that the
+            records' model is not needed, unless its checker is.
         trust_model: Whether to use whatever the records name: a folder, or one to be fetched, and
             another VAE. Of these, only "builtin" and what is in the hub's cache are used unasked.
         device: Where to compute; the records' kind of device where not given.
@@ -64,13 +70,19 @@ def decode(
         records = [with_model(record, fspath(model)) for record in records]
     if vae is not None:
         records = [{**record, "vae": fspath(vae)} for record in records]
-    record = _common(records)
+    record = _common(records, has_vae=vae is not None)
     if not trust_model:
         check_parts_at_hand({"vae": record.get("vae")}, () if vae is None else ("vae",))
     unasked = model is None and not trust_model
-    if unasked:
+    alone = None
+    if vae is not None and unasked and _is_elsewhere(record):
+        alone = _alone(fspath(vae), record)
+    if unasked and alone is None:
         check_at_hand(record)
-    engine, extractor = _decoder(record, device, local_files_only=unasked)
+    if alone is None:
+        engine, extractor = _decoder(record, device, local_files_only=unasked)
+    else:
+        engine, extractor = _engine(alone, None, record, device), None
     _check_fits(engine, undecoded)
     given = undecoded.latents.to(engine.device)
     done = finish(engine, given, extractor)
@@ -91,7 +103,7 @@ def decode(
     return pictures
 
 
-def _common(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _common(records: Sequence[Mapping[str, Any]], *, has_vae: bool) -> Mapping[str, Any]:
     """What all records say of the model, which they must agree in.
 
     Raises:
@@ -101,25 +113,61 @@ def _common(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     for name in ("model", "commit", "variant", "vae", "dtype", "device", "safety_checker"):
         if any(each.get(name) != record.get(name) for each in records):
             raise InputError(f"the records of these latents differ in {name}")
-    if record.get("model") is None:
+    if record.get("model") is None and not has_vae:
         raise ArgumentError("the record names no model; say which with {model}")
     if not all(isinstance(each.get("notes", []), list) for each in records):
         raise InputError("the record's notes must be a list")
     return record
 
 
+def _is_elsewhere(record: Mapping[str, Any]) -> bool:
+    """Whether the record's model is not to be used unasked."""
+    return record.get("model") is None or why_not_at_hand(record) is not None
+
+
+class _ModelIsNeededError(Exception):
+    """A VAE's file does not tell what its latents are scaled by."""
+
+
+def _alone(vae: str, record: Mapping[str, Any]) -> Autoencoder[Any] | None:
+    """The VAE where nothing else of a model is needed; None where something is."""
+
+    def unknown() -> None:
+        raise _ModelIsNeededError
+
+    if record.get("safety_checker") is True:
+        return None
+    try:
+        found = named_parts({"vae": vae}, _dtype(record), own_vae=unknown)
+    except _ModelIsNeededError:
+        return None
+    return present("vae", found["vae"])
+
+
+def _dtype(record: Mapping[str, Any]) -> torch.dtype:
+    said = record.get("dtype") or "float32"
+    return parse_dtype(said if isinstance(said, str) else shown(said))
+
+
+def _engine(vae: Any, checker: Any, record: Mapping[str, Any], device: str | None) -> Engine:
+    where = device or record.get("device")
+    to = parse_device(where if isinstance(where, str) else None)
+    engine = Engine(None, vae.to(to), None, None if checker is None else checker.to(to))
+    engine.prepare()
+    return engine
+
+
 def _decoder(
     record: Mapping[str, Any], device: str | None, *, local_files_only: bool
 ) -> tuple[Engine, CLIPImageProcessor | None]:
     """The parts of a model that latents still need; the others are not looked at."""
-    dtype, where = record.get("dtype") or "float32", device or record.get("device")
     wanted = {"vae"}
     if record.get("safety_checker") is True:
         wanted |= {"safety_checker", "feature_extractor"}
     absent: dict[str, Any] = dict.fromkeys(PARTS.keys() - wanted)
     loading = Loading.of(
         "decode",
-        torch_dtype=parse_dtype(dtype if isinstance(dtype, str) else shown(dtype)),
+        torch_dtype=_dtype(record),
         revision=record.get("commit"),
         variant=record.get("variant"),
         local_files_only=local_files_only,
@@ -139,11 +187,8 @@ def _decoder(
     )
     loading = loading.with_parts(named)
     parts = loading.read(container, family_of(container, absent))
-    to = parse_device(where if isinstance(where, str) else None)
-    vae, checker = present("vae", parts["vae"]).to(to), parts.get("safety_checker")
-    engine = Engine(None, vae, None, None if checker is None else checker.to(to))
-    engine.prepare()
-    return engine, parts.get("feature_extractor")
+    vae, checker = present("vae", parts["vae"]), parts.get("safety_checker")
+    return _engine(vae, checker, record, device), parts.get("feature_extractor")
 
 
 def _check_fits(engine: Engine, undecoded: Undecoded) -> None:
