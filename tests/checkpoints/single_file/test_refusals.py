@@ -222,7 +222,7 @@ def test_integers_are_called_what_people_call_them(tmp_path: Path) -> None:
     }
     text = said(single.write(tmp_path / "x.safetensors", tensors))
     assert "is stored as int8" in text
-    assert "fetch it in float32, float16, bfloat16 or float8" in text
+    assert "fetch it in one of these, or as a GGUF file" in text
 
 
 @pytest.mark.parametrize(

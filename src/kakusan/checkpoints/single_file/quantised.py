@@ -58,8 +58,8 @@ def check_formats(entries: Mapping[str, Entry], metadata: Mapping[str, str], whe
             found.add(entry.dtype)
     if unknown := sorted(found - _FORMATS):
         raise CheckpointError(
-            f"{where} is stored as {_called(unknown[0])}, which kakusan does not read; fetch it in "
-            "float32, float16, bfloat16 or float8, or as a GGUF file."
+            f"{where} is stored as {_called(unknown[0])}, which kakusan does not read; it reads "
+            "float32, float16, bfloat16 and float8: fetch it in one of these, or as a GGUF file."
         )
 
 
