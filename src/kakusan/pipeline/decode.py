@@ -24,7 +24,7 @@ from kakusan.errors import (
     shown,
 )
 from kakusan.images import to_pil
-from kakusan.models import Autoencoder, CLIPImageProcessor
+from kakusan.models import CLIPImageProcessor, Model
 from kakusan.pipeline.container import family_of
 from kakusan.pipeline.draw import OnPicture
 from kakusan.pipeline.exchanged import named_parts
@@ -129,7 +129,7 @@ class _ModelIsNeededError(Exception):
     """A VAE's file does not tell what its latents are scaled by."""
 
 
-def _alone(vae: str, record: Mapping[str, Any]) -> Autoencoder[Any] | None:
+def _alone(vae: str, record: Mapping[str, Any]) -> Model[Any] | None:
     """The VAE where nothing else of a model is needed; None where something is."""
 
     def unknown() -> None:
