@@ -116,7 +116,7 @@ def message(path: Path) -> str:
     text = str(caught.value)
     assert path.name in text
     assert "\n" not in text
-    assert "float32, float16, bfloat16 or float8" in text
+    assert "float32, float16, bfloat16 and float8" in text
     return text
 
 
