@@ -24,7 +24,7 @@ def run_program(program: str, hub_cache: Path, folder: Path) -> None:
     The built-in model takes two steps where the program does not say how many. Files that it names
     are there.
     """
-    for file in (hub_cache / FILES).iterdir():
+    for file in (hub_cache / FILES).glob("*"):
         if file.name in program:
             shutil.copy(file, folder)
     with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as told:

@@ -127,10 +127,14 @@ def planned_again(scheduler: Any, x: Tensor) -> Tensor:
 LOOPS: list[Loop] = [as_numbers, as_copies, converted, copied, looked_at, planned_again]
 
 
+# The reference's UniPC of AUTOMATIC1111's variant (bh1) ends in NaN at no noise
+FINITE = [name for name in SHORT_IN_REFERENCE if name != "unipc"]
+
+
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_a_loop_by_hand_gives_what_the_plain_loop_gives(name: str) -> None:
     scheduler = scheduler_of(name)
-    theirs = theirs_of(scheduler) if name in SHORT_IN_REFERENCE else scheduler_of(name)
+    theirs = theirs_of(scheduler) if name in FINITE else scheduler_of(name)
     theirs.set_timesteps(7)
     expected = plain(theirs, X)
     for loop in LOOPS:
@@ -151,7 +155,7 @@ def test_a_step_index_may_be_put_back() -> None:
 
 @pytest.mark.parametrize("start", [0, 1, 2, 4, 6])
 def test_a_run_by_hand_begins_midway_as_the_references(start: int) -> None:
-    for name in (name for name in SHORT_IN_REFERENCE if name != "lms"):
+    for name in (name for name in FINITE if name != "lms"):
         scheduler = scheduler_of(name)
         theirs = theirs_of(scheduler)
         results: list[Tensor] = []
