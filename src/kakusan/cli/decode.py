@@ -29,14 +29,7 @@ def decode(
         ),
     ] = None,
     vae: options.Vae = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="cpu, cuda, mps; as recorded.",
-            autocompletion=options.complete_device,
-        ),
-    ] = None,
+    device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that LATENTS names, whatever it is.")
     ] = False,

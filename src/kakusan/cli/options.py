@@ -143,6 +143,12 @@ Device = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps.", autocompletion=complete_device),
 ]
+RecordedDevice = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="cpu, cuda, mps; as recorded.", autocompletion=complete_device
+    ),
+]
 Dtype = Annotated[
     str | None,
     typer.Option(

@@ -217,14 +217,7 @@ def reproduce(
     ] = None,
     unet: options.Unet = None,
     vae: options.Vae = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="cpu, cuda, mps; as recorded.",
-            autocompletion=options.complete_device,
-        ),
-    ] = None,
+    device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
     ] = False,

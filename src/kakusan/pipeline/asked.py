@@ -36,6 +36,12 @@ def asked(
     return Request.of(texts, negative_prompt=negative, **settings), inputs
 
 
+def check_no_request(prompt: object) -> None:
+    """Raise RequestError for a request where a prompt is expected."""
+    if isinstance(prompt, Request):
+        raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
+
+
 def negative_or_embeds(
     texts: str | Sequence[str] | None, embeds: Tensor | None
 ) -> str | Sequence[str | None] | None:

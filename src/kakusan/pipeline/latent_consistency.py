@@ -8,7 +8,7 @@ from torch import Tensor
 from kakusan.errors import ArgumentError, check_no_unknown
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
-from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import LATENT_CONSISTENCY
@@ -75,8 +75,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
         """
         known = [*(word for word in REFERENCE.words if word not in _NOT_HERE), ORIGINAL]
         check_no_unknown(REFERENCE.where, without_later(unknown), known)
-        if isinstance(prompt, Request):
-            raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
+        check_no_request(prompt)
         request = Request.of(
             texts_or_embeds("prompt", prompt, prompt_embeds),
             negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),

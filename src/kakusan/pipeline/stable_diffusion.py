@@ -7,7 +7,6 @@ from torch import Tensor
 
 from kakusan.conditioning import encode_texts
 from kakusan.engine import Engine, present
-from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import (
@@ -18,7 +17,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline import compatible
-from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
@@ -155,8 +154,7 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
             GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
         """
         REFERENCE.check_known(without_later(unknown))
-        if isinstance(prompt, Request):
-            raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
+        check_no_request(prompt)
         inputs = Inputs(
             generator=generator,
             latents=latents,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from kakusan.engine import Engine
-from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import (
@@ -18,7 +17,7 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     UNet2DConditionModel,
 )
-from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
@@ -346,12 +345,6 @@ def texts_and_zeros(
         "negative_prompt_2": negative_2 or None,
         "force_zeros_for_empty_prompt": None if negative is None else False,
     }
-
-
-def check_no_request(prompt: object) -> None:
-    """Raise RequestError for a request where a prompt is expected."""
-    if isinstance(prompt, Request):
-        raise ArgumentError("{prompt} is a request; pipe.pictures(request) draws it")
 
 
 def _zeros(settings: Mapping[str, bool]) -> dict[str, bool]:

@@ -16,6 +16,7 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     UNet2DConditionModel,
 )
+from kakusan.pipeline.asked import check_no_request
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
@@ -27,7 +28,6 @@ from kakusan.pipeline.stable_diffusion_xl import (
     Pair,
     Texts,
     XLPipeline,
-    check_no_request,
     texts_and_zeros,
 )
 from kakusan.request import Request
