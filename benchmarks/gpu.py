@@ -1,11 +1,12 @@
-"""v1.4's size on a CUDA machine: UNet calls, VAE decode, 50-step pictures one and eight at once.
+"""v1.4's or SDXL's size on a CUDA machine: UNet calls, VAE decode, pictures one and more at once.
 
-    python -m benchmarks.gpu [--quick] [--dtype bfloat16] [--minutes 8]
+    python -m benchmarks.gpu [--quick] [--dtype bfloat16] [--minutes 8] [--size xl]
 
 kakusan takes turns with diffusers, as installed and compiled, on the same random weights; where
-diffusers is not installed its rows say so. Errors are against kakusan in float32 on the CPU. The
-table is printed, and with the numbers as JSON written under benchmarks/results/. Whoever fails is
-a row that says why, and what the time is not enough for is left out.
+diffusers is not installed its rows say so. Errors are against kakusan in float32, on the CPU at
+v1.4's size and on the device at SDXL's. The table is printed, and with the numbers as JSON written
+under benchmarks/results/. Whoever fails is a row that says why, and what the time is not enough
+for is left out.
 `--device cpu --size tiny` tries it out anywhere.
 """
 
@@ -23,12 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks import v1_4, xl
 from benchmarks.gpu_contenders import CONTENDERS, Ready
 from benchmarks.gpu_table import Row, cells, table
 from benchmarks.measure import DTYPES, environment, matrix_peak, relative_error, synchronize
-from benchmarks.parts import CPU, PARTS, has_reference, measures
+from benchmarks.parts import CPU, PARTS, added, has_reference, measures
 from benchmarks.results import keep
-from benchmarks.v1_4 import DECODE_FLOP, UNET_FLOP, write_checkpoint, write_with_kakusan
 
 # Of the pictures whose latents are compared: a float32 run on the CPU takes seconds a step
 CHECK_STEPS = 4
@@ -57,6 +58,8 @@ def jobs(folder: Path, steps: int, batches: list[int]) -> list[Job]:
     """Each with inputs that are the same for everyone, and for each picture of a batch."""
     width, side = measures(folder)
     rows, timestep, text = PARTS["unet"].inputs(width, side)
+    beside = added(folder)
+    cost = v1_4 if beside is None else xl
     (latents,) = PARTS["decode"].inputs(width, side)
 
     def decode(ready: Ready, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
@@ -64,19 +67,21 @@ def jobs(folder: Path, steps: int, batches: list[int]) -> list[Job]:
         return call, call
 
     def unet(ready: Ready, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
+        more = (ready.placed(tensor, count) for tensor in beside or ())
         shown = ready.placed(rows, count), timestep.to(ready.device), ready.placed(text, count)
-        call = partial(ready.unet, *shown)
+        call = partial(ready.unet, *shown, *more)
         return call, call
 
     def pictures(ready: Ready, count: int) -> tuple[Callable[[], Any], Callable[[], Tensor]]:
         draw = partial(ready.pictures, ready.placed(latents, count))
         return partial(draw, steps, "pil"), partial(draw, CHECK_STEPS, "latent")
 
-    found = [Job("decode", "VAE decode", 1, DECODE_FLOP, decode)]
+    found = [Job("decode", "VAE decode", 1, cost.DECODE_FLOP, decode)]
     for n in batches:
-        found.append(Job("unet", f"UNet call, {2 * n} rows", n, n * UNET_FLOP, unet))
+        found.append(Job("unet", f"UNet call, {2 * n} rows", n, n * cost.UNET_FLOP, unet))
         name = f"{n} picture{'s' if n > 1 else ''}, {steps} steps"
-        flop = n * ((steps + 1) * UNET_FLOP + DECODE_FLOP)  # PNDM makes one call more than steps
+        calls = steps + (beside is None)  # v1.4's PNDM makes one call more than steps
+        flop = n * (calls * cost.UNET_FLOP + cost.DECODE_FLOP)
         found.append(Job("pictures", name, n, flop, pictures))
     return found
 
@@ -91,7 +96,8 @@ class Bench:
         self._end = time.monotonic() + 60 * arguments.minutes
         self._ready: dict[str, Ready] = {}
         self._calls: dict[str, Callable[[], Any]] = {}
-        self._reference = Ready(CONTENDERS["kakusan, float32"], folder, "float32", CPU)
+        judge = self.device if arguments.size == "xl" else CPU
+        self._reference = Ready(CONTENDERS["kakusan, float32"], folder, "float32", judge)
         self._expected: dict[str, Tensor] = {}
 
     def rows(self, job: Job, names: list[str]) -> list[Row]:
@@ -99,7 +105,7 @@ class Bench:
         taking_part = [n for n in names if CONTENDERS[n].takes_part(job.kind, job.count)]
         rows = {name: Row(job.name, name, job.flop) for name in taking_part}
         if job.kind not in self._expected:
-            self._expected[job.kind] = job.bind(self._reference, 1)[1]()
+            self._expected[job.kind] = job.bind(self._reference, 1)[1]().cpu()
         for row in rows.values():
             self._guarded(row, self._first_call, job)
         for i in range(self.repeats):
@@ -164,10 +170,11 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, Any]
             print(*cells(row, None, peaks[arguments.dtype], tiny=tiny), sep="; ", file=sys.stderr)
     peak = f"{arguments.dtype} matrix peak {peaks[arguments.dtype] / 1e12:.1f} TFLOP/s"
     trial = "; tiny networks, times mean nothing" if tiny else ""
+    judge = "the device" if arguments.size == "xl" else "the CPU"
     text = (
         f"{environment(device)}; {peak}; medians of {arguments.repeats}{trial}\n\n"
         f"{table(rows, peaks, arguments.dtype, tiny=tiny)}\n\n"
-        "Errors: length of the difference from float32 on the CPU over length of that; of "
+        f"Errors: length of the difference from float32 on {judge} over length of that; of "
         f"pictures, of the latents after {CHECK_STEPS} steps.\n"
     )
     results = {
@@ -181,11 +188,21 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[dict[str, Any]
     return results, text
 
 
+def write_models(folder: Path, size: Any, device: torch.device) -> None:
+    """Random weights of that size."""
+    if size == "xl":
+        xl.write_checkpoint(folder, device)
+    elif has_reference():
+        v1_4.write_checkpoint(folder, size)
+    else:
+        v1_4.write_with_kakusan(folder, size)
+
+
 def parse_arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="UNet, VAE and pictures on a CUDA machine")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--size", choices=("v1.4", "tiny"), default="v1.4")
+    parser.add_argument("--size", choices=("v1.4", "xl", "tiny"), default="v1.4")
     parser.add_argument("--dtype", choices=tuple(DTYPES), default="bfloat16")
     parser.add_argument(
         "--contender",
@@ -220,10 +237,11 @@ def main(given: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         if not (folder / "model_index.json").is_file():
-            (write_checkpoint if has_reference() else write_with_kakusan)(folder, arguments.size)
+            write_models(folder, arguments.size, device)
         results, text = measure(arguments, folder)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    keep(f"gpu {name}", results, text, arguments.results, trial=arguments.size == "tiny")
+    kind = f"gpu xl {name}" if arguments.size == "xl" else f"gpu {name}"
+    keep(kind, results, text, arguments.results, trial=arguments.size == "tiny")
     return 0
 
 

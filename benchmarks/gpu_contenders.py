@@ -72,7 +72,8 @@ class Ready:
 
     def resident(self) -> int:
         """Bytes of the networks that are on a CUDA device now."""
-        networks = (self.pipe.text_encoder, self.pipe.unet, self.pipe.vae)
+        names = ("text_encoder", "text_encoder_2", "unet", "vae")
+        networks = [getattr(self.pipe, name) for name in names if hasattr(self.pipe, name)]
         weights = (weight for network in networks for weight in network.parameters())
         return sum(weight.nbytes for weight in weights if weight.is_cuda)
 
@@ -89,14 +90,27 @@ class Ready:
         self.pipe.vae.decode = torch.compile(self.pipe.vae.decode, **options)
 
     @torch.no_grad()
-    def unet(self, latents: Tensor, timestep: Tensor, text: Tensor) -> Tensor:
-        """One call of the network, in the way that the pipeline's loop makes it."""
+    def unet(self, latents: Tensor, timestep: Tensor, text: Tensor, *added: Tensor) -> Tensor:
+        """One call of the network, in the way that the pipeline's loop makes it.
+
+        Args:
+            latents: the rows.
+            timestep: of all of them.
+            text: embeddings of each row.
+            added: pooled text and sizes of each row, for SDXL.
+        """
         if self.library == "diffusers":
-            found = self.pipe.unet(latents, timestep, encoder_hidden_states=text).sample
+            options: dict[str, Any] = {"encoder_hidden_states": text}
+            if added:
+                options["added_cond_kwargs"] = dict(
+                    zip(("text_embeds", "time_ids"), added, strict=True)
+                )
+            found = self.pipe.unet(latents, timestep, **options).sample
             return found.clone()  # a recording's memory, which the next call overwrites
         from kakusan.models import Conditioning, UNetCall
 
-        return self.pipe.engine.predict([UNetCall(latents, timestep, Conditioning(text))])[0]
+        call = UNetCall(latents, timestep, Conditioning(text, *added))
+        return self.pipe.engine.predict([call])[0]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

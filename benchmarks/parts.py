@@ -79,6 +79,17 @@ def measures(folder: Path) -> tuple[int, int]:
     return config["cross_attention_dim"], config["sample_size"]
 
 
+def added(folder: Path) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Pooled text and sizes for two rows, which SDXL's UNet takes beside; None for others."""
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    if config.get("addition_embed_type") != "text_time":
+        return None
+    side = 8 * config["sample_size"]
+    width = config["projection_class_embeddings_input_dim"] - 6 * config["addition_time_embed_dim"]
+    sizes = torch.tensor([[side, side, 0, 0, side, side]] * 2)
+    return _normal(2, width, seed=7), sizes.float()
+
+
 def has_reference() -> bool:
     """Whether diffusers is installed here."""
     try:
@@ -114,15 +125,15 @@ def bind(
 def pipeline(library: str, folder: Path, dtype: torch.dtype) -> Any:
     """A quiet pipeline of "diffusers" or "kakusan"."""
     if library == "kakusan":
-        from kakusan import StableDiffusionPipeline
+        from kakusan import DiffusionPipeline
 
         name = "torch_dtype"
     else:
-        from diffusers import StableDiffusionPipeline
+        from diffusers import DiffusionPipeline
 
         name = "dtype"
     options = {name: dtype, "local_files_only": True}
-    pipe = StableDiffusionPipeline.from_pretrained(folder, **options)
+    pipe = DiffusionPipeline.from_pretrained(folder, **options)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.quantized.tensor import QuantizedTensor
+from kakusan.runtime import cuda
 from kakusan.runtime.arena import empty
 from kakusan.runtime.native import calls, interface
 from kakusan.runtime.native.calls import BLOCK_TYPES, TYPES
@@ -148,6 +149,8 @@ def group_norm(
     """
     fits = x.ndim == 4 and x.shape[1] == len(weight) and len(weight) % groups == 0
     if not (fits and _own(x, weight, bias)):
+        if fits and (own := cuda.group_norm_for(x, weight, bias)) is not None:
+            return own(x, groups, weight, bias, eps, silu)
         out = F.group_norm(x, groups, _cast(weight, x), _cast(bias, x), eps)
         return F.silu(out) if silu else out
     batch, channels, height, width = x.shape
