@@ -283,6 +283,24 @@ def test_concatenate(flowing: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> N
     assert called == ["concatenate"]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_all_finite(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = spy(monkeypatch) if kernels.available() else None
+    largest = torch.finfo(dtype).max
+    x = noise(3 * 2**16 + 5).to(dtype)
+    x[:2] = torch.tensor([largest, -largest]).to(dtype)
+    assert kernels.all_finite(x)
+    for place in (0, 1, 2**16 - 1, 2**17, len(x) - 1):
+        for value in (float("nan"), -float("nan"), float("inf"), -float("inf")):
+            spoilt = x.clone()
+            spoilt[place] = value
+            assert not kernels.all_finite(spoilt)
+            assert not kernels.all_finite(spoilt[place])
+            assert not kernels.all_finite(spoilt[place:].unflatten(0, (1, -1)).mT)
+    assert kernels.all_finite(x[:0])
+    assert called is None or set(called) == {"finite"}
+
+
 @needs_kernels
 @pytest.mark.parametrize(("keys", "head_dim"), [(77, 40), (64, 80), (130, 160), (5, 24)])
 def test_attention(keys: int, head_dim: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from kakusan.checkpoints.selection import WeightsName, choose, kind_of_weights
 from kakusan.errors import CheckpointError, RequestError, listed, reason, shown
 from kakusan.quantized.formats import Format
 from kakusan.quantized.tensor import QuantizedTensor, plain_tensor
+from kakusan.runtime import kernels
 
 # While converting, a file is mapped anew after this many bytes, so that the pages already
 # converted do not stay in memory beside their copies.
@@ -281,13 +282,7 @@ def _called(name: str) -> str:
 def _all_finite(tensor: Tensor) -> bool:
     if isinstance(tensor, QuantizedTensor):
         return tensor.all_finite()
-    if not tensor.is_floating_point() or tensor.numel() == 0:
-        return True
-    if tensor.dtype.itemsize == 1:
-        tensor = tensor.float()
-    # One pass without temporaries, and both ends are NaN if any value is: up to 50 times as fast
-    # as isfinite().all() in half precision.
-    return bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
+    return not tensor.is_floating_point() or kernels.all_finite(tensor)
 
 
 def save_weights(

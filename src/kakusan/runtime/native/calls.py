@@ -152,6 +152,17 @@ def concatenate(first: Tensor, second: Tensor, out: Tensor) -> interface.Concate
     )
 
 
+def finite(x: Tensor, out: Tensor) -> interface.FiniteCall:
+    """`out` is one integer of 64 bits."""
+    return interface.FiniteCall(
+        threads=torch.get_num_threads(),
+        x_type=TYPES[x.dtype],
+        x=x.data_ptr(),
+        count=x.numel(),
+        out=out.data_ptr(),
+    )
+
+
 def attention(
     q: Tensor, k: Tensor, v: Tensor, num_heads: int, out: Tensor
 ) -> interface.AttentionCall:

@@ -8,7 +8,8 @@ KAKUSAN_EXPORT const int64_t* kakusan_sizes() {
     static const int64_t sizes[] = {
         sizeof(LinearCall),    sizeof(GegluCall),     sizeof(ConvolutionCall),
         sizeof(ConvolutionCall), sizeof(GroupNormCall), sizeof(LayerNormCall),
-        sizeof(ConcatenateCall), sizeof(AttentionCall), 0,
+        sizeof(ConcatenateCall), sizeof(FiniteCall),    sizeof(AttentionCall),
+        0,
     };
     return sizes;
 }

@@ -72,6 +72,14 @@ struct ConcatenateCall {
     void* out;
 };
 
+// out: 1 if all `count` numbers of x are finite, else 0
+struct FiniteCall {
+    int64_t threads, x_type;
+    const void* x;
+    int64_t count;
+    void* out;
+};
+
 // Attention without a mask, softmax(scale * q kᵀ) v, on tokens (batch, token, heads * head_dim)
 // whose rows are contiguous; strides count elements
 struct AttentionCall {

@@ -83,6 +83,12 @@ class ConcatenateCall(ctypes.Structure):
     ]
 
 
+class FiniteCall(ctypes.Structure):
+    """Whether `count` numbers are all finite; `out` is an integer."""
+
+    _fields_ = [*_BEGIN, ("count", INTEGER), ("out", POINTER)]
+
+
 class AttentionCall(ctypes.Structure):
     """Tokens (batch, token, heads * head_dim); strides count elements."""
 
@@ -103,6 +109,7 @@ Call = (
     | GroupNormCall
     | LayerNormCall
     | ConcatenateCall
+    | FiniteCall
     | AttentionCall
 )
 # In the order of `kakusan_sizes`
@@ -114,6 +121,7 @@ KERNELS: dict[str, type[Call]] = {
     "group_norm": GroupNormCall,
     "layer_norm": LayerNormCall,
     "concatenate": ConcatenateCall,
+    "finite": FiniteCall,
     "attention": AttentionCall,
 }
 
