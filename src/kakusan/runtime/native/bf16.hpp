@@ -42,6 +42,12 @@ static inline void store(Bf16* p, Vec v) {
     memcpy(p, &halves, sizeof(halves));
 }
 
+// One after the other, in one store: what is read next is as long, and would wait for two
+static inline void store_both(Bf16* p, Vec first, Vec second) {
+    const __m512bh halves = _mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+    memcpy(p, &halves, sizeof(halves));
+}
+
 // (low, high) of each lane
 static inline Vec make_pairs(Vec low, Vec high) {
     alignas(64) static constexpr uint16_t INTERLEAVE[32] = {
@@ -67,6 +73,11 @@ static inline IntVec rounded_high(Vec x) {
 static inline void store(Bf16* p, Vec v) {
     const HalfVec halves = __builtin_convertvector((UnsignedVec)rounded_high(v) >> 16, HalfVec);
     memcpy(p, &halves, sizeof(halves));
+}
+
+static inline void store_both(Bf16* p, Vec first, Vec second) {
+    store(p, first);
+    store(p + LANES, second);
 }
 
 static inline Vec make_pairs(Vec low, Vec high) {

@@ -8,6 +8,7 @@
 
 #include "bf16.hpp"
 #include "scratch.hpp"
+#include "taps.hpp"
 #include "transpose.hpp"
 
 namespace kakusan {
@@ -120,12 +121,27 @@ struct Weights {
             memcpy(out, static_cast<const Bf16*>(data) + start, count * sizeof(Bf16));
             return;
         }
+        int64_t i = 0;
+        if (type == FLOAT16) {
+            const uint16_t* from = static_cast<const uint16_t*>(data) + start;
+            for (; i + 2 * LANES <= count; i += 2 * LANES)
+                store_both(out + i, load_halves(from + i), load_halves(from + i + LANES));
+        }
         float values[LANES];
-        for (int64_t i = 0; i < count; i += LANES) {
+        for (; i < count; i += LANES) {
             const int64_t some = smaller(LANES, count - i);
             read(start + i, some, values);
             store_part(out + i, load(values), some);
         }
+    }
+
+    // Has `count` values from `start` on, which may not exist, on their way from memory: the rows of
+    // a weight are pages apart, where no processor foresees what is read next
+    void prefetch(int64_t start, int64_t count) const {
+        if (in_blocks()) return;
+        const int64_t bytes = type == FLOAT32 ? 4 : 2;
+        const char* from = static_cast<const char*>(data) + start * bytes;
+        for (int64_t i = 0; i < count * bytes; i += 64) _mm_prefetch(from + i, _MM_HINT_T1);
     }
 
     // All `count` values as float32, where they are or in `scratch`; null for none, or no memory
@@ -170,10 +186,12 @@ static inline void pack_floats(const Weights& weights, const Columns& columns, i
         const int64_t count = smaller(PACK, stop - k) * taps;
         for (int j = 0; j < NR; j++) {
             const int64_t row = columns.row(panel, j);
+            const int64_t at = (row * depth + k) * taps;
+            if (taps > 1) weights.prefetch(at + PACK * taps, PACK * taps);
             if (row < 0)
                 memset(rows[j], 0, count * sizeof(float));
             else
-                weights.read((row * depth + k) * taps, count, rows[j]);
+                weights.read(at, count, rows[j]);
         }
         float* to[LANES] = {};  // where the next columns go
         int tap = 0;
@@ -198,38 +216,37 @@ constexpr int UNITS = 16;
 
 static inline void pack_pairs(const Weights& weights, const Columns& columns, int64_t panel,
                               int64_t depth, int taps, int64_t start, int64_t stop, float* out) {
-    constexpr int SOME = 2 * UNITS;  // values of k at a time
+    constexpr int SOME = SORTED, STRIDE = SOME + 2 * LANES;  // values of k at a time
+    static_assert(SOME == 2 * UNITS && TAPS == MAX_TAPS);
     const int64_t units = round_up(stop - start, SOME) / 2;
-    alignas(64) Bf16 rows[LANES][SOME + 2 * LANES];
-    alignas(64) float taken[MAX_TAPS * SOME * NR];
+    alignas(64) Bf16 rows[MAX_TAPS][LANES][STRIDE];
+    alignas(64) Bf16 mixed[MAX_TAPS * SOME];
     for (int64_t k = start; k < stop; k += SOME) {
         const int64_t count = smaller(SOME, stop - k), first = (k - start) / 2;
-        if (taps == 1) {  // pairs stand side by side already
-            for (int j = 0; j < NR; j += LANES) {
-                const int64_t row = columns.row(panel, j), last = columns.row(panel, j + LANES - 1);
-                const bool in_place = weights.type == BFLOAT16 && count == SOME && last >= 0;
-                const Bf16* from = in_place ? (const Bf16*)weights.data + row * depth + k : rows[0];
-                const int64_t stride = in_place ? depth / 2 : UNITS + LANES;
-                for (int i = 0; i < LANES && !in_place; i++) {
-                    if (count < SOME || last < 0) memset(rows[i], 0, sizeof(rows[i]));
-                    if (columns.row(panel, j + i) >= 0)
-                        weights.read((row + i) * depth + k, count, rows[i]);
-                }
+        const bool plain = weights.type == BFLOAT16 && count == SOME;
+        const Bf16* data = (const Bf16*)weights.data;
+        for (int j = 0; j < NR; j += LANES) {
+            const int64_t row = columns.row(panel, j), last = columns.row(panel, j + LANES - 1);
+            const bool in_place = taps == 1 && plain && last >= 0;
+            for (int i = 0; i < LANES && !in_place; i++) {
+                const int64_t own = columns.row(panel, j + i);
+                Bf16* to = taps == 1 ? rows[0][i] : mixed;
+                if (count < SOME || own < 0) memset(to, 0, taps * SOME * sizeof(Bf16));
+                const int64_t at = (own * depth + k) * taps;
+                const bool there = taps > 1 && plain && own >= 0;
+                if (taps > 1) weights.prefetch(at + SOME * taps, SOME * taps);
+                if (own >= 0 && !there) weights.read(at, count * taps, to);
+                if (taps > 1)
+                    sort_taps(there ? data + at : mixed, [&](int tap) { return rows[tap][i]; });
+            }
+            for (int tap = 0; tap < taps; tap++) {
+                const Bf16* from = in_place ? data + row * depth + k : rows[tap][0];
+                const int64_t stride = (in_place ? depth : STRIDE) / 2;
                 for (int unit = 0; unit < UNITS; unit += LANES)
                     transpose(reinterpret_cast<const float*>(from) + unit, stride,
-                              out + (first + unit) * NR + j, NR);
+                              out + (tap * units + first + unit) * NR + j, NR);
             }
-            continue;
         }
-        pack_floats(weights, columns, panel, depth, taps, k, k + count, taken);
-        for (int tap = 0; tap < taps; tap++)
-            for (int unit = 0; unit < UNITS; unit++)
-                for (int j = 0; j < NR; j += LANES) {
-                    const float* low = taken + (tap * count + 2 * unit) * NR + j;
-                    const Vec a = 2 * unit < count ? load(low) : Vec{};
-                    const Vec b = 2 * unit + 1 < count ? load(low + NR) : Vec{};
-                    store(out + (tap * units + first + unit) * NR + j, make_pairs(a, b));
-                }
     }
 }
 
