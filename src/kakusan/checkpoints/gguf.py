@@ -101,7 +101,7 @@ class GgufFile:
         self, names: Collection[str], dtype: torch.dtype | None
     ) -> Iterator[tuple[str, Tensor]]:
         """See `TensorFile`; what is in blocks, or in 16 bits and a matrix, stays as it is."""
-        kept = mapped(self) if self.stored else torch.empty(0, dtype=torch.uint8)
+        kept = mapped(self) if self.stored else torch.empty(0, dtype=torch.uint8, device="cpu")
         passing, converted = kept, CONVERTED_PER_MAPPING
         wanted = set(names)
         for name, each in self.stored.items():
@@ -333,7 +333,7 @@ def view(raw: Tensor, stored: StoredTensor, dtype: torch.dtype | None) -> Tensor
     """
     kind = stored.kind
     if stored.bytes == 0:
-        return torch.empty(stored.shape, dtype=kind.dtype or torch.float16)
+        return torch.empty(stored.shape, dtype=kind.dtype or torch.float16, device=raw.device)
     part = raw[stored.start : stored.start + stored.bytes]
     if kind.dtype is None or (dtype is not None and dtype != kind.dtype and kind in KEPT):
         return QuantizedTensor(part, kind, stored.shape, dtype or torch.float16, mapped=True)

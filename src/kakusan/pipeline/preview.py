@@ -37,8 +37,12 @@ class LatentPreview:
 
 def _encoded(vae: Autoencoder[Any]) -> tuple[Tensor, Tensor]:
     """Latents of a field of colours, and the field."""
-    side, generator = _FIELD * vae.scale_factor, torch.Generator().manual_seed(0)
-    colours = torch.rand((1, 3, _POINTS, _POINTS), generator=generator) * 2 - 1
+    side, generator = _FIELD * vae.scale_factor, torch.Generator("cpu").manual_seed(0)
+    colours = (
+        torch.rand((1, 3, _POINTS, _POINTS), generator=generator, dtype=torch.float32, device="cpu")
+        * 2
+        - 1
+    )
     pixels = F.interpolate(colours, (side, side), mode="bicubic").clamp(-1, 1)
     return vae.to_latents(pixels.to(vae.device)), pixels
 
@@ -46,7 +50,9 @@ def _encoded(vae: Autoencoder[Any]) -> tuple[Tensor, Tensor]:
 def _decoded(vae: Autoencoder[Any]) -> tuple[Tensor, Tensor]:
     """A field of latents, and its pixels."""
     shape = (1, vae.config.latent_channels, _POINTS, _POINTS)
-    values = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    values = torch.randn(
+        shape, generator=torch.Generator("cpu").manual_seed(0), dtype=torch.float32, device="cpu"
+    )
     latents = F.interpolate(values, (_FIELD, _FIELD), mode="bicubic")
     return latents, vae.to_pixels(latents.to(vae.device))
 

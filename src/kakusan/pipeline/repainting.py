@@ -49,6 +49,8 @@ def of_the_model(engine: Engine, height: int, width: int) -> tuple[list[Steering
     config = engine.unet.config
     if not repaints(config.in_channels, config.out_channels):
         return [], []
-    grey = engine.encode_picture(torch.zeros(1, 3, height, width))  # the middle of [-1, 1]
+    grey = engine.encode_picture(
+        torch.zeros(1, 3, height, width, dtype=torch.float32, device="cpu")
+    )  # the middle of [-1, 1]
     notes = [note for note in (grey.note, grey.tiled) if note is not None]
     return [NothingKept(grey.result)], notes

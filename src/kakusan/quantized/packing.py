@@ -25,7 +25,7 @@ def pack(values: Tensor, kind: Format) -> Tensor:
         CheckpointError: A value is NaN, or so large that no scale reaches it.
     """
     rows = values.reshape(-1, kind.values)
-    out = torch.empty(len(rows), kind.bytes, dtype=torch.uint8)
+    out = torch.empty(len(rows), kind.bytes, dtype=torch.uint8, device=rows.device)
     several = _AT_A_TIME // kind.values
     for start in range(0, len(rows), several):
         out[start : start + several] = PACKING[kind](rows[start : start + several].float())
@@ -60,7 +60,9 @@ def _nibbles(values: Tensor) -> Tensor:
 
 
 def _fifth_bits(values: Tensor) -> Tensor:
-    bits = (values >> 4).reshape(-1, 4, 8) << torch.arange(8, dtype=torch.uint8)
+    bits = (values >> 4).reshape(-1, 4, 8) << torch.arange(
+        8, dtype=torch.uint8, device=values.device
+    )
     return bits.sum(2, dtype=torch.uint8)
 
 

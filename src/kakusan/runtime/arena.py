@@ -127,7 +127,7 @@ def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """An uninitialised tensor on the CPU; its memory is used again once no tensor refers to it."""
     size = math.prod(shape) * dtype.itemsize
     if _ARENA.depth == 0 or size < SMALLEST:
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device="cpu")
     block = _ARENA.pool.take(size, keep=_ARENA.keep)
     lease = block[:size].view(_Lease)
     lease.pool, lease.block = _ARENA.pool, block

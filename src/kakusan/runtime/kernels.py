@@ -202,7 +202,7 @@ def all_finite(x: Tensor) -> bool:
     if x.numel() == 0:
         return True
     if available() and x.dtype in TYPES and x.is_contiguous() and _usable(x.detach()):
-        out = torch.empty(1, dtype=torch.int64)
+        out = torch.empty(1, dtype=torch.int64, device="cpu")
         _run("finite", calls.finite(x, out))
         return bool(out)
     if x.dtype.itemsize == 1:

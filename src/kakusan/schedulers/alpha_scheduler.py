@@ -32,7 +32,9 @@ class AlphaScheduler(Scheduler[ConfigT]):
         """Past the clean end: no noise if `set_alpha_to_one`, else the least there is."""
         here = int(timestep)
         if here < 0 and self.config.ends_at_alpha_one:
-            return level_of_alpha_cumprod(torch.tensor(1.0), here)
+            return level_of_alpha_cumprod(
+                torch.tensor(1.0, dtype=torch.float32, device="cpu"), here
+            )
         return level_of_alpha_cumprod(self.alphas_cumprod[max(here, 0)], here)
 
     def _levels_of(self, timesteps: Tensor, like: Tensor) -> Level:
@@ -46,10 +48,10 @@ class AlphaScheduler(Scheduler[ConfigT]):
         return self._level_at(timestep), self._level_at(int(timestep) - self._stride())
 
     def _prepare(self) -> None:
-        self.timesteps = torch.arange(self.config.num_train_timesteps).flip(0)
+        self.timesteps = torch.arange(self.config.num_train_timesteps, device="cpu").flip(0)
 
     def _plan(self, steps: int) -> None:
-        self.timesteps = torch.tensor(self._spaced(steps))
+        self.timesteps = torch.tensor(self._spaced(steps), device="cpu")
         self.num_inference_steps = steps
 
     def _spaced(self, steps: int) -> list[int]:

@@ -106,7 +106,7 @@ class ConsistencyScheduler(PosteriorScheduler[ConsistencyConfigT]):
             raise ArgumentError(
                 "strength {0:g} leaves none of {1} timesteps; raise it", self._strength, count
             )
-        self.timesteps = torch.tensor(self._visible([int(each) for each in left]))
+        self.timesteps = torch.tensor(self._visible([int(each) for each in left]), device="cpu")
         self.num_inference_steps = len(left)
 
     def _levels_of_step(self, timestep: Timestep) -> tuple[Level, Level]:

@@ -73,5 +73,5 @@ class DDPMScheduler(PosteriorScheduler[DDPMConfig]):
         return int([*self.schedule, -1][self._found(timestep)[0] + 1])
 
     def _plan_timesteps(self, timesteps: list[float]) -> None:
-        self.timesteps = torch.tensor([int(each) for each in timesteps])
+        self.timesteps = torch.tensor([int(each) for each in timesteps], device="cpu")
         self.num_inference_steps = len(timesteps)

@@ -91,7 +91,9 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         """Equal ratios from the top of the training schedule to its bottom, the last level."""
         known = self._known_sigmas()
         top, bottom = float(np.log(known[-1])), float(np.log(known[0]))
-        levels = torch.linspace(top, bottom, steps + 1).exp().numpy()
+        levels = (
+            torch.linspace(top, bottom, steps + 1, dtype=torch.float32, device="cpu").exp().numpy()
+        )
         timesteps = self._spaced(steps)
         respaced, times = self._respaced(levels, timesteps)
         if len(respaced) == steps:

@@ -106,7 +106,7 @@ class PNDMScheduler(AlphaScheduler[PNDMConfig]):
             for first, second in zip(levels[2::-1], levels[3:0:-1], strict=True):
                 middle = second + self._stride() // 2
                 timesteps = [first, middle, middle, second, *timesteps]
-        self.timesteps = torch.tensor(timesteps)
+        self.timesteps = torch.tensor(timesteps, device="cpu")
 
     def _prepare(self) -> None:
         super()._prepare()

@@ -173,7 +173,7 @@ class Run:
         value = _number(timestep)
         found = [index for index, each in enumerate(self.schedule) if each == value]
         if not found:  # made float32 for a device that lacks float64
-            rounded = torch.tensor(self.schedule, dtype=torch.float32).tolist()
+            rounded = torch.tensor(self.schedule, dtype=torch.float32, device="cpu").tolist()
             found = [index for index, each in enumerate(rounded) if each == value]
         if not found:
             raise RequestError(

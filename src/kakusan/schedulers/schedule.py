@@ -23,21 +23,21 @@ def make_betas(
 ) -> Tensor:
     """The variance that each of `count` training steps adds; `trained` replaces the formula."""
     if trained is not None:
-        return torch.tensor(trained, dtype=torch.float32)
+        return torch.tensor(trained, dtype=torch.float32, device="cpu")
     return BETA_SCHEDULES[name](start, end, count)
 
 
 def _linear(start: float, end: float, count: int) -> Tensor:
-    return torch.linspace(start, end, count, dtype=torch.float32)
+    return torch.linspace(start, end, count, dtype=torch.float32, device="cpu")
 
 
 def _scaled_linear(start: float, end: float, count: int) -> Tensor:
     """Linear in the square root: the schedule of latent diffusion (arXiv:2112.10752)."""
-    return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
+    return _linear(start**0.5, end**0.5, count) ** 2
 
 
 def _sigmoid(start: float, end: float, count: int) -> Tensor:
-    return torch.sigmoid(torch.linspace(-6, 6, count)) * (end - start) + start
+    return torch.sigmoid(_linear(-6, 6, count)) * (end - start) + start
 
 
 def _cosine(t: float) -> float:
@@ -62,7 +62,7 @@ def _from_alphas_cumprod(curve: Callable[[float], float]) -> Callable[[float, fl
     def betas(_start: float, _end: float, count: int) -> Tensor:
         ends = [curve(step / count) for step in range(count + 1)]
         values = [min(1 - ends[i + 1] / ends[i], MAX_BETA) for i in range(count)]
-        return torch.tensor(values, dtype=torch.float32)
+        return torch.tensor(values, dtype=torch.float32, device="cpu")
 
     return betas
 

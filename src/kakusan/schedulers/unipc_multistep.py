@@ -120,7 +120,7 @@ class UniPCMultistepScheduler(LogSnrScheduler[UniPCMultistepConfig]):
             (each.predicted - latest) / r for r, each in zip(ratios, known[1:], strict=True)
         ]
         if reached is not None:
-            ratios, differences = [*ratios, torch.ones(())], [*differences, reached - latest]
+            ratios, differences = [*ratios, torch.ones_like(h)], [*differences, reached - latest]
         if not differences:
             return x
         step = signed if self.config.solver_type == "bh1" else phi
@@ -143,7 +143,7 @@ def _weights(ratios: Tensor, h: Tensor, step: Tensor) -> Tensor:
     """
     count = len(ratios)
     if count == 1:
-        return torch.full((1,), 0.5)
+        return torch.full_like(ratios, 0.5)
     phi, factorial = torch.expm1(h) / h - 1, 1
     right: list[Tensor] = []
     for k in range(1, count + 1):

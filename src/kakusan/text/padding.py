@@ -38,7 +38,7 @@ def as_tensor(rows: Sequence[list[int]]) -> Tensor:
             "texts of different lengths do not make one tensor; "
             "pass padding='max_length' and truncation=True."
         )
-    return torch.tensor(rows, dtype=torch.long)
+    return torch.tensor(rows, dtype=torch.long, device="cpu")
 
 
 Encoded = Mapping[str, object] | Sequence[Mapping[str, object]]

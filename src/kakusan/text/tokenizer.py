@@ -205,7 +205,7 @@ class CLIPTokenizer(Tokens, Sendable):
         chosen = made if return_attention_mask in (None, True) else {"input_ids": made["input_ids"]}
         lengths = [len(row) for row in made["input_ids"]] if return_length else None
         if return_tensors == "pt":
-            length = None if lengths is None else torch.tensor(lengths)
+            length = None if lengths is None else torch.tensor(lengths, device="cpu")
             return TokenizedText({key: as_tensor(each) for key, each in chosen.items()}, length)
         if isinstance(text, str):
             return TokenizedText[Lists]({key: each[0] for key, each in chosen.items()}, lengths)
