@@ -7,6 +7,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 import kakusan
@@ -19,6 +20,7 @@ from kakusan import (
 )
 from kakusan.errors import CheckpointError, RequestError, UnknownArgumentError
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection
+from kakusan.pipeline.convert import convert
 from tests.oracle import single, tiny
 
 IDS = torch.randint(0, 49407, (2, 77), generator=torch.Generator().manual_seed(0))
@@ -297,3 +299,37 @@ def test_a_network_that_takes_guidance_gets_its_scheduler(tmp_path: Path) -> Non
     pipe = StableDiffusionPipeline.from_single_file(path)
     assert type(pipe.scheduler).__name__ == "LCMScheduler"
     assert pipe.unet.config.guidance_dim == 256
+
+
+ATTENTIONS = {
+    "q": ("to_q", "query"),
+    "k": ("to_k", "key"),
+    "v": ("to_v", "value"),
+    "proj_out": ("to_out.0", "proj_attn"),
+    "norm": ("group_norm", "group_norm"),
+}
+
+
+@pytest.mark.parametrize("sides", [2, 3, 4])
+@pytest.mark.parametrize("form", [None, 0, 1], ids=["original", "today", "old"])
+def test_the_attention_of_a_vae_as_converters_left_it(
+    tmp_path: Path, sides: int, form: int | None
+) -> None:
+    networks, mark = single.v1(), ".mid.attn_1."
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in single.v1_tensors(networks).items():
+        if mark in name:
+            head, _, rest = name.partition(mark)
+            kind, _, last = rest.rpartition(".")
+            kind = kind if form is None else ATTENTIONS[kind][form]
+            name = f"{head}{mark}{kind}.{last}"
+            tensor = tensor.reshape(tensor.shape[:sides])
+        tensors[name] = tensor
+    path = single.write(tmp_path / "x.safetensors", tensors)
+    pipe = StableDiffusionPipeline.from_single_file(path)
+    check_networks(pipe.unet, pipe.vae, pipe.text_encoder, networks)
+    convert(path, tmp_path / "folder")
+    convert(tmp_path / "folder", tmp_path / "again.safetensors")
+    again = load_file(tmp_path / "again.safetensors")
+    assert {name: t.shape for name, t in again.items()} == {n: t.shape for n, t in tensors.items()}
+    assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())

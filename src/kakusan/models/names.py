@@ -6,8 +6,12 @@ from torch import Tensor
 
 
 def as_linear(tensor: Tensor) -> Tensor:
-    """The weight of a 1x1 convolution as that of a linear layer; others as they are."""
-    return tensor.flatten(1) if tensor.ndim == 4 and tensor.shape[2:] == (1, 1) else tensor
+    """The weight of a convolution of one number as that of a linear layer; others as they are.
+
+    Most files have 1x1 ones, `(c, c, 1, 1)`; some of a VAE have `(c, c, 1)`.
+    """
+    is_one = tensor.ndim in (3, 4) and all(side == 1 for side in tensor.shape[2:])
+    return tensor.flatten(1) if is_one else tensor
 
 
 def as_convolution(tensor: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ class VAENames:
         if match := _MIDDLE.fullmatch(name):
             half, kind, number, rest = match.groups()
             if kind == "attn":
-                inner = ATTENTION.there(rest) if number == "1" else None
+                inner = _attention(rest) if number == "1" else None
                 return inner and f"{half}.mid_block.attentions.0.{inner}"
             inner = _RESNET.there(rest)
             return inner and f"{half}.mid_block.resnets.{int(number) - 1}.{inner}"
@@ -113,6 +113,12 @@ class VAENames:
 
     def _turned(self, side: str, level: str) -> int:
         return int(level) if side == "down" else self.levels - 1 - int(level)
+
+
+def _attention(rest: str) -> str | None:
+    """The published name of what an attention has; converters left some under a folder's name."""
+    found = ATTENTION.there(rest) or OLD_ATTENTION.there(rest)
+    return found or (None if ATTENTION.back(rest) is None else rest)
 
 
 def today(name: str) -> str:
