@@ -1,4 +1,4 @@
-"""What is measured: two networks and a whole picture, from one folder, by either library."""
+"""What is measured: networks and a whole picture, from one folder, by either library."""
 
 import json
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.v1_4 import DECODE_FLOP, UNET_FLOP
+from benchmarks.xl import UNET_FLOP as XL_UNET_FLOP
 
 CPU = torch.device("cpu")
 PROMPT = "a photograph of an astronaut riding a horse"
@@ -19,7 +20,7 @@ Inputs = tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One network's work: what to load, what to call, and what a call costs at v1.4's size."""
+    """One network's work: what to load, what to call, and what a call costs at its full size."""
 
     subfolder: str
     class_name: str
@@ -37,6 +38,11 @@ def _unet_inputs(text_width: int, side: int) -> Inputs:
     return latents, torch.tensor(500.0), text
 
 
+def _xl_unet_inputs(text_width: int, side: int) -> Inputs:
+    pooled, sizes = _normal(2, 1280, seed=7), torch.tensor([8.0 * side, 8.0 * side, 0.0, 0.0])
+    return *_unet_inputs(text_width, side), pooled, sizes[[0, 1, 2, 3, 0, 1]].expand(2, 6)
+
+
 def _decoder_inputs(_text_width: int, side: int) -> Inputs:
     return (_normal(1, 4, side, side, seed=5),)
 
@@ -45,6 +51,18 @@ def _call_unet(
     model: Any, latents: torch.Tensor, timestep: torch.Tensor, text: torch.Tensor
 ) -> torch.Tensor:
     return model(latents, timestep, encoder_hidden_states=text).sample
+
+
+def _call_xl_unet(
+    model: Any,
+    latents: torch.Tensor,
+    timestep: torch.Tensor,
+    text: torch.Tensor,
+    pooled: torch.Tensor,
+    sizes: torch.Tensor,
+) -> torch.Tensor:
+    added = {"text_embeds": pooled, "time_ids": sizes}
+    return model(latents, timestep, encoder_hidden_states=text, added_cond_kwargs=added).sample
 
 
 def _call_decoder(model: Any, latents: torch.Tensor) -> torch.Tensor:
@@ -59,6 +77,13 @@ PARTS = {
         inputs=_unet_inputs,
         forward=_call_unet,
     ),
+    "xl_unet": Part(
+        subfolder="unet",
+        class_name="UNet2DConditionModel",
+        flop=XL_UNET_FLOP,
+        inputs=_xl_unet_inputs,
+        forward=_call_xl_unet,
+    ),
     "decode": Part(
         subfolder="vae",
         class_name="AutoencoderKL",
@@ -69,6 +94,7 @@ PARTS = {
 }
 TITLES = {
     "unet": "UNet call, batch 2, 64×64 latents",
+    "xl_unet": "SDXL's UNet call, batch 2, 128×128 latents",
     "decode": "VAE decode, 512×512 picture",
 }
 

@@ -30,7 +30,7 @@ def heading(results: dict[str, Any]) -> str:
     """The machine, what it can give at most, and how busy it was."""
     peaks = ", ".join(f"{dtype} {value / 1e12:.3f}" for dtype, value in results["peaks"].items())
     masked = f"; instructions above {results['isa']} masked" if results["isa"] else ""
-    size = "" if results["size"] == "v1.4" else f"; {results['size']} networks, times mean nothing"
+    size = "; tiny networks, times mean nothing" if results["size"] == "tiny" else ""
     return (
         f"{results['machine']}{masked}{size}\n\n"
         f"Matrix peak, TFLOP/s: {peaks}. One-minute load before and after: "
@@ -103,7 +103,7 @@ def details(part: str, rows: list[Row], results: dict[str, Any]) -> tuple[list[s
         "cores used while waiting",
         "note",
     ]
-    flop = PARTS[part].flop if part in PARTS and results["size"] == "v1.4" else None
+    flop = PARTS[part].flop if part in PARTS and results["size"] != "tiny" else None
     return header, [detail(row, flop, results["peaks"]) for row in rows]
 
 
