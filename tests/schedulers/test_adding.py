@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kakusan import samplers
+from kakusan.samplers import Sampler, meanings, table
 from kakusan.schedulers import (
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
@@ -50,15 +50,15 @@ class PlainScheduler(UnscaledSigmaScheduler[PlainConfig]):
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The line in the registry, `from ... import PlainScheduler as PlainScheduler`, and the row."""
-    row = samplers.Sampler("plain", "PlainScheduler", "Plain", None, automatic="uniform")
-    monkeypatch.setattr(samplers, "SAMPLERS", (*samplers.SAMPLERS, row))
-    samplers._meanings.cache_clear()
+    row = Sampler("plain", "PlainScheduler", "Plain", None, automatic="uniform")
+    monkeypatch.setattr(table, "SAMPLERS", (*table.SAMPLERS, row))
+    meanings._meanings.cache_clear()
     registry.PlainScheduler = PlainScheduler  # pyright: ignore[reportAttributeAccessIssue]
     importlib.reload(names)
     yield
     del registry.PlainScheduler  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.undo()
-    samplers._meanings.cache_clear()
+    meanings._meanings.cache_clear()
     importlib.reload(names)
 
 

@@ -6,10 +6,20 @@ from typing import Any
 import pytest
 
 import kakusan
-from kakusan import samplers, schedulers
+from kakusan import schedulers
 from kakusan.errors import UnknownNameError
 from kakusan.images.parameters import parameters_text
-from kakusan.samplers import ABSENT, ELSEWHERE, SAMPLERS, SCHEDULES, Meaning, classes, meaning_of
+from kakusan.samplers import (
+    ABSENT,
+    ELSEWHERE,
+    SAMPLERS,
+    SCHEDULES,
+    Meaning,
+    classes,
+    meaning_of,
+    meanings,
+)
+from kakusan.samplers.names import folded
 from kakusan.schedulers import (
     SCHEDULERS,
     SHORT_NAMES,
@@ -355,9 +365,9 @@ def test_what_counts_is_not_said_to_be_ignored() -> None:
 def test_no_name_means_two_things() -> None:
     seen: dict[str, Meaning] = {}
     found = [
-        *((samplers._folded(name), Meaning(name, spaced=False)) for name in classes()),
-        *((samplers._folded(name), meaning) for name, meaning in ELSEWHERE.items()),
-        *(pair for each in SAMPLERS for pair in samplers._names_of(each)),
+        *((folded(name), Meaning(name, spaced=False)) for name in classes()),
+        *((folded(name), meaning) for name, meaning in ELSEWHERE.items()),
+        *(pair for each in SAMPLERS for pair in meanings._names_of(each)),
     ]
     for name, meaning in found:
         assert seen.setdefault(name, meaning) == meaning, name

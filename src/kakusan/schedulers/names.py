@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kakusan.samplers import SAMPLERS, SCHEDULES, meaning_of, on_schedule, unknown
+from kakusan.samplers import SCHEDULES, meaning_of, on_schedule, table, unknown
 from kakusan.schedulers import registry
 from kakusan.schedulers.config import SPACING
 from kakusan.schedulers.scheduler import Scheduler
@@ -51,13 +51,13 @@ def named_scheduler(name: str, base: Scheduler, *, xl: bool = False) -> Schedule
 # The command line's names, and what each says of its class's settings
 SHORT_NAMES: dict[str, tuple[type[Scheduler], Mapping[str, object]]] = {
     sampler.short: (SCHEDULERS[sampler.kind], meaning_of(sampler.short).settings)
-    for sampler in SAMPLERS
+    for sampler in table.SAMPLERS
 }
 
 
 def short_name(scheduler: Scheduler) -> str:
     """The shortest name that makes this scheduler's kind, or else its class's name."""
-    for sampler in SAMPLERS:
+    for sampler in table.SAMPLERS:
         if _is(scheduler, sampler.kind, meaning_of(sampler.short).settings):
             return sampler.short
         for schedule in SCHEDULES if sampler.automatic else ():

@@ -1,0 +1,63 @@
+"""Names that only one tool has, and samplers that are not there."""
+
+from collections.abc import Mapping
+
+from kakusan.samplers import table
+from kakusan.samplers.schedules import KARRAS
+from kakusan.samplers.table import Meaning
+
+_REFERENCE_2M = {"algorithm_type": "dpmsolver++", "solver_order": 2}
+# InvokeAI's names that no other tool has, and stable-diffusion.cpp's
+ELSEWHERE: Mapping[str, Meaning] = {
+    "euler_k": Meaning("EulerDiscreteScheduler", KARRAS),
+    "heun_k": Meaning("HeunDiscreteScheduler", KARRAS),
+    "lms_k": Meaning("LMSDiscreteScheduler", KARRAS),
+    "dpmpp_2m_k": Meaning("DPMSolverMultistepScheduler", {**_REFERENCE_2M, **KARRAS}),
+    "dpmpp_2m_sde_k": Meaning(
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, **KARRAS},
+    ),
+    "dpmpp_3m": Meaning(
+        "DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 3}
+    ),
+    "dpmpp_3m_k": Meaning(
+        "DPMSolverMultistepScheduler",
+        {"algorithm_type": "dpmsolver++", "solver_order": 3, **KARRAS},
+    ),
+    "dpmpp_2s_k": Meaning("DPMSolverSinglestepScheduler", {**_REFERENCE_2M, **KARRAS}),
+    "dpmpp_sde_k": Meaning("DPMSolverSDEScheduler", {"noise_sampler_seed": 0, **KARRAS}),
+    "kdpm_2_k": Meaning("KDPM2DiscreteScheduler", KARRAS),
+    "kdpm_2_a_k": Meaning("KDPM2AncestralDiscreteScheduler", KARRAS),
+    "unipc_k": Meaning("UniPCMultistepScheduler", KARRAS),
+    "deis_k": Meaning("DEISMultistepScheduler", {"algorithm_type": "deis", **KARRAS}),
+    "uni_pc_bh2": Meaning("UniPCMultistepScheduler", {"solver_type": "bh2", "solver_order": 3}),
+    "ddim_trailing": Meaning(
+        "DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}
+    ),
+}
+
+# Samplers of those tools that are not there: what to take instead -> what they are called
+ABSENT: Mapping[str, tuple[str, ...]] = {
+    "DPM++ 2M, in a number of steps that you choose": (
+        *("DPM adaptive", "dpm_adaptive", "k_dpm_ad", "sample_dpm_adaptive"),
+    ),
+    "DPM++ 2M": (
+        *("DPM fast", "dpm_fast", "k_dpm_fast", "sample_dpm_fast", "dpmpp_2m_v2", "dpmpp_2mv2"),
+        *("res_multistep", "res_2s", "gradient_estimation", "exp_heun_2_x0", "dpmpp_2m_cfg_pp"),
+        "res_multistep_cfg_pp",
+    ),
+    "Heun, which is the same but for the way back": ("Restart", "restart"),
+    "Heun": ("HeunPP2", "heunpp2", "sample_heunpp2"),
+    "DDIM": ("DDIM CFG++", "ddim_cfgpp", "ddim_cfg_pp"),
+    "Euler": ("Euler CFG++", "euler_cfg_pp"),
+    "Euler a": ("Euler a CFG++", "euler_ancestral_cfg_pp", "res_multistep_ancestral"),
+    "DPM++ 2S a": ("dpmpp_2s_ancestral_cfg_pp", "exp_heun_2_x0_sde"),
+    "DPM++ 2M SDE": ("er_sde", "sa_solver", "sa_solver_pece", "seeds_2"),
+    "DPM++ 3M SDE": ("seeds_3",),
+}
+
+
+def classes() -> list[str]:
+    """The names of all classes."""
+    kinds = (*(each.kind for each in table.SAMPLERS), *(each.kind for each in ELSEWHERE.values()))
+    return sorted(set(kinds))

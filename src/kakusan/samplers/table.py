@@ -1,0 +1,173 @@
+"""Every sampler there is: one row each, in the order in which they are shown."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Sampler(NamedTuple):
+    """A sampler as people know it.
+
+    Attributes:
+        short: the command line's name.
+        kind: the class that it is.
+        webui: AUTOMATIC1111's name, or the one that its text in pictures has here.
+        comfyui: ComfyUI's.
+        others: more names, those of k-diffusion's functions and of AUTOMATIC1111's aliases.
+        automatic: on which of `SCHEDULES` it is where no other is named; None where it has
+            timesteps of its own.
+        settings: what the name says of the class's settings.
+        calls: of the model in a step.
+        random: whether it adds noise on the way.
+        discards: whether its tools leave out the last level above 0.
+    """
+
+    short: str
+    kind: str
+    webui: str
+    comfyui: str | None
+    others: tuple[str, ...] = ()
+    automatic: str | None = None
+    settings: Mapping[str, object] = {}
+    calls: int = 1
+    random: bool = False
+    discards: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        known = (self.short, self.webui, self.comfyui, *self.others)
+        return tuple(name for name in known if name is not None)
+
+
+class Meaning(NamedTuple):
+    """A class of `kakusan.schedulers` and what a name says of its settings.
+
+    Attributes:
+        spaced: whether the name says how noise levels are spaced, so that what another config says
+            of it does not count.
+        ignored: what the name says that counts for nothing, for people.
+    """
+
+    kind: str
+    settings: Mapping[str, object] = {}
+    spaced: bool = True
+    ignored: str | None = None
+
+
+SAMPLERS = (
+    Sampler(
+        *("pndm", "PNDMScheduler", "PLMS", None, ("plms",)),
+        settings={"skip_prk_steps": True},
+    ),
+    Sampler(
+        *("lms", "LMSDiscreteScheduler", "LMS", "lms", ("k_lms", "sample_lms")),
+        automatic="uniform",
+    ),
+    Sampler(
+        *("heun", "HeunDiscreteScheduler", "Heun", "heun", ("k_heun", "sample_heun")),
+        automatic="uniform",
+        calls=2,
+    ),
+    # Latents are not pixels within [-1, 1], so clipping them is never meant
+    Sampler("ddim", "DDIMScheduler", "DDIM", "ddim", settings={"clip_sample": False}),
+    Sampler(
+        *("ddpm", "DDPMScheduler", "DDPM", "ddpm"),
+        settings={"clip_sample": False},
+        random=True,
+    ),
+    Sampler(
+        *("euler", "EulerDiscreteScheduler", "Euler", "euler", ("k_euler", "sample_euler")),
+        automatic="uniform",
+    ),
+    Sampler(
+        *("euler-a", "EulerAncestralDiscreteScheduler", "Euler a", "euler_ancestral"),
+        ("k_euler_a", "k_euler_ancestral", "sample_euler_ancestral"),
+        automatic="uniform",
+        random=True,
+    ),
+    Sampler(
+        *("dpmpp-2m", "DPMSolverMultistepScheduler", "DPM++ 2M", "dpmpp_2m"),
+        ("k_dpmpp_2m", "sample_dpmpp_2m"),
+        automatic="karras",
+        settings={"algorithm_type": "dpmsolver++", "solver_order": 2, "solver_type": "midpoint"},
+    ),
+    Sampler(
+        *("dpmpp-2m-sde", "DPMPP2MSDEScheduler", "DPM++ 2M SDE", "dpmpp_2m_sde"),
+        ("dpmpp_2m_sde_gpu", "k_dpmpp_2m_sde", "sample_dpmpp_2m_sde"),
+        automatic="exponential",
+        settings={"solver_type": "midpoint", "eta": 1.0},
+        random=True,
+    ),
+    Sampler(
+        *("dpmpp-2m-sde-heun", "DPMPP2MSDEScheduler", "DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun"),
+        ("dpmpp_2m_sde_heun_gpu", "k_dpmpp_2m_sde_heun"),
+        automatic="exponential",
+        settings={"solver_type": "heun", "eta": 1.0},
+        random=True,
+    ),
+    Sampler(
+        *("dpmpp-3m-sde", "DPMPP3MSDEScheduler", "DPM++ 3M SDE", "dpmpp_3m_sde"),
+        ("dpmpp_3m_sde_gpu", "k_dpmpp_3m_sde", "sample_dpmpp_3m_sde"),
+        automatic="exponential",
+        settings={"eta": 1.0},
+        random=True,
+        discards=True,
+    ),
+    Sampler(
+        *("dpmpp-sde", "DPMSolverSDEScheduler", "DPM++ SDE", "dpmpp_sde"),
+        ("dpmpp_sde_gpu", "k_dpmpp_sde", "sample_dpmpp_sde"),
+        automatic="karras",
+        settings={"noise_sampler_seed": None},
+        calls=2,
+        random=True,
+    ),
+    Sampler(
+        *("dpmpp-2s-a", "DPMPP2SAncestralScheduler", "DPM++ 2S a", "dpmpp_2s_ancestral"),
+        ("k_dpmpp_2s_a", "sample_dpmpp_2s_ancestral"),
+        automatic="karras",
+        settings={"eta": 1.0},
+        calls=2,
+        random=True,
+    ),
+    Sampler(
+        *("dpmpp-2s", "DPMSolverSinglestepScheduler", "DPM++ 2S", None),
+        settings={"algorithm_type": "dpmsolver++", "solver_order": 2},
+    ),
+    Sampler(
+        *("dpm2", "KDPM2DiscreteScheduler", "DPM2", "dpm_2", ("k_dpm_2", "sample_dpm_2")),
+        automatic="karras",
+        calls=2,
+        discards=True,
+    ),
+    Sampler(
+        *("dpm2-a", "KDPM2AncestralDiscreteScheduler", "DPM2 a", "dpm_2_ancestral"),
+        ("k_dpm_2_a", "k_dpm_2_ancestral", "sample_dpm_2_ancestral"),
+        automatic="karras",
+        calls=2,
+        random=True,
+        discards=True,
+    ),
+    Sampler(
+        *("unipc", "UniPCMultistepScheduler", "UniPC", "uni_pc"),
+        settings={"solver_type": "bh1", "solver_order": 3},
+    ),
+    Sampler(
+        *("deis", "DEISMultistepScheduler", "DEIS", "deis"),
+        settings={"algorithm_type": "deis"},
+    ),
+    Sampler(
+        *("ipndm", "ImprovedPNDMScheduler", "IPNDM", "ipndm", ("sample_ipndm",)),
+        automatic="uniform",
+        settings={"variable_steps": False},
+    ),
+    Sampler(
+        *("ipndm-v", "ImprovedPNDMScheduler", "IPNDM_V", "ipndm_v", ("sample_ipndm_v",)),
+        automatic="uniform",
+        settings={"variable_steps": True},
+    ),
+    Sampler(
+        *("lcm", "LCMScheduler", "LCM", "lcm", ("k_lcm",)),
+        settings={"clip_sample": False},
+        random=True,
+    ),
+    Sampler("tcd", "TCDScheduler", "TCD", None, random=True),
+)
