@@ -100,7 +100,7 @@ class StepCallback:
         def called(owner: Any, index: int, timestep: Tensor, tensors: dict[str, Tensor]) -> None:
             scheduler, done = owner.scheduler, index + 1
             first = len(scheduler.timesteps) - scheduler.num_inference_steps * scheduler.order
-            ends = done > first and done % scheduler.order == 0
+            ends = done > first and done in scheduler.starts
             if index % steps == 0 and (ends or done == owner.num_timesteps):
                 function(index // scheduler.order, timestep, tensors["latents"])
 

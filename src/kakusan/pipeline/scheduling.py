@@ -42,19 +42,17 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
     Raises:
         RequestError: There are none.
     """
-    timesteps, order = scheduler.schedule, scheduler.order
+    timesteps, starts = scheduler.schedule, scheduler.starts
     first, end = 0, len(timesteps)
     if request.denoising_start is not None:
-        left = sum(t < _cutoff(request.denoising_start, scheduler) for t in timesteps)
-        # never between the two calls of one step
-        left += order == 2 and left % 2 == 0
-        first = max(end - left, 0)
+        below = _first_below(_cutoff(request.denoising_start, scheduler), scheduler)
+        # never between the calls of one step
+        first = end if below == end else max(each for each in starts if each <= below)
     elif request.strength is not None:
         steps = request.num_inference_steps or len(timesteps)
-        first = (steps - min(int(steps * request.strength), steps)) * order
+        first = scheduler.start_of(steps - min(int(steps * request.strength), steps))
     if request.denoising_end is not None and request.denoising_end < 1.0:
-        cutoff = _cutoff(request.denoising_end, scheduler)
-        end = first + sum(t >= cutoff for t in timesteps[first:])
+        end = _first_below(_cutoff(request.denoising_end, scheduler), scheduler)
     if first >= end:
         name = next(name for name in _SPANNING if getattr(request, name) is not None)
         raise ArgumentError(
@@ -63,6 +61,16 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
             len(timesteps),
         )
     return range(first, end)
+
+
+def _first_below(cutoff: int, scheduler: Scheduler) -> int:
+    """The index of the first call below a timestep; their number where there is none.
+
+    Steps of more than two calls look ahead and come back, and are never cut in two.
+    """
+    timesteps, order = scheduler.schedule, scheduler.order
+    places = range(len(timesteps)) if order <= 2 else scheduler.starts
+    return next((each for each in places if timesteps[each] < cutoff), len(timesteps))
 
 
 def _cutoff(part: float, scheduler: Scheduler) -> int:

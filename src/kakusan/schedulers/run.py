@@ -1,6 +1,7 @@
 """A run through timesteps, and the place in it that a step is taken from."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import torch
@@ -44,6 +45,19 @@ class Run:
     _taken: _Taken | None
 
     @property
+    def starts(self) -> Sequence[int]:
+        """The indices in `timesteps` of the calls that begin a step, rising."""
+        return range(0, len(self.schedule), self.order)
+
+    def start_of(self, step: int) -> int:
+        """The index in `timesteps` at which a run of its later steps alone begins.
+
+        Args:
+            step: how many steps of `num_inference_steps` are left out.
+        """
+        return self.starts[step] if step < len(self.starts) else len(self.schedule)
+
+    @property
     def step_index(self) -> int | None:
         """The index in `timesteps` of the next step; None before the first, and without a count."""
         return self._step_index
@@ -79,9 +93,14 @@ class Run:
         return run
 
     def _check_start(self, start: int) -> None:
-        if not 0 <= start < len(self.schedule) or start % self.order:
-            of = f", a multiple of {self.order}" if self.order > 1 else ""
-            raise RequestError(f"start is {start}; allowed: 0 to {len(self.schedule) - 1}{of}")
+        if start not in self.starts:
+            raise RequestError(f"start is {start}; allowed: {self._said_starts()}")
+
+    def _said_starts(self) -> str:
+        if not isinstance(self.starts, range):
+            return ", ".join(map(str, self.starts))
+        of = f", a multiple of {self.order}" if self.order > 1 else ""
+        return f"0 to {len(self.schedule) - 1}{of}"
 
     def _keep_timesteps(self, device: torch.device | str | None) -> None:
         """Take `timesteps` as the run's, and begin it."""
@@ -144,8 +163,8 @@ class Run:
     def _beginning(self, found: list[int]) -> int:
         """Which of these places, all of one timestep, a run begins at."""
         index = self._likeliest(found)
-        if self._begin_index not in (None, index) or index % self.order:
-            wanted = self._begin_index or f"a multiple of {self.order}"
+        if self._begin_index not in (None, index) or index not in self.starts:
+            wanted = self._begin_index or f"one of {self._said_starts()}"
             raise RequestError(
                 f"the first step is at index {index} of timesteps; it must be at {wanted}"
             )
@@ -156,8 +175,11 @@ class Run:
         for known in (self._step_index, self._begin_index):
             if known in found:
                 return known
-        # Of a pair (Heun's two calls at one level) the second begins a step, and so may begin a run
-        # that starts midway. A run from the top begins at the top, though timesteps repeat.
+        if (
+            self.order > 1
+        ):  # of several calls at one level, one begins a step, and so may begin a run
+            return next((each for each in found if each in self.starts), found[0])
+        # Of PNDM's pair the second. A run from the top begins at the top, though timesteps repeat.
         return found[1] if len(found) > 1 and found[0] > 0 else found[0]
 
     def _found(self, timestep: Timestep) -> list[int]:
