@@ -9,10 +9,9 @@ from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of, schedules_o
 
 WIDTH = 80
 HEADINGS = ("NAME", "AUTOMATIC1111", "COMFYUI", "CLASS", "")
-# Called as the web UI would call them, which does not have them
-NOT_THERE = ("DDPM", "DPM++ 2S", "TCD")
+ELSEWHERE = ("NOT IN AUTOMATIC1111", "COMFYUI", "CLASS", "")
 NOTES = (
-    "2: two calls of the model a step. ~: adds noise on the way. A class is named with "
+    "2, 3: calls of the model a step. ~: adds noise on the way. A class is named with "
     '"Scheduler" at its end. Case, spaces and hyphens do not matter.',
     'A name may end in how noise levels are spaced, such as "dpmpp-2m exponential":',
 )
@@ -23,27 +22,31 @@ def schedulers(as_json: options.AsJson = False) -> int:
     if as_json:
         say_json({"schedulers": [_facts(each) for each in SAMPLERS], "schedules": _schedules()})
         return DONE
-    rows = [HEADINGS, *(_row(each) for each in SAMPLERS)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    for row in rows:
-        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        say(" ".join(cells).rstrip())
+    _say_table([HEADINGS, *(_row(each) for each in SAMPLERS if each.in_webui)])
+    _say_table([ELSEWHERE, *(_row(each) for each in SAMPLERS if not each.in_webui)])
     for note in (*NOTES, ", ".join(each["name"] for each in _schedules()) + "."):
         say("\n".join(textwrap.wrap(note, WIDTH)))
     return DONE
 
 
+def _say_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        say(" ".join(cells).rstrip())
+
+
 def _row(sampler: Sampler) -> tuple[str, ...]:
     mark = f"{sampler.calls if sampler.calls > 1 else ''}{'~' if sampler.random else ''}"
+    webui = (sampler.webui,) if sampler.in_webui else ()
     kind = sampler.kind.removesuffix("Scheduler")
-    webui = "" if sampler.webui in NOT_THERE else sampler.webui
-    return sampler.short, webui, sampler.comfyui or "", kind, mark
+    return sampler.short, *webui, sampler.comfyui or "", kind, mark
 
 
 def _facts(sampler: Sampler) -> dict[str, object]:
     return {
         "name": sampler.short,
-        "automatic1111": None if sampler.webui in NOT_THERE else sampler.webui,
+        "automatic1111": sampler.webui if sampler.in_webui else None,
         "comfyui": sampler.comfyui,
         "other_names": list(sampler.others),
         "class": sampler.kind,

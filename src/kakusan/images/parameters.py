@@ -20,6 +20,7 @@ Record = dict[str, object]
 _MULTISTEP = "DPMSolverMultistepScheduler"
 # Settings by which samplers of one class differ
 _TELLING = {"algorithm_type", "solver_order", "solver_type", "variable_steps"}
+_TELLING_OF = {"RESMultistepScheduler": {"eta"}, "SEEDS2Scheduler": {"eta", "r"}}
 # The web UI calls all of its kind so, whatever its options for variant and order say
 _ONE_NAME = {"UniPCMultistepScheduler": "UniPC"}
 WORDS = WEBUI.words
@@ -37,8 +38,9 @@ def _sampler(config: Mapping[object, object]) -> str | None:
     algorithm, order = config.get("algorithm_type"), config.get("solver_order", 2)
     if (name, algorithm, order) == (_MULTISTEP, "sde-dpmsolver++", 2):
         kinds = (name, "DPMPP2MSDEScheduler")  # whose noise is another
+    telling = _TELLING | _TELLING_OF.get(name, set())
     for sampler in SAMPLERS:
-        told = ((key, sampler.settings[key]) for key in _TELLING & sampler.settings.keys())
+        told = ((key, sampler.settings[key]) for key in telling & sampler.settings.keys())
         if sampler.kind in kinds and all(config.get(key, value) == value for key, value in told):
             return sampler.webui
     return name or None

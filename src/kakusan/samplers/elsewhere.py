@@ -31,6 +31,7 @@ ELSEWHERE: Mapping[str, Meaning] = {
     "unipc_k": Meaning("UniPCMultistepScheduler", KARRAS),
     "deis_k": Meaning("DEISMultistepScheduler", {"algorithm_type": "deis", **KARRAS}),
     "uni_pc_bh2": Meaning("UniPCMultistepScheduler", {"solver_type": "bh2", "solver_order": 3}),
+    "sample_dpm_fast": Meaning("DPMFastScheduler"),
     "ddim_trailing": Meaning(
         "DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}
     ),
@@ -41,19 +42,16 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
     "DPM++ 2M, in a number of steps that you choose": (
         *("DPM adaptive", "dpm_adaptive", "k_dpm_ad", "sample_dpm_adaptive"),
     ),
-    "DPM++ 2M": (
-        *("DPM fast", "dpm_fast", "k_dpm_fast", "sample_dpm_fast", "dpmpp_2m_v2", "dpmpp_2mv2"),
-        *("res_multistep", "res_2s", "gradient_estimation", "exp_heun_2_x0", "dpmpp_2m_cfg_pp"),
-        "res_multistep_cfg_pp",
-    ),
-    "Heun, which is the same but for the way back": ("Restart", "restart"),
-    "Heun": ("HeunPP2", "heunpp2", "sample_heunpp2"),
+    "DPM++ 2M": ("dpmpp_2m_v2", "dpmpp_2mv2", "dpmpp_2m_cfg_pp"),
+    "Exp Heun 2 x0": ("res_2s",),
+    "Res Multistep": ("res_multistep_cfg_pp",),
+    "Res Multistep a": ("res_multistep_ancestral_cfg_pp",),
+    "Gradient Estimation": ("gradient_estimation_cfg_pp",),
     "DDIM": ("DDIM CFG++", "ddim_cfgpp", "ddim_cfg_pp"),
     "Euler": ("Euler CFG++", "euler_cfg_pp"),
-    "Euler a": ("Euler a CFG++", "euler_ancestral_cfg_pp", "res_multistep_ancestral"),
-    "DPM++ 2S a": ("dpmpp_2s_ancestral_cfg_pp", "exp_heun_2_x0_sde"),
-    "DPM++ 2M SDE": ("er_sde", "sa_solver", "sa_solver_pece", "seeds_2"),
-    "DPM++ 3M SDE": ("seeds_3",),
+    "Euler a": ("Euler a CFG++", "euler_ancestral_cfg_pp"),
+    "DPM++ 2S a": ("dpmpp_2s_ancestral_cfg_pp",),
+    "DPM++ 2M SDE": ("sa_solver", "sa_solver_pece"),
 }
 
 

@@ -24,7 +24,7 @@ _AFTER_A_SLASH = {"beta": "beta_of_timesteps", "kl_optimal": "kl_optimal_to_zero
 _OF_COMFYUI = ("normal", "ddimuniform", "linearquadratic")
 # Of those with a schedule
 _ELSEWHERE_ON_IT = ("uni_pc_bh2", "dpmpp_3m")
-_WITH_FIXED_TIMESTEPS = ("LCMScheduler", "TCDScheduler")
+_WITH_FIXED_TIMESTEPS = ("LCMScheduler", "TCDScheduler", "DPMFastScheduler")
 # Those that are another for SDXL
 _OF_XL = {"align_your_steps": "align_your_steps_xl", "gits": "gits_xl"}
 

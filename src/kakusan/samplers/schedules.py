@@ -42,8 +42,9 @@ NEAREST: Mapping[str, Mapping[str, object]] = {
 _ON_THE_REFERENCES = (
     *("UniPCMultistepScheduler", "DEISMultistepScheduler", "DPMSolverSinglestepScheduler"),
 )
-# What the same method is called in steps of sigma
+# What the same method is called in steps of sigma, or what ComfyUI's is
 ON_A_LADDER = {
+    "DPMFastScheduler": "DPMFastScheduler",  # without AUTOMATIC1111's eta
     "DDIMScheduler": "EulerDiscreteScheduler",
     "DDPMScheduler": "EulerAncestralDiscreteScheduler",
 }

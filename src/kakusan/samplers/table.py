@@ -19,6 +19,7 @@ class Sampler(NamedTuple):
         calls: of the model in a step.
         random: whether it adds noise on the way.
         discards: whether its tools leave out the last level above 0.
+        in_webui: whether AUTOMATIC1111 or Forge have it.
     """
 
     short: str
@@ -31,6 +32,7 @@ class Sampler(NamedTuple):
     calls: int = 1
     random: bool = False
     discards: bool = False
+    in_webui: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,6 +75,7 @@ SAMPLERS = (
         *("ddpm", "DDPMScheduler", "DDPM", "ddpm"),
         settings={"clip_sample": False},
         random=True,
+        in_webui=False,
     ),
     Sampler(
         *("euler", "EulerDiscreteScheduler", "Euler", "euler", ("k_euler", "sample_euler")),
@@ -131,6 +134,7 @@ SAMPLERS = (
     Sampler(
         *("dpmpp-2s", "DPMSolverSinglestepScheduler", "DPM++ 2S", None),
         settings={"algorithm_type": "dpmsolver++", "solver_order": 2},
+        in_webui=False,
     ),
     Sampler(
         *("dpm2", "KDPM2DiscreteScheduler", "DPM2", "dpm_2", ("k_dpm_2", "sample_dpm_2")),
@@ -169,5 +173,82 @@ SAMPLERS = (
         settings={"clip_sample": False},
         random=True,
     ),
-    Sampler("tcd", "TCDScheduler", "TCD", None, random=True),
+    Sampler("tcd", "TCDScheduler", "TCD", None, random=True, in_webui=False),
+    Sampler(
+        *("restart", "RestartScheduler", "Restart", None),
+        automatic="karras",
+        calls=2,
+        random=True,
+    ),
+    Sampler(
+        *("heunpp2", "HeunPP2Scheduler", "HeunPP2", "heunpp2", ("sample_heunpp2",)),
+        automatic="uniform",
+        calls=3,
+    ),
+    # Of levels only the ends count, and AUTOMATIC1111 gives it its eta for ancestral samplers
+    Sampler(
+        *("dpm-fast", "DPMFastScheduler", "DPM fast", "dpm_fast", ("k_dpm_fast",)),
+        settings={"eta": 1.0},
+        random=True,
+    ),
+    Sampler(
+        *("res-multistep", "RESMultistepScheduler", "Res Multistep", "res_multistep"),
+        ("sample_res_multistep",),
+        automatic="uniform",
+        settings={"eta": 0.0},
+        in_webui=False,
+    ),
+    Sampler(
+        *("res-multistep-a", "RESMultistepScheduler", "Res Multistep a"),
+        *("res_multistep_ancestral", ("sample_res_multistep_ancestral",)),
+        automatic="uniform",
+        settings={"eta": 1.0},
+        random=True,
+        in_webui=False,
+    ),
+    Sampler(
+        *("gradient-estimation", "GradientEstimationScheduler", "Gradient Estimation"),
+        *("gradient_estimation", ("sample_gradient_estimation",)),
+        automatic="uniform",
+        in_webui=False,
+    ),
+    Sampler(
+        *("er-sde", "ERSDEScheduler", "ER SDE", "er_sde", ("sample_er_sde",)),
+        automatic="uniform",
+        random=True,
+        in_webui=False,
+    ),
+    Sampler(
+        *("seeds-2", "SEEDS2Scheduler", "SEEDS 2", "seeds_2", ("sample_seeds_2",)),
+        automatic="uniform",
+        settings={"r": 0.5, "solver_type": "phi_1", "eta": 1.0},
+        calls=2,
+        random=True,
+        in_webui=False,
+    ),
+    Sampler(
+        *("seeds-3", "SEEDS3Scheduler", "SEEDS 3", "seeds_3", ("sample_seeds_3",)),
+        automatic="uniform",
+        settings={"eta": 1.0},
+        calls=3,
+        random=True,
+        in_webui=False,
+    ),
+    Sampler(
+        *("exp-heun", "SEEDS2Scheduler", "Exp Heun 2 x0", "exp_heun_2_x0"),
+        ("sample_exp_heun_2_x0",),
+        automatic="uniform",
+        settings={"r": 1.0, "solver_type": "phi_2", "eta": 0.0},
+        calls=2,
+        in_webui=False,
+    ),
+    Sampler(
+        *("exp-heun-sde", "SEEDS2Scheduler", "Exp Heun 2 x0 SDE", "exp_heun_2_x0_sde"),
+        ("sample_exp_heun_2_x0_sde",),
+        automatic="uniform",
+        settings={"r": 1.0, "solver_type": "phi_2", "eta": 1.0},
+        calls=2,
+        random=True,
+        in_webui=False,
+    ),
 )

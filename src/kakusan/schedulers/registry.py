@@ -36,3 +36,13 @@ from kakusan.schedulers.deis_multistep import DEISMultistepScheduler as DEISMult
 from kakusan.schedulers.ipndm import ImprovedPNDMScheduler as ImprovedPNDMScheduler
 from kakusan.schedulers.lcm import LCMScheduler as LCMScheduler
 from kakusan.schedulers.tcd import TCDScheduler as TCDScheduler
+from kakusan.schedulers.heunpp2 import HeunPP2Scheduler as HeunPP2Scheduler
+from kakusan.schedulers.restart import RestartScheduler as RestartScheduler
+from kakusan.schedulers.dpm_fast import DPMFastScheduler as DPMFastScheduler
+from kakusan.schedulers.res_multistep import RESMultistepScheduler as RESMultistepScheduler
+from kakusan.schedulers.gradient_estimation import (
+    GradientEstimationScheduler as GradientEstimationScheduler,
+)
+from kakusan.schedulers.er_sde import ERSDEScheduler as ERSDEScheduler
+from kakusan.schedulers.seeds_2 import SEEDS2Scheduler as SEEDS2Scheduler
+from kakusan.schedulers.seeds_3 import SEEDS3Scheduler as SEEDS3Scheduler

@@ -1,0 +1,79 @@
+"""RES of second order in multiple steps (arXiv:2308.02157), as ComfyUI's `sample_res_multistep`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from kakusan.schedulers.ancestral import ancestral_step
+from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.levels import Level
+from kakusan.schedulers.noise import Generators, noise_like
+from kakusan.schedulers.prediction import Prediction
+from kakusan.schedulers.scheduler import SchedulerOutput
+from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RESMultistepConfig(SpacedConfig):
+    """Settings of `RESMultistepScheduler`.
+
+    Attributes:
+        eta: the share of the noise that is added back; 0 adds none.
+    """
+
+    class_name = "RESMultistepScheduler"
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **SchedulerConfig.ranges,
+        "eta": (0, 1),
+    }
+
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    eta: float = 0.0
+
+
+class _Step(NamedTuple):
+    """The step before: its clean sample, and how long it was in log sigma without its noise."""
+
+    clean: Tensor
+    h: Tensor
+
+
+class RESMultistepScheduler(UnscaledSigmaScheduler[RESMultistepConfig]):
+    """An exponential integrator that goes by this clean sample and the one before."""
+
+    config_class = RESMultistepConfig
+    takes_timesteps = True
+    takes_sigmas = True
+    history: _Step | None = None
+
+    @property
+    def is_deterministic(self) -> bool:
+        return self.config.eta == 0
+
+    def advance(
+        self,
+        x: Tensor,
+        seen: Prediction,
+        now: Level,
+        then: Level,
+        *,
+        s_noise: float = 1.0,
+        generator: Generators = None,
+    ) -> SchedulerOutput:
+        """One step, of first order at the beginning and into noise level 0."""
+        clean, past, eta = seen.clean, self.history, self.config.eta
+        down, up = ancestral_step(now.sigma, then.sigma, eta)
+        h = now.sigma.log() - down.log()
+        self.history = _Step(clean, h)
+        if past is None or down == 0:
+            x = x + (x - clean) / now.sigma * (down - now.sigma)
+        else:
+            e = (-h).expm1()
+            slope = (1 + e / h) * h / past.h  # -h * phi_2(-h) / c_2, c_2 = -past.h / h
+            x = (e + 1) * x - e * clean + slope * (clean - past.clean)
+        if eta > 0 and then.sigma > 0:
+            x = x + noise_like(seen.output, generator) * s_noise * up
+        return SchedulerOutput(x, clean)
