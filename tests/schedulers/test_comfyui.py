@@ -23,7 +23,13 @@ def walked(scheduler: Any, options: dict[str, Any]) -> Tensor:
     if "generator" in scheduler.step_options:
         options = {**options, "generator": torch.Generator().manual_seed(3)}
     for index, t in enumerate(scheduler.timesteps):
-        output = noise_of(scheduler.scale_model_input(x, t), float(scheduler.model_sigmas[index]))
+        level = float(scheduler.model_sigmas[index])
+        shown = scheduler.scale_model_input(x, t)
+        output = noise_of(shown, level)
+        if scheduler.parts_guidance:
+            negative = made.negative_noise_of(shown, level)
+            output = negative + made.GUIDANCE * (output - negative)
+            options = {**options, "unconditional": negative}
         x = scheduler.step(output, t, x, **options).prev_sample
     return x
 

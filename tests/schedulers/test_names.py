@@ -164,6 +164,14 @@ LADDERED = [
     ("seeds_2/karras", "SEEDS2Scheduler", "karras"),
     ("seeds_3", "SEEDS3Scheduler", "uniform"),
     *((name, "SEEDS2Scheduler", "uniform") for name in ("exp_heun_2_x0", "exp_heun_2_x0_sde")),
+    ("euler_cfg_pp", "EulerCFGPPScheduler", "uniform"),
+    ("Euler CFG++ Karras", "EulerCFGPPScheduler", "karras"),
+    ("euler_ancestral_cfg_pp/beta", "EulerCFGPPScheduler", "beta_of_timesteps"),
+    ("dpmpp_2m_cfg_pp", "DPMPP2MCFGPPScheduler", "karras"),
+    ("dpmpp_2s_ancestral_cfg_pp", "DPMPP2SCFGPPScheduler", "karras"),
+    ("res_multistep_cfg_pp", "RESMultistepCFGPPScheduler", "uniform"),
+    ("res_multistep_ancestral_cfg_pp", "RESMultistepCFGPPScheduler", "uniform"),
+    ("gradient_estimation_cfg_pp", "GradientEstimationCFGPPScheduler", "uniform"),
     # stable-diffusion.cpp's
     ("dpm++2s_a", "DPMPP2SAncestralScheduler", "karras"),
     ("dpm2", DPM2, "karras"),
@@ -234,7 +242,34 @@ OF_THE_REFERENCE: Any = [
     ("ddim_trailing", "DDIMScheduler", {"timestep_spacing": "trailing"}),
     *((name, "DPMFastScheduler", {"eta": 1.0}) for name in ("DPM fast", "dpm_fast", "k_dpm_fast")),
     ("sample_dpm_fast", "DPMFastScheduler", {"eta": 0.0}),
+    *((name, "DDIMCFGPPScheduler", {}) for name in ("DDIM CFG++", "ddim_cfgpp", "ddim_cfg_pp")),
 ]
+
+
+# All of ComfyUI's samplers, as it lists them
+COMFYUI = """
+euler euler_cfg_pp euler_ancestral euler_ancestral_cfg_pp heun heunpp2 exp_heun_2_x0
+exp_heun_2_x0_sde dpm_2 dpm_2_ancestral lms dpm_fast dpm_adaptive dpmpp_2s_ancestral
+dpmpp_2s_ancestral_cfg_pp dpmpp_sde dpmpp_sde_gpu dpmpp_2m dpmpp_2m_cfg_pp dpmpp_2m_sde
+dpmpp_2m_sde_gpu dpmpp_2m_sde_heun dpmpp_2m_sde_heun_gpu dpmpp_3m_sde dpmpp_3m_sde_gpu ddpm
+lcm ipndm ipndm_v deis res_multistep res_multistep_cfg_pp res_multistep_ancestral
+res_multistep_ancestral_cfg_pp gradient_estimation gradient_estimation_cfg_pp er_sde seeds_2
+seeds_3 sa_solver sa_solver_pece ddim uni_pc uni_pc_bh2
+"""
+ITS_SCHEDULES = """
+normal karras exponential sgm_uniform simple ddim_uniform beta linear_quadratic kl_optimal
+"""
+REFUSED = {"dpm_adaptive", "sa_solver", "sa_solver_pece"}
+
+
+def test_every_name_that_comfyui_offers_is_a_sampler_or_says_the_nearest() -> None:
+    for name in COMFYUI.split():
+        for said in (name, *(f"{name}/{schedule}" for schedule in ITS_SCHEDULES.split())):
+            if name in REFUSED:
+                with pytest.raises(UnknownNameError, match="is not there; the nearest is "):
+                    named_scheduler(said, BASE)
+            else:
+                named_scheduler(said, BASE).set_timesteps(6)
 
 
 def test_a_name_is_the_references_class() -> None:
@@ -318,9 +353,8 @@ def test_no_word_is_passed_by(name: str) -> None:
         ("DPM adaptive", "'DPM adaptive' is not there; the nearest is DPM.* 2M, in a number of"),
         ("k_dpm_ad", "the nearest is DPM"),
         ("dpm_adaptive/karras", "the nearest is DPM"),
-        ("DDIM CFG++", "the nearest is DDIM$"),
-        ("euler_cfg_pp", "the nearest is Euler$"),
-        ("euler_ancestral_cfg_pp/beta", "the nearest is Euler a$"),
+        ("sa_solver", r"the nearest is DPM\+\+ 2M SDE$"),
+        ("res_2s/karras", "the nearest is Exp Heun 2 x0$"),
         ("dpm++2mv2", r"the nearest is DPM\+\+ 2M$"),
         ("EDMEulerScheduler", "Playground v2.5, come later; .* EulerDiscreteScheduler with"),
         ("EDMDPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler is not there yet; "),

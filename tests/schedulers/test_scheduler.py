@@ -249,6 +249,12 @@ def test_a_step_that_is_refused_changes_nothing() -> None:
 
 CHURN = {"generator", "s_churn", "s_noise", "s_tmax", "s_tmin"}
 OPTIONS = {
+    "DDIMCFGPPScheduler": {"unconditional"},
+    "DPMPP2MCFGPPScheduler": {"unconditional"},
+    "DPMPP2SCFGPPScheduler": {"generator", "s_noise", "unconditional"},
+    "EulerCFGPPScheduler": {"generator", "s_noise", "unconditional"},
+    "GradientEstimationCFGPPScheduler": {"ge_gamma", "unconditional"},
+    "RESMultistepCFGPPScheduler": {"generator", "s_noise", "unconditional"},
     "DDIMScheduler": {"eta", "generator", "use_clipped_model_output"},
     "DDPMScheduler": {"generator"},
     "DPMSolverMultistepScheduler": {"generator"},

@@ -33,7 +33,11 @@ MIDPOINT = [
     "DPMSolverSDEScheduler",
 ]
 NEW = [*MIDPOINT, "DPMPP2MSDEScheduler", "DPMPP3MSDEScheduler", "UniPCMultistepScheduler"]
-NEW += ["DPMSolverSinglestepScheduler", "DEISMultistepScheduler"]
+NEW += ["DPMSolverSinglestepScheduler", "DEISMultistepScheduler", "RestartScheduler"]
+NEW += ["HeunPP2Scheduler", "RESMultistepScheduler", "GradientEstimationScheduler"]
+NEW += ["ERSDEScheduler", "SEEDS2Scheduler", "SEEDS3Scheduler", "EulerCFGPPScheduler"]
+NEW += ["DPMPP2MCFGPPScheduler", "DPMPP2SCFGPPScheduler", "RESMultistepCFGPPScheduler"]
+NEW += ["GradientEstimationCFGPPScheduler"]
 
 
 def clean_of(x: Tensor, sigma: float) -> Tensor:
@@ -230,7 +234,7 @@ def test_a_run_that_begins_midway_is_computed(start: int) -> None:
     for name in NEW:
         scheduler = SCHEDULERS[name](**SETTINGS)
         scheduler.set_timesteps(5)
-        begin = start * scheduler.order
+        begin = scheduler.start_of(start)
         results = [run(scheduler.fresh(begin), begin) for _ in range(2)]
         assert results[0].isfinite().all(), name
         assert torch.equal(*results), name

@@ -20,7 +20,12 @@ Record = dict[str, object]
 _MULTISTEP = "DPMSolverMultistepScheduler"
 # Settings by which samplers of one class differ
 _TELLING = {"algorithm_type", "solver_order", "solver_type", "variable_steps"}
-_TELLING_OF = {"RESMultistepScheduler": {"eta"}, "SEEDS2Scheduler": {"eta", "r"}}
+_TELLING_OF = {
+    "EulerCFGPPScheduler": {"eta"},
+    "RESMultistepCFGPPScheduler": {"eta"},
+    "RESMultistepScheduler": {"eta"},
+    "SEEDS2Scheduler": {"eta", "r"},
+}
 # The web UI calls all of its kind so, whatever its options for variant and order say
 _ONE_NAME = {"UniPCMultistepScheduler": "UniPC"}
 WORDS = WEBUI.words

@@ -90,9 +90,10 @@ class Drawing:
         self.usual = None if model.usual is None else model.usual.taken(request, self.request)
         self._set_timesteps()
         self.guidance = Guidance(
-            self.request.guidance_scale or 0.0,
+            (self.request.guidance_scale or 0.0) * scheduler.guidance_share,
             self.request.guidance_rescale,
             embedded=model.engine.embeds_guidance,
+            both=scheduler.parts_guidance,
         )
         self._prompts = model.prompts(self.request, inputs, self.guidance.on)
         self._prompts.check()

@@ -66,10 +66,11 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
 def _first_below(cutoff: int, scheduler: Scheduler) -> int:
     """The index of the first call below a timestep; their number where there is none.
 
-    Steps of more than two calls look ahead and come back, and are never cut in two.
+    Steps of two calls may be cut between them, as the reference's; longer ones, which look ahead
+    and come back, are not.
     """
-    timesteps, order = scheduler.schedule, scheduler.order
-    places = range(len(timesteps)) if order <= 2 else scheduler.starts
+    timesteps = scheduler.schedule
+    places = range(len(timesteps)) if scheduler.order == 2 else scheduler.starts
     return next((each for each in places if timesteps[each] < cutoff), len(timesteps))
 
 

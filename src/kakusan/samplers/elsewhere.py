@@ -42,15 +42,8 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
     "DPM++ 2M, in a number of steps that you choose": (
         *("DPM adaptive", "dpm_adaptive", "k_dpm_ad", "sample_dpm_adaptive"),
     ),
-    "DPM++ 2M": ("dpmpp_2m_v2", "dpmpp_2mv2", "dpmpp_2m_cfg_pp"),
+    "DPM++ 2M": ("dpmpp_2m_v2", "dpmpp_2mv2"),
     "Exp Heun 2 x0": ("res_2s",),
-    "Res Multistep": ("res_multistep_cfg_pp",),
-    "Res Multistep a": ("res_multistep_ancestral_cfg_pp",),
-    "Gradient Estimation": ("gradient_estimation_cfg_pp",),
-    "DDIM": ("DDIM CFG++", "ddim_cfgpp", "ddim_cfg_pp"),
-    "Euler": ("Euler CFG++", "euler_cfg_pp"),
-    "Euler a": ("Euler a CFG++", "euler_ancestral_cfg_pp"),
-    "DPM++ 2S a": ("dpmpp_2s_ancestral_cfg_pp",),
     "DPM++ 2M SDE": ("sa_solver", "sa_solver_pece"),
 }
 

@@ -24,15 +24,17 @@ class Guidance:
     Attributes:
         embedded: whether the network was distilled under guidance (arXiv:2310.04378): it is told
             the scale, and asked once.
+        both: whether the network is asked twice whatever the scale is, for CFG++.
     """
 
     scale: float = 7.5
     rescale: float = 0.0
     embedded: bool = False
+    both: bool = False
 
     @property
     def on(self) -> bool:
-        return self.scale > 1.0 and not self.embedded
+        return (self.scale > 1.0 or self.both) and not self.embedded
 
     def call(self, sample: Tensor, timestep: Tensor, text: Conditioning) -> UNetCall:
         """The question about `sample` and one side of the prompt."""
@@ -56,9 +58,11 @@ class Predictor(Protocol):
 
     Attributes:
         guidance: may be replaced between steps, with `restart`.
+        unconditional: the prediction for the negative prompt in what was combined last, if any.
     """
 
     guidance: Guidance
+    unconditional: Tensor | None
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         """What to ask about `sample` (b, c, h, w), as the UNet wants to see it."""
@@ -78,6 +82,7 @@ class Guided:
 
     def __init__(self, guidance: Guidance) -> None:
         self.guidance = guidance
+        self.unconditional: Tensor | None = None
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         negative = prompt.negative if self.guidance.on else None
@@ -86,8 +91,10 @@ class Guided:
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         if len(predictions) == 1:
+            self.unconditional = None
             return predictions[0]
-        return self.guidance.combine(*predictions)
+        self.unconditional, text = predictions
+        return self.guidance.combine(self.unconditional, text)
 
     def restart(self) -> None:
         """No answer is held."""

@@ -23,6 +23,7 @@ class Reused:
         self._until_full = 0
         self._deep = DeepFeature()
         self._direction: Tensor | None = None
+        self.unconditional: Tensor | None = None
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         text = self.guidance.call(sample, timestep, prompt.text)
@@ -40,6 +41,7 @@ class Reused:
             self._direction = text - predictions[0] if len(predictions) > 1 else None
         self._until_full -= 1
         if self._direction is None:
+            self.unconditional = None
             return text
-        unconditional = predictions[0] if len(predictions) > 1 else text - self._direction
-        return self.guidance.combine(unconditional, text)
+        self.unconditional = predictions[0] if len(predictions) > 1 else text - self._direction
+        return self.guidance.combine(self.unconditional, text)

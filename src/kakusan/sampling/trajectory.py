@@ -118,7 +118,10 @@ class Trajectory:
         scheduler, timestep = self._scheduler, self._schedule[self._index]
         denoised = scheduler.denoised(noise_pred, timestep, self._latents)
         sigma = scheduler.sigma_at(timestep)
-        latents = scheduler.step(noise_pred, timestep, self._latents, **self._options).prev_sample
+        options: dict[str, Any] = self._options
+        if scheduler.parts_guidance:
+            options = {**options, "unconditional": self._predictor.unconditional}
+        latents = scheduler.step(noise_pred, timestep, self._latents, **options).prev_sample
         taken = Step(
             index=self._index,
             total=len(self._schedule),

@@ -56,10 +56,10 @@ class DPMPP2SAncestralScheduler(MidpointScheduler[DPMPP2SAncestralConfig]):
         clean = seen.clean
         if self.history is None:
             self.history = Begun(x, now.sigma)
-            return SchedulerOutput(_towards(x, clean, now.sigma, then.sigma), clean)
+            return SchedulerOutput(towards(x, clean, now.sigma, then.sigma), clean)
         begun, self.history = self.history, None
         down, up = ancestral_step(begun.sigma, then.sigma, self.config.eta)
-        x = _towards(begun.sample, clean, begun.sigma, down)
+        x = towards(begun.sample, clean, begun.sigma, down)
         if up > 0:
             x = x + noise_like(seen.output, generator) * s_noise * up
         return SchedulerOutput(x, clean)
@@ -69,6 +69,6 @@ class DPMPP2SAncestralScheduler(MidpointScheduler[DPMPP2SAncestralConfig]):
         return (0.5 * (sigma.log() + down.log())).exp()
 
 
-def _towards(x: Tensor, clean: Tensor, sigma: Tensor, following: Tensor) -> Tensor:
+def towards(x: Tensor, clean: Tensor, sigma: Tensor, following: Tensor) -> Tensor:
     """Along the line to a clean sample that stays the same (arXiv:2211.01095, equation 9)."""
     return following / sigma * x + (1 - following / sigma) * clean

@@ -45,6 +45,10 @@ class Prediction(NamedTuple):
             return alpha * output + sigma * x
         return (x - alpha * self.clean) / sigma
 
+    def told(self, output: Tensor | None) -> Self:
+        """Another output for the same sample; None is the same."""
+        return self if output is None else self._replace(output=output)
+
     def at(self, sample: Tensor, level: Level) -> Self:
         """The same output, read as said of another sample."""
         return self._replace(sample=sample, level=level)

@@ -46,3 +46,13 @@ from kakusan.schedulers.gradient_estimation import (
 from kakusan.schedulers.er_sde import ERSDEScheduler as ERSDEScheduler
 from kakusan.schedulers.seeds_2 import SEEDS2Scheduler as SEEDS2Scheduler
 from kakusan.schedulers.seeds_3 import SEEDS3Scheduler as SEEDS3Scheduler
+from kakusan.schedulers.ddim_cfg_pp import DDIMCFGPPScheduler as DDIMCFGPPScheduler
+from kakusan.schedulers.euler_cfg_pp import EulerCFGPPScheduler as EulerCFGPPScheduler
+from kakusan.schedulers.dpmpp_2m_cfg_pp import DPMPP2MCFGPPScheduler as DPMPP2MCFGPPScheduler
+from kakusan.schedulers.dpmpp_2s_cfg_pp import DPMPP2SCFGPPScheduler as DPMPP2SCFGPPScheduler
+from kakusan.schedulers.res_multistep_cfg_pp import (
+    RESMultistepCFGPPScheduler as RESMultistepCFGPPScheduler,
+)
+from kakusan.schedulers.gradient_estimation_cfg_pp import (
+    GradientEstimationCFGPPScheduler as GradientEstimationCFGPPScheduler,
+)

@@ -34,7 +34,7 @@ class RESMultistepConfig(SpacedConfig):
     eta: float = 0.0
 
 
-class _Step(NamedTuple):
+class Taken(NamedTuple):
     """The step before: its clean sample, and how long it was in log sigma without its noise."""
 
     clean: Tensor
@@ -47,7 +47,7 @@ class RESMultistepScheduler(UnscaledSigmaScheduler[RESMultistepConfig]):
     config_class = RESMultistepConfig
     takes_timesteps = True
     takes_sigmas = True
-    history: _Step | None = None
+    history: Taken | None = None
 
     @property
     def is_deterministic(self) -> bool:
@@ -67,13 +67,18 @@ class RESMultistepScheduler(UnscaledSigmaScheduler[RESMultistepConfig]):
         clean, past, eta = seen.clean, self.history, self.config.eta
         down, up = ancestral_step(now.sigma, then.sigma, eta)
         h = now.sigma.log() - down.log()
-        self.history = _Step(clean, h)
+        self.history = Taken(clean, h)
         if past is None or down == 0:
             x = x + (x - clean) / now.sigma * (down - now.sigma)
         else:
-            e = (-h).expm1()
-            slope = (1 + e / h) * h / past.h  # -h * phi_2(-h) / c_2, c_2 = -past.h / h
-            x = (e + 1) * x - e * clean + slope * (clean - past.clean)
+            x = res_step(x, clean, h, past)
         if eta > 0 and then.sigma > 0:
             x = x + noise_like(seen.output, generator) * s_noise * up
         return SchedulerOutput(x, clean)
+
+
+def res_step(x: Tensor, clean: Tensor, h: Tensor, past: Taken) -> Tensor:
+    """A step of second order, `h` long in log sigma (Algorithm 1 in several steps)."""
+    e = (-h).expm1()
+    slope = (1 + e / h) * h / past.h  # -h * phi_2(-h) / c_2, c_2 = -past.h / h
+    return (e + 1) * x - e * clean + slope * (clean - past.clean)

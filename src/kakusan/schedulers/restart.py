@@ -49,7 +49,7 @@ class RestartScheduler(StagedScheduler[RestartConfig]):
     order = 2
     adds_noise = True
     history: _Begun | None = None
-    _ends: Tensor  # the noise level that each step leads to
+    _reached: Tensor  # the noise level that each step leads to
 
     def advance(
         self,
@@ -62,7 +62,7 @@ class RestartScheduler(StagedScheduler[RestartConfig]):
         generator: Generators = None,
     ) -> SchedulerOutput:
         """An Euler step, its correction by the mean of both slopes, and noise where it goes up."""
-        clean, begun, end = seen.clean, self.history, self._ends[self._step()]
+        clean, begun, end = seen.clean, self.history, self._reached[self._step()]
         slope = (x - clean) / now.sigma
         if begun is None:
             reached = x + slope * (end - now.sigma)
@@ -79,7 +79,7 @@ class RestartScheduler(StagedScheduler[RestartConfig]):
 
     def _calls(self, levels: list[float]) -> list[list[float]]:
         path = _path(levels)
-        self._ends = torch.tensor([end for _, end in path])
+        self._reached = torch.tensor([end for _, end in path])
         return [[start, end] if end > 0 else [start] for start, end in path]
 
     def _end(self, levels: list[float]) -> float:

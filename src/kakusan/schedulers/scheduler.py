@@ -44,6 +44,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         adds_noise: whether steps draw noise, without being asked by an option.
         usual_eta: how much noise steps add where `eta` is left open, and they take it.
         takes_timesteps, takes_sigmas: whether a run may be given by them.
+        guidance_share: of what users ask for, how much guidance is meant.
         step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
     """
 
@@ -51,6 +52,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
     usual_eta: ClassVar[float] = 0.0
     takes_timesteps: ClassVar[bool] = False
     takes_sigmas: ClassVar[bool] = False
+    guidance_share: ClassVar[float] = 1.0
     step_options: ClassVar[frozenset[str]] = frozenset()
 
     betas: Tensor
@@ -97,6 +99,11 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         steps, lead to nearly the same picture.
         """
         return not self.adds_noise
+
+    @property
+    def parts_guidance(self) -> bool:
+        """Whether steps look at the prediction for the negative prompt, too: CFG++."""
+        return "unconditional" in self.step_options
 
     def set_timesteps(
         self,

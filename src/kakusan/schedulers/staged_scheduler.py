@@ -55,7 +55,7 @@ class StagedScheduler(UnscaledSigmaScheduler[ConfigT]):
         """For `add_noise`, every training timestep; steps need a plan."""
         levels = self._known_sigmas()[::-1]
         self._starts = range(len(levels))
-        super()._set_levels(levels, np.arange(len(levels))[::-1], last=0.0)
+        super()._set_levels(levels, np.arange(len(levels), dtype=np.float32)[::-1], last=0.0)
 
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
         levels = np.append(sigmas, last).tolist()
