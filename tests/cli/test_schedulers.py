@@ -76,4 +76,4 @@ def test_a_schedule_that_counts_for_nothing_is_said_once(
 
 def test_tab_completes_short_names() -> None:
     assert complete_scheduler("") == list(SHORT_NAMES)
-    assert complete_scheduler("euler") == ["euler", "euler-a"]
+    assert complete_scheduler("dpm2") == ["dpm2", "dpm2-a"]

@@ -67,9 +67,12 @@ def _meanings() -> dict[str, Meaning]:
 def _elsewhere_on_schedules() -> Iterator[tuple[str, Meaning]]:
     for name in _ELSEWHERE_ON_IT:
         plain = ELSEWHERE[name]
-        for schedule, settings in NEAREST.items():
+        for schedule, words in SCHEDULES.items():
+            settings = NEAREST.get(schedule, {})
             on = plain._replace(settings={**plain.settings, **settings})
-            for word in map(names.folded, {schedule, *SCHEDULES[schedule]}):
+            if not settings:
+                on = plain._replace(ignored=_own_timesteps(name, schedule))
+            for word in map(names.folded, {schedule, *words}):
                 yield names.folded(name) + word, on
                 yield f"{names.folded(name)}/{word}", on
 
@@ -101,8 +104,11 @@ def _on(sampler: Sampler, schedule: str, *, comfyui: bool) -> Meaning:
         schedule = meant if meant in schedules_of(sampler) else schedule
     if schedule in schedules_of(sampler):
         return on_schedule(sampler, schedule)
-    why = (
-        f"{sampler.webui} has timesteps of its own here, so that {label_of(schedule)} changes "
-        "nothing of it"
-    )
+    why = _own_timesteps(sampler.webui, schedule)
     return Meaning(sampler.kind, sampler.settings, ignored=why)
+
+
+def _own_timesteps(name: str, schedule: str) -> str:
+    return (
+        f"{name} has timesteps of its own here, so that {label_of(schedule)} changes nothing of it"
+    )
