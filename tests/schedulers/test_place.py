@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     "timestep_spacing": "leading",
 }
 BASE = PNDMScheduler(**SETTINGS, skip_prk_steps=True)
-COUNTED = [name for name in SHORT_NAMES if name not in ("ddim", "ddpm")]
+COUNTED = [name for name in SHORT_NAMES if name not in ("ddim", "ddim-cfgpp", "ddpm")]
 X = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
