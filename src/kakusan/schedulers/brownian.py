@@ -106,6 +106,15 @@ class BrownianNoise(NamedTuple):
             path = torch.stack(paths)
         return send(-path, like.device) / (following - sigma).abs().sqrt()
 
+    def of_step(self, sigma: Tensor, following: Tensor, like: Tensor, eta: float) -> Tensor:
+        """What the reverse SDE adds on its way between two levels, with so much of its noise.
+
+        Of deviation `following * sqrt(1 - exp(-2 * eta * h))`, h long in log sigma.
+        """
+        h = sigma.log() - following.log()
+        deviation = following * (-(-2 * h * eta).expm1()).sqrt()
+        return self.between(sigma, following, like) * deviation
+
     def _increment(
         self,
         seed: int,

@@ -141,6 +141,11 @@ class SchedulerConfig(Mapping[str, object]):
         """Whether `alphas_cumprod` counts as 1 past the cleanest training timestep."""
         return self._says("set_alpha_to_one", True)
 
+    @property
+    def adds_noise(self) -> bool:
+        """Whether its `eta` has steps add noise."""
+        return bool(self._own("eta"))
+
     def sigma_range(self, lowest: float, highest: float) -> tuple[float, float]:
         """The ends of a respaced run: as set, else those given."""
         lowest_set, highest_set = self._own("sigma_min"), self._own("sigma_max")

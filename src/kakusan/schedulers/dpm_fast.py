@@ -58,10 +58,6 @@ class DPMFastScheduler(StagedScheduler[DPMFastConfig]):
     _targets: tuple[float, ...]  # the noise level that each step leads to, before noise is added
 
     @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
-    @property
     def init_noise_sigma(self) -> float:
         """The most noise, as k-diffusion's."""
         return float(self.sigmas.max())

@@ -56,10 +56,6 @@ class DPMPP2MSDEScheduler(UnscaledSigmaScheduler[DPMPP2MSDEConfig]):
     takes_sigmas = True
     history = _History()
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,
@@ -84,6 +80,5 @@ class DPMPP2MSDEScheduler(UnscaledSigmaScheduler[DPMPP2MSDEConfig]):
             weight = 0.5 * e if c.solver_type == "midpoint" else e / (-h - eta_h) + 1
             x = x + weight * (h / past.h) * (clean - past.clean)
         if c.eta > 0:
-            deviation = then.sigma * (-(-2 * eta_h).expm1()).sqrt() * s_noise
-            x = x + noise.between(now.sigma, then.sigma, x) * deviation
+            x = x + noise.of_step(now.sigma, then.sigma, x, c.eta) * s_noise
         return SchedulerOutput(x, clean)

@@ -38,10 +38,6 @@ class DPMPP2SAncestralScheduler(MidpointScheduler[DPMPP2SAncestralConfig]):
     config_class = DPMPP2SAncestralConfig
     history: Begun | None = None
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,

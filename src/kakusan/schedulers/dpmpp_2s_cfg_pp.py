@@ -41,10 +41,6 @@ class DPMPP2SCFGPPScheduler(MidpointScheduler[DPMPP2SCFGPPConfig]):
     config_class = DPMPP2SCFGPPConfig
     history: tuple[Begun, Tensor] | None = None  # with the clean sample of the first call
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,

@@ -54,10 +54,6 @@ class DPMPP3MSDEScheduler(UnscaledSigmaScheduler[DPMPP3MSDEConfig]):
     takes_sigmas = True
     history = _History()
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,
@@ -84,8 +80,7 @@ class DPMPP3MSDEScheduler(UnscaledSigmaScheduler[DPMPP3MSDEConfig]):
         if second is not None:
             x = x - (phi_2 / whole - 0.5) * second
         if eta > 0:
-            deviation = then.sigma * (-(-2 * h * eta).expm1()).sqrt() * s_noise
-            x = x + noise.between(now.sigma, then.sigma, x) * deviation
+            x = x + noise.of_step(now.sigma, then.sigma, x, eta) * s_noise
         return SchedulerOutput(x, clean)
 
 

@@ -44,10 +44,6 @@ class EulerCFGPPScheduler(UnscaledSigmaScheduler[EulerCFGPPConfig]):
     takes_timesteps = True
     takes_sigmas = True
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,

@@ -49,10 +49,6 @@ class RESMultistepScheduler(UnscaledSigmaScheduler[RESMultistepConfig]):
     takes_sigmas = True
     history: Taken | None = None
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,

@@ -43,10 +43,6 @@ class RESMultistepCFGPPScheduler(UnscaledSigmaScheduler[RESMultistepCFGPPConfig]
     takes_sigmas = True
     history: Taken | None = None
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     def advance(
         self,
         x: Tensor,

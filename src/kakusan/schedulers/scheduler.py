@@ -98,7 +98,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         That path is the probability flow (arXiv:2011.13456, equation 13): a better solver, or more
         steps, lead to nearly the same picture.
         """
-        return not self.adds_noise
+        return not self.adds_noise and not self.config.adds_noise
 
     @property
     def parts_guidance(self) -> bool:

@@ -57,10 +57,6 @@ class SEEDSScheduler(StagedScheduler[SEEDSConfigT]):
     history: Begun | None = None
     _reached: tuple[float, ...]  # the noise level that each step leads to
 
-    @property
-    def is_deterministic(self) -> bool:
-        return self.config.eta == 0
-
     @abstractmethod
     def _shares(self) -> tuple[float, ...]:
         """How far on its way, in log sigma, each call of a step is made, after the first."""
