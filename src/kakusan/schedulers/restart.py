@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,7 +80,7 @@ class RestartScheduler(StagedScheduler[RestartConfig]):
 
     def _calls(self, levels: list[float]) -> list[list[float]]:
         path = _path(levels)
-        self._reached = torch.tensor([end for _, end in path])
+        self._reached = torch.from_numpy(np.array([end for _, end in path], dtype=np.float32))
         return [[start, end] if end > 0 else [start] for start, end in path]
 
     def _end(self, levels: list[float]) -> float:
