@@ -191,17 +191,18 @@ SAMPLERS = (
         settings={"eta": 1.0},
         random=True,
     ),
+    # ComfyUI has no automatic schedule; long last steps, as on the uniform one, suit these least
     Sampler(
         *("res-multistep", "RESMultistepScheduler", "Res Multistep", "res_multistep"),
         ("sample_res_multistep",),
-        automatic="uniform",
+        automatic="karras",
         settings={"eta": 0.0},
         in_webui=False,
     ),
     Sampler(
         *("res-multistep-a", "RESMultistepScheduler", "Res Multistep a"),
         *("res_multistep_ancestral", ("sample_res_multistep_ancestral",)),
-        automatic="uniform",
+        automatic="karras",
         settings={"eta": 1.0},
         random=True,
         in_webui=False,
@@ -209,18 +210,18 @@ SAMPLERS = (
     Sampler(
         *("gradient-estimation", "GradientEstimationScheduler", "Gradient Estimation"),
         *("gradient_estimation", ("sample_gradient_estimation",)),
-        automatic="uniform",
+        automatic="karras",
         in_webui=False,
     ),
     Sampler(
         *("er-sde", "ERSDEScheduler", "ER SDE", "er_sde", ("sample_er_sde",)),
-        automatic="uniform",
+        automatic="karras",
         random=True,
         in_webui=False,
     ),
     Sampler(
         *("seeds-2", "SEEDS2Scheduler", "SEEDS 2", "seeds_2", ("sample_seeds_2",)),
-        automatic="uniform",
+        automatic="karras",
         settings={"r": 0.5, "solver_type": "phi_1", "eta": 1.0},
         calls=2,
         random=True,
@@ -228,7 +229,7 @@ SAMPLERS = (
     ),
     Sampler(
         *("seeds-3", "SEEDS3Scheduler", "SEEDS 3", "seeds_3", ("sample_seeds_3",)),
-        automatic="uniform",
+        automatic="karras",
         settings={"eta": 1.0},
         calls=3,
         random=True,
@@ -237,7 +238,7 @@ SAMPLERS = (
     Sampler(
         *("exp-heun", "SEEDS2Scheduler", "Exp Heun 2 x0", "exp_heun_2_x0"),
         ("sample_exp_heun_2_x0",),
-        automatic="uniform",
+        automatic="karras",
         settings={"r": 1.0, "solver_type": "phi_2", "eta": 0.0},
         calls=2,
         in_webui=False,
@@ -245,7 +246,7 @@ SAMPLERS = (
     Sampler(
         *("exp-heun-sde", "SEEDS2Scheduler", "Exp Heun 2 x0 SDE", "exp_heun_2_x0_sde"),
         ("sample_exp_heun_2_x0_sde",),
-        automatic="uniform",
+        automatic="karras",
         settings={"r": 1.0, "solver_type": "phi_2", "eta": 1.0},
         calls=2,
         random=True,
@@ -288,14 +289,14 @@ SAMPLERS = (
     Sampler(
         *("res-cfgpp", "RESMultistepCFGPPScheduler", "Res Multistep CFG++"),
         *("res_multistep_cfg_pp", ("sample_res_multistep_cfg_pp",)),
-        automatic="uniform",
+        automatic="karras",
         settings={"eta": 0.0},
         in_webui=False,
     ),
     Sampler(
         *("res-a-cfgpp", "RESMultistepCFGPPScheduler", "Res Multistep a CFG++"),
         *("res_multistep_ancestral_cfg_pp", ("sample_res_multistep_ancestral_cfg_pp",)),
-        automatic="uniform",
+        automatic="karras",
         settings={"eta": 1.0},
         random=True,
         in_webui=False,
@@ -303,7 +304,7 @@ SAMPLERS = (
     Sampler(
         *("gradient-cfgpp", "GradientEstimationCFGPPScheduler", "Gradient Estimation CFG++"),
         *("gradient_estimation_cfg_pp", ("sample_gradient_estimation_cfg_pp",)),
-        automatic="uniform",
+        automatic="karras",
         in_webui=False,
     ),
 )
