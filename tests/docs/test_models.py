@@ -11,7 +11,7 @@ from kakusan.pipeline.few_steps import KINDS
 from kakusan.quantized.formats import BLOCKS
 from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of, meaning_of
 from kakusan.schedulers import SCHEDULERS
-from tests.oracle import k_diffusion
+from tests.oracle import comfyui, k_diffusion
 from tests.programs import ROOT
 from tests.schedulers.test_consistency import KINDS as CONSISTENCY
 from tests.schedulers.test_oracle import SHORT
@@ -19,10 +19,11 @@ from tests.schedulers.test_oracle import SHORT
 LANGUAGES = pytest.mark.parametrize("folder", ["", "ja/"])
 FAMILY, FEW_STEPS, SCHEDULER = 0, 2, 5  # headings with a table
 TWO = {"Stable Diffusion 2": ", "}  # of which there are two kinds
-WORDS = {  # of two calls a step, and of noise
-    "": ("two network calls a step", "adds noise"),
-    "ja/": ("2 回ネットワークを呼びます", "ノイズを加え"),
+WORDS = {  # of two and three calls a step, and of noise
+    "": ("two network calls a step", "three network calls a step", "adds noise"),
+    "ja/": ("2 回ネットワークを呼びます", "3 回ネットワークを呼びます", "ノイズを加え"),
 }
+COMPARED = {*comfyui.CASES, *comfyui.FAST, "Restart"}
 CHOOSERS = {"AutoPipelineForText2Image", "DiffusionPipeline"}
 
 
@@ -83,6 +84,8 @@ def test_every_sampler_has_its_names_and_its_proof(folder: str, sampler: Sampler
         "test_golden.py": bool(functions & names),
         "test_oracle.py": sampler.kind in SHORT.values(),
         "test_consistency.py": sampler.kind in CONSISTENCY,
+        "test_comfyui.py": bool({sampler.comfyui, sampler.webui} & COMPARED),
+        "test_cfg_pp.py": sampler.short == "ddim-cfgpp",
         "test_web_ui.py": sampler.kind == "ImprovedPNDMScheduler",  # of which there is no package
     }
     assert any(proved.values())
@@ -122,7 +125,7 @@ def test_the_automatic_spacings_are_those_of_the_guide(folder: str) -> None:
 
 @LANGUAGES
 def test_the_guide_says_what_adds_noise_and_what_calls_twice(folder: str) -> None:
-    twice, noise = WORDS[folder]
+    twice, thrice, noise = WORDS[folder]
     for sampler in SAMPLERS:
         (found,) = [
             each
@@ -130,12 +133,13 @@ def test_the_guide_says_what_adds_noise_and_what_calls_twice(folder: str) -> Non
             if each.startswith("| `") and f"`{sampler.short}`" in each.split(" | ")[0]
         ]
         assert (twice in found) == (sampler.calls == 2), sampler.short
+        assert (thrice in found) == (sampler.calls == 3), sampler.short
         assert (noise in found) >= sampler.random, sampler.short
 
 
 @pytest.mark.parametrize(
     "name",
-    ["DPM fast", "DPM adaptive", "Restart", "heunpp2", "euler_cfg_pp", "sa_solver"],
+    ["DPM adaptive", "sa_solver"],
 )
 def test_what_it_says_is_not_there(name: str) -> None:
     with pytest.raises(UnknownNameError):
