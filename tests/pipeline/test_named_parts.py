@@ -15,7 +15,7 @@ import kakusan
 from kakusan.errors import CheckpointError, RequestError, Undecoded
 from kakusan.pipeline import decode
 from kakusan.pipeline.draw import loaded
-from tests.oracle import tiny
+from tests.oracle import single, tiny
 
 TAESD = {
     "encoder_block_out_channels": (8, 8, 8, 8),
@@ -189,7 +189,7 @@ def test_what_does_not_fit(
     with pytest.raises(kakusan.InputError, match="there is no model"):
         drawn(tiny_v1, vae=tmp_path / "nothing")
     (tmp_path / "notes.safetensors").write_text("hello")
-    with pytest.raises(CheckpointError, match="not a whole safetensors"):
+    with pytest.raises(CheckpointError, match="is not a safetensors file; fetch it again"):
         drawn(tiny_v1, vae=tmp_path / "notes.safetensors")
 
 
@@ -250,6 +250,34 @@ def test_a_file_takes_the_scale_of_the_models_own(tmp_path: Path, tiny_v1: Path)
         tiny.vae(**GROUPED, scaling_factor=0.13025).save_pretrained(model / "vae")
     file = model / "vae/diffusion_pytorch_model.safetensors"
     assert np.array_equal(levels(drawn(model, vae=file).image), levels(drawn(model).image))
+
+
+def test_the_vae_of_a_whole_file_has_its_familys_scale(tmp_path: Path) -> None:
+    files = {
+        "v1": single.v1_tensors(single.v1()),
+        "v2": single.v2_tensors(single.v2()),
+        "sdxl": single.sdxl_tensors(single.sdxl()),
+    }
+    paths = {
+        name: single.write(tmp_path / f"{name}.safetensors", tensors)
+        for name, tensors in files.items()
+    }
+    pairs = (("v1", "v2"), ("v1", "v1"), ("sdxl", "sdxl"))
+    for model, vae in pairs:
+        drawn(paths[model], vae=paths[vae])
+    for model, vae in (("v1", "sdxl"), ("sdxl", "v2")):
+        with pytest.raises(RequestError, match="belongs to another family") as caught:
+            drawn(paths[model], vae=paths[vae])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_vaes_file_in_part_says_what_to_do(tiny_v1: Path, tmp_path: Path) -> None:
+    whole = tiny_v1 / "vae/diffusion_pytorch_model.safetensors"
+    path = tmp_path / "vae.safetensors"
+    for bytes_ in (4, 1000, whole.stat().st_size - 1):
+        path.write_bytes(whole.read_bytes()[:bytes_])
+        with pytest.raises(CheckpointError, match=r"vae\.safetensors.*; fetch it again\.$"):
+            drawn(tiny_v1, vae=path)
 
 
 def test_a_unet_in_one_file(tiny_v1: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from kakusan.checkpoints.files import JSON, read_json
+from kakusan.checkpoints.single_file.loading import checkpoint_of
+from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.source import locate
-from kakusan.checkpoints.weights import read_weights
 from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.models import (
     Autoencoder,
@@ -69,9 +70,9 @@ def _from_file(
 ) -> Model[Any]:
     if part == "unet":
         return UNet2DConditionModel.from_single_file(file, torch_dtype=dtype)
-    if file.suffix != ".gguf" and is_tiny(read_weights([file], dtype=None)):
+    if is_tiny(open_tensor_file(file).entries):
         return AutoencoderTiny.from_file(file, dtype)
-    own = own_vae()
+    own = own_vae() if checkpoint_of(file, {}).family is None else None  # a whole model's is known
     scale = None if own is None else VAEConfig.from_published(own).scaling_factor
     return AutoencoderKL.from_single_file(file, torch_dtype=dtype, scaling_factor=scale)
 
