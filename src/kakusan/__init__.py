@@ -67,6 +67,8 @@ _ROOMS = {
         "ERSDEScheduler",
         "EulerAncestralDiscreteScheduler",
         "EulerCFGPPScheduler",
+        "EDMDPMSolverMultistepScheduler",
+        "EDMEulerScheduler",
         "EulerDiscreteScheduler",
         "GradientEstimationCFGPPScheduler",
         "GradientEstimationScheduler",

@@ -41,6 +41,8 @@ from kakusan.schedulers import DPMPP3MSDEScheduler as DPMPP3MSDEScheduler
 from kakusan.schedulers import DPMSolverMultistepScheduler as DPMSolverMultistepScheduler
 from kakusan.schedulers import DPMSolverSDEScheduler as DPMSolverSDEScheduler
 from kakusan.schedulers import DPMSolverSinglestepScheduler as DPMSolverSinglestepScheduler
+from kakusan.schedulers import EDMDPMSolverMultistepScheduler as EDMDPMSolverMultistepScheduler
+from kakusan.schedulers import EDMEulerScheduler as EDMEulerScheduler
 from kakusan.schedulers import ERSDEScheduler as ERSDEScheduler
 from kakusan.schedulers import EulerAncestralDiscreteScheduler as EulerAncestralDiscreteScheduler
 from kakusan.schedulers import EulerCFGPPScheduler as EulerCFGPPScheduler

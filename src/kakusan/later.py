@@ -30,10 +30,6 @@ _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and st
 _LORA = "LoRA files come later; merge it into the model's weights with another tool meanwhile"
 _TOKENS = "embeddings of a prompt can be handed in as prompt_embeds"
 _PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
-_EDM = (
-    "models that were trained on EDM's noise, such as Playground v2.5, come later; with another "
-    "model EulerDiscreteScheduler with use_karras_sigmas=True is the nearest"
-)
 _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
 
 # What to do instead -> names of the package
@@ -110,7 +106,6 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     "use ImprovedPNDMScheduler, the same method on Stable Diffusion's noise levels": (
         "IPNDMScheduler",
     ),
-    _EDM: ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"),
     "use DDIMScheduler, whose steps are the same": (
         *("DDIMParallelScheduler", "DDIMInverseScheduler"),
     ),

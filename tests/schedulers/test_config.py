@@ -27,7 +27,7 @@ from kakusan.schedulers import (
     short_name,
 )
 from kakusan.schedulers.config import OWN
-from tests.schedulers.reference import IN_REFERENCE
+from tests.schedulers.reference import IN_REFERENCE, ON_TIMESTEPS
 
 # The reference calls numpy in a way that it warns of.
 pytestmark = [
@@ -162,7 +162,7 @@ def test_what_was_said_of_the_spacing_goes_from_class_to_class(tmp_path: Path) -
         {"sigma_schedule": "beta", "discard_penultimate_sigma": True},
     ):
         config = EulerDiscreteScheduler.from_config({**PUBLISHED_V1, **said}).config
-        for name, kind in SCHEDULERS.items():
+        for name, kind in ON_TIMESTEPS.items():
             scheduler = kind.from_config(config)
             assert {key: scheduler.config[key] for key in said} == said, name
             scheduler.save_pretrained(tmp_path / name)
@@ -204,12 +204,13 @@ EDM: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ["EulerDiscreteScheduler", "DPMSolverMultistepScheduler"])
-def test_the_schedule_of_edm_is_no_ladder(name: str, tmp_path: Path) -> None:
+def test_the_levels_of_edm_go_to_other_schedulers(name: str, tmp_path: Path) -> None:
     for config in (EDM, {k: v for k, v in EDM.items() if k != "_class_name"}):
         scheduler = SCHEDULERS[name].from_config(config)
-        assert scheduler.config.ladder is None
+        assert scheduler.config.edm == (0.002, 80.0, 0.5)
+        assert scheduler.config.ladder == "karras"
         scheduler.save_pretrained(tmp_path)
-        assert SCHEDULERS[name].from_pretrained(tmp_path).config.ladder is None
+        assert SCHEDULERS[name].from_pretrained(tmp_path).config.edm == (0.002, 80.0, 0.5)
         # what is asked for counts
         asked = SCHEDULERS[name].from_config(config, sigma_schedule="exponential")
         assert asked.config.ladder == "exponential"

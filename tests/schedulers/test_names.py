@@ -356,8 +356,6 @@ def test_no_word_is_passed_by(name: str) -> None:
         ("sa_solver", r"the nearest is DPM\+\+ 2M SDE$"),
         ("res_2s/karras", "the nearest is Exp Heun 2 x0$"),
         ("dpm++2mv2", r"the nearest is DPM\+\+ 2M$"),
-        ("EDMEulerScheduler", "Playground v2.5, come later; .* EulerDiscreteScheduler with"),
-        ("EDMDPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler is not there yet; "),
         ("IPNDMScheduler", "IPNDMScheduler is not there yet; use ImprovedPNDMScheduler, the"),
     ],
 )

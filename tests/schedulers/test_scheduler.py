@@ -267,6 +267,8 @@ OPTIONS = {
     "DPMSolverSDEScheduler": {"generator", "s_noise"},
     "DPMSolverSinglestepScheduler": {"generator"},
     "ERSDEScheduler": {"generator", "s_noise"},
+    "EDMDPMSolverMultistepScheduler": {"generator"},
+    "EDMEulerScheduler": CHURN,
     "EulerDiscreteScheduler": CHURN,
     "GradientEstimationScheduler": {"ge_gamma"},
     "HeunPP2Scheduler": set[str](),

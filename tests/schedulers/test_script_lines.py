@@ -17,7 +17,7 @@ from torch import Tensor
 import kakusan.schedulers
 from kakusan.errors import RequestError, UnknownArgumentError
 from kakusan.schedulers import SCHEDULERS, DDIMScheduler, PNDMScheduler, Scheduler
-from tests.schedulers.reference import IN_REFERENCE
+from tests.schedulers.reference import IN_REFERENCE, ON_TIMESTEPS
 
 # The reference calls numpy and torch in ways that they warn of.
 pytestmark = [
@@ -171,7 +171,7 @@ def test_lines_for_some() -> None:
 
 
 def test_a_registered_setting_acts() -> None:
-    for kind in SCHEDULERS.values():
+    for kind in ON_TIMESTEPS.values():
         ours = kind.from_config(SETTINGS)
         ours.set_timesteps(5)
         ours.register_to_config(prediction_type="v_prediction", beta_end=0.02)
@@ -203,8 +203,8 @@ KINDS = ["epsilon", "v_prediction", "sample"]
 def test_a_model_that_hits_the_training_target_knows_the_picture(prediction: str) -> None:
     settings = SETTINGS | {"prediction_type": prediction, "timestep_spacing": "linspace"}
     x, noise = torch.randn(2, 3, 4, 3, 3, dtype=torch.float64)
-    for name, t in product(SCHEDULERS, (5, 500, 999)):
-        scheduler: Scheduler = SCHEDULERS[name].from_config(settings)
+    for name, t in product(ON_TIMESTEPS, (5, 500, 999)):
+        scheduler: Scheduler = ON_TIMESTEPS[name].from_config(settings)
         each = torch.full((3,), t)
         target = scheduler.training_target(x, noise, each)
         noised = scheduler.add_noise(x, noise, each)

@@ -20,12 +20,11 @@ from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.plan import Plan, plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
-from kakusan.pipeline.scheduling import ignored_by, requested_scheduler
+from kakusan.pipeline.scheduling import check_scheduler, ignored_by
 from kakusan.pipeline.single_file import check_drawn_with, container_of
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
-from kakusan.schedulers import PNDMScheduler
 from kakusan.text import not_said
 
 # What a request says of the pipeline that is loaded for it
@@ -69,7 +68,7 @@ def draw(
             were finished.
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
-    requested_scheduler(request.scheduler, PNDMScheduler())  # only to be checked, before weights
+    check_scheduler(request.scheduler)
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
     pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only)))

@@ -6,7 +6,8 @@ from typing import Any
 from kakusan.errors import ArgumentError
 from kakusan.request import Request
 from kakusan.samplers import meaning_of
-from kakusan.schedulers import Scheduler, named_scheduler, scheduler_class
+from kakusan.schedulers import PNDMScheduler, Scheduler, named_scheduler, scheduler_class
+from kakusan.schedulers.edm import MODELS
 
 # What takes some of the steps alone, the first that is given is to blame
 _SPANNING = ("denoising_end", "denoising_start", "strength")
@@ -31,6 +32,18 @@ def requested_scheduler(
     return scheduler_class(str(asked["_class_name"])).from_config(asked)
 
 
+def check_scheduler(asked: str | Mapping[str, Any] | None) -> None:
+    """Refuse a scheduler that is not there, before a model is known.
+
+    Raises:
+        InputError: There is none of that name, or it has no such settings.
+    """
+    if isinstance(asked, str):
+        scheduler_class(meaning_of(asked).kind)
+    elif asked is not None:
+        requested_scheduler(asked, PNDMScheduler())
+
+
 def ignored_by(asked: str | Mapping[str, Any] | None) -> str | None:
     """One line on what a scheduler's name says that counts for nothing; None where all counts."""
     return meaning_of(asked).ignored if isinstance(asked, str) else None
@@ -43,6 +56,7 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
         RequestError: There are none.
     """
     timesteps, starts = scheduler.schedule, scheduler.starts
+    _check_parted(request, scheduler)
     first, end = 0, len(timesteps)
     if request.denoising_start is not None:
         below = _first_below(_cutoff(request.denoising_start, scheduler), scheduler)
@@ -72,6 +86,18 @@ def _first_below(cutoff: int, scheduler: Scheduler) -> int:
     timesteps = scheduler.schedule
     places = range(len(timesteps)) if scheduler.order == 2 else scheduler.starts
     return next((each for each in places if timesteps[each] < cutoff), len(timesteps))
+
+
+def _check_parted(request: Request, scheduler: Scheduler) -> None:
+    """Refuse a part of the way by training timesteps where there are none."""
+    asked = {"denoising_start": request.denoising_start, "denoising_end": request.denoising_end}
+    said = next((name for name, part in asked.items() if part is not None), None)
+    if said is not None and scheduler.config.edm is not None:
+        raise ArgumentError(
+            f"{{{said}}} of {{0}} is told in training timesteps, which {MODELS} does not have; "
+            "leave it out",
+            asked[said],
+        )
 
 
 def _cutoff(part: float, scheduler: Scheduler) -> int:

@@ -15,7 +15,8 @@ from kakusan.models import Model
 from kakusan.pipeline.container import Container, Shape, WeightsOptions, is_refiner
 from kakusan.pipeline.index import DEFAULTS, Folder, checked_defaults
 from kakusan.pipeline.parts import PARTS, Layout
-from kakusan.schedulers import PNDMScheduler, named_scheduler, scheduler_class
+from kakusan.pipeline.scheduling import check_scheduler
+from kakusan.schedulers import named_scheduler, scheduler_class
 from kakusan.text import CLIPTokenizer
 from kakusan.text.clip_vocabulary import PAD_END, PAD_ZERO, clip_vocabulary
 from kakusan.text.vocabulary import Vocabulary
@@ -105,7 +106,7 @@ class SingleFile(Container):
         self.checkpoint = checkpoint
         self._scheduler = None if scheduler is None else _SHORT.get(scheduler, scheduler)
         if self._scheduler is not None:
-            named_scheduler(self._scheduler, PNDMScheduler())  # only to be checked, before weights
+            check_scheduler(self._scheduler)
 
     def __str__(self) -> str:
         return str(self.checkpoint)

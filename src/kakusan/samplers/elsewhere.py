@@ -48,7 +48,15 @@ ABSENT: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Classes that no tool has a name for: the reference's for models on EDM's noise levels
+_OF_EDM = ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler")
+
+
 def classes() -> list[str]:
     """The names of all classes."""
-    kinds = (*(each.kind for each in table.SAMPLERS), *(each.kind for each in ELSEWHERE.values()))
+    kinds = (
+        *(each.kind for each in table.SAMPLERS),
+        *(each.kind for each in ELSEWHERE.values()),
+        *_OF_EDM,
+    )
     return sorted(set(kinds))

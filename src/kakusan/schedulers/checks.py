@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from kakusan.errors import ArgumentError
 from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.edm import MODELS
 from kakusan.schedulers.spacings import setting_of
 
 
@@ -40,6 +41,8 @@ def checked_count(name: str, count: object, config: SchedulerConfig) -> int:
 
 def checked_timesteps(timesteps: Sequence[float], config: SchedulerConfig) -> list[float]:
     """Training timesteps that fall strictly; they leave no room for a spacing of sigmas."""
+    if config.edm is not None:
+        raise ArgumentError("custom {{timesteps}} are of training, which {0} does not have", MODELS)
     if config.sigma_spacing is not None:
         key = setting_of(config.sigma_spacing)
         raise ArgumentError(f"custom {{timesteps}} contradict {key}=True; set that to False")

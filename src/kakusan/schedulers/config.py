@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 
 from kakusan.errors import RequestError, check_no_unknown, shown
+from kakusan.schedulers.edm import MODELS, Edm
 from kakusan.schedulers.ladders import LADDERS
 from kakusan.schedulers.prediction import PREDICTION_TYPES
 from kakusan.schedulers.schedule import BETA_SCHEDULES
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, TIMESTEP_SPACINGS, setting_of
 
 DEFAULTED = "_use_default_values"
-OWN = frozenset({"sigma_schedule", "discard_penultimate_sigma"})  # which no other library has
+# Which no other library has, but for EDM's schedulers, whose `sigma_schedule` is one of their own
+OWN = frozenset({"sigma_schedule", "discard_penultimate_sigma", "edm_sigmas"})
 _BOOKKEEPING = ("others", "defaulted")
 
 
@@ -56,7 +58,7 @@ class SchedulerConfig(Mapping[str, object]):
     # what is kept for others.
     lacking: ClassVar[frozenset[str]] = frozenset()
     # Settings that `__post_init__` of their class checks.
-    checked_apart: ClassVar[frozenset[str]] = frozenset({"trained_betas"})
+    checked_apart: ClassVar[frozenset[str]] = frozenset({"trained_betas", "edm_sigmas"})
     # Values that mean one of ours under another scheduler's name.
     synonyms: ClassVar[Mapping[str, Mapping[object, object]]] = {}
 
@@ -86,8 +88,9 @@ class SchedulerConfig(Mapping[str, object]):
 
     def _check_one_spacing(self) -> None:
         said = [name for name in map(setting_of, SIGMA_SPACINGS) if self._says(name, True)]
-        if self.ladder is not None:
-            said.append(f"sigma_schedule={self.ladder!r}")
+        schedule = self._own("sigma_schedule")
+        if self.ladder is not None and schedule is not None:
+            said.append(f"sigma_schedule={schedule!r}")
         if len(said) > 1:
             raise RequestError(
                 f"{self.class_name}: only one of {' and '.join(said)} can space the noise levels; "
@@ -120,6 +123,11 @@ class SchedulerConfig(Mapping[str, object]):
     def ladder(self) -> str | None:
         """Which of `LADDERS` a run walks down; None: the reference's levels."""
         return cast("str | None", self._own("sigma_schedule"))
+
+    @property
+    def edm(self) -> Edm | None:
+        """Which of EDM's noise levels the model was trained on; None: those of `betas`."""
+        return None
 
     @property
     def discards_penultimate(self) -> bool:
@@ -201,10 +209,26 @@ class SchedulerConfig(Mapping[str, object]):
             raise RequestError(f"{cls.class_name}: {DEFAULTED} must be a list of names")
         written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}
         if _is_edms(written):
-            written.pop("sigma_schedule", None)  # a setting of the same name that means no ladder
+            written = cls._on_edms_levels(written, overrides)
         written = {**written, **overrides}
         others = {k: v for k, v in written.items() if k not in cls.names() and k != "_class_name"}
         return cls.from_settings({k: v for k, v in written.items() if k in cls.names()}, others)
+
+    @classmethod
+    def _on_edms_levels(
+        cls,
+        written: Mapping[str, object],  # noqa: ARG003
+        overrides: Mapping[str, object],  # noqa: ARG003
+    ) -> dict[str, object]:
+        """What is written for a model on EDM's noise levels, as this scheduler has it.
+
+        Raises:
+            RequestError: it cannot be on them.
+        """
+        raise RequestError(
+            f"{cls.class_name} goes through training timesteps, which {MODELS} does not have; take "
+            "one that walks down noise levels, such as 'euler' or 'dpmpp-2m'"
+        )
 
     @classmethod
     def _standard(cls, name: str, value: object) -> object:
@@ -229,7 +253,7 @@ class SchedulerConfig(Mapping[str, object]):
             if item.name in self.names()
             and not (
                 (value := self[item.name]) == item.default
-                and (_is_infinite(value) or item.name in OWN)
+                and (_is_infinite(value) or (item.name in OWN and not value))
             )
         }
         return {"_class_name": self.class_name, **self.others, **ours}
@@ -264,11 +288,40 @@ class LadderConfig(SchedulerConfig):
             None has the reference's levels.
         discard_penultimate_sigma: of such a ladder, make one level more, and leave out the last
             but one.
+        edm_sigmas: the least and the most noise and the deviation of clean samples of a model on
+            EDM's noise levels; such a run is always on a ladder, Karras's where none is named.
     """
 
     timestep_spacing: str = "linspace"
     sigma_schedule: str | None = None
     discard_penultimate_sigma: bool = False
+    edm_sigmas: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if "edm_sigmas" in self.names() and self.edm_sigmas is not None:
+            check_edm(self.class_name, self.edm_sigmas, self.prediction_type)
+        super().__post_init__()
+
+    @property
+    def edm(self) -> Edm | None:
+        found = cast("Sequence[float] | None", self._own("edm_sigmas"))
+        return None if found is None else Edm(*found)
+
+    @property
+    def ladder(self) -> str | None:
+        ladder = super().ladder
+        if ladder is None and self.edm is not None:
+            return self.sigma_spacing or "karras"
+        return ladder
+
+    @classmethod
+    def _on_edms_levels(
+        cls, written: Mapping[str, object], overrides: Mapping[str, object]
+    ) -> dict[str, object]:
+        found = {"edm_sigmas": [written.get(*each) for each in EDMS.items()], **written}
+        if any(overrides.get(setting_of(each)) is True for each in SIGMA_SPACINGS):
+            found.pop("sigma_schedule", None)  # which EDM's schedulers always have
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -280,8 +333,10 @@ class SpacedConfig(LadderConfig):
     use_beta_sigmas: bool = False
 
 
+# The settings of EDM's own schedulers that say what a model was trained on, and their defaults
+EDMS = {"sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}
 # The settings that say how noise levels are spaced, but for `timestep_spacing`
-SPACING = OWN | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
+SPACING = OWN - {"edm_sigmas"} | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
 
 
 def _is_unknown_spacing(name: str) -> bool:
@@ -291,8 +346,26 @@ def _is_unknown_spacing(name: str) -> bool:
 
 
 def _is_edms(published: Mapping[str, object]) -> bool:
-    """Whether it is the config of a scheduler on EDM's noise levels, which kakusan has not."""
-    return "sigma_data" in published or str(published.get("_class_name")).startswith("EDM")
+    """Whether it is the config of a scheduler on EDM's noise levels."""
+    said = "sigma_data" in published or published.get("edm_sigmas") is not None
+    return said or str(published.get("_class_name")).startswith("EDM")
+
+
+def check_edm(where: str, sigmas: object, prediction_type: str) -> None:
+    """Raise `RequestError` unless they are the least and the most noise and a deviation."""
+    found = cast("list[object]", list(sigmas)) if isinstance(sigmas, list | tuple) else []
+    numbers = [float(each) for each in found if type(each) in (int, float)]  # pyright: ignore
+    right = len(numbers) == len(found) == len(EDMS) and 0 < numbers[0] < numbers[1] < math.inf
+    if not right or not 0 < numbers[2] < math.inf:
+        raise RequestError(
+            f"{where}: {', '.join(EDMS)} are {shown(sigmas)}; they must be three numbers above 0, "
+            "the first less than the second"
+        )
+    if prediction_type == "sample":
+        raise RequestError(
+            f"{where}: prediction_type='sample' is not supported on EDM's noise levels; allowed: "
+            "'epsilon', 'v_prediction'"
+        )
 
 
 def _is_infinite(value: object) -> bool:

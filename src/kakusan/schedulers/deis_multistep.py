@@ -73,6 +73,11 @@ class DEISMultistepScheduler(LogSnrScheduler[DEISMultistepConfig]):
             return min(known, self.steps_left())
         return known
 
+    def _plan_ladder(self, ladder: str, steps: int) -> None:
+        """On EDM's levels alone, which end as respaced ones do."""
+        super()._plan_ladder(ladder, steps)
+        self.sigmas[-1] = self.sigmas[-2]
+
     def _last_sigma(self, sigmas: Floats) -> float:
         """The least of the schedule; respaced levels end at the last of themselves, taken twice."""
         if self.config.sigma_spacing is not None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from torch import Tensor
 
@@ -62,14 +62,15 @@ class DPMSolverMultistepConfig(SolverConfig):
             raise RequestError(f"{self.class_name}: 'sde-dpmsolver' has solver_order 1 or 2, not 3")
 
 
-class DPMSolverMultistepScheduler(LogSnrScheduler[DPMSolverMultistepConfig]):
+MultistepConfigT = TypeVar("MultistepConfigT", bound=DPMSolverMultistepConfig)
+
+
+class MultistepSolver(LogSnrScheduler[MultistepConfigT]):
     """Integrates the clean sample (++) or the noise over log SNR from up to three levels.
 
     The update is computed in float32 whatever the latents' dtype.
     """
 
-    config_class = DPMSolverMultistepConfig
-    takes_timesteps = True
     history: tuple[Known, ...] = ()  # latest first
 
     @property
@@ -87,7 +88,7 @@ class DPMSolverMultistepScheduler(LogSnrScheduler[DPMSolverMultistepConfig]):
         known = (Known(now, predicted), *self.history)[: c.solver_order]
         if then.sigma == 0 and not c.algorithm_type.endswith("++"):  # on a ladder
             return SchedulerOutput(clean, clean)
-        x = self._update(x.float(), known[: self._order(len(known))], then, generator)
+        x = self._update(self._widened(x), known[: self._order(len(known))], then, generator)
         self.history = known
         return SchedulerOutput(x.to(predicted.dtype), clean)
 
@@ -106,6 +107,10 @@ class DPMSolverMultistepScheduler(LogSnrScheduler[DPMSolverMultistepConfig]):
             x = x + weight * difference
         return x if noise is None else x + noise
 
+    def _widened(self, x: Tensor) -> Tensor:
+        """The sample in the dtype that the update is computed in."""
+        return x.float()
+
     def _order(self, known: int) -> int:
         """Lower at the start, where little is known, and as the config asks at the end."""
         c, left = self.config, self.steps_left()
@@ -115,6 +120,13 @@ class DPMSolverMultistepScheduler(LogSnrScheduler[DPMSolverMultistepConfig]):
         if left == 1 and (lower or c.euler_at_final or not c.ends_at_sigma_min):
             return 1
         return min(2, known) if left == 2 and lower else known
+
+
+class DPMSolverMultistepScheduler(MultistepSolver[DPMSolverMultistepConfig]):
+    """DPM-Solver and DPM-Solver++ on the noise levels of training timesteps."""
+
+    config_class = DPMSolverMultistepConfig
+    takes_timesteps = True
 
     def _noisiest_timesteps(self) -> int:
         return unclipped_timesteps(self.alphas_cumprod, self.config.lambda_min_clipped)

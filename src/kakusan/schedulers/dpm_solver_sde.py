@@ -16,7 +16,7 @@ from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
 from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
-from kakusan.schedulers.spacings import TIMESTEP_SPACINGS, Floats, timesteps_of_sigmas
+from kakusan.schedulers.spacings import TIMESTEP_SPACINGS, Floats
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,7 +107,7 @@ class DPMSolverSDEScheduler(MidpointScheduler[DPMSolverSDEConfig]):
         """From the levels before they are rounded to float32, as the reference's."""
         times = -np.log(levels)
         middle = np.exp(-(times[:-1] + np.diff(times) * 0.5))
-        return timesteps_of_sigmas(middle, self._known_sigmas())
+        return self._timesteps_of(middle)
 
 
 def _through_log(sigma: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kakusan.schedulers.churn import churned
 from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction
@@ -37,11 +38,9 @@ class EulerConfig(SpacedConfig):
     final_sigmas_type: str = "zero"
 
 
-class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
+class EulerMethod(UnscaledSigmaScheduler[ConfigT]):
     """One model call a step, computed in float32 whatever the latents' dtype."""
 
-    config_class = EulerConfig
-    takes_timesteps = True
     takes_sigmas = True
 
     def advance(
@@ -69,9 +68,9 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
             s_noise=s_noise,
             generator=generator,
         )
-        # A velocity was predicted for the level before the churn.
-        epsilon = seen.kind == "epsilon"
-        clean = seen.at(x, self._level_of(sigma, now.timestep) if epsilon else now).clean
+        # A velocity was predicted for the level before the churn, but not so on EDM's levels.
+        follows = seen.kind == "epsilon" or seen.sigma_data is not None
+        clean = seen.at(x, self._level_of(sigma, now.timestep) if follows else now).clean
         x = x + (x - clean) / sigma * (then.sigma - sigma)
         return SchedulerOutput(x.to(seen.output.dtype), clean)
 
@@ -79,12 +78,20 @@ class EulerDiscreteScheduler(UnscaledSigmaScheduler[EulerConfig]):
         """Nowhere: a step of no length leaves the sample as it is."""
         return torch.zeros_like(now, dtype=torch.bool)
 
+
+class EulerDiscreteScheduler(EulerMethod[EulerConfig]):
+    """Euler's method on the noise levels of training timesteps."""
+
+    config_class = EulerConfig
+    takes_timesteps = True
+
     def _plan(self, steps: int) -> None:
         super()._plan(steps)
         c = self.config
         if c.interpolation_type == "log_linear" and c.ladder is None:
             self._plan_log_linear(steps)
-        if c.timestep_type == "continuous" and c.prediction_type == "v_prediction":
+        continuous = c.timestep_type == "continuous" and c.prediction_type == "v_prediction"
+        if continuous and c.edm is None:
             self._set_timesteps(0.25 * self.sigmas[:-1].log())
 
     def _plan_log_linear(self, steps: int) -> None:

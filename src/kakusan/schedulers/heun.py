@@ -14,7 +14,7 @@ from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
-from kakusan.schedulers.spacings import Floats, timesteps_of_sigmas
+from kakusan.schedulers.spacings import Floats
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +96,7 @@ class HeunDiscreteScheduler(UnscaledSigmaScheduler[HeunConfig]):
         levels = [s[:1], s[1:-1].repeat_interleave(2), s[-1:]]
         times = [t[:1], t[1:].repeat_interleave(2)]
         if self.config.ladder is not None and last > 0:  # k-diffusion corrects the last step too
-            end = timesteps_of_sigmas(np.array([last]), self._known_sigmas())
+            end = self._timesteps_of(np.array([last]))
             levels, times = [*levels, s[-1:]], [*times, torch.from_numpy(end).to(t)]
         self.sigmas = torch.cat(levels)
         self._set_timesteps(torch.cat(times))

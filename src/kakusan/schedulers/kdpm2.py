@@ -40,6 +40,8 @@ class KDPM2Scheduler(MidpointScheduler[ConfigT]):
 
     def _times_between(self, levels: Floats, between: Tensor) -> Floats:  # noqa: ARG002
         """In float32, to the last digit."""
+        if self.config.edm is not None:
+            return self._timesteps_of(between.numpy())
         log, known = np.log(between.numpy()), np.log(self._known_sigmas())
         low = (np.searchsorted(known, log, side="right") - 1).clip(0, len(known) - 2)
         weight = np.clip((known[low] - log) / (known[low] - known[low + 1]), 0, 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
-from kakusan.schedulers.spacings import Floats, timesteps_of_sigmas
+from kakusan.schedulers.spacings import Floats
 
 
 class Begun(NamedTuple):
@@ -51,7 +51,7 @@ class MidpointScheduler(UnscaledSigmaScheduler[ConfigT]):
 
     def _times_between(self, levels: Floats, between: Tensor) -> Floats:  # noqa: ARG002
         """The timesteps of the noise levels between those, falling, of steps."""
-        return timesteps_of_sigmas(between.numpy(), self._known_sigmas())
+        return self._timesteps_of(between.numpy())
 
     def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
         super()._set_levels(sigmas, timesteps, last)

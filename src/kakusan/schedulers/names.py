@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+from kakusan.errors import RequestError, shown
 from kakusan.samplers import SCHEDULES, meaning_of, on_schedule, table, unknown
 from kakusan.schedulers import registry
 from kakusan.schedulers.config import SPACING
+from kakusan.schedulers.edm import MODELS
+from kakusan.schedulers.edm_scheduler import EdmScheduler
 from kakusan.schedulers.scheduler import Scheduler
 
 # In the registry's order
@@ -39,13 +42,29 @@ def named_scheduler(name: str, base: Scheduler, *, xl: bool = False) -> Schedule
 
     Raises:
         UnknownNameError: no scheduler is called that; the message has the nearest names.
+        RequestError: it is not for such a model.
     """
     meaning = meaning_of(name, xl=xl)
     kind = scheduler_class(meaning.kind)
+    _check_levels(name, kind, meaning.settings, base)
     config: Mapping[str, object] = base.config
     if meaning.spaced:
         config = {name: value for name, value in config.items() if name not in SPACING}
     return kind.from_config(config, **meaning.settings)
+
+
+def _check_levels(
+    name: str, kind: type[Scheduler], settings: Mapping[str, object], base: Scheduler
+) -> None:
+    """Raise `RequestError` where a name is not for the noise levels that a model has."""
+    on_edms = base.config.edm is not None
+    if issubclass(kind, EdmScheduler) and not on_edms:
+        raise RequestError(f"{shown(name)} is for {MODELS}, and this model is not on them")
+    if on_edms and "timestep_spacing" in settings:
+        raise RequestError(
+            f"{shown(name)} says how training timesteps are spaced, which {MODELS} does not have; "
+            "take a schedule of noise levels, such as 'karras' or 'exponential'"
+        )
 
 
 # The command line's names, and what each says of its class's settings

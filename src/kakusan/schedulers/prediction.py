@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from kakusan.schedulers.edm import clean_of
 from kakusan.schedulers.levels import Level
 
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
@@ -22,11 +23,14 @@ class Prediction(NamedTuple):
     output: Tensor
     sample: Tensor
     level: Level
+    sigma_data: float | None = None  # of a model on EDM's noise levels
 
     @property
     def clean(self) -> Tensor:
         """The clean sample that the output stands for."""
-        kind, output, x, (alpha, sigma, *_, keeps_variance) = self
+        kind, output, x, (alpha, sigma, *_, keeps_variance), sigma_data = self
+        if sigma_data is not None:
+            return clean_of(kind, output, x / alpha, sigma / alpha, sigma_data)
         if kind == "epsilon":
             return (x - sigma * output) / alpha if keeps_variance else x - sigma * output
         if kind == "sample":
@@ -38,7 +42,9 @@ class Prediction(NamedTuple):
     @property
     def noise(self) -> Tensor:
         """The noise that the output stands for."""
-        kind, output, x, (alpha, sigma, *_, keeps_variance) = self
+        kind, output, x, (alpha, sigma, *_, keeps_variance), sigma_data = self
+        if sigma_data is not None:
+            return (x - alpha * self.clean) / sigma
         if kind == "epsilon":
             return output
         if kind == "v_prediction" and keeps_variance:

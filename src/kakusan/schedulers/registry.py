@@ -34,6 +34,10 @@ from kakusan.schedulers.dpmpp_3m_sde import DPMPP3MSDEScheduler as DPMPP3MSDESch
 from kakusan.schedulers.unipc_multistep import UniPCMultistepScheduler as UniPCMultistepScheduler
 from kakusan.schedulers.deis_multistep import DEISMultistepScheduler as DEISMultistepScheduler
 from kakusan.schedulers.ipndm import ImprovedPNDMScheduler as ImprovedPNDMScheduler
+from kakusan.schedulers.edm_euler import EDMEulerScheduler as EDMEulerScheduler
+from kakusan.schedulers.edm_dpm_solver_multistep import (
+    EDMDPMSolverMultistepScheduler as EDMDPMSolverMultistepScheduler,
+)
 from kakusan.schedulers.lcm import LCMScheduler as LCMScheduler
 from kakusan.schedulers.tcd import TCDScheduler as TCDScheduler
 from kakusan.schedulers.heunpp2 import HeunPP2Scheduler as HeunPP2Scheduler

@@ -13,10 +13,11 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from kakusan.errors import ArgumentError, check_no_unknown
+from kakusan.errors import ArgumentError, RequestError, check_no_unknown
 from kakusan.results import named
 from kakusan.schedulers import checks, schedule
 from kakusan.schedulers.configured import ConfigT, Configured
+from kakusan.schedulers.edm import MODELS
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction, spread
 from kakusan.schedulers.run import Run, Timestep
@@ -160,7 +161,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         where = f"{type(self).__name__}.step"
         check_no_unknown(where, sorted(unknown), {*self.step_options, "return_dict"})
         now, then = self._levels_of_step(timestep)
-        seen = Prediction(self.config.prediction_type, model_output, sample, now)
+        seen = self._seen(model_output, sample, now)
         before = self.history
         result = self.advance(sample, seen, now, then, **options)
         self._moved_on(before)
@@ -192,7 +193,12 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         `sample` is as `step` takes it, before `scale_model_input`.
         """
         level = self._level_at(timestep)
-        return Prediction(self.config.prediction_type, model_output, sample, level).clean
+        return self._seen(model_output, sample, level).clean
+
+    def _seen(self, model_output: Tensor, sample: Tensor, level: Level) -> Prediction:
+        c = self.config
+        data = None if c.edm is None else c.edm.sigma_data
+        return Prediction(c.prediction_type, model_output, sample, level, data)
 
     @abstractmethod
     def sigma_at(self, timestep: Timestep) -> float:
@@ -206,8 +212,12 @@ class Scheduler(Run, Configured[ConfigT], ABC):
     def get_velocity(self, sample: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """What v prediction should say of clean samples (n, ...) at training timesteps (n,).
 
+        Raises:
+            RequestError: there are none of a model on EDM's noise levels.
+
         Source: arXiv:2202.00512, appendix D.
         """
+        self._check_trained_on_timesteps()
         alphas = self.alphas_cumprod.to(sample)[timesteps.to(sample.device, torch.int64)]
         return spread(alphas**0.5, sample) * noise - spread((1 - alphas) ** 0.5, sample) * sample
 
@@ -216,6 +226,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
 
         At training timesteps (n,), by the config's `prediction_type`.
         """
+        self._check_trained_on_timesteps()
         kind = self.config.prediction_type
         if kind == "v_prediction":
             return self.get_velocity(latents, noise, timesteps)
@@ -264,6 +275,10 @@ class Scheduler(Run, Configured[ConfigT], ABC):
             c.beta_schedule, c.beta_start, c.beta_end, c.num_train_timesteps, c.trained_betas
         )
         return schedule.zero_terminal_snr(betas) if c.zero_terminal_snr else betas
+
+    def _check_trained_on_timesteps(self) -> None:
+        if self.config.edm is not None:
+            raise RequestError(f"{MODELS} has no training timesteps; only drawing is there for it")
 
     def _check_takes(self, taken: bool, what: str) -> None:
         if not taken:

@@ -49,6 +49,13 @@ class SigmaScheduler(Scheduler[ConfigT]):
         """The noise level at each of `timesteps`, and where the run ends."""
         return self.sigmas
 
+    def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:
+        edm = self.config.edm
+        if edm is None:
+            return sample
+        index = self._place(timestep)
+        return edm.shown(sample / self._level(index).alpha, self.model_sigmas[index])
+
     def sigma_at(self, timestep: Timestep) -> float:
         return float(self.model_sigmas[self._position(timestep)])
 
@@ -93,8 +100,9 @@ class SigmaScheduler(Scheduler[ConfigT]):
     def _prepare(self) -> None:
         if self.config.zero_terminal_snr:
             self.alphas_cumprod[-1] = schedule.SMALLEST_ALPHA_CUMPROD
-        all_timesteps = np.arange(self.config.num_train_timesteps)[::-1].astype(np.float32)
-        self._set_levels(self._known_sigmas()[::-1], all_timesteps, last=0.0)
+        known = self._known_sigmas()
+        timesteps = np.arange(len(known)) if self.config.edm is None else self._timesteps_of(known)
+        self._set_levels(known[::-1], timesteps[::-1].astype(np.float32), last=0.0)
 
     def _plan(self, steps: int) -> None:
         if self.config.ladder is None:
@@ -107,7 +115,7 @@ class SigmaScheduler(Scheduler[ConfigT]):
         discard = self.config.discards_penultimate
         known = self._known_sigmas().astype(np.float64)
         sigmas = ladder_levels(ladder, known, steps, discard=discard)
-        timesteps = timesteps_of_sigmas(sigmas[:-1], known)
+        timesteps = self._timesteps_of(sigmas[:-1])
         self._set_levels(sigmas[:-1], timesteps, last=float(sigmas[-1]))
 
     def _plan_spaced(self, steps: int) -> None:
@@ -125,13 +133,23 @@ class SigmaScheduler(Scheduler[ConfigT]):
 
     def _plan_sigmas(self, sigmas: list[float]) -> None:
         levels = np.array(sigmas, dtype=np.float32)
-        timesteps = timesteps_of_sigmas(levels[:-1], self._known_sigmas())
+        timesteps = self._timesteps_of(levels[:-1])
         self._set_levels(levels[:-1], timesteps, last=float(levels[-1]))
         self.num_inference_steps = len(timesteps)
 
     def _known_sigmas(self) -> Floats:
         """The noise level of every training timestep, increasing."""
+        edm = self.config.edm
+        if edm is not None:
+            return edm.known(self.config.num_train_timesteps)
         return schedule.all_sigmas(self.alphas_cumprod)
+
+    def _timesteps_of(self, sigmas: Floats) -> Floats:
+        """What the model is told at noise levels."""
+        edm = self.config.edm
+        if edm is not None:
+            return edm.timesteps(sigmas)
+        return timesteps_of_sigmas(sigmas, self._known_sigmas())
 
     def _interpolated(self, timesteps: Floats) -> Floats:
         known = self._known_sigmas()
@@ -150,7 +168,7 @@ class SigmaScheduler(Scheduler[ConfigT]):
             return sigmas, timesteps
         lowest, highest = self.config.sigma_range(*self._ends(sigmas))
         sigmas = SIGMA_SPACINGS[spacing](highest, lowest, len(timesteps))
-        timesteps = timesteps_of_sigmas(sigmas, self._known_sigmas())
+        timesteps = self._timesteps_of(sigmas)
         whole = spacing == "karras" and self._rounds_karras()
         return sigmas, timesteps.round() if whole else timesteps
 
@@ -209,6 +227,8 @@ class UnscaledSigmaScheduler(SigmaScheduler[ConfigT]):
         return float(highest)
 
     def scale_model_input(self, sample: Tensor, timestep: Timestep) -> Tensor:
+        if self.config.edm is not None:
+            return super().scale_model_input(sample, timestep)
         return sample / (self.model_sigmas[self._place(timestep)] ** 2 + 1) ** 0.5
 
     def _check_begun(self) -> None:
