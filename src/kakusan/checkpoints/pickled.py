@@ -20,6 +20,8 @@ _READING = threading.Lock()
 _ZIP = b"PK\x03\x04"
 # The number that torch's pickles began with before they were zip archives
 _TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# What embeddings of old hold their vectors in
+_PARAMETERS = "torch.nn.modules.container.ParameterDict"
 # Classes that lie in training files beside the weights
 _BYSTANDER = re.compile(
     r"(?:pytorch_lightning|lightning|lightning_fabric|omegaconf|numpy)\.[\w.]+"
@@ -77,8 +79,11 @@ def read_training_file(path: Path) -> tuple[dict[str, Tensor], int | None]:
         inner = cast("dict[object, object]", loaded)
         step = inner.get("global_step", step)
         learnt = inner.get("string_to_param")
+        if isinstance(learnt, _Parameters):
+            learnt = learnt.held
         if isinstance(learnt, dict):  # an embedding of old, to be named as such
-            loaded = {f"string_to_param.{key}": each for key, each in learnt.items()}
+            found = cast("dict[object, object]", learnt)
+            loaded = {f"string_to_param.{key}": each for key, each in found.items()}
             break
         if not isinstance(inner.get("state_dict"), dict):
             break
@@ -130,11 +135,25 @@ class _StandIn:
     def __setitem__(self, _key: object, _value: object) -> None: ...
 
 
+class _Parameters(_StandIn):
+    """Stands where a pickle has torch's `ParameterDict`, and holds what that held."""
+
+    held: dict[object, object]
+
+    def __setstate__(self, state: object) -> None:
+        found = cast("dict[object, object]", state) if isinstance(state, dict) else {}
+        held = found.get("_parameters")
+        self.held = cast("dict[object, object]", held) if isinstance(held, dict) else {}
+
+
 def _stand_ins(path: Path) -> list[Any]:
     """What the reader is to put in place of the training programs' classes that a file names."""
     named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    known = {_PARAMETERS: _Parameters}
     return [
-        (type("StandIn", (_StandIn,), {}), name) for name in named if _BYSTANDER.fullmatch(name)
+        (type("StandIn", (known.get(name, _StandIn),), {}), name)
+        for name in named
+        if name in known or _BYSTANDER.fullmatch(name)
     ]
 
 

@@ -3,9 +3,11 @@
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from kakusan import StableDiffusionPipeline
 from kakusan.errors import CheckpointError
@@ -42,10 +44,15 @@ def test_one_that_is_cut_short_is_to_be_fetched_again(
     assert "miniz" not in text
 
 
-@pytest.mark.parametrize("as_zip", [True, False])
-def test_an_old_embedding_is_called_one(tmp_path: Path, as_zip: bool) -> None:
+@pytest.mark.parametrize(
+    ("held", "as_zip"), [("dict", True), ("dict", False), ("ParameterDict", True)]
+)
+def test_an_old_embedding_is_called_one(tmp_path: Path, as_zip: bool, held: str) -> None:
     path = tmp_path / "word.pt"
-    learnt = {"string_to_param": {"*": torch.zeros(2, 768)}, "string_to_token": {"*": 265}}
+    vectors: Any = {"*": torch.zeros(2, 768)}
+    if held == "ParameterDict":  # as the program that learnt the first of them wrote it
+        vectors = nn.ParameterDict({"*": nn.Parameter(torch.zeros(2, 768))})
+    learnt = {"string_to_param": vectors, "string_to_token": {"*": 265}}
     torch.save(learnt | {"name": "word", "step": 7}, path, _use_new_zipfile_serialization=as_zip)
     assert "is an embedding (textual inversion)" in said(path)
 
