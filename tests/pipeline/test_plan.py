@@ -22,6 +22,7 @@ from kakusan.pipeline.draw import loaded
 from kakusan.pipeline.plan import Plan, plan
 from kakusan.request import Request
 from tests.cli.fakes import Run
+from tests.oracle import single, tiny
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 GB = 10**9
@@ -277,3 +278,23 @@ def test_a_batch_that_is_too_large_is_refused(
     with pytest.raises(RequestError, match="draw 3 at a time"):
         pipe("a cat", seed=1, num_images_per_prompt=5, batch_size=5, **size)
     assert pipe("a cat", seed=1, num_images_per_prompt=3, **size).images
+
+
+def test_a_vae_named_besides_counts(
+    tiny_v1: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = tiny.vae(block_out_channels=[64, 64, 64, 128], norm_num_groups=32)
+    large.save_pretrained(tmp_path / "folder")
+    file = single.write(tmp_path / "large.safetensors", single.vae_tensors(large, prefix=""))
+    said: list[str] = []
+    for vae in (None, str(tmp_path / "folder"), str(file)):
+        caplog.clear()
+        with caplog.at_level("INFO", logger="kakusan.memory"):
+            request = Request(
+                "x", model=str(tiny_v1), vae=vae, num_inference_steps=1, height=64, width=64
+            )
+            draw(request, progress=False)
+        said += [each.getMessage() for each in caplog.records if each.name == "kakusan.memory"]
+    own, *named = said
+    assert len(named) == 2
+    assert named[0] == named[1] != own

@@ -9,19 +9,22 @@ from typing import Any
 
 import torch
 
+from kakusan.checkpoints.facts import facts_of_other
+from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
+from kakusan.models import AutoencoderKL
 from kakusan.pipeline.auto import AutoPipelineForText2Image
-from kakusan.pipeline.container import Container, check_exchanged
-from kakusan.pipeline.exchanged import named_parts
+from kakusan.pipeline.container import Container, Shape, check_exchanged
+from kakusan.pipeline.exchanged import INDEX, class_of, named_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.plan import Plan, plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.scheduling import check_scheduler, ignored_by
-from kakusan.pipeline.single_file import check_drawn_with, container_of
+from kakusan.pipeline.single_file import SingleFile, check_drawn_with, container_of
 from kakusan.request import Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
@@ -164,9 +167,27 @@ def _planned(
 ) -> Plan | None:
     """What is done for what the model takes of memory; None where its files do not tell."""
     # another UNet is as large as the model's own, another VAE may be far smaller
-    own = loading if wanted.request.vae is None else loading.with_parts({"vae": None})
+    vae = wanted.request.vae
+    own = loading if vae is None else loading.with_parts({"vae": None})
     shapes = shapes_of(container, kind.layout, own)
-    return None if shapes is None else plan(shapes, wanted.request, wanted.device, dtypes)
+    if shapes is None:
+        return None
+    if vae is not None:
+        shapes += _shapes_of_vae(vae, loading, local_files_only=wanted.local_files_only)
+    return plan(shapes, wanted.request, wanted.device, dtypes)
+
+
+def _shapes_of_vae(name: str, loading: Loading, *, local_files_only: bool) -> list[Shape]:
+    """The VAE that a request names; none for the file of a TAESD, which takes next to nothing."""
+    source = locate(name, local_files_only=local_files_only, files=True)
+    if source.file is None:
+        inside = source.folder / "vae"
+        folder = inside if (source.folder / INDEX).is_file() else source.folder
+        return [Shape(class_of("vae", folder).shaped_as(folder), None)]
+    if facts_of_other(source.file) is not None:
+        return []
+    file = SingleFile(checkpoint_of(source.file, {}))
+    return [file.shape("vae", AutoencoderKL, loading.weights)]
 
 
 def _collected(drawn: Iterator[Picture], on_picture: OnPicture | None) -> Pictures:
