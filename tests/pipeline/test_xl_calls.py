@@ -1,6 +1,7 @@
 """What users of SDXL call, load, save and get wrong."""
 
 import copy
+import dataclasses
 import inspect
 import json
 import shutil
@@ -113,9 +114,14 @@ def test_parts_of_two_families(tiny_xl: Path, tiny_v1: Path, tiny_refiner: Path)
     refiner = kakusan.UNet2DConditionModel.from_pretrained(tiny_refiner, subfolder="unet")
     said = message(RequestError, lambda: XL.from_pretrained(tiny_xl, unet=v1))
     assert "attends to texts of width 32, and this model's text encoders give 72" in said
+    assert "is of Stable Diffusion 1 or 2, and this model is SDXL: it attends" in said
     plain = kakusan.StableDiffusionPipeline
     said = message(RequestError, lambda: plain.from_pretrained(tiny_v1, unet=xl))
     assert "attends to texts of width 72, and this model's text encoders give 32" in said
+    wide = copy.copy(v1)  # as wide as the model's texts
+    wide.config = dataclasses.replace(v1.config, cross_attention_dim=72)
+    said = message(RequestError, lambda: XL.from_pretrained(tiny_xl, unet=wide))
+    assert "is of Stable Diffusion 1 or 2, and this model is SDXL; give one" in said
     said = message(RequestError, lambda: XL.from_pretrained(tiny_xl, unet=refiner))
     assert "attends to texts of width 40, and this model's text encoders give 72" in said
     said = message(RequestError, lambda: XL.from_pretrained(tiny_xl, text_encoder_2=v1))

@@ -10,12 +10,18 @@ from pathlib import Path
 from kakusan.checkpoints.contents import Wanted, variants
 from kakusan.checkpoints.files import JSON, file_names, read_json, read_text
 from kakusan.checkpoints.regular import open_regular
+from kakusan.checkpoints.single_file.edm import COSXL, PLAYGROUND
 from kakusan.checkpoints.single_file.entries import DTYPES, Entry
 from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.single_file.identity import identify
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.single_file.others import other_kind
-from kakusan.checkpoints.single_file.recognition import FAMILIES, TEXT_WIDTHS, VARIANTS
+from kakusan.checkpoints.single_file.recognition import (
+    EDM_VARIANTS,
+    FAMILIES,
+    TEXT_WIDTHS,
+    VARIANTS,
+)
 from kakusan.errors import CheckpointError
 
 INDEX, CARD = "model_index.json", "README.md"
@@ -138,8 +144,20 @@ def facts_of_folder(folder: Path) -> Facts:
     family = _family(_config(folder / "unet" / "config.json")) if "unet" in classes else None
     scheduler = _config(folder / "scheduler" / "scheduler_config.json")
     kind = scheduler.get("prediction_type", "epsilon") if "scheduler" in classes else None
+    if str(scheduler.get("_class_name")).startswith("EDM") and family is not None:
+        family = _of_edm(family, kind)
     prediction = kind if isinstance(kind, str) else None
     return Facts(family, prediction, classes, weights, (), _card(folder / CARD))
+
+
+def _of_edm(family: str, prediction: JSON) -> str:
+    """What a model of SDXL's shape on EDM's noise levels is called."""
+    sdxl = FAMILIES["sdxl"]
+    name = COSXL if prediction == "v_prediction" else PLAYGROUND
+    if not family.startswith(sdxl):
+        return family
+    variant = family.removeprefix(sdxl).strip()
+    return name + EDM_VARIANTS.get(variant, f" {variant}")
 
 
 def _family(unet: Mapping[str, JSON]) -> str | None:

@@ -60,10 +60,27 @@ class AutoencoderKL(Autoencoder[VAEConfig]):
         return max(self.config.sample_size // self.scale_factor, 1) * self.scale_factor
 
     def to_latents(self, pixels: Tensor, tile: int | None = None) -> Tensor:
-        return self.encode(pixels, tile=tile)[0].mode() * self.config.scaling_factor
+        latents, scale = self.encode(pixels, tile=tile)[0].mode(), self.config.scaling_factor
+        statistics = self._statistics(latents)
+        if statistics is None:
+            return latents * scale
+        mean, std = statistics
+        return (latents - mean) * scale / std
 
     def to_pixels(self, latents: Tensor, tile: int | None = None) -> Tensor:
-        return self.decode(latents / self.config.scaling_factor, tile=tile)[0]
+        scale, statistics = self.config.scaling_factor, self._statistics(latents)
+        if statistics is None:
+            return self.decode(latents / scale, tile=tile)[0]
+        mean, std = statistics
+        return self.decode(latents * std / scale + mean, tile=tile)[0]
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Mean and deviation of each channel, (1, c, 1, 1), where latents are freed of them."""
+        c = self.config
+        if c.latents_mean is None or c.latents_std is None:
+            return None
+        mean, std = like.new_tensor(c.latents_mean), like.new_tensor(c.latents_std)
+        return mean.reshape(1, -1, 1, 1), std.reshape(1, -1, 1, 1)
 
     def encode(
         self, x: Tensor, return_dict: bool = True, *, tile: int | None = None

@@ -27,6 +27,7 @@ IMPLEMENTED: dict[str, list[JSON]] = {
 NULL_ACTS = ("mid_block_add_attention", "use_post_quant_conv", "use_quant_conv")
 # The mean and the deviation of each channel of the latents, where they are not 0 and 1
 STATISTICS: dict[str, float] = {"latents_mean": 0.0, "latents_std": 1.0}
+_LARGEST = 1e6  # of them
 READ = {
     "block_out_channels",
     "down_block_types",
@@ -59,6 +60,8 @@ class VAEConfig(PublishedMapping):
         scaling_factor: what latents are multiplied with to have a standard deviation near 1.
         force_upcast: whether float16 overflows in it, so that weights stored in it compute in
             float32; a file has to say so.
+        latents_mean, latents_std: of each channel, which latents are freed of before they are
+            scaled; None where they are only scaled.
         sample_size: height and width of the pictures that it was trained on; the size of a tile.
     """
 
@@ -77,6 +80,8 @@ class VAEConfig(PublishedMapping):
     scaling_factor: float = 0.18215
     force_upcast: bool = False
     sample_size: int = 512
+    latents_mean: tuple[float, ...] | None = None
+    latents_std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for channels in self.block_out_channels:
@@ -97,7 +102,7 @@ class VAEConfig(PublishedMapping):
         fields.choice("_class_name", CLASS_NAME, (CLASS_NAME,))
         check_implemented(published, where, IMPLEMENTED, null_acts=NULL_ACTS)
         check_known(published, where, READ | IMPLEMENTED.keys() | STATISTICS.keys() | OF_AVERAGES)
-        _check_statistics(fields)
+        mean, std = _statistics(fields)
         channels = fields.integers("block_out_channels", (64,), maximum=16384)
         for key, known in (("down_block_types", DOWN_TYPE), ("up_block_types", UP_TYPE)):
             for name in fields.texts(key, [known] * len(channels), length=len(channels)):
@@ -116,12 +121,16 @@ class VAEConfig(PublishedMapping):
             scaling_factor=fields.number("scaling_factor", 0.18215, minimum=1e-6, maximum=1e6),
             force_upcast=fields.boolean("force_upcast", False),
             sample_size=sample_sizes(fields, 32, maximum=16384)[0],
+            latents_mean=mean,
+            latents_std=std,
         )
 
     def to_published(self) -> dict[str, JSON]:
         """The published JSON that `from_published` reads as this config."""
         levels = len(self.block_out_channels)
+        own = {"latents_mean": self.latents_mean, "latents_std": self.latents_std}
         return {
+            **{key: list(value) for key, value in own.items() if value is not None},
             "act_fn": "silu",
             "block_out_channels": list(self.block_out_channels),
             "down_block_types": [*[DOWN_TYPE] * levels],
@@ -137,12 +146,24 @@ class VAEConfig(PublishedMapping):
         }
 
 
-def _check_statistics(fields: Fields) -> None:
-    """Refuse latents that would have to be shifted and scaled channel by channel."""
+def _statistics(fields: Fields) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """The mean and the deviation of each channel; None for both where they change nothing.
+
+    Raises:
+        CheckpointError: They are no numbers for each channel, or a deviation is not above 0.
+    """
     channels = fields.integer("latent_channels", 4, maximum=256)
+    found: list[tuple[float, ...]] = []
     for key, plain in STATISTICS.items():
-        if fields.has(key) and set(fields.numbers(key, length=channels)) != {plain}:
+        values = (plain,) * channels
+        if fields.has(key):
+            values = fields.numbers(key, length=channels)
+        lowest = 0 if key == "latents_std" else -_LARGEST
+        if not all(lowest < value < _LARGEST for value in values):
             raise CheckpointError(
-                f"{fields.where}: {key!r} is {shown(fields.json[key])}, which kakusan cannot do; "
-                f"it can do null or {plain:g} for every channel."
+                f"{fields.where}: {key!r} is {shown(fields.json[key])}; it must be numbers from "
+                f"{lowest:g} to {_LARGEST:g}."
             )
+        found.append(values)
+    mean, std = found
+    return (None, None) if not any(mean) and set(std) == {1.0} else (mean, std)

@@ -261,7 +261,8 @@ def check_exchanged(container: Container, given: Mapping[str, Any]) -> None:
         check_vae(vae, own if "unet" not in given else {**own, "unet": None})
     if isinstance(unet, UNet2DConditionModel) and unet.name_or_path is not None:
         encoders = ("text_encoder", "text_encoder_2")
-        check_unet(unet, [None if e in given else container.config(e) for e in encoders])
+        found = [None if each in given else container.config(each) for each in encoders]
+        check_unet(unet, found, container.config("unet"))
 
 
 def _check_told(container: Container, given: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 """Between a folder and a single file, both ways, so that nothing is lost on the way back."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,9 @@ from kakusan.checkpoints.names import text
 from kakusan.checkpoints.names.vae import today
 from kakusan.checkpoints.quantizing import formats_of, parse_format, with_convolutions
 from kakusan.checkpoints.saving import whole
+from kakusan.checkpoints.single_file import edm
 from kakusan.checkpoints.single_file.checkpoint import CONFIGS, Checkpoint
+from kakusan.checkpoints.single_file.edm import edm_name
 from kakusan.checkpoints.single_file.entries import FLOAT8
 from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.single_file.loading import checkpoint_of
@@ -197,6 +199,7 @@ def _folder_as_file(
         out |= written(part, prefix, form, _without_positions(tensors[part], form, done), dtype)
     out = _as_it_was(out, told.get(_RENAMED, {}))
     out |= {name: as_is(tensor) for name, tensor in aside.items() if name not in out}
+    out |= {name: as_is(tensor) for name, tensor in flags_of(folder, out).items()}
     done.dropped += [
         f"{part}: a single file has no place for it"
         for part, kind in folder.named.items()
@@ -257,6 +260,27 @@ def _configs(folder: Folder, parts: list[str], family: str) -> dict[str, JSON]:
     if (folder.path / DEFAULTS).is_file():
         configs[DEFAULTS] = read_json(folder.path / DEFAULTS)
     return configs
+
+
+def flags_of(folder: Folder, there: Collection[str]) -> dict[str, Tensor]:
+    """The flags by which other programs tell a model on EDM's noise levels.
+
+    Args:
+        there: the file's tensors already, which may have them.
+    """
+    path = folder.path / "scheduler" / SCHEDULER_FILE
+    scheduler = read_json(path) if path.is_file() else {}
+    vae = folder.config("vae") or {}
+    told: dict[str, JSON] = {}
+    if str(scheduler.get("_class_name")).startswith("EDM"):
+        if scheduler.get("prediction_type") == "v_prediction":
+            told = {flag: scheduler.get(key) for key, flag in edm.SIGMAS.items()}
+        elif vae.get("latents_mean") is not None and vae.get("latents_std") is not None:
+            told = {flag: vae.get(key) for key, flag in edm.STATISTICS.items()}
+    if edm_name(there) is not None or any(value is None for value in told.values()):
+        return {}
+    flags = {name: torch.tensor(value) for name, value in told.items()}
+    return {name: flag.reshape(1, -1, 1, 1) if flag.ndim else flag for name, flag in flags.items()}
 
 
 def _modelspec(family: str, configs: Mapping[str, JSON], target: Path) -> dict[str, str]:

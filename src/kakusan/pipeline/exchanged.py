@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from kakusan.checkpoints.files import JSON, read_json
 from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.single_file.opening import open_tensor_file
+from kakusan.checkpoints.single_file.recognition import FAMILIES, TEXT_WIDTHS
 from kakusan.checkpoints.source import locate
 from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.models import (
@@ -55,7 +57,7 @@ def named_parts(
         source = locate(name, local_files_only=local_files_only, files=True)
         if source.file is None:
             folder = source.folder / part if (source.folder / INDEX).is_file() else source.folder
-            made = _class_of(part, folder).from_folder(folder, dtype)
+            made = class_of(part, folder).from_folder(folder, dtype)
         else:
             made = _from_file(part, source.file, dtype, own_vae)
         made.name_or_path = name
@@ -73,11 +75,18 @@ def _from_file(
     if is_tiny(open_tensor_file(file).entries):
         return AutoencoderTiny.from_file(file, dtype)
     own = own_vae() if checkpoint_of(file, {}).family is None else None  # a whole model's is known
-    scale = None if own is None else VAEConfig.from_published(own).scaling_factor
-    return AutoencoderKL.from_single_file(file, torch_dtype=dtype, scaling_factor=scale)
+    if own is None:
+        return AutoencoderKL.from_single_file(file, torch_dtype=dtype)
+    config = VAEConfig.from_published(own)
+    scale = config.scaling_factor
+    vae = AutoencoderKL.from_single_file(file, torch_dtype=dtype, scaling_factor=scale)
+    if vae.config.latents_mean is None:
+        mean, std = config.latents_mean, config.latents_std
+        vae.config = replace(vae.config, latents_mean=mean, latents_std=std)
+    return vae
 
 
-def _class_of(part: str, folder: Path) -> type[Model[Any]]:
+def class_of(part: str, folder: Path) -> type[Model[Any]]:
     """Our class for what a folder has, by its config."""
     classes, path = PARTS[part].classes, folder / CONFIG
     if not path.is_file():
@@ -115,6 +124,14 @@ def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | 
             f"the vae {shown(name)} has {vae.scale_factor} pixels a latent, and this model's own "
             f"{pixels}; give one that belongs to it"
         )
+    statistics = (None, None)
+    if isinstance(vae, AutoencoderKL):
+        statistics = vae.config.latents_mean, vae.config.latents_std
+    if statistics != (own.latents_mean, own.latents_std):
+        raise RequestError(
+            f"the vae {shown(name)} and this model's own have not the same latents_mean and "
+            "latents_std, as Playground v2.5 has and SDXL has not; give one that belongs to it"
+        )
     scale = vae.config.scaling_factor
     if not isinstance(vae, AutoencoderTiny) and abs(scale / own.scaling_factor - 1) > 1e-4:
         raise RequestError(
@@ -125,23 +142,44 @@ def check_vae(vae: Autoencoder[Any], configs: Mapping[str, Mapping[str, JSON] | 
         )
 
 
-def check_unet(unet: UNet2DConditionModel, encoders: Collection[Mapping[str, JSON] | None]) -> None:
+def check_unet(
+    unet: UNet2DConditionModel,
+    encoders: Collection[Mapping[str, JSON] | None],
+    own_unet: Mapping[str, JSON] | None,
+) -> None:
     """Refuse a UNet that is another family's, before weights of the model are read.
 
     Args:
         encoders: the published configs of the model's text encoders; None where one is not there.
+        own_unet: that of the model's own UNet, None where it is not known.
 
     Raises:
-        RequestError: It attends to other texts than these give.
+        CheckpointError: A config is broken.
+        RequestError: It attends to other texts than these give, or is told sizes and the model's
+            own is not, or the other way round.
     """
+    own = None if own_unet is None else UNetConfig.from_published(own_unet)
+    name, families = shown(unet.name_or_path), ""
+    if own is not None and _family(own) != _family(unet.config):
+        families = f"is of {_family(unet.config)}, and this model is {_family(own)}"
     widths = [each.get("hidden_size") for each in encoders if each is not None]
     gives = sum(width for width in widths if isinstance(width, int))
     wanted = unet.config.cross_attention_dim
     if widths and all(isinstance(width, int) for width in widths) and gives != wanted:
         raise RequestError(
-            f"the unet {shown(unet.name_or_path)} attends to texts of width {wanted}, and this "
-            f"model's text encoders give {gives}; give one that belongs to it"
+            f"the unet {name} {families and f'{families}: it '}attends to texts of width {wanted}, "
+            f"and this model's text encoders give {gives}; give one that belongs to it"
         )
+    if own is not None and (own.added_time_dim > 0) != (unet.config.added_time_dim > 0):
+        raise RequestError(f"the unet {name} {families}; give one that belongs to it")
+
+
+def _family(unet: UNetConfig) -> str:
+    """What people call the family of a UNet of a published size."""
+    if unet.added_time_dim > 0:
+        return FAMILIES["sdxl"]
+    known = TEXT_WIDTHS.get(unet.cross_attention_dim)
+    return "Stable Diffusion 1 or 2" if known is None else FAMILIES[known]
 
 
 def warn_of_family(vae: object, own_unet: Mapping[str, JSON] | None) -> None:

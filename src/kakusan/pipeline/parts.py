@@ -176,8 +176,8 @@ def check_channels(takes: int, gives: int) -> None:
     """Raise RequestError unless the UNet takes latents, or what models that repaint take."""
     if takes != gives and not repaints(takes, gives):
         raise RequestError(
-            f"the unet takes {takes} channels and the vae gives {gives}: models that edit (8) or "
-            "see depth (5) are not drawn with yet"
+            f"the unet takes {takes} channels and the vae gives {gives}: models that edit (8, as "
+            "InstructPix2Pix and CosXL-edit) or see depth (5) are not drawn with yet"
         )
 
 

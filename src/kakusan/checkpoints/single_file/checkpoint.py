@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from kakusan.checkpoints.files import JSON
+from kakusan.checkpoints.single_file.edm import edm_model
 from kakusan.checkpoints.single_file.entries import FLOAT8, TensorFile
 from kakusan.checkpoints.single_file.families import FAMILY, sample_size, scheduler_config
 from kakusan.checkpoints.single_file.opening import open_tensor_file
@@ -167,11 +168,16 @@ class Checkpoint:
         known = FAMILY[self.family or _vae_family(self)]
         factor = self.settings.scaling_factor
         image = self.settings.image_size
-        return vae_config(part.shapes) | {
+        edm = edm_model(self.file)
+        config: dict[str, JSON] = {
             "force_upcast": known.force_upcast,
             "sample_size": known.sample_size * 8 if image is None else image,
-            "scaling_factor": known.scaling_factor if factor is None else factor,
+            "scaling_factor": known.scaling_factor,
+            **({} if edm is None else edm.vae),
         }
+        if factor is not None:
+            config["scaling_factor"] = factor
+        return vae_config(part.shapes) | config
 
     def _text(self, name: str, part: Part) -> dict[str, JSON]:
         width = axis(part.shapes, "embeddings.token_embedding.weight", 1)

@@ -72,6 +72,8 @@ def scheduler_config(family: str, prediction: Prediction, *, guided: bool) -> di
     Args:
         guided: whether the network takes the guidance itself, as distilled ones do (LCM).
     """
+    if prediction.edm is not None:
+        return {**prediction.edm, "prediction_type": prediction.kind, "num_train_timesteps": 1000}
     known = FAMILY[family]
     config: dict[str, JSON] = {
         "_class_name": known.scheduler,

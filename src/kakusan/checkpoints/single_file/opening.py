@@ -58,7 +58,8 @@ class SafetensorsFile:
             data = file.read(last - first)
         if entry.dtype == "F32" and sys.byteorder == "little":
             return array.array("f", data).tolist()
-        return [x for _, tensor in self.tensors([name], None) for x in tensor.double().tolist()]
+        read = [tensor for _, tensor in self.tensors([name], None)]
+        return [number for tensor in read for number in tensor.double().flatten().tolist()]
 
 
 class PickledFile:

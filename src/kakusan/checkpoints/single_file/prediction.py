@@ -1,20 +1,19 @@
 """What a model predicts, by what its file tells: FAMILY.md, section 1.2."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kakusan.checkpoints.files import JSON
+from kakusan.checkpoints.single_file.edm import edm_model
 from kakusan.checkpoints.single_file.entries import TensorFile
 from kakusan.checkpoints.single_file.recognition import Recognised
 from kakusan.checkpoints.single_file.shapes import count
-from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.errors import RequestError, shown
 
 EPSILON, V = "epsilon", "v_prediction"
 KINDS = (EPSILON, V, "sample")
 # Tensors without numbers that SDXL files have as flags
 V_FLAG, ZERO_SNR_FLAG = "v_pred", "ztsnr"
-EDM_FLAGS = {
-    "edm_vpred.sigma_max": "as CosXL, on EDM's noise levels",
-    "edm_mean": "as Playground v2.5, on EDM's noise levels",
-}
 _V2_BASE_STEPS = 875_000
 # ComfyUI's: the deviation of one normalisation's bias, which is larger in the v models
 _V_DEVIATION = 0.09
@@ -27,10 +26,12 @@ class Prediction:
     Attributes:
         kind: one of `KINDS`.
         zero_snr: whether it was trained down to noise alone.
+        edm: the config of its scheduler on EDM's noise levels; None where it is not on them.
     """
 
     kind: str
     zero_snr: bool = False
+    edm: Mapping[str, JSON] | None = None
 
 
 def prediction_of(file: TensorFile, found: Recognised, asked: str | None = None) -> Prediction:
@@ -41,24 +42,22 @@ def prediction_of(file: TensorFile, found: Recognised, asked: str | None = None)
 
     Raises:
         RequestError: `asked` is none of the kinds.
-        CheckpointError: The model needs noise levels that kakusan does not have.
+        CheckpointError: A flag of the file is missing, or no number that can be.
     """
     if asked is not None and asked not in KINDS:
         raise RequestError(
             f"prediction_type is {shown(asked)}; it must be one of {', '.join(KINDS)}"
         )
     names = _flags(file)
-    for flag, how in EDM_FLAGS.items():
-        if flag in names:
-            raise CheckpointError(
-                f"{file.path} was trained {how}, which kakusan does not have yet."
-            )
+    edm = edm_model(file)
+    if edm is not None:
+        return Prediction(asked or edm.prediction, edm=edm.scheduler)
     zero_snr = ZERO_SNR_FLAG in names
     return Prediction(asked or _told(file, found, names), zero_snr)
 
 
 def _flags(file: TensorFile) -> set[str]:
-    known = {V_FLAG, ZERO_SNR_FLAG, *EDM_FLAGS}
+    known = {V_FLAG, ZERO_SNR_FLAG}
     return {last for name in file.entries for last in (name, _last(name)) if last in known}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kakusan.checkpoints.single_file.edm import edm_name
 from kakusan.checkpoints.single_file.entries import Entry
 from kakusan.checkpoints.single_file.others import INSTEAD, other_kind
 from kakusan.checkpoints.single_file.published import Part, published
@@ -19,6 +20,7 @@ FAMILIES = {
 }
 # Input channels of a UNet -> what it draws from besides noise
 VARIANTS = {4: "", 5: "depth", 8: "instruct-pix2pix", 9: "inpainting"}
+EDM_VARIANTS = {"": "", "instruct-pix2pix": "-edit"}  # CosXL-edit
 TEXT_WIDTHS = {768: "v1", 1024: "v2"}
 REFINER_ADDED = 2560
 UNCLIP_ADDED = frozenset({1536, 2048})
@@ -47,18 +49,22 @@ class Recognised:
         family: a key of `FAMILIES`; None where a part alone does not say.
         variant: a value of `VARIANTS`.
         parts: by the names that pipelines have for them.
+        edm: what a model on EDM's noise levels is called; None for any other.
     """
 
     family: str | None
     variant: str
     parts: Mapping[str, Part]
     split: Split
+    edm: str | None = None
 
     @property
     def name(self) -> str:
         """What people call it."""
         if self.family is None:
             return "part of a model"
+        if self.edm is not None:
+            return f"{self.edm}{EDM_VARIANTS.get(self.variant, f' {self.variant}')}"
         return f"{FAMILIES[self.family]}{' ' if self.variant else ''}{self.variant}"
 
 
@@ -115,7 +121,7 @@ def _recognised(entries: Mapping[str, Entry], found: Split) -> Recognised:
     variant = _variant(channels, unet.shapes)
     named = {_part_name(slot, family): part for slot, part in parts.items()}
     _check_belong(named, family)
-    return Recognised(family, variant, named, found)
+    return Recognised(family, variant, named, found, edm_name(entries))
 
 
 def _only(found: Split, slot: str) -> Group | None:

@@ -35,7 +35,7 @@ _SCHEDULE = frozenset(
 _NEIGHBOUR = re.compile(
     r"(model_ema|denoiser|loss|discriminator|optimizer\w*|lr_schedulers?|callbacks)\..+"
     r"|(?:.+\.)?(position_ids|token_type_ids|logit_scale|scaled_fp8|num_batches_tracked)"
-    r"|(?:.+\.)?(inv_freq|attn_mask|v_pred|ztsnr)"
+    r"|(?:.+\.)?(inv_freq|attn_mask|v_pred|ztsnr|edm_mean|edm_std|edm_vpred\.sigma_(?:max|min))"
     r"|(?:.+\.)?(visual|vision_model|visual_projection)\..+"
 )
 _OF_TRAINING = ("model_ema.", "loss.", "discriminator.", "optimizer", "lr_scheduler", "callbacks.")

@@ -13,6 +13,7 @@ from kakusan.checkpoints.files import atomic
 from kakusan.checkpoints.names import text
 from kakusan.checkpoints.names.unet import UNetNames
 from kakusan.checkpoints.names.vae import VAENames
+from kakusan.checkpoints.single_file.edm import FLAGS
 from kakusan.checkpoints.single_file.entries import DTYPES
 from kakusan.errors import CheckpointError, shown
 
@@ -131,9 +132,14 @@ def _joined(tensors: list[Tensor], dtype: torch.dtype | None, turned: bool) -> W
     return Written(kind, tuple(shape), make)
 
 
+def _keeps_dtype(name: str) -> bool:
+    """Whether a tensor is no weight."""
+    return "position_ids" in name or name.removeprefix("model.diffusion_model.") in FLAGS
+
+
 def as_is(tensor: Tensor, dtype: torch.dtype | None = None, name: str = "") -> Written:
     """A tensor of its own, which the published one `name` is; `dtype` as that of `written`."""
-    convert = dtype is not None and tensor.is_floating_point() and "position_ids" not in name
+    convert = dtype is not None and tensor.is_floating_point() and not _keeps_dtype(name)
     kind = dtype if convert and dtype is not None else tensor.dtype
     return Written(kind, tuple(tensor.shape), lambda: tensor.to(kind), (name,))
 
