@@ -290,9 +290,7 @@ def test_a_vae_named_besides_counts(
     for vae in (None, str(tmp_path / "folder"), str(file)):
         caplog.clear()
         with caplog.at_level("INFO", logger="kakusan.memory"):
-            request = Request(
-                "x", model=str(tiny_v1), vae=vae, num_inference_steps=1, height=64, width=64
-            )
+            request = Request(prompt="x", model=str(tiny_v1), vae=vae, num_inference_steps=1)
             draw(request, progress=False)
         said += [each.getMessage() for each in caplog.records if each.name == "kakusan.memory"]
     own, *named = said

@@ -38,7 +38,7 @@ LATER = """
 callbacks: IPAdapterScaleCutoffCallback
 image_processor: PipelineImageInput VaeImageProcessorLDM3D
 models: ControlNetModel
-schedulers: EDMEulerScheduler KarrasDiffusionSchedulers SchedulerMixin
+schedulers: FlowMatchEulerDiscreteScheduler KarrasDiffusionSchedulers SchedulerMixin
 loaders: LoraLoaderMixin StableDiffusionLoraLoaderMixin AttnProcsLayers
 models.attention_processor: Attention LoRAAttnProcessor XFormersAttnProcessor
 optimization: get_scheduler get_cosine_schedule_with_warmup

@@ -14,7 +14,6 @@ from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
-from kakusan.schedulers.spacings import timesteps_of_sigmas
 from kakusan.schedulers.staged_scheduler import StagedScheduler
 
 
@@ -99,7 +98,7 @@ class DPMFastScheduler(StagedScheduler[DPMFastConfig]):
     def _plan_spaced(self, steps: int) -> None:
         known = self._known_sigmas().astype(np.float64)
         sigmas = np.geomspace(known[-1], known[0], steps + 1)
-        self._set_levels(sigmas[:-1], timesteps_of_sigmas(sigmas[:-1], known), last=known[0])
+        self._set_levels(sigmas[:-1], self._timesteps_of(sigmas[:-1]), last=known[0])
 
     def _calls(self, levels: list[float]) -> list[list[float]]:
         steps = pairwise(_even(levels[0], self._end(levels), (len(levels) - 1) // 3 + 1))

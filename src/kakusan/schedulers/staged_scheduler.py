@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kakusan.schedulers.configured import ConfigT
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
-from kakusan.schedulers.spacings import Floats, timesteps_of_sigmas
+from kakusan.schedulers.spacings import Floats
 
 
 class StagedScheduler(UnscaledSigmaScheduler[ConfigT]):
@@ -67,9 +67,7 @@ class StagedScheduler(UnscaledSigmaScheduler[ConfigT]):
         own = dict(zip(levels[:-1], timesteps.tolist(), strict=True))
         times = [
             own.get(level, time)
-            for level, time in zip(
-                called.tolist(), timesteps_of_sigmas(called, self._known_sigmas()), strict=True
-            )
+            for level, time in zip(called.tolist(), self._timesteps_of(called), strict=True)
         ]
         super()._set_levels(called, np.array(times), self._end(levels))
 

@@ -66,7 +66,7 @@ def edm_model(file: TensorFile) -> EdmModel | None:
         }
         return EdmModel(name, scheduler, "v_prediction", {})
     if name == PLAYGROUND:
-        told: dict[str, JSON] = {key: _numbers(file, flag) for key, flag in STATISTICS.items()}
+        told: dict[str, JSON] = {key: [*_numbers(file, flag)] for key, flag in STATISTICS.items()}
         scheduler = {
             "_class_name": "EDMDPMSolverMultistepScheduler",
             "sigma_data": 0.5,
