@@ -289,6 +289,7 @@ def test_a_vae_named_besides_counts(
     said: list[str] = []
     for vae in (None, str(tmp_path / "folder"), str(file)):
         caplog.clear()
+        loaded.cache_clear()
         with caplog.at_level("INFO", logger="kakusan.memory"):
             request = Request(prompt="x", model=str(tiny_v1), vae=vae, num_inference_steps=1)
             draw(request, progress=False)

@@ -80,13 +80,6 @@ NOISE = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(1), dtyp
 BASES = [SCHEDULERS[DPM].from_config(PLAYGROUND), SCHEDULERS[EULER].from_config(COSXL)]
 ON_TIMESTEPS = {"DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "LCMScheduler", "TCDScheduler"}
 ON_TIMESTEPS |= {"DDIMCFGPPScheduler"}
-    "DDIMCFGPPScheduler",
-    "DDIMScheduler",
-    "DDPMScheduler",
-    "PNDMScheduler",
-    "LCMScheduler",
-    "TCDScheduler",
-}
 
 
 def model(x: Tensor, t: Tensor) -> Tensor:
