@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kakusan.checkpoints.cached import pull, pull_file, remove_cached_model
+from kakusan.checkpoints.source import locate
 from kakusan.errors import CheckpointError, ModelNotFoundError, UnknownNameError
 from tests.checkpoints.hub import COMMIT, PLAIN, Hub, cache_model
 
@@ -62,9 +63,34 @@ def test_a_broken_download_goes_on_where_it_was(large: Hub, tmp_path: Path) -> N
     }
 
 
+def test_a_model_that_is_loaded_goes_on_too(
+    large: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large.cut[UNET] = 123_456
+    with pytest.raises(ModelNotFoundError, match="cannot be reached or failed"):
+        locate("owner/model", cache_dir=tmp_path)
+    (part,) = [blob for blob in blobs(tmp_path) if blob.name.endswith(".incomplete")]
+    had = part.stat().st_size
+    large.cut.clear()
+    large.ranges.clear()
+    capsys.readouterr()
+    found = locate("owner/model", cache_dir=tmp_path)
+    assert large.ranges == [f"bytes={had}-"]
+    assert (found.folder / UNET).read_text() == LONG
+    assert "owner/model: 100%" in capsys.readouterr().err
+    locate("owner/model", cache_dir=tmp_path)
+    assert "owner/model" not in capsys.readouterr().err  # nothing to fetch, nothing to say
+    large.spoilt.add(UNET)
+    asked = len(large.asked)
+    locate("owner/model", cache_dir=tmp_path, force_download=True)
+    assert [each for each in large.asked[asked:] if each.startswith("GET /owner")]
+
+
 def test_what_is_not_what_the_hub_says_is_removed(large: Hub, tmp_path: Path) -> None:
     large.spoilt.add(UNET)
-    with pytest.raises(CheckpointError, match=r"came with the SHA-256 .* pull it again") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"came with the SHA-256 .* ask for it again"
+    ) as caught:
         pull("owner/model", cache_dir=tmp_path)
     assert hashlib.sha256(LONG.encode()).hexdigest()[:10] in str(caught.value)
     assert not [blob for blob in blobs(tmp_path) if blob.stat().st_size == len(LONG)]
@@ -77,7 +103,7 @@ def test_a_part_of_another_download_is_found_out(large: Hub, tmp_path: Path) -> 
     folder.mkdir(parents=True)
     part = folder / f"{hashlib.sha256(LONG.encode()).hexdigest()}.incomplete"
     part.write_text("x" * 1000)
-    with pytest.raises(CheckpointError, match="pull it again"):
+    with pytest.raises(CheckpointError, match="ask for it again"):
         pull("owner/model", cache_dir=tmp_path)
     part.write_text("x" * (len(LONG) + 1))
     assert (pull("owner/model", cache_dir=tmp_path).folder / UNET).read_text() == LONG

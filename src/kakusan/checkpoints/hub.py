@@ -3,6 +3,8 @@
 import glob
 import logging
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -13,13 +15,14 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import tqdm as hub_tqdm
 from tqdm import tqdm
 
 from kakusan.checkpoints.advice import advice
 from kakusan.checkpoints.contents import lacking, missing_from, needed, variants
 from kakusan.checkpoints.selection import is_weights
 from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, model_folder
-from kakusan.checkpoints.transfer import Remote, Repository, fetch_checked
+from kakusan.checkpoints.transfer import OnBytes, Remote, Repository, fetch_checked
 from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError, nearest, reason, shown
 
 logger = logging.getLogger("kakusan")
@@ -128,10 +131,12 @@ def _download(request: HubRequest) -> Path:
         )
     if request.pulling:
         taken = [*taken, *(name for name in names if name == CARD)]
+    if not request.force_download:
         repository = Repository(
             request.name, found.commit, found.endpoint, request.token, model_folder(request)
         )
-        fetch_checked(repository, [f for f in found.files if f.name in taken], request.tell)
+        with _telling(request) as tell:
+            fetch_checked(repository, [f for f in found.files if f.name in taken], tell)
     folder = snapshot_download(
         request.name,
         revision=request.revision,
@@ -143,6 +148,27 @@ def _download(request: HubRequest) -> Path:
         tqdm_class=cast(Any, _Silent if request.tell is not None else None),
     )
     return Path(folder)
+
+
+@contextmanager
+def _telling(request: HubRequest) -> Generator[OnBytes]:
+    """Whom to tell how far it has come: who asked, or a bar, if there is anything to fetch."""
+    if request.tell is not None:
+        yield request.tell
+        return
+    bars: list[tqdm[Any]] = []
+
+    def tell(done: int, total: int) -> None:
+        if not bars and done < total:
+            bars.append(hub_tqdm(total=total, unit="B", unit_scale=True, desc=request.name))
+        for bar in bars:
+            bar.update(done - bar.n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars:
+            bar.close()
 
 
 class _Silent(tqdm):  # pyright: ignore[reportMissingTypeArgument]
@@ -166,7 +192,7 @@ def _described(request: HubRequest, *, revision: str | None) -> _Described:
         request.name,
         revision=revision,
         timeout=constants.HF_HUB_ETAG_TIMEOUT,
-        files_metadata=request.pulling,
+        files_metadata=True,
     )
     files = [
         Remote(file.rfilename, file.size, None if file.lfs is None else file.lfs.sha256)

@@ -74,8 +74,7 @@ def locate(
         force_download: Fetch again what the cache has already.
         use_safetensors: False takes `.bin` weights, True refuses them, None prefers safetensors.
         without: Parts that are not wanted and so not fetched.
-        pulling: Whether the user asks for the fetching itself: it goes on where it was broken off,
-            what comes is checked, and no message advises it.
+        pulling: Whether the user asks for the fetching itself, and no message advises it.
         tell: is told how far that has come.
         files: Whether a model may be a single file: one that is here, or OWNER/NAME/FILE of the
             hub, or its address.

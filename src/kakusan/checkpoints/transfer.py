@@ -62,14 +62,22 @@ def fetch_checked(
     """
     large = {file.digest: file for file in files if file.digest and file.size}
     total = sum(file.size or 0 for file in large.values())
+    blobs = {digest: repository.folder / "blobs" / digest for digest in large}
+    lacking = {digest for digest, file in large.items() if not _is_whole(blobs[digest], file)}
     before = 0
-    for digest, file in large.items():
-        blob = repository.folder / "blobs" / digest
-        if not _is_whole(blob, file):
+    for digest, file in large.items() if lacking else ():
+        if digest in lacking:
             started = before
-            _fetch(repository, file, blob, lambda done, at=started: _told(tell, at + done, total))
+            _fetch(
+                repository,
+                file,
+                blobs[digest],
+                lambda done, at=started: _told(tell, at + done, total),
+            )
         before += file.size or 0
         _told(tell, before, total)
+    if not lacking:  # nobody waits for steps of nothing
+        _told(tell, total, total)
 
 
 def _told(tell: OnBytes | None, done: int, total: int) -> None:
@@ -111,7 +119,7 @@ def _fetch(repository: Repository, file: Remote, blob: Path, tell: Callable[[int
             part.unlink()
             raise CheckpointError(
                 f"{file.name} of {repository.name} came with the SHA-256 {checked.digest()[:10]}…, "
-                f"and the hub says {str(file.digest)[:10]}…; what came is removed: pull it again"
+                f"and the hub says {str(file.digest)[:10]}…; what came is removed; ask for it again"
             )
         os.replace(part, blob)
 
