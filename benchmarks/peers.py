@@ -127,11 +127,13 @@ def row(run: Run, beside: list[float] | None) -> dict[str, Any]:
 
 
 def add_errors(rows: list[dict[str, Any]], files: Sequence[Path]) -> None:
-    """Add each output's distance from the second row's, which is the reference in float32."""
-    expected = torch.load(files[1]) if files[1].exists() else None
+    """Add each output's distance from the second row's, if that is the reference in float32."""
+    known = rows[1]["dtype"] == "float32" and files[1].exists()
+    expected = torch.load(files[1]) if known else None
     for found, file in zip(rows, files, strict=True):
-        known = expected is not None and file.exists()
-        found["error"] = relative_error(torch.load(file), expected) if known else None
+        found["error"] = None
+        if expected is not None and file.exists():
+            found["error"] = relative_error(torch.load(file), expected)
 
 
 def matrix_peak_of(dtype: str, isa: str | None) -> float:

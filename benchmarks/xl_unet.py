@@ -1,6 +1,6 @@
 """A call of SDXL's UNet on this CPU: kakusan beside diffusers, each in the precision it is best in.
 
-    python -m benchmarks.xl_unet [--repeats 5] [--isa avx2] [--folder FOLDER]
+    python -m benchmarks.xl_unet [--repeats 5] [--quick] [--isa avx2] [--folder FOLDER]
 
 Weights are random and of SDXL base's size. Processes take turns as in `benchmarks.peers`, whose
 rules and tables these are: errors against diffusers in float32, ratios from calls of the same
@@ -62,7 +62,9 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     field = [
         each
         for each in contenders(best)
-        if each.library != "openvino" and (arguments.compiled or not each.compiled)
+        if each.library != "openvino"
+        and (arguments.compiled or not each.compiled)
+        and (each.dtype == best or not arguments.quick)
     ]
     results: dict[str, Any] = {
         "machine": environment(),
@@ -81,6 +83,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--isa", choices=("avx2", "avx512", "avx512_bf16"), help="mask all above")
     parser.add_argument("--compiled", action="store_true", help="torch.compile too; slow to begin")
+    parser.add_argument("--quick", action="store_true", help="without float32, so without errors")
     parser.add_argument("--size", choices=("SDXL", "tiny"), default="SDXL")
     parser.add_argument("--environments", type=Path, default=ENVIRONMENTS)
     parser.add_argument("--folder", type=Path, help="weights kept between runs; else temporary")

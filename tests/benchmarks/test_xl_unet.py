@@ -40,6 +40,10 @@ def test_diffusers_takes_part_as_it_is_best(folder: Path, monkeypatch: pytest.Mo
     assert "diffusers bfloat16" in field
     assert not any("OpenVINO" in name or "compile" in name for name in field)
     assert set(results["parts"]) == {PART}
+    field.clear()
+    measure(parse_arguments(["--size", "tiny", "--quick"]), folder)
+    assert field[:2] == ["kakusan bfloat16", "diffusers bfloat16"]
+    assert not any("float32" in name for name in field)
 
 
 def test_weights_that_are_there_are_kept(folder: Path) -> None:
