@@ -70,9 +70,12 @@ def test_errors_are_distances_from_the_second_row(tmp_path: Path) -> None:
     files = [tmp_path / f"{i}.pt" for i in range(3)]
     for output, file in zip(outputs, files, strict=False):
         torch.save(output, file)
-    rows: list[dict[str, Any]] = [{}, {}, {}]
+    rows: list[dict[str, Any]] = [{}, {"dtype": "float32"}, {}]
     add_errors(rows, files)
     assert [row["error"] for row in rows] == [pytest.approx(0.1), 0.0, None]
+    rows[1]["dtype"] = "bfloat16"  # no reference
+    add_errors(rows, files)
+    assert [row["error"] for row in rows] == [None, None, None]
 
 
 def test_the_command_line_has_no_less_than_five_calls_of_its_own() -> None:

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import enable_progress_bars
 
 from kakusan.checkpoints.cached import pull, pull_file, remove_cached_model
 from kakusan.checkpoints.source import locate
@@ -66,6 +67,7 @@ def test_a_broken_download_goes_on_where_it_was(large: Hub, tmp_path: Path) -> N
 def test_a_model_that_is_loaded_goes_on_too(
     large: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    enable_progress_bars()  # which transformers may have disabled for the process
     large.cut[UNET] = 123_456
     with pytest.raises(ModelNotFoundError, match="cannot be reached or failed"):
         locate("owner/model", cache_dir=tmp_path)

@@ -107,7 +107,7 @@ def test_messages_are_one_harmless_line() -> None:
     ("typed", "offered"),
     [
         ("kakusan re", "reproduce"),
-        ("kakusan generate cat --scheduler euler-", "euler-a"),
+        ("kakusan generate cat --scheduler euler-", "euler-a euler-cfgpp euler-a-cfgpp"),
         ("kakusan grid cat --dtype b", "bfloat16"),
         ("kakusan models show b", "builtin"),
     ],
@@ -120,4 +120,4 @@ def test_tab_completes(typed: str, offered: str) -> None:
         COMP_WORDS=typed,
         COMP_CWORD=str(len(typed.split()) - 1),
     )
-    assert (done.returncode, done.stdout.split()) == (0, [offered])
+    assert (done.returncode, done.stdout.split()) == (0, offered.split())
