@@ -12,7 +12,7 @@ from torch import Tensor
 from kakusan.engine import Computed, Engine
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, Conditioning
 from kakusan.runtime.device import send
-from kakusan.text import CLIPTokenizer
+from kakusan.text import CLIPTokenizer, as_read
 
 Tokenizers = tuple[CLIPTokenizer | None, CLIPTokenizer]
 
@@ -54,7 +54,9 @@ def encode_pairs(
     own, other = tokenizers
     width, tokens = engine.text_encoder_2.config.projection_dim, other.model_max_length
     found = {
-        text: result(engine.encode_second(second, other.encode_prompts([text])))
+        text: result(
+            engine.encode_second(second, other.encode_prompts([as_read(text, other.words)]))
+        )
         for text in dict.fromkeys(text for _, text in pairs)
     }
     both = torch.cat([found[text] for _, text in pairs])
@@ -62,7 +64,7 @@ def encode_pairs(
     if own is None:
         return Conditioning(states, pooled), notes
     found = {
-        text: result(engine.encode(first, own.encode_prompts([text])))
+        text: result(engine.encode(first, own.encode_prompts([as_read(text, own.words)])))
         for text in dict.fromkeys(text for text, _ in pairs)
     }
     firsts = torch.cat([found[text] for text, _ in pairs])

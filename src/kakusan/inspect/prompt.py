@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kakusan.text import CLIPTokenizer, Understanding
+from kakusan.text import CLIPTokenizer, Understanding, as_read
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Token:
 
 @dataclass(frozen=True)
 class PromptReading:
-    """A prompt as the text encoder gets it.
+    """A prompt as the text encoder gets it, slips of the pen put right.
 
     `used` are the tokens between the begin and the end token, `cut` those for which there is no
     room; `room` is how many fit, and `padding` how many places are filled up at the end.
@@ -50,10 +50,11 @@ class PromptReading:
 
 def read_prompt(tokenizer: CLIPTokenizer, prompt: str) -> PromptReading:
     """Say which tokens a prompt becomes, and which of them the text encoder never sees."""
+    understanding = Understanding.of(prompt, tokenizer)
+    prompt = as_read(prompt, tokenizer.words)
     tokens = [
         Token(index, prompt[start:end].strip(), start, end)
         for index, (start, end) in tokenizer.pieces(prompt)
     ]
     room = tokenizer.model_max_length - 2
-    understanding = Understanding.of(prompt, tokenizer)
     return PromptReading(prompt, tuple(tokens[:room]), tuple(tokens[room:]), room, understanding)

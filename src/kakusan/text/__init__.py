@@ -1,5 +1,6 @@
 """From text to tokens, and what of a text is not understood."""
 
+from kakusan.text.slips import as_read
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.tokenizer import CLIPTokenizer, PromptCutWarning
 from kakusan.text.understanding import Understanding, not_said, said_once
@@ -11,6 +12,7 @@ __all__ = [
     "PromptCutWarning",
     "TokenizedText",
     "Understanding",
+    "as_read",
     "not_said",
     "said_once",
     "write_words",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Self, cast
 
 from kakusan.text.grammar import MOST, unread_grammar, without_grammar
+from kakusan.text.slips import as_read, slips
 from kakusan.text.tokenizer import CLIPTokenizer
-from kakusan.text.words import LONGEST, KnownWords
+from kakusan.text.words import LONGEST
 
 logger = logging.getLogger("kakusan")
 _MOST_SAID = 8  # of each in one line
@@ -24,27 +25,32 @@ class Understanding:
 
     `unknown_words` are those that the model was never taught, each with the known one that is
     spelt most alike, if any is; there are none where nobody knows what a model was taught.
+    `read_as` are those of them that are slips of the pen, each with the word that is read instead.
     `unread_grammar` is what other programs read otherwise (`(word:1.3)`, `<lora:...>`).
     """
 
     unknown_words: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     unread_grammar: tuple[str, ...] = ()
+    read_as: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(cls, text: str, tokenizer: CLIPTokenizer) -> Self:
         """Of a text as this tokenizer's model reads it."""
         grammar = [each for each in unread_grammar(text) if not _is_token(each, tokenizer)]
-        return cls(_unknown(text, tokenizer, tokenizer.words), tuple(grammar))
+        read_as = slips(text, tokenizer.words)
+        return cls(_unknown(text, tokenizer, read_as), tuple(grammar), read_as)
 
     @classmethod
     def of_all(cls, several: Iterable[Self]) -> Self:
         """Of several texts together."""
         words: dict[str, str | None] = {}
         grammar: dict[str, None] = {}
+        read_as: dict[str, str] = {}
         for each in several:
             words |= each.unknown_words
+            read_as |= each.read_as
             grammar |= dict.fromkeys(each.unread_grammar)
-        return cls(words, tuple(grammar)[:MOST])
+        return cls(words, tuple(grammar)[:MOST], read_as)
 
     @classmethod
     def of_record(cls, record: Mapping[str, object]) -> Self:
@@ -52,9 +58,12 @@ class Understanding:
         words, forms = record.get("unknown_words"), record.get("unread_grammar")
         near = cast("dict[object, object]", words if isinstance(words, dict) else {})
         listed = cast("list[object]", forms if isinstance(forms, list) else [])
+        read = record.get("read_as")
+        read = cast("dict[object, object]", read if isinstance(read, dict) else {})
         return cls(
             {w: n if isinstance(n, str) else None for w, n in near.items() if isinstance(w, str)},
             tuple(form for form in listed if isinstance(form, str)),
+            {w: n for w, n in read.items() if isinstance(w, str) and isinstance(n, str)},
         )
 
     def to_record(self) -> dict[str, object]:
@@ -62,6 +71,8 @@ class Understanding:
         found: dict[str, object] = {}
         if self.unknown_words:
             found["unknown_words"] = dict(self.unknown_words)
+        if self.read_as:
+            found["read_as"] = dict(self.read_as)
         if self.unread_grammar:
             found["unread_grammar"] = list(self.unread_grammar)
         return found
@@ -70,7 +81,8 @@ class Understanding:
         """The same in sentences."""
         notes: list[str] = []
         if self.unknown_words:
-            notes.append(f"words that the model has never seen: {_listed(self.unknown_words)}")
+            listed = _listed(self.unknown_words, self.read_as)
+            notes.append(f"words that the model has never seen: {listed}")
         if self.unread_grammar:
             notes.append(f"read as plain words: {_listed(self.unread_grammar)}")
         return notes
@@ -83,7 +95,7 @@ class Understanding:
         """
         words, grammar = not_said(self.unknown_words), not_said(self.unread_grammar)
         if words:
-            listed = _listed({word: self.unknown_words[word] for word in words})
+            listed = _listed({word: self.unknown_words[word] for word in words}, self.read_as)
             model = "the built-in model" if builtin else "this model"
             card = " (its card: kakusan models show builtin)" if builtin else ""
             logger.warning("%s has never seen %s; it draws what it knows%s", model, listed, card)
@@ -116,17 +128,20 @@ def not_said(texts: Iterable[str]) -> list[str]:
 
 
 def _unknown(
-    text: str, tokenizer: CLIPTokenizer, known: KnownWords | None
+    text: str, tokenizer: CLIPTokenizer, read_as: Mapping[str, str]
 ) -> dict[str, str | None]:
     """Of the words that there is room for: of what is cut off, a warning of its own tells."""
+    known = tokenizer.words
     if known is None:
         return {}
-    used = tokenizer.used(text)
-    words = known.unknown(without_grammar(used))
-    if used != text:  # whose last word may be cut in two
-        whole = set(known.strangers(text[: len(used) + 2 * LONGEST]))
-        words = {word: near for word, near in words.items() if word in whole}
-    return words
+    words = known.unknown(without_grammar(text))
+    read = as_read(text, known)
+    used = tokenizer.used(read)
+    if used == read:
+        return words
+    whole = set(known.strangers(read[: len(used) + 2 * LONGEST]))  # the last may be cut in two
+    kept = whole & set(known.strangers(without_grammar(used))) | set(read_as)
+    return {word: near for word, near in words.items() if word in kept}
 
 
 def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:
@@ -134,12 +149,19 @@ def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:
     return grammar.startswith("<") and len(tokenizer.tokenize(grammar)) == 1
 
 
-def _listed(texts: Iterable[str] | Mapping[str, str | None]) -> str:
+def _listed(
+    texts: Iterable[str] | Mapping[str, str | None], read_as: Mapping[str, str] | None = None
+) -> str:
     near = texts if isinstance(texts, Mapping) else {}
-    shown = [
-        f"{_quoted(text)} (nearest: {_quoted(near[text])})" if near.get(text) else _quoted(text)
-        for text in texts
-    ]
+
+    def told(text: str) -> str:
+        if read_as and text in read_as:
+            return f"{_quoted(text)} (read as {_quoted(read_as[text])})"
+        return (
+            f"{_quoted(text)} (nearest: {_quoted(near[text])})" if near.get(text) else _quoted(text)
+        )
+
+    shown = [told(text) for text in texts]
     more = len(shown) - _MOST_SAID
     return ", ".join(shown[:_MOST_SAID]) + (f" and {more} more" if more > 0 else "")
 
