@@ -81,8 +81,8 @@ def test_words_of_their_own_are_left_as_they_are(word: str) -> None:
 
 def test_only_whole_words_are_put_right() -> None:
     text = "A Catt (catt:1.2), catts on concatt. 猫catt ｃａｔ"
-    assert as_read(text, KNOWN) == "A cat (cat:1.2), cat on concatt. 猫cat cat"
-    assert as_read("ねことぺんぎん、ねこじゃらし", KNOWN).startswith("ネコとペンギン、")
+    assert as_read(text, KNOWN) == "A cat (cat:1.2), catts on concatt. 猫cat cat"
+    assert as_read("ねこ、ぺんぎんとﾈｺ", KNOWN) == "ネコ、ペンギンとネコ"
     assert as_read("no slip İ", KNOWN) == "no slip İ"
 
 

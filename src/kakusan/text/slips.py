@@ -37,7 +37,7 @@ def is_slip(word: str, near: str) -> bool:
         return True
     scripts = {script_of(character) for character in plain}
     if scripts == {Script.KATAKANA}:
-        alike = plain.translate(_ALIKE) == near.translate(_ALIKE)
+        alike = len(plain) >= _LEAST and plain.translate(_ALIKE) == near.translate(_ALIKE)
         return alike or (len(plain) >= _KATAKANA and distance(plain, near) == 1)
     if scripts != {Script.OTHER} or not plain.isalpha():
         return False
