@@ -333,6 +333,24 @@ class SpacedConfig(LadderConfig):
     use_beta_sigmas: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AncestralConfig(SpacedConfig):
+    """Settings of those of them whose steps can add noise back.
+
+    Attributes:
+        eta: the share of the noise that is added back; 0 adds none.
+    """
+
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        **SchedulerConfig.ranges,
+        "eta": (0, 1),
+    }
+
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    eta: float = 0.0
+
+
 # The settings of EDM's own schedulers that say what a model was trained on, and their defaults
 EDMS = {"sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}
 # The settings that say how noise levels are spaced, but for `timestep_spacing`

@@ -1,13 +1,11 @@
 """DPM-Solver++(2S) with ancestral noise and CFG++ (arXiv:2406.08070), as ComfyUI has it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import AncestralConfig
 from kakusan.schedulers.dpmpp_2s_ancestral import towards
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
@@ -17,21 +15,11 @@ from kakusan.schedulers.scheduler import SchedulerOutput
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DPMPP2SCFGPPConfig(SpacedConfig):
-    """Settings of `DPMPP2SCFGPPScheduler`.
-
-    Attributes:
-        eta: the share of the noise that is added back; 0 adds none.
-    """
+class DPMPP2SCFGPPConfig(AncestralConfig):
+    """Settings of `DPMPP2SCFGPPScheduler`."""
 
     class_name = "DPMPP2SCFGPPScheduler"
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **SchedulerConfig.ranges,
-        "eta": (0, 1),
-    }
 
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
     eta: float = 1.0
 
 

@@ -1,13 +1,11 @@
 """Euler's method with CFG++ (arXiv:2406.08070), as ComfyUI's `sample_euler_cfg_pp`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import AncestralConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
@@ -16,22 +14,10 @@ from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EulerCFGPPConfig(SpacedConfig):
-    """Settings of `EulerCFGPPScheduler`.
-
-    Attributes:
-        eta: the share of the noise that is added back; 0 adds none.
-    """
+class EulerCFGPPConfig(AncestralConfig):
+    """Settings of `EulerCFGPPScheduler`."""
 
     class_name = "EulerCFGPPScheduler"
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **SchedulerConfig.ranges,
-        "eta": (0, 1),
-    }
-
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    eta: float = 0.0
 
 
 class EulerCFGPPScheduler(UnscaledSigmaScheduler[EulerCFGPPConfig]):

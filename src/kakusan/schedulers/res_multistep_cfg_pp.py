@@ -1,13 +1,11 @@
 """RES in multiple steps with CFG++ (arXiv:2406.08070), as ComfyUI has it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import AncestralConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
@@ -17,22 +15,10 @@ from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RESMultistepCFGPPConfig(SpacedConfig):
-    """Settings of `RESMultistepCFGPPScheduler`.
-
-    Attributes:
-        eta: the share of the noise that is added back; 0 adds none.
-    """
+class RESMultistepCFGPPConfig(AncestralConfig):
+    """Settings of `RESMultistepCFGPPScheduler`."""
 
     class_name = "RESMultistepCFGPPScheduler"
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **SchedulerConfig.ranges,
-        "eta": (0, 1),
-    }
-
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    eta: float = 0.0
 
 
 class RESMultistepCFGPPScheduler(UnscaledSigmaScheduler[RESMultistepCFGPPConfig]):

@@ -175,9 +175,8 @@ class Run:
         for known in (self._step_index, self._begin_index):
             if known in found:
                 return known
-        if (
-            self.order > 1
-        ):  # of several calls at one level, one begins a step, and so may begin a run
+        # Of several calls at one level, one begins a step, and so may begin a run
+        if self.order > 1:
             return next((each for each in found if each in self.starts), found[0])
         # Of PNDM's pair the second. A run from the top begins at the top, though timesteps repeat.
         return found[1] if len(found) > 1 and found[0] > 0 else found[0]
