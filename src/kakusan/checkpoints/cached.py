@@ -9,11 +9,12 @@ from huggingface_hub.errors import CacheNotFound
 from huggingface_hub.utils import CachedRepoInfo, HFCacheInfo
 
 from kakusan.checkpoints.contents import Wanted
+from kakusan.checkpoints.fetching import living
+from kakusan.checkpoints.files import OnBytes, stays_within
 from kakusan.checkpoints.hub import fetch
 from kakusan.checkpoints.selection import ENDINGS, is_weights
-from kakusan.checkpoints.snapshots import HubRequest, stays_within
-from kakusan.checkpoints.source import PathLike, is_hub_id, living, locate
-from kakusan.checkpoints.transfer import OnBytes
+from kakusan.checkpoints.snapshots import HubRequest
+from kakusan.checkpoints.source import PathLike, is_hub_id, locate
 from kakusan.errors import (
     CheckpointError,
     ModelNotFoundError,

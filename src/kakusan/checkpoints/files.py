@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +14,9 @@ from kakusan.checkpoints.staging import staged
 from kakusan.errors import CheckpointError, InputError, OutputError, shown_path
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+# Takes the bytes that are there, and those of all files
+OnBytes: TypeAlias = Callable[[int, int], object]
 
 # The largest published file (a tokenizer.json) has about 4 MB.
 MAX_JSON_BYTES = 64 * 2**20
@@ -174,3 +177,9 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, JSON]) -> None:
     """Write an object as published JSON is written: two spaces, sorted keys, a line end."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def stays_within(name: str) -> bool:
+    """Whether a path of this name is below the folder that it is looked up in."""
+    path = Path(name)
+    return not path.anchor and ".." not in path.parts

@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from kakusan.checkpoints.advice import advice
 from kakusan.checkpoints.contents import lacking, missing_from, needed, variants
+from kakusan.checkpoints.files import OnBytes
 from kakusan.checkpoints.selection import is_weights
 from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, model_folder
-from kakusan.checkpoints.transfer import OnBytes, Remote, Repository, fetch_checked
+from kakusan.checkpoints.transfer import Remote, Repository, fetch_checked
 from kakusan.errors import CheckpointError, ModelNotFoundError, OutputError, nearest, reason, shown
 
 logger = logging.getLogger("kakusan")

@@ -8,6 +8,7 @@ from huggingface_hub import constants
 from huggingface_hub.file_download import repo_folder_name
 
 from kakusan.checkpoints.contents import Wanted, files_of, missing_from, variants
+from kakusan.checkpoints.files import stays_within
 from kakusan.errors import CheckpointError
 
 
@@ -48,12 +49,6 @@ def cached_snapshot(request: HubRequest) -> Path | None:
         return snapshot if snapshot.is_dir() else None
     except (OSError, ValueError):  # a name too long, a NUL byte, a broken reference
         return None
-
-
-def stays_within(name: str) -> bool:
-    """Whether a path of this name is below the folder that it is looked up in."""
-    path = Path(name)
-    return not path.anchor and ".." not in path.parts
 
 
 def held_otherwise(request: HubRequest) -> list[str]:

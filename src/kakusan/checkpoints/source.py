@@ -3,19 +3,14 @@
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-
-from kakusan.checkpoints.contents import Wanted, check_variant, files_of, lacking
-from kakusan.checkpoints.hub import MOVED, fetch, logger
-from kakusan.checkpoints.hub_file import WHOLE_MODEL, fetch_file, hub_file
+from kakusan.checkpoints.contents import Wanted, check_variant, files_of
+from kakusan.checkpoints.files import OnBytes, stays_within
+from kakusan.checkpoints.hub_file import WHOLE_MODEL, hub_file
 from kakusan.checkpoints.saving import check_finished
-from kakusan.checkpoints.snapshots import HubRequest, cached_snapshot, stays_within
-from kakusan.checkpoints.transfer import OnBytes
 from kakusan.errors import (
     CheckpointError,
     ModelNotFoundError,
@@ -97,6 +92,8 @@ def locate(
     on_hub = hub_file(text) if files and not _is_folder(Path(text)) else None
     if on_hub is not None:
         _check_of_a_file(text, None, variant, subfolder)
+        from kakusan.checkpoints.fetching import fetch_file
+
         path, commit = fetch_file(
             on_hub,
             revision=revision,
@@ -121,22 +118,26 @@ def locate(
         return Source(text, folder, None)
     if force_download and local_files_only:
         raise RequestError("force_download asks the hub, local_files_only does not; give one")
-    request = HubRequest(
-        name=_hub_id(text),
-        wanted=wanted,
-        revision=revision,
-        token=token,
-        cache_dir=None if cache_dir is None else Path(cache_dir),
-        local_files_only=local_files_only,
-        force_download=force_download,
-        pulling=pulling,
-        tell=tell,
-    )
+    hub_id = _hub_id(text)
     if subfolder and not stays_within(subfolder):
-        raise CheckpointError(f"{request.name} has no subfolder {shown(subfolder)}.")
-    request = living(request)
-    snapshot = fetch(request)
-    return Source(request.name, _within(snapshot, subfolder, request.name), snapshot.name)
+        raise CheckpointError(f"{hub_id} has no subfolder {shown(subfolder)}.")
+    # the hub's own library takes a tenth of a second to import, which local models do not need
+    from kakusan.checkpoints.fetching import HubRequest, fetch_model
+
+    name, snapshot = fetch_model(
+        HubRequest(
+            name=hub_id,
+            wanted=wanted,
+            revision=revision,
+            token=token,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+            local_files_only=local_files_only,
+            force_download=force_download,
+            pulling=pulling,
+            tell=tell,
+        )
+    )
+    return Source(name, _within(snapshot, subfolder, name), snapshot.name)
 
 
 def local_file(text: str) -> Path | None:
@@ -226,21 +227,16 @@ def _hub_id(text: str) -> str:
 
 def is_hub_id(text: str) -> bool:
     """Whether a text has the form OWNER/NAME of a model on the hub."""
+    if _HUB_ID.fullmatch(text) is None:
+        return False
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
     try:
         validate_repo_id(text)
     except HFValidationError:
         return False
-    return _HUB_ID.fullmatch(text) is not None
-
-
-def living(request: HubRequest) -> HubRequest:
-    """The same request for the living copy, if the address is dead and not in the cache."""
-    copy = MOVED.get(request.name)
-    cached = cached_snapshot(request)
-    if copy is None or (cached is not None and not lacking(cached, request.wanted)):
-        return request
-    logger.warning("%s is gone from the hub; using its copy %s.", request.name, copy)
-    return replace(request, name=copy)
+    return True
 
 
 def _within(folder: Path, subfolder: str | None, name: str) -> Path:

@@ -14,10 +14,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from huggingface_hub.file_download import hf_hub_url, http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
+from kakusan.checkpoints.files import OnBytes
 from kakusan.errors import CheckpointError
 
-# Takes the bytes that are there, and those of all files
-OnBytes = Callable[[int, int], object]
 SUFFIX = ".incomplete"
 AT_A_TIME = 1 << 22  # bytes
 

@@ -8,17 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import HTTPError
-
 from kakusan.checkpoints.arguments import SAVING, check_published, token_of
 from kakusan.checkpoints.saving import whole
 from kakusan.errors import OutputError, RequestError, reason, shown
 
-# What the hub's client raises: OSError for the network, ValueError for a name that cannot be one
 _SENDING = ("repo_id", "commit_message", "private", "token", "create_pr")
 PathLike = str | os.PathLike[str]
-_FAILURES: tuple[type[Exception], ...] = (OSError, HTTPError, ValueError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +45,10 @@ class Upload:
         Raises:
             OutputError: The hub cannot be reached or refuses.
         """
+        # takes a tenth of a second to import, and few runs send anything
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HTTPError
+
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=self.token)
         try:
             repo = api.create_repo(self.repo_id, private=self.private, exist_ok=True)
@@ -60,7 +59,7 @@ class Upload:
                 create_pr=self.create_pr,
                 allow_patterns=[glob.escape(name) for name in names],
             )
-        except _FAILURES as error:
+        except (OSError, HTTPError, ValueError) as error:
             raise OutputError(
                 f"cannot send to {shown(self.repo_id)}: {reason(error)}; log in with `hf auth "
                 "login` or give token="

@@ -1,7 +1,7 @@
 """Between a folder and a single file, both ways, so that nothing is lost on the way back."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.files import JSON, OnBytes, read_json, write_json
 from kakusan.checkpoints.gguf import ARCHITECTURE
 from kakusan.checkpoints.gguf_fields import text_field
 from kakusan.checkpoints.gguf_writing import write_gguf
@@ -63,7 +63,6 @@ _ARCHITECTURES = {
     "sdxl": "stable-diffusion-xl-v1-base",
     "sdxl-refiner": "stable-diffusion-xl-v1-refiner",
 }
-OnBytes = Callable[[int, int], object]
 
 
 @dataclass
