@@ -21,7 +21,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each room may import from the rows above its own, never from a neighbour in its row
 LAYERS = (
     {"errors"},
-    {"later", "quantized"},
+    {"later", "prompts", "quantized"},
     {"samplers"},
     {"checks", "results", "runtime", "vocabulary"},
     {"checkpoints"},
