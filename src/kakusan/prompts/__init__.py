@@ -1,5 +1,17 @@
-"""The grammars of prompts: AUTOMATIC1111's, ComfyUI's, compel's; wildcards; no torch."""
+"""The grammars of prompts: AUTOMATIC1111's, ComfyUI's, compel's; chunks; without torch."""
 
-from kakusan.prompts.parsed import BREAK, Network, ParsedPrompt, Part, Segment, Timed, at_call
-
-__all__ = ["BREAK", "Network", "ParsedPrompt", "Part", "Segment", "Timed", "at_call"]
+from kakusan.prompts.attention import attention as attention
+from kakusan.prompts.attention import escape as escape
+from kakusan.prompts.chunks import Chunk as Chunk
+from kakusan.prompts.chunks import Piece as Piece
+from kakusan.prompts.chunks import chunks_of as chunks_of
+from kakusan.prompts.parsed import BREAK as BREAK
+from kakusan.prompts.parsed import Network as Network
+from kakusan.prompts.parsed import ParsedPrompt as ParsedPrompt
+from kakusan.prompts.parsed import Part as Part
+from kakusan.prompts.parsed import Segment as Segment
+from kakusan.prompts.parsed import Timed as Timed
+from kakusan.prompts.parsed import at_call as at_call
+from kakusan.prompts.plain import differs as differs
+from kakusan.prompts.syntaxes import SYNTAXES as SYNTAXES
+from kakusan.prompts.syntaxes import parse as parse

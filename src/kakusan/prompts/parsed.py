@@ -56,7 +56,8 @@ class Network:
     """`<lora:name:text weight:UNet weight>`, `<hypernet:name:weight>`, and their like.
 
     `spans` are the first and the last denoiser call of each stretch in which it holds; None is
-    throughout. `dyn` is the number of the rank that its weights are cut to, where it is said.
+    throughout. `dyn` is the rank that its weights are cut to, where that is said. `arguments` is
+    what stands behind the name, where the kind is one that nobody knows.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Network:
     unet_weight: float = 1.0
     spans: tuple[tuple[int, int], ...] | None = None
     dyn: int | None = None
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,103 @@
+"""`<lora:name:0.8>` and its like: taken out of a prompt, and read."""
+
+import math
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kakusan.errors import RequestError, shown
+from kakusan.prompts.groups import Taken
+from kakusan.prompts.parsed import Network
+
+_BEGINS = re.compile(r"<(\w+):(?!>)")
+# Those whose weights the tool reads; anything else of this form is only taken out of the text
+LORAS = ("lora", "lyco")
+KINDS = (*LORAS, "hypernet")
+
+
+class Tag(NamedTuple):
+    """`<kind:arguments>`, and where it stood in the text without tags."""
+
+    place: int
+    kind: str
+    arguments: str
+
+
+def take_out(text: str) -> tuple[str, tuple[Tag, ...]]:
+    """The text without its tags, and these."""
+    texts: list[str] = []
+    tags: list[Tag] = []
+    done = length = position = 0
+    while match := _BEGINS.search(text, position):
+        end = text.find(">", match.end())
+        if end < 0:
+            break
+        texts.append(text[done : match.start()])
+        length += len(texts[-1])
+        tags.append(Tag(length, match[1], text[match.end() : end]))
+        done = position = end + 1
+    return "".join((*texts, text[done:])), tuple(tags)
+
+
+def network_of(tag: Tag, spans: tuple[tuple[int, int], ...] | None = None) -> Network:
+    """What a tag says.
+
+    `<lora:name:text:unet:dyn>`: weights are 1 where nothing is said, the UNet's is the text
+    encoder's; `te=`, `unet=` and `dyn=` say them by name. `<hypernet:name:weight>` has one.
+
+    Raises:
+        RequestError: It has no name, or a weight that is no finite number.
+    """
+    items = tag.arguments.split(":")
+    if tag.kind not in KINDS:
+        return Network(tag.kind, items[0], spans=spans, arguments=tuple(items[1:]))
+    named = dict(_named(items)) if tag.kind in LORAS else {}
+    plain = [item for item in items if item.count("=") != 1] if tag.kind in LORAS else items
+    if not plain or not plain[0].strip():
+        raise RequestError(f"{_tag(tag)} has no name; write <{tag.kind}:name:0.8>")
+    said = dict(zip(("te", "unet", "dyn"), plain[1:], strict=False)) | named
+    text = _number(tag, said.get("te", "1"))
+    if tag.kind not in LORAS:
+        return Network(tag.kind, plain[0], text, text, spans)
+    unet = _number(tag, said["unet"]) if "unet" in said else text
+    dyn = _whole(tag, said["dyn"]) if "dyn" in said else None
+    return Network(tag.kind, plain[0], text, unet, spans, dyn)
+
+
+def taken_of(tags: Sequence[Tag], first: int, last: int) -> list[Taken]:
+    """The tags of a stretch of the text, and where in it they stood."""
+    begin = bisect_left(tags, first, key=lambda tag: tag.place)
+    end = bisect_right(tags, last, key=lambda tag: tag.place)
+    return [Taken(tags[index].place - first, index) for index in range(begin, end)]
+
+
+def _named(items: Sequence[str]) -> list[tuple[str, str]]:
+    parted = [item.split("=") for item in items if item.count("=") == 1]
+    return [(name, value) for name, value in parted]
+
+
+def _number(tag: Tag, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RequestError(
+            f"{_tag(tag)} has the weight {shown(value)}; it must be a number, as in "
+            f"<{tag.kind}:name:0.8>"
+        )
+    return number
+
+
+def _whole(tag: Tag, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise RequestError(
+            f"{_tag(tag)} has dyn {shown(value)}; it must be a whole number"
+        ) from None
+
+
+def _tag(tag: Tag) -> str:
+    return f"<{tag.kind}:{shown(tag.arguments)}>"
