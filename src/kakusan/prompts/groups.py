@@ -21,7 +21,7 @@ class Taken(NamedTuple):
     """Something that was taken out of the text, and where it stood in what is left."""
 
     place: int
-    index: int
+    number: int
 
 
 class Change(NamedTuple):

@@ -90,7 +90,7 @@ class Timeline:
                 if isinstance(node, str):
                     texts.append(node)
                 elif isinstance(node, Taken):
-                    taken.append(node.index)
+                    taken.append(node.number)
                 else:
                     waiting.append(iter(self._chosen(node, call)))
                     break

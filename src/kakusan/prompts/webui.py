@@ -97,7 +97,7 @@ class _Reading:
         if not taken and text in self.plain:
             return Part(weight, self.plain[text])
         moments = self.timeline.moments(text, taken)
-        self.spans |= {each.index: list[tuple[int, int]]() for each in taken}
+        self.spans |= {each.number: list[tuple[int, int]]() for each in taken}
         self._hold(moments)
         schedule = tuple(Timed(m.until, m.text, self._attention(m.text)) for m in moments)
         if not taken:
