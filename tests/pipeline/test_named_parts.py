@@ -1,6 +1,7 @@
 """Another VAE, another UNet: named in a request, recorded, and drawn with again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,94 @@ def test_a_unet_in_one_file(tiny_v1: Path, tmp_path: Path) -> None:
     assert record["unet"] == str(file)
     again = kakusan.reproduce(record, trust_model=True, progress=False)
     assert np.array_equal(levels(again.image), levels(output.images[0]))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Whole models in one file, and UNets alone."""
+    folder = tmp_path_factory.mktemp("families")
+    xl, v1 = single.sdxl(), single.v1()
+    tensors = {
+        "v1": single.v1_tensors(v1),
+        "sdxl": single.sdxl_tensors(xl),
+        "v1_unet": single.unet_tensors(v1.unet),
+        "xl_unet": single.unet_tensors(xl.unet, ""),
+        "editing_unet": single.unet_tensors(single.v1(in_channels=8).unet),
+    }
+    return {
+        name: single.write(folder / f"{name}.safetensors", each) for name, each in tensors.items()
+    }
+
+
+UNFIT = [
+    ("v1", "xl_unet", "SDXL", "Stable Diffusion 1 or 2", "128, and this model's .* give 64"),
+    ("v1", "sdxl", "SDXL", "Stable Diffusion 1 or 2", "128, and this model's .* give 64"),
+    ("sdxl", "v1_unet", "Stable Diffusion 1 or 2", "SDXL", "64, and this model's .* give 128"),
+]
+
+
+@pytest.mark.parametrize(("model", "unet", "its", "own", "widths"), UNFIT)
+def test_a_unet_of_another_family_before_its_weights_are_read(
+    files: dict[str, Path],
+    model: str,
+    unet: str,
+    its: str,
+    own: str,
+    widths: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "kakusan.checkpoints.single_file.checkpoint.Checkpoint.tensors",
+        lambda *_, **__: pytest.fail("weights were read"),
+    )
+    name = re.escape(repr(str(files[unet])))
+    said = f"the unet {name} is of {its}, and this model is {own}: it attends to .* width {widths}"
+    with pytest.raises(RequestError, match=said):
+        drawn(files[model], unet=files[unet])
+
+
+@pytest.mark.parametrize(("model", "unet", "its", "own", "widths"), UNFIT)
+def test_a_ready_unet_of_another_family(
+    files: dict[str, Path], model: str, unet: str, its: str, own: str, widths: str
+) -> None:
+    network = kakusan.UNet2DConditionModel.from_single_file(files[unet])
+    said = f" is of {its}, and this model is {own}: it attends to texts of width {widths}"
+    kind = kakusan.DiffusionPipeline
+    for name in (network.name_or_path, None):  # as it has none where a subfolder was named
+        network.name_or_path = name
+        for load in (kind.from_single_file, kind.from_pretrained):
+            with pytest.raises(RequestError, match=said) as caught:
+                load(files[model], unet=network)
+            which = "that is given" if name is None else repr(name)
+            assert str(caught.value).startswith(f"the unet {which} is of")
+
+
+def test_a_unet_with_the_texts_that_it_attends_to(files: dict[str, Path], tiny_v1: Path) -> None:
+    part, kind = kakusan.CLIPTextModel, kakusan.StableDiffusionPipeline
+    unet = kakusan.UNet2DConditionModel.from_single_file(files["v1"])
+    with pytest.raises(RequestError, match=r"attends to texts of width 64, .* encoders give 32"):
+        kind.from_pretrained(tiny_v1, unet=unet)
+    encoder = part.from_single_file(files["v1"])
+    assert kind.from_pretrained(tiny_v1, unet=unet, text_encoder=encoder).unet is unet
+    # the texts may come with the call
+    assert kind.from_pretrained(tiny_v1, unet=unet, text_encoder=None).unet is unet
+    xl = kakusan.StableDiffusionXLPipeline
+    network = kakusan.UNet2DConditionModel.from_single_file(files["sdxl"])
+    pipe = xl.from_single_file(files["sdxl"], unet=network, text_encoder=None, tokenizer=None)
+    assert pipe.unet is network
+
+
+def test_a_unet_of_other_channels(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    network = kakusan.UNet2DConditionModel.from_single_file(files["editing_unet"])
+    monkeypatch.setattr(
+        "kakusan.checkpoints.single_file.checkpoint.Checkpoint.tensors",
+        lambda *_, **__: pytest.fail("weights were read"),
+    )
+    said = "the unet takes 8 channels and the vae gives 4: models that edit"
+    with pytest.raises(RequestError, match=said):
+        drawn(files["v1"], unet=files["editing_unet"])
+    with pytest.raises(RequestError, match=said):
+        kakusan.StableDiffusionPipeline.from_single_file(files["v1"], unet=network)
 
 
 def test_taesdxl_by_its_name(

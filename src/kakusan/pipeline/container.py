@@ -17,7 +17,7 @@ from kakusan.models import (
     UNet2DConditionModel,
     within,
 )
-from kakusan.pipeline.exchanged import check_unet, check_vae, warn_of_family
+from kakusan.pipeline.belonging import check_unet, check_vae, warn_of_family
 from kakusan.pipeline.parts import (
     LAYOUTS,
     PARTS,
@@ -236,7 +236,6 @@ def load_parts(
     classes = container.classes(layout, given)
     check_exchanged(container, parts)
     warn_of_family(parts.get("vae"), None if "unet" in given else container.config("unet"))
-    _check_told(container, given)
     # Small parts first, so that a broken one is found before gigabytes are read
     for part in sorted(classes, key=lambda part: PARTS[part].has_weights):
         kind = classes[part]
@@ -251,6 +250,9 @@ def load_parts(
 def check_exchanged(container: Container, given: Mapping[str, Any]) -> None:
     """Refuse networks from elsewhere that are another family's, before the model's are read.
 
+    Args:
+        given: parts by name; networks may be without weights.
+
     Raises:
         CheckpointError: A config is broken.
         RequestError: A network does not fit those of the model.
@@ -259,18 +261,28 @@ def check_exchanged(container: Container, given: Mapping[str, Any]) -> None:
     if isinstance(vae, Autoencoder) and vae.name_or_path is not None:
         own = {part: container.config(part) for part in ("unet", "vae")}
         check_vae(vae, own if "unet" not in given else {**own, "unet": None})
-    if isinstance(unet, UNet2DConditionModel) and unet.name_or_path is not None:
-        encoders = ("text_encoder", "text_encoder_2")
-        found = [None if each in given else container.config(each) for each in encoders]
-        check_unet(unet, found, container.config("unet"))
-
-
-def _check_told(container: Container, given: Collection[str]) -> None:
-    """Raise RequestError where configs tell, before weights are read, that no picture is drawn."""
-    unet, vae = (None if part in given else container.config(part) for part in ("unet", "vae"))
-    takes, gives = (unet or {}).get("in_channels"), (vae or {}).get("latent_channels")
+    if isinstance(unet, UNet2DConditionModel):
+        check_unet(unet, _text_widths(container, given), container.config("unet"))
+    takes = _told(container, given, "unet", "in_channels")
+    gives = _told(container, given, "vae", "latent_channels")
     if isinstance(takes, int) and isinstance(gives, int):
         check_channels(takes, gives)
+
+
+def _text_widths(container: Container, given: Mapping[str, Any]) -> list[int] | None:
+    """Of what each text encoder gives; None where one is gone without, or does not say."""
+    encoders = ("text_encoder", "text_encoder_2")
+    there = [each for each in encoders if each in given or container.config(each) is not None]
+    found = [_told(container, given, each, "hidden_size") for each in there]
+    widths = [width for width in found if isinstance(width, int)]
+    return widths if len(widths) == len(found) else None
+
+
+def _told(container: Container, given: Mapping[str, Any], part: str, name: str) -> object:
+    """A number of a network's config, before weights are read; None where it is not known."""
+    if part not in given:
+        return (container.config(part) or {}).get(name)
+    return getattr(getattr(within(given[part]), "config", None), name, None)
 
 
 def _check_vocabulary(

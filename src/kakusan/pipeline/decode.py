@@ -25,9 +25,9 @@ from kakusan.errors import (
 )
 from kakusan.images import to_pil
 from kakusan.models import CLIPImageProcessor, Model
-from kakusan.pipeline.container import family_of
+from kakusan.pipeline.container import check_exchanged, family_of
 from kakusan.pipeline.draw import OnPicture
-from kakusan.pipeline.exchanged import named_parts
+from kakusan.pipeline.exchanged import named_parts, read_parts
 from kakusan.pipeline.finishing import finish
 from kakusan.pipeline.latents import load_latents
 from kakusan.pipeline.loading import Loading
@@ -138,7 +138,7 @@ def _alone(vae: str, record: Mapping[str, Any]) -> Model[Any] | None:
     if record.get("safety_checker") is True:
         return None
     try:
-        found = named_parts({"vae": vae}, _dtype(record), own_vae=unknown)
+        found = read_parts(named_parts({"vae": vae}, own_vae=unknown), _dtype(record))
     except _ModelIsNeededError:
         return None
     return present("vae", found["vae"])
@@ -181,11 +181,12 @@ def _decoder(
     stored = loading.weights.dtype_of("vae") or torch.float32
     named = named_parts(
         {"vae": name},
-        stored,
         own_vae=lambda: container.config("vae"),
         local_files_only=local_files_only,
     )
-    loading = loading.with_parts(named)
+    networks = {part: each.network for part, each in named.items()}
+    check_exchanged(container, {**absent, **networks})
+    loading = loading.with_parts(read_parts(named, stored))
     parts = loading.read(container, family_of(container, absent))
     vae, checker = present("vae", parts["vae"]), parts.get("safety_checker")
     return _engine(vae, checker, record, device), parts.get("feature_extractor")

@@ -17,7 +17,7 @@ from kakusan.inputs import Inputs
 from kakusan.models import AutoencoderKL
 from kakusan.pipeline.auto import AutoPipelineForText2Image
 from kakusan.pipeline.container import Container, Shape, check_exchanged
-from kakusan.pipeline.exchanged import INDEX, class_of, named_parts
+from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
@@ -136,18 +136,15 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     others = [part for part in ("unet", "vae") if getattr(request, part) is not None]
     check_drawn_with(container, others)
     kind = AutoPipelineForText2Image.kind(container, loading.parts)
-    for name in filter(None, (request.unet, request.vae)):  # before anything is planned
-        locate(name, local_files_only=wanted.local_files_only, files=True)
-    planned = _planned(container, kind, loading, wanted, dtypes)
-    stored = dtypes[0] if planned is None else planned.dtype
-    names = {"unet": request.unet, "vae": request.vae}
-    exchanged = named_parts(
-        names,
-        stored,
+    named = named_parts(
+        {"unet": request.unet, "vae": request.vae},
         own_vae=lambda: container.config("vae"),
         local_files_only=wanted.local_files_only,
     )
-    check_exchanged(container, exchanged)
+    check_exchanged(container, {part: each.network for part, each in named.items()})
+    planned = _planned(container, kind, loading, wanted, dtypes)
+    stored = dtypes[0] if planned is None else planned.dtype
+    exchanged = read_parts(named, stored)
     if planned is not None:
         memory.info("%s", planned)
     loading = loading.stored_in(stored).with_parts(exchanged)
