@@ -330,3 +330,116 @@ def test_progress_says_bytes_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
         (0.75, "owner/name  1.5 GB of 2.0 GB, 50.0 MB/s"),
     ]
     assert live_line("pulling", 0.75, 10.0, 80, False, begun=0.5).endswith(" 75%  10 s left")
+
+
+def test_show_of_nothing_says_so(run: Command, here: Path, tiny_v1: Path) -> None:
+    (here / "empty").mkdir()
+    for folder in ("empty", "./empty/", str(here / "empty")):
+        done = run("models", "show", folder)
+        assert (done.code, done.out) == (2, "")
+        assert "has nothing of a model: no model_index.json, no config.json and no file" in done.err
+        assert done.err.count("\n") == 1
+    (here / "empty" / "notes.txt").write_text("hello")
+    assert run("models", "show", "empty", "--json").code == 2
+    assert run("models", "list", "empty").code == 0
+    shutil.copytree(tiny_v1, here / "headless")
+    (here / "headless" / "model_index.json").unlink()
+    done = run("models", "show", "headless")
+    assert done.code == 2
+    assert "has no model_index.json, which a whole model has; name one of its parts:" in done.err
+    (here / "several").mkdir()
+    for name in ("a", "b"):
+        write_file(here / "several" / f"{name}.safetensors")
+    done = run("models", "show", "several")
+    assert done.code == 2
+    assert "several files of weights: name one of a.safetensors, b.safetensors" in done.err
+
+
+# What people have beside whole models -> tensors that tell it, and what it is
+FILES: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
+    "taesd_decoder": ({"1.weight": (8, 4, 3, 3), "3.weight": (3, 8, 3, 3)}, "TAESD"),
+    "taesd": ({f"taesd_{n}.1.weight": (8, 4, 3, 3) for n in ("encoder", "decoder")}, "TAESD"),
+    "lora": (
+        {
+            f"lora_unet_down_blocks_0_attentions_0_proj_in.{name}.weight": (4, 4)
+            for name in ("lora_up", "lora_down")
+        },
+        "LoRA",
+    ),
+    "pytorch_lora_weights": ({"unet.a.lora_A.weight": (4, 4)}, "LoRA"),
+    "embedding": ({"emb_params": (2, 768)}, "embedding (textual inversion)"),
+    "learned_embeds": ({"<cat>": (1, 768)}, "embedding (textual inversion)"),
+    "flux": ({"double_blocks.0.img_attn.qkv.weight": (4, 4)}, "FLUX model"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_show_and_list_of_other_files(run: Command, here: Path, name: str) -> None:
+    shapes, family = FILES[name]
+    folder = here / "one"
+    folder.mkdir()
+    path = folder / f"{name}.safetensors"
+    metadata = {"modelspec.trigger_phrase": "rcat"}
+    save_file({each: torch.zeros(shape) for each, shape in shapes.items()}, path, metadata=metadata)
+    for named in (f"one/{name}.safetensors", "one"):  # a folder with it alone, as of the hub
+        done = run("models", "show", named)
+        assert (done.code, done.err) == (0, "")
+        assert f"family: {family}" in done.lines
+        assert "trigger words: rcat" in done.lines
+    assert any(line.startswith("weights: 0.0 M parameters, float32") for line in done.lines)
+    told = run("models", "show", str(path), "--json").json()
+    assert (told["family"], told["precision"], len(told["sha256"])) == (family, "float32", 64)
+    (_, listed) = run("models", "list", "one", "--json").json()
+    assert (listed["name"], listed["family"]) == (f"one/{name}.safetensors", family)
+
+
+def test_show_and_list_of_parts(run: Command, here: Path, tiny_v1: Path, tiny_xl: Path) -> None:
+    parts = {
+        "v1/unet": (tiny_v1 / "unet", "Stable Diffusion 1", "unet: UNet2DConditionModel, "),
+        "v1/vae": (tiny_v1 / "vae", "VAE", "vae: AutoencoderKL, "),
+        "v1/text": (tiny_v1 / "text_encoder", "text encoder", "text_encoder: CLIPTextModel, "),
+        "xl/unet": (tiny_xl / "unet", "SDXL", "unet: UNet2DConditionModel, "),
+        "xl/text": (
+            tiny_xl / "text_encoder_2",
+            "text encoder",
+            "text_encoder_2: CLIPTextModelWithProjection, ",
+        ),
+    }
+    for name, (folder, family, line) in parts.items():
+        shutil.copytree(folder, here / "parts" / name)
+        done = run("models", "show", f"parts/{name}")
+        assert (done.code, done.err) == (0, "")
+        assert f"family: {family}" in done.lines
+        assert any(each.startswith(line) for each in done.lines)
+        file = next((here / "parts" / name).glob("*.safetensors"))
+        assert run("models", "show", str(file)).code == 0
+    listed = {each["name"]: each for each in run("models", "list", "parts", "--json").json()[1:]}
+    assert {name: each["family"] for name, each in listed.items()} == {
+        f"parts/{name}": family for name, (_, family, _) in parts.items()
+    }
+    assert all(each["precision"] == "float32" for each in listed.values())
+    (line,) = [each for each in run("models", "list", "parts").lines if "v1/unet" in each]
+    assert " Stable Diffusion 1 UNet " in line
+
+
+def test_show_of_parts_without_weights(run: Command, tiny_v1: Path) -> None:
+    for part, line in (
+        ("scheduler", "scheduler: PNDMScheduler"),
+        ("tokenizer", "tokenizer: CLIPTokenizer"),
+    ):
+        done = run("models", "show", str(tiny_v1 / part))
+        assert (done.code, line in done.lines) == (0, True), done.lines
+
+
+def test_a_part_in_the_cache_is_one_model(run: Command, cached: Path, tiny_v1: Path) -> None:
+    shutil.rmtree(cached)
+    shutil.copytree(tiny_v1 / "vae", cached)
+    shapes, _ = FILES["taesd_decoder"]
+    tensors = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    save_file(tensors, cached / "taesd_decoder.safetensors")
+    found = run("models", "list", "--json").json()[1:]
+    assert [(each["name"], each["family"]) for each in found] == [
+        ("owner/name", "VAE"),
+        ("owner/name/taesd_decoder.safetensors", "TAESD"),
+    ]
+    assert run("models", "show", "owner/name").code == 0

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import kakusan
 from kakusan import DiffusionPipeline, StableDiffusionXLPipeline
-from kakusan.checkpoints.facts import facts_of
+from kakusan.checkpoints.identification import facts_of
 from kakusan.errors import CheckpointError, InputError, RequestError
 from kakusan.pipeline.convert import convert
 from kakusan.pipeline.preview import LatentPreview

@@ -15,12 +15,12 @@ from kakusan.checkpoints.single_file.entries import DTYPES, Entry
 from kakusan.checkpoints.single_file.header import read_header
 from kakusan.checkpoints.single_file.identity import identify
 from kakusan.checkpoints.single_file.opening import open_tensor_file
-from kakusan.checkpoints.single_file.others import other_kind
 from kakusan.checkpoints.single_file.recognition import (
     EDM_VARIANTS,
     FAMILIES,
     TEXT_WIDTHS,
     VARIANTS,
+    kind_of_other,
 )
 from kakusan.errors import CheckpointError
 
@@ -86,15 +86,6 @@ class Facts:
         return counts.most_common(1)[0][0] if counts else None
 
 
-def facts_of(path: Path) -> Facts:
-    """What a folder or a single file is.
-
-    Raises:
-        CheckpointError: It is no model, or broken.
-    """
-    return facts_of_folder(path) if path.is_dir() else facts_of_file(path)
-
-
 def facts_of_file(path: Path) -> Facts:
     """What a single file is.
 
@@ -108,7 +99,7 @@ def facts_of_file(path: Path) -> Facts:
     for part, precision in found.parts.items():
         count = found.parameters[part]
         weights[part] = Weights(count, precision, int(count * BYTES.get(precision, share)))
-    said = {WORDS[key]: text for key, text in found.metadata.items() if key in WORDS and text}
+    said = _said(found.metadata)
     return Facts(found.name, found.prediction, {}, weights, found.missing, said)
 
 
@@ -118,11 +109,17 @@ def facts_of_other(path: Path) -> Facts | None:
     Raises:
         CheckpointError: It is broken.
     """
-    entries = open_tensor_file(path).entries
-    kind, weights = other_kind(entries), _counted(list(entries.values()))
+    file = open_tensor_file(path)
+    kind, weights = kind_of_other(file.entries), _counted(list(file.entries.values()))
     if kind is None or weights is None:
         return None
-    return Facts(kind.partition(" ")[2], weights={"": weights})
+    said = _said(file.metadata)
+    return Facts(kind.partition(" ")[2], weights={"weights": weights}, said=said)
+
+
+def _said(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a file says of itself in words (ModelSpec)."""
+    return {WORDS[key]: text for key, text in metadata.items() if key in WORDS and text}
 
 
 def facts_of_folder(folder: Path) -> Facts:
@@ -139,15 +136,16 @@ def facts_of_folder(folder: Path) -> Facts:
     }
     weights: dict[str, Weights] = {}
     for part in classes:
-        if (found := _weights(folder / part)) is not None:
+        if (found := weights_of(folder / part)) is not None:
             weights[part] = found
-    family = _family(_config(folder / "unet" / "config.json")) if "unet" in classes else None
-    scheduler = _config(folder / "scheduler" / "scheduler_config.json")
+    unet = config_of(folder / "unet" / "config.json") if "unet" in classes else {}
+    family = family_of_unet(unet)
+    scheduler = config_of(folder / "scheduler" / "scheduler_config.json")
     kind = scheduler.get("prediction_type", "epsilon") if "scheduler" in classes else None
     if str(scheduler.get("_class_name")).startswith("EDM") and family is not None:
         family = _of_edm(family, kind)
     prediction = kind if isinstance(kind, str) else None
-    return Facts(family, prediction, classes, weights, (), _card(folder / CARD))
+    return Facts(family, prediction, classes, weights, (), card_of(folder / CARD))
 
 
 def _of_edm(family: str, prediction: JSON) -> str:
@@ -160,7 +158,7 @@ def _of_edm(family: str, prediction: JSON) -> str:
     return name + EDM_VARIANTS.get(variant, f" {variant}")
 
 
-def _family(unet: Mapping[str, JSON]) -> str | None:
+def family_of_unet(unet: Mapping[str, JSON]) -> str | None:
     """The family whose UNet has such a config."""
     if not unet:
         return None
@@ -181,7 +179,7 @@ def _family(unet: Mapping[str, JSON]) -> str | None:
     return f"{FAMILIES[family]} {variant}".strip()
 
 
-def _weights(folder: Path) -> Weights | None:
+def weights_of(folder: Path) -> Weights | None:
     """What the headers of a part's files say; None where there are none, or one is broken."""
     try:
         names = file_names(folder)
@@ -216,14 +214,15 @@ def _bytes(entries: list[Entry]) -> int:
     return sum(entry.numel * BYTES.get(DTYPES.get(entry.dtype, ""), 1) for entry in entries)
 
 
-def _config(path: Path) -> Mapping[str, JSON]:
+def config_of(path: Path) -> Mapping[str, JSON]:
+    """What a JSON file says; nothing where it is not there, or broken."""
     try:
         return read_json(path) if path.is_file() else {}
     except CheckpointError:
         return {}
 
 
-def _card(path: Path) -> dict[str, str]:
+def card_of(path: Path) -> dict[str, str]:
     """What the front matter of a model's card says of its licence."""
     try:
         text = read_text(path) if path.is_file() else ""

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kakusan.checkpoints.cached import list_cached_models
-from kakusan.checkpoints.facts import CARD, INDEX, Facts, facts_of, facts_of_other
+from kakusan.checkpoints.facts import CARD, INDEX, Facts
 from kakusan.checkpoints.hub_file import WHOLE_MODEL
+from kakusan.checkpoints.identification import facts_of, is_part
+from kakusan.checkpoints.selection import kind_of_weights
 from kakusan.checkpoints.source import BUILTIN, locate
 from kakusan.errors import CheckpointError, InputError, ModelNotFoundError, shown_path
 
@@ -35,7 +37,7 @@ class AvailableModel:
         return self.path if self.path.is_dir() else self.path.parent
 
     def told(self) -> Facts:
-        """What it is.
+        """What it is, be it a part of a model, or what changes one.
 
         Raises:
             CheckpointError: Its files do not say, or are broken.
@@ -45,13 +47,9 @@ class AvailableModel:
         return replace(facts, family=OWN_FAMILY) if self.name == BUILTIN else facts
 
     def facts(self) -> Facts | None:
-        """What it is, be it no model; None where its files do not say."""
+        """The same, but None where its files do not say."""
         try:
             return self.told()
-        except CheckpointError:
-            pass
-        try:
-            return facts_of_other(self.path) if self.path.is_file() else None
         except CheckpointError:
             return None
 
@@ -68,8 +66,9 @@ def cached_models() -> list[AvailableModel]:
     """The models in the Hub's cache, by name, and the single files in it."""
     found: list[AvailableModel] = []
     for model in list_cached_models():
-        files = sorted(_single_files(model.folder))
-        whole = (model.folder / INDEX).is_file()
+        part = is_part(model.folder)
+        files = sorted(_single_files(model.folder, part))
+        whole = part or (model.folder / INDEX).is_file()
         if whole or not files:
             found.append(AvailableModel(model.name, model.folder, model.size, model.commit))
         for path in files:
@@ -78,10 +77,15 @@ def cached_models() -> list[AvailableModel]:
     return found
 
 
-def _single_files(folder: Path) -> Iterator[Path]:
-    """Files in a folder that may be whole models."""
+def _single_files(folder: Path, part: bool) -> Iterator[Path]:
+    """Files in a folder that may be whole models.
+
+    Args:
+        part: whether it is the folder of one part, whose own files of weights are none.
+    """
     for path in folder.iterdir():
-        if path.suffix.casefold() in WHOLE_MODEL - {".bin"} and path.is_file():
+        own = part and kind_of_weights(path.name) is not None
+        if not own and path.suffix.casefold() in WHOLE_MODEL - {".bin"} and path.is_file():
             yield path
 
 
@@ -101,7 +105,7 @@ def available_models() -> list[AvailableModel]:
 
 
 def models_in(folder: Path) -> list[AvailableModel]:
-    """The models below a folder: folders in the published layout, and single files.
+    """The models below a folder: folders in the published layout, parts of some, single files.
 
     Raises:
         InputError: It is no folder, or may not be read.
@@ -118,7 +122,10 @@ def models_in(folder: Path) -> list[AvailableModel]:
             found.append(AvailableModel(str(path), path, _size(path), None))
             below.clear()
             continue
-        files = sorted(_single_files(path))
+        part = is_part(path)
+        if part:
+            found.append(AvailableModel(str(path), path, _size(path), None))
+        files = sorted(_single_files(path, part))
         found += [AvailableModel(str(each), each, each.stat().st_size, None) for each in files]
         deepest = len(path.parts) - depth >= DEEPEST
         below[:] = [] if deepest else sorted(name for name in below if not name.startswith("."))

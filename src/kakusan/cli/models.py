@@ -97,7 +97,7 @@ def list_models(
 def _row(model: "AvailableModel") -> tuple[str, str, str, str]:
     facts = model.facts()
     family, precision = ("?", "?") if facts is None else (facts.family, facts.precision)
-    if facts is not None and family and model.path.is_file() and set(facts.weights) == {"unet"}:
+    if facts is not None and family and {*facts.classes, *facts.weights} == {"unet"}:
         family = f"{family} UNet"
     return model.name, family or "?", precision or "?", readable_size(model.size)
 

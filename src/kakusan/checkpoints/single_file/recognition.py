@@ -79,7 +79,7 @@ def recognise(entries: Mapping[str, Entry], where: str) -> Recognised:
     """
     weights = {name: entry for name, entry in entries.items() if not is_scale(name)}
     found = split(weights)
-    other = other_kind(_telling(weights, found))
+    other = kind_of_other(weights, found)
     if other is not None:
         advice = INSTEAD.get(other, "kakusan has Stable Diffusion 1, 2 and XL")
         raise CheckpointError(f"{where} is {other}: {advice}.")
@@ -90,6 +90,11 @@ def recognise(entries: Mapping[str, Entry], where: str) -> Recognised:
         return _recognised(weights, found)
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}.") from None
+
+
+def kind_of_other(entries: Mapping[str, Entry], found: Split | None = None) -> str | None:
+    """What a file is that is neither a model nor a part, with its article; None for another."""
+    return other_kind(_telling(entries, split(entries) if found is None else found))
 
 
 def _telling(entries: Mapping[str, Entry], found: Split) -> Mapping[str, Entry]:
