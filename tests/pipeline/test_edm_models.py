@@ -12,8 +12,12 @@ from safetensors.torch import load_file
 
 import kakusan
 from kakusan import DiffusionPipeline, StableDiffusionXLPipeline
+from kakusan.checkpoints.gguf import open_gguf
+from kakusan.checkpoints.gguf_fields import text_field
+from kakusan.checkpoints.gguf_writing import write_gguf
 from kakusan.checkpoints.identification import facts_of
 from kakusan.errors import CheckpointError, InputError, RequestError
+from kakusan.pipeline import decode, save_latents
 from kakusan.pipeline.convert import convert
 from kakusan.pipeline.preview import LatentPreview
 from tests.oracle import single, tiny
@@ -115,6 +119,64 @@ def test_files_go_there_and_back(name: str, file: Path, folder: Path, tmp_path: 
         (tmp_path / "aside").rename(folder / "kakusan-aside.safetensors")
     told = load_file(tmp_path / "told.safetensors")
     assert all(torch.equal(told[each], flag) for each, flag in FLAGS[name].items())
+
+
+@pytest.mark.parametrize("source", ["file", "folder"])
+@pytest.mark.parametrize("quantize", [None, "q8_0", "q4_0"])
+def test_gguf_files_keep_what_tells_them(
+    name: str, file: Path, folder: Path, tmp_path: Path, source: str, quantize: str | None
+) -> None:
+    path = tmp_path / "some.gguf"
+    convert({"file": file, "folder": folder}[source], path, quantize=quantize)
+    stored = {each: open_gguf(path).stored[each] for each in FLAGS[name]}
+    assert {each: (held.kind.name, held.shape) for each, held in stored.items()} == {
+        each: ("F32", tuple(flag.shape)) for each, flag in FLAGS[name].items()
+    }
+    assert (facts_of(path).family, facts_of(path).prediction) == (name, SCHEDULER[name][1])
+    ours, plain = (DiffusionPipeline.from_single_file(each) for each in (path, file))
+    assert dict(ours.scheduler.config) == dict(plain.scheduler.config)
+    assert ours.vae.config == plain.vae.config
+    difference = abs(picture(ours) - picture(plain)).mean()
+    assert difference < {None: 1e-5, "q8_0": 0.01, "q4_0": 0.1}[quantize]
+
+
+def test_a_unet_alone_in_gguf(name: str, file: Path, tmp_path: Path) -> None:
+    """As ComfyUI-GGUF's converter writes one, of a file whose flags stand beside its UNet."""
+    prefix = single.UNET_PREFIX
+    tensors = {
+        each.removeprefix(prefix): tensor
+        for each, tensor in load_file(file).items()
+        if each.startswith(prefix) or each in FLAGS[name]
+    }
+    write_gguf(tmp_path / "unet.gguf", tensors, {}, {"general.architecture": text_field("sdxl")})
+    assert facts_of(tmp_path / "unet.gguf").family == name
+    parts = DiffusionPipeline.from_single_file(file).components
+    given = {each: parts[each] for each in ("vae", "text_encoder", "text_encoder_2")}
+    pipe = DiffusionPipeline.from_single_file(tmp_path / "unet.gguf", **given)
+    assert np.allclose(picture(pipe), picture(DiffusionPipeline.from_single_file(file)), atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["file", "folder", "gguf"])
+def test_latents_are_decoded_later(
+    name: str, file: Path, folder: Path, tmp_path: Path, form: str
+) -> None:
+    model = {"file": file, "folder": folder, "gguf": tmp_path / "x.gguf"}[form]
+    if form == "gguf":
+        convert(file, model, quantize="q8_0")
+    size = {"height": 64, "width": 64, "steps": 2, "seed": 1, "progress": False}
+    (drawn,) = kakusan.generate("a cat", model=model, dtype="float32", **size)
+    pipe = DiffusionPipeline.from_pretrained(model)
+    pipe.set_progress_bar_config(disable=True)
+    call = {"height": 64, "width": 64, "num_inference_steps": 2, "seed": 1}
+    latents = pipe("a cat", **call, output_type="latent").images
+    save_latents(tmp_path / "cat.safetensors", latents, [drawn.record])
+    (decoded,) = decode(tmp_path / "cat.safetensors", trust_model=True)
+    assert np.array_equal(np.asarray(decoded.image), np.asarray(drawn.image))
+    # and with the VAE of a file, which does not say how its latents are spread
+    vae = single.write(tmp_path / "vae.safetensors", single.vae_tensors(single.sdxl().vae, ""))
+    (named,) = decode(tmp_path / "cat.safetensors", model=model, vae=vae)
+    difference = abs(np.asarray(named.image).astype(int) - np.asarray(drawn.image)).max()
+    assert difference <= (8 if form == "gguf" else 0)
 
 
 def test_what_is_said_of_them(name: str, file: Path, folder: Path) -> None:

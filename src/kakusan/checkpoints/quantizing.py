@@ -8,6 +8,7 @@ import torch
 
 from kakusan.checkpoints.gguf import ORIGINAL_SHAPE
 from kakusan.checkpoints.gguf_fields import Field, integers_field
+from kakusan.checkpoints.single_file.edm import is_flag
 from kakusan.checkpoints.single_file.writing import Written, reshaped
 from kakusan.errors import RequestError, shown
 from kakusan.quantized.formats import BY_NAME, F16, OF_DTYPE, Format
@@ -35,7 +36,8 @@ def formats_of(tensors: Mapping[str, Written], kind: Format | None) -> dict[str,
     """The format of every tensor of a file.
 
     Matrices whose rows are whole blocks become `kind`. What else is multiplied with, such as 3x3
-    convolutions, is at most 16 bits; embeddings are, too. Vectors stay as they are.
+    convolutions, is at most 16 bits; embeddings are, too. Vectors stay as they are, and so do the
+    flags that tell of a model's noise levels and latents.
 
     Args:
         kind: None for no blocks.
@@ -45,7 +47,8 @@ def formats_of(tensors: Mapping[str, Written], kind: Format | None) -> dict[str,
 
 def _format_of(name: str, tensor: Written, kind: Format | None) -> Format:
     own = OF_DTYPE[tensor.dtype]
-    if kind is None or not tensor.dtype.is_floating_point or len(tensor.shape) < 2:
+    multiplied = tensor.dtype.is_floating_point and len(tensor.shape) >= 2 and not is_flag(name)
+    if kind is None or not multiplied:
         return own
     if tensor.shape[-1] % kind.values == 0 and not _STAYS.search(name):
         return kind
@@ -62,8 +65,8 @@ def with_convolutions(
     found, chosen, notes = dict(tensors), dict(formats), dict[str, Field]()
     for name, each in tensors.items():
         count = math.prod(each.shape)
-        small = each.shape[-1] % kind.values != 0
-        if len(each.shape) == 4 and small and count % _ROW == 0 and not _STAYS.search(name):
+        small = len(each.shape) == 4 and each.shape[-1] % kind.values != 0
+        if small and count % _ROW == 0 and not _STAYS.search(name):
             found[name] = reshaped(each, (count // _ROW, _ROW))
             chosen[name] = kind
             notes[f"{ORIGINAL_SHAPE}{name}"] = integers_field(each.shape)

@@ -34,6 +34,11 @@ class EdmModel(NamedTuple):
     vae: dict[str, JSON]
 
 
+def is_flag(name: str) -> bool:
+    """Whether a tensor's name is that of a flag."""
+    return name.removeprefix(_PREFIX) in FLAGS
+
+
 def edm_name(names: Collection[str]) -> str | None:
     """Which model a file's tensors are of, by their names; None where no flag is there."""
     bare = {name.removeprefix(_PREFIX) for name in names}

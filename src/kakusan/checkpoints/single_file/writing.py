@@ -13,7 +13,7 @@ from kakusan.checkpoints.files import atomic
 from kakusan.checkpoints.names import text
 from kakusan.checkpoints.names.unet import UNetNames
 from kakusan.checkpoints.names.vae import VAENames
-from kakusan.checkpoints.single_file.edm import FLAGS
+from kakusan.checkpoints.single_file.edm import is_flag
 from kakusan.checkpoints.single_file.entries import DTYPES
 from kakusan.errors import CheckpointError, shown
 
@@ -134,7 +134,7 @@ def _joined(tensors: list[Tensor], dtype: torch.dtype | None, turned: bool) -> W
 
 def _keeps_dtype(name: str) -> bool:
     """Whether a tensor is no weight."""
-    return "position_ids" in name or name.removeprefix("model.diffusion_model.") in FLAGS
+    return "position_ids" in name or is_flag(name)
 
 
 def as_is(tensor: Tensor, dtype: torch.dtype | None = None, name: str = "") -> Written:
