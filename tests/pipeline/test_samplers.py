@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import kakusan
 from kakusan.errors import RequestError
@@ -59,7 +60,6 @@ CALLS = {
     "Heun": (9, {1.0: 0, 0.6: 4, 0.2: 8}),
     "HeunPP2": (12, {1.0: 0, 0.6: 6, 0.2: 11}),
     "seeds_3": (13, {1.0: 0, 0.6: 6, 0.2: 12}),
-    "DPM fast": (5, {1.0: 0, 0.6: 0, 0.2: 3}),
 }
 
 
@@ -79,6 +79,49 @@ def test_a_part_of_the_way_begins_with_a_step(pipe: Any, name: str) -> None:
         assert start in scheduler.starts
     with pytest.raises(RequestError, match="leaves no step"):
         span_of(kakusan.Request.of("a", num_inference_steps=5, strength=0.1), scheduler)
+
+
+@pytest.mark.parametrize("schedule", ["", "/karras", "/simple"])
+@pytest.mark.parametrize("strength", [1.0, 0.6, 0.4, 0.2])
+def test_a_part_of_dpm_fast_has_steps_of_its_own(pipe: Any, schedule: str, strength: float) -> None:
+    """As k-diffusion's function has them, where callers give it a part of their levels."""
+    whole = planned(f"dpm_fast{schedule}" if schedule else "DPM fast", pipe.scheduler)
+    calls = int(5 * strength)
+    if schedule:
+        levels = planned(f"euler{schedule}", pipe.scheduler).sigmas
+    else:
+        least = pipe.scheduler.alphas_cumprod[0].double()
+        least = ((1 - least) / least).sqrt()
+        levels = torch.from_numpy(np.geomspace(float(whole.sigmas[0]), float(least), 6))
+    part = levels[5 - calls :].tolist()
+    request = kakusan.Request.of("a", num_inference_steps=5, strength=strength)
+    assert span_of(request, whole) == range(calls)
+    assert float(whole.sigmas[0]) == pytest.approx(part[0])
+    if calls > 1:
+        expected = named_scheduler("dpm_fast/karras" if schedule else "DPM fast", pipe.scheduler)
+        expected.set_timesteps(sigmas=part)
+        torch.testing.assert_close(whole.sigmas, expected.sigmas)
+        assert whole.starts == expected.starts
+    assert whole.sigmas[-1] < whole.sigmas[0] or schedule == "/karras"
+
+
+@pytest.mark.parametrize("schedule", ["", "/karras"])
+def test_dpm_fast_goes_on_where_another_stopped(pipe: Any, schedule: str) -> None:
+    for part in (0.3, 0.5, 0.8):
+        first, second, euler = (
+            named_scheduler(f"{name}{schedule}", pipe.scheduler)
+            for name in ("dpm_fast" if schedule else "DPM fast",) * 2 + ("euler",)
+        )
+        for scheduler in (first, second, euler):
+            scheduler.set_timesteps(24)
+        ends = span_of(kakusan.Request.of("a", denoising_end=part), first)
+        assert ends == range(len(first.schedule))
+        span_of(kakusan.Request.of("a", denoising_start=part), second)
+        assert len(first.schedule) + len(second.schedule) == 24
+        assert first.sigmas[-1] == second.sigmas[0]
+        if schedule:  # on the same levels
+            stops = span_of(kakusan.Request.of("a", denoising_end=part), euler).stop
+            assert second.sigmas[0] == euler.sigmas[stops]
 
 
 @pytest.mark.parametrize("name", [*CALLS, "Restart", "exp_heun_2_x0"])

@@ -52,21 +52,25 @@ def ignored_by(asked: str | Mapping[str, Any] | None) -> str | None:
 def span_of(request: Request, scheduler: Scheduler) -> range:
     """The numbers of those timesteps that a request goes through.
 
+    A scheduler whose parts have steps of their own is planned anew.
+
     Raises:
         RequestError: There are none.
     """
-    timesteps, starts = scheduler.schedule, scheduler.starts
     _check_parted(request, scheduler)
+    levels = scheduler.level_timesteps
+    timesteps = scheduler.schedule if levels is None else levels
     first, end = 0, len(timesteps)
     if request.denoising_start is not None:
-        below = _first_below(_cutoff(request.denoising_start, scheduler), scheduler)
-        # never between the calls of one step
-        first = end if below == end else max(each for each in starts if each <= below)
+        first = _first_below(request.denoising_start, scheduler)
+        if levels is None and first < end:  # never between the calls of one step
+            first = max(each for each in scheduler.starts if each <= first)
     elif request.strength is not None:
         steps = request.num_inference_steps or len(timesteps)
-        first = scheduler.start_of(steps - min(int(steps * request.strength), steps))
+        left_out = steps - min(int(steps * request.strength), steps)
+        first = left_out if levels is not None else scheduler.start_of(left_out)
     if request.denoising_end is not None and request.denoising_end < 1.0:
-        end = _first_below(_cutoff(request.denoising_end, scheduler), scheduler)
+        end = _first_below(request.denoising_end, scheduler)
     if first >= end:
         name = next(name for name in _SPANNING if getattr(request, name) is not None)
         raise ArgumentError(
@@ -74,17 +78,21 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
             getattr(request, name),
             len(timesteps),
         )
-    return range(first, end)
+    if levels is None or (first, end) == (0, len(timesteps)):
+        return range(first, end)
+    scheduler.plan_part(first, end)
+    return range(len(scheduler.schedule))
 
 
-def _first_below(cutoff: int, scheduler: Scheduler) -> int:
-    """The index of the first call below a timestep; their number where there is none.
+def _first_below(part: float, scheduler: Scheduler) -> int:
+    """The index of the first call below a part of the way; their number where there is none.
 
     Steps of two calls may be cut between them, as the reference's; longer ones, which look ahead
     and come back, are not.
     """
-    timesteps = scheduler.schedule
-    places = range(len(timesteps)) if scheduler.order == 2 else scheduler.starts
+    levels, cutoff = scheduler.level_timesteps, _cutoff(part, scheduler)
+    timesteps = scheduler.schedule if levels is None else levels
+    places = scheduler.starts if levels is None and scheduler.order != 2 else range(len(timesteps))
     return next((each for each in places if timesteps[each] < cutoff), len(timesteps))
 
 

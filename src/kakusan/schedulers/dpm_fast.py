@@ -14,6 +14,7 @@ from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput
+from kakusan.schedulers.spacings import Floats
 from kakusan.schedulers.staged_scheduler import StagedScheduler
 
 
@@ -54,6 +55,7 @@ class DPMFastScheduler(StagedScheduler[DPMFastConfig]):
 
     config_class = DPMFastConfig
     history: _Begun | None = None
+    _planned_levels: tuple[list[float], list[float]]  # and the timesteps of all but the last
     _targets: tuple[float, ...]  # the noise level that each step leads to, before noise is added
 
     @property
@@ -66,6 +68,17 @@ class DPMFastScheduler(StagedScheduler[DPMFastConfig]):
         if step >= len(self.schedule):
             return len(self.schedule)
         return max(each for each in self.starts if each <= step)
+
+    @property
+    def level_timesteps(self) -> list[float]:
+        return self._planned_levels[1]
+
+    def plan_part(self, first: int, end: int) -> None:
+        """As k-diffusion's callers do: the part's steps are even between its own two ends."""
+        levels, timesteps = self._planned_levels
+        device, part = self.timesteps.device, levels[first : end + 1]
+        self._set_levels(np.array(part[:-1]), np.array(timesteps[first:end]), last=part[-1])
+        self._keep_timesteps(device)
 
     def advance(
         self,
@@ -100,6 +113,10 @@ class DPMFastScheduler(StagedScheduler[DPMFastConfig]):
         sigmas = np.geomspace(known[-1], known[0], steps + 1)
         self._set_levels(sigmas[:-1], self._timesteps_of(sigmas[:-1]), last=known[0])
 
+    def _set_levels(self, sigmas: Floats, timesteps: Floats, last: float) -> None:
+        self._planned_levels = ([*sigmas.tolist(), last], timesteps.tolist())
+        super()._set_levels(sigmas, timesteps, last)
+
     def _calls(self, levels: list[float]) -> list[list[float]]:
         steps = pairwise(_even(levels[0], self._end(levels), (len(levels) - 1) // 3 + 1))
         targets: list[float] = []
@@ -112,7 +129,10 @@ class DPMFastScheduler(StagedScheduler[DPMFastConfig]):
         return calls
 
     def _end(self, levels: list[float]) -> float:
-        return levels[-1] or levels[-2]
+        """The least noise above 0; of a last level alone, which is that, the training's."""
+        if len(levels) > 2 or levels[-1]:
+            return levels[-1] or levels[-2]
+        return min(levels[0], float(self._known_sigmas()[0]))
 
 
 def _orders(calls: int) -> list[int]:

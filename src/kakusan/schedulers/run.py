@@ -58,6 +58,22 @@ class Run:
         return self.starts[step] if step < len(self.starts) else len(self.schedule)
 
     @property
+    def level_timesteps(self) -> list[float] | None:
+        """The timesteps that the way may be parted at, where a part has steps of its own.
+
+        None where a part of the way is some of the whole's steps.
+        """
+        return None
+
+    def plan_part(self, first: int, end: int) -> None:
+        """Plan the run through a part of `level_timesteps` alone; the last of all is its end.
+
+        Raises:
+            RequestError: parts have no steps of their own.
+        """
+        raise RequestError(f"{type(self).__name__} begins midway with fresh({first}), until {end}")
+
+    @property
     def step_index(self) -> int | None:
         """The index in `timesteps` of the next step; None before the first, and without a count."""
         return self._step_index
