@@ -1,0 +1,5 @@
+"""What pictures of other tools tell of how they were made."""
+
+from kakusan.images.foreign.told import Embedding, Lora, Settings, Told
+
+__all__ = ["Embedding", "Lora", "Settings", "Told"]
