@@ -117,7 +117,7 @@ NOTHING = {
     "short": b"UNI",
     "another encoding": "猫\nSteps: 20, Seed: 5, Sampler: x, Size: 8x8".encode("shift_jis"),
     "noise": b"UNICODE\0" + random.Random(0).randbytes(400),
-    "JSON": b"UNICODE\0" + '{"sui_image_params": {"prompt": "cat", "seed": 5}}'.encode("utf-16-be"),
+    "JSON": b"UNICODE\0" + '{"params": {"prompt": "cat", "seed": 5}}'.encode("utf-16-be"),
 }
 
 
@@ -136,7 +136,7 @@ def test_other_programs_json_is_no_prompt(key: str, tmp_path: Path) -> None:
     from PIL import PngImagePlugin
 
     info = PngImagePlugin.PngInfo()
-    info.add_text(key, '{"sui_image_params": {"prompt": "a cat", "seed": 5}}')
+    info.add_text(key, '{"image_params": {"prompt": "a cat", "seed": 5}}')
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=info)
     assert read_record(tmp_path / "a.png") is None
 

@@ -8,10 +8,24 @@ import struct
 import unicodedata
 
 DESCRIPTION, ORIENTATION, EXIF_IFD, USER_COMMENT = 0x010E, 0x0112, 0x8769, 0x9286
+MAKER_NOTE, XMP_PACKET = 0x927C, 0x02BC
+NAMES = {
+    DESCRIPTION: "ImageDescription",
+    0x010F: "Make",
+    0x0110: "Model",
+    0x0131: "Software",
+    0x013B: "Artist",
+    0x8298: "Copyright",
+    MAKER_NOTE: "MakerNote",
+    USER_COMMENT: "UserComment",
+    0x9C9C: "XPComment",
+}
+# ComfyUI goes down from Make with whatever else it has to say
+DESCENDING = range(0x0100, 0x010E)
 # Bytes of one value of each type, TIFF 6.0 section 2
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_WANTED = frozenset({DESCRIPTION, ORIENTATION, EXIF_IFD, USER_COMMENT})
+_WANTED = frozenset({*NAMES, *DESCENDING, ORIENTATION, EXIF_IFD, XMP_PACKET})
 _SAMPLE = 4096  # characters at either end that an encoding is judged by
 _CHARSET = 8  # bytes before a UserComment that name what follows: EXIF 2.32, table 9
 

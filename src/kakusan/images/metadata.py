@@ -17,20 +17,15 @@ from pathlib import Path
 from typing import cast
 
 from PIL import Image, PngImagePlugin
-from PIL.PngImagePlugin import PngImageFile, iTXt
 
 from kakusan.checkpoints.files import write_bytes, write_new
 from kakusan.errors import InputError, OutputError, shown, shown_path
-from kakusan.images.exif import (
-    DESCRIPTION,
-    EXIF_IFD,
-    USER_COMMENT,
-    comment_text,
-    tag_values,
-)
+from kakusan.images.carriers import Texts, texts_of
+from kakusan.images.exif import DESCRIPTION, EXIF_IFD, USER_COMMENT
+from kakusan.images.foreign import told_by
 from kakusan.images.naming import candidates
-from kakusan.images.opening import MOST_PIXELS, check_size, exif_of, open_picture, opened
-from kakusan.images.parameters import Record, has_settings, parameters_text, parse_parameters
+from kakusan.images.opening import MOST_PIXELS, open_picture
+from kakusan.images.parameters import Record, has_settings, parameters_text
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65500, "WEBP": 16383}
@@ -157,67 +152,17 @@ def read_picture(path: Path | str, *, most_pixels: int = MOST_PIXELS) -> Image.I
     return open_picture(Path(path), most_pixels=most_pixels).convert("RGB")
 
 
-def _texts(path: Path) -> tuple[str | None, str | None]:
-    """Our JSON and the `parameters` text, as they stand in the file."""
-    with opened(path) as (image, name):
-        if isinstance(image, PngImageFile):
-            ours, theirs = _png_texts(image, name)
-        else:
-            ours, theirs = _comment_segments(image), None
-        tags = tag_values(exif_of(image))
-        for value in tags.get(DESCRIPTION, []):
-            text = value.rstrip(b"\0").decode("utf-8", "replace")
-            ours = ours or (text if text.startswith("{") else None)
-        for value in tags.get(USER_COMMENT, []):
-            theirs = theirs or _of_a_comment(value)
-        return ours, theirs
-
-
-def _png_texts(image: PngImageFile, name: str) -> tuple[str | None, str | None]:
-    """Text may stand after the pixels, and is known only when they are read."""
-    if not image.info.keys() & {KEY, PARAMETERS} and _fits(image.size, name):
-        image.load()
-    ours, theirs = image.info.get(KEY), image.info.get(PARAMETERS)
-    return (
-        ours if isinstance(ours, str) else None,
-        _as_unicode(theirs) if isinstance(theirs, str) else None,
-    )
-
-
-def _fits(size: tuple[int, int], name: str) -> bool:
-    try:
-        check_size(size, name)
-    except InputError:
-        return False
-    return True
-
-
-def _as_unicode(text: str) -> str | None:
-    """Some tools write UTF-8, or UTF-16, where PNG's plain text chunks hold Latin-1.
-
-    None where it is no text at all.
-    """
-    if isinstance(text, iTXt):
-        return text
-    try:
-        data = text.encode("latin-1")
-        return data.decode("utf-8") if "\0" not in text else comment_text(data)
-    except UnicodeError:
-        return text
-
-
-def _comment_segments(image: Image.Image) -> str | None:
-    segments = cast(list[tuple[str, bytes]], getattr(image, "applist", []))
-    comments = (data for marker, data in segments if marker == "COM")
-    pieces = [data for data in comments if data.startswith(_COMMENT_PREFIX)]
-    text = b"".join(p.removeprefix(_COMMENT_PREFIX) for p in pieces).decode("ascii", "replace")
-    return text or None
-
-
-def _of_a_comment(value: bytes) -> str | None:
-    """Cameras and editing programs leave comments too: only one with settings is of our kind."""
-    text = comment_text(value)
-    return text if text is not None and has_settings(text) else None
+def _ours(texts: Texts, path: Path) -> str | None:
+    """Our JSON as it stands in the file."""
+    for where in (f"png:{KEY}", f"jpeg:{KEY}"):
+        if where in texts.broken:
+            raise InputError(
+                f"the kakusan record in {shown_path(path)} is broken: it {texts.broken[where]}"
+            )
+        if (found := texts.get(where)) is not None:
+            return found
+    described = texts.all("exif:ImageDescription")
+    return next((text for text in described if text.startswith("{")), None)
 
 
 def _parsed(text: str, path: Path) -> Record | None:
@@ -235,30 +180,24 @@ def _parsed(text: str, path: Path) -> Record | None:
 
 def read_parameters(path: Path | str) -> str | None:
     """The `parameters` text in a picture's file; None when it has none."""
-    return _texts(Path(path))[1]
+    texts = texts_of(path)
+    comments = (text for text in texts.all("exif:UserComment") if has_settings(text))
+    return texts.get(f"png:{PARAMETERS}") or next(comments, None)
 
 
 def read_record(path: Path | str) -> Record | None:
     """The record in a picture's file; None when it has none.
 
-    A file without our JSON but with `parameters` text gives what that text tells; such a record
-    has no key `kakusan`.
+    A picture of another tool gives what `kakusan.images.read_foreign` finds in it, as
+    `Told.to_record` says it; such a record has no key `kakusan`.
 
     Raises:
         InputError: The file is not a picture that can be read, or its record is broken.
     """
-    text, parameters = _texts(Path(path))
+    texts = texts_of(path)
+    text = _ours(texts, Path(path))
     record = _parsed(text, Path(path)) if text else None
-    if record is None and parameters and parameters.strip() and not _is_json(parameters):
-        return parse_parameters(parameters)
+    if record is None:
+        told = told_by(path, texts)
+        return None if told is None else told.to_record()
     return record
-
-
-def _is_json(text: str) -> bool:
-    """Whether it is an object or a list, as other programs than the web UI write by that name."""
-    try:
-        return text.lstrip().startswith(("{", "[")) and bool(json.loads(text))
-    except ValueError:
-        return False  # a prompt may begin with brackets
-    except RecursionError:
-        return True

@@ -132,13 +132,10 @@ def parse_parameters(text: str) -> Record:
     text = _with_plain_ends(text)
     settings = find_settings(text)
     told = {} if settings is None else settings.told
-    lines = (text if settings is None else text[: settings.start]).strip().split("\n")
-    starts = (i for i, line in enumerate(lines) if line.strip().startswith(NEGATIVE))
-    split = next(starts, len(lines))
-    negative = "\n".join(lines[split:]).strip().removeprefix(NEGATIVE).strip()
+    prompt, negative = split_prompts(text if settings is None else text[: settings.start])
     width, height = _size(told.get(WORDS["width"]))
     record: Record = {
-        "prompt": "\n".join(lines[:split]).strip(),
+        "prompt": prompt,
         "negative_prompt": negative,
         "seed": _number(told.get(WORDS["seed"])),
         "width": width,
@@ -152,6 +149,15 @@ def parse_parameters(text: str) -> Record:
         "program": told.get("Version"),
     }
     return {name: value for name, value in record.items() if value is not None}
+
+
+def split_prompts(text: str) -> tuple[str, str]:
+    """The prompt and the negative prompt in what stands before the settings."""
+    lines = text.strip().split("\n")
+    starts = (i for i, line in enumerate(lines) if line.strip().startswith(NEGATIVE))
+    split = next(starts, len(lines))
+    negative = "\n".join(lines[split:]).strip().removeprefix(NEGATIVE).strip()
+    return "\n".join(lines[:split]).strip(), negative
 
 
 def _with_plain_ends(text: str) -> str:

@@ -26,6 +26,8 @@ _PAIR = re.compile(
     re.DOTALL,
 )
 _MAYBE = re.compile(rf"(?:^|,)[ \t]*(?:{'|'.join(_TELLING)}):[ \t]*\S", re.MULTILINE)
+_JSON = json.JSONDecoder(strict=False)
+_AFTER = re.compile(r"[ \t]*(?:,|(?=\n)|\Z)")
 _NEVER = ("Negative prompt:", "Template:", "Negative Template:")
 
 
@@ -69,8 +71,9 @@ def _settings_at(text: str, start: int) -> Settings | None:
     at, count, whole, end = start, 0, True, _end_of_line(text, start)
     while (match := _PAIR.search(text, at)) and match.start() < end:
         whole = whole and match.start() == at
-        told.setdefault(match[1].strip(), _unquoted(match[2]))
-        at, count = match.end(), count + 1
+        value, at = _value(text, match)
+        told.setdefault(match[1].strip(), value)
+        count += 1
         if at >= end:  # of the line, unless a quoted value goes on in the next
             end = _end_of_line(text, at)
         if at == end:
@@ -86,6 +89,19 @@ def _settings_at(text: str, start: int) -> Settings | None:
 def _end_of_line(text: str, at: int) -> int:
     end = text.find("\n", at)
     return len(text) if end < 0 else end
+
+
+def _value(text: str, match: re.Match[str]) -> tuple[str, int]:
+    """A value, and where the next setting begins; extensions write JSON without quotes too."""
+    if match[2].startswith(("{", "[")):
+        try:
+            _, end = _JSON.raw_decode(text, match.start(2))
+        except (ValueError, RecursionError):
+            end = match.end(2)
+        after = _AFTER.match(text, end)
+        if after is not None and end > match.start(2):
+            return text[match.start(2) : end], after.end()
+    return _unquoted(match[2]), match.end()
 
 
 def _unquoted(text: str) -> str:

@@ -45,7 +45,8 @@ class Settings:
         prompt_syntax: "webui", "comfy", "compel", "novelai" or "plain": how the tool reads prompts.
         emphasis: AUTOMATIC1111's mode: "Original", "No norm", "Ignore" or "None".
         rng: whose rule of randomness: "webui-gpu", "webui-cpu", "webui-nv", "comfyui", "invokeai",
-            "fooocus", "novelai", "sdcpp-cuda", "sdcpp-cpu", "sdcpp-std", "diffusers" or "drawthings".
+            "fooocus", "novelai", "sdcpp-cuda", "sdcpp-cpu", "sdcpp-std", "diffusers" or
+            "drawthings".
         ensd: AUTOMATIC1111's "eta noise seed delta".
         seed_resize: (width, height) of the picture that the seed was found with.
         sigma_churn: Euler's, Heun's and DPM2's churn; with it `sigma_tmin`, `sigma_tmax` and

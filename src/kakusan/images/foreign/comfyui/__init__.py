@@ -1,0 +1,5 @@
+"""ComfyUI's graphs of nodes, walked back from the picture."""
+
+from kakusan.images.foreign.comfyui.reading import read_graphs
+
+__all__ = ["read_graphs"]

@@ -1,0 +1,280 @@
+"""AUTOMATIC1111's text, and that of the tools that write like it: Forge, SD.Next, Civitai."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kakusan.images.foreign import names
+from kakusan.images.foreign.fields import LARGEST_SEED, Fields, as_list, as_object
+from kakusan.images.foreign.hashes import as_hash, listed_hashes, loras_in
+from kakusan.images.foreign.told import Embedding, Lora, Settings, Told
+from kakusan.images.foreign.versions import WITH_SCHEDULE_TYPES, is_forge, quirks_of, webui_version
+from kakusan.images.foreign.webui_extras import ways_limits
+from kakusan.images.foreign.webui_passes import controls, hires, inpaint, old_first_pass, refiner
+from kakusan.images.parameters import split_prompts
+from kakusan.images.settings_line import find_settings
+
+_RNG = {None: "webui-gpu", "GPU": "webui-gpu", "CPU": "webui-cpu", "NV": "webui-nv"}
+_TOOLS = ("Fooocus", "RuinedFooocus", "ComfyUI", "SwarmUI", "StableSwarmUI", "kakusan")
+_QUIRKS = {
+    "Pad conds": "pad_conds",
+    "Pad conds v0": "pad_conds_v0",
+    "Old prompt editing timelines": "old_prompt_timelines",
+    "Downcast alphas_cumprod": "downcast_alphas_cumprod",
+    "Refiner switch by sampling steps": "refiner_by_sampling_steps",
+    "SGM noise multiplier": "sgm_noise_multiplier",
+}
+
+
+def has_settings(text: str) -> bool:
+    return find_settings(_plain(text)) is not None
+
+
+def read_webui(text: str, carrier: str) -> Told:
+    """What a text of this form tells; without a line of settings it is all prompt."""
+    text = _plain(text)
+    line = find_settings(text)
+    prompt, negative = split_prompts(text if line is None else text[: line.start])
+    if line is None:
+        return Told(
+            tool="unknown",
+            carrier=carrier,
+            settings=Settings(prompt=prompt, negative_prompt=negative),
+            limits=("the file tells no settings, only a text that may be the prompt.",),
+        )
+    fields = Fields(line.told)
+    after = text[line.end :].strip()
+    told = _read(fields, prompt, negative, carrier)
+    unknown = {**told.unknown, **_templates(after)}
+    return replace(told, unknown=unknown)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip("\0 \t\n\ufeff")
+
+
+def _templates(after: str) -> dict[str, object]:
+    """The lines behind the settings, such as the prompt before wildcards were filled in."""
+    found: dict[str, object] = {}
+    for line in after.split("\n")[:100]:
+        name, colon, value = line.partition(":")
+        if colon and name.strip() and len(found) < 20:
+            found.setdefault(name.strip()[:60], value.strip()[:4000])
+    return found
+
+
+def _read(fields: Fields, prompt: str, negative: str, carrier: str) -> Told:
+    program = fields.text("Version")
+    fields.take("SDCPP")  # says the same again, for that tool itself
+    tool = _tool(fields, program)
+    version = webui_version(program)
+    refined = fields.look("Refiner") is not None
+    sampler, schedule = fields.text("Sampler"), fields.text("Schedule type", "Scheduler")
+    scheduler, said = _scheduler(sampler, schedule, tool, program)
+    limits = [*said, *ways_limits(fields, prompt)]
+    size, first = fields.pair("Size"), fields.pair("First pass size") or _none_given(fields)
+    second = hires(fields)
+    if size and first is not None:
+        size, enlarged = old_first_pass(size, first)
+        second = {**(second or {}), "width": enlarged[0], "height": enlarged[1]}
+    strength, mask = fields.fraction("Denoising strength"), inpaint(fields)
+    given = {"image_hash": fields.text("Init image hash"), "mask": mask is not None or None}
+    given = {key: value for key, value in given.items() if value is not None}
+    drawn_over = bool(given or strength is not None or mask) and second is None
+    loras, embeddings, hashes = _networks(fields, prompt)
+    model, model_hash = _model(fields, hashes)
+    control = controls(fields)
+    part = refiner(fields)
+    quirks = [*_told_quirks(fields), *quirks_of(version, prompt, sampler or "", refined)]
+    width, height = size or (None, None)
+    settings = Settings(
+        prompt=prompt,
+        negative_prompt=negative,
+        seed=fields.seed("Seed"),
+        width=width,
+        height=height,
+        num_inference_steps=fields.steps("Steps"),
+        guidance_scale=fields.weight("CFG scale"),
+        guidance_rescale=fields.fraction("CFG rescale", "CFG Rescale φ", "CFG Rescale phi"),
+        scheduler=scheduler,
+        sampler=sampler,
+        schedule_type=schedule,
+        eta=_eta(fields, sampler),
+        clip_skip=_skipped(fields),
+        strength=strength,
+        model=model,
+        model_hash=model_hash,
+        vae=fields.text("VAE"),
+        vae_hash=as_hash(fields.take("VAE hash")),
+        loras=loras,
+        embeddings=embeddings,
+        prompt_syntax="comfy" if tool in ("ComfyUI", "SwarmUI") else "webui",
+        emphasis=fields.text("Emphasis") or "Original",
+        rng=_rng(fields, tool),
+        ensd=fields.whole("ENSD", low=-LARGEST_SEED, high=LARGEST_SEED),
+        variation_seed=fields.seed("Variation seed"),
+        variation_strength=fields.fraction("Variation seed strength"),
+        seed_resize=fields.pair("Seed resize from"),
+        sigma_churn=fields.number("Sigma churn", low=0, high=1e6),
+        sigma_tmin=fields.number("Sigma tmin", low=0, high=1e6),
+        sigma_tmax=fields.number("Sigma tmax", low=0, high=float("inf")),
+        sigma_noise=fields.number("Sigma noise", low=0, high=1000),
+        schedule_sigma_min=fields.number("Schedule min sigma", low=0, high=1e6),
+        schedule_sigma_max=fields.number("Schedule max sigma", low=0, high=1e6),
+        schedule_rho=fields.number("Schedule rho", low=0, high=1000),
+        discard_penultimate_sigma=fields.flag("Discard penultimate sigma"),
+        quirks=tuple(dict.fromkeys(quirks)),
+        hires=second,
+        refiner=part,
+        img2img=given if drawn_over else None,
+        inpaint=mask,
+        controlnets=control,
+    )
+    return Told(
+        tool=tool,
+        version=program,
+        carrier=carrier,
+        settings=settings,
+        unknown=fields.left(),
+        limits=(*limits, *fields.refused),
+    )
+
+
+def _tool(fields: Fields, program: str | None) -> str:
+    said = program or ""
+    if str(fields.look("App")).casefold() in ("sd.next", "sdnext"):
+        fields.take("App")
+        return "SD.Next"
+    if "stable-diffusion.cpp" in said:
+        return "stable-diffusion.cpp"
+    for tool in _TOOLS:
+        if tool.casefold() in said[:40].casefold():
+            return tool.replace("StableSwarmUI", "SwarmUI")
+    if is_forge(said):
+        return "Forge"
+    civitai = ("Civitai resources", "Civitai metadata")
+    return (
+        "Civitai"
+        if program is None and any(map(fields.__contains__, civitai))
+        else ("AUTOMATIC1111")
+    )
+
+
+def _scheduler(
+    sampler: str | None, schedule: str | None, tool: str, program: str | None
+) -> tuple[str | None, list[str]]:
+    if sampler is None:
+        return None, []
+    if tool in ("ComfyUI", "SwarmUI", "Fooocus"):
+        return names.of_comfyui(sampler, schedule) if schedule else names.known([sampler])
+    if tool == "stable-diffusion.cpp":
+        return names.known([f"{sampler} {schedule or ''}".strip(), sampler])
+    version = webui_version(program)
+    old = tool != "SD.Next" and (version is None or version < WITH_SCHEDULE_TYPES)
+    return names.of_webui(sampler, schedule, old=old)
+
+
+def _none_given(fields: Fields) -> tuple[int, int] | None:
+    """(0, 0) for the `First pass size: 0x0` of old versions."""
+    if str(fields.look("First pass size")).replace(" ", "") != "0x0":
+        return None
+    fields.take("First pass size")
+    fields.refused[:] = [each for each in fields.refused if "First pass size" not in each]
+    return 0, 0
+
+
+def _eta(fields: Fields, sampler: str | None) -> float | int | None:
+    plain, ddim = fields.number("Eta", low=0, high=10), fields.number("Eta DDIM", low=0, high=10)
+    return ddim if sampler == "DDIM" and ddim is not None else plain
+
+
+def _skipped(fields: Fields) -> int | None:
+    """The web UI counts the last layer as 1; 0 is what it reads as 1."""
+    layers = fields.whole("Clip skip", low=0, high=100)
+    return None if layers is None else max(layers - 1, 0)
+
+
+def _rng(fields: Fields, tool: str) -> str:
+    said = fields.text("RNG")
+    own = {
+        "ComfyUI": "comfyui",
+        "SwarmUI": "comfyui",
+        "Fooocus": "fooocus",
+        "RuinedFooocus": "fooocus",
+        "SD.Next": "diffusers",
+        "kakusan": "diffusers",
+    }
+    if tool == "stable-diffusion.cpp":
+        return f"sdcpp-{(said or 'cuda').casefold().partition('_')[0]}"
+    return own.get(tool) or _RNG.get(said, "webui-gpu")
+
+
+def _told_quirks(fields: Fields) -> list[str]:
+    found = [quirk for name, quirk in _QUIRKS.items() if fields.flag(name)]
+    if str(fields.look("Noise Schedule")).casefold() == "zero terminal snr":
+        fields.take("Noise Schedule")
+        found.append("zero_terminal_snr")
+    return found
+
+
+def _model(fields: Fields, hashes: Mapping[str, str | None]) -> tuple[str | None, str | None]:
+    return (
+        fields.text("Model", "model"),
+        as_hash(fields.take("Model hash")) or hashes.get("model"),
+    )
+
+
+def _networks(
+    fields: Fields, prompt: str
+) -> tuple[tuple[Lora, ...], tuple[Embedding, ...], dict[str, str | None]]:
+    """LoRAs of the prompt's tags, else of what Civitai or an extension lists; embeddings."""
+    hashes = listed_hashes(fields.text("Lora hashes", "LoRA hashes", longest=100_000))
+    inversions = listed_hashes(fields.text("TI hashes", longest=100_000))
+    others: dict[str, str | None] = {}
+    for name, digits in (fields.object("Hashes") or {}).items():
+        kind, _, inner = name.partition(":")
+        table = {"lora": hashes, "embed": inversions}.get(kind, others)
+        table.setdefault(inner or kind, as_hash(digits))
+    loras = loras_in(prompt, hashes)
+    listed = _of_civitai(fields) or _of_addnet(fields)
+    embeddings = tuple(Embedding(name=name, hash=each) for name, each in inversions.items())
+    return loras or listed, embeddings, others
+
+
+def _of_civitai(fields: Fields) -> tuple[Lora, ...]:
+    """The adapters among what Civitai lists, under the names that they have there."""
+    found: list[Lora] = []
+    resources = as_list(fields.list("Civitai resources"))
+    for each in map(as_object, resources[:100]):
+        one = Fields(each or {})
+        kind, name = one.text("type"), one.text("modelName")
+        if kind in ("lora", "lycoris", "locon", "dora") and name:
+            weight = one.weight("weight")
+            weight = 1.0 if weight is None else float(weight)
+            found.append(Lora(name=name, text_weight=weight, unet_weight=weight))
+        elif kind == "checkpoint" and name and "Model" not in fields:
+            fields.give("Model", name)
+    return tuple(found)
+
+
+def _of_addnet(fields: Fields) -> tuple[Lora, ...]:
+    """Those of the extension Additional Networks, which came before the tags in prompts."""
+    found: list[Lora] = []
+    for number in range(1, 6):
+        name = fields.text(f"AddNet Model {number}")
+        fields.take(f"AddNet Module {number}")
+        both = fields.weight(f"AddNet Weight {number}")
+        unet, text = (fields.weight(f"AddNet Weight {side} {number}") for side in "AB")
+        if name is None or name == "None":
+            continue
+        plain, _, digits = name.rpartition("(")
+        unet = next((float(w) for w in (unet, both) if w is not None), 1.0)
+        text = next((float(w) for w in (text, both) if w is not None), 1.0)
+        found.append(
+            Lora(
+                name=plain or name,
+                text_weight=text,
+                unet_weight=unet,
+                hash=as_hash(digits.rstrip(")")),
+            )
+        )
+    return tuple(found)
