@@ -25,7 +25,7 @@ LAYERS = (
     {"samplers"},
     {"checks", "results", "runtime", "vocabulary"},
     {"checkpoints"},
-    {"sizes"},
+    {"randomness", "sizes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs"},
     {"engine", "sampling"},

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kakusan.runtime.device import send
 from kakusan.schedulers.noise import Generators, check_one_each
+from kakusan.schedulers.source import NoiseSource
 
 DIGITS = 6  # to which times are rounded
 POOL_SIZE = 24  # of numpy's seed sequences
@@ -40,6 +41,7 @@ class _Normal(NamedTuple):
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
+    source: NoiseSource | None
 
     def of_whole(self) -> Tensor:
         return self._draw(())
@@ -50,7 +52,10 @@ class _Normal(NamedTuple):
     def _draw(self, place: tuple[int, ...]) -> Tensor:
         sequence = np.random.SeedSequence(self.entropy, spawn_key=place, pool_size=POOL_SIZE)
         # the first of those that the tree asks for; how many those are changes none of them
-        generator = torch.Generator(self.device).manual_seed(int(sequence.generate_state(1)[0]))
+        seed = int(sequence.generate_state(1)[0])
+        if self.source is not None:
+            return send(self.source.anew(seed).normal(self.shape).to(self.dtype), self.device)
+        generator = torch.Generator(self.device).manual_seed(seed)
         return torch.randn(self.shape, dtype=self.dtype, device=self.device, generator=generator)
 
 
@@ -61,12 +66,14 @@ class BrownianNoise(NamedTuple):
         lowest, highest: noise levels between which it is defined.
         seeds: of one path for all pictures together, or a tuple of one for each picture.
         device: where it is drawn; None draws where the latents are.
+        source: of whose kind the random numbers are; None has torch draw them.
     """
 
     lowest: float
     highest: float
     seeds: int | tuple[int, ...]
     device: torch.device | None = None
+    source: NoiseSource | None = None
 
     @classmethod
     def of(cls, sigmas: Tensor, like: Tensor, generator: Generators, seed: int | None) -> Self:
@@ -84,6 +91,8 @@ class BrownianNoise(NamedTuple):
         ends = float(sigmas[sigmas > 0].min()), float(sigmas.max())
         if seed is not None:
             return cls(*ends, seed)
+        if isinstance(generator, NoiseSource):
+            return cls(*ends, generator.path_seed, source=generator)
         if generator is None:
             return cls(*ends, int(torch.randint(0, 2**63 - 1, [])))
         if isinstance(generator, torch.Generator):
@@ -127,7 +136,7 @@ class BrownianNoise(NamedTuple):
         """How far the path goes from `low` to `high`."""
         whole = _Node(round(self.lowest, DIGITS), round(self.highest, DIGITS))
         start, end = (round(min(max(each, whole.start), whole.end), DIGITS) for each in (low, high))
-        normal = _Normal(seed, tuple(shape), dtype, device)
+        normal = _Normal(seed, tuple(shape), dtype, device, self.source)
         if start >= end:
             return torch.zeros(normal.shape, dtype=dtype, device=device)
         increment = normal.of_whole() * math.sqrt(self.highest - self.lowest)

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.runtime.device import send
+from kakusan.schedulers.source import NoiseSource
 
 LOW = 2**32 - 1  # what torch looks at of a CPU generator's seed
-Generators = torch.Generator | Sequence[torch.Generator] | None
+Generators = torch.Generator | Sequence[torch.Generator] | NoiseSource | None
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -32,11 +33,14 @@ def draw_noise(
 
     Drawing there makes a seed give the same numbers whatever device computes. A list of generators
     draws one picture each, of shape (1, ...), so that a picture's noise is the same in any batch.
-    Without a generator, torch's global one of `device` draws.
+    Without a generator, torch's global one of `device` draws. Another tool's stream draws on the
+    CPU.
 
     Raises:
         RequestError: The list's length is not the batch size.
     """
+    if isinstance(generator, NoiseSource):
+        return send(generator.normal(shape).to(dtype), device)
     if generator is None or isinstance(generator, torch.Generator):
         source = device if generator is None else generator.device
         noise = torch.randn(tuple(shape), generator=generator, dtype=dtype, device=source)
@@ -66,7 +70,8 @@ def noise_like(like: Tensor, generator: Generators) -> Tensor:
 
 def rewinder(generator: Generators) -> Callable[[], None]:
     """A function that puts generators back to where they are now; torch's global one stays."""
-    generators = [generator] if isinstance(generator, torch.Generator) else list(generator or ())
+    one = isinstance(generator, torch.Generator | NoiseSource)
+    generators = [generator] if one else list(generator or ())
     states = [each.get_state() for each in generators]
 
     def rewind() -> None:
