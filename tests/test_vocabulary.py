@@ -48,7 +48,7 @@ def test_the_command_line_has_these_options() -> None:
         for argument in node.args.args
     }
     for word in COMMAND_LINE.words.values():
-        assert word in strings or word.removeprefix("--") in arguments
+        assert word in strings or word.removeprefix("--").replace("-", "_") in arguments
 
 
 def test_an_error_names_the_argument_as_it_was_typed() -> None:

@@ -8,20 +8,21 @@ from kakusan import checks
 from kakusan.checkpoints.single_file.prediction import KINDS
 from kakusan.checks import MAX_STEPS as MAX_STEPS
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
+from kakusan.randomness import SEEDS as SEEDS
+from kakusan.randomness import RandomRequest
 from kakusan.sizes import SizedRequest
 
 MAX_PICTURES = 1000
 MAX_GUIDANCE = 1000.0
 MAX_PSNR = 100.0
 MAX_REUSE = 100
-SEEDS = 2**64
 
 DEFAULT_STEPS = 50
 DEFAULT_GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(SizedRequest):
+class Request(SizedRequest, RandomRequest):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
     Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
@@ -41,7 +42,8 @@ class Request(SizedRequest):
     `prediction_type` is what the UNet of a single file predicts, in place of what the file tells.
     `scheduler` is a name or a published config; `dtype` is how weights are stored and `device`
     where to compute. Of these, None leaves it to the pipeline that draws. `safety_checker` says
-    whether the model's own may look at the pictures.
+    whether the model's own may look at the pictures. By whose rules noise is drawn, if not by
+    kakusan's own, is told in `RandomRequest`.
 
     Raises:
         RequestError: Any field is out of its range or contradicts another.
@@ -111,6 +113,7 @@ class Request(SizedRequest):
             )
         self._set(scheduler=checks.scheduler(self.scheduler))
         self._set(**self.checked_sizes(len(self.prompt)))
+        self._set(**self.checked_noise(self.seed))
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -183,8 +186,8 @@ class Request(SizedRequest):
         return len(self.prompt) * self.num_images_per_prompt
 
     def seed_of(self, index: int) -> int | None:
-        """The seed of picture `index`; seeds wrap around at 2**64."""
-        return None if self.seed is None else (self.seed + index) % SEEDS
+        """The seed of picture `index`; seeds wrap around, at 2**64 but in some tools' rules."""
+        return None if self.seed is None else self.counted(self.seed, index)
 
     def picture(self, index: int) -> Self:
         """The request that draws picture `index` alone."""
@@ -198,11 +201,12 @@ class Request(SizedRequest):
             negative_prompt_2=None if second is None else (second[prompt],),
             num_images_per_prompt=1,
             seed=self.seed_of(index),
+            **self.noise_of(index),
         )
 
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
-        apart = (*self.only_sdxl(), "unet", "vae", "prediction_type")
+        apart = (*self.only_sdxl(), "unet", "vae", "prediction_type", *self.only_noise())
         names = [field.name for field in fields(self) if field.name not in apart]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names}

@@ -73,6 +73,13 @@ _SETTINGS = {
     "vae": ("vae", "--vae", "VAE"),
     "prediction_type": ("prediction", "--prediction", ""),
     "scheduler": ("scheduler", "--scheduler", "Sampler"),
+    "rng": ("rng", "--rng", "RNG"),
+    "ensd": ("ensd", "--ensd", "ENSD"),
+    "variation_seed": ("variation_seed", "--variation-seed", "Variation seed"),
+    "variation_strength": (
+        *("variation_strength", "--variation-strength", "Variation seed strength"),
+    ),
+    "seed_resize": ("seed_resize", "--seed-resize", "Seed resize from"),
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
 }
@@ -90,6 +97,8 @@ _OF_THE_PIPELINE = frozenset(
         *("scheduler", "dtype", "device"),
     }
 )
+# How other tools draw noise, which a call as the reference has it cannot say
+_OF_OTHER_TOOLS = ("rng", "ensd", "variation_seed", "variation_strength", "seed_resize")
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
 POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
@@ -111,7 +120,8 @@ def _column(index: int) -> dict[str, str]:
 
 def _of_a_call(*others: str) -> dict[str, str]:
     names = (*_SETTINGS, *INPUTS, *others)
-    return {name: name for name in names if name not in _OF_THE_PIPELINE}
+    apart = {*_OF_THE_PIPELINE, *_OF_OTHER_TOOLS} - {*others}
+    return {name: name for name in names if name not in apart}
 
 
 REFERENCE = Vocabulary("the pipeline", _of_a_call(*_WAYS))
@@ -126,7 +136,10 @@ REFINER = Vocabulary(
 )
 STREAM = Vocabulary(
     "the pipeline's stream",
-    _of_a_call(*POOLED, *_OF_SDXL, "force_zeros_for_empty_prompt", "batch_size", "steering"),
+    _of_a_call(
+        *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS),
+        *("force_zeros_for_empty_prompt", "batch_size", "steering"),
+    ),
 )
 SHORT = Vocabulary("generate", {**_column(0), "on_picture": "on_picture", "progress": "progress"})
 COMMAND_LINE = Vocabulary("kakusan", _column(1))
@@ -155,6 +168,11 @@ _OPTIONS_ELSEWHERE = {
     ),
     "--guidance": ("cfg", "cfg-scale", "guidance-scale", "scale", "C", "g", "gs"),
     "--seed": ("random-seed", "rng-seed", "generator", "S"),
+    "--rng": ("randn-source", "sampler-rng", "rng-source", "noise-source", "rng-type"),
+    "--ensd": ("eta-noise-seed-delta", "seed-delta"),
+    "--variation-seed": ("subseed", "var-seed"),
+    "--variation-strength": ("subseed-strength", "variation-amount", "var-strength"),
+    "--seed-resize": ("seed-resize-from", "resize-seed-from"),
     "--width": ("W", "w"),
     "--height": ("H",),
     "--count": (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kakusan.cli import options
+from kakusan.cli import noise_options, options
 from kakusan.cli.console import remark
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
@@ -98,6 +98,11 @@ def generate(
     ] = None,
     grid: Annotated[str | None, typer.Option(metavar="RxC", help="One file of R*C.")] = None,
     scheduler: options.Scheduler = None,
+    rng: noise_options.Rng = None,
+    variation_seed: noise_options.VariationSeed = None,
+    variation_strength: noise_options.VariationStrength = None,
+    seed_resize: noise_options.SeedResize = None,
+    ensd: noise_options.Ensd = None,
     fast: options.Fast = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -109,6 +114,8 @@ def generate(
     """Draw pictures of PROMPT and print their paths."""
     text = read_prompt(prompt)
     shape, pictures = parse_grid(grid, count)
+    if variation_strength and variation_seed is None:
+        variation_seed = secrets.randbelow(2**32)
     with COMMAND_LINE.spoken():
         request = Request.of(
             text,
@@ -126,6 +133,11 @@ def generate(
             num_inference_steps=steps,
             guidance_scale=guidance,
             scheduler=scheduler,
+            rng=rng,
+            variation_seed=variation_seed,
+            variation_strength=variation_strength,
+            seed_resize=noise_options.read_size(seed_resize),
+            ensd=ensd,
             quality_budget=FAST if fast else None,
             device=device,
             dtype=dtype,

@@ -58,9 +58,15 @@ class Command(TyperCommand):
         return parsed
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments without what the program makes of them, such as "<list[Path]>"."""
-        for heading, kind in (("Arguments", "argument"), ("Options", "option")):
-            these = [each for each in self.get_params(ctx) if each.param_type_name == kind]
+        """Arguments without what the program makes of them, such as "<list[Path]>".
+
+        Options with a panel of their own come last, under its name.
+        """
+        sections: dict[str, list[Any]] = {"Arguments": [], "Options": []}
+        for each in self.get_params(ctx):
+            kind = "Arguments" if each.param_type_name == "argument" else "Options"
+            sections.setdefault(getattr(each, "rich_help_panel", None) or kind, []).append(each)
+        for heading, these in sections.items():
             records = [record for each in these if (record := each.get_help_record(ctx))]
             if records:
                 with formatter.section(heading):

@@ -29,6 +29,8 @@ _TELLING_OF = {
 # The web UI calls all of its kind so, whatever its options for variant and order say
 _ONE_NAME = {"UniPCMultistepScheduler": "UniPC"}
 WORDS = WEBUI.words
+# What it says of random numbers; unsaid, they are its usual ones, of a CUDA device
+_SOURCES = {"webui-cpu": "CPU", "webui-nv": "NV"}
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
 _LARGEST = 2**64
@@ -79,10 +81,23 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["width"]: f"{width}x{height}" if width and height else None,
         WORDS["model"]: record.get("model"),
         WORDS["vae"]: Path(vae).name if isinstance(vae := record.get("vae"), str) else None,
+        WORDS["variation_seed"]: record.get("variation_seed"),
+        WORDS["variation_strength"]: record.get("variation_strength"),
+        WORDS["seed_resize"]: _resized(record.get("seed_resize")),
         # the web UI counts the last layer as 1, we count skipped layers
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
+        WORDS["ensd"]: record.get("ensd"),
+        WORDS["rng"]: _SOURCES.get(str(record.get("rng"))),
         "Version": f"kakusan {version}" if version else None,
     }
+
+
+def _resized(size: object) -> str | None:
+    """(height, width) as the web UI says it."""
+    if not isinstance(size, list | tuple) or len(size) != 2:
+        return None
+    height, width = cast("list[object]", size)
+    return f"{width}x{height}"
 
 
 def _quoted(value: object) -> str:

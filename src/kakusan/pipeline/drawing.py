@@ -18,6 +18,7 @@ from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.repainting import of_the_model
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
+from kakusan.pipeline.seeding import check_noise_is_drawn, generator_of
 from kakusan.pipeline.understood import understood
 from kakusan.request import Request
 from kakusan.runtime.device import send
@@ -32,7 +33,7 @@ from kakusan.sampling import (
     Trajectory,
     drive,
 )
-from kakusan.schedulers import Generators, draw_noise, seeded
+from kakusan.schedulers import Generators, draw_noise
 from kakusan.text import Understanding
 
 # Makes the steering of the pictures with these numbers
@@ -98,6 +99,7 @@ class Drawing:
         self._prompts = model.prompts(self.request, inputs, self.guidance.on)
         self._prompts.check()
         inputs.check_against(self.request, self._latents_shape())
+        check_noise_is_drawn(self.request, inputs)
         self.span = span_of(self.request, self.scheduler)
         self.understood = understood(self._prompts)
         self.seeds = self._known_seeds()
@@ -225,7 +227,7 @@ class Drawing:
         negative = None if prompt.negative is None else prompt.negative[rows]
         generator = self.inputs.generator
         if request.seed is not None:
-            generator = seeded(request.seed_of(pictures.start) or 0)
+            generator = generator_of(request, pictures.start, self.engine.scale_factor)
         interval = request.reuse_interval or 1
         for each in steering:
             if not each.marks_pictures:

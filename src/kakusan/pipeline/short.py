@@ -35,6 +35,11 @@ def generate(
     steps: int | None = None,
     guidance: float | None = None,
     scheduler: str | None = None,
+    rng: str | None = None,
+    variation_seed: int | None = None,
+    variation_strength: float | None = None,
+    seed_resize: tuple[int, int] | None = None,
+    ensd: int | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -55,6 +60,12 @@ def generate(
         seed: A random one is drawn, and recorded, where none is given.
         scheduler: A name of any tool, such as "DPM++ 2M Karras" (see `kakusan.samplers`); the
             model's own where not given.
+        rng: By whose rules the seed makes noise, such as "cpu", "gpu" or "nv" for AUTOMATIC1111's
+            (see `kakusan.randomness`); kakusan's own where not given. `ensd` is its "eta noise seed
+            delta".
+        variation_seed: Another seed, of whose noise `variation_strength`, from 0 to 1, is mixed in.
+            Picture i has the same seed then, and the variation seed `variation_seed + i`.
+        seed_resize: The (height, width) of the picture that the seed was found with.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -88,6 +99,11 @@ def generate(
             steps=steps,
             guidance=guidance,
             scheduler=scheduler,
+            rng=rng,
+            variation_seed=variation_seed,
+            variation_strength=variation_strength,
+            seed_resize=seed_resize,
+            ensd=ensd,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,

@@ -1,0 +1,55 @@
+"""From a request's seed to what draws a picture's noise."""
+
+from kakusan.errors import ArgumentError
+from kakusan.inputs import Inputs
+from kakusan.request import Request
+from kakusan.schedulers import Generators, seeded
+from kakusan.schedulers.tool_noise import PictureNoise, Seeding
+
+
+def generator_of(request: Request, index: int, scale_factor: int) -> Generators:
+    """What draws the noise of picture `index`; of the first latents first.
+
+    Args:
+        scale_factor: pixels to a latent, along a side.
+    """
+    seed = request.seed_of(index) or 0
+    if request.draws_own_noise:
+        return seeded(seed)
+    alone = request.picture(index)
+    variation, resized = None, None
+    if alone.variation_seed is not None and alone.variation_strength is not None:
+        variation = (alone.variation_seed, alone.variation_strength)
+    if alone.seed_resize is not None:
+        height, width = (max(side // scale_factor, 1) for side in alone.seed_resize)
+        resized = (height, width)
+    return PictureNoise(
+        Seeding(
+            rng=alone.rng,
+            seed=seed,
+            ensd=alone.ensd or 0,
+            variation=variation,
+            resized_from=resized,
+        )
+    )
+
+
+def check_noise_is_drawn(request: Request, inputs: Inputs) -> None:
+    """Refuse rules for noise where the first noise is none that a seed draws.
+
+    Raises:
+        ArgumentError: A rule could not be kept.
+    """
+    named = next((n for n in request.only_noise() if getattr(request, n) is not None), None)
+    if named is None:
+        return
+    given = {
+        "latents": inputs.latents is not None,
+        "denoising_start": request.denoising_start is not None,
+    }
+    for name, there in given.items():
+        if there:
+            raise ArgumentError(
+                f"{{{named}}} says how the first noise is drawn, and with {{{name}}} none is; "
+                "leave one of them out"
+            )
