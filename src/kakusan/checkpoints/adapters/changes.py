@@ -25,12 +25,19 @@ class LowRank(NamedTuple):
 class Change(ABC):
     """How one weight or bias is changed; tensors are as the file has them, mapped to it."""
 
-    kind: str
-    depends_on_weight: bool = False
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What people call it: "LoRA", "LoHa"."""
 
     @abstractmethod
     def delta(self, weight: Tensor) -> Tensor:
-        """What is added to `weight` at strength 1: float32, on its device, in its shape."""
+        """What is added to `weight` at strength 1: new, float32, on its device, in its shape."""
+
+    @property
+    def depends_on_weight(self) -> bool:
+        """Whether another weight is changed otherwise."""
+        return False
 
     @property
     def factors(self) -> LowRank | None:
@@ -41,6 +48,14 @@ class Change(ABC):
     def rank(self) -> int | None:
         """Of the product; None where there is no such number."""
         return None
+
+
+class Dependent(Change):
+    """A change that depends on the weight which it meets."""
+
+    @property
+    def depends_on_weight(self) -> bool:
+        return True
 
 
 def in_float32(tensor: Tensor, device: torch.device) -> Tensor:
@@ -62,7 +77,10 @@ class Product(Change):
     up: Tensor
     scale: float
     mid: Tensor | None = None
-    kind = "LoRA"
+
+    @property
+    def kind(self) -> str:
+        return "LoRA"
 
     @property
     def rank(self) -> int:
@@ -78,9 +96,8 @@ class Product(Change):
 
     def delta(self, weight: Tensor) -> Tensor:
         down, up, scale = self.factors
-        down = in_float32(down, weight.device)
-        product = in_float32(up, weight.device) @ down.flatten(1)
-        return product.mul_(scale).reshape(weight.shape)
+        down = in_float32(down, weight.device).flatten(1)
+        return (in_float32(up, weight.device) @ down).mul_(scale).reshape(weight.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +105,54 @@ class Difference(Change):
     """A whole tensor that is added: of full trainings, normalisations and biases."""
 
     value: Tensor
-    kind = "full"
+    scale: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        return "full"
 
     def delta(self, weight: Tensor) -> Tensor:
-        return in_float32(self.value, weight.device).reshape(weight.shape)
+        return (in_float32(self.value, weight.device) * self.scale).reshape(weight.shape)
 
 
 @dataclass(frozen=True, eq=False)
-class Replacement(Change):
+class Replacement(Dependent):
     """A whole tensor that takes the weight's place."""
 
     value: Tensor
-    kind = "full"
-    depends_on_weight = True
+
+    @property
+    def kind(self) -> str:
+        return "full"
 
     def delta(self, weight: Tensor) -> Tensor:
         return in_float32(self.value, weight.device).reshape(weight.shape) - weight.float()
+
+
+@dataclass(frozen=True, eq=False)
+class Padded(Change):
+    """A change of the first input channels: a model's own, where this one has more of them.
+
+    Attributes:
+        change: of a kernel with `channels` inputs.
+    """
+
+    change: Change
+    channels: int
+
+    @property
+    def kind(self) -> str:
+        return self.change.kind
+
+    @property
+    def depends_on_weight(self) -> bool:
+        return self.change.depends_on_weight
+
+    @property
+    def rank(self) -> int | None:
+        return self.change.rank
+
+    def delta(self, weight: Tensor) -> Tensor:
+        out = torch.zeros(weight.shape, device=weight.device)
+        out[:, : self.channels] = self.change.delta(weight[:, : self.channels])
+        return out

@@ -1,0 +1,53 @@
+"""What is given as an adapter and is none, told before anything is read."""
+
+from collections.abc import Mapping
+
+from kakusan.checkpoints.adapters.names import SHARED, bundled, piece_of
+from kakusan.checkpoints.single_file.entries import Entry
+from kakusan.checkpoints.single_file.others import other_kind
+from kakusan.checkpoints.single_file.recognition import recognise
+from kakusan.errors import CheckpointError, listed
+
+_INSTEAD = {
+    "an embedding (textual inversion)": "load_textual_inversion reads it",
+    "a TAESD": "--vae takes it",
+}
+_LORA = "a LoRA"
+
+
+def is_adapter(entries: Mapping[str, Entry]) -> bool:
+    """Whether tensors are an adapter's: some tell so, and they are not a model's neighbours."""
+    telling = 0
+    for name in entries:
+        piece = piece_of(name)
+        telling += bundled(name) is not None or (piece is not None and piece.slot not in SHARED)
+    return 4 * telling >= len(entries) > 0
+
+
+def check_is_adapter(entries: Mapping[str, Entry], where: str) -> None:
+    """Refuse what is something else.
+
+    Args:
+        where: names the file in messages.
+
+    Raises:
+        CheckpointError: It is a model, a ControlNet, an embedding, or nothing that is known.
+    """
+    if not entries:
+        raise CheckpointError(f"{where} holds no tensors.")
+    other = other_kind(entries)
+    if other in (None, _LORA) and is_adapter(entries):
+        return
+    if other is not None and other != _LORA:
+        advice = f": {_INSTEAD[other]}" if other in _INSTEAD else ""
+        raise CheckpointError(f"{where} is {other}, not a LoRA or a relative of one{advice}.")
+    try:
+        found = recognise(entries, where)
+    except CheckpointError:
+        raise CheckpointError(
+            f"{where} is no LoRA and no relative of one that kakusan knows ({listed(entries)})."
+        ) from None
+    raise CheckpointError(
+        f"{where} is {'a' if found.family else ''} {found.name} model, not a LoRA or a relative of "
+        "one: give it as the model."
+    )
