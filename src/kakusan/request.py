@@ -11,6 +11,7 @@ from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
 from kakusan.randomness import SEEDS as SEEDS
 from kakusan.randomness import RandomRequest
 from kakusan.sizes import SizedRequest
+from kakusan.syntaxes import SyntaxRequest
 
 MAX_PICTURES = 1000
 MAX_GUIDANCE = 1000.0
@@ -22,7 +23,7 @@ DEFAULT_GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(SizedRequest, RandomRequest):
+class Request(SizedRequest, RandomRequest, SyntaxRequest):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
     Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
@@ -112,7 +113,7 @@ class Request(SizedRequest, RandomRequest):
                 "{safety_checker} must be true or false, not {0}", shown(self.safety_checker)
             )
         self._set(scheduler=checks.scheduler(self.scheduler))
-        self._set(**self.checked_sizes(len(self.prompt)))
+        self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax())
         self._set(**self.checked_noise(self.seed))
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
@@ -206,7 +207,8 @@ class Request(SizedRequest, RandomRequest):
 
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
-        apart = (*self.only_sdxl(), "unet", "vae", "prediction_type", *self.only_noise())
+        apart = (*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type")
+        apart = (*apart, *self.only_noise())
         names = [field.name for field in fields(self) if field.name not in apart]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names}

@@ -1,0 +1,162 @@
+"""From texts with weights to the states of one text encoder, by the rules of each tool."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kakusan.conditioning.emphasis import emphasized
+from kakusan.conditioning.reader import Reader
+from kakusan.prompts import Segment, Timed
+from kakusan.prompts.chunks import Chunk, Piece, chunks_of
+
+LARGE_WORD = 8  # tokens, from which on ComfyUI parts a word
+EMPTY = Chunk()
+
+
+class Dialect(ABC):
+    """How a tool cuts long texts, and what weights do to their states."""
+
+    @abstractmethod
+    def chunks(self, text: Timed, reader: Reader) -> Sequence[Chunk]:
+        """A text in chunks; at least one, which may be empty."""
+
+    @abstractmethod
+    def weighed(
+        self,
+        chunks: Sequence[Chunk],
+        counts: Sequence[int],
+        reader: Reader,
+        *,
+        any_weight: Sequence[bool],
+    ) -> Tensor:
+        """The states (texts, places, width) of the chunks that stand at one place of some texts.
+
+        Args:
+            counts: how often each text stands in its schedule.
+            any_weight: whether a text has weights, in whichever chunk.
+        """
+
+    def encode(
+        self, texts: Sequence[Timed], counts: Sequence[int], reader: Reader, least: int = 1
+    ) -> list[Tensor]:
+        """The states (1, places, width) of texts of one schedule, all of one length.
+
+        Args:
+            counts: how often each of them stands in the schedule.
+            least: how many chunks they have, with empty ones behind the others.
+        """
+        cut = [self.chunks(text, reader) for text in texts]
+        weights = [any(weight != 1.0 for c in each for weight in c.weights) for each in cut]
+        length = max(least, *(len(each) for each in cut))
+        places = [
+            self.weighed(
+                [each[place] if place < len(each) else EMPTY for each in cut],
+                counts,
+                reader,
+                any_weight=weights,
+            )
+            for place in range(length)
+        ]
+        return list(torch.cat(places, dim=1).split(1))
+
+    def pooled(self, text: Timed, reader: Reader) -> Tensor | None:
+        """What the encoder says of the whole text: of its first chunk, without weights."""
+        return reader.read(self.chunks(text, reader)[0].ids).pooled
+
+
+class Webui(Dialect):
+    """AUTOMATIC1111's: the comma rule, BREAK, and states that are multiplied by their weights."""
+
+    def __init__(self, emphasis: str = "Original") -> None:
+        self.emphasis = emphasis
+
+    def chunks(self, text: Timed, reader: Reader) -> Sequence[Chunk]:
+        literal = self.emphasis == "None"
+        segments = (Segment(text.text),) if literal else text.segments
+        pieces: list[Piece] = []
+        for segment in segments:
+            if segment.is_break and not literal:
+                pieces.append(Piece(()))
+            else:
+                pieces += [Piece(ids, segment.weight) for ids in reader.pieces(segment.text)]
+        return chunks_of(pieces, reader.comma, size=reader.room)
+
+    def weighed(
+        self,
+        chunks: Sequence[Chunk],
+        counts: Sequence[int],
+        reader: Reader,
+        *,
+        any_weight: Sequence[bool],
+    ) -> Tensor:
+        states = torch.cat([reader.read(chunk.ids).states for chunk in chunks])
+        places = states.shape[1]
+        return emphasized(states, [_row(each, places) for each in chunks], self.emphasis, counts)
+
+
+class Comfy(Dialect):
+    """ComfyUI's: words stay whole, and weights move states away from those of an empty text."""
+
+    def chunks(self, text: Timed, reader: Reader) -> Sequence[Chunk]:
+        found, ids, weights = list[Chunk](), list[int](), list[float]()
+        for segment in text.segments:
+            for word in _words(segment.text, reader):
+                left = list(word)
+                while left:
+                    room = reader.room - len(ids)
+                    if len(left) > room:
+                        taken = room if len(word) >= LARGE_WORD else 0
+                        found.append(
+                            Chunk((*ids, *left[:taken]), (*weights, *[segment.weight] * taken))
+                        )
+                        ids, weights, left = [], [], left[taken:]
+                        continue
+                    ids += left
+                    weights += [segment.weight] * len(left)
+                    left = []
+        return [*found, Chunk(tuple(ids), tuple(weights))]
+
+    def weighed(
+        self,
+        chunks: Sequence[Chunk],
+        counts: Sequence[int],
+        reader: Reader,
+        *,
+        any_weight: Sequence[bool],
+    ) -> Tensor:
+        del counts, any_weight
+        return torch.cat([from_empty(chunk, reader, ()) for chunk in chunks])
+
+
+def from_empty(chunk: Chunk, reader: Reader, unseen: Sequence[int]) -> Tensor:
+    """The states (1, places, width) of a chunk, moved from an empty text's by their weights."""
+    states = reader.read(chunk.ids, unseen).states
+    row = _row(chunk, states.shape[1])
+    if all(weight == 1.0 for weight in row):
+        return states
+    weights = torch.tensor(row, dtype=torch.float32, device=states.device)[None, :, None]
+    plain, empty = states.float(), reader.read(()).states.float()
+    moved = (plain - empty) * weights + empty
+    return torch.where(weights == 1.0, plain, moved).to(states.dtype)
+
+
+def _row(chunk: Chunk, places: int) -> list[float]:
+    """The weights of all places of a chunk: begin, end and padding have none."""
+    return [1.0, *chunk.weights, *[1.0] * (places - 1 - len(chunk.weights))]
+
+
+def _words(text: str, reader: Reader) -> list[tuple[int, ...]]:
+    """The tokens of each word between spaces; what is not to be parted is a word itself."""
+    words: list[tuple[int, ...]] = []
+    for word in text.replace("\n", " ").split(" "):
+        plain: list[int] = []
+        for ids in reader.pieces(word) if word else ():
+            if len(ids) == 1:
+                plain += ids
+                continue
+            words += [tuple(plain), ids] if plain else [ids]
+            plain = []
+        words += [tuple(plain)] if plain else []
+    return words

@@ -1,0 +1,73 @@
+"""The fields of a request that say how its prompts are read, and their checks."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from kakusan.errors import ArgumentError, listed, nearest, shown
+
+SYNTAXES = ("plain", "webui", "compel", "comfy")
+EMPHASES = ("Original", "No norm", "Ignore", "None")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntaxRequest:
+    """How prompts are read; all of it is None where nothing was given.
+
+    `prompt_syntax` is whose grammar they have: "webui" (AUTOMATIC1111's), "comfy" (ComfyUI's) or
+    "compel" (InvokeAI's); "plain" and None take every character as it stands. `emphasis` is what
+    weights do under "webui", by AUTOMATIC1111's names; None is "Original". `template` and
+    `negative_template` are what was written where a prompt had wildcards and choices, of which
+    `prompt` and `negative_prompt` have what was chosen: nothing reads them.
+    """
+
+    prompt_syntax: str | None = None
+    emphasis: str | None = None
+    template: str | None = None
+    negative_template: str | None = None
+
+    @staticmethod
+    def only_syntaxes() -> list[str]:
+        """The names of these fields."""
+        return [field.name for field in fields(SyntaxRequest)]
+
+    @property
+    def syntax(self) -> str:
+        """Whose grammar the prompts have."""
+        return self.prompt_syntax or "plain"
+
+    def checked_syntax(self) -> dict[str, Any]:
+        """The fields as they are stored.
+
+        Raises:
+            ArgumentError: One is none of its values, or means nothing beside another.
+        """
+        found = {
+            "prompt_syntax": _one_of("prompt_syntax", self.prompt_syntax, SYNTAXES),
+            "emphasis": _one_of("emphasis", self.emphasis, EMPHASES),
+        }
+        if found["emphasis"] is not None and found["prompt_syntax"] != "webui":
+            raise ArgumentError(
+                "{emphasis} says what weights do where {prompt_syntax} is 'webui', not {0}; leave "
+                "it out",
+                shown(self.syntax),
+            )
+        for name in ("template", "negative_template"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ArgumentError(
+                    f"{{{name}}} must be a text, not {{0}}", shown(getattr(self, name))
+                )
+        return found
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> str | None:
+    """A value, whatever the case it was written in."""
+    if value is None:
+        return None
+    found = next((each for each in known if str(value).casefold() == each.casefold()), None)
+    if found is None or not isinstance(value, str):
+        raise ArgumentError(
+            f"{{{name}}} must be one of {listed(known)}, not {{0}}.{{1}}",
+            shown(value),
+            nearest(str(value), known),
+        )
+    return found
