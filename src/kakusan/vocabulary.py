@@ -63,7 +63,11 @@ _SETTINGS = {
     "num_images_per_prompt": ("count", "--count", ""),
     "eta": ("", "", ""),
     "seed": ("seed", "--seed", "Seed"),
-    "clip_skip": ("", "", "Clip skip"),
+    "clip_skip": ("", "--clip-skip", "Clip skip"),
+    "prompt_syntax": ("prompt_syntax", "--syntax", ""),
+    "emphasis": ("emphasis", "--emphasis", "Emphasis"),
+    "template": ("", "", "Template"),
+    "negative_template": ("", "", "Negative Template"),
     "quality_budget": ("quality_budget", "--fast", ""),
     "reuse_interval": ("", "", ""),
     "model": ("model", "--model", "Model"),
@@ -90,6 +94,8 @@ _OF_SDXL = (
     "denoising_end",
 )
 _OF_THE_REFINER = ("strength", "denoising_start", "aesthetic_score", "negative_aesthetic_score")
+# What is only recorded
+_TEMPLATES = frozenset({"template", "negative_template"})
 # What a pipeline is, and a call of it cannot say
 _OF_THE_PIPELINE = frozenset(
     {
@@ -120,7 +126,7 @@ def _column(index: int) -> dict[str, str]:
 
 def _of_a_call(*others: str) -> dict[str, str]:
     names = (*_SETTINGS, *INPUTS, *others)
-    apart = {*_OF_THE_PIPELINE, *_OF_OTHER_TOOLS} - {*others}
+    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS} - {*others}
     return {name: name for name in names if name not in apart}
 
 
@@ -186,6 +192,9 @@ _OPTIONS_ELSEWHERE = {
     ),
     "--scheduler": ("sampler", "sampler-name", "sampling-method", "sample-method", "A"),
     "--fast": ("turbo", "quick"),
+    "--clip-skip": ("clipskip", "clip-stop-at-last-layers", "stop-at-clip-layer"),
+    "--syntax": ("prompt-syntax", "prompt-grammar", "grammar", "parser"),
+    "--wildcards": ("wildcard", "wildcard-dir", "wildcards-dir", "dynamic-prompts"),
     "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
     "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
     "--prediction": ("prediction-type", "parameterization", "v-pred", "vpred", "v-prediction"),
@@ -226,7 +235,7 @@ OPTIONS_TO_COME = frozenset(
     (
         *("init-img", "init-image", "image", "img", "strength", "denoising-strength", "mask"),
         *("lora", "loras", "lora-path", "controlnet", "control-image", "ip-adapter"),
-        *("clip-skip", "hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
+        *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
         *("refiner", "embedding", "embeddings", "textual-inversion", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),
     )

@@ -1,6 +1,23 @@
 """From texts to what the UNet is conditioned on."""
 
-from kakusan.conditioning.clip import check_clip_skip, encode_texts
-from kakusan.conditioning.pair import encode_pairs
+from kakusan.conditioning.clip import check_clip_skip, encode_texts, reader
+from kakusan.conditioning.compel import Compel
+from kakusan.conditioning.dialects import Comfy, Dialect, Webui
+from kakusan.conditioning.pair import encode_pairs, readers
+from kakusan.conditioning.reader import Reader
+from kakusan.conditioning.schedules import Turns, encode_parsed
 
-__all__ = ["check_clip_skip", "encode_pairs", "encode_texts"]
+__all__ = [
+    "Comfy",
+    "Compel",
+    "Dialect",
+    "Reader",
+    "Turns",
+    "Webui",
+    "check_clip_skip",
+    "encode_pairs",
+    "encode_parsed",
+    "encode_texts",
+    "reader",
+    "readers",
+]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kakusan.engine import Engine
+from kakusan.conditioning.reader import FindPieces, Read, Reader
+from kakusan.engine import Computed, Engine
 from kakusan.errors import ArgumentError
 from kakusan.models import CLIPTextModel, Conditioning
 from kakusan.runtime.device import send
@@ -44,10 +45,31 @@ def check_clip_skip(clip_skip: int | None, layers: int) -> None:
         )
 
 
-def _states(text_encoder: CLIPTextModel, input_ids: Tensor, clip_skip: int | None) -> Tensor:
+def reader(
+    tokenizer: CLIPTokenizer, engine: Engine, clip_skip: int | None, pieces: FindPieces = None
+) -> Reader:
+    """The encoder as prompts in chunks are read with it."""
+
+    def encode(ids: Tensor, mask: Tensor | None) -> tuple[Read, Computed]:
+        def run(encoder: CLIPTextModel, ids: Tensor) -> Tensor:
+            return _states(encoder, ids, clip_skip, mask)
+
+        computed = engine.encode(run, ids)
+        return Read(computed.result), computed
+
+    return Reader(tokenizer, encode, pieces)
+
+
+def _states(
+    text_encoder: CLIPTextModel,
+    input_ids: Tensor,
+    clip_skip: int | None,
+    mask: Tensor | None = None,
+) -> Tensor:
     input_ids = send(input_ids, text_encoder.device)
+    mask = None if mask is None else send(mask, text_encoder.device)
     if clip_skip is None:
-        return text_encoder(input_ids).last_hidden_state
-    hidden = text_encoder(input_ids, output_hidden_states=True).hidden_states
+        return text_encoder(input_ids, mask).last_hidden_state
+    hidden = text_encoder(input_ids, mask, output_hidden_states=True).hidden_states
     assert hidden is not None
     return text_encoder.final_layer_norm(hidden[-(clip_skip + 1)])

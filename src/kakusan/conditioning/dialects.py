@@ -1,7 +1,7 @@
 """From texts with weights to the states of one text encoder, by the rules of each tool."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -23,21 +23,6 @@ class Dialect(ABC):
         """A text in chunks; at least one, which may be empty."""
 
     @abstractmethod
-    def weighed(
-        self,
-        chunks: Sequence[Chunk],
-        counts: Sequence[int],
-        reader: Reader,
-        *,
-        any_weight: Sequence[bool],
-    ) -> Tensor:
-        """The states (texts, places, width) of the chunks that stand at one place of some texts.
-
-        Args:
-            counts: how often each text stands in its schedule.
-            any_weight: whether a text has weights, in whichever chunk.
-        """
-
     def encode(
         self, texts: Sequence[Timed], counts: Sequence[int], reader: Reader, least: int = 1
     ) -> list[Tensor]:
@@ -45,25 +30,23 @@ class Dialect(ABC):
 
         Args:
             counts: how often each of them stands in the schedule.
-            least: how many chunks they have, with empty ones behind the others.
+            least: how many chunks they have at least; those behind a text's own are empty.
         """
-        cut = [self.chunks(text, reader) for text in texts]
-        weights = [any(weight != 1.0 for c in each for weight in c.weights) for each in cut]
-        length = max(least, *(len(each) for each in cut))
-        places = [
-            self.weighed(
-                [each[place] if place < len(each) else EMPTY for each in cut],
-                counts,
-                reader,
-                any_weight=weights,
-            )
-            for place in range(length)
-        ]
-        return list(torch.cat(places, dim=1).split(1))
 
-    def pooled(self, text: Timed, reader: Reader) -> Tensor | None:
-        """What the encoder says of the whole text: of its first chunk, without weights."""
+    def pooled(self, text: Timed, whole: str, reader: Reader) -> Tensor | None:
+        """What the encoder says of a whole text: of its first chunk, without weights.
+
+        Args:
+            whole: the prompt that the text is of, as it was written.
+        """
+        del whole
         return reader.read(self.chunks(text, reader)[0].ids).pooled
+
+    def _places(self, texts: Sequence[Timed], reader: Reader, least: int) -> Iterator[list[Chunk]]:
+        """The chunks of all texts that stand at the first place, at the second, and so on."""
+        cut = [self.chunks(text, reader) for text in texts]
+        for place in range(max(least, *(len(each) for each in cut))):
+            yield [each[place] if place < len(each) else EMPTY for each in cut]
 
 
 class Webui(Dialect):
@@ -83,17 +66,15 @@ class Webui(Dialect):
                 pieces += [Piece(ids, segment.weight) for ids in reader.pieces(segment.text)]
         return chunks_of(pieces, reader.comma, size=reader.room)
 
-    def weighed(
-        self,
-        chunks: Sequence[Chunk],
-        counts: Sequence[int],
-        reader: Reader,
-        *,
-        any_weight: Sequence[bool],
-    ) -> Tensor:
-        states = torch.cat([reader.read(chunk.ids).states for chunk in chunks])
-        places = states.shape[1]
-        return emphasized(states, [_row(each, places) for each in chunks], self.emphasis, counts)
+    def encode(
+        self, texts: Sequence[Timed], counts: Sequence[int], reader: Reader, least: int = 1
+    ) -> list[Tensor]:
+        parts: list[Tensor] = []
+        for chunks in self._places(texts, reader, least):
+            states = torch.cat([reader.read(chunk.ids).states for chunk in chunks])
+            rows = [row_of(chunk, states.shape[1]) for chunk in chunks]
+            parts.append(emphasized(states, rows, self.emphasis, counts))
+        return list(torch.cat(parts, dim=1).split(1))
 
 
 class Comfy(Dialect):
@@ -118,22 +99,21 @@ class Comfy(Dialect):
                     left = []
         return [*found, Chunk(tuple(ids), tuple(weights))]
 
-    def weighed(
-        self,
-        chunks: Sequence[Chunk],
-        counts: Sequence[int],
-        reader: Reader,
-        *,
-        any_weight: Sequence[bool],
-    ) -> Tensor:
-        del counts, any_weight
-        return torch.cat([from_empty(chunk, reader, ()) for chunk in chunks])
+    def encode(
+        self, texts: Sequence[Timed], counts: Sequence[int], reader: Reader, least: int = 1
+    ) -> list[Tensor]:
+        del counts
+        parts = [
+            torch.cat([from_empty(chunk, reader) for chunk in chunks])
+            for chunks in self._places(texts, reader, least)
+        ]
+        return list(torch.cat(parts, dim=1).split(1))
 
 
-def from_empty(chunk: Chunk, reader: Reader, unseen: Sequence[int]) -> Tensor:
+def from_empty(chunk: Chunk, reader: Reader, unseen: Sequence[int] = ()) -> Tensor:
     """The states (1, places, width) of a chunk, moved from an empty text's by their weights."""
     states = reader.read(chunk.ids, unseen).states
-    row = _row(chunk, states.shape[1])
+    row = row_of(chunk, states.shape[1])
     if all(weight == 1.0 for weight in row):
         return states
     weights = torch.tensor(row, dtype=torch.float32, device=states.device)[None, :, None]
@@ -142,7 +122,7 @@ def from_empty(chunk: Chunk, reader: Reader, unseen: Sequence[int]) -> Tensor:
     return torch.where(weights == 1.0, plain, moved).to(states.dtype)
 
 
-def _row(chunk: Chunk, places: int) -> list[float]:
+def row_of(chunk: Chunk, places: int) -> list[float]:
     """The weights of all places of a chunk: begin, end and padding have none."""
     return [1.0, *chunk.weights, *[1.0] * (places - 1 - len(chunk.weights))]
 

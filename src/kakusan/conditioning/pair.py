@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kakusan.conditioning.reader import FindPieces, Read, Reader
 from kakusan.engine import Computed, Engine
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, Conditioning
 from kakusan.runtime.device import send
@@ -41,10 +42,7 @@ def encode_pairs(
         return _hidden(encoder, ids, layer)
 
     def second(encoder: CLIPTextModelWithProjection, ids: Tensor) -> Tensor:
-        ids = send(ids, encoder.device)
-        embeds, _, hidden = encoder(ids, output_hidden_states=True)
-        # in one row, so that both are computed again where either overflows
-        return torch.cat([embeds, hidden[layer].flatten(1)], dim=1)
+        return _pooled_and_hidden(encoder, ids, layer)
 
     def result(computed: Computed) -> Tensor:
         if computed.note is not None and computed.note not in notes:
@@ -69,7 +67,40 @@ def encode_pairs(
     return Conditioning(torch.cat([firsts, states.to(firsts)], dim=-1), pooled), notes
 
 
-def _hidden(encoder: CLIPTextModel, ids: Tensor, layer: int) -> Tensor:
-    states = encoder(send(ids, encoder.device), output_hidden_states=True).hidden_states
+def readers(
+    tokenizers: Tokenizers, engine: Engine, clip_skip: int | None, pieces: FindPieces = None
+) -> list[Reader]:
+    """The encoders as prompts in chunks are read with them: both, or the second alone."""
+    layer = -2 if clip_skip is None else -(clip_skip + 2)
+    own, other = tokenizers
+    width = engine.text_encoder_2.config.projection_dim
+
+    def first(ids: Tensor, mask: Tensor | None) -> tuple[Read, Computed]:
+        computed = engine.encode(lambda encoder, ids: _hidden(encoder, ids, layer, mask), ids)
+        return Read(computed.result), computed
+
+    def second(ids: Tensor, mask: Tensor | None) -> tuple[Read, Computed]:
+        computed = engine.encode_second(
+            lambda encoder, ids: _pooled_and_hidden(encoder, ids, layer, mask), ids
+        )
+        both = computed.result
+        return Read(both[:, width:].unflatten(1, (ids.shape[1], -1)), both[:, :width]), computed
+
+    found = [Reader(other, second, pieces)]
+    return found if own is None else [Reader(own, first, pieces), *found]
+
+
+def _hidden(encoder: CLIPTextModel, ids: Tensor, layer: int, mask: Tensor | None = None) -> Tensor:
+    mask = None if mask is None else send(mask, encoder.device)
+    states = encoder(send(ids, encoder.device), mask, output_hidden_states=True).hidden_states
     assert states is not None
     return states[layer]
+
+
+def _pooled_and_hidden(
+    encoder: CLIPTextModelWithProjection, ids: Tensor, layer: int, mask: Tensor | None = None
+) -> Tensor:
+    """In one row, so that both are computed again where either overflows."""
+    mask = None if mask is None else send(mask, encoder.device)
+    embeds, _, hidden = encoder(send(ids, encoder.device), mask, output_hidden_states=True)
+    return torch.cat([embeds, hidden[layer].flatten(1)], dim=1)

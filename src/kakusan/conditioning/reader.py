@@ -12,6 +12,7 @@ from kakusan.text import CLIPTokenizer
 COMMA = ",</w>"
 # Token ids that stay together, in the order of a text
 Pieces = Sequence[tuple[int, ...]]
+FindPieces = Callable[[CLIPTokenizer, str], Pieces] | None
 
 
 class Read(NamedTuple):
@@ -32,7 +33,8 @@ class Reader:
     Args:
         encode: gives what the encoder says of token ids (1, places), with a mask of the same shape
             or none, and whether it had to be upcast.
-        pieces: the tokens of a text; the tokenizer's, one by one, where not given.
+        pieces: the tokens of a text, those that are not to be parted together; one by one where
+            not given.
 
     Attributes:
         notes: of what had to be upcast.
@@ -42,10 +44,10 @@ class Reader:
         self,
         tokenizer: CLIPTokenizer,
         encode: Callable[[Tensor, Tensor | None], tuple[Read, Computed]],
-        pieces: Callable[[str], Pieces] | None = None,
+        pieces: FindPieces = None,
     ) -> None:
         self.tokenizer, self.notes = tokenizer, list[str]()
-        self._encode, self._pieces = encode, pieces
+        self._encode, self._pieces = encode, pieces or _one_by_one
         self._known: dict[tuple[tuple[int, ...], tuple[int, ...]], Read] = {}
         self._of_text: dict[str, Pieces] = {}
 
@@ -62,8 +64,7 @@ class Reader:
     def pieces(self, text: str) -> Pieces:
         """The tokens of a text, with those that are not to be parted together."""
         if text not in self._of_text:
-            own = self._pieces or self._plain
-            self._of_text[text] = own(text)
+            self._of_text[text] = self._pieces(self.tokenizer, text)
         return self._of_text[text]
 
     def read(self, ids: tuple[int, ...], unseen: Sequence[int] = ()) -> Read:
@@ -85,9 +86,6 @@ class Reader:
             self._known[key] = found
         return self._known[key]
 
-    def _plain(self, text: str) -> Pieces:
-        return [(index,) for index, _ in self.tokenizer.pieces(text)]
-
     def _filled(self, ids: tuple[int, ...]) -> list[int]:
         """With begin, end and padding; what follows the first end token is padding, too."""
         own = self.tokenizer
@@ -97,3 +95,7 @@ class Reader:
             end = row.index(own.eos_token_id) + 1
             row[end:] = [own.pad_token_id] * (len(row) - end)
         return row
+
+
+def _one_by_one(tokenizer: CLIPTokenizer, text: str) -> Pieces:
+    return [(index,) for index, _ in tokenizer.pieces(text)]

@@ -88,6 +88,8 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         WORDS["ensd"]: record.get("ensd"),
         WORDS["rng"]: _SOURCES.get(str(record.get("rng"))),
+        WORDS["emphasis"]: None if (mode := record.get("emphasis")) == "Original" else mode,
+        **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "Version": f"kakusan {version}" if version else None,
     }
 

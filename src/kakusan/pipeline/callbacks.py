@@ -172,6 +172,12 @@ class CallbackSteering(Steering):
             text: Tensor = getattr(step.prompt.text, field)
             negative = step.prompt.negative
             of_negative = text[:0] if negative is None else getattr(negative, field)
+            if name == both and of_negative.shape[1:] != text.shape[1:]:
+                raise RequestError(
+                    f"{name} of the prompt have {text.shape[1]} tokens and those of the negative "
+                    f"prompt {of_negative.shape[1]}, which make no one tensor for "
+                    "callback_on_step_end; give texts of one length, in chunks of 75 tokens"
+                )
             found[name] = torch.cat([of_negative, text]) if name == both else of_negative
         return found
 
@@ -207,7 +213,7 @@ def _is_same(value: Tensor, seen: Tensor) -> bool:
 
 def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:
     """The prompt with those of its tensors that were changed."""
-    text, negative = prompt
+    text, negative = prompt.text, prompt.negative
     halves: dict[str, Tensor | None] = {}
     for both, (_, field) in _HALVES.items():
         if both in changed:
@@ -225,7 +231,9 @@ def _prompt(prompt: Prompt, changed: Mapping[str, Tensor]) -> Prompt:
     for one, field in _HALVES.values():
         if one in changed and negative is not None:
             negative = replace(negative, **{field: changed[one]})
-    return prompt if (text, negative) == prompt else Prompt(text, negative)
+    if (text, negative) == (prompt.text, prompt.negative):
+        return prompt
+    return prompt._replace(text=text, negative=negative)
 
 
 def _halves(name: str, both: Tensor, pictures: int) -> tuple[Tensor | None, Tensor]:

@@ -144,7 +144,7 @@ def encode_prompt(
     prompts.check()
     say_understood(understood(prompts), pipe.name_or_path)
     engine.prepare()
-    found, _ = prompts.encoded()
+    found, _ = prompts.embedded()
     where = pipe.device if device is None else device
     negative = None if found.negative is None else found.negative.tokens.to(where)
     return found.text.tokens.to(where), negative

@@ -16,6 +16,7 @@ from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.finishing import Finished, finish
 from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
+from kakusan.pipeline.parsed_prompts import Grammar, ParsedPrompts
 from kakusan.pipeline.repainting import of_the_model
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
 from kakusan.pipeline.seeding import check_noise_is_drawn, generator_of
@@ -23,13 +24,15 @@ from kakusan.pipeline.understood import understood
 from kakusan.request import Request
 from kakusan.runtime.device import send
 from kakusan.sampling import (
+    Composed,
     Guidance,
     Guided,
-    Prompt,
     Reused,
+    Scheduled,
     Start,
     Steering,
     Step,
+    Timeline,
     Trajectory,
     drive,
 )
@@ -64,6 +67,7 @@ class Drawing:
         scheduler: with its timesteps set.
         usual: says what was taken as models of this kind are drawn, where something was.
         span: which of them are gone through.
+        grammar: what the prompts say when their grammar is read; None where they are plain.
         understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
@@ -96,7 +100,10 @@ class Drawing:
             embedded=model.engine.embeds_guidance,
             both=scheduler.parts_guidance,
         )
-        self._prompts = model.prompts(self.request, inputs, self.guidance.on)
+        self.grammar = Grammar.of(self.request, inputs, self._calls)
+        guided = self.guidance.on or (self.grammar is not None and self.grammar.composes)
+        texts = model.prompts(self.request, inputs, guided)
+        self._prompts = texts if self.grammar is None else ParsedPrompts(self.grammar, texts)
         self._prompts.check()
         inputs.check_against(self.request, self._latents_shape())
         check_noise_is_drawn(self.request, inputs)
@@ -123,6 +130,8 @@ class Drawing:
         assert self.request.width is not None
         together = max(len(pictures) for pictures in self._ranges())
         calls = 2 if self.guidance.on else 1
+        if self.grammar is not None:
+            calls += self.grammar.most_parts - 1
         self.engine.check_memory(self.request.height, self.request.width, together, calls)
 
     def batches(
@@ -134,7 +143,7 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        prompt, text_notes = self._prompts.encoded()
+        timelines, text_notes = self._prompts.encoded()
         assert self.request.height is not None
         assert self.request.width is not None
         own, own_notes = of_the_model(self.engine, self.request.height, self.request.width)
@@ -144,7 +153,7 @@ class Drawing:
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
             acting = [[*(steering(each) if steering else ()), *own] for each in parts]
             trajectories = [
-                self._trajectory(each, prompt, some, watched)
+                self._trajectory(each, timelines(each), some, watched)
                 for each, some in zip(parts, acting, strict=True)
             ]
             yield Batch(trajectories)
@@ -221,27 +230,28 @@ class Drawing:
         }
 
     def _trajectory(
-        self, pictures: range, prompt: Prompt, steering: Sequence[Steering], watched: bool
+        self, pictures: range, timeline: Timeline, steering: Sequence[Steering], watched: bool
     ) -> Trajectory:
-        rows, request = slice(pictures.start, pictures.stop), self.request
-        negative = None if prompt.negative is None else prompt.negative[rows]
-        generator = self.inputs.generator
+        request, generator = self.request, self.inputs.generator
         if request.seed is not None:
             generator = generator_of(request, pictures.start, self.engine.scale_factor)
         interval = request.reuse_interval or 1
         for each in steering:
             if not each.marks_pictures:
                 self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
-        guidance = self.guidance
+        # in a part of the way, the part before it has had its turns
+        first = self.span.start if request.denoising_start is None else 0
+        prompt = timeline.at(self.span.start - first)
+        predictor = Guided(self.guidance) if interval == 1 else Reused(self.guidance, interval)
         return Trajectory(
             self._start(pictures, generator, prompt.text.tokens.dtype),
             self.scheduler,
-            Prompt(prompt.text[rows], negative),
-            Guided(guidance) if interval == 1 else Reused(guidance, interval),
+            prompt,
+            Composed(predictor) if prompt.is_composed else predictor,
             generator=generator,
             eta=request.eta or 0.0,
             end=self.span.stop,
-            steering=steering,
+            steering=[*([Scheduled(timeline, first)] if timeline.changes else ()), *steering],
             watched=watched,
             computes_in_float32=self.engine.compute_dtype(self.engine.unet).itemsize >= 4,
             pictures=pictures,
@@ -266,6 +276,12 @@ class Drawing:
         dtype = torch.float32 if self.request.seed is not None else embedded
         shape = (len(pictures), *self._latents_shape()[1:])
         return draw_noise(shape, generator, dtype=dtype, device=device)
+
+    @property
+    def _calls(self) -> int:
+        """Of the denoiser in all steps, as tools count them that read schedules in prompts."""
+        steps = self.request.num_inference_steps or len(self.scheduler.schedule)
+        return max(self.scheduler.order * steps, len(self.scheduler.schedule) - 1)
 
     def _set_timesteps(self) -> None:
         request = self.request

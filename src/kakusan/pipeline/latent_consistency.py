@@ -48,6 +48,8 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
         negative_prompt: str | Sequence[str] | None = None,
         negative_prompt_embeds: Tensor | None = None,
         clip_skip: int | None = None,
+        prompt_syntax: str | None = None,
+        emphasis: str | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
         batch_size: int = 1,
@@ -87,6 +89,8 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
             num_images_per_prompt=num_images_per_prompt,
             seed=seed,
             clip_skip=clip_skip,
+            prompt_syntax=prompt_syntax,
+            emphasis=emphasis,
             reuse_interval=reuse_interval,
             scheduler=self._distilled_in(original_inference_steps),
         )

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kakusan.conditioning import check_clip_skip, encode_pairs
+from kakusan.conditioning import Reader, check_clip_skip, encode_pairs, readers
 from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, check_shape
 from kakusan.models import Conditioning
-from kakusan.pipeline.prompts import ReadText
+from kakusan.pipeline.prompts import ReadText, Timelines, throughout
 from kakusan.request import Request
 from kakusan.sampling import Prompt
 from kakusan.text import CLIPTokenizer
@@ -59,15 +59,16 @@ class PromptPairs:
     def check(self) -> None:
         """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
         request, inputs, given = self.request, self.inputs, self.inputs.prompt_embeds
+        is_plain = request.syntax == "plain"
         inputs.check_embeds(request, self.engine.text_width)
         inputs.check_pooled(request, self._pooled_width)
         self._check_second_texts()
         self._check_negative_sizes()
-        encodes_negative = self._reads_negative and not all(self._is_zero)
+        encodes_negative = self._reads_negative and not all(self.are_zeros())
         tokens = self._tokens() if given is None or encodes_negative else 0
         for encoder in self.engine.encoders:
             check_clip_skip(request.clip_skip, encoder.config.num_hidden_layers)
-        if given is not None and encodes_negative and given.shape[1] != tokens:
+        if given is not None and encodes_negative and given.shape[1] != tokens and is_plain:
             raise ArgumentError(
                 "{prompt_embeds} have {0} tokens, but an encoded {negative_prompt} has {1}; give "
                 "{negative_prompt_embeds} of the same length",
@@ -75,15 +76,15 @@ class PromptPairs:
                 tokens,
             )
 
-    def encoded(self) -> tuple[Prompt, list[str]]:
-        """What all pictures are conditioned on, a row for each, and notes of what was upcast."""
-        (text, negative), notes = self.embedded()
-        own, opposite = self._sizes()
-        sized = None if negative is None else _sized(negative, opposite)
-        return Prompt(_sized(text, own), sized), notes
+    def encoded(self) -> tuple[Timelines, list[str]]:
+        """What pictures are conditioned on, a row for each, and notes of what was upcast."""
+        prompt, notes = self.embedded()
+        text, negative = prompt.text, prompt.negative
+        sized = None if negative is None else self.told(negative, negative=True)
+        return throughout(Prompt(self.told(text, negative=False), sized)), notes
 
     def embedded(self) -> tuple[Prompt, list[str]]:
-        """The same without the sizes that the UNet is told."""
+        """The prompts of all pictures, without the sizes that the UNet is told."""
         request, inputs, notes = self.request, self.inputs, list[str]()
 
         def encode(pairs: Sequence[tuple[str, str]], clip_skip: int | None) -> Conditioning:
@@ -99,24 +100,45 @@ class PromptPairs:
         negative = None
         if self.guided:
             negative = _given(inputs.negative_prompt_embeds, inputs.negative_pooled_prompt_embeds)
-            if negative is None and all(self._is_zero):
+            if negative is None and all(self.are_zeros()):
                 negative = text.map(torch.zeros_like)
             elif negative is None:
                 # The reference does not apply clip_skip here
                 negative = encode(self._pairs(self._negative_texts), None)
-                zero = torch.tensor(self._is_zero, device=negative.tokens.device)
+                zero = torch.tensor(self.are_zeros(), device=negative.tokens.device)
                 negative = negative.map(lambda t: t.masked_fill(_beside(zero, t), 0.0))
             check_shape("negative_prompt_embeds", negative.tokens, text.tokens.shape)
             negative = self._placed(negative.map(lambda tensor: tensor.to(text.tokens)))
         return Prompt(self._placed(text), negative), notes
 
+    def texts(self, *, negative: bool) -> list[tuple[str, ...]]:
+        pairs = self._pairs(self._negative_texts if negative else self._texts)
+        return [pair if self.engine.has_text_encoder else pair[1:] for pair in pairs]
+
+    def given(self, *, negative: bool) -> Conditioning | None:
+        given = self.inputs
+        if negative:
+            return _given(given.negative_prompt_embeds, given.negative_pooled_prompt_embeds)
+        return _given(given.prompt_embeds, given.pooled_prompt_embeds)
+
+    def told(self, rows: Conditioning, *, negative: bool) -> Conditioning:
+        return _sized(rows, self._sizes()[negative])
+
+    def tokenizers(self) -> list[CLIPTokenizer]:
+        second = present("tokenizer_2", self.tokenizer_2)
+        if not self.engine.has_text_encoder:
+            return [second]
+        return [present("tokenizer", self.tokenizer), second]
+
+    def readers(self, clip_skip: int | None) -> list[Reader]:
+        *first, second = self.tokenizers()
+        return readers((first[0] if first else None, second), self.engine, clip_skip)
+
     @property
     def _reads_negative(self) -> bool:
         return self.guided and self.inputs.negative_prompt_embeds is None
 
-    @property
-    def _is_zero(self) -> list[bool]:
-        """Of each negative prompt, whether it is none at all, which is embeddings of zeros."""
+    def are_zeros(self) -> list[bool]:
         zeros = bool(self.request.force_zeros_for_empty_prompt)
         return [zeros and not text for text in self.request.negative_prompt]
 
@@ -182,7 +204,7 @@ class PromptPairs:
                     f"alone; give it as {{{name.removesuffix('_2')}}}"
                 )
         second = request.negative_prompt_2
-        if self._reads_negative and second is not None and any(self._is_zero):
+        if self._reads_negative and second is not None and any(self.are_zeros()):
             raise ArgumentError(
                 "{negative_prompt_2} is read beside {negative_prompt} alone; give that too"
             )

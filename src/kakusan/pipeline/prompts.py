@@ -1,26 +1,35 @@
 """From a request's texts, or embeddings in their place, to what its pictures are conditioned on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from kakusan.conditioning import check_clip_skip, encode_texts
+from kakusan.conditioning import Reader, check_clip_skip, encode_texts, reader
 from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, check_shape
 from kakusan.models import Conditioning
 from kakusan.request import Request
-from kakusan.sampling import Prompt
+from kakusan.sampling import Prompt, Timeline
 from kakusan.text import CLIPTokenizer
 
 
 class ReadText(NamedTuple):
-    """A text that is read, and what takes it apart."""
+    """A text that is read, and what takes it apart.
+
+    Attributes:
+        whole: whether all of it is read, however long it is.
+    """
 
     text: str
     tokenizer: CLIPTokenizer
+    whole: bool = False
+
+
+# Which prompts the pictures with these numbers are asked with, and when
+Timelines = Callable[[range], Timeline]
 
 
 class ReadsPrompts(Protocol):
@@ -35,9 +44,57 @@ class ReadsPrompts(Protocol):
         """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
         ...
 
-    def encoded(self) -> tuple[Prompt, list[str]]:
-        """What all pictures are conditioned on, a row for each, and notes of what was upcast."""
+    def encoded(self) -> tuple[Timelines, list[str]]:
+        """What pictures are conditioned on, a row for each, and notes of what was upcast."""
         ...
+
+
+class ReadsTexts(ReadsPrompts, Protocol):
+    """The same, and what their texts are read with where they have a grammar."""
+
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def request(self) -> Request: ...
+    @property
+    def guided(self) -> bool:
+        """Whether negative prompts are read too."""
+        ...
+
+    def texts(self, *, negative: bool) -> list[tuple[str, ...]]:
+        """Of each prompt what each text encoder reads; none where embeddings stand for it."""
+        ...
+
+    def given(self, *, negative: bool) -> Conditioning | None:
+        """The embeddings that stand for texts, a row for each prompt."""
+        ...
+
+    def are_zeros(self) -> list[bool]:
+        """Of each negative prompt, whether embeddings of zeros stand for it."""
+        ...
+
+    def told(self, rows: Conditioning, *, negative: bool) -> Conditioning:
+        """Rows with all that the UNet is told beside the texts."""
+        ...
+
+    def tokenizers(self) -> list[CLIPTokenizer]:
+        """Of each text encoder."""
+        ...
+
+    def readers(self, clip_skip: int | None) -> list[Reader]:
+        """The text encoders, as prompts in chunks are read with them."""
+        ...
+
+
+def throughout(prompt: Prompt) -> Timelines:
+    """The same rows of a prompt from a picture's beginning to its end."""
+
+    def timeline(pictures: range) -> Timeline:
+        rows = slice(pictures.start, pictures.stop)
+        negative = None if prompt.negative is None else prompt.negative[rows]
+        return Timeline((Prompt(prompt.text[rows], negative),))
+
+    return timeline
 
 
 @dataclass(frozen=True)
@@ -72,12 +129,13 @@ class Prompts:
     def check(self) -> None:
         """Raise RequestError where texts cannot be encoded, or not beside the given embeddings."""
         request, given = self.request, self.inputs.prompt_embeds
+        is_plain = request.syntax == "plain"
         self.inputs.check_embeds(request, self.engine.text_width)
         tokens = self._tokens() if given is None or self.reads_negative else 0
         if self.engine.has_text_encoder:
             layers = self.engine.text_encoder.config.num_hidden_layers
             check_clip_skip(request.clip_skip, layers)
-        if given is not None and self.reads_negative and given.shape[1] != tokens:
+        if given is not None and self.reads_negative and given.shape[1] != tokens and is_plain:
             raise ArgumentError(
                 "{prompt_embeds} have {0} tokens, but an encoded {negative_prompt} has {1}; give "
                 "{negative_prompt_embeds} of the same length",
@@ -85,8 +143,13 @@ class Prompts:
                 tokens,
             )
 
-    def encoded(self) -> tuple[Prompt, list[str]]:
-        """What all pictures are conditioned on, a row for each, and notes of what was upcast."""
+    def encoded(self) -> tuple[Timelines, list[str]]:
+        """What pictures are conditioned on, a row for each, and notes of what was upcast."""
+        prompt, notes = self.embedded()
+        return throughout(prompt), notes
+
+    def embedded(self) -> tuple[Prompt, list[str]]:
+        """What all pictures are conditioned on, a row for each, and the notes."""
         request, given, notes = self.request, self.inputs, list[str]()
 
         def encode(texts: Sequence[str | None], clip_skip: int | None) -> Conditioning:
@@ -114,6 +177,27 @@ class Prompts:
             negative = Conditioning(negative.tokens.to(text.tokens))
             negative = negative.to(self.engine.device).repeated(count)
         return Prompt(text.to(self.engine.device).repeated(count), negative), notes
+
+    def texts(self, *, negative: bool) -> list[tuple[str, ...]]:
+        texts = self.request.negative_prompt if negative else self.request.prompt
+        return [(text or "",) for text in texts]
+
+    def given(self, *, negative: bool) -> Conditioning | None:
+        given = self.inputs
+        return _given(given.negative_prompt_embeds if negative else given.prompt_embeds)
+
+    def are_zeros(self) -> list[bool]:
+        return [False] * len(self.request.negative_prompt)
+
+    def told(self, rows: Conditioning, *, negative: bool) -> Conditioning:
+        del negative
+        return rows
+
+    def tokenizers(self) -> list[CLIPTokenizer]:
+        return [present("tokenizer", self.tokenizer)]
+
+    def readers(self, clip_skip: int | None) -> list[Reader]:
+        return [reader(self.tokenizers()[0], self.engine, clip_skip)]
 
     def _tokens(self) -> int:
         """How many tokens an encoded text has; raises RequestError where none can be encoded."""

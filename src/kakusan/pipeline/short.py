@@ -40,6 +40,8 @@ def generate(
     variation_strength: float | None = None,
     seed_resize: tuple[int, int] | None = None,
     ensd: int | None = None,
+    prompt_syntax: str | None = None,
+    emphasis: str | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -66,6 +68,9 @@ def generate(
         variation_seed: Another seed, of whose noise `variation_strength`, from 0 to 1, is mixed in.
             Picture i has the same seed then, and the variation seed `variation_seed + i`.
         seed_resize: The (height, width) of the picture that the seed was found with.
+        prompt_syntax: Whose grammar the prompts have: "webui" (AUTOMATIC1111's), "comfy" or
+            "compel"; every character is taken as it stands where not given.
+        emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -104,6 +109,8 @@ def generate(
             variation_strength=variation_strength,
             seed_resize=seed_resize,
             ensd=ensd,
+            prompt_syntax=prompt_syntax,
+            emphasis=emphasis,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,

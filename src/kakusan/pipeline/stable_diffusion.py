@@ -108,6 +108,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
         *,
         guidance_rescale: float = 0.0,
         clip_skip: int | None = None,
+        prompt_syntax: str | None = None,
+        emphasis: str | None = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
@@ -128,6 +130,12 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
             num_inference_steps: 50, or what the model's folder says is good for it.
             guidance_scale: 7.5, or what the model's folder says; no guidance at 1 or below.
             generator: One for all pictures, or a list with one a picture, as in the reference.
+            clip_skip: How many of the text encoder's last layers are left out: one less than
+                AUTOMATIC1111 counts. For negative prompts too under a `prompt_syntax`.
+            prompt_syntax: Whose grammar the prompts have: "webui" (AUTOMATIC1111's weights, BREAK,
+                AND and schedules; nothing is cut off), "comfy" or "compel"; "plain" takes every
+                character as it stands.
+            emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
             quality_budget: Faster within a loss: the least PSNR in dB against the exact picture, as
                 it was measured on the built-in model (`kakusan.quality`). None is exact. It chooses
                 scheduler and steps, so that naming steps beside it is an error.
@@ -175,6 +183,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
             eta=eta,
             seed=seed,
             clip_skip=clip_skip,
+            prompt_syntax=prompt_syntax,
+            emphasis=emphasis,
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )

@@ -129,7 +129,8 @@ class XLPipeline(LatentDiffusionPipeline):
         prompts.check()
         say_understood(understood(prompts), self.name_or_path)
         engine.prepare()
-        (text, negative), _ = prompts.embedded()
+        found, _ = prompts.embedded()
+        text, negative = found.text, found.negative
         where = self.device if device is None else device
         assert text.pooled is not None
         if negative is None:
@@ -215,6 +216,8 @@ class StableDiffusionXLPipeline(XLPipeline):
         negative_crops_coords_top_left: Pair = None,
         negative_target_size: Pair = None,
         clip_skip: int | None = None,
+        prompt_syntax: str | None = None,
+        emphasis: str | None = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
@@ -282,6 +285,8 @@ class StableDiffusionXLPipeline(XLPipeline):
             negative_crops_coords_top_left=negative_crops_coords_top_left,
             negative_target_size=negative_target_size,
             clip_skip=clip_skip,
+            prompt_syntax=prompt_syntax,
+            emphasis=emphasis,
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )

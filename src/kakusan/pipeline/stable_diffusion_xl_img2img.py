@@ -132,6 +132,8 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         aesthetic_score: float | None = None,
         negative_aesthetic_score: float | None = None,
         clip_skip: int | None = None,
+        prompt_syntax: str | None = None,
+        emphasis: str | None = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
@@ -202,6 +204,8 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             aesthetic_score=aesthetic_score,
             negative_aesthetic_score=negative_aesthetic_score,
             clip_skip=clip_skip,
+            prompt_syntax=prompt_syntax,
+            emphasis=emphasis,
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )

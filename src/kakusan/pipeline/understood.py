@@ -15,7 +15,10 @@ def understood(prompts: ReadsPrompts) -> list[Understanding]:
     """What of each prompt is not understood, and of its negative one where that is read."""
     read = prompts.read
     texts = {(each.text, id(each.tokenizer)): each for several in read for each in several}
-    found = {key: Understanding.of(each.text, each.tokenizer) for key, each in texts.items()}
+    found = {
+        key: Understanding.of(each.text, each.tokenizer, whole=each.whole)
+        for key, each in texts.items()
+    }
     return [
         Understanding.of_all(found[each.text, id(each.tokenizer)] for each in several)
         for several in read
@@ -35,6 +38,10 @@ def say_negative(request: Request, guidance: Guidance) -> None:
         logger.warning("%s", told)
 
 
-def say_understood(found: list[Understanding], model: str | None) -> None:
-    """Say all of it, of a model of this name, before the work begins."""
-    Understanding.of_all(found).say(builtin=model == BUILTIN)
+def say_understood(found: list[Understanding], model: str | None, syntax: str = "plain") -> None:
+    """Say all of it, of a model of this name, before the work begins.
+
+    Args:
+        syntax: that the prompts were read by.
+    """
+    Understanding.of_all(found).say(builtin=model == BUILTIN, plain=syntax == "plain")

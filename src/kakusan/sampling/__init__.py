@@ -1,22 +1,27 @@
 """From noise to clean latents: guidance, steering, one picture's way, and many driven together."""
 
+from kakusan.sampling.composed import Composed
 from kakusan.sampling.guidance import Guidance, Guided, Prompt
 from kakusan.sampling.loop import Predict, drive
 from kakusan.sampling.reuse import Reused
 from kakusan.sampling.start import Start
 from kakusan.sampling.steering import Steering
 from kakusan.sampling.step import Step, View
+from kakusan.sampling.timeline import Scheduled, Timeline
 from kakusan.sampling.trajectory import Trajectory, step_options
 
 __all__ = [
+    "Composed",
     "Guidance",
     "Guided",
     "Predict",
     "Prompt",
     "Reused",
+    "Scheduled",
     "Start",
     "Steering",
     "Step",
+    "Timeline",
     "Trajectory",
     "View",
     "drive",

@@ -9,10 +9,22 @@ from kakusan.models import Conditioning, UNetCall
 
 
 class Prompt(NamedTuple):
-    """What a picture is to be, and what it is pushed away from; None without guidance."""
+    """What a picture is to be, and what it is pushed away from; None without guidance.
+
+    Attributes:
+        weight: of the text.
+        beside: other texts that the picture is to be, and their weights; see `Composed`.
+    """
 
     text: Conditioning
     negative: Conditioning | None = None
+    weight: float = 1.0
+    beside: tuple[tuple[float, Conditioning], ...] = ()
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether there is more to it than one text of weight 1."""
+        return bool(self.beside) or self.weight != 1.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ from kakusan.text.words import LONGEST, KnownWords
 logger = logging.getLogger("kakusan")
 _MOST_SAID = 8  # of each in one line
 _LONGEST_SAID = 40  # characters
+# How grammar is read
+HOW = (
+    "prompt_syntax='webui' has weights, BREAK, AND and schedules read as AUTOMATIC1111 reads them, "
+    "'comfy' and 'compel' as ComfyUI and InvokeAI do"
+)
 # What was said within `said_once`; None outside of one
 _SAID: ContextVar[set[str] | None] = ContextVar("said", default=None)
 
@@ -31,10 +36,15 @@ class Understanding:
     unread_grammar: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, text: str, tokenizer: CLIPTokenizer) -> Self:
-        """Of a text as this tokenizer's model reads it."""
+    def of(cls, text: str, tokenizer: CLIPTokenizer, *, whole: bool = False) -> Self:
+        """Of a text as this tokenizer's model reads it.
+
+        Args:
+            whole: whether all of it is read, however long it is.
+        """
         grammar = [each for each in unread_grammar(text) if not _is_token(each, tokenizer)]
-        return cls(_unknown(text, tokenizer, tokenizer.words), tuple(grammar))
+        used = text if whole else tokenizer.used(text)
+        return cls(_unknown(text, used, tokenizer.words), tuple(grammar))
 
     @classmethod
     def of_all(cls, several: Iterable[Self]) -> Self:
@@ -75,11 +85,12 @@ class Understanding:
             notes.append(f"read as plain words: {_listed(self.unread_grammar)}")
         return notes
 
-    def say(self, *, builtin: bool = False) -> None:
+    def say(self, *, builtin: bool = False, plain: bool = True) -> None:
         """Log it, each of both in one line: a warning, so that it is seen.
 
         Args:
             builtin: whether it is the model that comes with the package.
+            plain: whether no grammar was read.
         """
         words, grammar = not_said(self.unknown_words), not_said(self.unread_grammar)
         if words:
@@ -88,11 +99,8 @@ class Understanding:
             card = " (its card: kakusan models show builtin)" if builtin else ""
             logger.warning("%s has never seen %s; it draws what it knows%s", model, listed, card)
         if grammar:
-            logger.warning(
-                "%s: read as plain words; weights, <lora:...>, BREAK and the like are not "
-                "understood yet",
-                _listed(grammar),
-            )
+            how = f"; {HOW}" if plain else ""
+            logger.warning("%s: read as plain words%s", _listed(grammar), how)
 
 
 @contextmanager
@@ -115,13 +123,10 @@ def not_said(texts: Iterable[str]) -> list[str]:
     return new
 
 
-def _unknown(
-    text: str, tokenizer: CLIPTokenizer, known: KnownWords | None
-) -> dict[str, str | None]:
+def _unknown(text: str, used: str, known: KnownWords | None) -> dict[str, str | None]:
     """Of the words that there is room for: of what is cut off, a warning of its own tells."""
     if known is None:
         return {}
-    used = tokenizer.used(text)
     words = known.unknown(without_grammar(used))
     if used != text:  # whose last word may be cut in two
         whole = set(known.strangers(text[: len(used) + 2 * LONGEST]))

@@ -1,0 +1,281 @@
+"""A request's prompts where they have a grammar: what they say, and what it is conditioned on."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from kakusan.conditioning import (
+    Comfy,
+    Compel,
+    Dialect,
+    Reader,
+    Turns,
+    Webui,
+    encode_parsed,
+)
+from kakusan.errors import ArgumentError, NotYetError, RequestError, shown
+from kakusan.inputs import Inputs
+from kakusan.models import Conditioning
+from kakusan.pipeline.prompts import ReadsTexts, ReadText, Timelines
+from kakusan.pipeline.side_by_side import side_by_side
+from kakusan.prompts import Network, ParsedPrompt, Timed, parse
+from kakusan.request import Request
+from kakusan.sampling import Timeline
+
+MAX_WEIGHT = 1000.0
+MAX_CHUNKS = 64  # of one text: some five thousand tokens
+MAX_WORK = 1024  # chunks that are encoded for one request
+MAX_PARTS = 32  # each is another question to the UNet, at every step
+MAX_LETTERS = 2_000_000  # of all texts of a schedule together
+LORAS = ("lora", "lyco", "hypernet")
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What the prompts of a request say when their grammar is read; needs no network.
+
+    Attributes:
+        calls: of the denoiser, that schedules are counted by.
+        positive, negative: the parsed prompt of each text.
+    """
+
+    syntax: str
+    emphasis: str
+    calls: int
+    positive: dict[str, ParsedPrompt] = field(repr=False)
+    negative: dict[str, ParsedPrompt] = field(repr=False)
+
+    @classmethod
+    def of(cls, request: Request, inputs: Inputs, calls: int) -> "Grammar | None":
+        """None where prompts are plain.
+
+        Raises:
+            RequestError: Something of a prompt cannot be read.
+        """
+        if request.syntax == "plain":
+            return None
+
+        def parsed(names: tuple[str, str], *, split: bool) -> dict[str, ParsedPrompt]:
+            found: dict[str, ParsedPrompt] = {}
+            for name in names:
+                for text in getattr(request, name) or ():
+                    if text is not None and text not in found:
+                        found[text] = parse(text, request.syntax, calls, split=split)
+                        _check(name, text, found[text])
+            return found
+
+        positive, negative = dict[str, ParsedPrompt](), dict[str, ParsedPrompt]()
+        if inputs.prompt_embeds is None:
+            positive = parsed(("prompt", "prompt_2"), split=True)
+        if inputs.negative_prompt_embeds is None:
+            negative = parsed(("negative_prompt", "negative_prompt_2"), split=False)
+        emphasis = request.emphasis or "Original"
+        return cls(request.syntax, emphasis, calls, positive, negative)
+
+    @property
+    def composes(self) -> bool:
+        """Whether a prompt is several, so that the UNet is asked about negative ones too."""
+        return any(
+            each.joined == "guided" and (len(each.parts) > 1 or each.parts[0].weight != 1.0)
+            for each in self.positive.values()
+        )
+
+    @property
+    def most_parts(self) -> int:
+        """How many questions to the UNet the prompt is at a step, without the negative one."""
+        return max((len(each.parts) for each in self.positive.values()), default=1)
+
+    @property
+    def dialect(self) -> Dialect:
+        if self.syntax == "webui":
+            return Webui(self.emphasis)
+        return Comfy() if self.syntax == "comfy" else Compel()
+
+    def networks(self, *texts: str | None) -> tuple[Network, ...]:
+        """What `<lora:...>` and the like name in prompts, each with the calls that it holds in."""
+        known = [self.positive[text] for text in texts if text is not None]
+        return tuple(network for each in known for network in each.networks)
+
+
+class ParsedPrompts:
+    """The prompts of one request by their grammar, as a family of models reads texts."""
+
+    def __init__(self, grammar: Grammar, texts: ReadsTexts) -> None:
+        self.grammar, self._texts = grammar, texts
+        self._dialect = grammar.dialect
+
+    @property
+    def read(self) -> list[list[ReadText]]:
+        found: list[list[ReadText]] = [[] for _ in self._texts.request.prompt]
+        for negative in self._sides_read():
+            for read, several in zip(found, self._texts.texts(negative=negative), strict=True):
+                known = dict.fromkeys(read)
+                for text, tokenizer in zip(several, self._texts.tokenizers(), strict=True):
+                    words = self._words(self._parsed(text, negative))
+                    new = [ReadText(each, tokenizer, whole=True) for each in words]
+                    known |= dict.fromkeys(each for each in new if not _is_read(each, known))
+                read[:] = known
+        return found
+
+    def check(self) -> None:
+        """Raise RequestError where texts cannot be encoded, or are too long."""
+        self._texts.check()
+        if not any(True for _ in self._sides_read()):
+            return
+        readers, chunks = self._texts.readers(None), set[tuple[int, tuple[int, ...]]]()
+        for negative in self._sides_read():
+            for several in dict.fromkeys(self._texts.texts(negative=negative)):
+                parsed = [self._parsed(text, negative) for text in several]
+                _check_parts(parsed)
+                for number, (each, reader) in enumerate(zip(parsed, readers, strict=True)):
+                    chunks |= {(number, ids) for ids in self._chunks(each, reader)}
+        if len(chunks) > MAX_WORK:
+            raise ArgumentError(
+                "the prompts are {0} chunks of tokens in all; at most {1} are read for one request",
+                len(chunks),
+                MAX_WORK,
+            )
+
+    def encoded(self) -> tuple[Timelines, list[str]]:
+        """What pictures are conditioned on, a row for each, and notes of what was upcast."""
+        texts = self._texts
+        reads = any(True for _ in self._sides_read())
+        # AUTOMATIC1111 and ComfyUI leave layers out for negative prompts too
+        readers = texts.readers(texts.request.clip_skip) if reads else []
+        positive = self._encoded(readers, negative=False)
+        like = positive[0][0].each[0]
+        negative = self._encoded(readers, negative=True, like=like) if texts.guided else None
+        count = texts.request.num_images_per_prompt
+
+        def timeline(pictures: range) -> Timeline:
+            rows = [picture // count for picture in pictures]
+            opposite = None if negative is None else [negative[row][0] for row in rows]
+            return side_by_side([positive[row] for row in rows], opposite)
+
+        notes = dict.fromkeys(note for reader in readers for note in reader.notes)
+        return timeline, list(notes)
+
+    def _sides_read(self) -> Iterator[bool]:
+        """False and True for the prompts and the negative ones, whichever are read."""
+        if self._texts.given(negative=False) is None:
+            yield False
+        if self._texts.guided and self._texts.given(negative=True) is None:
+            yield True
+
+    def _parsed(self, text: str, negative: bool) -> ParsedPrompt:
+        known = self.grammar.negative if negative else self.grammar.positive
+        if text not in known:  # "" where nobody wrote one
+            known[text] = parse(text, self.grammar.syntax, self.grammar.calls, split=not negative)
+        return known[text]
+
+    def _words(self, parsed: ParsedPrompt) -> Iterator[str]:
+        """The stretches of text that are read as words, each once."""
+        literal = self.grammar.emphasis == "None"
+        found = dict[str, None]()
+        for text in _timed(parsed):
+            segments = [text.text] if literal else [s.text for s in text.segments if not s.is_break]
+            found |= dict.fromkeys(each for each in segments if each)
+        yield from found
+
+    def _chunks(self, parsed: ParsedPrompt, reader: Reader) -> Iterator[tuple[int, ...]]:
+        texts = {(each.text, each.segments): each for each in _timed(parsed)}
+        letters = sum(len(each.text) for each in texts.values())
+        if letters > MAX_LETTERS:
+            raise ArgumentError(
+                "{prompt} is {0} texts of {1} characters in all as it changes; at most {2} are "
+                "read",
+                len(texts),
+                letters,
+                MAX_LETTERS,
+            )
+        for text in texts.values():
+            chunks = self._dialect.chunks(text, reader)
+            if len(chunks) > MAX_CHUNKS:
+                raise ArgumentError(
+                    "{prompt} is {0} chunks of up to {1} tokens; at most {2} are read, so make it "
+                    "shorter",
+                    len(chunks),
+                    reader.room,
+                    MAX_CHUNKS,
+                )
+            yield from (chunk.ids for chunk in chunks)
+
+    def _encoded(
+        self, readers: Sequence[Reader], *, negative: bool, like: Conditioning | None = None
+    ) -> list[list[Turns]]:
+        """Of each prompt what takes turns on each of its sides."""
+        texts = self._texts
+        device = texts.engine.device
+
+        def placed(row: Conditioning) -> Conditioning:
+            found = row if like is None else row.map(lambda tensor: tensor.to(like.tokens.dtype))
+            return texts.told(found.to(device), negative=negative)
+
+        given = texts.given(negative=negative)
+        if given is not None:
+            rows = [given[i : i + 1] for i in range(len(given))]
+            return [[Turns(1.0, (self.grammar.calls,), (placed(row),))] for row in rows]
+        zeros = texts.are_zeros() if negative else [False] * len(texts.request.prompt)
+        known = dict[tuple[tuple[str, ...], bool], list[Turns]]()
+        found = list[list[Turns]]()
+        for several, zero in zip(texts.texts(negative=negative), zeros, strict=True):
+            if (several, zero) not in known:
+                parsed = [self._parsed(text, negative) for text in several]
+                sides = encode_parsed(parsed, several, readers, self._dialect)
+                made = (lambda row: placed(row.map(torch.zeros_like))) if zero else placed
+                known[several, zero] = [_mapped(side, made) for side in sides]
+            found.append(known[several, zero])
+        return found
+
+
+def _mapped(turns: Turns, function: Callable[[Conditioning], Conditioning]) -> Turns:
+    """The same of what a function makes of each conditioning, once of each."""
+    made = {id(each): function(each) for each in turns.each}
+    return turns._replace(each=tuple(made[id(each)] for each in turns.each))
+
+
+def _is_read(text: ReadText, known: dict[ReadText, None]) -> bool:
+    """Whether another tokenizer reads the same."""
+    return any(text.text == each.text for each in known)
+
+
+def _timed(parsed: ParsedPrompt) -> Iterator[Timed]:
+    return (timed for part in parsed.parts for timed in part.schedule)
+
+
+def _check(name: str, text: str, parsed: ParsedPrompt) -> None:
+    """Raise RequestError for what is out of the range of what is drawn."""
+    if len(parsed.parts) > MAX_PARTS:
+        raise ArgumentError(
+            f"{{{name}}} joins {{0}} texts; at most {MAX_PARTS} are drawn at once",
+            len(parsed.parts),
+        )
+    weights = [part.weight for part in parsed.parts]
+    segments = {segment for timed in _timed(parsed) for segment in timed.segments}
+    weights += [segment.weight for segment in segments]
+    worst = max(weights, key=lambda weight: math.inf if math.isnan(weight) else abs(weight))
+    if not abs(worst) <= MAX_WEIGHT:
+        raise ArgumentError(
+            f"a weight in {{{name}}} is {{0:g}}; weights go from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}",
+            worst,
+        )
+    for network in parsed.networks:
+        if network.kind in LORAS:
+            raise NotYetError(
+                f"<{network.kind}:{shown(network.name)[1:-1]}> names an adapter, and adapters come "
+                "later; leave it out of the prompt, or write it in plain syntax as words"
+            )
+    del text
+
+
+def _check_parts(parsed: Sequence[ParsedPrompt]) -> None:
+    """Raise RequestError where the texts of two encoders do not go side by side."""
+    several = [each for each in parsed if len(each.parts) > 1]
+    weights = {tuple(part.weight for part in each.parts) for each in several}
+    if len(weights) > 1 or len({each.joined for each in several}) > 1:
+        raise RequestError(
+            "what the two text encoders read is joined by AND in different ways; give both the "
+            "same number of parts with the same weights, or one of them a single text"
+        )
