@@ -2,6 +2,7 @@
 
 from kakusan.errors import RequestError, shown
 from kakusan.prompts.comfy import parse_comfy
+from kakusan.prompts.compel import parse_compel
 from kakusan.prompts.parsed import ParsedPrompt
 from kakusan.prompts.plain import parse_plain
 from kakusan.prompts.webui import parse_webui
@@ -35,6 +36,8 @@ def parse(
         )
     if syntax == "comfy":
         return parse_comfy(text, steps)
+    if syntax == "compel":
+        return parse_compel(text, steps)
     if syntax == "plain":
         return parse_plain(text, steps)
     raise RequestError(
