@@ -1,12 +1,13 @@
 """Filling texts up to one length, and making tensors of them."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Literal, cast
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, TypeGuard, cast
 
 from kakusan.errors import RequestError, shown
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Padding = bool | Literal["max_length", "longest", "do_not_pad"]
 
@@ -27,7 +28,7 @@ def filled(rows: Sequence[list[int]], length: int, value: int) -> list[list[int]
     return [row + [value] * (length - len(row)) for row in rows]
 
 
-def as_tensor(rows: Sequence[list[int]]) -> Tensor:
+def as_tensor(rows: Sequence[list[int]]) -> "Tensor":
     """Rows of one length as a tensor (texts, tokens).
 
     Raises:
@@ -38,7 +39,20 @@ def as_tensor(rows: Sequence[list[int]]) -> Tensor:
             "texts of different lengths do not make one tensor; "
             "pass padding='max_length' and truncation=True."
         )
+    import torch  # here, so that counting tokens does not wait for it
+
     return torch.tensor(rows, dtype=torch.long, device="cpu")
+
+
+def is_tensor(value: object) -> "TypeGuard[Tensor]":
+    """Whether it is a tensor; there is none before torch is loaded."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def numbers_of(ids: "int | Sequence[int] | Tensor") -> int | Sequence[int]:
+    """Token ids, out of a tensor if they are in one."""
+    return ids.tolist() if is_tensor(ids) else cast("int | Sequence[int]", ids)
 
 
 Encoded = Mapping[str, object] | Sequence[Mapping[str, object]]
@@ -66,10 +80,11 @@ def rows_of(encoded: Encoded) -> dict[str, list[list[int]]]:
 
 def _rows(values: object) -> list[list[int]]:
     """One row or several, as lists."""
-    numbers: object = values.tolist() if isinstance(values, Tensor) else values
+    numbers: object = values.tolist() if is_tensor(values) else values
     if not isinstance(numbers, list | tuple):
         raise RequestError(f"pad takes lists of token ids, not {shown(numbers)}")
     listed = cast("Sequence[object]", numbers)
-    several = listed if listed and isinstance(listed[0], list | tuple | Tensor) else [listed]
-    found = [each.tolist() if isinstance(each, Tensor) else each for each in several]
+    nested = bool(listed) and (isinstance(listed[0], list | tuple) or is_tensor(listed[0]))
+    several = listed if nested else [listed]
+    found = [each.tolist() if is_tensor(each) else each for each in several]
     return [list(cast("Sequence[int]", each)) for each in found]

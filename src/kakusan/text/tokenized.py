@@ -1,14 +1,17 @@
 """What a tokenizer returns."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from torch import Tensor
+from kakusan.text.padding import is_tensor
 
-T = TypeVar("T", bound=Tensor | list[int] | list[list[int]])
+if TYPE_CHECKING:
+    from torch import Tensor
+
+T = TypeVar("T", bound="Tensor | list[int] | list[list[int]]")
 
 
-class TokenizedText(Mapping[str, T | Tensor | list[int]], Generic[T]):
+class TokenizedText(Mapping[str, "T | Tensor | list[int]"], Generic[T]):
     """Token ids and the mask of those that are not padding: attributes, and a mapping for `**`.
 
     For one text as lists: `list[int]`; for several: a list each; as tensors always (texts, tokens).
@@ -18,7 +21,7 @@ class TokenizedText(Mapping[str, T | Tensor | list[int]], Generic[T]):
         length: how many tokens each text has, where it is wanted.
     """
 
-    def __init__(self, tokens: Mapping[str, T], length: Tensor | list[int] | None = None) -> None:
+    def __init__(self, tokens: Mapping[str, T], length: "Tensor | list[int] | None" = None) -> None:
         self._tokens = dict(tokens)
         self._length = length
 
@@ -30,7 +33,7 @@ class TokenizedText(Mapping[str, T | Tensor | list[int]], Generic[T]):
     def attention_mask(self) -> T:
         return self._tokens["attention_mask"]
 
-    def __getitem__(self, key: str) -> T | Tensor | list[int]:
+    def __getitem__(self, key: str) -> "T | Tensor | list[int]":
         return self._length if key == "length" and self._length is not None else self._tokens[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -51,4 +54,4 @@ class TokenizedText(Mapping[str, T | Tensor | list[int]], Generic[T]):
 
 
 def _moved(value: Any, device: Any) -> Any:
-    return value.to(device) if isinstance(value, Tensor) else value
+    return value.to(device) if is_tensor(value) else value

@@ -4,23 +4,32 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import tokenizers
-import torch
 from tokenizers import Encoding, Regex, decoders, models, normalizers, pre_tokenizers
-from torch import Tensor
 
 from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, token_of
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import CheckpointError, RequestError, shown
-from kakusan.text.padding import Encoded, Padding, as_tensor, filled, length_of, rows_of
+from kakusan.text.padding import (
+    Encoded,
+    Padding,
+    as_tensor,
+    filled,
+    length_of,
+    numbers_of,
+    rows_of,
+)
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.tokens import Tokens
 from kakusan.text.unchanged import Truncation, check_unchanged
 from kakusan.text.vocabulary import Vocabulary
 from kakusan.text.words import KnownWords
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WORD_END = "</w>"
 # Special tokens, English contractions, runs of letters, single digits, runs of other characters
@@ -139,7 +148,7 @@ class CLIPTokenizer(Tokens, Sendable):
         return_length: bool = ...,
         return_attention_mask: bool | None = ...,
         **unchanged: object,
-    ) -> TokenizedText[Tensor]: ...
+    ) -> "TokenizedText[Tensor]": ...
 
     @overload
     def __call__(
@@ -168,7 +177,7 @@ class CLIPTokenizer(Tokens, Sendable):
         return_length: bool = False,
         return_attention_mask: bool | None = None,
         **unchanged: object,
-    ) -> TokenizedText[Tensor] | TokenizedText[Lists]:
+    ) -> "TokenizedText[Tensor] | TokenizedText[Lists]":
         """Token ids of one or several texts, each between the begin and the end token.
 
         Args:
@@ -205,7 +214,7 @@ class CLIPTokenizer(Tokens, Sendable):
         chosen = made if return_attention_mask in (None, True) else {"input_ids": made["input_ids"]}
         lengths = [len(row) for row in made["input_ids"]] if return_length else None
         if return_tensors == "pt":
-            length = None if lengths is None else torch.tensor(lengths, device="cpu")
+            length = None if lengths is None else as_tensor([lengths])[0]
             return TokenizedText({key: as_tensor(each) for key, each in chosen.items()}, length)
         if isinstance(text, str):
             return TokenizedText[Lists]({key: each[0] for key, each in chosen.items()}, lengths)
@@ -218,7 +227,7 @@ class CLIPTokenizer(Tokens, Sendable):
         max_length: int | None = None,
         *,
         return_tensors: Literal["pt"] | None = None,
-    ) -> TokenizedText[Tensor] | TokenizedText[Lists]:
+    ) -> "TokenizedText[Tensor] | TokenizedText[Lists]":
         """Fill up what this tokenizer gave for several texts, together or one by one.
 
         Raises:
@@ -239,7 +248,7 @@ class CLIPTokenizer(Tokens, Sendable):
             "attention_mask": filled(masks, length, 0),
         }
 
-    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+    def encode_prompts(self, prompts: Sequence[str]) -> "Tensor":
         """Token ids (prompts, `model_max_length`) for the text encoder.
 
         A longer prompt is cut, with a `PromptCutWarning` that quotes what was cut.
@@ -266,7 +275,7 @@ class CLIPTokenizer(Tokens, Sendable):
         max_length: int | None = ...,
         truncation: Truncation = ...,
         return_tensors: Literal["pt"],
-    ) -> Tensor: ...
+    ) -> "Tensor": ...
 
     @overload
     def encode(
@@ -289,7 +298,7 @@ class CLIPTokenizer(Tokens, Sendable):
         max_length: int | None = None,
         truncation: Truncation = False,
         return_tensors: Literal["pt"] | None = None,
-    ) -> list[int] | Tensor:
+    ) -> "list[int] | Tensor":
         """Token ids of one text: what a call with the same arguments has as `input_ids`."""
         made = self(
             text,
@@ -316,16 +325,16 @@ class CLIPTokenizer(Tokens, Sendable):
         return text if len(offsets) <= room else _scalar_values(text)[: offsets[room][0]]
 
     def decode(
-        self, ids: int | Sequence[int] | Tensor, *, skip_special_tokens: bool = False
+        self, ids: "int | Sequence[int] | Tensor", *, skip_special_tokens: bool = False
     ) -> str:
         """The text of token ids, or of one, lower-cased, with a space after each word."""
-        numbers: int | Sequence[int] = ids.tolist() if isinstance(ids, Tensor) else ids
+        numbers = numbers_of(ids)
         numbers = [numbers] if isinstance(numbers, int) else list(numbers)
         text = self._backend.decode(numbers, skip_special_tokens=skip_special_tokens)
         return text.replace(WORD_END, " ").strip()
 
     def batch_decode(
-        self, rows: Sequence[Sequence[int]] | Tensor, *, skip_special_tokens: bool = False
+        self, rows: "Sequence[Sequence[int]] | Tensor", *, skip_special_tokens: bool = False
     ) -> list[str]:
         """The texts of several rows of token ids."""
         return [self.decode(row, skip_special_tokens=skip_special_tokens) for row in rows]

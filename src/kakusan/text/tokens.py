@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import tokenizers
-from torch import Tensor
 
 from kakusan.errors import NotYetError, RequestError, shown
+from kakusan.text.padding import numbers_of
 from kakusan.text.vocabulary import SPECIAL_NAMES, AddedToken, Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NewToken = str | tokenizers.AddedToken
 
@@ -96,18 +99,18 @@ class Tokens:
 
     @overload
     def convert_ids_to_tokens(
-        self, ids: Sequence[int] | Tensor, skip_special_tokens: bool = ...
+        self, ids: "Sequence[int] | Tensor", skip_special_tokens: bool = ...
     ) -> list[str]: ...
 
     def convert_ids_to_tokens(
-        self, ids: int | Sequence[int] | Tensor, skip_special_tokens: bool = False
+        self, ids: "int | Sequence[int] | Tensor", skip_special_tokens: bool = False
     ) -> str | list[str]:
         """The token of an id, or of each.
 
         Raises:
             RequestError: An id is out of range.
         """
-        numbers: int | Sequence[int] = ids.tolist() if isinstance(ids, Tensor) else ids
+        numbers = numbers_of(ids)
         if isinstance(numbers, int):
             return self._token(numbers)
         left_out = self.all_special_ids if skip_special_tokens else ()
