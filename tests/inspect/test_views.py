@@ -28,7 +28,11 @@ from kakusan.inspect import (
 )
 from kakusan.inspect.grids import parse_axis
 from kakusan.inspect.sheet import font_for, sheet
-from kakusan.schedulers import SHORT_NAMES
+from kakusan.schedulers import (
+    SHORT_NAMES,
+    EDMDPMSolverMultistepScheduler,
+    EDMEulerScheduler,
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +167,31 @@ def test_schedules_are_the_model_s_and_the_schedulers_own(pipe: StableDiffusionP
     assert len(found.timesteps["ddim"]) == 7
     assert found.timesteps["ddim"] != found.timesteps["dpmpp-2m"]
     assert found.picture().width > 500
+
+
+@pytest.mark.parametrize("kind", [EDMEulerScheduler, EDMDPMSolverMultistepScheduler])
+def test_schedules_of_a_model_on_edms_levels(pipe: StableDiffusionPipeline, kind: Any) -> None:
+    other = copy.copy(pipe)
+    other.scheduler = kind(sigma_min=0.002, sigma_max=80.0, sigma_data=0.5)
+    found = schedules(other, steps=7)
+    assert len(found.levels) == len(found.signal) == len(found.noise)
+    assert (found.levels[0], found.levels[-1]) == pytest.approx((0.002, 80.0))
+    for level, signal, noise in zip(found.levels, found.signal, found.noise, strict=True):
+        assert noise / signal == pytest.approx(level / 0.5)
+        assert signal**2 + noise**2 == pytest.approx(1)
+    assert next(iter(found.timesteps)) == kind.__name__
+    assert "euler" in found.timesteps
+    assert "ddim" not in found.timesteps
+    figure = found.figure()
+    mixture, stops = figure.axes
+    for axes in (mixture, stops):
+        assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "noise level")
+    own = other.scheduler
+    own.set_timesteps(7)
+    assert list(stops.lines[0].get_xdata()) == pytest.approx(own.sigmas[:-1].tolist())
+    assert found.picture().width > 500
+    with pytest.raises(RequestError, match=r"ddim|DDIMScheduler"):
+        schedules(other, ["ddim"])
 
 
 def test_plots_say_what_they_need(

@@ -16,6 +16,8 @@ JAPANESE = {
     "noise": "ノイズ",
     "How much is noise": "信号とノイズの割合",
     "Where each scheduler stops on the way": "各スケジューラーが通るタイムステップ",
+    "noise level": "ノイズレベル",
+    "Noise levels on the way": "各スケジューラーが通るノイズレベル",
     "steps": "ステップ数",
     "guidance": "ガイダンス",
     "scheduler": "スケジューラー",
