@@ -117,6 +117,19 @@ def test_all_at_once_where_there_is_room(have: Have, v1: list[Shape]) -> None:
     assert str(planned(v1)) == "memory: needs 3.2 GB"
 
 
+def test_cfg_pp_computes_both_sides_whatever_guidance_is(have: Have, v1: list[Shape]) -> None:
+    have(None)
+    size = {"width": 1024, "height": 1024, "dtypes": [torch.float32]}
+    unet = [part for part in v1 if isinstance(part.network, UNet2DConditionModel)]
+    two, one = (planned(unet, guidance_scale=each, **size).need.most for each in (7.5, 1.0))
+    assert two > one
+    for name in ("euler_cfg_pp", "DDIM CFG++", {"_class_name": "DPMPP2MCFGPPScheduler"}):
+        for guidance in (0.6, 1.0, 7.5, None):
+            found = planned(unet, guidance_scale=guidance, scheduler=name, **size)
+            assert found.need.most == two
+    assert planned(unet, guidance_scale=1.0, scheduler="euler", **size).need.most == one
+
+
 def test_parts_take_turns_where_there_is_less(have: Have, v1: list[Shape]) -> None:
     have(2.6 * GB)
     found = planned(v1)

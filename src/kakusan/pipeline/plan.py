@@ -18,6 +18,7 @@ from kakusan.models import Autoencoder, Model, UNet2DConditionModel
 from kakusan.pipeline.container import Container, Shape
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
+from kakusan.pipeline.scheduling import asks_for_both_sides
 from kakusan.request import Request
 from kakusan.runtime import kernels
 from kakusan.runtime.memory import free_memory, is_measured
@@ -140,7 +141,8 @@ def _size(parts: Sequence[Shape], request: Request) -> tuple[int, int, int]:
     latents = (64, 64) if unet is None else unet.config.latent_size
     height, width = (side * _factor(parts) for side in latents)
     embedded = unet is not None and unet.config.guidance_dim > 0
-    guided = not embedded and (request.guidance_scale is None or request.guidance_scale > 1)
+    guided = request.guidance_scale is None or request.guidance_scale > 1
+    guided = not embedded and (guided or asks_for_both_sides(request.scheduler))
     return 2 if guided else 1, request.height or height, request.width or width
 
 

@@ -44,6 +44,18 @@ def check_scheduler(asked: str | Mapping[str, Any] | None) -> None:
         requested_scheduler(asked, PNDMScheduler())
 
 
+def asks_for_both_sides(asked: str | Mapping[str, Any] | None) -> bool:
+    """Whether a scheduler wants what is predicted for both prompts, whatever guidance is: CFG++.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    if asked is None:
+        return False
+    kind = meaning_of(asked).kind if isinstance(asked, str) else str(asked["_class_name"])
+    return scheduler_class(kind).parts_guidance
+
+
 def ignored_by(asked: str | Mapping[str, Any] | None) -> str | None:
     """One line on what a scheduler's name says that counts for nothing; None where all counts."""
     return meaning_of(asked).ignored if isinstance(asked, str) else None

@@ -47,6 +47,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         takes_timesteps, takes_sigmas: whether a run may be given by them.
         guidance_share: of what users ask for, how much guidance is meant.
         step_options: the keywords that `step` takes beyond the common ones: those of `advance`.
+        parts_guidance: whether steps look at the prediction for the negative prompt, too: CFG++.
     """
 
     adds_noise: ClassVar[bool] = False
@@ -55,6 +56,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
     takes_sigmas: ClassVar[bool] = False
     guidance_share: ClassVar[float] = 1.0
     step_options: ClassVar[frozenset[str]] = frozenset()
+    parts_guidance: ClassVar[bool] = False
 
     betas: Tensor
     alphas_cumprod: Tensor
@@ -64,6 +66,7 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         taken = inspect.signature(cls.advance).parameters.values()
         options = [each for each in taken if each.kind is each.KEYWORD_ONLY]
         cls.step_options = frozenset(each.name for each in options)
+        cls.parts_guidance = "unconditional" in cls.step_options
         if "step" not in vars(cls):
             cls.step = _step_taking(options)
 
@@ -100,11 +103,6 @@ class Scheduler(Run, Configured[ConfigT], ABC):
         steps, lead to nearly the same picture.
         """
         return not self.adds_noise and not self.config.adds_noise
-
-    @property
-    def parts_guidance(self) -> bool:
-        """Whether steps look at the prediction for the negative prompt, too: CFG++."""
-        return "unconditional" in self.step_options
 
     def set_timesteps(
         self,
