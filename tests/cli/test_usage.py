@@ -30,7 +30,11 @@ WRONG = [
         "grid",
     ),
     (["info"], "PICTURE is missing, as in kakusan info cat.png", "info"),
-    (["info", "a.png", "b.png"], "too many words: kakusan info PICTURE is all", "info"),
+    (
+        ["reproduce", "a.png", "b.png"],
+        "too many words: kakusan reproduce PICTURE is all",
+        "reproduce",
+    ),
     (["train", "lora", "p"], "--output is missing, as in kakusan train lora", "train lora"),
     (["generate", "cat", "--steps", "abc"], "--steps must be a whole number, not 'abc'", None),
     (["generate", "cat", "--guidance", "x"], "--guidance must be a number, not 'x'", None),

@@ -1,14 +1,26 @@
-"""`kakusan info`: how a picture was made."""
+"""`kakusan info`: how pictures were made, by kakusan or by other tools."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kakusan.cli.console import say, say_json
-from kakusan.cli.exits import DONE
+from kakusan.cli.console import complain, describe, say, say_json
+from kakusan.cli.exits import DONE, PARTLY, USAGE
 from kakusan.errors import InputError
+
+# Without these no picture can be made again, as people call them
+_NEEDED = {
+    "prompt": "prompt",
+    "seed": "seed",
+    "num_inference_steps": "steps",
+    "width": "size",
+    "guidance_scale": "guidance",
+    "scheduler": "sampler",
+    "model": "model",
+}
 
 
 def load_record(path: Path) -> dict[str, object]:
@@ -18,12 +30,14 @@ def load_record(path: Path) -> dict[str, object]:
         InputError: The file is no picture that can be read, or has no record.
     """
     from kakusan.images import read_record
+    from kakusan.images.carriers import texts_of
 
     record = read_record(path)
     if record is None:
+        unread = [f"; {where} {why}" for where, why in list(texts_of(path).broken.items())[:3]]
         raise InputError(
-            f"'{path}' has no record of how it was made; kakusan and AUTOMATIC1111's web UI "
-            "write one into PNG, JPEG and WebP, but editing or uploading often removes it"
+            f"'{path}' has no record of how it was made; kakusan and other tools write one into "
+            f"PNG, JPEG and WebP, but editing or uploading often removes it{''.join(unread)}"
         )
     return record
 
@@ -34,23 +48,73 @@ def _line(name: str, value: object) -> str:
 
 
 def info(
-    picture: Annotated[
-        Path,
-        typer.Argument(metavar="PICTURE", help="A PNG, JPEG or WebP file, or latents of kakusan."),
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PICTURE",
+            help="One or more PNG, JPEG, WebP, GIF or AVIF files, of kakusan or of other tools, "
+            "or latents of kakusan.",
+        ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record as JSON; of several files a list.")
+    ] = False,
 ) -> int:
-    """Show how PICTURE was made: prompt, seed, model and the rest."""
-    if picture.suffix.casefold() == ".safetensors":
-        from kakusan.images.latents import latents_record
+    """Show how PICTURE was made: prompt, seed, model and the rest.
 
-        record = latents_record(picture)
-    else:
-        record = load_record(picture)
-    if as_json:
-        say_json(record)
+    Of another tool's picture it shows the settings in kakusan's words, what can be made again and
+    what not, and what is not understood. Nothing that a picture names is opened.
+    """
+    if len(pictures) == 1:
+        record = _record_of(pictures[0])
+        say_json(record) if as_json else _show(record)
         return DONE
-    for name, value in record.items():
+    found: list[dict[str, object]] = []
+    for path in pictures:
+        try:
+            record = _record_of(path)
+        except InputError as error:
+            complain(describe(error))
+            continue
+        if not as_json:
+            say(f"{path}:" if not found else f"\n{path}:")
+            _show(record)
+        found.append({"path": str(path), **record})
+    if as_json:
+        say_json(found)
+    return DONE if len(found) == len(pictures) else PARTLY if found else USAGE
+
+
+def _record_of(path: Path) -> dict[str, object]:
+    if path.suffix.casefold() != ".safetensors":
+        return load_record(path)
+    from kakusan.images.latents import latents_record
+
+    return latents_record(path)
+
+
+def _show(record: Mapping[str, object]) -> None:
+    """One line a setting; of other tools' pictures then what they are good for."""
+    foreign = "kakusan" not in record and "tool" in record
+    told = {name: value for name, value in record.items() if not (foreign and name in _APART)}
+    for name, value in told.items():
         if value is not None and value != []:
             say(_line(name, value))
-    return DONE
+    if foreign:
+        _show_use(record)
+
+
+_APART = ("unknown", "limits")
+
+
+def _show_use(record: Mapping[str, object]) -> None:
+    known = [word for name, word in _NEEDED.items() if record.get(name) is not None]
+    missing = [word for name, word in _NEEDED.items() if record.get(name) is None]
+    say(_line("reproduce can use", ", ".join(known) or "nothing"))
+    if missing:
+        say(_line("is not told", ", ".join(missing)))
+    limits, unknown = record.get("limits"), record.get("unknown")
+    for sentence in limits if isinstance(limits, list) else ():  # pyright: ignore[reportUnknownVariableType]
+        say(_line("limit", str(sentence)))  # pyright: ignore[reportUnknownArgumentType]
+    for name, value in unknown.items() if isinstance(unknown, dict) else ():  # pyright: ignore[reportUnknownVariableType]
+        say(_line(f"not understood: {name}", value))
