@@ -19,7 +19,7 @@ def read_civitai(
         return None
     found = read_graph(graph, carrier, size)
     outer = Fields({key: told[key] for key in ("extraMetadata", "extra") if key in told})
-    summary = Fields(outer.object("extraMetadata") or {})
+    summary = Fields(outer.mapping("extraMetadata") or {})
     if not summary.names():
         return found
     sampler = summary.text("sampler")

@@ -13,7 +13,7 @@ _DEVICE = "Draw Things computes on Apple's hardware with noise of its own."
 def read_draw_things(told: Mapping[str, object], carrier: str) -> Told:
     """Its object with the keys `c` and `uc`."""
     fields = Fields(told)
-    more = Fields(fields.object("v2") or {})
+    more = Fields(fields.mapping("v2") or {})
     sampler = fields.text("sampler")
     scheduler, said = names.known([sampler]) if sampler else (None, list[str]())
     size = fields.pair("size")
@@ -21,7 +21,7 @@ def read_draw_things(told: Mapping[str, object], carrier: str) -> Told:
     strength = fields.fraction("strength")
     if strength is not None and strength < 1:
         limits.append(ANOTHER_PICTURE)
-    controls = [as_object(each) or {} for each in fields.list("control")[:50]]
+    controls = [as_object(each) or {} for each in fields.items("control")[:50]]
     limits.extend([CONTROL] if controls else [])
     limits.extend([SECOND_PASS] if more.look("hiresFix") is True else [])
     skip = more.whole("clipSkip", low=1, high=100)
@@ -56,7 +56,7 @@ def read_draw_things(told: Mapping[str, object], carrier: str) -> Told:
 
 def _loras(fields: Fields) -> tuple[Lora, ...]:
     found: list[Lora] = []
-    for each in map(as_object, fields.list("lora")[:200]):
+    for each in map(as_object, fields.items("lora")[:200]):
         one = Fields(each or {})
         name, weight = one.text("model", "file"), one.weight("weight")
         weight = 1.0 if weight is None else float(weight)

@@ -135,7 +135,7 @@ class Fields:
             return None
         return int(match[1]), int(match[2])
 
-    def object(self, *names: str) -> Mapping[str, object] | None:
+    def mapping(self, *names: str) -> Mapping[str, object] | None:
         """An object, or a text that is one in JSON."""
         value = self.take(*names)
         found = parsed_object(value) if isinstance(value, str) else as_object(value)
@@ -143,7 +143,7 @@ class Fields:
             self._put_back(names, value)
         return found
 
-    def list(self, *names: str) -> Sequence[object]:
+    def items(self, *names: str) -> Sequence[object]:
         """A list, or a text that is one in JSON."""
         value = self.take(*names)
         if isinstance(value, str) and value.lstrip().startswith("["):

@@ -83,7 +83,7 @@ def _loras(fields: Fields) -> tuple[Lora, ...]:
     found: list[Lora] = []
     for each in _listed(fields.take("loras"))[:100]:
         row = as_list(each) or (tuple(each) if isinstance(each, tuple) else ())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        one = dict(zip(("name", "weight", "hash"), row, strict=False))
+        one: dict[str, object] = dict(zip(("name", "weight", "hash"), row, strict=False))
         found.extend(_lora(Fields(one)))
     for number in range(1, 11):
         text = fields.text(f"lora_combined_{number}", f"lora_{number}")

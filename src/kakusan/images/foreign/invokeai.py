@@ -134,7 +134,7 @@ def _model(value: object) -> tuple[str | None, str | None]:
 
 def _loras(fields: Fields) -> tuple[Lora, ...]:
     found: list[Lora] = []
-    for each in map(as_object, fields.list("loras")[:200]):
+    for each in map(as_object, fields.items("loras")[:200]):
         inner = Fields(each or {})
         name, digits = _model(inner.take("model", "lora"))
         weight = inner.weight("weight")
@@ -146,7 +146,7 @@ def _loras(fields: Fields) -> tuple[Lora, ...]:
 
 def _controls(fields: Fields) -> tuple[dict[str, object], ...]:
     found: list[dict[str, object]] = []
-    for each in map(as_object, fields.list("controlnets")[:50]):
+    for each in map(as_object, fields.items("controlnets")[:50]):
         inner = Fields(each or {})
         name, digits = _model(inner.take("control_model", "model"))
         told: dict[str, object] = {
@@ -187,7 +187,7 @@ def _refiner(fields: Fields) -> dict[str, object] | None:
 def read_sd_metadata(told: Mapping[str, object], carrier: str) -> Told:
     """`sd-metadata`, of version 2."""
     outer = Fields(told)
-    image = Fields(outer.object("image") or {})
+    image = Fields(outer.mapping("image") or {})
     prompt, negative, said = _prompts(image.take("prompt"))
     settings = {
         "model": outer.text("model_weights"),

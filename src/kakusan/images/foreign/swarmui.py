@@ -18,7 +18,7 @@ from kakusan.images.foreign.webui_extras import (
 def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
     """Its `sui_image_params`, and the hashes beside them."""
     outer = Fields(told)
-    fields = Fields(outer.object("sui_image_params") or {})
+    fields = Fields(outer.mapping("sui_image_params") or {})
     hashes = {_stem(name): digits for name, digits in _hashes(outer)}
     version = fields.text("swarm_version")
     sampler = fields.text("sampler", "comfyuisampler", "comfy_ui_sampler", "autowebuisampler")
@@ -105,7 +105,7 @@ def _vae(fields: Fields) -> str | None:
 def _hashes(outer: Fields) -> list[tuple[str, str | None]]:
     """`sui_models`: names with the SHA-256 of their tensors."""
     found: list[tuple[str, str | None]] = []
-    for each in map(as_object, outer.list("sui_models")[:200]):
+    for each in map(as_object, outer.items("sui_models")[:200]):
         one = Fields(each or {})
         name = one.text("name")
         if name:

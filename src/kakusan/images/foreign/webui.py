@@ -230,7 +230,7 @@ def _networks(
     hashes = listed_hashes(fields.text("Lora hashes", "LoRA hashes", longest=100_000))
     inversions = listed_hashes(fields.text("TI hashes", longest=100_000))
     others: dict[str, str | None] = {}
-    for name, digits in (fields.object("Hashes") or {}).items():
+    for name, digits in (fields.mapping("Hashes") or {}).items():
         kind, _, inner = name.partition(":")
         table = {"lora": hashes, "embed": inversions}.get(kind, others)
         table.setdefault(inner or kind, as_hash(digits))
@@ -243,7 +243,7 @@ def _networks(
 def _of_civitai(fields: Fields) -> tuple[Lora, ...]:
     """The adapters among what Civitai lists, under the names that they have there."""
     found: list[Lora] = []
-    resources = as_list(fields.list("Civitai resources"))
+    resources = as_list(fields.items("Civitai resources"))
     for each in map(as_object, resources[:100]):
         one = Fields(each or {})
         kind, name = one.text("type"), one.text("modelName")

@@ -53,7 +53,7 @@ def refiner(fields: Fields) -> JSON | None:
     """The second model, and after what part of the steps it took over."""
     named = fields.text("Refiner")
     name, digits = _name_and_hash(named or "")
-    told = {
+    told: JSON = {
         "model": name or None,
         "model_hash": digits,
         "switch_at": fields.fraction("Refiner switch at"),

@@ -86,8 +86,9 @@ def passes(graph: Graph, samplers: list[Node]) -> list[Pass]:
 
 def _pass(graph: Graph, node: Node) -> Pass:
     values = {name: graph.value(node, name) for name in node.inputs}
-    ends = (graph.linked(node, name) for name in ("model", "positive", "negative"))
-    done = Pass(node, values, *ends)
+    done = Pass(node, values)
+    done.model = graph.linked(node, "model")
+    done.positive, done.negative = graph.linked(node, "positive"), graph.linked(node, "negative")
     parts = {name: _far(graph, node, name) for name in ("guider", "noise", "sampler", "sigmas")}
     guider, noise = parts["guider"], parts["noise"]
     if guider is not None:
