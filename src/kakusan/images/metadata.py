@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from kakusan.checkpoints.files import write_bytes, write_new
 from kakusan.errors import InputError, OutputError, shown, shown_path
 from kakusan.images.carriers import Texts, texts_of
-from kakusan.images.exif import DESCRIPTION, EXIF_IFD, USER_COMMENT
+from kakusan.images.exif_writing import exif_block
 from kakusan.images.foreign import told_by
 from kakusan.images.naming import candidates
 from kakusan.images.opening import MOST_PIXELS, open_picture
@@ -31,7 +31,6 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 LARGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65500, "WEBP": 16383}
 KEY, PARAMETERS = "kakusan", "parameters"
 
-_UTF16 = b"UNICODE\0"  # EXIF 2.32, table 9: how a UserComment says what follows
 _LONGEST_RECORD = 2**23  # characters; that of a grid of a thousand pictures has some 2**20
 _MARKER_BYTES = 65533  # a JPEG segment counts its bytes, and itself, in 16 bits
 _COMMENT_MARKER, _COMMENT_PREFIX = b"\xff\xfe", b"kakusan:"
@@ -60,14 +59,6 @@ def check_fits(path: Path, width: int, height: int) -> None:
         )
 
 
-def _exif(description: str, comment: str) -> bytes:
-    exif = Image.Exif()
-    exif[DESCRIPTION] = description
-    if comment:
-        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = _UTF16 + comment.encode("utf-16-be")
-    return exif.tobytes()
-
-
 def _png_options(text: str, parameters: str) -> dict[str, object]:
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, text)
@@ -76,7 +67,7 @@ def _png_options(text: str, parameters: str) -> dict[str, object]:
 
 
 def _jpeg_options(text: str, parameters: str) -> dict[str, object]:
-    for exif in (_exif(text, parameters), _exif(text, "")):
+    for exif in (exif_block(text, parameters), exif_block(text, "")):
         if len(exif) <= _MARKER_BYTES:
             return {"exif": exif}
     data, room = text.encode("ascii"), _MARKER_BYTES - len(_COMMENT_PREFIX)
@@ -91,7 +82,11 @@ def _options(kind: str, record: Mapping[str, object] | None) -> dict[str, object
     text, parameters = json.dumps(record, ensure_ascii=True), parameters_text(record)
     if kind == "PNG":
         return _png_options(text, parameters)
-    return _jpeg_options(text, parameters) if kind == "JPEG" else {"exif": _exif(text, parameters)}
+    return (
+        _jpeg_options(text, parameters)
+        if kind == "JPEG"
+        else {"exif": exif_block(text, parameters)}
+    )
 
 
 def save_image(
