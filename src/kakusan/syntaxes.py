@@ -3,9 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kakusan.errors import ArgumentError, listed, nearest, shown
+from kakusan.errors import ArgumentError, nearest, shown
+from kakusan.prompts.syntaxes import SYNTAXES
 
-SYNTAXES = ("plain", "webui", "compel", "comfy")
 EMPHASES = ("Original", "No norm", "Ignore", "None")
 
 
@@ -66,8 +66,8 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> str | None:
     found = next((each for each in known if str(value).casefold() == each.casefold()), None)
     if found is None or not isinstance(value, str):
         raise ArgumentError(
-            f"{{{name}}} must be one of {listed(known)}, not {{0}}.{{1}}",
+            f"{{{name}}} must be one of {', '.join(known)}, not {{0}}.{{1}}",
             shown(value),
-            nearest(str(value), known),
+            nearest(str(value), known).partition(" Known")[0],
         )
     return found

@@ -28,7 +28,7 @@ from kakusan.pipeline.parts import check_together
 from kakusan.pipeline.pipeline import Pipeline
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.progress import OnProgress, Told
-from kakusan.pipeline.prompts import ReadsPrompts
+from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.pipeline.running import (
     OfTheCall,
     RunningCall,
@@ -198,7 +198,7 @@ class LatentDiffusionPipeline(Pipeline):
     @abstractmethod
     def _prompts(
         self, engine: Engine, request: Request, inputs: Inputs, guided: bool
-    ) -> ReadsPrompts:
+    ) -> ReadsTexts:
         """The prompts of a request, as these models read them.
 
         Args:

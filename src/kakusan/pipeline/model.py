@@ -11,7 +11,7 @@ from kakusan.inputs import POOLED, Inputs
 from kakusan.models import CLIPImageProcessor
 from kakusan.pipeline.checker import CheckerFunction
 from kakusan.pipeline.few_steps import Usual
-from kakusan.pipeline.prompts import ReadsPrompts
+from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
@@ -75,7 +75,7 @@ class Model:
     """
 
     engine: Engine
-    prompts: Callable[[Request, Inputs, bool], ReadsPrompts]
+    prompts: Callable[[Request, Inputs, bool], ReadsTexts]
     family: Family
     settings: Mapping[str, bool]
     scheduler: Scheduler

@@ -78,7 +78,7 @@ class Grammar:
     def composes(self) -> bool:
         """Whether a prompt is several, so that the UNet is asked about negative ones too."""
         return any(
-            each.joined == "guided" and (len(each.parts) > 1 or each.parts[0].weight != 1.0)
+            each.joined == "guided" and [part.weight for part in each.parts] != [1.0]
             for each in self.positive.values()
         )
 
@@ -208,24 +208,29 @@ class ParsedPrompts:
         """Of each prompt what takes turns on each of its sides."""
         texts = self._texts
         device = texts.engine.device
+        dtype = None if like is None else like.tokens.dtype
 
         def placed(row: Conditioning) -> Conditioning:
-            found = row if like is None else row.map(lambda tensor: tensor.to(like.tokens.dtype))
-            return texts.told(found.to(device), negative=negative)
+            row = row.to(device)
+            own = row if dtype is None else row.map(lambda tensor: tensor.to(dtype))
+            return texts.told(own, negative=negative)
+
+        def zeros(row: Conditioning) -> Conditioning:
+            return placed(row.map(torch.zeros_like))
 
         given = texts.given(negative=negative)
         if given is not None:
             rows = [given[i : i + 1] for i in range(len(given))]
             return [[Turns(1.0, (self.grammar.calls,), (placed(row),))] for row in rows]
-        zeros = texts.are_zeros() if negative else [False] * len(texts.request.prompt)
+        are_zeros = texts.are_zeros() if negative else [False] * len(texts.request.prompt)
         known = dict[tuple[tuple[str, ...], bool], list[Turns]]()
         found = list[list[Turns]]()
-        for several, zero in zip(texts.texts(negative=negative), zeros, strict=True):
+        for several, zero in zip(texts.texts(negative=negative), are_zeros, strict=True):
             if (several, zero) not in known:
                 parsed = [self._parsed(text, negative) for text in several]
                 sides = encode_parsed(parsed, several, readers, self._dialect)
-                made = (lambda row: placed(row.map(torch.zeros_like))) if zero else placed
-                known[several, zero] = [_mapped(side, made) for side in sides]
+                made = [_mapped(side, zeros if zero else placed) for side in sides]
+                known[several, zero] = made
             found.append(known[several, zero])
         return found
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from kakusan.models import UNetCall
-from kakusan.sampling.guidance import Guidance, Predictor, Prompt
+from kakusan.sampling.guidance import Predictor, Prompt
 
 
 class Composed:
@@ -22,28 +22,15 @@ class Composed:
 
     def __init__(self, inner: Predictor) -> None:
         self._inner = inner
+        self.guidance = inner.guidance
+        self.unconditional: Tensor | None = None
         self._weights: list[float] = []
         self._own = 0
         self._is_full = self._asks_unconditional = True
         self._difference: Tensor | None = None
 
-    @property
-    def guidance(self) -> Guidance:
-        return self._inner.guidance
-
-    @guidance.setter
-    def guidance(self, guidance: Guidance) -> None:
-        self._inner.guidance = guidance
-
-    @property
-    def unconditional(self) -> Tensor | None:
-        return self._inner.unconditional
-
-    @unconditional.setter
-    def unconditional(self, unconditional: Tensor | None) -> None:
-        self._inner.unconditional = unconditional
-
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
+        self._inner.guidance = self.guidance
         own = self._inner.ask(sample, timestep, prompt)
         text = own[-1]
         self._is_full = text.deep is None or text.deep.tensor is None
@@ -59,14 +46,19 @@ class Composed:
     def combine(self, predictions: list[Tensor]) -> Tensor:
         if not self._is_full:
             assert self._difference is not None, "the first step asks everything"
-            return self._inner.combine([predictions[-1] + self._difference])
+            return self._combined([predictions[-1] + self._difference])
         own, beside = predictions[: self._own], predictions[self._own :]
         unconditional = beside.pop() if self._asks_unconditional else own[0]
         merged = unconditional
         for weight, text in zip(self._weights, (own[-1], *beside), strict=True):
             merged = merged + weight * (text - unconditional)
         self._difference = merged - own[-1]
-        return self._inner.combine([*own[:-1], merged])
+        return self._combined([*own[:-1], merged])
+
+    def _combined(self, predictions: list[Tensor]) -> Tensor:
+        found = self._inner.combine(predictions)
+        self.unconditional = self._inner.unconditional
+        return found
 
     def restart(self) -> None:
         """Forget earlier answers: the next step follows from something else."""
