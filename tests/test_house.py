@@ -25,7 +25,7 @@ LAYERS = (
     {"samplers"},
     {"checks", "results", "runtime", "vocabulary"},
     {"checkpoints"},
-    {"randomness", "sizes"},
+    {"randomness", "sizes", "syntaxes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs"},
     {"engine", "sampling"},

@@ -194,7 +194,6 @@ _OPTIONS_ELSEWHERE = {
     "--fast": ("turbo", "quick"),
     "--clip-skip": ("clipskip", "clip-stop-at-last-layers", "stop-at-clip-layer"),
     "--syntax": ("prompt-syntax", "prompt-grammar", "grammar", "parser"),
-    "--wildcards": ("wildcard", "wildcard-dir", "wildcards-dir", "dynamic-prompts"),
     "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
     "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
     "--prediction": ("prediction-type", "parameterization", "v-pred", "vpred", "v-prediction"),

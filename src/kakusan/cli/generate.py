@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kakusan.cli import noise_options, options
+from kakusan.cli import noise_options, options, prompt_options
 from kakusan.cli.console import remark
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
@@ -98,6 +98,9 @@ def generate(
     ] = None,
     grid: Annotated[str | None, typer.Option(metavar="RxC", help="One file of R*C.")] = None,
     scheduler: options.Scheduler = None,
+    syntax: prompt_options.Syntax = None,
+    emphasis: prompt_options.Emphasis = None,
+    clip_skip: prompt_options.ClipSkip = None,
     rng: noise_options.Rng = None,
     variation_seed: noise_options.VariationSeed = None,
     variation_strength: noise_options.VariationStrength = None,
@@ -133,6 +136,9 @@ def generate(
             num_inference_steps=steps,
             guidance_scale=guidance,
             scheduler=scheduler,
+            prompt_syntax=prompt_options.recorded_syntax(syntax),
+            emphasis=emphasis,
+            clip_skip=prompt_options.layers_skipped(clip_skip),
             rng=rng,
             variation_seed=variation_seed,
             variation_strength=variation_strength,
@@ -143,6 +149,7 @@ def generate(
             dtype=dtype,
         )
     warn_of_no_words(text)
+    prompt_options.tell_grammar({"prompt": text, "negative prompt": negative}, syntax)
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)

@@ -41,7 +41,8 @@ def check_clip_skip(clip_skip: int | None, layers: int) -> None:
     """Raise RequestError where no layer of so many is left."""
     if clip_skip is not None and clip_skip >= layers:
         raise ArgumentError(
-            f"{{clip_skip}} must be below the text encoder's {layers} layers, not {clip_skip}"
+            f"{{clip_skip}} leaves out {clip_skip} layers of a text encoder that has {layers}; at "
+            "least one has to be left"
         )
 
 

@@ -21,11 +21,12 @@ from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
+from kakusan.pipeline.parsed_prompts import Grammar
 from kakusan.pipeline.plan import Plan, plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.scheduling import check_scheduler, ignored_by
 from kakusan.pipeline.single_file import SingleFile, check_drawn_with, container_of
-from kakusan.request import Request
+from kakusan.request import DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
 from kakusan.text import not_said
@@ -72,6 +73,7 @@ def draw(
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     check_scheduler(request.scheduler)
+    Grammar.of(request, inputs or Inputs(), DEFAULT_STEPS)  # before a model is loaded
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
     pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only)))

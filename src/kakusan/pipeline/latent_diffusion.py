@@ -251,7 +251,7 @@ class LatentDiffusionPipeline(Pipeline):
         drawing = Drawing(model, request, inputs, batch_size)
         if decoded:
             drawing.check_memory()
-        say_understood(drawing.understood, self.name_or_path, drawing.request.syntax)
+        say_understood(drawing.understood, self.name_or_path, drawing.request.prompt_syntax)
         say_negative(request, drawing.guidance)
         engine.prepare()
         return drawing

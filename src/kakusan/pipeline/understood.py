@@ -42,6 +42,6 @@ def say_understood(found: list[Understanding], model: str | None, syntax: str = 
     """Say all of it, of a model of this name, before the work begins.
 
     Args:
-        syntax: that the prompts were read by.
+        syntax: that was asked for.
     """
-    Understanding.of_all(found).say(builtin=model == BUILTIN, plain=syntax == "plain")
+    Understanding.of_all(found).say(builtin=model == BUILTIN, is_open=syntax is None)

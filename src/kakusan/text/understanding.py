@@ -85,12 +85,12 @@ class Understanding:
             notes.append(f"read as plain words: {_listed(self.unread_grammar)}")
         return notes
 
-    def say(self, *, builtin: bool = False, plain: bool = True) -> None:
+    def say(self, *, builtin: bool = False, is_open: bool = True) -> None:
         """Log it, each of both in one line: a warning, so that it is seen.
 
         Args:
             builtin: whether it is the model that comes with the package.
-            plain: whether no grammar was read.
+            is_open: whether nobody said whose grammar the texts have.
         """
         words, grammar = not_said(self.unknown_words), not_said(self.unread_grammar)
         if words:
@@ -99,7 +99,7 @@ class Understanding:
             card = " (its card: kakusan models show builtin)" if builtin else ""
             logger.warning("%s has never seen %s; it draws what it knows%s", model, listed, card)
         if grammar:
-            how = f"; {HOW}" if plain else ""
+            how = f"; {HOW}" if is_open else ""
             logger.warning("%s: read as plain words%s", _listed(grammar), how)
 
 
