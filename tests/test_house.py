@@ -27,7 +27,7 @@ LAYERS = (
     {"checkpoints"},
     {"randomness", "sizes", "syntaxes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
-    {"inputs"},
+    {"inputs", "interchange"},
     {"engine", "sampling"},
     {"conditioning"},
     {"pipeline"},

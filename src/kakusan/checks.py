@@ -129,7 +129,10 @@ def numbers(name: str, value: object, *, whole: bool) -> tuple[Any, ...] | None:
 
 
 def scheduler(value: object) -> str | dict[str, Any] | None:
-    """A name, or a copy of a published config with its class's name in it."""
+    """A name, or a copy of a published config with its class's name in it.
+
+    Or of a mapping with a `name`, and settings that are others than the name says.
+    """
     if isinstance(value, str):
         meaning_of(value)  # only to be checked, before torch is loaded
         return value
@@ -138,7 +141,9 @@ def scheduler(value: object) -> str | dict[str, Any] | None:
     if not isinstance(value, Mapping):
         raise ArgumentError("{scheduler} must be a name or a config, not {0}", shown(value))
     config = {str(key): each for key, each in cast("Mapping[object, Any]", value).items()}
-    if not isinstance(config.get("_class_name"), str):
+    if isinstance(name := config.get("name"), str):
+        meaning_of(name)
+    elif not isinstance(config.get("_class_name"), str):
         raise ArgumentError("{scheduler} is not a mapping with a _class_name")
     try:
         json.dumps(config)

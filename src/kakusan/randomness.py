@@ -13,20 +13,20 @@ LEAST_SIDE = 8  # pixels, of the size that a seed was found with
 # Whose rules a request may follow: each with what it is for people, and what else they call it
 RNGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "webui-gpu": (
-        "AUTOMATIC1111's and Forge's usual numbers, CUDA's",
+        "AUTOMATIC1111's usual numbers, a GPU's",
         ("gpu", "cuda", "a1111", "webui", "forge", "automatic1111"),
     ),
-    "webui-cpu": ("the same with its setting CPU", ("cpu", "a1111-cpu")),
-    "webui-nv": ("the same with its setting NV", ("nv", "nvidia", "philox", "a1111-nv")),
-    "comfyui": ("ComfyUI's, with further noise as on a CPU", ("comfy",)),
-    "comfyui-gpu": ("the same with further noise as on CUDA", ("comfy-gpu",)),
+    "webui-cpu": ("AUTOMATIC1111's with its setting CPU", ("cpu", "a1111-cpu")),
+    "webui-nv": ("AUTOMATIC1111's with its setting NV", ("nv", "nvidia", "philox", "a1111-nv")),
+    "comfyui": ("ComfyUI's, further noise as on a CPU", ("comfy",)),
+    "comfyui-gpu": ("ComfyUI's, further noise as on a GPU", ("comfy-gpu",)),
     "invokeai": ("InvokeAI's in float32", ("invoke",)),
-    "invokeai-gpu": ("the same as on CUDA, in float16", ("invoke-gpu",)),
+    "invokeai-gpu": ("InvokeAI's as on a GPU, in float16", ("invoke-gpu",)),
     "sdcpp-cuda": (
-        "stable-diffusion.cpp's usual numbers, CUDA's",
+        "stable-diffusion.cpp's usual numbers, a GPU's",
         ("sdcpp", "sd.cpp", "stable-diffusion.cpp", "sd-cpp"),
     ),
-    "sdcpp-cpu": ("the same with its --rng cpu", ()),
+    "sdcpp-cpu": ("stable-diffusion.cpp's with --rng cpu", ()),
     "diffusers": ("a torch generator for each picture", ("torch", "reference")),
     "fooocus": ("Fooocus's", ()),
 }

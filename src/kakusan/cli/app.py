@@ -15,6 +15,7 @@ from kakusan.cli.doctor import doctor
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, READER_LEFT, USAGE
 from kakusan.cli.generate import generate
 from kakusan.cli.info import info
+from kakusan.cli.like import CommandWithLike
 from kakusan.cli.look import grid, tokens
 from kakusan.cli.reproduce import reproduce
 from kakusan.cli.schedulers import schedulers
@@ -29,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, info, reproduce, decode, grid, tokens, schedulers):
+app.command(cls=CommandWithLike)(generate)
+for command in (info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")

@@ -3,13 +3,15 @@
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kakusan.cli import noise_options, options, prompt_options
 from kakusan.cli.console import remark
+from kakusan.cli.like import Like, settings_like, typed_only
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
@@ -71,12 +73,15 @@ def warn_of_no_words(text: str) -> None:
 
 
 def generate(
+    context: typer.Context,
     prompt: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="PROMPT", help='What to draw, in quotes; "-" reads it from stdin.'),
     ],
+    like: Like = None,
     negative: options.Negative = "",
     model: options.Model = "builtin",
+    models_dir: noise_options.ModelsDir = None,
     revision: options.Revision = None,
     variant: options.Variant = None,
     unet: options.Unet = None,
@@ -115,45 +120,63 @@ def generate(
     quiet: options.Quiet = False,
 ) -> int:
     """Draw pictures of PROMPT and print their paths."""
-    text = read_prompt(prompt)
+    text = None if prompt is None else read_prompt(prompt)
     shape, pictures = parse_grid(grid, count)
-    if variation_strength and variation_seed is None:
-        variation_seed = secrets.randbelow(2**32)
-    with COMMAND_LINE.spoken():
-        request = Request.of(
-            text,
-            negative_prompt=negative,
-            model=model,
-            commit=revision,
-            variant=variant,
-            unet=unet,
-            vae=vae,
-            prediction_type=prediction,
-            seed=secrets.randbelow(2**32) if seed is None else seed,
-            num_images_per_prompt=pictures,
-            width=width,
-            height=height,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            scheduler=scheduler,
-            prompt_syntax=prompt_options.recorded_syntax(syntax),
-            emphasis=emphasis,
-            clip_skip=prompt_options.layers_skipped(clip_skip),
-            rng=rng,
-            variation_seed=variation_seed,
-            variation_strength=variation_strength,
-            seed_resize=noise_options.read_size(seed_resize),
-            ensd=ensd,
-            quality_budget=FAST if fast else None,
-            device=device,
-            dtype=dtype,
-        )
-    warn_of_no_words(text)
-    prompt_options.tell_grammar({"prompt": text, "negative prompt": negative}, syntax)
+    if like is None and models_dir:
+        raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
+    settings: dict[str, Any] = {
+        "prompt": text,
+        "negative_prompt": negative,
+        "model": model,
+        "commit": revision,
+        "variant": variant,
+        "unet": unet,
+        "vae": vae,
+        "prediction_type": prediction,
+        "seed": seed,
+        "width": width,
+        "height": height,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "scheduler": scheduler,
+        "prompt_syntax": syntax,
+        "emphasis": emphasis,
+        "clip_skip": prompt_options.layers_skipped(clip_skip),
+        "rng": rng,
+        "variation_seed": variation_seed,
+        "variation_strength": variation_strength,
+        "seed_resize": noise_options.read_size(seed_resize),
+        "ensd": ensd,
+        "quality_budget": FAST if fast else None,
+        "device": device,
+        "dtype": dtype,
+    }
+    with live(quiet) as line, COMMAND_LINE.spoken():
+        if like is not None:
+            typed = typed_only(context, settings)
+            settings = settings_like(like, typed, models_dir or (), line)
+        if text is not None:  # that of a picture is read as it was
+            settings["prompt_syntax"] = prompt_options.recorded_syntax(
+                settings.get("prompt_syntax")
+            )
+        request = _request(settings, pictures)
+    warn_of_no_words(request.prompt[0] or "")
+    if text is not None:
+        prompt_options.tell_grammar({"prompt": text, "negative prompt": negative}, syntax)
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
         return run_and_report(lambda: _draw(request, saver, shape), saver, COMMAND_LINE)
+
+
+def _request(settings: Mapping[str, Any], pictures: int) -> Request:
+    """With a random seed where none is given."""
+    others = dict(settings)
+    text = others.pop("prompt")
+    for name, needed in (("seed", True), ("variation_seed", others.get("variation_strength"))):
+        if needed and others.get(name) is None:
+            others[name] = secrets.randbelow(2**32)
+    return Request.of(text, num_images_per_prompt=pictures, **others)
 
 
 def _draw(request: Request, saver: Saver, shape: tuple[int, int] | None) -> None:

@@ -1,6 +1,7 @@
 """Options that say how noise is drawn, and how what is typed for them is read."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,5 +76,12 @@ Ensd = Annotated[
         parser=whole_number(),
         help="Eta noise seed delta, such as 31337, of samplers that add noise.",
         rich_help_panel=PANEL,
+    ),
+]
+ModelsDir = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where to look for another tool's model, by hash and name; may be given again.",
     ),
 ]

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kakusan import __version__
-from kakusan.cli import options
-from kakusan.cli.console import one_line, remark, say_json
+from kakusan.cli import noise_options, options
+from kakusan.cli.compared import as_compared, compared_with
+from kakusan.cli.console import one_line, remark, say, say_json
 from kakusan.cli.exits import DONE, PARTLY
 from kakusan.cli.info import load_record
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
+from kakusan.cli.reproduce_foreign import Asked, reproduce_foreign
 from kakusan.cli.saver import Saver, run
 from kakusan.errors import ArgumentError, InputError, RequestError, shown, shown_path
 from kakusan.request import MAX_PICTURES, reproducible
@@ -22,6 +24,8 @@ from kakusan.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from kakusan.interchange import Likeness
 
 WORDS = {"model": "--model", "unet": "--unet", "vae": "--vae", "trust_model": "--yes"}
 QUOTES = "'\""
@@ -50,11 +54,6 @@ def pictures_in(
     from kakusan.checkpoints.recorded import with_model
     from kakusan.images import grid_records
 
-    if "kakusan" not in record:
-        raise InputError(
-            f"{shown_path(path)} was made by another program; kakusan reproduces only its own "
-            "pictures (`kakusan info` shows what the file tells)"
-        )
     if "sheet" in record:
         raise InputError(
             f"{shown_path(path)} is a sheet of pictures with words beside them, as `kakusan grid` "
@@ -206,7 +205,10 @@ VERDICTS = {
 
 
 def reproduce(
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A file that kakusan wrote.")],
+    picture: Annotated[
+        Path,
+        typer.Argument(metavar="PICTURE", help="A file that kakusan or another tool wrote."),
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -217,6 +219,15 @@ def reproduce(
     ] = None,
     unet: options.Unet = None,
     vae: options.Vae = None,
+    models_dir: noise_options.ModelsDir = None,
+    rng: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOOL",
+            help="Whose noise, of another tool's PICTURE; else as it tells.",
+            autocompletion=noise_options.complete_rng,
+        ),
+    ] = None,
     device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
@@ -232,18 +243,35 @@ def reproduce(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Tell how near the new picture is: its PSNR in dB.")
+    ] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Make PICTURE again from its record, and compare the pixels.
 
-    The exit code is 3 when they differ. Of the models that a record may name, only the built-in
-    one and those in the Hub's cache are used unasked; say with --model where another one is, and
-    with --unet or --vae where a part is that it names in place of the model's own.
+    The exit code is 3 when a picture of kakusan's differs. Of the models that a record may name,
+    only the built-in one and those in the Hub's cache are used unasked; say with --model where
+    another one is, and with --unet or --vae where a part is that it names in place of the model's
+    own.
+
+    A picture of another tool is made by that tool's rules, as far as they are known; what is not
+    made again is told before. Its model is looked for by hash and name in the Hub's cache and in
+    each --models-dir.
     """
     from kakusan.images.metadata import FORMATS
 
     record = load_record(picture)
+    suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
+    if "kakusan" not in record:
+        asked = Asked(model, tuple(models_dir or ()), unet, vae, rng, device)
+        place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
+        return reproduce_foreign(
+            picture, asked, place, compare=compare, as_json=as_json, quiet=quiet
+        )
+    if rng is not None:
+        raise RequestError("--rng is for pictures of other tools; kakusan's own tell it themselves")
     try:
         records, rows, cols = pictures_in(record, picture, model)
         named = {"model": model, "unet": unet, "vae": vae}
@@ -251,9 +279,9 @@ def reproduce(
         trusted = check_trusted(records, picture, yes=yes, given=given) or model is not None
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
-    suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
     compared: list[bool | None] = []
+    likenesses: list[Likeness] = []
 
     def draw() -> None:
         saver.line.wait("loading torch")
@@ -265,6 +293,8 @@ def reproduce(
             records, rows, cols, where, saver, trusted=trusted, unet=unet, vae=vae
         )
         compared.append(same_pixels(then, image))
+        if compare and (near := compared_with(picture, image)) is not None:
+            likenesses.append(near)
         saver.save_together(image, new_record, f"{picture.stem}-reproduced")
 
     with live(quiet) as line:
@@ -273,7 +303,10 @@ def reproduce(
     same = compared[0] if compared else None
     if as_json and saver.saved:
         path, new_record = (saver.saved[0][name] for name in ("path", "record"))
-        say_json({"path": path, "identical": same, "record": new_record})
+        told = as_compared(likenesses, asked=compare)
+        say_json({"path": path, "identical": same, **told, "record": new_record})
     elif code == DONE:
+        for each in likenesses:
+            say(str(each))
         remark(VERDICTS[same])
     return PARTLY if code == DONE and same is False else code

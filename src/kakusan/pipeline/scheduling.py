@@ -19,7 +19,8 @@ def requested_scheduler(
     """The scheduler that a request asks for.
 
     Args:
-        asked: a name, for the model that `base` belongs to; a published config; None for `base`.
+        asked: a name, for the model that `base` belongs to, or a mapping with a `name` and settings
+            that are others; a published config; None for `base`.
         xl: whether the model is SDXL.
 
     Raises:
@@ -29,6 +30,9 @@ def requested_scheduler(
         return base
     if isinstance(asked, str):
         return named_scheduler(asked, base, xl=xl)
+    if isinstance(name := asked.get("name"), str):
+        named = named_scheduler(name, base, xl=xl)
+        return named.from_config(named.config, **{k: v for k, v in asked.items() if k != "name"})
     return scheduler_class(str(asked["_class_name"])).from_config(asked)
 
 
@@ -58,7 +62,8 @@ def asks_for_both_sides(asked: str | Mapping[str, Any] | None) -> bool:
 
 def ignored_by(asked: str | Mapping[str, Any] | None) -> str | None:
     """One line on what a scheduler's name says that counts for nothing; None where all counts."""
-    return meaning_of(asked).ignored if isinstance(asked, str) else None
+    name = asked.get("name") if isinstance(asked, Mapping) else asked
+    return meaning_of(name).ignored if isinstance(name, str) else None
 
 
 def span_of(request: Request, scheduler: Scheduler) -> range:

@@ -1,0 +1,128 @@
+"""`kakusan reproduce` of another tool's picture: by that tool's rules, as far as they are known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kakusan.cli.compared import as_compared, compared_with
+from kakusan.cli.console import remark, say, say_json
+from kakusan.cli.exits import DONE
+from kakusan.cli.live import Live, live
+from kakusan.cli.place import Place
+from kakusan.cli.process import prepare
+from kakusan.cli.saver import Saver, run
+from kakusan.errors import InputError, shown_path
+from kakusan.randomness import rng_called
+from kakusan.request import Request
+from kakusan.vocabulary import COMMAND_LINE
+
+if TYPE_CHECKING:
+    from kakusan.images.foreign import Told
+    from kakusan.interchange import Likeness, Translation
+
+MOST_SAID = 6  # things that are not made again; `--json` has them all
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user says of the model, of noise and of where to compute."""
+
+    model: str | None
+    models_dir: Sequence[Path]
+    unet: str | None
+    vae: str | None
+    rng: str | None
+    device: str | None
+
+
+def told_in(picture: Path) -> "Told":
+    """What another tool's picture tells.
+
+    Raises:
+        InputError: Nothing that is understood.
+    """
+    from kakusan.images.foreign import read_foreign
+
+    told = read_foreign(picture)
+    if told is None:
+        raise InputError(f"{shown_path(picture)} tells nothing of how it was made")
+    return told
+
+
+def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Translation]":
+    """The request that makes a picture again.
+
+    Raises:
+        InputError: The picture tells too little, a value is out of its range, or its model is not
+            among the user's own.
+    """
+    from kakusan.cli.finding import family_of, find_asked, find_told
+    from kakusan.interchange import check_can_be_made, translated
+
+    check_can_be_made(told)
+    with COMMAND_LINE.spoken():
+        rng = rng_called(asked.rng)
+        Request.of(**translated(told, rng=rng).settings)  # before files are looked for
+    if asked.model is None:
+        found = find_told(told.settings, asked.models_dir, line)
+        name, commit = found.name, found.commit
+    else:
+        found, name, commit = find_asked(asked.model), asked.model, None
+    translation = translated(told, family_of(found), rng=rng)
+    with COMMAND_LINE.spoken():
+        request = Request.of(
+            **translation.settings,
+            model=name,
+            commit=commit,
+            unet=asked.unet,
+            vae=asked.vae,
+            device=asked.device,
+        )
+    return request, translation
+
+
+def tell(translation: "Translation", vae: str | None) -> list[str]:
+    """Say what is known, by which rules it is made again, and what is not; the last of these."""
+    left = [each for each in translation.left if vae is None or not each.startswith("the VAE ")]
+    remark(translation.made)
+    remark(f"made again by its rules: {'; '.join(translation.followed) or 'none that are known'}")
+    if left:
+        few, more = left[:MOST_SAID], len(left) - MOST_SAID
+        plain = [each.removesuffix(".") for each in few] + ([f"{more} more"] if more > 0 else [])
+        remark(f"not made again: {'; '.join(plain)}")
+    return left
+
+
+def reproduce_foreign(
+    picture: Path, asked: Asked, place: Place, *, compare: bool, as_json: bool, quiet: bool
+) -> int:
+    """Draw it, save it, and say how near it is if that is asked."""
+    told = told_in(picture)
+    likenesses: list[Likeness] = []
+
+    with live(quiet) as line:
+        request, translation = request_for(told, asked, line)
+        left = tell(translation, asked.vae)
+        saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
+
+        def draw_it() -> None:
+            prepare(line, request.model)
+            from kakusan.pipeline import draw
+
+            draw(request, on_picture=saver, progress=saver.progress)
+            (drawn,) = saver.held
+            if compare and (near := compared_with(picture, drawn.image)) is not None:
+                likenesses.append(near)
+            saver.save_together(drawn.image, drawn.record, f"{picture.stem}-reproduced")
+
+        code = run(draw_it, saver, COMMAND_LINE)
+    if as_json and saver.saved:
+        path, record = (saver.saved[0][name] for name in ("path", "record"))
+        rules = {"made": translation.made, "followed": list(translation.followed)}
+        near = as_compared(likenesses, asked=compare)
+        say_json({"path": path, **rules, "not_made_again": left, **near, "record": record})
+    elif code == DONE:
+        for each in likenesses:
+            say(str(each))
+    return code

@@ -1,0 +1,241 @@
+"""From what another tool's picture tells to a request by that tool's rules."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from kakusan.errors import InputError, shown
+from kakusan.images.foreign import Settings, Told
+from kakusan.interchange.families import of_family
+from kakusan.randomness import RNGS
+from kakusan.request import Request
+from kakusan.samplers import meaning_of
+
+# What a request has under the same name
+_ALIKE = (
+    *("prompt", "negative_prompt", "prompt_2", "negative_prompt_2", "seed"),
+    *("num_inference_steps", "guidance_scale", "guidance_rescale", "clip_skip"),
+    *("prompt_syntax", "emphasis"),
+)
+_OF_A_REQUEST = frozenset(each.name for each in fields(Request))
+_SIDE = 8
+# FOREIGN's words for rules that nobody outside these tools has
+_UNKNOWN_RULES = {
+    "novelai": "NovelAI's",
+    "drawthings": "Draw Things'",
+    "sdcpp-std": "the C++ library's",
+}
+_QUIRKS = {
+    "old_prompt_timelines": "the old counting of prompt schedules",
+    "pad_conds": "conditionings padded to one length",
+    "pad_conds_v0": "conditionings padded to one length",
+    "downcast_alphas_cumprod": "noise levels rounded to float16",
+    "refiner_by_sampling_steps": "the old switch to the refiner",
+    "zero_terminal_snr": "noise levels changed to zero terminal SNR",
+    "sgm_noise_multiplier": "its first noise multiplied as SGM does",
+}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A request by another tool's rules, but for its model.
+
+    Attributes:
+        settings: of a `Request`, under its names.
+        made: what is known, in a few words.
+        followed: by which of the tool's rules it is made again.
+        left: what is not made again, or not as it was; in sentences or a few words.
+    """
+
+    settings: Mapping[str, Any]
+    made: str
+    followed: tuple[str, ...]
+    left: tuple[str, ...] = field(default=())
+
+
+def translated(told: Told, family: str | None = None, *, rng: str | None = None) -> Translation:
+    """What a picture tells, as a request.
+
+    Args:
+        family: of the model that it is drawn with, as `kakusan.checkpoints.facts` calls it.
+        rng: counts instead of what the picture tells of randomness.
+    """
+    says = told.settings
+    found = {
+        name: getattr(says, name)
+        for name in _ALIKE
+        if name in _OF_A_REQUEST and getattr(says, name) is not None
+    }
+    if found.get("prompt_syntax") != "webui":
+        found.pop("emphasis", None)
+    if found.get("prompt_syntax") == "novelai":
+        del found["prompt_syntax"]
+    if found.get("emphasis") == "Original":
+        del found["emphasis"]
+    followed, left = list[str](), list(told.limits)
+    for part in (_size(says), _scheduler(says), _noise(says, rng), of_family(told, family)):
+        settings, does, lacks = part
+        found |= settings
+        followed += does
+        left += lacks
+    left += _lacking(says, found)
+    if "prompt_syntax" in found:
+        followed.insert(0, f"prompts read as {found['prompt_syntax']}")
+    found = {name: value for name, value in found.items() if value is not None}
+    return Translation(found, made_by(told), tuple(followed), tuple(dict.fromkeys(left)))
+
+
+def check_can_be_made(told: Told) -> None:
+    """Refuse a picture that was made from what its file does not hold, or tells too little.
+
+    Raises:
+        InputError: It cannot be made again.
+    """
+    says = told.settings
+    if says.img2img is not None or says.inpaint is not None:
+        raise InputError(
+            f"{told.tool} drew it over another picture, which the file does not hold, so it cannot "
+            "be made again; `kakusan generate --like` takes its settings for a picture of its own"
+        )
+    lacking = [
+        word for word, value in (("seed", says.seed), ("prompt", says.prompt)) if value is None
+    ]
+    if lacking:
+        raise InputError(
+            f"the file tells no {' and no '.join(lacking)}, so the picture cannot be made again; "
+            "`kakusan generate --like` takes what it tells"
+        )
+
+
+def made_by(told: Told) -> str:
+    """Who made a picture, and how, in a few words."""
+    says = told.settings
+    version = "" if told.version is None else f" {shown(told.version)[1:-1]}"
+    model = says.model or says.model_hash
+    size = None if says.width is None else f"{says.width}x{says.height}"
+    sampler = says.scheduler or says.sampler
+    parts = (
+        None if says.seed is None else f"seed {says.seed}",
+        None if says.num_inference_steps is None else f"{says.num_inference_steps} steps",
+        None if sampler is None else shown(sampler)[1:-1],
+        size,
+        None if model is None else f"model {shown(model)[1:-1]}",
+    )
+    return f"{told.tool}{version}: {', '.join(part for part in parts if part is not None)}"
+
+
+Part = tuple[dict[str, Any], list[str], list[str]]
+
+
+def _size(says: Settings) -> Part:
+    """Sides in whole latents, as the tools cut them."""
+    sides = {"width": says.width, "height": says.height}
+    given = {name: side for name, side in sides.items() if side is not None}
+    cut = {name: side - side % _SIDE for name, side in given.items()}
+    if cut == given:
+        return dict(given), [], []
+    return dict(cut), [], [f"its size, {says.width}x{says.height}, which is no multiple of {_SIDE}"]
+
+
+def _scheduler(says: Settings) -> Part:
+    """The sampler on its schedule, with what was set of it."""
+    name = says.scheduler
+    if name is None:
+        return {}, [], [] if says.sampler is None else [f"the sampler {shown(says.sampler)}"]
+    meaning = meaning_of(name)
+    changes: dict[str, Any] = {}
+    left: list[str] = []
+    if says.discard_penultimate_sigma is not None and "sigma_schedule" in meaning.settings:
+        own = meaning.settings.get("discard_penultimate_sigma", False)
+        if says.discard_penultimate_sigma != own:
+            changes["discard_penultimate_sigma"] = says.discard_penultimate_sigma
+    settings: dict[str, Any] = {}
+    if says.eta is not None and meaning.kind == "DDIMScheduler":
+        settings["eta"] = min(says.eta, 1.0)
+    elif says.eta is not None and "eta" in meaning.settings:
+        changes["eta"] = says.eta
+    elif says.eta not in (None, 1, 0):
+        left.append(f"an eta of {says.eta:g}")
+    settings["scheduler"] = {"name": name, **changes} if changes else name
+    does = [name, *(f"{key} {value}" for key, value in changes.items())]
+    return settings, does, left
+
+
+def _noise(says: Settings, asked: str | None) -> Part:
+    """By whose rules a seed makes noise, and what is mixed into it."""
+    rng, left = (asked or says.rng), list[str]()
+    if rng in _UNKNOWN_RULES:
+        left.append(f"{_UNKNOWN_RULES[rng]} own random numbers, whose rules are not known")
+        rng = None
+    elif asked is None:
+        rng, guessed = _as_on_a_gpu(says)
+        left += guessed
+    found: dict[str, Any] = {"rng": rng if rng in RNGS else None}
+    of_the_web_ui = str(rng).startswith("webui")
+    if says.ensd and of_the_web_ui:
+        found["ensd"] = says.ensd
+    if says.variation_strength:
+        if says.variation_seed is None:
+            left.append("a variation, whose seed is not told")
+        else:
+            found["variation_seed"] = says.variation_seed
+            found["variation_strength"] = says.variation_strength
+    if says.seed_resize is not None and min(says.seed_resize) >= _SIDE:
+        width, height = says.seed_resize
+        found["seed_resize"] = (height, width)
+    return found, list(_said_of(found)), left
+
+
+def _said_of(noise: Mapping[str, Any]) -> Iterator[str]:
+    rng = noise["rng"]
+    if rng is not None:
+        yield f"noise: {RNGS[rng][0]} ({rng})"
+    if noise.get("ensd"):
+        yield f"eta noise seed delta {noise['ensd']}"
+    if noise.get("variation_strength"):
+        share, seed = noise["variation_strength"], noise["variation_seed"]
+        yield f"{share:g} of the noise of seed {seed}"
+    if noise.get("seed_resize"):
+        height, width = noise["seed_resize"]
+        yield f"noise resized from {width}x{height}"
+
+
+def _as_on_a_gpu(says: Settings) -> tuple[str | None, list[str]]:
+    """What a file leaves open: where the tool computed, which is a GPU most of the time."""
+    if says.rng == "invokeai":
+        return "invokeai-gpu", ["whether it was computed on a GPU is not told, and taken so"]
+    random = says.scheduler is not None and _adds_noise(says.scheduler)
+    if says.rng != "comfyui" or not random:
+        return says.rng, []
+    along_a_path = "sde" in str(says.scheduler).casefold()
+    if along_a_path:  # on the CPU, unless its name says otherwise
+        return ("comfyui-gpu" if "_gpu" in str(says.sampler) else "comfyui"), []
+    return "comfyui-gpu", ["whether it was computed on a GPU is not told, and taken so"]
+
+
+def _adds_noise(name: str) -> bool:
+    from kakusan.samplers import SAMPLERS
+
+    kind = meaning_of(name).kind
+    return any(each.random for each in SAMPLERS if each.kind == kind)
+
+
+def _lacking(says: Settings, found: Mapping[str, Any]) -> Iterator[str]:
+    """What a request cannot say, or is not said in it."""
+    for quirk in says.quirks:
+        yield _QUIRKS.get(quirk, shown(quirk))
+    if says.vae is not None and says.vae.casefold() not in ("automatic", "none", "baked vae"):
+        yield f"the VAE {shown(says.vae)} (say with --vae where it is)"
+    for each in says.loras:
+        yield f"the LoRA {shown(each.name)}"
+    for each in says.embeddings:
+        yield f"the embedding {shown(each.name)}"
+    for name in ("sigma_churn", "schedule_sigma_min", "schedule_sigma_max", "schedule_rho"):
+        if getattr(says, name):
+            yield f"{name} {getattr(says, name):g}"
+    if says.prompt_syntax not in (None, "plain", found.get("prompt_syntax")):
+        yield f"the prompt's grammar ({says.prompt_syntax}): it is read as plain words"
+    if says.emphasis not in (None, "Original", found.get("emphasis")):
+        yield f"the emphasis {shown(says.emphasis)}"
+    if says.controlnets:
+        yield "what steered it (ControlNet)"
