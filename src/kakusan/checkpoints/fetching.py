@@ -74,6 +74,14 @@ def fetch_file(
     return _with_commit(Path(path), file)
 
 
+def is_cached(file: HubFile, revision: str | None = None, cache_dir: Path | None = None) -> bool:
+    """Whether the cache has a file, so that it can do without the hub."""
+    return (
+        _cached(file, revision or file.revision or constants.DEFAULT_REVISION, cache_dir)
+        is not None
+    )
+
+
 def _cached(file: HubFile, revision: str, cache_dir: Path | None) -> Path | None:
     try:
         found = try_to_load_from_cache(file.repo, file.path, revision=revision, cache_dir=cache_dir)

@@ -98,6 +98,30 @@ def read_training_file(path: Path) -> tuple[dict[str, Tensor], int | None]:
     return tensors, step if type(step) is int else None
 
 
+def read_pickled_object(path: Path) -> dict[str, object]:
+    """What a small training file holds under its names: tensors, texts, numbers, and such again.
+
+    What training programs' own classes stand for is left out, but for the tensors of torch's
+    `ParameterDict`, which is a plain mapping here.
+
+    Raises:
+        CheckpointError: The file is broken, holds code, or is no mapping.
+    """
+    loaded: object = _load(path, mapped=False, bystanders=True)
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"{path} holds {type(loaded).__name__}, not named tensors.")
+    found: dict[str, object] = {}
+    for name, value in cast("dict[object, object]", loaded).items():
+        held: object = value.held if isinstance(value, _Parameters) else value
+        inner = cast("dict[object, object]", held).values() if isinstance(held, dict) else [held]
+        for each in inner:
+            if isinstance(each, Tensor):
+                _check_plain(path, str(name), each)
+        if isinstance(name, str) and not isinstance(held, _StandIn):
+            found[name] = held
+    return found
+
+
 def dtype_name(tensor: Tensor) -> str:
     """A tensor's dtype as safetensors files call it."""
     name = str(tensor.dtype).removeprefix("torch.")
