@@ -1,6 +1,6 @@
 """The networks of one model, ready to compute, for any number of requests at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
@@ -8,6 +8,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.engine.joining import Joined, embeddings, join, split, together
+from kakusan.engine.learnt import reading
 from kakusan.engine.needs import unet_bytes
 from kakusan.engine.overflow import Computed, finite_rows, overflow_note
 from kakusan.engine.placement import Placement
@@ -19,6 +20,7 @@ from kakusan.models import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     Conditioning,
+    LearntTokens,
     Model,
     StableDiffusionSafetyChecker,
     TextContext,
@@ -48,6 +50,10 @@ class Engine:
 
     Args:
         placement: where they are; decides what is moved, and what is recorded.
+
+    Attributes:
+        learnt: by the name of a text encoder the tokens that it looks up beside its table, in
+            place of those that it has learnt itself.
     """
 
     def __init__(
@@ -64,6 +70,7 @@ class Engine:
         self._text_encoder_2 = text_encoder_2
         self.safety_checker = safety_checker
         self.placement = placement or Placement()
+        self.learnt: Mapping[str, LearntTokens] = {}
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
         self._turn: Model[Any] | None = None
@@ -201,14 +208,18 @@ class Engine:
     @torch.no_grad()
     def encode(self, run: Callable[[CLIPTextModel, Tensor], Tensor], ids: Tensor) -> Computed:
         """What `run` makes of tokens (batch, tokens) with the text encoder."""
-        return self._computed("text encoder", self.text_encoder, run, ids)
+        learnt = self.learnt.get("text_encoder", within(self.text_encoder).learnt)
+        reads = reading(run, learnt)
+        return self._computed("text encoder", self.text_encoder, reads, ids)
 
     @torch.no_grad()
     def encode_second(
         self, run: Callable[[CLIPTextModelWithProjection, Tensor], Tensor], ids: Tensor
     ) -> Computed:
         """What `run` makes of tokens (batch, tokens) with the second text encoder."""
-        return self._computed("second text encoder", self.text_encoder_2, run, ids)
+        learnt = self.learnt.get("text_encoder_2", within(self.text_encoder_2).learnt)
+        reads = reading(run, learnt)
+        return self._computed("second text encoder", self.text_encoder_2, reads, ids)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Computed:

@@ -12,6 +12,7 @@ from kakusan.models.image_processor import CLIPImageProcessor
 from kakusan.models.image_processor_config import ImageProcessorConfig
 from kakusan.models.layers.attention import TextContext
 from kakusan.models.layers.time_embedding import guidance_embedding
+from kakusan.models.learnt import LearntTokens
 from kakusan.models.model import Model
 from kakusan.models.safety_checker import StableDiffusionSafetyChecker
 from kakusan.models.safety_checker_config import SafetyCheckerConfig
@@ -42,6 +43,7 @@ __all__ = [
     "DiagonalGaussian",
     "EncoderOutput",
     "ImageProcessorConfig",
+    "LearntTokens",
     "Model",
     "ProjectedTextOutput",
     "SafetyCheckerConfig",

@@ -402,7 +402,9 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         what, folder = type(self).__name__, Path(save_directory)
         upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
         shard = shard_bytes(max_shard_size)
-        stored = {name: tensor.to(self.stored_dtype) for name, tensor in self.state_dict().items()}
+        stored = {
+            name: tensor.to(self.stored_dtype) for name, tensor in self.stored_tensors().items()
+        }
         header: dict[str, JSON] = {
             "_class_name": what,
             "_diffusers_version": PUBLISHED_VERSION,
@@ -420,6 +422,10 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             write_json(stage / CONFIG_FILE, header | self.config.to_published())
 
         save_whole(folder, CONFIG_FILE, write, upload, what)
+
+    def stored_tensors(self) -> dict[str, Tensor]:
+        """The weights that files of this network have, under our names."""
+        return self.state_dict()
 
     @abstractmethod
     def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

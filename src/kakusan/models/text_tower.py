@@ -1,5 +1,6 @@
 """What CLIP's text encoders have in common: tokens in, the states of all layers out."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, NamedTuple, Self
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from kakusan.errors import RequestError, shown
 from kakusan.models.layers.basic import LayerNorm
 from kakusan.models.layers.clip import ClipEncoder
+from kakusan.models.learnt import LearntTokens
 from kakusan.models.model import Model
 from kakusan.models.names import replace_prefix
 from kakusan.models.text_encoder_config import MAX_TOKENS, TextEncoderConfig
@@ -45,9 +47,13 @@ class TextEmbeddings(nn.Module):
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.position_embedding.weight, std=0.02)
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        positions = torch.arange(input_ids.shape[-1], device=input_ids.device)
-        return self.token_embedding(input_ids) + self.position_embedding(positions)
+    def forward(self, input_ids: Tensor, learnt: LearntTokens | None = None) -> Tensor:
+        positions = self.position_embedding(
+            torch.arange(input_ids.shape[-1], device=input_ids.device)
+        )
+        if learnt is None:
+            return self.token_embedding(input_ids) + positions
+        return learnt.looked_up(input_ids, self.token_embedding) + positions
 
 
 class TextTower(Model[TextEncoderConfig]):
@@ -70,15 +76,17 @@ class TextTower(Model[TextEncoderConfig]):
             eps=config.layer_norm_eps,
         )
         self.final_layer_norm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self._learnt: LearntTokens | None = None
 
     def encoded(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> TextStates:
         """The states of token ids (batch, tokens); see `CLIPTextModel.forward`."""
         self.prepare()
-        self._check_ids(input_ids)
-        x = self.embeddings(input_ids)
+        learnt = self._learnt
+        self._check_ids(input_ids, self.config.vocab_size if learnt is None else learnt.stop)
+        x = self.embeddings(input_ids, learnt)
         states: list[Tensor] = self.encoder(x, _mask(x, attention_mask))
         last: Tensor = self.final_layer_norm(states[-1])
-        pooled = last[torch.arange(len(last), device=last.device), self._ends(input_ids)]
+        pooled = last[torch.arange(len(last), device=last.device), self._ends(input_ids, learnt)]
         return TextStates(last, pooled, tuple(states))
 
     @property
@@ -86,12 +94,37 @@ class TextTower(Model[TextEncoderConfig]):
         """Itself: the reference once kept the layers one level further down."""
         return self
 
+    @property
+    def learnt(self) -> LearntTokens | None:
+        """Tokens whose embeddings are looked up beside the table; None where there are none."""
+        return self._learnt
+
+    def learn(self, learnt: LearntTokens | None) -> None:
+        """Look other tokens up beside the table, in place of those before; None for none."""
+        self._learnt = learnt
+        table = self.embeddings.token_embedding.num_embeddings
+        size = table if learnt is None else max(table, learnt.stop)
+        self.config = replace(self.config, vocab_size=size)
+        self.forget_upcast()
+
+    def reading(self, learnt: LearntTokens | None) -> Self:
+        """A copy that shares all weights and looks these tokens up beside the table, if any."""
+        made = copy.copy(self)
+        made._learnt = learnt
+        return made
+
     def get_input_embeddings(self) -> nn.Embedding:
-        """The table of token embeddings."""
+        """The table of token embeddings; what was looked up beside it is put into it first."""
+        if self._learnt is not None:
+            self.embeddings.token_embedding = _with_rows(
+                self.embeddings.token_embedding, self._learnt
+            )
+            self.learn(None)
         return self.embeddings.token_embedding
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
         """Exchange the table of token embeddings."""
+        self._learnt = None
         self.embeddings.token_embedding = value
         self.config = replace(self.config, vocab_size=value.num_embeddings)
         self.forget_upcast()
@@ -129,7 +162,14 @@ class TextTower(Model[TextEncoderConfig]):
     def _published_name(self, name: str) -> str:
         return name if name in self.outside else PREFIX + name
 
-    def _check_ids(self, input_ids: Tensor) -> None:
+    def stored_tensors(self) -> dict[str, Tensor]:
+        found = super().stored_tensors()
+        if self._learnt is not None:  # in the table, where other programs look for them
+            table = _with_rows(self.embeddings.token_embedding, self._learnt)
+            found["embeddings.token_embedding.weight"] = table.weight.detach()
+        return found
+
+    def _check_ids(self, input_ids: Tensor, known: int) -> None:
         longest = self.config.max_position_embeddings
         if input_ids.ndim != 2 or input_ids.shape[1] > longest:
             raise RequestError(
@@ -139,18 +179,29 @@ class TextTower(Model[TextEncoderConfig]):
         if torch.compiler.is_compiling() or not input_ids.numel():
             return
         lowest, highest = (int(end) for end in input_ids.aminmax())
-        if not 0 <= lowest <= highest < self.config.vocab_size:
+        if not 0 <= lowest <= highest < known:
             raise RequestError(
                 f"input_ids go from {lowest} to {highest}, and this text encoder has "
-                f"{self.config.vocab_size} tokens; after tokenizer.add_tokens call "
+                f"{known} tokens; after tokenizer.add_tokens call "
                 "resize_token_embeddings(len(tokenizer))"
             )
 
-    def _ends(self, input_ids: Tensor) -> Tensor:
+    def _ends(self, input_ids: Tensor, learnt: LearntTokens | None) -> Tensor:
         """The position of each text's first end token."""
         eos = self.config.eos_token_id
+        if learnt is not None and not learnt.may_end:
+            input_ids = input_ids.masked_fill(input_ids >= learnt.first, 0)
         found = input_ids if eos == LEGACY_EOS else (input_ids == eos).int()
         return found.argmax(dim=-1)
+
+
+def _with_rows(table: nn.Embedding, learnt: LearntTokens) -> nn.Embedding:
+    """A table that has further tokens' embeddings too; the other's numbers are copied."""
+    device, rows = table.weight.device, table.num_embeddings
+    before = table(torch.arange(min(learnt.first, rows), device=device)).detach()
+    after = table(torch.arange(learnt.stop, max(learnt.stop, rows), device=device)).detach()
+    weight = torch.cat([before, learnt.vectors.to(before), after])
+    return nn.Embedding.from_pretrained(weight, freeze=not table.weight.requires_grad)
 
 
 def _mask(x: Tensor, attention_mask: Tensor | None) -> Tensor:

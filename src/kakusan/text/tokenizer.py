@@ -1,7 +1,8 @@
 """CLIP's tokenizer: lower-cased text, split into words, each a sequence of byte pairs."""
 
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -13,6 +14,7 @@ from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, t
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.text.learnt import LearntWord, tokens_of
 from kakusan.text.padding import (
     Encoded,
     Padding,
@@ -69,6 +71,8 @@ class CLIPTokenizer(Tokens, Sendable):
         self.eos_token_id = self._id(self.eos_token)
         self.unk_token_id = self._id(self.unk_token)
         self.pad_token_id = self._id(self.pad_token)
+        self._plain: CLIPTokenizer | None = None
+        self._learnt = dict[str, LearntWord]()
 
     @classmethod
     def from_pretrained(
@@ -125,6 +129,48 @@ class CLIPTokenizer(Tokens, Sendable):
         what, folder = type(self).__name__, Path(save_directory)
         upload = upload_asked(f"{what}.save_pretrained", push_to_hub, folder, options)
         save_whole(folder, "vocab.json", self._vocabulary.write, upload, what)
+
+    @property
+    def learnt(self) -> dict[str, LearntWord]:
+        """The words of textual inversion that it was given, in the order of their tokens."""
+        return dict(self._learnt)
+
+    @property
+    def without_learnt(self) -> "CLIPTokenizer":
+        """The tokenizer that these words were added to; itself where there are none."""
+        return self if self._plain is None else self._plain
+
+    def learning(self, words: Mapping[str, LearntWord]) -> "CLIPTokenizer":
+        """Another one, which has these learnt words and no others; their tokens come last.
+
+        This one stays as it is, for whoever else reads with it.
+
+        Raises:
+            RequestError: A token is there already, or is no text.
+        """
+        plain, wanted = self.without_learnt, tokens_of(words)
+        known = plain.get_vocab()
+        for token in wanted:
+            if token in known or wanted.count(token) > 1:
+                raise RequestError(f"there is a token {shown(token)} already; give another name")
+        if not words:
+            return plain
+        made = CLIPTokenizer(plain._vocabulary)
+        made.model_max_length = self.model_max_length
+        made.add_tokens(wanted)
+        made._plain, made._learnt = plain, dict(words)
+        return made
+
+    def with_learnt(self, text: str) -> str:
+        """The text with all tokens of each learnt word in the place of its first one."""
+        several = [name for name, word in self._learnt.items() if word.vectors > 1]
+        tokens = set(self.tokenize(text)) if several else set[str]()
+        for name in several:
+            if name in tokens:
+                whole = " ".join(tokens_of({name: self._learnt[name]}))
+                own = re.escape(name)
+                text = re.sub(f"{own}(?!_[0-9]| {own}_1)", lambda _, whole=whole: whole, text)
+        return text
 
     @property
     def words(self) -> KnownWords | None:
@@ -255,7 +301,7 @@ class CLIPTokenizer(Tokens, Sendable):
         """
         rows: list[list[int]] = []
         room = self.model_max_length - 2
-        for prompt in prompts:
+        for prompt in map(self.with_learnt, prompts):
             encoding = self._encode(prompt)
             ids = encoding.ids
             if len(ids) > room:
