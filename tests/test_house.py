@@ -25,7 +25,7 @@ LAYERS = (
     {"samplers"},
     {"checks", "results", "runtime", "vocabulary"},
     {"checkpoints"},
-    {"randomness", "sizes", "syntaxes"},
+    {"embedded", "randomness", "sizes", "syntaxes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs", "interchange"},
     {"engine", "sampling"},

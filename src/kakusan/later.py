@@ -139,10 +139,6 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
         *("load_lora_into_unet", "load_lora_into_text_encoder", "enable_lora_hotswap"),
         *("lora_scale", "num_fused_loras", "fused_loras", "write_lora_layers"),
     ),
-    _TOKENS: (
-        *("load_textual_inversion", "unload_textual_inversion", "maybe_convert_prompt"),
-        *("_maybe_convert_prompt",),
-    ),
     _FROM_TEXT: (
         *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),
         *("image_encoder", "prepare_ip_adapter_image_embeds", "prepare_image", "get_timesteps"),

@@ -7,6 +7,7 @@ from typing import Any, Self
 from kakusan import checks
 from kakusan.checkpoints.single_file.prediction import KINDS
 from kakusan.checks import MAX_STEPS as MAX_STEPS
+from kakusan.embedded import EmbeddedRequest
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
 from kakusan.randomness import SEEDS as SEEDS
 from kakusan.randomness import RandomRequest
@@ -23,7 +24,7 @@ DEFAULT_GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(SizedRequest, RandomRequest, SyntaxRequest):
+class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
     Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
@@ -115,6 +116,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest):
         self._set(scheduler=checks.scheduler(self.scheduler))
         self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax())
         self._set(**self.checked_noise(self.seed))
+        self._set(embeddings=self.checked_embeddings())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -208,10 +210,12 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest):
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         apart = (*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type")
-        apart = (*apart, *self.only_noise())
+        apart = (*apart, *self.only_noise(), "embeddings")
         names = [field.name for field in fields(self) if field.name not in apart]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names}
+        if self.embeddings is not None:
+            record["embeddings"] = [dict(each) for each in self.embeddings]
         if len(self.prompt) == 1:
             for name in ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2"):
                 if record.get(name) is not None:

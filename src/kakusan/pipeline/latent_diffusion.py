@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from kakusan.errors import ArgumentError, GenerationInterrupted, nearest
 from kakusan.images import to_numpy, to_pil, to_unit_range
 from kakusan.inputs import Inputs
 from kakusan.models import Autoencoder, guidance_embedding
-from kakusan.pipeline import compatible
+from kakusan.pipeline import compatible, textual_inversion
 from kakusan.pipeline.asked import asked
 from kakusan.pipeline.bars import progress_bar
 from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
@@ -29,6 +30,7 @@ from kakusan.pipeline.pipeline import Pipeline
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.progress import OnProgress, Told
 from kakusan.pipeline.prompts import ReadsTexts
+from kakusan.pipeline.reading import handed_in, taught_for, with_tokenizers
 from kakusan.pipeline.running import (
     OfTheCall,
     RunningCall,
@@ -92,6 +94,9 @@ class LatentDiffusionPipeline(Pipeline):
     set_use_memory_efficient_attention_xformers = compatible.set_xformers
     fuse_qkv_projections = compatible.fuse_qkv_projections
     unfuse_qkv_projections = compatible.unfuse_qkv_projections
+    load_textual_inversion = textual_inversion.load_textual_inversion
+    unload_textual_inversion = textual_inversion.unload_textual_inversion
+    maybe_convert_prompt = _maybe_convert_prompt = textual_inversion.maybe_convert_prompt
     hf_device_map = None
 
     @property
@@ -231,9 +236,14 @@ class LatentDiffusionPipeline(Pipeline):
         engine = self.engine
         if not request.safety_checker:
             engine.safety_checker = None
+        words = taught_for(request, parts)
+        reader = self
+        if words is not None:
+            engine.learnt, request = words.learnt, replace(request, embeddings=words.used or None)
+            reader = with_tokenizers(self, words)
         model = Model(
             engine=engine,
-            prompts=partial(self._prompts, engine),
+            prompts=partial(reader._prompts, engine),
             family=self.family,
             settings=self.settings,
             scheduler=present("scheduler", self._scheduler),
@@ -249,6 +259,8 @@ class LatentDiffusionPipeline(Pipeline):
             named=(self.named_parts or {}) if self.source is not None else {},
         )
         drawing = Drawing(model, request, inputs, batch_size)
+        if words is not None and words.unnamed:
+            drawing.altered.update(handed_in(words, drawing.request.num_pictures))
         if decoded:
             drawing.check_memory()
         say_understood(drawing.understood, self.name_or_path, drawing.request.prompt_syntax)

@@ -318,6 +318,8 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         found: dict[str, str] = {}
         for part in self.layout.drawn_by:
             value = within(getattr(self, part))
+            if isinstance(value, CLIPTokenizer):  # learnt words have files of their own
+                value = value.without_learnt
             if self._loaded.get(part) is value:
                 continue
             plain = part in NAMED and isinstance(value, Model) and value is getattr(self, part)

@@ -1,0 +1,275 @@
+"""What the text encoders of one call have learnt, and how its prompts name it."""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from kakusan.checkpoints.embeddings import Embedding
+from kakusan.conditioning.embeddings import Where, files_in, learnt_by, located, read
+from kakusan.embedded import Entry
+from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
+from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, LearntTokens
+from kakusan.prompts.learnt import Learnt, Lexicon, comfy_names
+from kakusan.text import CLIPTokenizer, LearntWord, not_said, tokens_of
+
+logger = logging.getLogger(__name__)
+Encoder = CLIPTextModel | CLIPTextModelWithProjection
+PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Taught:
+    """The learnt words of one call.
+
+    Attributes:
+        tokenizers: by the name of the text encoder, with the words that it reads.
+        learnt: likewise the tokens that it looks up beside its table.
+        used: of the words that prompts name, where their files are, as a record has them.
+        unnamed: those that prompts name, and that have no file.
+    """
+
+    tokenizers: Mapping[str, CLIPTokenizer]
+    learnt: Mapping[str, LearntTokens]
+    used: tuple[Entry, ...]
+    unnamed: tuple[str, ...] = ()
+
+
+def taught(
+    entries: Sequence[Entry],
+    texts: Sequence[str],
+    syntax: str,
+    pairs: Mapping[str, tuple[CLIPTokenizer, Encoder]],
+    *,
+    local_files_only: bool = False,
+) -> Taught | None:
+    """Read the embeddings of a request, as far as its prompts name them.
+
+    Args:
+        entries: as a request has them, see `kakusan.embedded`.
+        texts: of all prompts.
+        syntax: by whose rules they name words.
+        pairs: the text encoders with their tokenizers, which may have learnt words already.
+
+    Returns:
+        None where no word was learnt, here or before.
+
+    Raises:
+        CheckpointError: A file is missing or broken.
+        ArgumentError: It is for another model, or a prompt names a file that is not there.
+    """
+    found = [
+        each
+        for each in embeddings_of(entries, texts, syntax, local_files_only=local_files_only)
+        if not _is_known(each, pairs.values())
+    ]
+    if not found and not any(tokenizer.learnt for tokenizer, _ in pairs.values()):
+        return None
+    widths = {part: encoder.config.hidden_size for part, (_, encoder) in pairs.items()}
+    vectors = [each.for_model(widths) for each in found]
+    tokenizers, learnt = dict[str, CLIPTokenizer](), dict[str, LearntTokens]()
+    for part, (tokenizer, encoder) in pairs.items():
+        check_in_step(tokenizer, encoder)
+        words = {
+            each.token: LearntWord(len(rows[part]), each.file, each.source, each.hash)
+            for each, rows in zip(found, vectors, strict=True)
+        }
+        already = tokenizer.learnt
+        if twice := sorted(words.keys() & already.keys()):
+            raise ArgumentError(
+                "the pipeline has learnt another word {0}; unload_textual_inversion forgets it",
+                shown(twice[0]),
+            )
+        own = encoder.learnt
+        if words:
+            rows = torch.cat([each[part] for each in vectors]).to(encoder.stored_dtype)
+            own = learnt_by(encoder, len(tokenizer), rows, tuple(tokens_of(words)))
+        tokenizers[part] = tokenizer.learning({**already, **words}) if words else tokenizer
+        if own is not None:
+            learnt[part] = own if syntax == PLAIN else replace(own, may_end=False)
+    used = _used(tokenizers.values(), texts, syntax)
+    _say_unused(entries, found, used)
+    return Taught(
+        tokenizers,
+        learnt,
+        tuple(_recorded(name, word) for name, word in used.items() if word.source),
+        tuple(name for name, word in used.items() if not word.source),
+    )
+
+
+def _is_known(embedding: Embedding, pairs: Iterable[tuple[CLIPTokenizer, Encoder]]) -> bool:
+    """Whether all of the text encoders have learnt it already."""
+    own = [tokenizer.learnt.get(embedding.token) for tokenizer, _ in pairs]
+    return all(word is not None and word.hash == embedding.hash for word in own)
+
+
+def check_in_step(tokenizer: CLIPTokenizer, encoder: Encoder) -> None:
+    """Raise ArgumentError where an encoder has not learnt what its tokenizer reads."""
+    tokens, own = tokens_of(tokenizer.learnt), encoder.learnt
+    if own is not None and own.first == len(tokenizer.without_learnt):
+        known = list(own.tokens[: len(tokens)])
+    else:  # in its table
+        known = tokens if encoder.config.vocab_size >= len(tokenizer) else []
+    if tokens != known:
+        raise ArgumentError(
+            "the text encoder has not learnt {0}, which its tokenizer reads: another pipeline that "
+            "shares it has unloaded it; call load_textual_inversion again",
+            shown(next(iter(tokenizer.learnt))),
+        )
+
+
+def embeddings_of(
+    entries: Sequence[Entry], texts: Sequence[str], syntax: str, *, local_files_only: bool = False
+) -> list[Embedding]:
+    """The embeddings that a request names and, of those in folders, that its prompts name.
+
+    Raises:
+        CheckpointError: A file is missing or broken.
+        ArgumentError: A file has another hash, or a prompt names a file that is not there.
+    """
+    found = dict[str, Embedding]()
+    for entry in entries:
+        for each in _entry(entry, texts, syntax, local_files_only=local_files_only):
+            found[each.token] = each
+    if syntax == "comfy":
+        _check_comfy(entries, found.values(), texts)
+    return list(found.values())
+
+
+def pieces(syntax: str) -> Callable[[CLIPTokenizer, str], list[tuple[int, ...]]]:
+    """How texts of a syntax are taken apart: a learnt word's tokens are not to be parted."""
+
+    def find(tokenizer: CLIPTokenizer, text: str) -> list[tuple[int, ...]]:
+        items = lexicon_of(tokenizer).read(text, syntax)
+        return [(item,) if isinstance(item, int) else item.ids for item in items]
+
+    return find
+
+
+def lexicon_of(tokenizer: CLIPTokenizer) -> Lexicon:
+    """The learnt words of a tokenizer, with the tokens that stand for them."""
+    words: list[Learnt] = []
+    first = len(tokenizer.without_learnt)
+    for name, word in tokenizer.learnt.items():
+        words.append(Learnt(name, tuple(range(first, first + word.vectors)), word.file))
+        first += word.vectors
+    plain = tokenizer.without_learnt
+    return Lexicon(words, lambda text: [index for index, _ in plain.pieces(text)])
+
+
+def _entry(
+    entry: Entry, texts: Sequence[str], syntax: str, *, local_files_only: bool
+) -> Iterator[Embedding]:
+    folder = _folder(entry["file"])
+    if folder is not None:
+        for path, name in files_in(folder):
+            found = _mentioned(path, name, texts, syntax)
+            if found is not None:
+                yield found
+        return
+    found = located(entry["file"], Where(local_files_only=local_files_only))
+    wanted = entry.get("hash")
+    if wanted is not None and not found.sha256.startswith(wanted.lower()):
+        raise ArgumentError(
+            "the embedding {0} has the hash {1}, and {2} is wanted; give the file that has it",
+            shown_path(entry["file"]),
+            found.hash,
+            shown(wanted),
+        )
+    yield found.named(entry["token"]) if "token" in entry else found
+
+
+def _folder(name: str) -> Path | None:
+    path = Path(name).expanduser()
+    try:
+        usual = path.is_dir() and any(
+            (path / each).is_file() for each in Where().names
+        )  # as a training script writes it
+        return path if path.is_dir() and not usual else None
+    except (OSError, ValueError):
+        return None
+
+
+def _mentioned(path: Path, name: str, texts: Sequence[str], syntax: str) -> Embedding | None:
+    """A file of a folder if a prompt may name it; what is broken is passed by if none does."""
+    by_file = any(_spelt(path.stem) in _spelt(text) for text in texts)
+    if not by_file and (syntax == "comfy" or not any("<" in text for text in texts)):
+        return None
+    try:
+        found = read(path, name)
+    except CheckpointError:
+        if by_file:
+            raise
+        return None
+    named = any(_spelt(found.token) in _spelt(text) for text in texts)
+    return found if by_file or named else None
+
+
+def _spelt(text: str) -> str:
+    """Without spaces and case, which tokens do not tell apart."""
+    return "".join(unicodedata.normalize("NFC", text).lower().split())
+
+
+def _used(
+    tokenizers: Iterable[CLIPTokenizer], texts: Sequence[str], syntax: str
+) -> dict[str, LearntWord]:
+    found = dict[str, LearntWord]()
+    for tokenizer in tokenizers:
+        known = tokenizer.learnt
+        for text in texts:
+            for name in _names_in(text, syntax, tokenizer):
+                found[name] = known[name]
+    return found
+
+
+def _names_in(text: str, syntax: str, tokenizer: CLIPTokenizer) -> list[str]:
+    if not tokenizer.learnt:
+        return []
+    if syntax == PLAIN:
+        tokens = set(tokenizer.tokenize(text))
+        return [name for name in tokenizer.learnt if name in tokens]
+    lexicon = lexicon_of(tokenizer)
+    items = [*lexicon.read(text, syntax), *lexicon.read(_without_marks(text), syntax)]
+    return list(dict.fromkeys(item.token for item in items if isinstance(item, Learnt)))
+
+
+def _without_marks(text: str) -> str:
+    """A text without brackets and weights."""
+    text = re.sub(r":\s*[-+]?[\d.]+\s*(?=[)\]])", " ", text)
+    return re.sub(r"\\(?=[()\[\]])", "", re.sub(r"(?<!\\)[()\[\]]", " ", text))
+
+
+def _check_comfy(
+    entries: Sequence[Entry], found: Iterable[Embedding], texts: Sequence[str]
+) -> None:
+    """Refuse names of files that are not there, which ComfyUI passes by with a warning."""
+    lexicon = Lexicon(Learnt(each.token, (0,), each.file) for each in found)
+    for text in texts:
+        for name in comfy_names(_without_marks(text)):
+            if lexicon.named(name, "comfy") is None:
+                looked = [shown_path(entry["file"]) for entry in entries[:8]]
+                raise ArgumentError(
+                    "there is no embedding {0}, which the prompt names; it was looked for in {1}. "
+                    "Say with {embeddings} where it is",
+                    shown(name),
+                    ", ".join(looked) or "no file and no folder",
+                )
+
+
+def _recorded(name: str, word: LearntWord) -> Entry:
+    return {"file": word.source, "token": name, "hash": word.hash}
+
+
+def _say_unused(
+    entries: Sequence[Entry], found: Sequence[Embedding], used: Mapping[str, LearntWord]
+) -> None:
+    """Say that a file which was named does nothing; a misspelt name would not be seen else."""
+    if any(_folder(entry["file"]) for entry in entries):
+        return
+    unused = [each.token for each in found if each.token not in used]
+    for told in not_said(f"no prompt names the embedding {shown(each)}" for each in unused):
+        logger.warning("%s", told)

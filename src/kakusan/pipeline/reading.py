@@ -1,0 +1,49 @@
+"""How the prompts of one request are read where words were learnt (textual inversion)."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from kakusan.conditioning.taught import Encoder, Taught, taught
+from kakusan.models import within
+from kakusan.request import Request
+from kakusan.text import CLIPTokenizer
+
+TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
+PipeT = TypeVar("PipeT")
+
+
+def taught_for(request: Request, parts: Mapping[str, Any]) -> Taught | None:
+    """The learnt words of a request and of the pipeline that draws it; None where there are none.
+
+    Raises:
+        CheckpointError: A file is missing or broken.
+        ArgumentError: It is for another model, or a prompt names a file that is not there.
+    """
+    pairs: dict[str, tuple[CLIPTokenizer, Encoder]] = {
+        part: (parts[name], within(parts[part]))
+        for part, name in TOKENIZERS.items()
+        if parts.get(part) is not None and parts.get(name) is not None
+    }
+    several = (request.prompt, request.negative_prompt, request.prompt_2, request.negative_prompt_2)
+    texts = [text for each in several for text in each or () if text]
+    return taught(request.embeddings or (), texts, syntax_of(request), pairs)
+
+
+def syntax_of(request: Request) -> str:
+    """By whose rules prompts name words."""
+    return getattr(request, "syntax", "plain")
+
+
+def with_tokenizers(pipe: PipeT, words: Taught) -> PipeT:
+    """A copy of a pipeline, for one call, that reads prompts with these tokenizers."""
+    made = copy.copy(pipe)
+    for part, tokenizer in words.tokenizers.items():
+        vars(made)[TOKENIZERS[part]] = tokenizer
+    return made
+
+
+def handed_in(words: Taught, pictures: int) -> dict[int, str]:
+    """Of each picture, that a word without a file has changed it."""
+    why = f"the word {words.unnamed[0]} was handed in without a file"
+    return dict.fromkeys(range(pictures), why)
