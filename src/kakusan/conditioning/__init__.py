@@ -6,6 +6,7 @@ from kakusan.conditioning.dialects import Comfy, Dialect, Webui
 from kakusan.conditioning.pair import encode_pairs, readers
 from kakusan.conditioning.reader import Reader
 from kakusan.conditioning.schedules import Turns, encode_parsed
+from kakusan.conditioning.taught import pieces
 
 __all__ = [
     "Comfy",
@@ -18,6 +19,7 @@ __all__ = [
     "encode_pairs",
     "encode_parsed",
     "encode_texts",
+    "pieces",
     "reader",
     "readers",
 ]

@@ -1,6 +1,7 @@
 """One text encoder as prompts in chunks are read with it."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -56,7 +57,7 @@ class Reader:
         """How many tokens a chunk holds between its begin and its end."""
         return self.tokenizer.model_max_length - 2
 
-    @property
+    @cached_property
     def comma(self) -> int | None:
         """The id of a comma."""
         return self.tokenizer.get_vocab().get(COMMA)

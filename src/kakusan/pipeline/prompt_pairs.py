@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kakusan.conditioning import Reader, check_clip_skip, encode_pairs, readers
+from kakusan.conditioning import Reader, check_clip_skip, encode_pairs, pieces, readers
 from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, check_shape
@@ -132,7 +132,8 @@ class PromptPairs:
 
     def readers(self, clip_skip: int | None) -> list[Reader]:
         *first, second = self.tokenizers()
-        return readers((first[0] if first else None, second), self.engine, clip_skip)
+        own = first[0] if first else None
+        return readers((own, second), self.engine, clip_skip, pieces(self.request.syntax))
 
     @property
     def _reads_negative(self) -> bool:

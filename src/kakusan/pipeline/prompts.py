@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from kakusan.conditioning import Reader, check_clip_skip, encode_texts, reader
+from kakusan.conditioning import Reader, check_clip_skip, encode_texts, pieces, reader
 from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, check_shape
@@ -197,7 +197,8 @@ class Prompts:
         return [present("tokenizer", self.tokenizer)]
 
     def readers(self, clip_skip: int | None) -> list[Reader]:
-        return [reader(self.tokenizers()[0], self.engine, clip_skip)]
+        found = pieces(self.request.syntax)
+        return [reader(self.tokenizers()[0], self.engine, clip_skip, found)]
 
     def _tokens(self) -> int:
         """How many tokens an encoded text has; raises RequestError where none can be encoded."""
