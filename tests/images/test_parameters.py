@@ -276,3 +276,19 @@ def test_spacings_of_the_reference_are_said(kind: type[Scheduler]) -> None:
         scheduler = kind.from_config(kind().config, **{setting_of(spacing): True})
         text = parameters_text({**RECORD, "scheduler": scheduler.config.to_published()})
         assert str(parse_parameters(text)["schedule_type"]).lower() == spacing
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "ckpt", "GGUF"])
+def test_of_a_models_file_its_name_is_said(suffix: str) -> None:
+    text = parameters_text({**RECORD, "model": f"/home/me/models/dream v1.5.{suffix}"})
+    assert "Model: dream v1.5, " in text
+    assert "/home" not in text
+
+
+def test_adapters_beside_the_prompt_are_said_in_it() -> None:
+    loras = [
+        {"name": "/home/me/detail.safetensors", "text_weight": 0.5, "unet_weight": 0.8},
+        {"name": "style", "text_weight": 0.7, "unet_weight": 0.7},
+    ]
+    text = parameters_text({**RECORD, "loras": loras})
+    assert text.startswith("a cat on a red background <lora:detail:0.5:0.8> <lora:style:0.7>\n")

@@ -8,7 +8,7 @@ Steps: 25, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: 7, Size: 512x512, Version: k
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 from kakusan.images.settings_line import find_settings
@@ -34,6 +34,7 @@ _SOURCES = {"webui-cpu": "CPU", "webui-nv": "NV"}
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
 _LARGEST = 2**64
+_FILES = (".safetensors", ".ckpt", ".gguf", ".pt", ".bin")  # of models and adapters
 
 
 def _sampler(config: Mapping[object, object]) -> str | None:
@@ -79,7 +80,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["guidance_scale"]: record.get("guidance_scale"),
         WORDS["seed"]: record.get("seed"),
         WORDS["width"]: f"{width}x{height}" if width and height else None,
-        WORDS["model"]: record.get("model"),
+        WORDS["model"]: _model(record.get("model")),
         WORDS["vae"]: Path(vae).name if isinstance(vae := record.get("vae"), str) else None,
         WORDS["variation_seed"]: record.get("variation_seed"),
         WORDS["variation_strength"]: record.get("variation_strength"),
@@ -92,6 +93,24 @@ def _settings(record: Mapping[str, object]) -> Record:
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "Version": f"kakusan {version}" if version else None,
     }
+
+
+def _model(name: object) -> object:
+    """Of a single file its name alone, as the web UI has it; its folder is nobody's business."""
+    path = PurePath(name) if isinstance(name, str) else None
+    return path.stem if path is not None and path.suffix.casefold() in _FILES else name
+
+
+def _with_adapters(prompt: str, loras: object) -> str:
+    """The prompt with tags for adapters that stand beside it."""
+    tags: list[str] = []
+    for each in cast("list[object]", loras) if isinstance(loras, list) else []:
+        lora = cast("Mapping[str, object]", each if isinstance(each, Mapping) else {})
+        weights = [lora.get("text_weight", 1.0), lora.get("unet_weight", 1.0)]
+        if isinstance(name := lora.get("name"), str):
+            said = ":".join(map(str, dict.fromkeys(weights)))
+            tags.append(f"<lora:{_model(name)}:{said}>")
+    return " ".join([prompt, *tags]).strip() if tags else prompt
 
 
 def _resized(size: object) -> str | None:
@@ -114,7 +133,7 @@ def parameters_text(record: Mapping[str, object]) -> str:
     in the JSON record beside it.
     """
     settings = {name: value for name, value in _settings(record).items() if value is not None}
-    lines = [str(record.get("prompt") or "")]
+    lines = [_with_adapters(str(record.get("prompt") or ""), record.get("loras"))]
     if negative := record.get("negative_prompt"):
         lines.append(f"{NEGATIVE} {negative}")
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
