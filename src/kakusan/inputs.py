@@ -138,7 +138,8 @@ class Inputs:
         """The seed of each generator that nothing was drawn from yet; None for others."""
         if isinstance(self.generator, torch.Generator):
             return [_fresh_seed(self.generator)]
-        return [_fresh_seed(generator) for generator in self.generator or ()]
+        given = self.generator if isinstance(self.generator, Sequence) else ()
+        return [_fresh_seed(generator) for generator in given]
 
 
 def _fresh_seed(generator: torch.Generator) -> int | None:

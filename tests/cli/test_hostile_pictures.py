@@ -45,7 +45,8 @@ def check(done: Run) -> None:
         assert line.startswith("kakusan: ")
         assert len(line) <= MOST + 100, line[:1000]
         assert line.isprintable()
-    # that pixels may differ, that the given ones are broken, and the end
+    # that pixels may differ, that the given ones are broken, and the end; of another tool's what is
+    # known, by which rules it is made, and what is not made again
     assert len(done.err.splitlines()) <= 3
     if done.code == 2:
         assert done.out == ""

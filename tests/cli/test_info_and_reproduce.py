@@ -135,11 +135,11 @@ def test_a_record_that_cannot_be_used_is_refused(
     assert [path.name for path in here.iterdir()] == ["cat.png"]
 
 
-def test_other_programs_pictures_are_refused(run: Command, here: Path) -> None:
+def test_another_tools_picture_that_names_no_model_is_asked_about(run: Command, here: Path) -> None:
     web_ui_picture(here / "dog.png")
     done = run("reproduce", "dog.png")
-    assert done.code == 2
-    assert "made by another program" in done.err
+    assert (done.code, done.out) == (2, "")
+    assert "does not tell its model; say with --model" in done.err
 
 
 def test_a_model_that_moved_is_named(run: Command, fake: FakeDrawing, here: Path) -> None:

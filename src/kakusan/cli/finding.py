@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kakusan.cli.console import remark
 from kakusan.cli.inventory import AvailableModel, available_models, find_model, models_in
 from kakusan.cli.live import Live
 from kakusan.errors import CheckpointError, InputError
@@ -18,8 +17,8 @@ def find_asked(name: str) -> AvailableModel | None:
         return None
 
 
-def find_told(says: Settings, folders: Sequence[Path], line: Live) -> AvailableModel:
-    """The user's own model that a picture means by its hash and name.
+def find_told(says: Settings, folders: Sequence[Path], line: Live) -> tuple[AvailableModel, str]:
+    """The user's own model that a picture means by its hash and name, and how it was found.
 
     Raises:
         InputError: None is; the message says which it was, and how to give it.
@@ -46,9 +45,7 @@ def find_told(says: Settings, folders: Sequence[Path], line: Live) -> AvailableM
             f"the picture was made with {which}, which is not in {places}; say with --model where "
             "it is, or with --models-dir where to look"
         )
-    model = own[candidates.index(found.model)]
-    remark(f"drawn with {model.name}, found by {found.by}")
-    return model
+    return own[candidates.index(found.model)], found.by
 
 
 def family_of(model: AvailableModel | None) -> str | None:

@@ -59,26 +59,27 @@ def settings_like(
     record = load_record(picture)
     if "kakusan" in record:
         found = settings_of(record)
-        try:
-            _check_own(record if "grid" not in record else found, typed)
-        except ArgumentError as error:
-            raise error.in_words(WORDS) from None
     else:
         found = _of_another_tool(picture, typed, folders, line)
     settings = with_typed(found, typed)
+    if "kakusan" in record:
+        try:
+            _check_own(settings, typed)
+        except ArgumentError as error:
+            raise error.in_words(WORDS) from None
     _tell(picture, found, settings, typed)
     if settings.get("prompt") is None:
         raise InputError(f"{shown_path(picture)} tells no prompt; give one")
     return settings
 
 
-def _check_own(record: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
+def _check_own(settings: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
     """A record may be a stranger's: its model and parts are the user's own, or typed."""
     from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand
 
     if "model" not in typed:
-        check_at_hand(record)
-        check_parts_at_hand(record, typed)
+        check_at_hand(settings)
+    check_parts_at_hand(settings, typed)
 
 
 def _of_another_tool(
@@ -91,7 +92,7 @@ def _of_another_tool(
     if "model" in typed:
         found, model = find_asked(str(typed["model"])), {}
     else:
-        found = find_told(told.settings, folders, line)
+        found, _ = find_told(told.settings, folders, line)
         model = {"model": found.name, "commit": found.commit}
     translation = translated(told, family_of(found), rng=typed.get("rng"))
     if translation.left:

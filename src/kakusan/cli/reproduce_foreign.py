@@ -50,8 +50,8 @@ def told_in(picture: Path) -> "Told":
     return told
 
 
-def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Translation]":
-    """The request that makes a picture again.
+def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Translation, str]":
+    """The request that makes a picture again, and which model it is made with.
 
     Raises:
         InputError: The picture tells too little, a value is out of its range, or its model is not
@@ -65,10 +65,11 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
         rng = rng_called(asked.rng)
         Request.of(**translated(told, rng=rng).settings)  # before files are looked for
     if asked.model is None:
-        found = find_told(told.settings, asked.models_dir, line)
-        name, commit = found.name, found.commit
+        found, by = find_told(told.settings, asked.models_dir, line)
+        name, commit, model = found.name, found.commit, f"{found.name}, found by {by}"
     else:
         found, name, commit = find_asked(asked.model), asked.model, None
+        model = name
     translation = translated(told, family_of(found), rng=rng)
     with COMMAND_LINE.spoken():
         request = Request.of(
@@ -79,13 +80,13 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
             vae=asked.vae,
             device=asked.device,
         )
-    return request, translation
+    return request, translation, model
 
 
-def tell(translation: "Translation", vae: str | None) -> list[str]:
+def tell(translation: "Translation", model: str, vae: str | None) -> list[str]:
     """Say what is known, by which rules it is made again, and what is not; the last of these."""
     left = [each for each in translation.left if vae is None or not each.startswith("the VAE ")]
-    remark(translation.made)
+    remark(f"{translation.made}; drawn with {model}")
     remark(f"made again by its rules: {'; '.join(translation.followed) or 'none that are known'}")
     if left:
         few, more = left[:MOST_SAID], len(left) - MOST_SAID
@@ -102,8 +103,8 @@ def reproduce_foreign(
     likenesses: list[Likeness] = []
 
     with live(quiet) as line:
-        request, translation = request_for(told, asked, line)
-        left = tell(translation, asked.vae)
+        request, translation, model = request_for(told, asked, line)
+        left = tell(translation, model, asked.vae)
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
         def draw_it() -> None:

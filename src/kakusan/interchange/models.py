@@ -89,7 +89,7 @@ def _is(digits: str, hashes: Mapping[str, str]) -> bool:
 
 def _stems(candidate: Candidate) -> set[str]:
     """What a candidate may be called; a folder's or a repository's own name too."""
-    return {_stem(candidate.name), candidate.name.casefold(), _stem(candidate.path.name)} - {""}
+    return {_stem(candidate.name), candidate.name.casefold()} - {""}
 
 
 def _stem(name: str) -> str:

@@ -9,7 +9,7 @@ from kakusan.images.foreign import Settings, Told
 from kakusan.interchange.families import of_family
 from kakusan.randomness import RNGS
 from kakusan.request import Request
-from kakusan.samplers import meaning_of
+from kakusan.samplers import SAMPLERS, meaning_of
 
 # What a request has under the same name
 _ALIKE = (
@@ -19,7 +19,8 @@ _ALIKE = (
 )
 _OF_A_REQUEST = frozenset(each.name for each in fields(Request))
 _SIDE = 8
-# FOREIGN's words for rules that nobody outside these tools has
+OURS = "kakusan"  # a picture of which only the text for other tools is left
+# Rules that nobody knows outside these tools
 _UNKNOWN_RULES = {
     "novelai": "NovelAI's",
     "drawthings": "Draw Things'",
@@ -73,7 +74,12 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
     if found.get("emphasis") == "Original":
         del found["emphasis"]
     followed, left = list[str](), list(told.limits)
-    for part in (_size(says), _scheduler(says), _noise(says, rng), of_family(told, family)):
+    for part in (
+        _size(says),
+        _scheduler(says),
+        _noise(says, told.tool, rng),
+        of_family(told, family),
+    ):
         settings, does, lacks = part
         found |= settings
         followed += does
@@ -110,7 +116,8 @@ def check_can_be_made(told: Told) -> None:
 def made_by(told: Told) -> str:
     """Who made a picture, and how, in a few words."""
     says = told.settings
-    version = "" if told.version is None else f" {shown(told.version)[1:-1]}"
+    version = "" if told.version is None else shown(told.version)[1:-1]
+    tool = version if version.startswith(told.tool) else f"{told.tool} {version}".strip()
     model = says.model or says.model_hash
     size = None if says.width is None else f"{says.width}x{says.height}"
     sampler = says.scheduler or says.sampler
@@ -121,7 +128,7 @@ def made_by(told: Told) -> str:
         size,
         None if model is None else f"model {shown(model)[1:-1]}",
     )
-    return f"{told.tool}{version}: {', '.join(part for part in parts if part is not None)}"
+    return f"{tool}: {', '.join(part for part in parts if part is not None)}"
 
 
 Part = tuple[dict[str, Any], list[str], list[str]]
@@ -161,11 +168,13 @@ def _scheduler(says: Settings) -> Part:
     return settings, does, left
 
 
-def _noise(says: Settings, asked: str | None) -> Part:
+def _noise(says: Settings, tool: str, asked: str | None) -> Part:
     """By whose rules a seed makes noise, and what is mixed into it."""
     rng, left = (asked or says.rng), list[str]()
     if rng in _UNKNOWN_RULES:
         left.append(f"{_UNKNOWN_RULES[rng]} own random numbers, whose rules are not known")
+        rng = None
+    elif asked is None and tool == OURS:
         rng = None
     elif asked is None:
         rng, guessed = _as_on_a_gpu(says)
@@ -214,8 +223,6 @@ def _as_on_a_gpu(says: Settings) -> tuple[str | None, list[str]]:
 
 
 def _adds_noise(name: str) -> bool:
-    from kakusan.samplers import SAMPLERS
-
     kind = meaning_of(name).kind
     return any(each.random for each in SAMPLERS if each.kind == kind)
 

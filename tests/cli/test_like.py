@@ -1,0 +1,133 @@
+"""`kakusan generate --like`: another picture with the settings of one that is there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kakusan.images import read_picture, save_image
+from kakusan.request import Request
+from tests.cli.fakes import FakeDrawing, Run
+from tests.cli.test_reproduce_foreign import a1111
+
+Command = Callable[..., Run]
+
+
+def asked(fake: FakeDrawing) -> Request:
+    assert fake.asked is not None
+    return fake.asked
+
+
+@pytest.fixture
+def cat(fake: FakeDrawing, here: Path) -> Path:
+    record = {**fake.record("a cat", 7), "negative_prompt": "fog", "rng": "webui-nv"}
+    return save_image(fake.image(7), here / "cat.png", record)
+
+
+def test_all_but_the_prompt_is_taken(run: Command, cat: Path, fake: FakeDrawing) -> None:
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert done.code == 0, done.err
+    request = asked(fake)
+    assert request.prompt == ("a dog",)
+    assert request.negative_prompt == ("fog",)
+    assert (request.seed, request.num_inference_steps, request.rng) == (7, 25, "webui-nv")
+    assert (request.width, request.height, request.model) == (16, 8, "builtin")
+    assert request.scheduler == {"_class_name": "PNDMScheduler"}
+    assert done.err == (
+        "kakusan: like 'cat.png': model builtin, its seed 7 (--seed N draws with another)\n"
+    )
+
+
+def test_without_a_prompt_it_is_the_pictures(run: Command, cat: Path, fake: FakeDrawing) -> None:
+    assert run("generate", "--like", "cat.png", "--count", "2").code == 0
+    assert asked(fake).prompt == ("a cat",)
+    assert asked(fake).num_pictures == 2
+
+
+def test_what_is_typed_wins(run: Command, cat: Path, fake: FakeDrawing) -> None:
+    more = ("--seed", "9", "-n", "", "--steps", "3", "--scheduler", "euler", "--rng", "cpu")
+    done = run("generate", "a dog", "--like", "cat.png", *more, "--width", "64")
+    assert done.code == 0, done.err
+    request = asked(fake)
+    assert (request.seed, request.negative_prompt) == (9, ("",))
+    assert (request.num_inference_steps, request.scheduler) == (3, "euler")
+    assert (request.rng, request.width, request.height) == ("webui-cpu", 64, 8)
+    assert "its seed" not in done.err
+
+
+def test_a_budget_that_is_typed_chooses_anew(run: Command, cat: Path, fake: FakeDrawing) -> None:
+    assert run("generate", "--like", "cat.png", "--fast").code == 0
+    assert asked(fake).budget_is_open
+    assert asked(fake).scheduler is None
+
+
+def test_another_model_takes_the_sampler_by_its_name(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    config = {"_class_name": "EulerAncestralDiscreteScheduler", "sigma_schedule": "karras"}
+    record = {**fake.record("a cat", 7), "scheduler": config}
+    save_image(fake.image(7), here / "cat.png", record)
+    assert run("generate", "--like", "cat.png", "--model", "some/model").code == 0
+    assert asked(fake).scheduler == "Euler a Karras"
+    assert asked(fake).model == "some/model"
+
+
+def test_a_strangers_model_is_not_opened(run: Command, fake: FakeDrawing, here: Path) -> None:
+    for changes in ({"model": "/etc"}, {"model": "a/b"}, {"unet": "/etc/x"}, {"vae": "a/b/c.pt"}):
+        save_image(fake.image(7), here / "cat.png", {**fake.record("a cat", 7), **changes})
+        done = run("generate", "--like", "cat.png", "a dog")
+        assert (done.code, done.out) == (2, "")
+        (line,) = done.err.splitlines()
+        assert next(iter(changes.values())) in line
+        assert fake.asked is None
+    assert run("generate", "--like", "cat.png", "a dog", "--model", "builtin").code == 2
+    assert run("generate", "--like", "cat.png", "a dog", "--model", "my/own").code == 0
+    assert (asked(fake).model, asked(fake).vae) == ("my/own", None)
+    assert run("generate", "--like", "cat.png", "a dog", "--vae", "mine.pt").code == 0
+    assert (asked(fake).model, asked(fake).vae) == ("builtin", "mine.pt")
+
+
+def test_another_tools_picture(run: Command, fake: FakeDrawing, here: Path) -> None:
+    a1111(here / "cat.png", "Model: builtin, ENSD: 3, ")
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert done.code == 0, done.err
+    request = asked(fake)
+    assert (request.prompt, request.seed, request.ensd) == (("a dog",), 5, 3)
+    assert (request.rng, request.scheduler, request.model) == ("webui-gpu", "Euler a", "builtin")
+    assert run("generate", "--like", "cat.png", "--rng", "comfy").code == 0
+    assert (asked(fake).rng, asked(fake).ensd) == ("comfyui", None)
+    a1111(here / "cat.png", "Model: nothing, ")
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert (done.code, done.out) == (2, "")
+    assert "the model 'nothing'" in done.err
+
+
+def test_of_a_grid_the_first_is_meant(run: Command, fake: FakeDrawing, here: Path) -> None:
+    (path,) = run("generate", "cat", "--grid", "2x2", "--seed", "3").lines
+    assert run("generate", "--like", path, "a dog").code == 0
+    assert (asked(fake).seed, asked(fake).num_pictures) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--like", "no.png"), "no.png"),
+        (("--like",), "--like needs a value"),
+        (("a cat", "--models-dir", "."), "--models-dir is where the model of a --like PICTURE"),
+        ((), "PROMPT is missing"),
+    ],
+)
+def test_bad_usage(run: Command, fake: FakeDrawing, arguments: tuple[str, ...], said: str) -> None:
+    done = run("generate", *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert fake.asked is None
+
+
+def test_like_and_nothing_else_is_the_same_picture(run: Command, here: Path) -> None:
+    more: tuple[Any, ...] = ("--steps", "2", "--rng", "nv", "--variation-strength", "0.25")
+    assert run("generate", "a red cat", "--seed", "3", *more, "-o", "cat.png").code == 0
+    assert run("generate", "--like", "cat.png", "-o", "again.png").code == 0
+    one, other = (read_picture(here / name) for name in ("cat.png", "again.png"))
+    assert one.tobytes() == other.tobytes()
