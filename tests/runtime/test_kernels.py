@@ -150,11 +150,21 @@ CONVOLUTIONS = [
     (6, 32, 6, 5, 16, 3, 1, 1, 2),
     (1, 336, 21, 16, 16, 3, 1, 1, 1),
 ]
+# To so few channels that vectors lie along those of the input
+NARROW = [
+    (2, 64, 13, 9, 3, 3, 1, 1, 1),
+    (1, 320, 8, 8, 4, 3, 1, 1, 1),
+    (2, 32, 9, 9, 3, 3, 2, 0, 1),
+    (3, 96, 5, 5, 4, 1, 1, 0, 1),
+    (1, 64, 4, 6, 3, 3, 1, 1, 2),
+    (1, 32, 1, 1, 4, 3, 1, 1, 1),
+    (1, 3648, 3, 5, 3, 3, 1, 1, 1),
+]
 
 
 @needs_kernels
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("case", [*CONVOLUTIONS, *NARROW], ids=str)
 def test_convolution(
     case: tuple[int, ...],
     dtype: torch.dtype,
@@ -173,6 +183,8 @@ def test_convolution(
     residual = noise(*expected.shape, seed=4).to(flowing)
     options = {"stride": stride, "padding": padding, "enlarge": enlarge}
     assert_near(kernels.convolution(x, weight, None, **options), expected)
+    result = kernels.convolution(x, weight, bias, residual=residual, **options)
+    assert_near(result, expected + bias[:, None, None] + residual)
     result = kernels.convolution(
         x.contiguous(memory_format=torch.channels_last),
         weight,
@@ -184,7 +196,7 @@ def test_convolution(
     assert_near(result, expected + (bias + sample)[:, :, None, None] + residual)
     level, _ = kernels.loaded() or ("", None)
     tiles = flowing == torch.bfloat16 and level == "amx"
-    fewer = CONVOLUTIONS.index(case) >= 7 and not tiles
+    fewer = case in CONVOLUTIONS[7:] and not tiles
     assert set(called) == {"winograd" if fewer else "convolution"}
 
 
@@ -221,7 +233,9 @@ def test_linear_of_blocks(
 
 @needs_kernels
 @pytest.mark.parametrize("kind", BLOCK_TYPES, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("case", [CONVOLUTIONS[i] for i in (1, 2, 4, 8, 10)], ids=str)
+@pytest.mark.parametrize(
+    "case", [*(CONVOLUTIONS[i] for i in (1, 2, 4, 8, 10)), *NARROW[:4]], ids=str
+)
 def test_convolution_of_blocks(
     case: tuple[int, ...], kind: Format, flowing: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +338,8 @@ def test_results_do_not_depend_on_threads_or_company(flowing: torch.dtype) -> No
         tokens = x.flatten(2).transpose(1, 2)
         return [
             kernels.convolution(x, weight, bias, **options),
+            kernels.convolution(x, weight[:3], bias[:3], **options),
+            kernels.convolution(x, weight[:4], None, **options),
             kernels.group_norm(x, 8, bias, bias, 1e-5, silu=True),
             kernels.linear(tokens, weight.flatten(1)[:, :64], bias, None),
             kernels.attention(tokens, tokens, tokens, 2),
@@ -390,7 +406,7 @@ def test_what_torch_broadcasts_is_broadcast() -> None:
 
 
 def test_few_tiles_of_many_channels() -> None:
-    x, weight = noise(1, 3648, 24, 32), noise(3, 3648, 3, 3, seed=1)
+    x, weight = noise(1, 3648, 24, 32), noise(5, 3648, 3, 3, seed=1)
     expected = F.conv2d(x.double(), weight.double(), padding=1)
     assert_near(kernels.convolution(x, weight, None, stride=1, padding=1), expected)
 

@@ -27,6 +27,7 @@ BFLOAT16_LEVELS = ("amx", "avx512_bf16")
 # Below this many tiles of 4x4, transforming the weights costs more than the products it saves
 WINOGRAD_TILES = {torch.float32: 6, torch.bfloat16: 24}
 
+NARROW = (3, 4)  # channels that a convolution is quickest to as it is
 PLAIN = (Tensor, nn.Parameter)  # others, such as quantised ones, have no memory that can be read
 ATTENTION_TYPES = (torch.float32, torch.bfloat16)
 
@@ -117,6 +118,7 @@ def convolution(
         return out if residual is None else residual + out
     out = empty(len(x), *size, len(weight), dtype=x.dtype)
     by_winograd = (side, stride, padding) == (3, 1, 1) and _winograd_pays(x, size)
+    by_winograd = by_winograd and len(weight) not in NARROW
     x, residual = _channels_last(x), None if residual is None else _channels_last(residual)
     weight, bias, sample = _contiguous(weight), _contiguous(bias), _contiguous(sample)
     geometry = (side, stride, padding, enlarge)

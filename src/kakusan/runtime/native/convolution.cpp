@@ -2,6 +2,7 @@
 // (indirect convolution, arXiv:1907.02129): no copy of the input is made.
 
 #include "interface.hpp"
+#include "narrow.hpp"
 #include "product.hpp"
 
 using namespace kakusan;
@@ -35,9 +36,15 @@ int convolution(const ConvolutionCall& call) {
     memset(zeros, 0, call.channels * sizeof(float));
     const int64_t positions = call.out_height * call.out_width;
     const Additions<T> add{bias, (const T*)call.sample, (const T*)call.residual};
-    return product<T>(call.threads, Shifted<T>{(const T*)call.x, (const T*)zeros, call},
-                      call.batch * positions, call.channels, int(call.side * call.side),
-                      call.weight, Columns{call.columns},
+    const Shifted<T> source{(const T*)call.x, (const T*)zeros, call};
+    const int64_t rows = call.batch * positions, depth = call.channels;
+    const int taps = int(call.side * call.side);
+    if (is_narrow(call.columns, depth, add)) {
+        const auto run = call.columns == 3 ? Narrow<T, 3>::template run<Shifted<T>>
+                                           : Narrow<T, 4>::template run<Shifted<T>>;
+        return run(call.threads, source, rows, depth, taps, call.weight, add, (T*)call.out);
+    }
+    return product<T>(call.threads, source, rows, depth, taps, call.weight, Columns{call.columns},
                       Store<T>{call.columns, positions, add, (T*)call.out});
 }
 
