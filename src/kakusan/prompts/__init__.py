@@ -2,6 +2,7 @@
 
 from kakusan.prompts.attention import attention as attention
 from kakusan.prompts.attention import escape as escape
+from kakusan.prompts.choices import resolve as resolve
 from kakusan.prompts.chunks import Chunk as Chunk
 from kakusan.prompts.chunks import Piece as Piece
 from kakusan.prompts.chunks import chunks_of as chunks_of

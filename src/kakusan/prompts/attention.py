@@ -18,7 +18,7 @@ _EXACT = 2_000_000
 _TAKEN = (*"0123456789", ".")  # what a weight behind a whole prompt ends in
 
 
-class _Scaled(NamedTuple):
+class Scaled(NamedTuple):
     """The pieces from `first` up to `end` are multiplied by `by`."""
 
     first: int
@@ -36,7 +36,7 @@ def attention(text: str) -> tuple[Segment, ...]:
         RequestError: A weight is no number, as in `(a:1.2.3)`.
     """
     pieces: list[tuple[str, float]] = []
-    scaled: list[_Scaled] = []
+    scaled: list[Scaled] = []
     rounds: list[int] = []
     squares: list[int] = []
     for match in _TOKEN.finditer(text):
@@ -48,18 +48,18 @@ def attention(text: str) -> tuple[Segment, ...]:
         elif token[0] == "\\":
             pieces.append((token[1:], 1.0))
         elif token == ")" and rounds:
-            scaled.append(_Scaled(rounds.pop(), len(pieces), UP))
+            scaled.append(Scaled(rounds.pop(), len(pieces), UP))
         elif token == "]" and squares:
-            scaled.append(_Scaled(squares.pop(), len(pieces), DOWN))
+            scaled.append(Scaled(squares.pop(), len(pieces), DOWN))
         elif match[1] is not None and rounds:
-            scaled.append(_Scaled(rounds.pop(), len(pieces), _number(match[1])))
+            scaled.append(Scaled(rounds.pop(), len(pieces), _number(match[1])))
         elif "BREAK" in token:
             pieces += _broken(token)
         else:
             pieces.append((token, 1.0))
     for opened, by in ((rounds, UP), (squares, DOWN)):
-        scaled += [_Scaled(first, len(pieces), by) for first in opened if first < len(pieces)]
-    return _merged(pieces, _weights(pieces, scaled))
+        scaled += [Scaled(first, len(pieces), by) for first in opened if first < len(pieces)]
+    return weighed(pieces, scaled)
 
 
 def escape(text: str) -> str:
@@ -96,7 +96,12 @@ def _broken(text: str) -> Iterator[Segment]:
         yield Segment(part if index == last else part.rstrip())
 
 
-def _weights(pieces: Sequence[tuple[str, float]], scaled: Sequence[_Scaled]) -> list[float]:
+def weighed(pieces: Sequence[tuple[str, float]], scaled: Sequence[Scaled]) -> tuple[Segment, ...]:
+    """Pieces of text with their weights multiplied, and neighbours of equal weight as one."""
+    return _merged(pieces, _weights(pieces, scaled))
+
+
+def _weights(pieces: Sequence[tuple[str, float]], scaled: Sequence[Scaled]) -> list[float]:
     """What each piece weighs."""
     weights = [weight for _, weight in pieces]
     if sum(end - first for first, end, _ in scaled) > _EXACT:
@@ -107,7 +112,7 @@ def _weights(pieces: Sequence[tuple[str, float]], scaled: Sequence[_Scaled]) -> 
     return weights
 
 
-def _nearly(weights: Sequence[float], scaled: Sequence[_Scaled]) -> list[float]:
+def _nearly(weights: Sequence[float], scaled: Sequence[Scaled]) -> list[float]:
     """The same by sums of logarithms, equal but for rounding, however deep brackets nest."""
     logs, signs, zeros = ([0.0] * (len(weights) + 1) for _ in range(3))
     for first, end, by in scaled:
