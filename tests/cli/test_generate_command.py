@@ -45,7 +45,8 @@ def test_every_option_reaches_the_pipeline(
 ) -> None:
     options = (
         "-n dark --model m --guidance 2.5 --seed 4 --width 64 --height 72 --count 2 "
-        f"{speed} --revision v2 --variant fp16 --device cpu --dtype bfloat16 --quiet -o out/"
+        f"{speed} --clip-skip 3 --emphasis Ignore --revision v2 --variant fp16 --device cpu "
+        "--dtype bfloat16 --quiet -o out/"
     )
     assert run("generate", "a cat", *options.split()).code == 0
     assert fake.asked == Request(
@@ -59,11 +60,60 @@ def test_every_option_reaches_the_pipeline(
         width=64,
         height=72,
         num_images_per_prompt=2,
+        clip_skip=2,
+        prompt_syntax="webui",
+        emphasis="Ignore",
         **chosen,
         device="cpu",
         dtype="bfloat16",
     )
     assert fake.progress is False
+
+
+@pytest.mark.parametrize(
+    ("options", "syntax"),
+    [("", "webui"), ("--syntax plain", "plain"), ("--syntax COMFY", "comfy")],
+)
+def test_the_grammar_is_read_by_default(
+    run: Command, fake: FakeDrawing, options: str, syntax: str
+) -> None:
+    assert run("generate", "a cat", *options.split()).code == 0
+    assert fake.asked is not None
+    assert fake.asked.prompt_syntax == syntax
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("a (red:1.4) cat", "'red' weighs 1.4"),
+        ("a ((cat)) AND tea :0.5", "AND joins 2 texts, 'cat' weighs 1.21"),
+        ("a [cat:dog:0.5] BREAK tea", "it changes from step to step, BREAK begins a new chunk"),
+        ("a <lora:x:1>", "<lora:x> names a network"),
+        ("a cat at 10:30", "the number at its end weighs all of it, 30 times"),
+        (r"a \(cat\)", "brackets, backslashes and # are no words"),
+    ],
+)
+def test_what_would_mean_something_else_is_said_once(
+    run: Command, fake: FakeDrawing, prompt: str, said: str
+) -> None:
+    done = run("generate", prompt, "-n", "(blur)")
+    wanted = f"the prompt is read as AUTOMATIC1111 reads it: {said}; --syntax plain takes it"
+    assert done.err == f"kakusan: {wanted} as it stands\n"
+    for syntax in ("plain", "webui"):
+        assert run("generate", prompt, "--syntax", syntax).err == ""
+
+
+def test_a_negative_prompt_is_told_too(run: Command, fake: FakeDrawing) -> None:
+    done = run("generate", "a cat", "-n", "(blur) AND dark")
+    assert "the negative prompt is read as AUTOMATIC1111 reads it: 'blur' weighs 1.1;" in done.err
+    assert run("generate", "a cat, 1,5 m, 100% red -- or not", "-n", "dark").err == ""
+
+
+def test_clip_skip_1_leaves_nothing_out(run: Command, fake: FakeDrawing) -> None:
+    assert run("generate", "a cat", "--clip-skip", "1").code == 0
+    assert fake.asked is not None
+    assert fake.asked.clip_skip is None
+    assert "must be at least 1" in run("generate", "a cat", "--clip-skip", "0").err
 
 
 def test_exact_is_the_default(run: Command, fake: FakeDrawing) -> None:

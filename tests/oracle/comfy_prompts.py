@@ -4,7 +4,8 @@
 
 makes the file again: from the functions and the class of `comfy/sd1_clip.py` that weigh texts (as
 in the fork hiddenswitch/pip-and-uv-installable-ComfyUI, commit 87606c5). The text encoders are
-those of `tests.oracle.tiny`. Texts fit into one chunk: how longer ones are cut has changed there since.
+those of `tests.oracle.tiny`. Texts fit into one chunk: how longer ones are cut has changed there
+since.
 """
 
 import argparse

@@ -440,7 +440,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"denoising_end": 0.01, "num_inference_steps": 4},
         "denoising_end of 0.01 leaves no step of 4",
     ),
-    "clip skip": ({"clip_skip": 3}, "clip_skip must be below the text encoder's 3 layers"),
+    "clip skip": ({"clip_skip": 3}, "clip_skip leaves out 3 layers of a text encoder that has 3"),
     "a budget": (
         {"quality_budget": 30, "num_inference_steps": None},
         "what quality_budget would cost was not measured for SDXL",

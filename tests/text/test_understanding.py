@@ -58,15 +58,14 @@ def test_what_is_cut_off_is_not_told_twice(tokenizer: CLIPTokenizer) -> None:
 def test_it_is_said_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     found = Understanding({"catt": "cat", "dragon": None}, ("(a:1.3)",))
     found.say(builtin=True)
-    found.say()
+    found.say(is_open=False)
     assert lines(caplog) == [
         'the built-in model has never seen "catt" (nearest: "cat"), "dragon"; it draws what it '
         "knows (its card: kakusan models show builtin)",
-        '"(a:1.3)": read as plain words; weights, <lora:...>, BREAK and the like are not '
-        "understood yet",
+        "\"(a:1.3)\": read as plain words; prompt_syntax='webui' reads weights, BREAK and the like "
+        "as AUTOMATIC1111 does; there are 'comfy' and 'compel', too",
         'this model has never seen "catt" (nearest: "cat"), "dragon"; it draws what it knows',
-        '"(a:1.3)": read as plain words; weights, <lora:...>, BREAK and the like are not '
-        "understood yet",
+        '"(a:1.3)": read as plain words',
     ]
 
 

@@ -1,4 +1,4 @@
-"""Grammars that prompts of other programs have, and that are read here as plain words.
+"""Grammars of prompts, found where they are read as plain words.
 
 AUTOMATIC1111's web UI and what grew from it, ComfyUI, NovelAI, compel and Midjourney. A pair of
 plain brackets is a weight in some of them and means nothing in most prompts: it is no grammar here.

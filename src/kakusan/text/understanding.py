@@ -16,8 +16,8 @@ _MOST_SAID = 8  # of each in one line
 _LONGEST_SAID = 40  # characters
 # How grammar is read
 HOW = (
-    "prompt_syntax='webui' has weights, BREAK, AND and schedules read as AUTOMATIC1111 reads them, "
-    "'comfy' and 'compel' as ComfyUI and InvokeAI do"
+    "prompt_syntax='webui' reads weights, BREAK and the like as AUTOMATIC1111 does; there are "
+    "'comfy' and 'compel', too"
 )
 # What was said within `said_once`; None outside of one
 _SAID: ContextVar[set[str] | None] = ContextVar("said", default=None)
