@@ -7,6 +7,7 @@ from kakusan.images.foreign.fields import as_list, as_object
 
 MOST_NODES = 50_000
 _DEEPEST = 40  # of texts that are made of texts
+_LONGEST = 1_000_000  # characters of such a text
 _LONGEST_WAY = 2000  # nodes that a value passes through
 _REROUTES = ("Reroute", "Reroute (rgthree)", "ReroutePrimitive|pysssss", "Anything Everywhere")
 # Where nodes that only hold a value have it, the likeliest first
@@ -39,6 +40,7 @@ class Graph:
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self.nodes = nodes
+        self._outputs: dict[tuple[str, int, str], object] = {}
 
     def linked(self, node: Node, name: str) -> tuple[Node, int] | None:
         """The node that an input comes from, and by which of its outputs."""
@@ -73,7 +75,11 @@ class Graph:
         found = self._far_end(value)
         if found is None or depth > _DEEPEST:
             return None
-        return self._output(*found, wanted=name, depth=depth + 1)
+        key = (found[0].id, found[1], name)
+        if key not in self._outputs:
+            self._outputs[key] = None  # while it is looked for, so that circles end
+            self._outputs[key] = self._output(*found, wanted=name, depth=depth + 1)
+        return self._outputs[key]
 
     def _output(self, node: Node, slot: int, *, wanted: str, depth: int) -> object:
         parts = [name for name in _PARTS if name in node.inputs]
@@ -81,7 +87,7 @@ class Graph:
             texts = [self.value(node, name, depth) for name in parts]
             between = node.inputs.get("delimiter", "" if "string_a" in node.inputs else ", ")
             told = [each for each in texts if isinstance(each, str) and each]
-            return str(between).join(told) if told else None
+            return str(between)[:1000].join(told) if 0 < sum(map(len, told)) < _LONGEST else None
         roles = ("text_positive", "text_negative")
         if node.inputs.keys() >= set(roles) and slot < 2:
             return self.value(node, roles[slot], depth)
