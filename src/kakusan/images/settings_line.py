@@ -27,6 +27,7 @@ _PAIR = re.compile(
 )
 _MAYBE = re.compile(rf"(?:^|,)[ \t]*(?:{'|'.join(_TELLING)}):[ \t]*\S", re.MULTILINE)
 _JSON = json.JSONDecoder(strict=False)
+_LONGEST_JSON = 100_000  # characters
 _AFTER = re.compile(r"[ \t]*(?:,|(?=\n)|\Z)")
 _NEVER = ("Negative prompt:", "Template:", "Negative Template:")
 
@@ -95,7 +96,8 @@ def _value(text: str, match: re.Match[str]) -> tuple[str, int]:
     """A value, and where the next setting begins; extensions write JSON without quotes too."""
     if match[2].startswith(("{", "[")):
         try:
-            _, end = _JSON.raw_decode(text, match.start(2))
+            _, length = _JSON.raw_decode(text[match.start(2) : match.start(2) + _LONGEST_JSON])
+            end = match.start(2) + length
         except (ValueError, RecursionError):
             end = match.end(2)
         after = _AFTER.match(text, end)
