@@ -9,7 +9,7 @@ import typer
 
 from kakusan.cli.console import complain, describe, say, say_json
 from kakusan.cli.exits import DONE, PARTLY, USAGE
-from kakusan.errors import InputError
+from kakusan.errors import InputError, shown_path
 
 # Without these no picture can be made again, as people call them
 _NEEDED = {
@@ -59,20 +59,25 @@ def info(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record as JSON; of several files a list.")
     ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Print the texts in the files as they stand there instead."),
+    ] = False,
 ) -> int:
     """Show how PICTURE was made: prompt, seed, model and the rest.
 
     Of another tool's picture it shows the settings in kakusan's words, what can be made again and
     what not, and what is not understood. Nothing that a picture names is opened.
     """
+    read = _texts_of if raw else _record_of
     if len(pictures) == 1:
-        record = _record_of(pictures[0])
+        record = read(pictures[0])
         say_json(record) if as_json else _show(record)
         return DONE
     found: list[dict[str, object]] = []
     for path in pictures:
         try:
-            record = _record_of(path)
+            record = read(path)
         except InputError as error:
             complain(describe(error))
             continue
@@ -80,7 +85,7 @@ def info(
             say(f"{path}:" if not found else f"\n{path}:")
             _show(record)
         found.append({"path": str(path), **record})
-    if as_json:
+    if as_json and found:
         say_json(found)
     return DONE if len(found) == len(pictures) else PARTLY if found else USAGE
 
@@ -91,6 +96,18 @@ def _record_of(path: Path) -> dict[str, object]:
     from kakusan.images.latents import latents_record
 
     return latents_record(path)
+
+
+def _texts_of(path: Path) -> dict[str, object]:
+    """Every text that is found, under where it stands."""
+    from kakusan.images.carriers import add_stealth, texts_of
+
+    texts = texts_of(path)
+    if not texts.found:
+        add_stealth(path, texts)
+    if not texts.found:
+        raise InputError(f"{shown_path(path)} holds no text beside its pixels")
+    return dict(texts.by_place())
 
 
 def _show(record: Mapping[str, object]) -> None:
