@@ -426,6 +426,18 @@ def test_comfyui_in_webp(tmp_path: Path) -> None:
             assert told.settings.prompt == "猫 in a graph"
 
 
+def test_a_graph_in_one_object(tmp_path: Path) -> None:
+    text = json.dumps({"prompt": GRAPH, "workflow": {"nodes": []}})
+    told = told_in(tmp_path, carried.jpeg_exif(comment(text)), ".jpg")
+    assert (told.tool, told.carrier, told.settings.seed) == ("ComfyUI", "exif:UserComment", 7)
+
+
+def test_what_was_done_afterwards_is_said(tmp_path: Path) -> None:
+    text = "a cat\nSteps: 20, Seed: 5"
+    told = png_told(tmp_path, parameters=text, postprocessing="Postprocess upscale by: 4")
+    assert "it was changed after it was drawn." in told.limits
+
+
 def test_a_text_beside_a_graph(tmp_path: Path) -> None:
     """A saving node writes both: the text says what was drawn, the graph what it leaves out."""
     text = "a cat\nSteps: 20, Sampler: Euler, CFG scale: 8, Seed: 9, Size: 64x64"

@@ -84,6 +84,8 @@ def _limits(fields: Fields) -> list[str]:
         found.append(ANOTHER_PICTURE)
     if fields.look("sm") or fields.look("sm_dyn"):
         found.append("its noise levels were changed (SMEA).")
+    if _caption(fields.look("v4_prompt")).get("char_captions"):
+        found.append("characters had prompts of their own.")
     if fields.look("dynamic_thresholding"):
         found.append("its guidance was thresholded.")
     if fields.look("reference_strength") or fields.look("reference_strength_multiple"):
@@ -93,9 +95,12 @@ def _limits(fields: Fields) -> list[str]:
 
 def _text_of_v4(value: object) -> str | None:
     """`{"caption": {"base_caption": "a cat", "char_captions": []}}`"""
-    caption = as_object((as_object(value) or {}).get("caption")) or {}
-    text = caption.get("base_caption")
+    text = _caption(value).get("base_caption")
     return text if isinstance(text, str) else None
+
+
+def _caption(value: object) -> Mapping[str, object]:
+    return as_object((as_object(value) or {}).get("caption")) or {}
 
 
 def _model(source: str | None) -> tuple[str | None, str | None]:

@@ -7,6 +7,10 @@ from kakusan.images.carriers import Texts, add_stealth, texts_of
 from kakusan.images.foreign.recognition import recognised
 from kakusan.images.foreign.told import Told
 
+# Where AUTOMATIC1111 says what its page "Extras" did
+_AFTERWARDS = ("png:postprocessing", "png:extras")
+_CHANGED = "it was changed after it was drawn."
+
 
 def read_foreign(path: Path | str) -> Told | None:
     """What a picture of another tool tells of how it was made; None where it tells nothing.
@@ -27,5 +31,6 @@ def told_by(path: Path | str, texts: Texts) -> Told | None:
         told = recognised(texts)
     if told is None:
         return None
+    changed = [_CHANGED] if any(map(texts.get, _AFTERWARDS)) else []
     unread = [f"{where} {why}." for where, why in list(texts.broken.items())[:20]]
-    return replace(told, limits=(*told.limits, *unread), texts=texts.by_place())
+    return replace(told, limits=(*told.limits, *changed, *unread), texts=texts.by_place())

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 from kakusan.images.carriers import Texts
 from kakusan.images.foreign.civitai import read_civitai
-from kakusan.images.foreign.comfyui import read_graphs
+from kakusan.images.foreign.comfyui import read_graphs, read_objects
 from kakusan.images.foreign.draw_things import read_draw_things
 from kakusan.images.foreign.easy_diffusion import KEYS, read_easy_diffusion
 from kakusan.images.foreign.fields import as_object, parsed, parsed_object
@@ -94,6 +94,9 @@ def _object(found: Mapping[str, object], where: str, texts: Texts) -> Told | Non
         return read_fooocus(found, where, _fooocus_version(texts))
     if keys & set(KEYS) or {"prompt", "num_inference_steps", "guidance_scale"} <= keys:
         return read_easy_diffusion(found, where)
+    prompt, workflow = as_object(found.get("prompt")), as_object(found.get("workflow"))
+    if prompt is not None or workflow is not None:  # as nodes write it that save JPEG
+        return read_objects(prompt, workflow, where, texts.size)
     civitai = read_civitai(found, where, texts.size)
     if civitai is not None:
         return civitai

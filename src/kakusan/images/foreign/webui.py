@@ -71,6 +71,8 @@ def _read(fields: Fields, prompt: str, negative: str, carrier: str) -> Told:
     sampler, schedule = fields.text("Sampler"), fields.text("Schedule type", "Scheduler")
     scheduler, said = _scheduler(sampler, schedule, tool, program)
     limits = [*said, *ways_limits(fields, prompt)]
+    if tool == "SD.Next":
+        limits.append("SD.Next does not tell on which device its noise was drawn.")
     size, first = fields.pair("Size"), fields.pair("First pass size") or _none_given(fields)
     second = hires(fields)
     if size and first is not None:

@@ -38,12 +38,20 @@ def read_graphs(
     Args:
         size: Of the picture, which tells its way from others where a graph has several.
     """
-    graph, partly = None, False
-    told = parsed_object(prompt)
-    if told is not None:
-        graph = graph_of_prompt(told)
-    if graph is None and (told := parsed_object(workflow)) is not None:
-        graph, partly = graph_of_workflow(told), True
+    return read_objects(parsed_object(prompt), parsed_object(workflow), carrier, size)
+
+
+def read_objects(
+    prompt: Mapping[str, object] | None,
+    workflow: Mapping[str, object] | None,
+    carrier: str,
+    size: tuple[int, int] | None,
+) -> Told | None:
+    """The same of what JSON said."""
+    graph = None if prompt is None else graph_of_prompt(prompt)
+    partly = graph is None
+    if graph is None and workflow is not None:
+        graph = graph_of_workflow(workflow)
     return None if graph is None else read_graph(graph, carrier, size, partly=partly)
 
 
