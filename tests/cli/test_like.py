@@ -131,3 +131,14 @@ def test_like_and_nothing_else_is_the_same_picture(run: Command, here: Path) -> 
     assert run("generate", "--like", "cat.png", "-o", "again.png").code == 0
     one, other = (read_picture(here / name) for name in ("cat.png", "again.png"))
     assert one.tobytes() == other.tobytes()
+
+
+def test_files_that_a_record_names_are_not_opened(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    more = {"embeddings": [{"token": "x", "file": "/etc/passwd"}], "loras": [{"name": "/etc/x"}]}
+    save_image(fake.image(7), here / "cat.png", {**fake.record("a cat", 7), **more})
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert done.code == 0
+    assert "not taken from 'cat.png': its loras and embeddings; name them again" in done.err
+    assert not any(getattr(asked(fake), name, None) for name in more)

@@ -12,8 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline
-from kakusan.errors import InputError
+from kakusan import StableDiffusionPipeline
 from tests.oracle import tiny
 
 DRAWN: dict[str, Any] = {"num_inference_steps": 2, "output_type": "np", "height": 64, "width": 64}

@@ -54,11 +54,14 @@ def settings_like(
     Raises:
         InputError: The file tells no settings, or its model is not the user's own.
     """
-    from kakusan.interchange import settings_of, with_typed
+    from kakusan.interchange import files_of, settings_of, with_typed
 
     record = load_record(picture)
     if "kakusan" in record:
         found = settings_of(record)
+        if lacking := [name for name in files_of(record) if not typed.get(name)]:
+            words = " and ".join(lacking).replace("_", " ")
+            remark(f"not taken from {shown_path(picture)}: its {words}; name them again")
     else:
         found = _of_another_tool(picture, typed, folders, line)
     settings = with_typed(found, typed)

@@ -1,6 +1,6 @@
 """From what pictures of other tools tell to requests, and how near the result comes; no torch."""
 
-from kakusan.interchange.like import settings_of, with_typed
+from kakusan.interchange.like import files_of, settings_of, with_typed
 from kakusan.interchange.likeness import Likeness, likeness
 from kakusan.interchange.models import Candidate, find_named, says_which
 from kakusan.interchange.rules import Translation, check_can_be_made, translated
@@ -10,6 +10,7 @@ __all__ = [
     "Likeness",
     "Translation",
     "check_can_be_made",
+    "files_of",
     "find_named",
     "likeness",
     "says_which",

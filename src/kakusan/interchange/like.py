@@ -27,10 +27,14 @@ _GOES_WITH = {
     "height": ("original_size", "target_size"),
 }
 _NEVER = ("device", "num_images_per_prompt")
+# What names files of the user's, and may be a stranger's
+FILES = ("loras", "lora_files", "embeddings")
 
 
 def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of one picture that kakusan made, of a grid those of its first.
+
+    Adapters and learnt words, which are files, are left out.
 
     Raises:
         InputError: The record is broken, or is of no request.
@@ -50,8 +54,13 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in told.items()
-        if value is not None and value != plain[name] and name not in _NEVER
+        if value is not None and value != plain[name] and name not in (*_NEVER, *FILES)
     }
+
+
+def files_of(record: Mapping[str, Any]) -> list[str]:
+    """Which of the fields that `settings_of` leaves out a record has."""
+    return [name for name in FILES if record.get(name)]
 
 
 def with_typed(settings: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:
