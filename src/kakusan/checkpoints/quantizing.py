@@ -47,8 +47,9 @@ def formats_of(tensors: Mapping[str, Written], kind: Format | None) -> dict[str,
 
 def _format_of(name: str, tensor: Written, kind: Format | None) -> Format:
     own = OF_DTYPE[tensor.dtype]
-    multiplied = tensor.dtype.is_floating_point and len(tensor.shape) >= 2 and not is_flag(name)
-    if kind is None or not multiplied:
+    if kind is None or not tensor.dtype.is_floating_point or is_flag(name):
+        return own
+    if len(tensor.shape) < 2:
         return own
     if tensor.shape[-1] % kind.values == 0 and not _STAYS.search(name):
         return kind

@@ -132,8 +132,8 @@ def schedules(
     if edm is not None:
         levels = edm.known(pipe.scheduler.num_train_timesteps)
         total = np.hypot(levels, edm.sigma_data)
-        mixture = [tuple(each.tolist()) for each in (edm.sigma_data / total, levels / total)]
-        return Schedules(*mixture, picked, language, tuple(levels.tolist()))
+        signal, noise = (edm.sigma_data / total).tolist(), (levels / total).tolist()
+        return Schedules(tuple(signal), tuple(noise), picked, language, tuple(levels.tolist()))
     kept = pipe.scheduler.alphas_cumprod.double()
     signal, noise = kept.sqrt().tolist(), (1 - kept).sqrt().tolist()
     return Schedules(tuple(signal), tuple(noise), picked, language)
