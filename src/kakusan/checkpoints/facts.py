@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kakusan.checkpoints.adapters.facts import adapter_facts
+from kakusan.checkpoints.adapters.refusals import LORA, is_adapter
 from kakusan.checkpoints.contents import Wanted, variants
 from kakusan.checkpoints.files import JSON, file_names, read_json, read_text
 from kakusan.checkpoints.regular import open_regular
@@ -111,9 +113,12 @@ def facts_of_other(path: Path) -> Facts | None:
     """
     file = open_tensor_file(path)
     kind, weights = kind_of_other(file.entries), _counted(list(file.entries.values()))
+    said = _said(file.metadata)
+    if weights is not None and kind in (None, LORA) and is_adapter(file.entries):
+        found = adapter_facts(file)
+        return Facts(found.name, weights={"weights": weights}, said=said | found.words)
     if kind is None or weights is None:
         return None
-    said = _said(file.metadata)
     return Facts(kind.partition(" ")[2], weights={"weights": weights}, said=said)
 
 
@@ -239,6 +244,8 @@ def card_of(path: Path) -> dict[str, str]:
 def hashes_of(path: Path, tell: Callable[[float], object] | None = None) -> dict[str, str]:
     """What AUTOMATIC1111's web UI calls a file: ten digits of its SHA-256, and the older eight.
 
+    An adapter it calls by twelve digits of the SHA-256 of the tensors alone.
+
     Args:
         tell: is told how much is done, from 0 to 1.
 
@@ -246,10 +253,13 @@ def hashes_of(path: Path, tell: Callable[[float], object] | None = None) -> dict
         InputError: It cannot be read.
     """
     whole, size = hashlib.sha256(), max(1, path.stat().st_size)
+    begins, tensors = _adapters_tensors(path), hashlib.sha256()
     done = 0
     with open_regular(path, most_bytes=1 << 62) as file:
         while piece := file.read(AT_A_TIME):
             whole.update(piece)
+            if begins is not None:
+                tensors.update(piece[max(0, begins - done) :])
             done += len(piece)
             if tell is not None:
                 tell(done / size)
@@ -257,4 +267,14 @@ def hashes_of(path: Path, tell: Callable[[float], object] | None = None) -> dict
         file.seek(start)
         old = hashlib.sha256(file.read(count)).hexdigest()[:8]
     digest = whole.hexdigest()
-    return {"hash": digest[:10], "old hash": old, "sha256": digest}
+    of_adapter = {} if begins is None else {"lora hash": tensors.hexdigest()[:12]}
+    return {"hash": digest[:10], "old hash": old, **of_adapter, "sha256": digest}
+
+
+def _adapters_tensors(path: Path) -> int | None:
+    """Where in an adapter's file its tensors begin; None for any other file."""
+    try:
+        header = read_header(path)
+    except CheckpointError:
+        return None
+    return min(begin for begin, _ in header.spans.values()) if is_adapter(header.entries) else None

@@ -12,7 +12,7 @@ _INSTEAD = {
     "an embedding (textual inversion)": "load_textual_inversion reads it",
     "a TAESD": "--vae takes it",
 }
-_LORA = "a LoRA"
+LORA = "a LoRA"
 
 
 def is_adapter(entries: Mapping[str, Entry]) -> bool:
@@ -36,9 +36,9 @@ def check_is_adapter(entries: Mapping[str, Entry], where: str) -> None:
     if not entries:
         raise CheckpointError(f"{where} holds no tensors.")
     other = other_kind(entries)
-    if other in (None, _LORA) and is_adapter(entries):
+    if other in (None, LORA) and is_adapter(entries):
         return
-    if other is not None and other != _LORA:
+    if other is not None and other != LORA:
         advice = f": {_INSTEAD[other]}" if other in _INSTEAD else ""
         raise CheckpointError(f"{where} is {other}, not a LoRA or a relative of one{advice}.")
     try:

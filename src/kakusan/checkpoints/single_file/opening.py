@@ -1,6 +1,7 @@
 """Opening a file of tensors, whatever form it has; it is told by how it begins."""
 
 import array
+import struct
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,11 @@ class SafetensorsFile:
             data = file.read(last - first)
         if entry.dtype == "F32" and sys.byteorder == "little":
             return array.array("f", data).tolist()
+        if entry.dtype == "F16":
+            return list(struct.unpack(f"<{entry.numel}e", data))
+        if entry.dtype == "BF16":  # the upper half of a float32
+            halves = (b"\0\0" + data[n : n + 2] for n in range(0, len(data), 2))
+            return [struct.unpack("<f", each)[0] for each in halves]
         read = [tensor for _, tensor in self.tensors([name], None)]
         return [number for tensor in read for number in tensor.double().flatten().tolist()]
 

@@ -97,12 +97,12 @@ def _is_embedding(entries: Mapping[str, Entry]) -> bool:
 
 # What is to be done with each kind of file
 INSTEAD = {
-    "an IP-Adapter": "it steers a model by a picture and is none; adapters are not read yet",
+    "an IP-Adapter": "it steers a model by a picture and is none; IP-Adapters are not read yet",
     "an AnimateDiff motion module": "it makes films of a model and is none; kakusan draws pictures",
     "a T2I-Adapter": "it steers a model and is none",
     "a CLIP picture encoder": "it sees pictures and does not draw",
     "a safety checker": "it looks at pictures and does not draw",
-    "a LoRA": "it changes a model and is none; adapters are not read yet",
+    "a LoRA": "it changes a model and is none; --lora and load_lora_weights take it beside a model",
     "an embedding (textual inversion)": "it adds a word to a model and is none",
     "a ControlNet": "it steers a model and is none",
     "a TAESD": "AutoencoderTiny.from_single_file loads it, and --vae takes it beside a model",
