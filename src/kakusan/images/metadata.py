@@ -183,7 +183,7 @@ def read_parameters(path: Path | str) -> str | None:
 def read_record(path: Path | str) -> Record | None:
     """The record in a picture's file; None when it has none.
 
-    A picture of another tool gives what `kakusan.images.foreign.read_foreign` finds in it, as
+    A picture of another tool gives what `kakusan.images.read_foreign` finds in it, as
     `Told.to_record` says it; such a record has no key `kakusan`.
 
     Raises:
