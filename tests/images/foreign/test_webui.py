@@ -1,12 +1,15 @@
 """AUTOMATIC1111's text and its relatives, every key that is known."""
 
+import json
 from typing import Any
 
 import pytest
 
 from kakusan.images.foreign import Lora, Told
 from kakusan.images.foreign.webui import read_webui
+from kakusan.images.settings_line import find_settings
 from kakusan.samplers import meaning_of
+from tests.images.foreign.infotext import GOLDEN
 
 LINE = "Steps: 20, Sampler: DPM++ 2M, CFG scale: 7, Seed: 42, Size: 512x768"
 
@@ -257,3 +260,18 @@ def test_what_is_not_understood_is_kept() -> None:
     assert {"ADetailer drew parts of it again.", "it was drawn in tiles (Tiled Diffusion)."} == set(
         told.limits
     )
+
+
+READ: list[tuple[str, dict[str, str]]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("text", "theirs"), READ, ids=range(len(READ)))
+def test_the_web_uis_own_parser_reads_the_same(text: str, theirs: dict[str, str]) -> None:
+    says, line = read_webui(text, "x").settings, find_settings(text)
+    assert line is not None
+    assert says.prompt == theirs.pop("Prompt")
+    assert says.negative_prompt == theirs.pop("Negative prompt")
+    sizes = {name[:-2] for name in theirs if name.endswith("-1")}
+    for name in sizes:
+        theirs[name] = f"{theirs.pop(f'{name}-1')}x{theirs.pop(f'{name}-2')}"
+    assert line.told == theirs
