@@ -147,7 +147,9 @@ STREAM = Vocabulary(
         *("force_zeros_for_empty_prompt", "batch_size", "steering"),
     ),
 )
-SHORT = Vocabulary("generate", {**_column(0), "on_picture": "on_picture", "progress": "progress"})
+SHORT = Vocabulary(
+    "generate", {**_column(0), **{name: name for name in ("like", "on_picture", "progress")}}
+)
 COMMAND_LINE = Vocabulary("kakusan", _column(1))
 WEBUI = Vocabulary("parameters", _column(2))
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
-from kakusan.checkpoints.source import BUILTIN
-from kakusan.errors import RequestError, shown
+from kakusan.errors import ArgumentError, RequestError, shown
 from kakusan.pipeline.draw import OnPicture, draw
+from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
 from kakusan.request import Request, reproducible
@@ -19,10 +19,11 @@ from kakusan.vocabulary import SHORT
 
 
 def generate(
-    prompt: str | Sequence[str],
+    prompt: str | Sequence[str] | None = None,
     *,
-    negative_prompt: str | Sequence[str] = "",
-    model: str | PathLike[str] = BUILTIN,
+    like: str | PathLike[str] | None = None,
+    negative_prompt: str | Sequence[str] | None = None,
+    model: str | PathLike[str] | None = None,
     revision: str | None = None,
     variant: str | None = None,
     unet: str | PathLike[str] | None = None,
@@ -52,7 +53,10 @@ def generate(
     """Draw `count` pictures of each prompt, picture i from the seed `seed + i`.
 
     Args:
-        model: "builtin" (comes with the package), a folder, or a Hub id.
+        like: The file of a picture, of kakusan or another tool: its settings are taken where none
+            are given here, the prompt and the seed too.
+        model: "builtin" (comes with the package, and is taken where none is given), a folder, or a
+            Hub id.
         revision: A branch, tag or commit of the model on the Hub.
         variant: Such as "fp16", of the parts that have it.
         unet: A folder, a file or a Hub id, in place of the model's own UNet.
@@ -89,6 +93,7 @@ def generate(
         raise RequestError(f"on_picture must be a function, not {shown(on_picture)}")
     with SHORT.spoken():
         request = short_request(
+            like=like,
             prompt=prompt,
             negative_prompt=negative_prompt,
             model=model,
@@ -97,7 +102,7 @@ def generate(
             unet=unet,
             vae=vae,
             prediction=prediction,
-            seed=secrets.randbelow(2**32) if seed is None else seed,
+            seed=secrets.randbelow(2**32) if seed is None and like is None else seed,
             count=count,
             width=width,
             height=height,
@@ -118,8 +123,11 @@ def generate(
         return draw(request, on_picture=on_picture, progress=progress)
 
 
-def short_request(**typed: Any) -> Request:
+def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> Request:
     """The request for what `generate` is called with; paths, devices and dtypes become texts.
+
+    Args:
+        like: see `generate`.
 
     Raises:
         UnknownArgumentError: `generate` has no such argument.
@@ -133,6 +141,10 @@ def short_request(**typed: Any) -> Request:
         settings["device"] = str(settings["device"])
     if isinstance(settings.get("dtype"), torch.dtype):
         settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
+    if like is not None:
+        settings = likened(like, settings)
+    if settings.get("prompt") is None:
+        raise ArgumentError("{prompt} is not given; say what to draw")
     return Request.of(**settings)
 
 

@@ -1,0 +1,56 @@
+"""`kakusan.generate(like=...)`: another picture with the settings of one that is there."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+import kakusan
+from kakusan.errors import ArgumentError, InputError
+
+TEXT = "a red cat\nSteps: 2, Sampler: Euler a, CFG scale: 5, Seed: 5, Size: 64x64, Model: {}"
+
+
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    drawn = kakusan.generate(
+        "a red cat", seed=4, steps=2, rng="nv", negative_prompt="fog", progress=False
+    )
+    return drawn[0].save(tmp_path / "cat.png")
+
+
+def of_another_tool(path: Path, model: str) -> Path:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", TEXT.format(model))
+    Image.new("RGB", (64, 64)).save(path, pnginfo=info)
+    return path
+
+
+def test_settings_are_taken_and_what_is_given_wins(cat: Path) -> None:
+    same = kakusan.generate(like=cat, progress=False)[0]
+    with Image.open(cat) as image:
+        assert same.image.tobytes() == image.convert("RGB").tobytes()
+    other = kakusan.generate("a blue dog", like=str(cat), steps=3, progress=False)[0].record
+    assert (other["prompt"], other["negative_prompt"]) == ("a blue dog", "fog")
+    assert (other["seed"], other["num_inference_steps"], other["rng"]) == (4, 3, "webui-nv")
+    cleared = kakusan.generate(like=cat, negative_prompt="", seed=1, progress=False)[0].record
+    assert (cleared["negative_prompt"], cleared["seed"]) == ("", 1)
+
+
+def test_another_tools_picture(tmp_path: Path) -> None:
+    path = of_another_tool(tmp_path / "a.png", "builtin")
+    record = kakusan.generate(like=path, progress=False)[0].record
+    assert (record["seed"], record["rng"], record["guidance_scale"]) == (5, "webui-gpu", 5.0)
+    of_another_tool(path, "somebody/something")
+    with pytest.raises(ArgumentError, match="say with model which to draw with"):
+        kakusan.generate(like=path, progress=False)
+    drawn = kakusan.generate("a dog", like=path, model="builtin", progress=False)[0]
+    assert drawn.record["prompt"] == "a dog"
+
+
+def test_what_tells_nothing_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="has no record"):
+        kakusan.generate(like=tmp_path / "a.png")
+    with pytest.raises(ArgumentError, match="prompt is not given"):
+        kakusan.generate()
