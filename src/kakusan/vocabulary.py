@@ -84,6 +84,7 @@ _SETTINGS = {
         *("variation_strength", "--variation-strength", "Variation seed strength"),
     ),
     "seed_resize": ("seed_resize", "--seed-resize", "Seed resize from"),
+    "embeddings": ("embeddings", "--embedding", ""),
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
 }
@@ -105,6 +106,8 @@ _OF_THE_PIPELINE = frozenset(
 )
 # How other tools draw noise, which a call as the reference has it cannot say
 _OF_OTHER_TOOLS = ("rng", "ensd", "variation_seed", "variation_strength", "seed_resize")
+# load_textual_inversion teaches a pipeline words; only a request names files of them
+_FILES = "embeddings"
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
 POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
@@ -126,7 +129,7 @@ def _column(index: int) -> dict[str, str]:
 
 def _of_a_call(*others: str) -> dict[str, str]:
     names = (*_SETTINGS, *INPUTS, *others)
-    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS} - {*others}
+    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS, _FILES} - {*others}
     return {name: name for name in names if name not in apart}
 
 
@@ -143,7 +146,7 @@ REFINER = Vocabulary(
 STREAM = Vocabulary(
     "the pipeline's stream",
     _of_a_call(
-        *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS),
+        *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, _FILES),
         *("force_zeros_for_empty_prompt", "batch_size", "steering"),
     ),
 )
@@ -196,6 +199,8 @@ _OPTIONS_ELSEWHERE = {
     "--fast": ("turbo", "quick"),
     "--clip-skip": ("clipskip", "clip-stop-at-last-layers", "stop-at-clip-layer"),
     "--syntax": ("prompt-syntax", "prompt-grammar", "grammar", "parser"),
+    "--embedding": ("embeddings", "textual-inversion", "textual-inversions", "ti", "embed"),
+    "--embeddings-dir": ("embedding-dir", "embd-dir", "embeddings-folder", "embeddings-path"),
     "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
     "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
     "--prediction": ("prediction-type", "parameterization", "v-pred", "vpred", "v-prediction"),
@@ -237,7 +242,7 @@ OPTIONS_TO_COME = frozenset(
         *("init-img", "init-image", "image", "img", "strength", "denoising-strength", "mask"),
         *("lora", "loras", "lora-path", "controlnet", "control-image", "ip-adapter"),
         *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
-        *("refiner", "embedding", "embeddings", "textual-inversion", "eta", "batch-size"),
+        *("refiner", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),
     )
 )

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import diffusers
 import numpy as np
@@ -104,3 +104,148 @@ def test_forgetting_leaves_all_as_it_was(both: Any, files: list[str]) -> None:
     after = ours.text_encoder.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert np.array_equal(drawn(ours), pictures)
+
+
+def test_others_who_share_the_parts_do_not_see_the_words(both: Any, files: list[str]) -> None:
+    ours, _ = both
+    other = StableDiffusionPipeline.from_pipe(ours)
+    other.set_progress_bar_config(disable=True)
+    before = drawn(other)
+    ours.load_textual_inversion(files)
+    assert np.array_equal(drawn(other), before)
+    assert not np.array_equal(drawn(ours), before)
+    with pytest.raises(InputError, match="another pipeline that shares it"):
+        other.load_textual_inversion(vectors(1, seed=3), token="<x>")
+    other.load_textual_inversion(files)  # the same ones
+    assert np.array_equal(drawn(other), drawn(ours))
+    ours.unload_textual_inversion()
+    with pytest.raises(InputError, match="has not learnt '<cat-toy>'"):
+        drawn(other)
+
+
+def test_state_dicts_tensors_and_several_tokens(both: Any) -> None:
+    ours, theirs = both
+    for pipe in (ours, theirs):
+        pipe.load_textual_inversion({"<a>": vectors(2)})
+        pipe.load_textual_inversion(vectors(1, seed=2), token="<b>")
+        pipe.load_textual_inversion(vectors(2, seed=3), token=["<s0>", "<s1>"])
+        pipe.load_textual_inversion(
+            [{"<c>": vectors(1, seed=4)}, {"x": vectors(1)}], ["<c>", "<d>"]
+        )
+    prompt = "<a> <b> <s0><s1> <c>, <d>"
+    same(drawn(ours, prompt), drawn(theirs, prompt))
+
+
+@pytest.mark.parametrize(
+    ("given", "token", "message"),
+    [
+        ({"<a>": torch.zeros(2, 48)}, None, r"another kind of model \(48 .*another kind.*\(32\)"),
+        ({"<a>": torch.zeros(2, 768)}, None, r"for Stable Diffusion 1 \(768 "),
+        ({"clip_l": torch.zeros(1, 32), "clip_g": torch.zeros(1, 1280)}, "a", "is for SDXL"),
+        ({"<a>": torch.full((1, 32), torch.nan)}, None, "NaN"),
+        ({"<a>": torch.zeros(0, 32)}, None, "shape"),
+        ({"<a>": torch.zeros(1, 1, 32)}, None, "shape"),
+        ({"<a>": torch.zeros(4000, 32)}, None, "4000 vectors"),
+        ({"<a>": torch.zeros(1, 32, dtype=torch.int64)}, None, "floating point"),
+        ({"<a>": torch.zeros(1, 32), "<b>": torch.zeros(1, 32)}, None, "no embedding"),
+        (torch.zeros(1, 32), None, "token="),
+        ({"emb_params": torch.zeros(1, 32)}, " ", "not empty"),
+        ({"<a>": torch.zeros(1, 32)}, "the</w>", "already"),
+        (7, None, "not an int"),
+    ],
+)
+def test_what_is_none_is_said_in_one_line(
+    tiny_v1: Path, given: Any, token: str | None, message: str
+) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    with pytest.raises(InputError, match=message) as caught:
+        pipe.load_textual_inversion(given, token=token)
+    assert "\n" not in str(caught.value)
+    assert not pipe.tokenizer.learnt
+    assert pipe.text_encoder.learnt is None
+
+
+def test_words_are_known_once_and_forgotten_by_name(both: Any, files: list[str]) -> None:
+    ours, _ = both
+    ours.load_textual_inversion(files)
+    with pytest.raises(InputError, match="already"):
+        ours.load_textual_inversion(files[0])
+    with pytest.raises(InputError, match=r"no learnt word '<dog>'.*<cat-toy>"):
+        ours.unload_textual_inversion("<dog>")
+    with pytest.raises(InputError, match="tokenizer"):
+        ours.load_textual_inversion(files[0], tokenizer=StableDiffusionPipeline)
+
+
+def test_saved_with_their_tokens(both: Any, files: list[str], tmp_path: Path) -> None:
+    ours, _ = both
+    ours.load_textual_inversion(files)
+    ours.save_pretrained(tmp_path / "model")
+    again = StableDiffusionPipeline.from_pretrained(tmp_path / "model")
+    again.set_progress_bar_config(disable=True)
+    prompt = ours.maybe_convert_prompt(PROMPT, ours.tokenizer)
+    assert np.array_equal(drawn(again, prompt), drawn(ours, prompt))
+
+
+@pytest.mark.parametrize("torch_dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(tiny_v1: Path, files: list[str], torch_dtype: torch.dtype) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=torch_dtype)
+    pipe.set_progress_bar_config(disable=True)
+    plain = pipe.text_encoder.embeddings.token_embedding.weight
+    pipe.load_textual_inversion(files)
+    found = drawn(pipe)
+    assert pipe.text_encoder.embeddings.token_embedding.weight is plain
+    exact = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    exact.set_progress_bar_config(disable=True)
+    exact.load_textual_inversion(files)
+    assert np.abs(found - drawn(exact)).mean() < 0.05
+
+
+class TestXL:
+    """SDXL's two text encoders."""
+
+    @pytest.fixture
+    def pair(self, tiny_xl: Path) -> Iterator[tuple[StableDiffusionXLPipeline, Any]]:
+        with tiny.quiet():
+            theirs = diffusers.StableDiffusionXLPipeline.from_pretrained(tiny_xl)
+            theirs.set_progress_bar_config(disable=True)
+            ours = StableDiffusionXLPipeline.from_pretrained(tiny_xl)
+            ours.set_progress_bar_config(disable=True)
+            yield ours, theirs
+
+    state: ClassVar = {"clip_l": vectors(2), "clip_g": vectors(2, width=40, seed=9)}
+
+    def load(self, pipe: Any) -> None:
+        for key, part in (("clip_g", "_2"), ("clip_l", "")):
+            pipe.load_textual_inversion(
+                self.state[key],
+                token="<s>",
+                text_encoder=getattr(pipe, f"text_encoder{part}"),
+                tokenizer=getattr(pipe, f"tokenizer{part}"),
+            )
+
+    def test_once_for_each_encoder(self, pair: Any) -> None:
+        ours, theirs = pair
+        before = drawn(ours, "a <s> cat")
+        self.load(ours)
+        self.load(theirs)
+        same(drawn(ours, "a <s> cat"), drawn(theirs, "a <s> cat"))
+        assert not np.array_equal(drawn(ours, "a <s> cat"), before)
+        ours.unload_textual_inversion()
+        assert np.array_equal(drawn(ours, "a <s> cat"), before)
+
+    def test_both_by_the_file(self, pair: Any, tmp_path: Path) -> None:
+        ours, _ = pair
+        for keys in (("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")):
+            named = dict(zip(keys, self.state.values(), strict=True))
+            save_file(named, tmp_path / "style.safetensors")
+            ours.load_textual_inversion(tmp_path / "style.safetensors", token="<s>")
+            found = drawn(ours, "a <s> cat")
+            ours.unload_textual_inversion("<s>")
+            self.load(ours)
+            assert np.array_equal(found, drawn(ours, "a <s> cat"))
+            ours.unload_textual_inversion()
+
+    def test_a_file_for_one_encoder_is_another_familys(self, pair: Any, tmp_path: Path) -> None:
+        save_file({"<old>": torch.zeros(1, 768)}, tmp_path / "old.safetensors")
+        with pytest.raises(InputError, match=r"Stable Diffusion 1 \(768 .* \(32 and 40\)"):
+            pair[0].load_textual_inversion(tmp_path / "old.safetensors")

@@ -74,12 +74,11 @@ def fetch_file(
     return _with_commit(Path(path), file)
 
 
-def is_cached(file: HubFile, revision: str | None = None, cache_dir: Path | None = None) -> bool:
-    """Whether the cache has a file, so that it can do without the hub."""
-    return (
-        _cached(file, revision or file.revision or constants.DEFAULT_REVISION, cache_dir)
-        is not None
-    )
+def cached_file(
+    file: HubFile, revision: str | None = None, cache_dir: Path | None = None
+) -> Path | None:
+    """Where the cache has a file; None where it lacks it. The hub is not asked."""
+    return _cached(file, revision or file.revision or constants.DEFAULT_REVISION, cache_dir)
 
 
 def _cached(file: HubFile, revision: str, cache_dir: Path | None) -> Path | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kakusan.cli import noise_options, options, prompt_options
+from kakusan.cli import embedding_options, noise_options, options, prompt_options
 from kakusan.cli.console import remark
 from kakusan.cli.like import Like, settings_like, typed_only
 from kakusan.cli.live import live
@@ -106,6 +106,8 @@ def generate(
     syntax: prompt_options.Syntax = None,
     emphasis: prompt_options.Emphasis = None,
     clip_skip: prompt_options.ClipSkip = None,
+    embedding: embedding_options.Embedding = None,
+    embeddings_dir: embedding_options.Folder = None,
     rng: noise_options.Rng = None,
     variation_seed: noise_options.VariationSeed = None,
     variation_strength: noise_options.VariationStrength = None,
@@ -142,6 +144,7 @@ def generate(
         "prompt_syntax": syntax,
         "emphasis": emphasis,
         "clip_skip": prompt_options.layers_skipped(clip_skip),
+        "embeddings": embedding_options.read(embedding, embeddings_dir),
         "rng": rng,
         "variation_seed": variation_seed,
         "variation_strength": variation_strength,

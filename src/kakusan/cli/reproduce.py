@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kakusan import __version__
-from kakusan.cli import noise_options, options
+from kakusan.cli import embedding_options, noise_options, options
 from kakusan.cli.compared import as_compared, compared_with
 from kakusan.cli.console import one_line, remark, say, say_json
 from kakusan.cli.exits import DONE, PARTLY
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
     from kakusan.interchange import Likeness
 
-WORDS = {"model": "--model", "unet": "--unet", "vae": "--vae", "trust_model": "--yes"}
+WORDS = {
+    "model": "--model",
+    "unet": "--unet",
+    "vae": "--vae",
+    "embeddings": "--embedding or --embeddings-dir",
+    "trust_model": "--yes",
+}
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
 OF_A_RECORD = Vocabulary("a record", {})  # whose settings have the names of a Request
@@ -165,6 +171,7 @@ def draw_again(
                 records[index],
                 unet=unet,
                 vae=vae,
+                embeddings=_files(records[index]),
                 trust_model=trusted,
                 device=device,
                 on_picture=saver,
@@ -175,6 +182,25 @@ def draw_again(
         return drawn[0].image, drawn[0].record
     image = image_grid([picture.image for picture in drawn], rows, cols)
     return image, grid_record([picture.record for picture in drawn], rows, cols)
+
+
+def _files(record: Mapping[str, object]) -> list[str]:
+    """The files of learnt words that a record names, which the user may have named anew."""
+    return [each["file"] for each in reproducible(record).embeddings or ()]
+
+
+def with_embeddings(
+    record: Mapping[str, object], given: Sequence[str] | None, *, trusted: bool
+) -> dict[str, object]:
+    """A record whose learnt words are of files that may be read.
+
+    Raises:
+        ArgumentError: A file is not among the user's, and may not be used unasked.
+    """
+    from kakusan.checkpoints.recorded_embeddings import embeddings_again
+
+    found = embeddings_again(reproducible(record).embeddings, given, trusted=trusted)
+    return {**record} if found is None else {**record, "embeddings": list(found)}
 
 
 def pixels_of(given: Path) -> "Image | None":
@@ -228,6 +254,8 @@ def reproduce(
             autocompletion=noise_options.complete_rng,
         ),
     ] = None,
+    embedding: embedding_options.Embedding = None,
+    embeddings_dir: embedding_options.Folder = None,
     device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
@@ -253,8 +281,9 @@ def reproduce(
 
     The exit code is 3 when a picture of kakusan's differs. Of the models that a record may name,
     only the built-in one and those in the Hub's cache are used unasked; say with --model where
-    another one is, and with --unet or --vae where a part is that it names in place of the model's
-    own.
+    another one is, with --unet or --vae where a part is that it names in place of the model's own,
+    and with --embedding or --embeddings-dir where files of learnt words are, which are told by
+    their hashes.
 
     A picture of another tool is made by that tool's rules, as far as they are known; what is not
     made again is told before. Its model is looked for by hash and name in the Hub's cache and in
@@ -276,7 +305,10 @@ def reproduce(
         records, rows, cols = pictures_in(record, picture, model)
         named = {"model": model, "unet": unet, "vae": vae}
         given = [part for part, where in named.items() if where is not None]
-        trusted = check_trusted(records, picture, yes=yes, given=given) or model is not None
+        agreed = check_trusted(records, picture, yes=yes, given=given)
+        trusted = agreed or model is not None
+        files = embedding_options.read(embedding, embeddings_dir)
+        records = [with_embeddings(each, files, trusted=agreed) for each in records]
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)

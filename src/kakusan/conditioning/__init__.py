@@ -6,13 +6,14 @@ from kakusan.conditioning.dialects import Comfy, Dialect, Webui
 from kakusan.conditioning.pair import encode_pairs, readers
 from kakusan.conditioning.reader import Reader
 from kakusan.conditioning.schedules import Turns, encode_parsed
-from kakusan.conditioning.taught import pieces
+from kakusan.conditioning.taught import Taught, pieces, taught
 
 __all__ = [
     "Comfy",
     "Compel",
     "Dialect",
     "Reader",
+    "Taught",
     "Turns",
     "Webui",
     "check_clip_skip",
@@ -22,4 +23,5 @@ __all__ = [
     "pieces",
     "reader",
     "readers",
+    "taught",
 ]

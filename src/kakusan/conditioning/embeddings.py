@@ -79,11 +79,13 @@ def _of_hub(name: str, where: Where) -> Embedding:
             f"{USUAL[0]}, or OWNER/NAME of the Hugging Face Hub."
         )
     # the hub's own library takes a tenth of a second to import, which local files do not need
-    from kakusan.checkpoints.fetching import fetch_file, is_cached
+    from kakusan.checkpoints.fetching import cached_file, fetch_file
 
-    if not where.force_download:  # so that nothing is asked for that another form has here
-        files.sort(key=lambda file: not is_cached(file, where.revision, where.cache_dir))
-    for file in files:
+    for file in [] if where.force_download else files:  # the hub is asked for what is lacking
+        path = cached_file(file, where.revision, where.cache_dir)
+        if path is not None:
+            return _named_by_hub(path, file)
+    for number, file in enumerate(files, 1):
         try:
             path, _ = fetch_file(
                 file,
@@ -94,12 +96,15 @@ def _of_hub(name: str, where: Where) -> Embedding:
                 force_download=where.force_download,
             )
         except ModelNotFoundError:
-            if file == files[-1]:
+            if number == len(files):
                 raise
-            continue
-        found = read(path)
-        return replace(found, file=Path(file.path).name, source=file.name)
+        else:
+            return _named_by_hub(path, file)
     raise AssertionError("there is at least one file")
+
+
+def _named_by_hub(path: Path, file: HubFile) -> Embedding:
+    return replace(read(path), file=Path(file.path).name, source=file.name)
 
 
 def read(path: Path, file: str | None = None) -> Embedding:

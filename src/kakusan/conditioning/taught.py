@@ -1,7 +1,6 @@
 """What the text encoders of one call have learnt, and how its prompts name it."""
 
 import logging
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +50,7 @@ def taught(
 
     Args:
         entries: as a request has them, see `kakusan.embedded`.
-        texts: of all prompts.
+        texts: of all prompts, in the stretches that their grammar divides them into.
         syntax: by whose rules they name words.
         pairs: the text encoders with their tokenizers, which may have learnt words already.
 
@@ -144,6 +143,8 @@ def pieces(syntax: str) -> Callable[[CLIPTokenizer, str], list[tuple[int, ...]]]
     """How texts of a syntax are taken apart: a learnt word's tokens are not to be parted."""
 
     def find(tokenizer: CLIPTokenizer, text: str) -> list[tuple[int, ...]]:
+        if not tokenizer.learnt:
+            return [(index,) for index, _ in tokenizer.pieces(text)]
         items = lexicon_of(tokenizer).read(text, syntax)
         return [(item,) if isinstance(item, int) else item.ids for item in items]
 
@@ -232,15 +233,8 @@ def _names_in(text: str, syntax: str, tokenizer: CLIPTokenizer) -> list[str]:
     if syntax == PLAIN:
         tokens = set(tokenizer.tokenize(text))
         return [name for name in tokenizer.learnt if name in tokens]
-    lexicon = lexicon_of(tokenizer)
-    items = [*lexicon.read(text, syntax), *lexicon.read(_without_marks(text), syntax)]
+    items = lexicon_of(tokenizer).read(text, syntax)
     return list(dict.fromkeys(item.token for item in items if isinstance(item, Learnt)))
-
-
-def _without_marks(text: str) -> str:
-    """A text without brackets and weights."""
-    text = re.sub(r":\s*[-+]?[\d.]+\s*(?=[)\]])", " ", text)
-    return re.sub(r"\\(?=[()\[\]])", "", re.sub(r"(?<!\\)[()\[\]]", " ", text))
 
 
 def _check_comfy(
@@ -249,7 +243,7 @@ def _check_comfy(
     """Refuse names of files that are not there, which ComfyUI passes by with a warning."""
     lexicon = Lexicon(Learnt(each.token, (0,), each.file) for each in found)
     for text in texts:
-        for name in comfy_names(_without_marks(text)):
+        for name in comfy_names(text):
             if lexicon.named(name, "comfy") is None:
                 looked = [shown_path(entry["file"]) for entry in entries[:8]]
                 raise ArgumentError(

@@ -22,10 +22,10 @@ def reading(
         plain = within(encoder)
         if plain.learnt is learnt:
             return run(encoder, ids)
-        made = plain.reading(learnt)
+        made: Any = plain.reading(learnt)
         if plain is not encoder:
             wrapper = cast(Any, encoder)
             made = type(wrapper)(made, wrapper.dynamo_ctx)
-        return run(made, ids)
+        return run(cast(EncoderT, made), ids)
 
     return read

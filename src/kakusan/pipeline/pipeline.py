@@ -317,9 +317,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         """Where exchanged parts come from, by name; None if one comes from nowhere with a name."""
         found: dict[str, str] = {}
         for part in self.layout.drawn_by:
-            value = within(getattr(self, part))
-            if isinstance(value, CLIPTokenizer):  # learnt words have files of their own
-                value = value.without_learnt
+            value = _without_learnt(within(getattr(self, part)))
             if self._loaded.get(part) is value:
                 continue
             plain = part in NAMED and isinstance(value, Model) and value is getattr(self, part)
@@ -486,3 +484,8 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler[Any]) -> None:
         self._scheduler = scheduler
+
+
+def _without_learnt(part: Any) -> Any:
+    """A tokenizer as it was before it learnt words, which have files of their own."""
+    return part.without_learnt if isinstance(part, CLIPTokenizer) else part

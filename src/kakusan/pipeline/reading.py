@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from kakusan.conditioning.taught import Encoder, Taught, taught
 from kakusan.models import within
-from kakusan.request import Request
+from kakusan.prompts import parse
+from kakusan.request import DEFAULT_STEPS, Request
 from kakusan.text import CLIPTokenizer
 
 TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
@@ -26,13 +27,23 @@ def taught_for(request: Request, parts: Mapping[str, Any]) -> Taught | None:
         if parts.get(part) is not None and parts.get(name) is not None
     }
     several = (request.prompt, request.negative_prompt, request.prompt_2, request.negative_prompt_2)
-    texts = [text for each in several for text in each or () if text]
-    return taught(request.embeddings or (), texts, syntax_of(request), pairs)
+    entries = request.embeddings or ()
+    if not entries and request.syntax != "comfy" and not any(t.learnt for t, _ in pairs.values()):
+        return None
+    texts = dict.fromkeys(text for each in several for text in each or () if text)
+    stretches = [each for text in texts for each in _stretches(text, request)]
+    return taught(entries, stretches, request.syntax, pairs)
 
 
-def syntax_of(request: Request) -> str:
-    """By whose rules prompts name words."""
-    return getattr(request, "syntax", "plain")
+def _stretches(text: str, request: Request) -> list[str]:
+    """What of a prompt is read as words, however it changes from step to step."""
+    if request.syntax == "plain":
+        return [text]
+    parts = parse(text, request.syntax, DEFAULT_STEPS).parts
+    timed = [each for part in parts for each in part.schedule]
+    if request.emphasis == "None":
+        return list(dict.fromkeys(each.text for each in timed))
+    return list(dict.fromkeys(segment.text for each in timed for segment in each.segments))
 
 
 def with_tokenizers(pipe: PipeT, words: Taught) -> PipeT:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
+from kakusan.checkpoints.recorded_embeddings import embeddings_again
 from kakusan.errors import ArgumentError, RequestError, shown
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
@@ -43,6 +44,7 @@ def generate(
     ensd: int | None = None,
     prompt_syntax: str | None = None,
     emphasis: str | None = None,
+    embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -75,6 +77,8 @@ def generate(
         prompt_syntax: Whose grammar the prompts have: "webui" (AUTOMATIC1111's), "comfy" or
             "compel"; every character is taken as it stands where not given.
         emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
+        embeddings: Files of learnt words (textual inversion) that prompts name, Hub ids of such, or
+            folders in which they are looked for.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -116,6 +120,7 @@ def generate(
             ensd=ensd,
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
+            embeddings=embeddings,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,
@@ -154,6 +159,7 @@ def reproduce(
     model: str | PathLike[str] | None = None,
     unet: str | PathLike[str] | None = None,
     vae: str | PathLike[str] | None = None,
+    embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
     trust_model: bool = False,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
@@ -167,6 +173,8 @@ def reproduce(
     Args:
         model: Where the record's model is now: "builtin", a folder, or a Hub id.
         unet, vae: Where these are now, if the record names others than the model's own.
+        embeddings: Files of learnt words that the record names, or folders in which they are looked
+            for; they are told by their hashes.
         trust_model: Whether to use whatever model the record names, and whichever parts in place of
             its own: folders, files, or what is to be fetched.
         device: Where to compute; the record's kind of device where not given.
@@ -181,6 +189,8 @@ def reproduce(
     if not trust_model and isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         check_parts_at_hand(record, given)
     request = replace(reproducible(record), **given)
+    found = embeddings_again(request.embeddings, embeddings, trusted=trust_model)
+    request = replace(request, embeddings=found)
     unasked = model is None and not trust_model
     if unasked:
         check_at_hand(record)

@@ -159,9 +159,7 @@ def _pairs(
     for part, name in _TOKENIZERS.items():
         encoder, own = within(parts.get(part)), parts.get(name)
         same_encoder = text_encoder is None or within(text_encoder) is encoder
-        same_tokenizer = tokenizer is None or (
-            own is not None and tokenizer.without_learnt is own.without_learnt
-        )
+        same_tokenizer = tokenizer is None or _is_same(tokenizer, own)
         if encoder is not None and own is not None and same_encoder and same_tokenizer:
             found.append(_Pair(part, cast(Encoder, encoder), own))
     if found:
@@ -174,12 +172,18 @@ def _pairs(
     )
 
 
+def _is_same(tokenizer: object, own: object) -> bool:
+    """Whether both are one tokenizer, whatever words it has learnt."""
+    both = (tokenizer, own)
+    plain = [each.without_learnt for each in both if isinstance(each, CLIPTokenizer)]
+    return len(plain) == 2 and plain[0] is plain[1]
+
+
 def _embeddings(
     given: Given | Sequence[Given], token: str | Sequence[str | None] | None, where: Where
 ) -> list[Embedding]:
     """What is given, under the names that are wanted."""
-    several = cast("list[Given]", list(given)) if isinstance(given, list | tuple) else [given]
-    several = cast("list[Given]", several)
+    several = list(given) if isinstance(given, list | tuple) else [cast(Given, given)]
     names = [token] if isinstance(token, str) or token is None else list(token)
     for name in names:
         if name is not None and not (isinstance(name, str) and name.strip()):  # pyright: ignore

@@ -35,6 +35,9 @@ class Learnt(NamedTuple):
     def names(self, syntax: str) -> list[str]:
         """What it is called in prompts of a syntax, without what a syntax puts round a name."""
         path = PurePosixPath(self.file)
+        if syntax == "compel":
+            bare = self.token.removeprefix("<").removesuffix(">")
+            return list(dict.fromkeys([bare, *([self.stem] if self.file else [])]))
         if not self.file:
             return [self.token]
         if syntax == "webui":  # a word in brackets cannot be meant otherwise
@@ -42,8 +45,6 @@ class Learnt(NamedTuple):
         if syntax == "comfy":
             whole = [str(path), str(path.with_suffix("")), path.name, path.stem]
             return list(dict.fromkeys([*whole, self.token]))
-        if syntax == "compel":
-            return list(dict.fromkeys([self.token.removeprefix("<").removesuffix(">"), self.stem]))
         return [self.token]
 
 

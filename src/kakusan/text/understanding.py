@@ -1,10 +1,12 @@
 """What of a prompt a model does not understand, and how that is said."""
 
 import logging
+import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self, cast
 
 from kakusan.text.grammar import MOST, unread_grammar, without_grammar
@@ -42,8 +44,9 @@ class Understanding:
         Args:
             whole: whether all of it is read, however long it is.
         """
-        grammar = [each for each in unread_grammar(text) if not _is_token(each, tokenizer)]
         used = text if whole else tokenizer.used(text)
+        text, used = (_without_learnt(each, tokenizer) for each in (text, used))
+        grammar = [each for each in unread_grammar(text) if not _is_token(each, tokenizer)]
         return cls(_unknown(text, used, tokenizer.words), tuple(grammar))
 
     @classmethod
@@ -132,6 +135,16 @@ def _unknown(text: str, used: str, known: KnownWords | None) -> dict[str, str | 
         whole = set(known.strangers(text[: len(used) + 2 * LONGEST]))
         words = {word: near for word, near in words.items() if word in whole}
     return words
+
+
+def _without_learnt(text: str, tokenizer: CLIPTokenizer) -> str:
+    """A text without the names of learnt words, as any syntax writes them."""
+    for name, word in tokenizer.learnt.items():
+        names = {name, Path(word.file).stem} - {""}
+        own = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        whole = rf"(?<!\w)(?:embedding:)?<?(?:{own})>?(?:\.(?:pt|bin|safetensors))?(?!\w)"
+        text = re.sub(whole, " ", text, flags=re.IGNORECASE)
+    return text
 
 
 def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:
