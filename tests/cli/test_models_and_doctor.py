@@ -367,8 +367,14 @@ FILES: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
         "LoRA",
     ),
     "pytorch_lora_weights": ({"unet.a.lora_A.weight": (4, 4)}, "LoRA"),
-    "embedding": ({"emb_params": (2, 768)}, "embedding (textual inversion)"),
-    "learned_embeds": ({"<cat>": (1, 768)}, "embedding (textual inversion)"),
+    "embedding": (
+        {"emb_params": (2, 768)},
+        "Stable Diffusion 1 embedding (textual inversion)",
+    ),
+    "learned_embeds": (
+        {"<cat>": (1, 1024)},
+        "Stable Diffusion 2 embedding (textual inversion)",
+    ),
     "flux": ({"double_blocks.0.img_attn.qkv.weight": (4, 4)}, "FLUX model"),
 }
 

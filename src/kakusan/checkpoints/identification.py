@@ -1,6 +1,7 @@
 """What anything is that people may name as a model: a whole one, a part of one, or another file."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from kakusan.checkpoints.facts import (
@@ -20,6 +21,7 @@ from kakusan.checkpoints.selection import is_weights
 from kakusan.errors import CheckpointError, listed, shown_path
 
 CONFIG = "config.json"
+EMBEDDING = "embedding (textual inversion)"
 # A class in a part's config -> the name of the part, and what it is
 PARTS = {
     "UNet2DConditionModel": ("unet", ""),
@@ -59,7 +61,24 @@ def _of_file(path: Path) -> Facts:
         other = facts_of_other(path)
         if other is None:
             raise
-        return other
+        return _of_embedding(path, other) if other.family == EMBEDDING else other
+
+
+def _of_embedding(path: Path, facts: Facts) -> Facts:
+    """What the file of a learnt word says: whose it is, what it is called, how it was taught."""
+    from kakusan.checkpoints.embeddings import read_embedding
+
+    found = read_embedding(path)
+    said = {
+        "word": found.token,
+        "vectors": str(found.count),
+        "width": " and ".join(map(str, found.widths)),
+        "step": None if found.step is None else str(found.step),
+        "trained on": found.checkpoint,
+    }
+    known = {name: value for name, value in said.items() if value is not None}
+    family = f"{found.family} {EMBEDDING}"
+    return replace(facts, family=family, said={**facts.said, **known})
 
 
 def facts_of_part(folder: Path) -> Facts | None:

@@ -190,6 +190,8 @@ def show(model: Name, as_json: options.AsJson = False) -> int:
         hashes: dict[str, str] = {}
         if is_file:
             hashes = hashes_of(found.path, lambda done: line.step(done, f"hashing {model}"))
+            if "vectors" in facts.said:  # AUTOMATIC1111's web UI has more digits of an embedding's
+                hashes = {"hash": hashes["sha256"][:12], "sha256": hashes["sha256"]}
     told: dict[str, object] = {
         **found.to_json(),
         **({"file": str(found.path)} if is_file else {}),

@@ -103,7 +103,8 @@ INSTEAD = {
     "a CLIP picture encoder": "it sees pictures and does not draw",
     "a safety checker": "it looks at pictures and does not draw",
     "a LoRA": "it changes a model and is none; --lora and load_lora_weights take it beside a model",
-    "an embedding (textual inversion)": "it adds a word to a model and is none",
+    "an embedding (textual inversion)": "it adds a word to a model and is none; "
+    "load_textual_inversion loads it, and --embedding takes it beside a model",
     "a ControlNet": "it steers a model and is none",
     "a TAESD": "AutoencoderTiny.from_single_file loads it, and --vae takes it beside a model",
     "a T5 text encoder": "Stable Diffusion 1, 2 and XL have CLIP's",
