@@ -243,3 +243,17 @@ def test_a_request_comes_back_from_its_record() -> None:
     request = Request.of("a", seed=1, embeddings=[Path("a.pt"), {"file": "b.pt", "hash": "12ab"}])
     assert Request.from_record(request.to_record()) == request
     assert "embeddings" not in Request.of("a").to_record()
+
+
+def test_a_name_that_is_an_ordinary_word(pipe: StableDiffusionPipeline, tmp_path: Path) -> None:
+    name = next(token for token in pipe.tokenizer.get_vocab() if token.isalpha() and len(token) > 1)
+    save_file({"emb_params": vectors(2)}, tmp_path / f"{name}.safetensors")
+    plain, record = drawn(pipe, f"a {name} x", embeddings=[tmp_path])
+    assert "embeddings" not in record
+    assert np.array_equal(plain, drawn(pipe, f"a {name} x")[0])
+    found, record = drawn(pipe, f"a <{name}> x", embeddings=[tmp_path])
+    assert record["embeddings"][0]["token"] == f"<{name}>"
+    webui, _ = drawn(pipe, f"a {name} x", embeddings=[tmp_path], prompt_syntax="webui")
+    assert np.array_equal(found, webui)
+    again, _ = drawn(pipe, f"a <{name}> x", embeddings=record["embeddings"])
+    assert np.array_equal(found, again)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kakusan.prompts.learnt import Learnt, Lexicon, comfy_names
+from kakusan.prompts.learnt import Learnt, Lexicon, comfy_names, without_missing
 
 IDS = {"a": 1, "cat": 2, "toy": 3, "-": 4, ",": 5, "style": 6, "red": 7, "<": 8, ">": 9, "_": 10}
 
@@ -73,3 +73,9 @@ def test_the_later_of_one_name_counts() -> None:
     other = Learnt("x", (200,), "cat.pt")
     assert Lexicon([CAT, other], tokenize).read("cat", "webui") == [other]
     assert not Lexicon()
+
+
+def test_names_whose_files_are_missing_are_left_out() -> None:
+    text = "a (embedding:good:1.2), embedding:bad.pt, (embedding:bad:1.1) embedding:good"
+    found = without_missing(text, ["good.safetensors"])
+    assert found == "a (embedding:good:1.2),  , ( :1.1) embedding:good"

@@ -66,7 +66,7 @@ def _missing(entry: Entry, looked: Sequence[str]) -> ArgumentError:
     where = ", ".join(map(shown_path, looked[:4]))
     return ArgumentError(
         "the record names the embedding {0} (hash {1}, then at {2}){3}; say with {embeddings} "
-        "where it is, or with {trust_model} that it may be used",
+        "where it is",
         shown(entry.get("token", "")),
         shown(entry.get("hash", "unknown")),
         shown_path(entry["file"]),

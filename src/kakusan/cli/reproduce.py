@@ -294,7 +294,8 @@ def reproduce(
     record = load_record(picture)
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     if "kakusan" not in record:
-        asked = Asked(model, tuple(models_dir or ()), unet, vae, rng, device)
+        files = embedding_options.read(embedding, embeddings_dir) or ()
+        asked = Asked(model, tuple(models_dir or ()), unet, vae, rng, device, tuple(files))
         place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
         return reproduce_foreign(
             picture, asked, place, compare=compare, as_json=as_json, quiet=quiet

@@ -1,7 +1,7 @@
 """`kakusan reproduce` of another tool's picture: by that tool's rules, as far as they are known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from kakusan.cli.live import Live, live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run
-from kakusan.errors import InputError, shown_path
+from kakusan.errors import InputError, shown, shown_path
+from kakusan.prompts.learnt import without_missing
 from kakusan.randomness import rng_called
 from kakusan.request import Request
 from kakusan.vocabulary import COMMAND_LINE
@@ -34,6 +35,7 @@ class Asked:
     vae: str | None
     rng: str | None
     device: str | None
+    embeddings: Sequence[str] = ()
 
 
 def told_in(picture: Path) -> "Told":
@@ -80,12 +82,16 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
             vae=asked.vae,
             device=asked.device,
         )
-    return request, translation, model
+    return with_embeddings(request, asked.embeddings), translation, model
 
 
-def tell(translation: "Translation", model: str, vae: str | None) -> list[str]:
+def tell(
+    translation: "Translation", model: str, vae: str | None, embeddings: Sequence[str] = ()
+) -> list[str]:
     """Say what is known, by which rules it is made again, and what is not; the last of these."""
+    there = {f"the embedding {shown(path.stem)}" for path in _files(embeddings)}
     left = [each for each in translation.left if vae is None or not each.startswith("the VAE ")]
+    left = [each for each in left if each not in there]
     remark(f"{translation.made}; drawn with {model}")
     remark(f"made again by its rules: {'; '.join(translation.followed) or 'none that are known'}")
     if left:
@@ -93,6 +99,24 @@ def tell(translation: "Translation", model: str, vae: str | None) -> list[str]:
         plain = [each.removesuffix(".") for each in few] + ([f"{more} more"] if more > 0 else [])
         remark(f"not made again: {'; '.join(plain)}")
     return left
+
+
+def with_embeddings(request: Request, given: Sequence[str]) -> Request:
+    """The request with the user's embeddings; ComfyUI passes by those that are not there."""
+    if request.syntax == "comfy":
+        known = [path.name for path in _files(given)]
+        changed = {
+            name: tuple(text and without_missing(text, known) for text in getattr(request, name))
+            for name in ("prompt", "negative_prompt")
+        }
+        request = replace(request, **changed)
+    return replace(request, embeddings=tuple({"file": each} for each in given) or None)
+
+
+def _files(given: Sequence[str]) -> list[Path]:
+    """The files that the user names, and those in folders."""
+    paths = [Path(each).expanduser() for each in given]
+    return [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
 
 
 def reproduce_foreign(
@@ -104,7 +128,7 @@ def reproduce_foreign(
 
     with live(quiet) as line:
         request, translation, model = request_for(told, asked, line)
-        left = tell(translation, model, asked.vae)
+        left = tell(translation, model, asked.vae, asked.embeddings)
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
         def draw_it() -> None:

@@ -6,7 +6,7 @@ from kakusan.conditioning.dialects import Comfy, Dialect, Webui
 from kakusan.conditioning.pair import encode_pairs, readers
 from kakusan.conditioning.reader import Reader
 from kakusan.conditioning.schedules import Turns, encode_parsed
-from kakusan.conditioning.taught import Taught, pieces, taught
+from kakusan.conditioning.taught import Taught, taught
 
 __all__ = [
     "Comfy",
@@ -20,7 +20,6 @@ __all__ = [
     "encode_pairs",
     "encode_parsed",
     "encode_texts",
-    "pieces",
     "reader",
     "readers",
     "taught",

@@ -2,7 +2,7 @@
 
 import logging
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from kakusan.embedded import Entry
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, LearntTokens
 from kakusan.prompts.learnt import Learnt, Lexicon, comfy_names
-from kakusan.text import CLIPTokenizer, LearntWord, not_said, tokens_of
+from kakusan.text import CLIPTokenizer, LearntWord, lexicon_of, not_said, tokens_of
 
 logger = logging.getLogger(__name__)
 Encoder = CLIPTextModel | CLIPTextModelWithProjection
@@ -68,6 +68,8 @@ def taught(
     ]
     if not found and not any(tokenizer.learnt for tokenizer, _ in pairs.values()):
         return None
+    if syntax == PLAIN:
+        found = [_named_apart(each, entries, pairs.values()) for each in found]
     widths = {part: encoder.config.hidden_size for part, (_, encoder) in pairs.items()}
     vectors = [each.for_model(widths) for each in found]
     tokenizers, learnt = dict[str, CLIPTokenizer](), dict[str, LearntTokens]()
@@ -87,7 +89,11 @@ def taught(
         if words:
             rows = torch.cat([each[part] for each in vectors]).to(encoder.stored_dtype)
             own = learnt_by(encoder, len(tokenizer), rows, tuple(tokens_of(words)))
-        tokenizers[part] = tokenizer.learning({**already, **words}) if words else tokenizer
+        tokenizers[part] = (
+            tokenizer.learning({**already, **words}, as_tokens=syntax == PLAIN)
+            if words
+            else tokenizer
+        )
         if own is not None:
             learnt[part] = own if syntax == PLAIN else replace(own, may_end=False)
     used = _used(tokenizers.values(), texts, syntax)
@@ -104,6 +110,19 @@ def _is_known(embedding: Embedding, pairs: Iterable[tuple[CLIPTokenizer, Encoder
     """Whether all of the text encoders have learnt it already."""
     own = [tokenizer.learnt.get(embedding.token) for tokenizer, _ in pairs]
     return all(word is not None and word.hash == embedding.hash for word in own)
+
+
+def _named_apart(
+    embedding: Embedding,
+    entries: Sequence[Entry],
+    pairs: Iterable[tuple[CLIPTokenizer, Encoder]],
+) -> Embedding:
+    """Under its name in angle brackets where that is an ordinary token, such as "art"."""
+    name = embedding.token
+    said = any(entry.get("token") == name for entry in entries)
+    if said or all(name not in tokenizer.get_vocab() for tokenizer, _ in pairs):
+        return embedding
+    return embedding.named(f"<{name}>")
 
 
 def check_in_step(tokenizer: CLIPTokenizer, encoder: Encoder) -> None:
@@ -137,29 +156,6 @@ def embeddings_of(
     if syntax == "comfy":
         _check_comfy(entries, found.values(), texts)
     return list(found.values())
-
-
-def pieces(syntax: str) -> Callable[[CLIPTokenizer, str], list[tuple[int, ...]]]:
-    """How texts of a syntax are taken apart: a learnt word's tokens are not to be parted."""
-
-    def find(tokenizer: CLIPTokenizer, text: str) -> list[tuple[int, ...]]:
-        if not tokenizer.learnt:
-            return [(index,) for index, _ in tokenizer.pieces(text)]
-        items = lexicon_of(tokenizer).read(text, syntax)
-        return [(item,) if isinstance(item, int) else item.ids for item in items]
-
-    return find
-
-
-def lexicon_of(tokenizer: CLIPTokenizer) -> Lexicon:
-    """The learnt words of a tokenizer, with the tokens that stand for them."""
-    words: list[Learnt] = []
-    first = len(tokenizer.without_learnt)
-    for name, word in tokenizer.learnt.items():
-        words.append(Learnt(name, tuple(range(first, first + word.vectors)), word.file))
-        first += word.vectors
-    plain = tokenizer.without_learnt
-    return Lexicon(words, lambda text: [index for index, _ in plain.pieces(text)])
 
 
 def _entry(

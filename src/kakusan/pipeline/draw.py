@@ -24,6 +24,7 @@ from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.parsed_prompts import Grammar
 from kakusan.pipeline.plan import Plan, plan, shapes_of
 from kakusan.pipeline.progress import OnProgress
+from kakusan.pipeline.reading import check_embeddings
 from kakusan.pipeline.scheduling import check_scheduler, ignored_by
 from kakusan.pipeline.single_file import SingleFile, check_drawn_with, container_of
 from kakusan.request import DEFAULT_STEPS, Request
@@ -73,6 +74,7 @@ def draw(
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     check_scheduler(request.scheduler)
+    check_embeddings(request)
     Grammar.of(request, inputs or Inputs(), DEFAULT_STEPS)  # before a model is loaded
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kakusan.conditioning import Reader, check_clip_skip, encode_pairs, pieces, readers
+from kakusan.conditioning import Reader, check_clip_skip, encode_pairs, readers
 from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, check_shape
@@ -14,7 +14,7 @@ from kakusan.models import Conditioning
 from kakusan.pipeline.prompts import ReadText, Timelines, throughout
 from kakusan.request import Request
 from kakusan.sampling import Prompt
-from kakusan.text import CLIPTokenizer
+from kakusan.text import CLIPTokenizer, pieces
 
 Texts = Sequence[str | None]
 # The refiner's, of people's judgement from 1 to 10

@@ -6,14 +6,14 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from kakusan.conditioning import Reader, check_clip_skip, encode_texts, pieces, reader
+from kakusan.conditioning import Reader, check_clip_skip, encode_texts, reader
 from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, check_shape
 from kakusan.models import Conditioning
 from kakusan.request import Request
 from kakusan.sampling import Prompt, Timeline
-from kakusan.text import CLIPTokenizer
+from kakusan.text import CLIPTokenizer, pieces
 
 
 class ReadText(NamedTuple):

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from kakusan.conditioning.taught import Encoder, Taught, taught
+from kakusan.conditioning.taught import Encoder, Taught, embeddings_of, taught
 from kakusan.models import within
 from kakusan.prompts import parse
 from kakusan.request import DEFAULT_STEPS, Request
@@ -26,20 +26,30 @@ def taught_for(request: Request, parts: Mapping[str, Any]) -> Taught | None:
         for part, name in TOKENIZERS.items()
         if parts.get(part) is not None and parts.get(name) is not None
     }
-    several = (request.prompt, request.negative_prompt, request.prompt_2, request.negative_prompt_2)
     entries = request.embeddings or ()
     if not entries and request.syntax != "comfy" and not any(t.learnt for t, _ in pairs.values()):
         return None
-    texts = dict.fromkeys(text for each in several for text in each or () if text)
-    stretches = [each for text in texts for each in _stretches(text, request)]
-    return taught(entries, stretches, request.syntax, pairs)
+    return taught(entries, _stretches(request), request.syntax, pairs)
 
 
-def _stretches(text: str, request: Request) -> list[str]:
-    """What of a prompt is read as words, however it changes from step to step."""
+def check_embeddings(request: Request) -> None:
+    """Say before a model is loaded which files of learnt words are missing or broken.
+
+    Raises:
+        CheckpointError: One is.
+        ArgumentError: It has another hash, or a prompt names a file that is not there.
+    """
+    if request.embeddings or request.syntax == "comfy":
+        embeddings_of(request.embeddings or (), _stretches(request), request.syntax)
+
+
+def _stretches(request: Request) -> list[str]:
+    """What of the prompts is read as words, however they change from step to step."""
+    several = (request.prompt, request.negative_prompt, request.prompt_2, request.negative_prompt_2)
+    texts = list(dict.fromkeys(text for each in several for text in each or () if text))
     if request.syntax == "plain":
-        return [text]
-    parts = parse(text, request.syntax, DEFAULT_STEPS).parts
+        return texts
+    parts = [part for text in texts for part in parse(text, request.syntax, DEFAULT_STEPS).parts]
     timed = [each for part in parts for each in part.schedule]
     if request.emphasis == "None":
         return list(dict.fromkeys(each.text for each in timed))

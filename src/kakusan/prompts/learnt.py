@@ -156,6 +156,17 @@ class Lexicon:
         return found
 
 
+def without_missing(text: str, files: Iterable[str]) -> str:
+    """A prompt without the `embedding:name`s whose files are none of these, as ComfyUI reads it."""
+    lexicon = Lexicon(Learnt(each, (0,), each) for each in files)
+
+    def kept(match: re.Match[str]) -> str:
+        name = re.sub(r":[-+]?[\d.]+$", "", match[1]).strip(",")
+        return match[0] if lexicon.named(name, "comfy") else match[0].replace(COMFY + name, " ", 1)
+
+    return re.sub(r"(?<![^\s(])embedding:([^\s()]+)", kept, text)
+
+
 def comfy_names(text: str) -> list[str]:
     """The names that follow `embedding:` in a text, once each, without commas round them."""
     return list(dict.fromkeys(name.strip(",") for _, _, name in _comfy_names(text)))

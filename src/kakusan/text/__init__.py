@@ -1,6 +1,7 @@
 """From text to tokens, and what of a text is not understood."""
 
 from kakusan.text.learnt import LearntWord, tokens_of
+from kakusan.text.lexicon import lexicon_of, pieces, spelt_pieces
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.tokenizer import CLIPTokenizer, PromptCutWarning
 from kakusan.text.understanding import Understanding, not_said, said_once
@@ -13,8 +14,11 @@ __all__ = [
     "PromptCutWarning",
     "TokenizedText",
     "Understanding",
+    "lexicon_of",
     "not_said",
+    "pieces",
     "said_once",
+    "spelt_pieces",
     "tokens_of",
     "write_words",
 ]

@@ -1,5 +1,6 @@
 """CLIP's tokenizer: lower-cased text, split into words, each a sequence of byte pairs."""
 
+import copy
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -140,24 +141,34 @@ class CLIPTokenizer(Tokens, Sendable):
         """The tokenizer that these words were added to; itself where there are none."""
         return self if self._plain is None else self._plain
 
-    def learning(self, words: Mapping[str, LearntWord]) -> "CLIPTokenizer":
+    def learning(
+        self, words: Mapping[str, LearntWord], *, as_tokens: bool = True
+    ) -> "CLIPTokenizer":
         """Another one, which has these learnt words and no others; their tokens come last.
 
         This one stays as it is, for whoever else reads with it.
+
+        Args:
+            as_tokens: whether texts name words by their tokens; else `kakusan.text.pieces` alone
+                finds them, whatever they are called.
 
         Raises:
             RequestError: A token is there already, or is no text.
         """
         plain, wanted = self.without_learnt, tokens_of(words)
-        known = plain.get_vocab()
-        for token in wanted:
-            if token in known or wanted.count(token) > 1:
-                raise RequestError(f"there is a token {shown(token)} already; give another name")
         if not words:
             return plain
-        made = CLIPTokenizer(plain._vocabulary)
-        made.model_max_length = self.model_max_length
-        made.add_tokens(wanted)
+        made = copy.copy(plain)
+        if as_tokens:
+            known = plain.get_vocab()
+            for token in wanted:
+                if token in known or wanted.count(token) > 1:
+                    raise RequestError(
+                        f"there is a token {shown(token)} already; give another name"
+                    )
+            made = CLIPTokenizer(plain._vocabulary)
+            made.model_max_length = self.model_max_length
+            made.add_tokens(wanted)
         made._plain, made._learnt = plain, dict(words)
         return made
 

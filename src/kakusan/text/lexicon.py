@@ -1,0 +1,41 @@
+"""The learnt words of a tokenizer in texts: which of its tokens stand for them, and where."""
+
+from collections.abc import Callable
+
+from kakusan.prompts.learnt import Learnt, Lexicon
+from kakusan.text.tokenizer import CLIPTokenizer
+
+
+def lexicon_of(tokenizer: CLIPTokenizer) -> Lexicon:
+    """The learnt words of a tokenizer, with the tokens that stand for them."""
+    words: list[Learnt] = []
+    plain = tokenizer.without_learnt
+    first = len(plain)
+    for name, word in tokenizer.learnt.items():
+        words.append(Learnt(name, tuple(range(first, first + word.vectors)), word.file))
+        first += word.vectors
+    return Lexicon(words, lambda text: [index for index, _ in plain.pieces(text)])
+
+
+def pieces(syntax: str) -> Callable[[CLIPTokenizer, str], list[tuple[int, ...]]]:
+    """How texts of a syntax are taken apart: a learnt word's tokens are not to be parted."""
+
+    def find(tokenizer: CLIPTokenizer, text: str) -> list[tuple[int, ...]]:
+        if not tokenizer.learnt:
+            return [(index,) for index, _ in tokenizer.pieces(text)]
+        items = lexicon_of(tokenizer).read(text, syntax)
+        return [(item,) if isinstance(item, int) else item.ids for item in items]
+
+    return find
+
+
+def spelt_pieces(
+    tokenizer: CLIPTokenizer, text: str, syntax: str
+) -> list[tuple[tuple[int, ...], str]]:
+    """The same of one text, each piece with what people read in its place."""
+    if not tokenizer.learnt:
+        return [((index,), text[a:b].strip()) for index, (a, b) in tokenizer.pieces(text)]
+    return [
+        ((item,), tokenizer.decode(item)) if isinstance(item, int) else (item.ids, item.token)
+        for item in lexicon_of(tokenizer).read(text, syntax)
+    ]
