@@ -249,3 +249,51 @@ class TestXL:
         save_file({"<old>": torch.zeros(1, 768)}, tmp_path / "old.safetensors")
         with pytest.raises(InputError, match=r"Stable Diffusion 1 \(768 .* \(32 and 40\)"):
             pair[0].load_textual_inversion(tmp_path / "old.safetensors")
+
+
+def in_cache(home: Path, name: str, file: str) -> Path:
+    """Where the Hub's cache has a file of a model."""
+    folder = home / f"models--{name.replace('/', '--')}"
+    snapshot = folder / "snapshots" / ("0123456789" * 4)
+    snapshot.mkdir(parents=True, exist_ok=True)
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text(snapshot.name)
+    return snapshot / file
+
+
+@pytest.mark.parametrize("file", ["learned_embeds.bin", "learned_embeds.safetensors"])
+def test_a_model_of_the_hub_is_taken_from_the_cache_unasked(
+    tiny_v1: Path, tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("the hub is asked")
+
+    monkeypatch.setattr("kakusan.checkpoints.fetching.hf_hub_download", asked)
+    path = in_cache(tmp_path, "sd-concepts-library/cat-toy", file)
+    content = {"<cat-toy>": vectors(2)}
+    torch.save(content, path) if path.suffix == ".bin" else save_file(content, path)
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.load_textual_inversion("sd-concepts-library/cat-toy", cache_dir=tmp_path)
+    word = pipe.tokenizer.learnt["<cat-toy>"]
+    assert word.source == f"sd-concepts-library/cat-toy/{file}"
+    pipe.load_textual_inversion(
+        "sd-concepts-library/cat-toy", weight_name=file, cache_dir=tmp_path, token="<b>"
+    )
+    with pytest.raises(InputError, match="the cache lacks it"):
+        pipe.load_textual_inversion("owner/name", cache_dir=tmp_path, local_files_only=True)
+
+
+@pytest.mark.parametrize("name", ["gone.pt", "tests/gone.safetensors", "a/b.bin", "", "a\0b"])
+def test_a_file_that_is_not_here_is_not_looked_for_on_the_hub(tiny_v1: Path, name: str) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    with pytest.raises(InputError, match="there is no embedding"):
+        pipe.load_textual_inversion(name)
+
+
+def test_a_folder_and_a_name_in_it(tiny_v1: Path, files: list[str]) -> None:
+    pipe, folder = StableDiffusionPipeline.from_pretrained(tiny_v1), Path(files[0]).parent
+    pipe.load_textual_inversion(folder)
+    pipe.load_textual_inversion(str(folder), weight_name="moebius.pt")
+    assert list(pipe.tokenizer.learnt) == ["<cat-toy>", "moebius"]
+    with pytest.raises(InputError, match="has no learned_embeds"):
+        pipe.load_textual_inversion(folder.parent)

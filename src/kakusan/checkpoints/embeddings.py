@@ -34,6 +34,7 @@ _PAIR = {
 # Keys that name no word
 _NAMELESS = frozenset({"emb_params", "embedding", "embeddings", "weight", "*", *_PAIR})
 _WIDTHS = {width: FAMILIES[family] for width, family in TEXT_WIDTHS.items()}
+OTHER = "another kind of model"
 _PAIR_WIDTH = 1280  # of SDXL's second text encoder
 
 
@@ -114,7 +115,7 @@ class Embedding:
         own = " and ".join(map(str, self.widths))
         theirs = " and ".join(map(str, widths.values()))
         return ArgumentError(
-            "the embedding {0} is for {1} ({2} numbers a token), and the model is {3} ({4}); give "
+            "the embedding {0} is for {1} ({2} numbers a token), and this is {3} ({4}); give "
             "one that was made for this model",
             shown(self.token),
             self.family,
@@ -129,7 +130,7 @@ def family_of(widths: tuple[int, ...]) -> str:
     if _PAIR_WIDTH in widths:
         return FAMILIES["sdxl"] if len(widths) > 1 else "SDXL's second text encoder"
     known = [_WIDTHS[width] for width in widths if width in _WIDTHS]
-    return known[0] if len(known) == len(widths) == 1 else "another kind of model"
+    return known[0] if len(known) == len(widths) == 1 else OTHER
 
 
 def read_embedding(path: Path, file: str | None = None) -> Embedding:

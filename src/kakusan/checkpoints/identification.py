@@ -66,7 +66,7 @@ def _of_file(path: Path) -> Facts:
 
 def _of_embedding(path: Path, facts: Facts) -> Facts:
     """What the file of a learnt word says: whose it is, what it is called, how it was taught."""
-    from kakusan.checkpoints.embeddings import read_embedding
+    from kakusan.checkpoints.embeddings import OTHER, read_embedding
 
     found = read_embedding(path)
     said = {
@@ -77,7 +77,7 @@ def _of_embedding(path: Path, facts: Facts) -> Facts:
         "trained on": found.checkpoint,
     }
     known = {name: value for name, value in said.items() if value is not None}
-    family = f"{found.family} {EMBEDDING}"
+    family = EMBEDDING if found.family == OTHER else f"{found.family} {EMBEDDING}"
     return replace(facts, family=family, said={**facts.said, **known})
 
 

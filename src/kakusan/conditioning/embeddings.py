@@ -66,10 +66,17 @@ def located(name: str, where: Where | None = None) -> Embedding:
     return _of_hub(name, where)
 
 
+def _is_path(name: str) -> bool:
+    """Whether a name can only be that of a file here, though there is none."""
+    path = Path(name)
+    beside = path.suffix.lower() in SUFFIXES and path.parent.is_dir()
+    return beside or (path.suffix.lower() in SUFFIXES and len(path.parts) < 3)
+
+
 def _of_hub(name: str, where: Where) -> Embedding:
     prefix = f"{where.subfolder.strip('/')}/" if where.subfolder else ""
-    named = hub_file(name)
-    if named is None and is_hub_id(name):
+    named = None if _is_path(name) else hub_file(name)
+    if named is None and is_hub_id(name) and not _is_path(name):
         files = [HubFile(name, prefix + each) for each in where.names]
     elif named is not None:
         files = [named]
@@ -79,6 +86,8 @@ def _of_hub(name: str, where: Where) -> Embedding:
             f"{USUAL[0]}, or OWNER/NAME of the Hugging Face Hub."
         )
     # the hub's own library takes a tenth of a second to import, which local files do not need
+    from huggingface_hub.errors import EntryNotFoundError
+
     from kakusan.checkpoints.fetching import cached_file, fetch_file
 
     for file in [] if where.force_download else files:  # the hub is asked for what is lacking
@@ -95,8 +104,9 @@ def _of_hub(name: str, where: Where) -> Embedding:
                 local_files_only=where.local_files_only,
                 force_download=where.force_download,
             )
-        except ModelNotFoundError:
-            if number == len(files):
+        except ModelNotFoundError as error:
+            asked = error.__context__ is None or isinstance(error.__context__, EntryNotFoundError)
+            if number == len(files) or not asked:  # without the hub, both are out of reach
                 raise
         else:
             return _named_by_hub(path, file)
