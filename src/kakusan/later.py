@@ -28,7 +28,7 @@ _OWN_ATTENTION = (
 _CLIP = "CLIPTextModel and CLIPTextModelWithProjection are there"
 _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
 _LORA = "LoRA files come later; merge it into the model's weights with another tool meanwhile"
-_TOKENS = "embeddings of a prompt can be handed in as prompt_embeds"
+_TOKENS = "every pipeline has load_textual_inversion"
 _PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
 _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
 
@@ -111,8 +111,9 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     ),
     "use DDPMScheduler, whose steps are the same": ("DDPMParallelScheduler",),
     "use EulerDiscreteScheduler, the nearest that is there": ("FlowMatchEulerDiscreteScheduler",),
+    _TOKENS: ("TextualInversionLoaderMixin",),
     _LOADERS: (
-        *("LoraLoaderMixin", "StableDiffusionLoraLoaderMixin", "TextualInversionLoaderMixin"),
+        *("LoraLoaderMixin", "StableDiffusionLoraLoaderMixin"),
         *(
             "FromSingleFileMixin",
             "IPAdapterMixin",

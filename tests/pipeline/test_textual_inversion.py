@@ -12,7 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kakusan import StableDiffusionPipeline
+from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline
+from kakusan.errors import InputError
+from kakusan.inspect.prompt import read_prompt
+from kakusan.models import LearntTokens
 from tests.oracle import tiny
 
 DRAWN: dict[str, Any] = {"num_inference_steps": 2, "output_type": "np", "height": 64, "width": 64}
@@ -297,3 +300,35 @@ def test_a_folder_and_a_name_in_it(tiny_v1: Path, files: list[str]) -> None:
     assert list(pipe.tokenizer.learnt) == ["<cat-toy>", "moebius"]
     with pytest.raises(InputError, match="has no learned_embeds"):
         pipe.load_textual_inversion(folder.parent)
+
+
+def test_a_prompt_is_shown_with_all_of_a_words_tokens(tiny_v1: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.load_textual_inversion({"<toy>": vectors(3)})
+    reading = read_prompt(pipe.tokenizer, "a <toy> cat")
+    first = len(pipe.tokenizer.without_learnt)
+    assert [token.id for token in reading.used[1:4]] == [first, first + 1, first + 2]
+    assert [token.text for token in reading.used[1:4]] == ["<toy>", "<toy>_1", "<toy>_2"]
+
+
+def test_a_compiled_text_encoder_sees_them(tiny_v1: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.load_textual_inversion({"<toy>": vectors(3)})
+    plain = drawn(pipe, "a <toy> cat")
+    pipe.text_encoder = torch.compile(pipe.text_encoder, backend="eager")
+    same(drawn(pipe, "a <toy> cat"), plain)
+    pipe.load_textual_inversion({"<dog>": vectors(2, seed=1)})
+    assert np.abs(drawn(pipe, "a <dog> cat") - plain).max() > 0.02
+
+
+def test_float32_where_half_precision_overflows(tiny_v1: Path) -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(tiny_v1, torch_dtype=torch.bfloat16)
+    pipe.load_textual_inversion({"<toy>": vectors(3)})
+    encoder = pipe.text_encoder
+    ids = pipe.tokenizer.encode_prompts(["a <toy> cat"])
+    exact = StableDiffusionPipeline.from_pretrained(tiny_v1).text_encoder
+    exact.learn(LearntTokens(len(pipe.tokenizer) - 3, vectors(3).bfloat16().float()))
+    with torch.no_grad():
+        found = encoder.upcast()(ids).last_hidden_state
+        assert (found - exact(ids).last_hidden_state).abs().max() < 0.1

@@ -21,13 +21,7 @@ Like = Annotated[
         help="Take all settings but PROMPT from a picture, the seed too; what else is typed wins.",
     ),
 ]
-WORDS = {
-    "model": "--model",
-    "unet": "--unet",
-    "vae": "--vae",
-    "embeddings": "--embedding or --embeddings-dir",
-    "trust_model": "--model",
-}
+WORDS = {"model": "--model", "unet": "--unet", "vae": "--vae", "trust_model": "--model"}
 
 
 class CommandWithLike(Command):
@@ -85,13 +79,10 @@ def settings_like(
 def _check_own(settings: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
     """A record may be a stranger's: its model and parts are the user's own, or typed."""
     from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand
-    from kakusan.checkpoints.recorded_embeddings import embeddings_again
 
     if "model" not in typed:
         check_at_hand(settings)
     check_parts_at_hand(settings, typed)
-    if "embeddings" not in typed:
-        embeddings_again(settings.get("embeddings"), None, trusted=False)
 
 
 def _of_another_tool(

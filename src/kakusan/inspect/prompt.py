@@ -49,7 +49,11 @@ class PromptReading:
 
 
 def read_prompt(tokenizer: CLIPTokenizer, prompt: str) -> PromptReading:
-    """Say which tokens a prompt becomes, and which of them the text encoder never sees."""
+    """Say which tokens a prompt becomes, and which of them the text encoder never sees.
+
+    A learnt word (textual inversion) is written out as all of its tokens.
+    """
+    prompt = tokenizer.with_learnt(prompt)
     tokens = [
         Token(index, prompt[start:end].strip(), start, end)
         for index, (start, end) in tokenizer.pieces(prompt)
