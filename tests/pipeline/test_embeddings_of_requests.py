@@ -15,6 +15,7 @@ import kakusan
 from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline
 from kakusan.conditioning.embeddings import located
 from kakusan.errors import InputError
+from kakusan.images.parameters import parameters_text
 from kakusan.request import Request
 
 SETTINGS: dict[str, Any] = {
@@ -257,3 +258,10 @@ def test_a_name_that_is_an_ordinary_word(pipe: StableDiffusionPipeline, tmp_path
     assert np.array_equal(found, webui)
     again, _ = drawn(pipe, f"a <{name}> x", embeddings=record["embeddings"])
     assert np.array_equal(found, again)
+
+
+def test_automatic1111s_text_has_their_hashes(pipe: StableDiffusionPipeline, folder: Path) -> None:
+    _, record = drawn(pipe, "my-style <cat-toy>", embeddings=[folder], prompt_syntax="webui")
+    hashes = {each["token"]: each["hash"] for each in record["embeddings"]}
+    said = f"my-style: {hashes['my-style']}, learnt cat: {hashes['<cat-toy>']}"
+    assert f'TI hashes: "{said}"' in parameters_text(record)

@@ -91,6 +91,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["rng"]: _SOURCES.get(str(record.get("rng"))),
         WORDS["emphasis"]: None if (mode := record.get("emphasis")) == "Original" else mode,
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
+        "TI hashes": _hashes(record.get("embeddings")),
         "Version": f"kakusan {version}" if version else None,
     }
 
@@ -111,6 +112,19 @@ def _with_adapters(prompt: str, loras: object) -> str:
             said = ":".join(map(str, dict.fromkeys(weights)))
             tags.append(f"<lora:{_model(name)}:{said}>")
     return " ".join([prompt, *tags]).strip() if tags else prompt
+
+
+def _hashes(embeddings: object) -> str | None:
+    """Names and hashes of learnt words, which the web UI calls by their files."""
+    found: list[str] = []
+    for each in cast("list[object]", embeddings) if isinstance(embeddings, list) else []:
+        entry = cast("Mapping[str, object]", each if isinstance(each, Mapping) else {})
+        file, token, digest = (entry.get(key) for key in ("file", "token", "hash"))
+        stem = PurePath(file).stem if isinstance(file, str) else ""
+        name = token if stem in ("", "learned_embeds") else stem
+        if isinstance(name, str) and isinstance(digest, str):
+            found.append(f"{re.sub('[:,]', '', name)}: {digest}")
+    return ", ".join(found) or None
 
 
 def _resized(size: object) -> str | None:
