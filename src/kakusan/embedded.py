@@ -9,7 +9,7 @@ from kakusan.errors import ArgumentError, shown
 
 MOST = 1000
 LONGEST = 4096  # characters of a path
-KEYS = ("file", "token", "hash")
+KEYS = ("file", "token", "hash", "name")
 Entry = Mapping[str, str]
 
 
@@ -19,7 +19,8 @@ class EmbeddedRequest:
 
     Each of `embeddings` has a `file`: a path, OWNER/NAME or OWNER/NAME/FILE of the Hugging Face
     Hub, or a folder, of which those are read that prompts name. `token` is what prompts in the
-    reference's way call it, in place of the name that it has; `hash` the first digits of its file's
+    reference's way call it, in place of the name that it has; `name` is the file's name in other
+    ways, where it lies under another or below a folder; `hash` is the first digits of its file's
     SHA-256, which must be these then. A record has those that its prompts name.
     """
 

@@ -195,6 +195,13 @@ def test_reproduced_from_the_users_own_files_by_hash(
         kakusan.reproduce(picture.record, embeddings=[tmp_path / "builtin"], **given)
     again = kakusan.reproduce(picture.record, embeddings=moved, **given)
     assert same(picture.image, again.image)
+    (moved / "my-style.safetensors").rename(moved / "renamed.safetensors")
+    again = kakusan.reproduce(picture.record, embeddings=moved, **given)
+    assert same(picture.image, again.image)
+    assert again.record["embeddings"][0]["name"] == "my-style.safetensors"
+    once_more = kakusan.reproduce(again.record, embeddings=moved / "renamed.safetensors", **given)
+    assert same(picture.image, once_more.image)
+    (moved / "renamed.safetensors").rename(moved / "my-style.safetensors")
     moved.rename(folder)
     trusted = kakusan.reproduce(picture.record, trust_model=True, **given)
     assert same(picture.image, trusted.image)
@@ -265,3 +272,15 @@ def test_automatic1111s_text_has_their_hashes(pipe: StableDiffusionPipeline, fol
     hashes = {each["token"]: each["hash"] for each in record["embeddings"]}
     said = f"my-style: {hashes['my-style']}, learnt cat: {hashes['<cat-toy>']}"
     assert f'TI hashes: "{said}"' in parameters_text(record)
+
+
+def test_a_path_below_the_folder_is_recorded(pipe: StableDiffusionPipeline, folder: Path) -> None:
+    (folder / "sub" / "learnt cat.safetensors").rename(folder / "sub" / "cat.safetensors")
+    options: dict[str, Any] = {"prompt_syntax": "comfy"}
+    found, record = drawn(pipe, "a embedding:sub/cat", embeddings=[folder], **options)
+    assert record["embeddings"][0]["name"] == "sub/cat.safetensors"
+    again, _ = drawn(pipe, "a embedding:sub/cat", embeddings=record["embeddings"], **options)
+    assert np.array_equal(found, again)
+    pipe.load_textual_inversion(folder / "sub" / "cat.safetensors")
+    loaded, _ = drawn(pipe, "a embedding:cat", **options)
+    assert np.array_equal(found, loaded)

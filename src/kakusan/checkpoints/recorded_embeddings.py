@@ -6,7 +6,7 @@ A picture from anywhere must not make us read a file that the user never named.
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from kakusan.checkpoints.hub_file import hub_file
 from kakusan.checkpoints.regular import read_regular
@@ -44,7 +44,9 @@ def embeddings_again(
         digest = entry.get("hash", "").lower()
         same = [path for each, path in known.items() if digest and each.startswith(digest)]
         if same:
-            found.append({**entry, "file": str(same[0])})
+            # prompts may name it by the name that its file had
+            name = entry.get("name", PurePath(entry["file"]).name)
+            found.append({**entry, "file": str(same[0]), "name": name})
         elif entry["file"] in texts or trusted or is_at_hand(entry):
             found.append(entry)
         else:

@@ -49,10 +49,11 @@ def located(name: str, where: Where | None = None) -> Embedding:
         CheckpointError: There is none, or it is broken.
     """
     where = Where() if where is None else where
-    path = Path(name).expanduser()
+    path = Path(name)
     try:
+        path = path.expanduser()
         is_file, is_folder = path.is_file(), bool(name) and path.is_dir()
-    except (OSError, ValueError):  # a name too long, a NUL byte in it
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown ~user
         is_file = is_folder = False
     if is_file:
         return read(path)

@@ -4,7 +4,7 @@ import logging
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 
@@ -14,7 +14,7 @@ from kakusan.embedded import Entry
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, LearntTokens
 from kakusan.prompts.learnt import Learnt, Lexicon, comfy_names
-from kakusan.text import CLIPTokenizer, LearntWord, lexicon_of, not_said, tokens_of
+from kakusan.text import CLIPTokenizer, LearntWord, lexicon_of, not_said, tokens_of, words_of
 
 logger = logging.getLogger(__name__)
 Encoder = CLIPTextModel | CLIPTextModelWithProjection
@@ -43,8 +43,6 @@ def taught(
     texts: Sequence[str],
     syntax: str,
     pairs: Mapping[str, tuple[CLIPTokenizer, Encoder]],
-    *,
-    local_files_only: bool = False,
 ) -> Taught | None:
     """Read the embeddings of a request, as far as its prompts name them.
 
@@ -63,7 +61,9 @@ def taught(
     """
     found = [
         each
-        for each in embeddings_of(entries, texts, syntax, local_files_only=local_files_only)
+        for each in embeddings_of(
+            entries, texts, syntax, [word for each, _ in pairs.values() for word in words_of(each)]
+        )
         if not _is_known(each, pairs.values())
     ]
     if not found and not any(tokenizer.learnt for tokenizer, _ in pairs.values()):
@@ -141,9 +141,12 @@ def check_in_step(tokenizer: CLIPTokenizer, encoder: Encoder) -> None:
 
 
 def embeddings_of(
-    entries: Sequence[Entry], texts: Sequence[str], syntax: str, *, local_files_only: bool = False
+    entries: Sequence[Entry], texts: Sequence[str], syntax: str, known: Sequence[Learnt] = ()
 ) -> list[Embedding]:
     """The embeddings that a request names and, of those in folders, that its prompts name.
+
+    Args:
+        known: words that prompts may name besides.
 
     Raises:
         CheckpointError: A file is missing or broken.
@@ -151,16 +154,15 @@ def embeddings_of(
     """
     found = dict[str, Embedding]()
     for entry in entries:
-        for each in _entry(entry, texts, syntax, local_files_only=local_files_only):
+        for each in _entry(entry, texts, syntax):
             found[each.token] = each
     if syntax == "comfy":
-        _check_comfy(entries, found.values(), texts)
+        files = [Learnt(each.token, (0,), each.file) for each in found.values()]
+        _check_comfy(entries, [*known, *files], texts)
     return list(found.values())
 
 
-def _entry(
-    entry: Entry, texts: Sequence[str], syntax: str, *, local_files_only: bool
-) -> Iterator[Embedding]:
+def _entry(entry: Entry, texts: Sequence[str], syntax: str) -> Iterator[Embedding]:
     folder = _folder(entry["file"])
     if folder is not None:
         for path, name in files_in(folder):
@@ -168,7 +170,7 @@ def _entry(
             if found is not None:
                 yield found
         return
-    found = located(entry["file"], Where(local_files_only=local_files_only))
+    found = located(entry["file"], Where())
     wanted = entry.get("hash")
     if wanted is not None and not found.sha256.startswith(wanted.lower()):
         raise ArgumentError(
@@ -177,17 +179,17 @@ def _entry(
             found.hash,
             shown(wanted),
         )
+    found = replace(found, file=entry.get("name", found.file))
     yield found.named(entry["token"]) if "token" in entry else found
 
 
 def _folder(name: str) -> Path | None:
-    path = Path(name).expanduser()
+    """A folder of embeddings; not one that a training script has written a single one to."""
     try:
-        usual = path.is_dir() and any(
-            (path / each).is_file() for each in Where().names
-        )  # as a training script writes it
+        path = Path(name).expanduser()
+        usual = path.is_dir() and any((path / each).is_file() for each in Where().names)
         return path if path.is_dir() and not usual else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         return None
 
 
@@ -233,11 +235,9 @@ def _names_in(text: str, syntax: str, tokenizer: CLIPTokenizer) -> list[str]:
     return list(dict.fromkeys(item.token for item in items if isinstance(item, Learnt)))
 
 
-def _check_comfy(
-    entries: Sequence[Entry], found: Iterable[Embedding], texts: Sequence[str]
-) -> None:
+def _check_comfy(entries: Sequence[Entry], words: Sequence[Learnt], texts: Sequence[str]) -> None:
     """Refuse names of files that are not there, which ComfyUI passes by with a warning."""
-    lexicon = Lexicon(Learnt(each.token, (0,), each.file) for each in found)
+    lexicon = Lexicon(words)
     for text in texts:
         for name in comfy_names(text):
             if lexicon.named(name, "comfy") is None:
@@ -251,7 +251,10 @@ def _check_comfy(
 
 
 def _recorded(name: str, word: LearntWord) -> Entry:
-    return {"file": word.source, "token": name, "hash": word.hash}
+    found = {"file": word.source, "token": name, "hash": word.hash}
+    # prompts name files by their names, or by their paths below a folder
+    named_so = word.file == PurePath(word.source).name
+    return found if named_so else {**found, "name": word.file}
 
 
 def _say_unused(

@@ -1,7 +1,7 @@
 """From text to tokens, and what of a text is not understood."""
 
 from kakusan.text.learnt import LearntWord, tokens_of
-from kakusan.text.lexicon import lexicon_of, pieces, spelt_pieces
+from kakusan.text.lexicon import lexicon_of, pieces, spelt_pieces, words_of
 from kakusan.text.tokenized import TokenizedText
 from kakusan.text.tokenizer import CLIPTokenizer, PromptCutWarning
 from kakusan.text.understanding import Understanding, not_said, said_once
@@ -20,5 +20,6 @@ __all__ = [
     "said_once",
     "spelt_pieces",
     "tokens_of",
+    "words_of",
     "write_words",
 ]

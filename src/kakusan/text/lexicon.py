@@ -6,15 +6,20 @@ from kakusan.prompts.learnt import Learnt, Lexicon
 from kakusan.text.tokenizer import CLIPTokenizer
 
 
-def lexicon_of(tokenizer: CLIPTokenizer) -> Lexicon:
+def words_of(tokenizer: CLIPTokenizer) -> list[Learnt]:
     """The learnt words of a tokenizer, with the tokens that stand for them."""
     words: list[Learnt] = []
-    plain = tokenizer.without_learnt
-    first = len(plain)
+    first = len(tokenizer.without_learnt)
     for name, word in tokenizer.learnt.items():
         words.append(Learnt(name, tuple(range(first, first + word.vectors)), word.file))
         first += word.vectors
-    return Lexicon(words, lambda text: [index for index, _ in plain.pieces(text)])
+    return words
+
+
+def lexicon_of(tokenizer: CLIPTokenizer) -> Lexicon:
+    """What finds them in texts."""
+    plain = tokenizer.without_learnt
+    return Lexicon(words_of(tokenizer), lambda text: [index for index, _ in plain.pieces(text)])
 
 
 def pieces(syntax: str) -> Callable[[CLIPTokenizer, str], list[tuple[int, ...]]]:
