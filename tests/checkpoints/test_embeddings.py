@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from kakusan.checkpoints.embeddings import read_embedding
+from kakusan.checkpoints.embeddings import embedding_of, read_embedding
 from kakusan.cli.app import main
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, InputError
 
 ONE, THREE = torch.randn(768), torch.randn(3, 768)
 
@@ -152,3 +152,12 @@ def test_models_show_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixtu
         f"hash: {digest[:12]}",
     ):
         assert line in shown.splitlines()
+
+
+def test_words_that_come_with_an_adapter() -> None:
+    """Under the names that `Adapter.embeddings` has for their tensors."""
+    assert torch.equal(embedding_of({"*": THREE}, where="it", stem="word").vectors[""], THREE)
+    both = embedding_of({"clip_l": THREE, "clip_g": torch.zeros(3, 1280)}, where="it", stem="word")
+    assert (both.token, both.is_pair) == ("word", True)
+    with pytest.raises(InputError, match="names no word"):
+        embedding_of({"*": THREE}, where="it")

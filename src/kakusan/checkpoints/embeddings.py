@@ -182,7 +182,8 @@ def embedding_of(values: Mapping[str, object], *, where: str, stem: str | None =
         return Embedding(_named(stem, where), vectors)
     if len(tensors) == len(values) == 1:
         ((key, tensor),) = tensors.items()
-        token = stem if key in _NAMELESS and stem is not None else key
+        # a state dict that somebody hands in is called by its key in the reference library
+        token = stem if key in _NAMELESS and (stem is not None or key == "*") else key
         return Embedding(_named(token, where), {"": _vectors(tensor, where)})
     keys = listed(map(str, values))
     raise CheckpointError(f"{where} is no embedding (textual inversion): it holds {keys}.")
