@@ -1,4 +1,4 @@
-"""`kakusan grid` and `kakusan tokens`."""
+"""`kakusan grid`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,29 +56,6 @@ def test_a_grid_that_cannot_be_is_one_line(
     assert said in done.err
     assert len(done.err.splitlines()) == 1
     assert not list(here.iterdir())
-
-
-def test_tokens_are_told(run: Command) -> None:
-    done = run("tokens", "a blue cat")
-    assert (done.code, done.err) == (0, "")
-    assert "blue" in done.lines[0]
-    assert "3 tokens, room for" in done.lines[1]
-    told = run("tokens", "a blue cat " * 60, "--json").json()
-    assert len(told["used"]) == told["room"]
-    assert len(told["used"]) + len(told["cut"]) == 180
-    assert {"id", "text"} == set(told["cut"][0])
-
-
-def test_tokens_tell_what_is_not_understood(run: Command) -> None:
-    done = run("tokens", "a dragon and a (catt:1.3)")
-    assert (done.code, done.err) == (0, "")
-    assert done.lines[2:] == [
-        'words that the model has never seen: "dragon", "catt" (nearest: "cat")',
-        'read as plain words: "(catt:1.3)"',
-    ]
-    told = run("tokens", "a dragon and a (catt:1.3)", "--json").json()
-    assert told["unknown_words"] == {"dragon": None, "catt": "cat"}
-    assert told["unread_grammar"] == ["(catt:1.3)"]
 
 
 def test_a_grid_says_what_is_not_understood_in_one_line(run: Command) -> None:

@@ -1,132 +1,140 @@
-"""Embeddings that AUTOMATIC1111's own classes made of prompts, kept in `webui_prompts.npz`.
+"""Writes tests/prompts/webui.json: what AUTOMATIC1111's own parser makes of prompts.
 
-    python -m tests.oracle.webui_prompts FORGE LARK
+    python tests/oracle/webui_prompts.py FOLDER tests/prompts/webui.json
+    PYTHONHASHSEED=1 python tests/oracle/webui_prompts.py FOLDER tests/prompts/webui.json --agree
 
-makes the file again: from the class as Forge keeps it, `backend/text_processing/classic_engine.py`,
-`emphasis.py` and `parsing.py` beside AUTOMATIC1111's `modules/prompt_parser.py`
-(lllyasviel/stable-diffusion-webui-forge, commit dfdcbab), and lark 1.3.1. The text encoders are
-those of `tests.oracle.tiny`. Rows are the texts of a schedule, encoded together.
+FOLDER has `prompt_parser.py` and `comments.py` of AUTOMATIC1111/stable-diffusion-webui 1.10
+(modules/ and modules/processing_scripts/); `pip install lark`. The first line was run with lark
+1.3.1. Where brackets do not balance, the tool's parser library takes one of several readings, and
+which one depends on its version and on Python's hash seed: the second line, run with lark 1.1.2,
+which the tool asks for, and the hash seeds 0 to 7, takes out the prompts that it reads otherwise.
 """
 
-import argparse
+import ast
 import importlib
+import json
+import random
+import re
 import sys
-import tempfile
+import types
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
-import torch
-
-from tests.oracle import bpe, tiny
-
-FILE = Path(__file__).with_suffix(".npz")
-STEPS = 4
-LONG = "a red cat, " * 9
-# Every letter of a word that the vocabulary lacks is a token
-CASES: dict[str, tuple[str, str]] = {
-    "plain": ("a red cat", "Original"),
-    "empty": ("", "Original"),
-    "weights": ("a (red:1.4) cat, [blue] (dog:0.3)", "Original"),
-    "no norm": ("a (red:1.4) cat, [blue] (dog:0.3)", "No norm"),
-    "ignore": ("a (red:1.4) cat, [blue] (dog:0.3)", "Ignore"),
-    "none": ("a (red:1.4) BREAK", "None"),
-    "break": ("a cat BREAK a (dog:1.2)", "Original"),
-    "breaks": ("BREAK", "Original"),
-    "comma": (f"{LONG * 2} xylophone zebra zebra (quartz:1.3)", "Original"),
-    "no comma": ("(photograph of tea:0.7) " + "zebra " * 18, "Original"),
-    "schedule": ("a [(red:1.5):blue:2] cat", "Original"),
-    "alternation": ("[(cat:1.3)|dog|dog] of tea", "Original"),
-    "uneven": (f"[a (cat:1.2):{LONG * 3}:0.5]", "Original"),
-}
-# The family's name, its text encoder, padding, whether states are normalised, the layer, and
-# which cases; SDXL's second pads with 0 as version 2 does
-ENCODERS: dict[str, tuple[str, int, tuple[str, ...]]] = {
-    "v1": (bpe.END, 1, tuple(CASES)),
-    "v1, clip skip 2": (bpe.END, 2, ("weights",)),
-    "v2": ("!", 1, ("weights", "comma")),
-    "xl": (bpe.END, 2, ("plain", "weights", "uneven")),
-    "xl_2": ("!", 2, ("plain", "weights", "uneven")),
-}
-
-
-def schedule_of(parser: Any, text: str) -> list[str]:
-    """The texts of a prompt's schedule, in turn."""
-    return [each for _, each in parser.get_learned_conditioning_prompt_schedules([text], STEPS)[0]]
+PIECES = (
+    *(
+        "a",
+        "b ",
+        " ",
+        "cat",
+        "[",
+        "]",
+        "(",
+        ")",
+        ":",
+        "|",
+        ":3",
+        ":0.5",
+        ":.25",
+        "[a:b:3]",
+        "[c|d]",
+    ),
+    *("(e:1.2)", "\\", "\\[", "\\)", "[x:2]", "\n", "1", "5", " 7 ", "[y::0.8]", "- ", "+", "."),
+    *("BREAK", " BREAK ", "AND", " AND ", ":1.3", " :-0.5", "# c\n", "é", "猫", "\u3000", ", "),
+)
+WHENS = ("3", "0.5", ".2", "1.", " 4 ", "+2", "-1", "1e0", "1.5", "12", "10%", "", "0.04", "1.0")
+WEIGHTS = ("1.2", ".5", "-1", " 1.1 ", "+1.5", "1.", "x", "", "1,2", "0")
+WRITTEN = """(cat)|((cat))|(cat:1.3)|[cat]|[[cat]]|((cat:1.2) dog)|(a[b])|[(a:2)]|((a:1.5):2)
+a (b:1.5|((a|a b)|(a)b)c|(a:b:1.2)|(a: 1.2 )|(a:-0.5)|(a:.5)|(a:+1.5)|(a, b:0)|(a:1,2)|(a:)|a:1.2
+(a:1.2)(b:1.2)|\\(a\\)|(a \\(b\\):1.2)|a\\\\b|a\\b|[a:1.5]||()|a BREAK b|BREAK|aBREAKb
+(a BREAK b:1.2)|a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).|[a:b:0.5]|[a:b:5]|[a:b:.25]
+[a:b:1]|[a:b:1.0]|[a:b:20]|[a:b:0]|[a:b:0.04]|[a:b:-1]|[a::3]|[b:3]|[:b:3]|[a:[b:c:7]:3]
+[[a:b:3]:c:7]|[a : b : 2 ]|[a, b:c, d:2]|a [b:c:2.5]|(a:1.2) [b:(c:1.3):2]|[a:b]|[a]|[a:b:c:2]
+[from:to:when]|\\[a:b:2]|{a}|a cat :1.2 AND a dog :0.5|(a:1.2):2 AND b|A BAND B|a and b| AND a
+a AND |a [b:c:2] AND d [e:3]:1.1|(a:1.1) AND b BREAK c:-1""".replace("\n", "|").split("|")
+BARRED = (
+    *("x [a|b] y", "[a|b|c]", "[a|]", "[a|[b:c:2]]", "[a|b:c]", "(a|b)", "{a|b}", "a|b"),
+    *("[[a|b]:c:2]", "[a:b:0.5] [c|d]", "[|]", "[a|(b:1.2)]", "[a||b]", "[a\\|b|c]", "[a|b] |"),
+)
 
 
-def engine(kind: Any, name: str) -> Any:
-    """AUTOMATIC1111's encoder of a family."""
-    pad, skip, _ = ENCODERS[name]
-    second = name == "xl_2"
-    network: Any = tiny.text_encoder_2() if second else tiny.text_encoder(**_changes(name))
-    network.requires_grad_(False)
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer = tiny.tokenizer(Path(folder), pad)
-
-    def run(tokens: Any, output_hidden_states: bool = True) -> SimpleNamespace:
-        found = network(tokens, output_hidden_states=output_hidden_states)
-        pooled = found.text_embeds if second else found.pooler_output
-        return SimpleNamespace(hidden_states=found.hidden_states, pooler_output=pooled)
-
-    transformer: Any = run
-    inner = network.text_model if second and hasattr(network, "text_model") else network
-    transformer.text_model = inner
-    encoder = SimpleNamespace(transformer=transformer)
-    return kind(
-        encoder,
-        tokenizer,
-        clip_skip=skip,
-        return_pooled=second,
-        final_layer_norm=not name.startswith("xl"),
-    )
+def parser(folder: Path) -> Any:
+    """The tool's module, without torch."""
+    torch = types.ModuleType("torch")
+    torch.Tensor = object  # pyright: ignore[reportAttributeAccessIssue]
+    sys.modules["torch"] = torch
+    sys.path.insert(0, str(folder))
+    module: Any = importlib.import_module("prompt_parser")
+    for node in ast.parse((folder / "comments.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "strip_comments":
+            scope: dict[str, Any] = {"re": re}
+            exec(ast.unparse(node), scope)
+            module.strip_comments = scope["strip_comments"]
+    return module
 
 
-def _changes(name: str) -> dict[str, Any]:
-    return tiny.V2.text if name == "v2" else {}
+def read(module: Any, case: dict[str, Any]) -> Any:
+    """Each part's weight and schedule; None where the tool breaks."""
+    text = module.strip_comments(case["prompt"])
+    indexes, flat, _ = module.get_multicond_prompt_list([text])
+    try:
+        schedules = module.get_learned_conditioning_prompt_schedules(
+            flat, case["steps"], case["hires_steps"], case["old"]
+        )
+        return [
+            [
+                weight,
+                [[n, said, module.parse_prompt_attention(said)] for n, said in schedules[index]],
+            ]
+            for index, weight in indexes[0]
+        ]
+    except ValueError:
+        return None
+
+
+def prompts() -> list[str]:
+    numbers = random.Random(15)
+
+    def grown(depth: int) -> str:
+        kind = numbers.random()
+        if depth > 2 or kind < 0.3:
+            return numbers.choice(
+                ("a", "b c", "d, ", "\\(e\\)", " ", "f", "", "g\\|", "(h)", "BREAK")
+            )
+        if kind < 0.45:
+            return f"[{grown(depth + 1)}:{grown(depth + 1)}:{numbers.choice(WHENS)}]"
+        if kind < 0.55:
+            return f"[{grown(depth + 1)}:{numbers.choice(WHENS)}]"
+        if kind < 0.62:
+            return f"[{'|'.join(grown(depth + 1) for _ in range(numbers.randint(2, 4)))}]"
+        if kind < 0.72:
+            return f"({grown(depth + 1)}:{numbers.choice(WEIGHTS)})"
+        if kind < 0.8:
+            return f"({grown(depth + 1)})"
+        return "".join(grown(depth + 1) for _ in range(numbers.randint(2, 3)))
+
+    found = [*WRITTEN, *BARRED, *(grown(0) for _ in range(160))]
+    found += ["".join(numbers.choices(PIECES, k=numbers.randint(2, 10))) for _ in range(160)]
+    return list(dict.fromkeys(text for text in found if len(text) < 70))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("forge", type=Path)
-    parser.add_argument("lark", type=Path)
-    asked = parser.parse_args()
-    options = SimpleNamespace(emphasis="Original")
-    stand_ins = {
-        "modules.shared": {"opts": options},
-        "backend.memory_management": {"text_encoder_device": lambda: torch.device("cpu")},
-        "backend.text_processing.textual_inversion": {"EmbeddingDatabase": _NoEmbeddings},
-    }
-    for name, values in stand_ins.items():
-        module = ModuleType(name)
-        vars(module).update(values)
-        sys.modules[name] = module
-    sys.path[:0] = [str(asked.forge), str(asked.lark)]
-    prompts = importlib.import_module("modules.prompt_parser")
-    classic = importlib.import_module("backend.text_processing.classic_engine")
-    made: dict[str, Any] = {}
-    with torch.no_grad():
-        for name, (_, _, cases) in ENCODERS.items():
-            own = engine(classic.ClassicTextProcessingEngine, name)
-            for case in cases:
-                text, options.emphasis = CASES[case]
-                found = own(schedule_of(prompts, text))
-                states, pooled = found if name == "xl_2" else (found, None)
-                made[f"{name}/{case}"] = states.numpy()
-                if pooled is not None:
-                    made[f"{name}/{case}/pooled"] = pooled.numpy()
-    np.savez_compressed(FILE, **made)
-
-
-class _NoEmbeddings:
-    """A database of textual inversions, without any."""
-
-    def __init__(self, *_: Any) -> None:
-        self.fixes: Any = None
-
-    def find_embedding_at_position(self, *_: Any) -> tuple[None, None]:
-        return None, None
+    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+    module = parser(folder)
+    if "--agree" in sys.argv:
+        kept = [c for c in json.loads(out.read_text("utf-8")) if read(module, c) == c["parts"]]
+    else:
+        kept = []
+        for number, text in enumerate(prompts()):
+            steps, hires = ((10, None), (4, None), (10, 10), (4, 5), (1, None))[number % 5]
+            case = {"prompt": text, "steps": 4 if text in BARRED else steps}
+            case |= {"hires_steps": hires, "old": number % 7 == 0}
+            if text in WRITTEN or text in BARRED:
+                case |= {"hires_steps": None, "old": False}
+                case["steps"] = 4 if text in BARRED else 10
+            kept.append({**case, "parts": read(module, case)})
+    lines = ",\n".join(json.dumps(each) for each in kept)
+    out.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    print(len(kept), "prompts")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, READER_LEFT, USAGE
 from kakusan.cli.generate import generate
 from kakusan.cli.info import info
 from kakusan.cli.like import CommandWithLike
-from kakusan.cli.look import grid, tokens
+from kakusan.cli.look import grid
 from kakusan.cli.reproduce import reproduce
 from kakusan.cli.schedulers import schedulers
+from kakusan.cli.tokens import tokens
 from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError, KakusanError
 

@@ -1,25 +1,19 @@
-"""`kakusan grid` and `kakusan tokens`: what settings do, and how a prompt is read."""
+"""`kakusan grid`: what settings do."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from kakusan.cli import options
-from kakusan.cli.console import say, say_json
-from kakusan.cli.exits import DONE
 from kakusan.cli.generate import read_prompt, warn_of_no_words
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
-from kakusan.errors import CheckpointError, ModelNotFoundError
 from kakusan.quality import FAST
 from kakusan.samplers import meaning_of
 from kakusan.vocabulary import COMMAND_LINE, SHORT, Vocabulary
-
-if TYPE_CHECKING:
-    from kakusan.text import CLIPTokenizer
 
 Axis = Mapping[str, list[Any]]
 
@@ -117,42 +111,3 @@ def _words(x: str, y: str | None) -> Vocabulary:
         if typed in names:
             words[names[typed]] = f"{option} {typed}"
     return Vocabulary("kakusan grid", words)
-
-
-def _tokenizer(model: str) -> "CLIPTokenizer":
-    """The tokenizer of a model; SDXL's refiner has the second of two alone."""
-    from kakusan.text import CLIPTokenizer
-
-    try:
-        return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
-    except ModelNotFoundError:
-        raise
-    except CheckpointError as error:
-        try:
-            return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer_2")
-        except CheckpointError:
-            raise error from None
-
-
-def tokens(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to read.")],
-    model: options.Model = "builtin",
-    as_json: options.AsJson = False,
-) -> int:
-    """Show how PROMPT is read: tokens, what is cut off or unknown."""
-    text = read_prompt(prompt)
-    with live(quiet=False) as line:
-        line.wait("loading the tokenizer")
-        from kakusan.inspect.prompt import read_prompt as read
-
-        reading = read(_tokenizer(model), text)
-    if as_json:
-        pieces = {
-            name: [{"id": token.id, "text": token.text} for token in some]
-            for name, some in (("used", reading.used), ("cut", reading.cut))
-        }
-        unread = reading.understanding.to_record()
-        say_json({"prompt": reading.prompt, "room": reading.room, **pieces, **unread})
-    else:
-        say(str(reading))
-    return DONE

@@ -100,4 +100,4 @@ def _whole(tag: Tag, value: str) -> int:
 
 
 def _tag(tag: Tag) -> str:
-    return f"<{tag.kind}:{shown(tag.arguments)}>"
+    return f"<{tag.kind}:{shown(tag.arguments)[1:-1]}>"

@@ -1,0 +1,231 @@
+"""`kakusan tokens`: how a prompt is read, without drawing and without torch."""
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Never, cast
+
+import typer
+
+from kakusan.cli import options, prompt_options
+from kakusan.cli.console import say, say_json
+from kakusan.cli.exits import DONE
+from kakusan.cli.generate import read_prompt
+from kakusan.cli.live import live
+from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, shown
+from kakusan.prompts import SYNTAXES, Network, Segment, parse, resolve
+
+if TYPE_CHECKING:
+    from kakusan.text import CLIPTokenizer
+    from kakusan.text.chunked import CutText, ReadPrompt, TokenChunks
+
+_STEPS = 20
+_MOST = 12  # stretches of a schedule, segments, chunks and networks that people are shown
+_LONGEST = 60  # characters of a segment's text
+_TEN = 10  # places of a bar at weight 1
+
+
+def tokens(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to read.")],
+    model: options.Model = "builtin",
+    syntax: prompt_options.Syntax = None,
+    steps: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            parser=options.whole_number(1, 1000),
+            help="In which [from:to:when] and [a|b] are counted.",
+        ),
+    ] = _STEPS,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            parser=options.whole_number(),
+            help="Choose from {a|b} and __file__ as a picture of this seed does.",
+        ),
+    ] = None,
+    wildcards: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where the files of __file__ are."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Show how PROMPT is read: weights, changes, chunks of tokens, what is unknown."""
+    written = text = read_prompt(prompt)
+    name = (syntax or prompt_options.USUAL).casefold()
+    if name not in SYNTAXES:
+        raise RequestError(f"--syntax must be one of {', '.join(SYNTAXES)}, not {shown(syntax)}")
+    if seed is not None or wildcards is not None:
+        text = resolve(text, seed or 0, () if wildcards is None else (wildcards,))
+    parsed = parse(text, name, steps)
+    with live(quiet=False) as line:
+        line.wait("loading the tokenizer")
+        from kakusan.text.chunked import read_tokens
+
+        tokenizer = _tokenizer(model)
+        reading = read_tokens(parsed, tokenizer, _rules(name, tokenizer))
+    chosen = {} if text == written else {"template": written}
+    if as_json:
+        say_json(_finite({"prompt": text, **chosen, **_record(reading)}))
+    else:
+        told = [] if text == written else [f"chosen: {text}"]
+        say("\n".join([*told, *_lines(reading)]))
+    return DONE
+
+
+def _tokenizer(model: str) -> "CLIPTokenizer":
+    """A model's tokenizer; SDXL's refiner has the second of two alone, and a file has CLIP's."""
+    from kakusan.text import CLIPTokenizer
+
+    if Path(model).is_file():
+        from kakusan.text.clip_vocabulary import clip_vocabulary
+
+        return CLIPTokenizer(clip_vocabulary())
+    try:
+        return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+    except ModelNotFoundError:
+        raise
+    except CheckpointError as error:
+        try:
+            return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer_2")
+        except CheckpointError:
+            raise error from None
+
+
+def _rules(syntax: str, tokenizer: "CLIPTokenizer") -> "CutText | None":
+    """ComfyUI's and compel's rules for chunks, which are where texts are encoded."""
+    if syntax not in ("comfy", "compel"):
+        return None
+    from kakusan.conditioning.compel import Compel
+    from kakusan.conditioning.dialects import Comfy
+    from kakusan.conditioning.reader import Reader
+
+    def encode(*_: object) -> Never:
+        raise AssertionError("nothing is encoded where tokens are only shown")
+
+    dialect, reader = Comfy() if syntax == "comfy" else Compel(), Reader(tokenizer, encode)
+    return lambda text: dialect.chunks(text, reader)
+
+
+def _record(reading: "ReadPrompt") -> dict[str, Any]:
+    prompt = reading.prompt
+    used = [token for text in reading.texts[:1] for chunk in text.chunks for token in chunk]
+    return {
+        "syntax": prompt.syntax,
+        "schedule": prompt.schedule(),
+        "joined": prompt.joined,
+        "chunks": [
+            {
+                "part": text.part,
+                "until": text.until,
+                "chunks": [[token._asdict() for token in chunk] for chunk in text.chunks],
+            }
+            for text in reading.texts
+        ],
+        "networks": [_network(each) for each in prompt.networks],
+        "room": reading.room,
+        "used": [{"id": token.id, "text": token.text} for token in used],
+        "cut": [{"id": token.id, "text": token.text} for token in reading.cut],
+        **reading.understanding.to_record(),
+    }
+
+
+def _network(network: Network) -> dict[str, Any]:
+    spans = network.spans
+    return {**vars(network), "spans": None if spans is None else [list(each) for each in spans]}
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in cast("list[Any]", value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _lines(reading: "ReadPrompt") -> Iterator[str]:
+    prompt = reading.prompt
+    simple = len(reading.texts) == 1 and not prompt.networks and prompt.parts[0].weight == 1
+    segments = prompt.parts[0].schedule[0].segments
+    if simple and len(segments) == 1 and segments[0].weight == 1:
+        yield from _chunk_lines(reading.texts[0].chunks, reading.room, "")
+    else:
+        yield from _schedule_lines(reading)
+    if reading.cut:
+        yield f"cut off ({len(reading.cut)}): {' '.join(token.text for token in reading.cut)}"
+    for network in prompt.networks[:_MOST]:
+        yield _network_line(network)
+    yield from _more(len(prompt.networks), "networks", "")
+    yield from reading.understanding.notes()
+
+
+def _schedule_lines(reading: "ReadPrompt") -> Iterator[str]:
+    prompt = reading.prompt
+    chunks = {(text.part, text.until): text.chunks for text in reading.texts}
+    first = 0
+    for until in prompt.boundaries[:_MOST]:
+        changes = len(prompt.boundaries) > 1
+        if changes:
+            yield f"calls {first} to {until}" if first < until else f"call {until}"
+        margin = "  " if changes else ""
+        for number, (weight, timed) in enumerate(prompt.at(until)[:_MOST]):
+            if len(prompt.parts) > 1 or weight != 1:
+                yield f"{margin}part {number + 1}, weight {weight:.4g}"
+            yield from _segment_lines(timed.segments, margin)
+            yield from _chunk_lines(chunks[number, timed.until], reading.room, margin)
+        yield from _more(len(prompt.parts), "parts", margin)
+        first = until + 1
+    yield from _more(len(prompt.boundaries), "texts", "")
+
+
+def _segment_lines(segments: Sequence[Segment], margin: str) -> Iterator[str]:
+    """A bar for each weight, ten places long at 1."""
+    block = _block()
+    for segment in segments[:_MOST]:
+        if segment.is_break:
+            yield f"{margin}BREAK"
+            continue
+        if not segment.text.strip():
+            continue
+        weight = segment.weight
+        length = round(min(abs(weight), 2) * _TEN) if math.isfinite(weight) else 2 * _TEN
+        bar = (block if weight >= 0 else "-") * length
+        text = " ".join(segment.text.split())
+        text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+        yield f"{margin}{weight:6.3g} {bar:<{2 * _TEN}} {text}".rstrip()
+    yield from _more(len(segments), "segments", margin)
+
+
+def _chunk_lines(chunks: "TokenChunks", room: int, margin: str) -> Iterator[str]:
+    for number, chunk in enumerate(chunks[:_MOST], 1):
+        which = f" (chunk {number} of {len(chunks)})" if len(chunks) > 1 else ""
+        yield margin + " | ".join(f"{token.text} {token.id}" for token in chunk)
+        count = f"{len(chunk)} token{'s' if len(chunk) != 1 else ''}"
+        yield f"{margin}{count}, room for {room}{which}"
+    yield from _more(len(chunks), "chunks", margin)
+
+
+def _network_line(network: Network) -> str:
+    weights = f"{network.text_weight:g}"
+    if network.unet_weight != network.text_weight:
+        weights = f"text encoder {network.text_weight:g}, UNet {network.unet_weight:g}"
+    spans = network.spans or ()
+    held = ", ".join(f"calls {first} to {last}" for first, last in spans[:_MOST]) or "never"
+    when = "" if network.spans is None else f", {held}"
+    return f"<{network.kind}:{shown(network.name)[1:-1]}> {weights}{when}"
+
+
+def _more(count: int, what: str, margin: str) -> Iterator[str]:
+    if count > _MOST:
+        yield f"{margin}... and {count - _MOST} more {what}"
+
+
+def _block() -> str:
+    try:
+        "█".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "#"
+    return "█"

@@ -1,0 +1,119 @@
+"""`kakusan tokens`: how a prompt is read."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Command
+
+
+def test_tokens_are_told(run: Command) -> None:
+    done = run("tokens", "a blue cat")
+    assert (done.code, done.err) == (0, "")
+    assert "blue" in done.lines[0]
+    assert "3 tokens, room for 38" in done.lines[1]
+
+
+def test_a_long_prompt_is_several_chunks(run: Command) -> None:
+    done = run("tokens", "a blue cat " * 20)
+    assert done.lines[1] == "38 tokens, room for 38 (chunk 1 of 2)"
+    assert done.lines[3] == "22 tokens, room for 38 (chunk 2 of 2)"
+
+
+def test_what_is_cut_off_of_a_plain_prompt_is_told(run: Command) -> None:
+    told = run("tokens", "a blue cat " * 60, "--syntax", "plain", "--json").json()
+    assert len(told["used"]) == told["room"]
+    assert len(told["used"]) + len(told["cut"]) == 180
+    assert {"id", "text"} == set(told["cut"][0])
+    assert "cut off (142): " in run("tokens", "a blue cat " * 60, "--syntax", "plain").out
+
+
+def test_tokens_tell_what_is_not_understood(run: Command) -> None:
+    done = run("tokens", "a dragon and a (catt:1.3)", "--syntax", "plain")
+    assert (done.code, done.err) == (0, "")
+    assert done.lines[2:] == [
+        'words that the model has never seen: "dragon", "catt" (nearest: "cat")',
+        'read as plain words: "(catt:1.3)"',
+    ]
+    told = run("tokens", "a dragon and a (catt:1.3)", "--json").json()
+    assert told["unknown_words"] == {"dragon": None, "catt": "cat"}
+    assert "unread_grammar" not in told
+
+
+def test_json_has_the_schedule_as_it_is_read(run: Command) -> None:
+    told = run("tokens", "(a:1.2) [b:c:2] <lora:x:0.5>", "--json", "--steps", "4").json()
+    assert told["schedule"] == [
+        {"until": 2, "parts": [{"weight": 1.0, "segments": [["a", 1.2], [" b", 1.0]]}]},
+        {"until": 4, "parts": [{"weight": 1.0, "segments": [["a", 1.2], [" c", 1.0]]}]},
+    ]
+    assert [(each["part"], each["until"]) for each in told["chunks"]] == [(0, 2), (0, 4)]
+    (chunk,) = told["chunks"][0]["chunks"]
+    assert [(token["text"], token["weight"]) for token in chunk] == [("a", 1.2), ("b", 1.0)]
+    assert [(each["name"], each["unet_weight"]) for each in told["networks"]] == [("x", 0.5)]
+
+
+def test_people_are_shown_what_changes_and_weighs(run: Command) -> None:
+    prompt = "a (red:1.3) [cat:dog:0.5] <lora:x:0.5:0.7> BREAK b AND [c]:0.5"
+    out = run("tokens", prompt, "--steps", "10").out
+    for said in (
+        "calls 0 to 5",
+        "calls 6 to 10",
+        "part 2, weight 0.5",
+        "   1.3 █████████████        red",
+        " 0.909 █████████            c",
+        "BREAK",
+        "(chunk 2 of 2)",
+        "<lora:x> text encoder 0.5, UNet 0.7",
+    ):
+        assert said in out
+
+
+def test_choices_are_made_for_a_seed(run: Command, here: Path) -> None:
+    (here / "words").mkdir()
+    (here / "words" / "animals.txt").write_text("cat\n", encoding="utf-8")
+    done = run("tokens", "{a|a} __animals__", "--wildcards", "words")
+    assert done.lines[0] == "chosen: a cat"
+    told = run("tokens", "{red|red} cat", "--seed", "3", "--json").json()
+    assert (told["prompt"], told["template"]) == ("red cat", "{red|red} cat")
+    assert run("tokens", "{a|b}", "--json").json()["prompt"] == "{a|b}"
+
+
+@pytest.mark.parametrize("syntax", ["comfy", "compel"])
+def test_other_syntaxes_have_their_own_weights(run: Command, syntax: str) -> None:
+    prompt = "(a cat)1.3" if syntax == "compel" else "(a cat:1.3)"
+    told = run("tokens", prompt, "--syntax", syntax, "--json").json()
+    assert told["schedule"][0]["parts"][0]["segments"] == [["a cat", 1.3]]
+    assert [token["weight"] for token in told["chunks"][0]["chunks"][0]] == [1.3, 1.3]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["(a:1.2.3)"], "'1.2.3', which is no number"),
+        (["a", "--syntax", "other"], "--syntax must be one of plain, webui, compel, comfy"),
+        (["a", "--steps", "0"], "at least 1"),
+        (["__a__", "--seed", "1"], "no folder with wildcards was named"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(run: Command, words: list[str], said: str) -> None:
+    done = run("tokens", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_torch_is_not_loaded() -> None:
+    code = (
+        "import atexit, runpy, sys; atexit.register(lambda: print('torch' in sys.modules));"
+        "runpy.run_module('kakusan', run_name='__main__')"
+    )
+    words = ["tokens", "a (cat:1.2)", "--json", "--steps", "5"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, check=True, text=True
+    )
+    *told, loaded = done.stdout.splitlines()
+    assert loaded == "False"
+    assert json.loads("\n".join(told))["schedule"][0]["until"] == 5
