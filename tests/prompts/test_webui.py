@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from kakusan.errors import RequestError
-from kakusan.prompts import Network, ParsedPrompt, Segment, attention, differs, escape, parse
+from kakusan.prompts import Network, ParsedPrompt, Segment, differs, escape, parse
+from kakusan.prompts.attention import attention
 from kakusan.prompts.webui import parse_webui, without_comments
 
 CASES: list[dict[str, Any]] = json.loads(
@@ -114,7 +116,7 @@ def test_weights_of_deep_nesting_are_near_those_in_order(monkeypatch: pytest.Mon
         text = "".join(numbers.choices(("(a", "[b", ")", "]", "c", ":1.3)", ":-2)", ":0)"), k=20))
         exact = attention(text)
         with monkeypatch.context() as patch:
-            patch.setattr("kakusan.prompts.attention._EXACT", 0)
+            patch.setattr(sys.modules["kakusan.prompts.attention"], "_EXACT", 0)
             near = attention(text)
         assert "".join(each.text for each in near) == "".join(each.text for each in exact)
         if len(near) == len(exact):
@@ -242,7 +244,7 @@ def test_grammar_is_told_from_plain_words(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a cat ", "a  cat\n", "10:30", "a | b", "a <b", "{a|b}", "BREAKFAST", "at 5: tea"]
+    "text", ["", "a cat ", "a  cat\n", "a | b", "a <b", "{a|b}", "BREAKFAST", "at 5: tea"]
 )
 def test_plain_words_are_no_grammar(text: str) -> None:
     assert not differs(text)
