@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,38 @@ def test_a_negative_prompt_is_told_too(run: Command, fake: FakeDrawing) -> None:
     done = run("generate", "a cat", "-n", "(blur) AND dark")
     assert "the negative prompt is read as AUTOMATIC1111 reads it: 'blur' weighs 1.1;" in done.err
     assert run("generate", "a cat, 1,5 m, 100% red -- or not", "-n", "dark").err == ""
+
+
+def test_choices_are_made_for_each_picture_by_its_seed(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    (here / "words").mkdir()
+    (here / "words" / "animals.txt").write_text("cat\ndog\nhorse\n", encoding="utf-8")
+    template = "a {red|blue} __animals__"
+    options = ["--wildcards", "words", "--seed", "4", "--quiet"]
+    done = run("generate", template, "--count", "6", *options)
+    assert (done.code, fake.asked is not None) == (0, True)
+    assert fake.asked is not None
+    prompts = fake.asked.prompt
+    assert (fake.asked.template, fake.asked.num_images_per_prompt) == (template, 1)
+    assert fake.asked.negative_template is None
+    assert len(prompts) == 6
+    assert len(set(prompts)) > 2
+    assert all(re.fullmatch("a (red|blue) (cat|dog|horse)", str(each)) for each in prompts)
+    for index, prompt in enumerate(prompts):  # alone it is the same
+        seed = str(4 + index)
+        assert run("generate", template, *options[:2], "--seed", seed, "--quiet").code == 0
+        assert fake.asked.prompt == (prompt,)
+
+
+def test_plain_syntax_makes_no_choices(run: Command, fake: FakeDrawing, here: Path) -> None:
+    assert run("generate", "a {red|blue} cat", "--syntax", "plain").code == 0
+    assert fake.asked is not None
+    assert fake.asked.prompt == ("a {red|blue} cat",)
+    assert fake.asked.template is None
+    done = run("generate", "a __cat__", "--syntax", "plain", "--wildcards", ".")
+    assert "--wildcards is for prompts with a grammar" in done.err
+    assert "no wildcard is called 'cat'" in run("generate", "a __cat__").err
 
 
 def test_clip_skip_1_leaves_nothing_out(run: Command, fake: FakeDrawing) -> None:

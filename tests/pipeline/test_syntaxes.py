@@ -394,3 +394,17 @@ def test_the_built_in_model_is_asked_about_the_words_that_are_left(
         pipe(f"a (zork:1.3) cat, {long} blib", prompt_syntax="webui", num_inference_steps=1, seed=1)
     (line,) = caplog.messages
     assert '"zork", "blib"' in line
+
+
+def test_the_short_call_and_its_record() -> None:
+    words = "a (red:1.4) [cat|dog] AND tea :0.3"
+    made = {"seed": 3, "steps": 3, "progress": False}
+    (picture,) = kakusan.generate(words, prompt_syntax="webui", emphasis="No norm", **made)
+    assert picture.record["prompt_syntax"] == "webui"
+    assert picture.record["emphasis"] == "No norm"
+    again = kakusan.reproduce(picture.record, progress=False)
+    assert np.array_equal(np.asarray(again.image), np.asarray(picture.image))
+    (plain,) = kakusan.generate(words, **made)
+    assert not np.array_equal(np.asarray(plain.image), np.asarray(picture.image))
+    with pytest.raises(InputError, match="which is no number"):
+        kakusan.generate("a (cat:1.2.3)", prompt_syntax="webui", model="no/such", **made)

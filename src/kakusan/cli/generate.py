@@ -108,6 +108,7 @@ def generate(
     clip_skip: prompt_options.ClipSkip = None,
     embedding: embedding_options.Embedding = None,
     embeddings_dir: embedding_options.Folder = None,
+    wildcards: prompt_options.Wildcards = None,
     rng: noise_options.Rng = None,
     variation_seed: noise_options.VariationSeed = None,
     variation_strength: noise_options.VariationStrength = None,
@@ -155,31 +156,37 @@ def generate(
         "dtype": dtype,
     }
     with live(quiet) as line, COMMAND_LINE.spoken():
+        typed = typed_only(context, settings)
         if like is not None:
-            typed = typed_only(context, settings)
             settings = settings_like(like, typed, models_dir or (), line)
         if text is not None:  # that of a picture is read as it was
             settings["prompt_syntax"] = prompt_options.recorded_syntax(
                 settings.get("prompt_syntax")
             )
-        request = _request(settings, pictures)
+        settings = _seeded(settings)
+        asked = None
+        if text is not None:
+            of_picture = like is not None and "negative_prompt" not in typed
+            asked = prompt_options.chosen(settings, pictures, wildcards, whole_negative=of_picture)
+            settings |= asked.settings
+        each = 1 if asked is not None and asked.is_chosen else pictures
+        request = Request.of(settings.pop("prompt"), num_images_per_prompt=each, **settings)
     warn_of_no_words(request.prompt[0] or "")
-    if text is not None:
-        prompt_options.tell_grammar({"prompt": text, "negative prompt": negative}, syntax)
+    if asked is not None:
+        prompt_options.tell_grammar(asked, syntax)
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
         return run_and_report(lambda: _draw(request, saver, shape), saver, COMMAND_LINE)
 
 
-def _request(settings: Mapping[str, Any], pictures: int) -> Request:
+def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
     """With a random seed where none is given."""
-    others = dict(settings)
-    text = others.pop("prompt")
-    for name, needed in (("seed", True), ("variation_seed", others.get("variation_strength"))):
-        if needed and others.get(name) is None:
-            others[name] = secrets.randbelow(2**32)
-    return Request.of(text, num_images_per_prompt=pictures, **others)
+    found = dict(settings)
+    for name, needed in (("seed", True), ("variation_seed", found.get("variation_strength"))):
+        if needed and found.get(name) is None:
+            found[name] = secrets.randbelow(2**32)
+    return found
 
 
 def _draw(request: Request, saver: Saver, shape: tuple[int, int] | None) -> None:

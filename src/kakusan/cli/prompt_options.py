@@ -1,14 +1,16 @@
 """Options that say how a prompt is read, and what is said where its grammar counts."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from kakusan.cli.console import remark
 from kakusan.cli.options import whole_number
-from kakusan.errors import shown
+from kakusan.errors import RequestError, shown
 from kakusan.prompts import SYNTAXES, ParsedPrompt, differs, parse
+from kakusan.prompts.choices import resolve
+from kakusan.request import MAX_PICTURES, SEEDS
 from kakusan.syntaxes import EMPHASES
 
 PANEL = "How PROMPT is read"
@@ -55,6 +57,15 @@ ClipSkip = Annotated[
     ),
 ]
 
+Wildcards = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the files are that __name__ in PROMPT chooses a line of; {a|b} needs none.",
+        rich_help_panel=PANEL,
+    ),
+]
+
 
 def layers_skipped(clip_skip: int | None) -> int | None:
     """How many layers are left out, which is how a request counts; None for none."""
@@ -66,26 +77,91 @@ def recorded_syntax(syntax: str | None) -> str | None:
     return syntax or USUAL
 
 
-def tell_grammar(texts: dict[str, str], syntax: str | None) -> None:
-    """Say once what would be plain words if no grammar were read; not where one was asked for.
+class Asked(NamedTuple):
+    """The prompts of all pictures, and what was written in their place.
+
+    Attributes:
+        prompt, negative_prompt: one for each picture if the seed chose among several, or one for
+            all.
+        template, negative_template: what had choices in it; None where nothing had.
+    """
+
+    prompt: Sequence[str]
+    negative_prompt: Sequence[str]
+    template: str | None = None
+    negative_template: str | None = None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether each picture has a prompt of its own."""
+        return self.template is not None or self.negative_template is not None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As a request has them."""
+        return self._asdict()
+
+
+def chosen(
+    settings: Mapping[str, Any], pictures: int, wildcards: str | None, *, whole_negative: bool
+) -> Asked:
+    """Make the choices of prompts, `{a|b}` and `__file__`, by each picture's own seed.
 
     Args:
-        texts: by what they are to people.
+        settings: as a request has them.
+        pictures: how many are drawn.
+        whole_negative: whether the negative prompt has no choices, as that of a picture.
+
+    Raises:
+        RequestError: A choice cannot be made, or files are named where nothing is chosen.
+    """
+    texts = (settings["prompt"], settings.get("negative_prompt") or "")
+    if str(settings.get("prompt_syntax")).casefold() == "plain":
+        if wildcards is not None:
+            raise RequestError("--wildcards is for prompts with a grammar, and --syntax is plain")
+        return Asked((texts[0],), (texts[1],))
+    whole = texts[1] if whole_negative else None
+    folders = () if wildcards is None else (wildcards,)
+    if not 1 <= pictures <= MAX_PICTURES:  # which the request says
+        return Asked((texts[0],), (texts[1],))
+    first = seed if isinstance(seed := settings.get("seed"), int) else 0
+    seeds = [(first + index) % SEEDS for index in range(pictures)]
+    made = [
+        [text if text == whole else resolve(text, each, folders) for each in seeds]
+        for text in texts
+    ]
+    templates = [
+        None if set(found) == {text} else text for text, found in zip(texts, made, strict=True)
+    ]
+    if templates == [None, None]:
+        return Asked((texts[0],), (texts[1],))
+    return Asked(made[0], made[1], *templates)
+
+
+def tell_grammar(asked: Asked, syntax: str | None) -> None:
+    """Say once what would be plain words if no grammar were read; not where one was asked for.
 
     Raises:
         RequestError: A text cannot be read.
     """
-    for name, text in texts.items():
-        if syntax is None and differs(text):
-            parsed = parse(text, USUAL, _ANY, split=name == "prompt")
-            said = list(_said(parsed))
-            more = f" and {len(said) - _MOST} more" if len(said) > _MOST else ""
-            listed = ", ".join(said[:_MOST]) or "brackets, backslashes and # are no words"
-            remark(
-                f"the {name} is read as AUTOMATIC1111 reads it: {listed}{more}; "
-                "--syntax plain takes it as it stands"
-            )
-            return
+    if syntax is not None:
+        return
+    for name, texts, template in (
+        ("prompt", asked.prompt, asked.template),
+        ("negative prompt", asked.negative_prompt, asked.negative_template),
+    ):
+        parsed = parse(texts[0], USUAL, _ANY, split=name == "prompt")
+        if template is None and not differs(texts[0]):
+            continue
+        said = [] if template is None else ["the seed makes its choices"]
+        said += _said(parsed)
+        more = f" and {len(said) - _MOST} more" if len(said) > _MOST else ""
+        listed = ", ".join(said[:_MOST]) or "brackets, backslashes and # are no words"
+        remark(
+            f"the {name} is read as AUTOMATIC1111 reads it: {listed}{more}; "
+            "--syntax plain takes it as it stands"
+        )
+        return
 
 
 def _said(parsed: ParsedPrompt) -> Iterator[str]:

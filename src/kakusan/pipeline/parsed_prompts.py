@@ -1,5 +1,6 @@
 """A request's prompts where they have a grammar: what they say, and what it is conditioned on."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from kakusan.pipeline.side_by_side import side_by_side
 from kakusan.prompts import Network, ParsedPrompt, Timed, parse
 from kakusan.request import Request
 from kakusan.sampling import Timeline
+from kakusan.text import not_said
+
+logger = logging.getLogger(__name__)
 
 MAX_WEIGHT = 1000.0
 MAX_CHUNKS = 64  # of one text: some five thousand tokens
@@ -124,6 +128,7 @@ class ParsedPrompts:
         self._texts.check()
         if not any(True for _ in self._sides_read()):
             return
+        self._say_clip_skip()
         readers, chunks = self._texts.readers(None), set[tuple[int, tuple[int, ...]]]()
         for negative in self._sides_read():
             for several in dict.fromkeys(self._texts.texts(negative=negative)):
@@ -156,6 +161,17 @@ class ParsedPrompts:
 
         notes = dict.fromkeys(note for reader in readers for note in reader.notes)
         return timeline, list(notes)
+
+    def _say_clip_skip(self) -> None:
+        """Say that AUTOMATIC1111 passes by what counts here; people set it for v1 and leave it."""
+        skips = self.grammar.syntax == "webui" and self._texts.request.clip_skip
+        if skips and self._texts.engine.has_text_encoder_2:
+            told = (
+                "AUTOMATIC1111 passes clip skip by for SDXL, whose text encoders leave out their "
+                "last layer anyway; here it leaves out more of them"
+            )
+            for each in not_said([told]):
+                logger.warning("%s", each)
 
     def _sides_read(self) -> Iterator[bool]:
         """False and True for the prompts and the negative ones, whichever are read."""

@@ -38,7 +38,9 @@ def say_negative(request: Request, guidance: Guidance) -> None:
         logger.warning("%s", told)
 
 
-def say_understood(found: list[Understanding], model: str | None, syntax: str = "plain") -> None:
+def say_understood(
+    found: list[Understanding], model: str | None, syntax: str | None = None
+) -> None:
     """Say all of it, of a model of this name, before the work begins.
 
     Args:
