@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kakusan.checkpoints.single_file.header import read_header
-from kakusan.errors import CheckpointError, ModelNotFoundError, listed, nearest, shown, shown_path
+from kakusan.errors import CheckpointError, ModelNotFoundError, nearest, shown, shown_path
 
 SUFFIXES = (".safetensors", ".sft", ".pt", ".bin", ".ckpt", ".pth")
 DEEPEST, MOST = 6, 20_000  # folders below one that is given, and folders at all
@@ -31,7 +31,9 @@ def find_adapter(name: str, folders: Sequence[Path]) -> Path:
             return found
     if (found := _said(names, files)) is not None:
         return found
-    where = f" in {listed(shown_path(each) for each in folders)}" if folders else ""
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    places = ", ".join(shown_path(each) for each in folders[:3])
+    where = f" in {places}{more}" if folders else ""
     near = nearest(name[:100], {file.stem for _, file in files}) if files else ""
     advice = "" if folders else ": name the folder that it is in"
     raise ModelNotFoundError(f"there is no adapter {shown(name)}{where}{advice}.{near}")
