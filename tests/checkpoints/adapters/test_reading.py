@@ -97,7 +97,7 @@ def test_names_that_match_nothing_are_listed() -> None:
     message = refusal(tensors)
     assert "changes nothing of this model: none of its 10 tensors" in message
     assert "lora_unet_my_0_x.lora_down.weight" in message
-    assert "and 6 more" in message
+    assert "and 7 more" in message
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_names_that_match_nothing_are_listed() -> None:
 def test_a_shape_that_does_not_fit(down: tuple[int, ...], up: tuple[int, ...], said: str) -> None:
     message = refusal(lora(Q, down, up))
     assert "does not fit this model" in message
-    assert "lora_unet_down_blocks_0_attentions_0_transformer_bl" in message
+    assert f"'{stem(Q)}': " in message
     assert said in message
     assert "the model's weight has the shape (320, 320)" in message
 
@@ -156,6 +156,15 @@ def test_a_rest_is_left_out_with_one_warning(caplog: pytest.LogCaptureFixture) -
         "(lora_unet_mystery_a.lora_down.weight, lora_unet_mystery_b.lora_down.weight)."
     ]
     assert set(adapter.unmatched) == {name for name in tensors if "mystery" in name}
+
+
+def test_a_whole_weight_beside_an_adapter_is_left_out_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tensors = kohya("v1") | {"unet.conv_out.weight": torch.ones(4, 320, 3, 3)}
+    with caplog.at_level(logging.WARNING, "kakusan"):
+        assert adapter_of(tensors, {}, full_size("v1")).unmatched == ("unet.conv_out.weight",)
+    assert "unet.conv_out.weight" in caplog.text
 
 
 def test_most_tensors_of_no_layer_are_an_error() -> None:

@@ -64,8 +64,10 @@ _SLOTS = {
     ".rescale": "rescale",
 }
 _SUFFIXES = sorted(_SLOTS, key=len, reverse=True)
-# Tensors that models have too, or that say nothing alone
-SHARED = frozenset({"weight", "scale", "alpha"})
+# Tensors that change nothing alone
+NUMBERS = frozenset({"scale", "alpha"})
+# and with those that models have too
+SHARED = NUMBERS | {"weight"}
 _BUNDLED = re.compile(r"bundle_emb\.(.+)\.(string_to_param\.\*|clip_[lg]|emb_params)")
 
 

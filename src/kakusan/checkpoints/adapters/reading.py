@@ -4,7 +4,7 @@ Files are mapped: a tensor's pages are read when it is looked at, and nothing is
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +15,14 @@ from kakusan.checkpoints.adapters.changes import Change, Difference, Product
 from kakusan.checkpoints.adapters.config import PeftConfig, config_of
 from kakusan.checkpoints.adapters.family import contradicts, made_for, model_of, told
 from kakusan.checkpoints.adapters.kinds import IncompleteError, Layer, MisfitError, changes_of
-from kakusan.checkpoints.adapters.names import SHARED, Place, bundled, piece_of, place_of
+from kakusan.checkpoints.adapters.names import NUMBERS, Place, bundled, piece_of, place_of
 from kakusan.checkpoints.adapters.refusals import check_is_adapter
 from kakusan.checkpoints.adapters.targets import Shapes, Target, Targets
 from kakusan.checkpoints.pickled import dtype_name
 from kakusan.checkpoints.single_file.entries import Entry
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.single_file.recognition import FAMILIES
-from kakusan.errors import CheckpointError, listed, shown, shown_path
+from kakusan.errors import CheckpointError, shown, shown_path
 from kakusan.runtime import kernels
 
 logger = logging.getLogger("kakusan")
@@ -150,8 +150,7 @@ class _Reader:
         return groups, embeddings
 
     def _take(self, stem: str, group: _Group, place: Place, found: list[Target]) -> None:
-        telling = group.tensors.keys() - SHARED
-        if not telling and not (found and "weight" in group.tensors):
+        if not group.tensors.keys() - NUMBERS:
             self._aside += group.names.values()  # an alpha alone changes nothing
             return
         if not found:
@@ -162,7 +161,7 @@ class _Reader:
         for target in found:
             used |= self._change(stem, group, target)
         self._matched += bool(used)
-        self._unmatched += [n for slot, n in group.names.items() if slot not in used | SHARED]
+        self._unmatched += [n for slot, n in group.names.items() if slot not in used | NUMBERS]
 
     def _change(self, stem: str, group: _Group, target: Target) -> frozenset[str]:
         """Note what a group changes of one layer; the slots that this takes."""
@@ -186,11 +185,11 @@ class _Reader:
                     changes[name] = change if rows is None else _part_of(change, rows)
         except IncompleteError as error:
             raise CheckpointError(
-                f"{self._where} is not whole: {_layer(stem)} has {error}; fetch it again."
+                f"{self._where} is not whole: {shown_path(stem)} has {error}; fetch it again."
             ) from None
         except MisfitError as error:
             raise CheckpointError(
-                f"{self._where} does not fit this model: {_layer(stem)}: {error}, and "
+                f"{self._where} does not fit this model: {shown_path(stem)}: {error}, and "
                 f"the model's weight has the shape {_stacked(shape, times)}."
             ) from None
         return used
@@ -213,18 +212,18 @@ class _Reader:
             names = [*self._unmatched, *self._aside]
             raise CheckpointError(
                 f"{self._where} changes nothing of this model: none of its {len(names)} tensors "
-                f"is of a layer that the model has ({listed(names)})."
+                f"is of a layer that the model has ({_few(names)})."
             )
         taken = sum(len(changes) for changes in self._parts.values())
         if lost > taken * 3:
             raise CheckpointError(
                 f"{self._where} does not fit this model: most of its tensors are of layers that "
-                f"the model does not have ({lost}: {listed(self._unmatched)})."
+                f"the model does not have ({lost}: {_few(self._unmatched)})."
             )
         if lost:
             logger.warning(
                 "%s: %d of its tensors are of no layer of this model and are left out (%s).",
-                *(self._where, lost, listed(self._unmatched)),
+                *(self._where, lost, _few(self._unmatched)),
             )
 
     def _check_finite(self, tensors: Mapping[str, Tensor]) -> None:
@@ -232,7 +231,7 @@ class _Reader:
         for name, tensor in tensors.items():
             if name not in left_out and not _is_finite(tensor):
                 raise CheckpointError(
-                    f"{self._where}: {shown(name)} has values that are NaN or infinite."
+                    f"{self._where}: {shown_path(name)} has values that are NaN or infinite."
                 )
 
 
@@ -260,5 +259,7 @@ def _part_of(change: Change, rows: slice) -> Change:
                               f"and not of {change.kind}")  # fmt: skip
 
 
-def _layer(stem: str) -> str:
-    return shown(stem)
+def _few(names: Sequence[str]) -> str:
+    """The first names of a list; a layer's is up to a hundred characters long."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(shown_path(name)[1:-1] for name in names[:3])}{more}"
