@@ -1,6 +1,7 @@
 """The learnt words (textual inversion) that a request names files of, and their checks."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,6 +12,7 @@ MOST = 1000
 LONGEST = 4096  # characters of a path
 KEYS = ("file", "token", "hash", "name")
 Entry = Mapping[str, str]
+_HASH = re.compile("[0-9a-fA-F]{8,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,8 @@ def _entry(value: object) -> dict[str, str]:
         dict(cast("Mapping[Any, Any]", value)) if isinstance(value, Mapping) else {}
     )
     texts = all(isinstance(each, str) and 0 < len(each) <= LONGEST for each in found.values())
-    if "file" not in found or found.keys() - set(KEYS) or not texts:
+    hashed = not texts or "hash" not in found or _HASH.fullmatch(found["hash"])
+    if "file" not in found or found.keys() - set(KEYS) or not texts or not hashed:
         raise ArgumentError(
             "{embeddings} has {0}; each must be a file, a folder, or a Hub id", shown(value)
         )

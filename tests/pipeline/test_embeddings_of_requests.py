@@ -240,7 +240,17 @@ def test_both_of_sdxls_text_encoders(tiny_xl: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [7, [7], [""], [{"file": "a", "x": "b"}], [{"token": "a"}], ["a"] * 1001, {"file": 3}]
+    "given",
+    [
+        7,
+        [7],
+        [""],
+        [{"file": "a", "x": "b"}],
+        [{"token": "a"}],
+        [{"file": "a", "hash": "12"}],
+        ["a"] * 1001,
+        {"file": 3},
+    ],
 )
 def test_what_is_no_list_of_files(given: Any) -> None:
     with pytest.raises(InputError, match="embeddings"):
@@ -248,7 +258,9 @@ def test_what_is_no_list_of_files(given: Any) -> None:
 
 
 def test_a_request_comes_back_from_its_record() -> None:
-    request = Request.of("a", seed=1, embeddings=[Path("a.pt"), {"file": "b.pt", "hash": "12ab"}])
+    request = Request.of(
+        "a", seed=1, embeddings=[Path("a.pt"), {"file": "b.pt", "hash": "12ab34cd56ef"}]
+    )
     assert Request.from_record(request.to_record()) == request
     assert "embeddings" not in Request.of("a").to_record()
 
