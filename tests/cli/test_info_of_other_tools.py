@@ -106,6 +106,16 @@ def test_what_could_not_be_read_is_said(run: Command, here: Path) -> None:
     assert len(done.err) < 600
 
 
+@pytest.mark.parametrize("text", ["[" * 1_000_000, '{"a":' * 1_000_000, '{"who": "knows"}'])
+@pytest.mark.parametrize("key", ["parameters", "prompt", "workflow"])
+def test_what_is_not_understood_is_one_line(run: Command, here: Path, text: str, key: str) -> None:
+    carried.written(here, carried.png_of({key: text}))
+    done = run("info", "a.png")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(f"; png:{key} holds no settings that are known\n")
+    assert len(done.err) < 600
+
+
 def test_nothing_that_a_picture_names_is_opened(
     run: Command, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

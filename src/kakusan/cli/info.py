@@ -3,13 +3,16 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kakusan.cli.console import complain, describe, say, say_json
 from kakusan.cli.exits import DONE, PARTLY, USAGE
 from kakusan.errors import InputError, shown_path
+
+if TYPE_CHECKING:
+    from kakusan.images.carriers import Texts
 
 # Without these no picture can be made again, as people call them
 _NEEDED = {
@@ -34,12 +37,20 @@ def load_record(path: Path) -> dict[str, object]:
 
     record = read_record(path)
     if record is None:
-        unread = [f"; {where} {why}" for where, why in list(texts_of(path).broken.items())[:3]]
         raise InputError(
             f"'{path}' has no record of how it was made; kakusan and other tools write one into "
-            f"PNG, JPEG and WebP, but editing or uploading often removes it{''.join(unread)}"
+            f"PNG, JPEG and WebP, but editing or uploading often removes it"
+            f"{_not_understood(texts_of(path))}"
         )
     return record
+
+
+def _not_understood(texts: "Texts") -> str:
+    """Where something stands that could be a record."""
+    broken = [f"{where} {why}" for where, why in texts.broken.items()]
+    objects = [where for where, text in texts.found if text.lstrip().startswith(("{", "["))]
+    strange = [f"{where} holds no settings that are known" for where in dict.fromkeys(objects)]
+    return "".join(f"; {said}" for said in [*broken, *strange][:3])
 
 
 def _line(name: str, value: object) -> str:
