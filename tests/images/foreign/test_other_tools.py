@@ -244,7 +244,21 @@ def test_fooocus_otherwise(tmp_path: Path) -> None:
     text = "a cat\nSteps: 30, Sampler: DPM++ 2M SDE Karras, Seed: 4, Size: 64x64, CFG scale: 4"
     told = png_told(tmp_path, parameters=f"{text}, Version: Fooocus v2.5", fooocus_scheme="a1111")
     assert (told.tool, told.settings.scheduler) == ("Fooocus", "DPM++ 2M SDE Karras")
-    assert png_told(tmp_path, parameters=text, fooocus_scheme="a1111").tool == "Fooocus"
+    more = f'{text}, Lora hashes: "a: 0123456789", Lora weights: "a: 0.5, b: 1.0"'
+    tags = {0x9286: more.encode() + b"\0", 0x927C: b"a1111\0", 0x0131: b"Fooocus v2.5\0"}
+    for suffix, data in {
+        ".png": carried.png_of({"parameters": more, "fooocus_scheme": "a1111"}),
+        ".jpg": carried.jpeg_exif(carried.exif(tags)),
+    }.items():
+        told = told_in(tmp_path, data, suffix)
+        assert (told.tool, told.settings.rng, told.settings.prompt_syntax) == (
+            *("Fooocus", "fooocus", "comfy"),
+        )
+        assert told.settings.loras == (
+            Lora(name="a", text_weight=0.5, unet_weight=0.5, hash="0123456789"),
+            Lora(name="b"),
+        )
+        assert any("expansion model" in each for each in told.limits)
     told = png_told(tmp_path, Comment=OLD_FOOOCUS)
     assert (told.tool, told.settings.guidance_scale, told.settings.width) == ("Fooocus", 7, 1152)
     data = carried.jpeg((0xFE, json.dumps(OLD_FOOOCUS).encode()))

@@ -27,12 +27,8 @@ def test_the_example_of_the_web_ui() -> None:
         "png:parameters",
     )
     says = told.settings
-    assert (told.tool, told.version, told.unknown, told.limits) == (
-        "AUTOMATIC1111",
-        "v1.10.1",
-        {},
-        (),
-    )
+    assert (told.tool, told.version, told.limits) == ("AUTOMATIC1111", "v1.10.1", ())
+    assert told.unknown == {"Lora hashes": "n: 0123456789ab"}  # no tag in the prompt says how much
     assert says.prompt == "a cat, (red:1.2)\nsecond prompt line"
     assert (says.negative_prompt, says.seed, says.num_inference_steps) == ("blurry", 42, 20)
     assert (says.width, says.height, says.guidance_scale) == (512, 768, 7)
@@ -167,6 +163,14 @@ def test_adapters_and_embeddings() -> None:
     assert any("hypernetwork" in each for each in told.limits)
     assert told.settings.prompt is not None
     assert "<lora:detail:0.5:0.8>" in told.settings.prompt
+
+
+def test_hashes_without_a_tag_are_kept() -> None:
+    told = read(
+        ', Lora hashes: "detail: 0123456789ab, gone: abcdef012345"', prompt="<lora:detail:1>"
+    )
+    assert [each.name for each in told.settings.loras] == ["detail"]
+    assert told.unknown == {"Lora hashes": "gone: abcdef012345"}
 
 
 def test_civitai_lists_its_resources() -> None:

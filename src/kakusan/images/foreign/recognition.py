@@ -42,10 +42,9 @@ def _webui(texts: Texts) -> Told | None:
         if text.lstrip().startswith(("{", "[")) and parsed(text) is not None:
             continue
         if has_settings(text):
-            told = read_webui(text, where)
-            if told.tool == "AUTOMATIC1111" and texts.get("png:fooocus_scheme") == "a1111":
-                told = replace(told, tool="Fooocus")
-            return _with_graph(told, texts)
+            schemes = (texts.get(each) for each in ("png:fooocus_scheme", "exif:MakerNote"))
+            tool = "Fooocus" if "a1111" in schemes else None
+            return _with_graph(read_webui(text, where, tool=tool), texts)
     return None
 
 

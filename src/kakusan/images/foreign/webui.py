@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from kakusan.images.foreign import names
 from kakusan.images.foreign.fields import LARGEST_SEED, Fields, as_list, as_object
+from kakusan.images.foreign.fooocus import EXPANSION
 from kakusan.images.foreign.hashes import as_hash, listed_hashes, loras_in
 from kakusan.images.foreign.told import Embedding, Lora, Settings, Told
 from kakusan.images.foreign.versions import WITH_SCHEDULE_TYPES, is_forge, quirks_of, webui_version
@@ -14,6 +15,7 @@ from kakusan.images.parameters import split_prompts
 from kakusan.images.settings_line import find_settings
 
 _RNG = {None: "webui-gpu", "GPU": "webui-gpu", "CPU": "webui-cpu", "NV": "webui-nv"}
+_OF_COMFYUI = ("ComfyUI", "SwarmUI", "Fooocus", "RuinedFooocus")  # whose prompts it reads
 _TOOLS = ("Fooocus", "RuinedFooocus", "ComfyUI", "SwarmUI", "StableSwarmUI", "kakusan")
 _QUIRKS = {
     "Pad conds": "pad_conds",
@@ -29,8 +31,12 @@ def has_settings(text: str) -> bool:
     return find_settings(_plain(text)) is not None
 
 
-def read_webui(text: str, carrier: str) -> Told:
-    """What a text of this form tells; without a line of settings it is all prompt."""
+def read_webui(text: str, carrier: str, *, tool: str | None = None) -> Told:
+    """What a text of this form tells; without a line of settings it is all prompt.
+
+    Args:
+        tool: Whose it is, where something else in the file says so.
+    """
     text = _plain(text)
     line = find_settings(text)
     prompt, negative = split_prompts(text if line is None else text[: line.start])
@@ -43,7 +49,7 @@ def read_webui(text: str, carrier: str) -> Told:
         )
     fields = Fields(line.told)
     after = text[line.end :].strip()
-    told = _read(fields, prompt, negative, carrier)
+    told = _read(fields, (prompt, negative), carrier, tool)
     unknown = {**told.unknown, **_templates(after)}
     return replace(told, unknown=unknown)
 
@@ -62,15 +68,17 @@ def _templates(after: str) -> dict[str, object]:
     return found
 
 
-def _read(fields: Fields, prompt: str, negative: str, carrier: str) -> Told:
-    program = fields.text("Version")
+def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | None) -> Told:
+    (prompt, negative), program = prompts, fields.text("Version")
     fields.take("SDCPP")  # says the same again, for that tool itself
-    tool = _tool(fields, program)
+    tool = tool or _tool(fields, program)
     version = webui_version(program)
     refined = fields.look("Refiner") is not None
     sampler, schedule = fields.text("Sampler"), fields.text("Schedule type", "Scheduler")
     scheduler, said = _scheduler(sampler, schedule, tool, program)
     limits = [*said, *ways_limits(fields, prompt)]
+    if tool == "Fooocus":
+        limits.append(EXPANSION)
     if tool == "SD.Next":
         limits.append("SD.Next does not tell on which device its noise was drawn.")
     size, first = fields.pair("Size"), fields.pair("First pass size") or _none_given(fields)
@@ -109,7 +117,7 @@ def _read(fields: Fields, prompt: str, negative: str, carrier: str) -> Told:
         vae_hash=as_hash(fields.take("VAE hash")),
         loras=loras,
         embeddings=embeddings,
-        prompt_syntax="comfy" if tool in ("ComfyUI", "SwarmUI") else "webui",
+        prompt_syntax="comfy" if tool in _OF_COMFYUI else "webui",
         emphasis=fields.text("Emphasis") or "Original",
         rng=_rng(fields, tool),
         ensd=fields.whole("ENSD", low=-LARGEST_SEED, high=LARGEST_SEED),
@@ -237,8 +245,11 @@ def _networks(
         table = {"lora": hashes, "embed": inversions}.get(kind, others)
         table.setdefault(inner or kind, as_hash(digits))
     loras = loras_in(prompt, hashes)
-    listed = _of_civitai(fields) or _of_addnet(fields)
+    listed = _of_civitai(fields) or _of_addnet(fields) or _of_fooocus(fields, hashes)
     embeddings = tuple(Embedding(name=name, hash=each) for name, each in inversions.items())
+    used = {each.name for each in loras or listed}
+    if unused := [f"{name}: {digits}" for name, digits in hashes.items() if name not in used]:
+        fields.give("Lora hashes", ", ".join(unused))  # whose weights nothing tells
     return loras or listed, embeddings, others
 
 
@@ -255,6 +266,21 @@ def _of_civitai(fields: Fields) -> tuple[Lora, ...]:
             found.append(Lora(name=name, text_weight=weight, unet_weight=weight))
         elif kind == "checkpoint" and name and "Model" not in fields:
             fields.give("Model", name)
+    return tuple(found)
+
+
+def _of_fooocus(fields: Fields, hashes: Mapping[str, str | None]) -> tuple[Lora, ...]:
+    """`Lora weights: "a: 0.5, b: 1.0"`"""
+    found: list[Lora] = []
+    listed = fields.text("Lora weights", longest=20_000) or ""
+    for item in listed.split(",")[:100] if listed else []:
+        name, _, weight = item.rpartition(":")
+        amount = Fields({"weight": weight}).weight("weight")
+        if name.strip() and amount is not None:
+            digits, amount = hashes.get(name.strip()), float(amount)
+            found.append(
+                Lora(name=name.strip(), text_weight=amount, unet_weight=amount, hash=digits)
+            )
     return tuple(found)
 
 
