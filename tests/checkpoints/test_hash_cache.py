@@ -5,8 +5,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from kakusan.checkpoints.facts import old_hash_of
 from kakusan.checkpoints.hash_cache import HashCache, cache_file
 from kakusan.errors import InputError
 
@@ -30,6 +33,14 @@ def test_a_file_is_read_once(tmp_path: Path, file: Path) -> None:
     told.clear()
     assert second.of(file, told.append) == hashes
     assert told == []
+
+
+def test_an_adapter_has_one_hash_more(tmp_path: Path) -> None:
+    path = tmp_path / "lora.safetensors"
+    save_file({"lora_unet_x.lora_up.weight": np.zeros((2, 2), np.float32)}, path)
+    hashes = HashCache(tmp_path / "hashes.json").of(path)
+    assert HashCache(tmp_path / "hashes.json").knows(path)
+    assert old_hash_of(path) == hashes["old hash"]
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path, file: Path) -> None:

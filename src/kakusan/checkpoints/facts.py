@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from kakusan.checkpoints.adapters.facts import adapter_facts
 from kakusan.checkpoints.adapters.refusals import LORA, is_adapter
@@ -241,6 +242,22 @@ def card_of(path: Path) -> dict[str, str]:
     return {} if licence is None else {"licence": licence[1].strip().strip("'\"")}
 
 
+def old_hash_of(path: Path) -> str:
+    """The older eight of `hashes_of` alone, which are of a small part of the file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with open_regular(path, most_bytes=1 << 62) as file:
+        return _old_hash(file)
+
+
+def _old_hash(file: BinaryIO) -> str:
+    start, count = OLD_HASH
+    file.seek(start)
+    return hashlib.sha256(file.read(count)).hexdigest()[:8]
+
+
 def hashes_of(path: Path, tell: Callable[[float], object] | None = None) -> dict[str, str]:
     """What AUTOMATIC1111's web UI calls a file: ten digits of its SHA-256, and the older eight.
 
@@ -263,9 +280,7 @@ def hashes_of(path: Path, tell: Callable[[float], object] | None = None) -> dict
             done += len(piece)
             if tell is not None:
                 tell(done / size)
-        start, count = OLD_HASH
-        file.seek(start)
-        old = hashlib.sha256(file.read(count)).hexdigest()[:8]
+        old = _old_hash(file)
     digest = whole.hexdigest()
     of_adapter = {} if begins is None else {"lora hash": tensors.hexdigest()[:12]}
     return {"hash": digest[:10], "old hash": old, **of_adapter, "sha256": digest}

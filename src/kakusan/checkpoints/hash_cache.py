@@ -17,7 +17,9 @@ _HASHES = {
     "hash": re.compile("[0-9a-f]{10}"),
     "old hash": re.compile("[0-9a-f]{8}"),
     "sha256": re.compile("[0-9a-f]{64}"),
+    "lora hash": re.compile("[0-9a-f]{12}"),  # which adapters have besides
 }
+_OF_ALL = {"hash", "old hash", "sha256"}
 
 Hashes = dict[str, str]
 
@@ -102,7 +104,7 @@ def _are_hashes(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     told = cast("dict[str, object]", value)
-    return told.keys() == _HASHES.keys() and all(
-        isinstance(told[name], str) and shape.fullmatch(str(told[name])) is not None
-        for name, shape in _HASHES.items()
+    return _OF_ALL <= told.keys() <= _HASHES.keys() and all(
+        isinstance(digits, str) and _HASHES[name].fullmatch(digits) is not None
+        for name, digits in told.items()
     )

@@ -8,6 +8,8 @@ from kakusan.cli.live import Live
 from kakusan.errors import CheckpointError, InputError
 from kakusan.images.foreign import Settings
 
+OLD_DIGITS = 8  # of AUTOMATIC1111's first hashes
+
 
 def find_asked(name: str) -> AvailableModel | None:
     """The model that the user names; None where it is not here yet, but may come from the hub."""
@@ -23,6 +25,7 @@ def find_told(says: Settings, folders: Sequence[Path], line: Live) -> tuple[Avai
     Raises:
         InputError: None is; the message says which it was, and how to give it.
     """
+    from kakusan.checkpoints.facts import old_hash_of
     from kakusan.checkpoints.hash_cache import HashCache
     from kakusan.interchange import Candidate, find_named, says_which
 
@@ -37,8 +40,15 @@ def find_told(says: Settings, folders: Sequence[Path], line: Live) -> tuple[Avai
             line.wait(f"hashing {path.name}")
         return cache.of(path, lambda done: line.step(done, f"hashing {path.name}"))
 
+    def old_hash(path: Path) -> Mapping[str, str]:
+        return {"old hash": old_hash_of(path)}
+
     candidates = [Candidate(each.name, each.path, each.commit) for each in own]
-    found = find_named(says.model, says.model_hash, candidates, hashes_of)
+    found = None
+    if len(says.model_hash or "") == OLD_DIGITS:  # which are of a small part of a file
+        found = find_named(says.model, says.model_hash, candidates, old_hash)
+    if found is None:
+        found = find_named(says.model, says.model_hash, candidates, hashes_of)
     if found is None:
         places = "the cache of models" + ("" if not folders else " and the folders given")
         raise InputError(
