@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Command
+from tests.cli.fakes import Run
+
+Command = Callable[..., Run]
 
 
 def test_tokens_are_told(run: Command) -> None:
