@@ -25,7 +25,7 @@ LAYERS = (
     {"samplers"},
     {"checks", "results", "runtime", "vocabulary"},
     {"checkpoints"},
-    {"embedded", "randomness", "sizes", "syntaxes"},
+    {"embedded", "loras", "randomness", "sizes", "syntaxes"},
     {"images", "models", "quality", "request", "schedulers", "text"},
     {"inputs", "interchange"},
     {"engine", "sampling"},

@@ -27,7 +27,7 @@ _OWN_ATTENTION = (
 )
 _CLIP = "CLIPTextModel and CLIPTextModelWithProjection are there"
 _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
-_LORA = "LoRA files come later; merge it into the model's weights with another tool meanwhile"
+_LORA = "load_lora_weights and set_adapters are there; kakusan.training.lora writes files"
 _TOKENS = "every pipeline has load_textual_inversion"
 _PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
 _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
@@ -134,11 +134,8 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
 # What to do instead -> attributes of a pipeline
 _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
     _LORA: (
-        *("load_lora_weights", "unload_lora_weights", "fuse_lora", "unfuse_lora", "set_adapters"),
-        *("get_active_adapters", "get_list_adapters", "disable_lora", "enable_lora"),
-        *("delete_adapters", "set_lora_device", "save_lora_weights", "lora_state_dict"),
-        *("load_lora_into_unet", "load_lora_into_text_encoder", "enable_lora_hotswap"),
-        *("lora_scale", "num_fused_loras", "fused_loras", "write_lora_layers"),
+        *("save_lora_weights", "lora_state_dict", "load_lora_into_unet", "write_lora_layers"),
+        *("load_lora_into_text_encoder", "enable_lora_hotswap", "lora_scale"),
     ),
     _FROM_TEXT: (
         *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),
@@ -162,7 +159,6 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
 }
 # What to do instead -> arguments of a call
 _OF_A_CALL: Mapping[str, tuple[str, ...]] = {
-    "it scales a LoRA, which comes later; leave it out": ("cross_attention_kwargs", "lora_scale"),
     f"{_FROM_TEXT}; leave it out": (
         *("image", "strength", "mask_image", "masked_image_latents", "padding_mask_crop"),
         *("ip_adapter_image", "ip_adapter_image_embeds", "control_image", "image_guidance_scale"),

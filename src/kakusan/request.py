@@ -9,6 +9,7 @@ from kakusan.checkpoints.single_file.prediction import KINDS
 from kakusan.checks import MAX_STEPS as MAX_STEPS
 from kakusan.embedded import EmbeddedRequest
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
+from kakusan.loras import AdaptedRequest
 from kakusan.randomness import SEEDS as SEEDS
 from kakusan.randomness import RandomRequest
 from kakusan.sizes import SizedRequest
@@ -24,7 +25,7 @@ DEFAULT_GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest):
+class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, AdaptedRequest):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
     Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
@@ -115,7 +116,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest):
             )
         self._set(scheduler=checks.scheduler(self.scheduler))
         self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax())
-        self._set(**self.checked_noise(self.seed))
+        self._set(**self.checked_noise(self.seed), **self.checked_loras())
         self._set(embeddings=self.checked_embeddings())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
@@ -211,9 +212,10 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest):
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         apart = (*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type")
         apart = (*apart, *self.only_noise(), "embeddings")
-        names = [field.name for field in fields(self) if field.name not in apart]
+        left = {*apart, *self.only_adapted()}
+        names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
-        record = {name: getattr(self, name) for name in names}
+        record = {name: getattr(self, name) for name in names} | self.adapted_record()
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if len(self.prompt) == 1:

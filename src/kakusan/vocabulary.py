@@ -85,6 +85,7 @@ _SETTINGS = {
     ),
     "seed_resize": ("seed_resize", "--seed-resize", "Seed resize from"),
     "embeddings": ("embeddings", "--embedding", ""),
+    "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
     "device": ("device", "--device", ""),
 }
@@ -102,6 +103,7 @@ _OF_THE_PIPELINE = frozenset(
     {
         *("model", "commit", "variant", "unet", "vae", "prediction_type"),
         *("scheduler", "dtype", "device"),
+        *("loras", "lora_files", "lora_scale"),
     }
 )
 # How other tools draw noise, which a call as the reference has it cannot say
@@ -120,6 +122,7 @@ _WAYS = (
     "callback_on_step_end_tensor_inputs",
     "callback",
     "callback_steps",
+    "cross_attention_kwargs",
 )
 
 
@@ -145,15 +148,22 @@ REFINER = Vocabulary(
 )
 STREAM = Vocabulary(
     "the pipeline's stream",
-    _of_a_call(
-        *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, _FILES),
-        *("force_zeros_for_empty_prompt", "batch_size", "steering"),
-    ),
+    {
+        **_of_a_call(
+            *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, _FILES),
+            *("force_zeros_for_empty_prompt", "batch_size", "steering"),
+        ),
+        **{name: name for name in ("loras", "lora_files", "lora_scale")},
+    },
 )
 SHORT = Vocabulary(
-    "generate", {**_column(0), **{name: name for name in ("like", "on_picture", "progress")}}
+    "generate",
+    {
+        **_column(0),
+        **{name: name for name in ("like", "on_picture", "progress", "lora_dirs")},
+    },
 )
-COMMAND_LINE = Vocabulary("kakusan", _column(1))
+COMMAND_LINE = Vocabulary("kakusan", {**_column(1), "lora_dirs": "--lora-dir"})
 WEBUI = Vocabulary("parameters", _column(2))
 
 # What other tools call the options of `kakusan` (see `plain_word`), by its own names
@@ -202,6 +212,8 @@ _OPTIONS_ELSEWHERE = {
     "--embedding": ("embeddings", "textual-inversion", "textual-inversions", "ti", "embed"),
     "--embeddings-dir": ("embedding-dir", "embd-dir", "embeddings-folder", "embeddings-path"),
     "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
+    "--lora": ("loras", "lora-path", "lora-name", "lora-model", "lora-weights", "adapter"),
+    "--lora-dir": ("lora-model-dir", "lora-folder", "lora-directory", "loras-dir"),
     "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
     "--prediction": ("prediction-type", "parameterization", "v-pred", "vpred", "v-prediction"),
     "--device": ("gpu", "cuda", "cpu", "use-cpu", "mps"),
@@ -240,7 +252,7 @@ _COMMANDS_ELSEWHERE = {
 OPTIONS_TO_COME = frozenset(
     (
         *("init-img", "init-image", "image", "img", "strength", "denoising-strength", "mask"),
-        *("lora", "loras", "lora-path", "controlnet", "control-image", "ip-adapter"),
+        *("controlnet", "control-image", "ip-adapter"),
         *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
         *("refiner", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),

@@ -445,7 +445,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"quality_budget": 30, "num_inference_steps": None},
         "what quality_budget would cost was not measured for SDXL",
     ),
-    "attention": ({"cross_attention_kwargs": {"scale": 1}}, "cross_attention_kwargs"),
+    "attention": ({"cross_attention_kwargs": {"gligen": 1}}, "cross_attention_kwargs"),
     "a picture": ({"image": 5}, "image="),
     "a third text": ({"prompt_3": "x"}, "prompt_3="),
     "a slip": ({"orginal_size": (64, 64)}, "orginal_size"),

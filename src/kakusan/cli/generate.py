@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kakusan.cli import embedding_options, noise_options, options, prompt_options
+from kakusan.cli import embedding_options, lora_options, noise_options, options, prompt_options
 from kakusan.cli.console import remark
 from kakusan.cli.like import Like, settings_like, typed_only
 from kakusan.cli.live import live
@@ -114,6 +114,8 @@ def generate(
     variation_strength: noise_options.VariationStrength = None,
     seed_resize: noise_options.SeedResize = None,
     ensd: noise_options.Ensd = None,
+    lora: lora_options.Loras = None,
+    lora_dir: lora_options.LoraDirs = None,
     fast: options.Fast = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -151,6 +153,7 @@ def generate(
         "variation_strength": variation_strength,
         "seed_resize": noise_options.read_size(seed_resize),
         "ensd": ensd,
+        "loras": lora_options.read_loras(lora),
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,
@@ -177,7 +180,7 @@ def generate(
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
-        return run_and_report(lambda: _draw(request, saver, shape), saver, COMMAND_LINE)
+        return run_and_report(lambda: _draw(request, saver, shape, lora_dir), saver, COMMAND_LINE)
 
 
 def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +192,9 @@ def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _draw(request: Request, saver: Saver, shape: tuple[int, int] | None) -> None:
+def _draw(
+    request: Request, saver: Saver, shape: tuple[int, int] | None, lora_dirs: list[str] | None
+) -> None:
     prepare(saver.line, request.model)
     from kakusan.images import grid_record, image_grid
     from kakusan.pipeline import draw
@@ -199,7 +204,7 @@ def _draw(request: Request, saver: Saver, shape: tuple[int, int] | None) -> None
             _check_grid_fits(saver.place, picture, *shape)
         saver(picture)
 
-    draw(request, on_picture=take, progress=saver.progress)
+    draw(request, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs or None)
     if shape is not None:
         image = image_grid([each.image for each in saver.held], *shape)
         saver.save_together(image, grid_record([each.record for each in saver.held], *shape))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kakusan import __version__
-from kakusan.cli import embedding_options, noise_options, options
+from kakusan.cli import embedding_options, lora_options, noise_options, options
 from kakusan.cli.compared import as_compared, compared_with
 from kakusan.cli.console import one_line, remark, say, say_json
 from kakusan.cli.exits import DONE, PARTLY
@@ -33,10 +33,12 @@ WORDS = {
     "vae": "--vae",
     "embeddings": "--embedding or --embeddings-dir",
     "trust_model": "--yes",
+    "lora_dirs": "--lora-dir",
 }
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
-OF_A_RECORD = Vocabulary("a record", {})  # whose settings have the names of a Request
+# whose settings have the names of a Request
+OF_A_RECORD = Vocabulary("a record", {"lora_dirs": "--lora-dir"})
 
 
 def check_record(record: Mapping[str, object]) -> None:
@@ -157,6 +159,7 @@ def draw_again(
     trusted: bool,
     unet: str | None,
     vae: str | None,
+    loras: tuple[list[str] | None, bool] = (None, False),
 ) -> tuple["Image", dict[str, object]]:
     """The picture, or the grid, that the records tell of, and its new record."""
     name = records[0].get("model")
@@ -173,6 +176,8 @@ def draw_again(
                 vae=vae,
                 embeddings=_files(records[index]),
                 trust_model=trusted,
+                lora_dirs=loras[0] or None,
+                trust_loras=loras[1],
                 device=device,
                 on_picture=saver,
                 progress=saver.progress_of(index, len(records)),
@@ -256,6 +261,7 @@ def reproduce(
     ] = None,
     embedding: embedding_options.Embedding = None,
     embeddings_dir: embedding_options.Folder = None,
+    lora_dir: lora_options.LoraDirs = None,
     device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
@@ -282,8 +288,8 @@ def reproduce(
     The exit code is 3 when a picture of kakusan's differs. Of the models that a record may name,
     only the built-in one and those in the Hub's cache are used unasked; say with --model where
     another one is, with --unet or --vae where a part is that it names in place of the model's own,
-    and with --embedding or --embeddings-dir where files of learnt words are, which are told by
-    their hashes.
+    with --embedding or --embeddings-dir where files of learnt words are, which are told by their
+    hashes, and with --lora-dir where adapters are.
 
     A picture of another tool is made by that tool's rules, as far as they are known; what is not
     made again is told before. Its model is looked for by hash and name in the Hub's cache and in
@@ -323,7 +329,11 @@ def reproduce(
             remark(f"the pixels may differ: {', '.join(changed)}")
         then = pixels_of(picture)
         image, new_record = draw_again(
-            records, rows, cols, where, saver, trusted=trusted, unet=unet, vae=vae
+            *(records, rows, cols, where, saver),
+            trusted=trusted,
+            unet=unet,
+            vae=vae,
+            loras=(lora_dir, yes),
         )
         compared.append(same_pixels(then, image))
         if compare and (near := compared_with(picture, image)) is not None:

@@ -1,12 +1,14 @@
 """The networks of one model, ready to compute, for any number of requests at once."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+import copy
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from kakusan.engine.adapters import Wardrobe
 from kakusan.engine.joining import Joined, embeddings, join, split, together
 from kakusan.engine.learnt import reading
 from kakusan.engine.needs import unet_bytes
@@ -15,6 +17,7 @@ from kakusan.engine.placement import Placement
 from kakusan.engine.portions import check_fits, in_portions, portions
 from kakusan.errors import ArgumentError, NumericalError, RequestError
 from kakusan.models import (
+    AdapterSet,
     Autoencoder,
     CLIPImageProcessor,
     CLIPTextModel,
@@ -26,6 +29,7 @@ from kakusan.models import (
     TextContext,
     UNet2DConditionModel,
     UNetCall,
+    acting,
     guidance_embedding,
     within,
 )
@@ -77,6 +81,7 @@ class Engine:
         self._contexts: dict[
             tuple[tuple[int, int], ...], tuple[list[Conditioning], TextContext]
         ] = {}
+        self._wardrobe = Wardrobe(self.networks)
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -160,6 +165,27 @@ class Engine:
         """How many pixels a latent is wide."""
         return USUAL_SCALE if self._vae is None else self._vae.scale_factor
 
+    def wearing(self, worn: Mapping[str, AdapterSet], merged: Collection[AdapterSet] = ()) -> Self:
+        """The same networks with adapters on in place of those that they have on of themselves.
+
+        Args:
+            worn: by the names of parts; the others are left as they are.
+            merged: sets that are added to weights, which takes longer to put on.
+        """
+        made = copy.copy(self)
+        parts = {
+            "unet": self._unet,
+            "text_encoder": self._text_encoder,
+            "text_encoder_2": self._text_encoder_2,
+        }
+        chosen = [(parts[name], each) for name, each in worn.items()]
+        made._wardrobe = self._wardrobe.changed(chosen, merged)
+        return made
+
+    def worn_by(self, network: Model[Any]) -> AdapterSet:
+        """What a network has on where nothing else is asked for."""
+        return self._wardrobe.worn_by(network)
+
     def compute_dtype(self, network: Model[Any]) -> torch.dtype:
         """What a network computes in, where it computes."""
         return network.compute_dtype_on(self.placement.device(network))
@@ -198,10 +224,15 @@ class Engine:
         timesteps, texts and lengths of texts may differ.
         """
         answers: dict[int, Tensor] = {}
+        own = self._wardrobe.worn_by(self.unet)
+        calls = [
+            call if call.adapters is not None else call._replace(adapters=own) for call in calls
+        ]
         for group in together(calls):
             some = [calls[index] for index in group]
             joined = join(some)
-            prediction = self._call(joined, self._context(some), upcast=some[0].upcast)
+            worn = acting(some[0].adapters or ())
+            prediction = self._call(joined, self._context(some), worn, upcast=some[0].upcast)
             answers |= zip(group, split(joined, prediction, some), strict=True)
         return [answers[index] for index in range(len(calls))]
 
@@ -289,7 +320,9 @@ class Engine:
             _, flags = self.safety_checker(list(seen), seen.to(self.device))
         return list(flags)
 
-    def _call(self, joined: Joined, context: TextContext, *, upcast: bool) -> Tensor:
+    def _call(
+        self, joined: Joined, context: TextContext, worn: AdapterSet, *, upcast: bool
+    ) -> Tensor:
         unet = self._upcast_of(self.unet) if upcast else self.unet
         acceleration = self.placement.acceleration
         options = joined.options
@@ -300,6 +333,7 @@ class Engine:
         self._take_turn(self.unet)
         with self.placement.use(unet):
             _make_ready(unet)
+            unet = self._wardrobe.dressed(unet, worn)
             if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
                 return acceleration.calls_of(unet)(
                     joined.sample, joined.timestep, context.embeddings[0], *(joined.added or ())
@@ -346,7 +380,8 @@ class Engine:
         self._take_turn(network)
         with self.placement.use(network):
             _make_ready(network)
-            result = run(network, x)
+            worn = self._wardrobe.worn_by(network)
+            result = run(self._wardrobe.dressed(network, worn), x)
         finite = finite_rows(result)
         if all(finite):
             return Computed(result, None, (False,) * len(finite))
@@ -356,7 +391,7 @@ class Engine:
         bad = torch.tensor([not each for each in finite], device=result.device)
         precise = self._upcast_of(network)
         with self.placement.use(precise):
-            again = run(precise, x[bad.to(x.device)])
+            again = run(self._wardrobe.dressed(precise, worn), x[bad.to(x.device)])
         if not all(finite_rows(again)):
             raise NumericalError.of(name)
         result[bad] = again.to(result.dtype)

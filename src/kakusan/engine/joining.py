@@ -62,6 +62,7 @@ def _kind(call: UNetCall) -> Hashable:
         tuple(residual.shape[1:] for residual in call.residuals),
         call.deep is not None and call.deep.tensor is not None,
         call.guidance is None,
+        call.adapters,
     )
 
 

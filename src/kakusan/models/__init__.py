@@ -28,8 +28,10 @@ from kakusan.models.unet_config import UNetConfig
 from kakusan.models.unet_levels import DeepFeature
 from kakusan.models.vae import AutoencoderKL, EncoderOutput
 from kakusan.models.vae_config import VAEConfig
+from kakusan.models.worn import AdapterSet, Worn, acting
 
 __all__ = [
+    "AdapterSet",
     "AddedConditioning",
     "Autoencoder",
     "AutoencoderKL",
@@ -58,6 +60,8 @@ __all__ = [
     "UNetConfig",
     "UNetOutput",
     "VAEConfig",
+    "Worn",
+    "acting",
     "guidance_embedding",
     "is_tiny",
     "within",

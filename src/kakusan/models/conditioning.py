@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kakusan.models.unet_levels import DeepFeature
+from kakusan.models.worn import AdapterSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ class UNetCall(NamedTuple):
         deep: stores the deep feature of these rows, or holds it for the call to reuse.
         upcast: whether to compute in float32, since fewer bits have overflowed.
         guidance: the scale, for networks distilled under it; None for others.
+        adapters: what the UNet is to have on; None for what it has on of itself.
     """
 
     sample: Tensor
@@ -69,3 +71,4 @@ class UNetCall(NamedTuple):
     deep: DeepFeature | None = None
     upcast: bool = False
     guidance: float | None = None
+    adapters: AdapterSet | None = None

@@ -17,7 +17,7 @@ SAME_ATTENTION = frozenset(
 )
 
 
-_LORA = "LoRA comes later; kakusan.training.finetune trains one"
+_LORA = "pipe.load_lora_weights, set_adapters and fuse_lora do it for a whole pipeline"
 _COMPILE = "torch.compile(pipe.unet) compiles the whole network"
 # Methods of the reference's networks -> what to do instead
 LATER = {

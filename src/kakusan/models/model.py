@@ -25,9 +25,12 @@ from kakusan.checkpoints.weights import (
     shard_bytes,
 )
 from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.models.adapting import Copies, adapted
 from kakusan.models.familiar import Familiar
 from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
+from kakusan.models.network_adapters import NetworkAdapters
 from kakusan.models.skeleton import skeleton
+from kakusan.models.worn import AdapterSet, Worn, acting
 from kakusan.quantized.tensor import QuantizedTensor
 from kakusan.runtime import kernels
 from kakusan.runtime.arena import reused
@@ -72,6 +75,7 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
     Attributes:
         config_class: the class of `config`.
         name_or_path: what it was loaded from, if that says it all; a request may name it so.
+        adapters: those that were loaded for it, and which of them a call of it has on.
         weights_stem: how the file of weights is called, without variant and suffix.
         ignored: tensors with one of these between the dots of their name may be left over.
         part_names: what pipelines call such a part, the usual one first.
@@ -93,6 +97,8 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         super().__init__()
         self.config = config
         self.name_or_path: str | None = None
+        self.adapters = NetworkAdapters()
+        self._copies = Copies()
         self._unseen: str | None = None  # where weights come from that nobody looked at yet
         self._preparation = Preparation(
             (Conv2d, Linear, GroupNorm), needs_float32=self._needs_float32
@@ -483,7 +489,39 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         """A float32 copy of a 16-bit network, for where 16 bits overflow; made once."""
         return self._preparation.upcast(self)
 
+    def wearing(self, worn: AdapterSet, *, merge: bool = False) -> Self:
+        """This network with adapters on, and without those that it has on of itself.
+
+        It shares what is not changed, and is to be used, not moved or cast; made anew where this
+        one was changed since, and held for the next time.
+
+        Args:
+            merge: whether changes of low rank are added to weights, and not computed beside them.
+        """
+        worn = acting(worn)
+        if not worn and not self.adapters.worn:
+            return self
+        self.prepare()
+        return self._copies.of(self, worn, lambda: self._dressed(worn, merge=merge), merge=merge)
+
+    def fuse(self, added: Mapping[str, Worn]) -> None:
+        """Add adapters to the weights themselves, by the names that they were loaded under."""
+        self.adapters.fuse(self, added)
+        self.forget_upcast()
+
+    def unfuse(self) -> None:
+        """Have the weights again that were there before `fuse`, to the bit."""
+        self.adapters.unfuse(self)
+        self.forget_upcast()
+
+    def _dressed(self, worn: AdapterSet, *, merge: bool) -> Self:
+        made = adapted(self, worn, self.compute_dtype, merge=merge)
+        made.adapters, made._copies = NetworkAdapters(), Copies()
+        return made
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.adapters.worn:
+            return _as_worn(self)(*args, **kwargs)
         with reused(self, keep=True):
             return super().__call__(*args, **kwargs)
 
@@ -523,3 +561,12 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             if str(path) in str(error):
                 raise
             raise CheckpointError(f"{path}: {error}") from None
+
+
+def _dressed_itself(network: Model[Any]) -> Model[Any]:
+    """A network as a call of it computes: with the adapters that it has on."""
+    return network.wearing(network.adapters.worn)
+
+
+# a lock and a cache are nothing to compile
+_as_worn: Callable[[Model[Any]], Model[Any]] = torch.compiler.disable(_dressed_itself)

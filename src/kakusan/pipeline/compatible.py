@@ -20,6 +20,7 @@ from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import UNet2DConditionModel
 from kakusan.pipeline import bars
+from kakusan.pipeline.adapters import scaled_engine
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function
@@ -129,7 +130,6 @@ def encode_prompt(
     Raises:
         RequestError: Texts and embeddings do not go together.
     """
-    without_later({"lora_scale": lora_scale})
     request = Request.of(
         texts_or_embeds("prompt", prompt, prompt_embeds),
         negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),
@@ -139,7 +139,7 @@ def encode_prompt(
     )
     inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
     check_together({**pipe.components, "safety_checker": None}, pipe.layout, pipe.settings)
-    engine = pipe.engine
+    engine = scaled_engine(pipe, lora_scale)
     prompts = Prompts(engine, pipe.tokenizer, request, inputs, do_classifier_free_guidance)
     prompts.check()
     say_understood(understood(prompts), pipe.name_or_path)

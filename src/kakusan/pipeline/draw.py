@@ -11,10 +11,11 @@ import torch
 
 from kakusan.checkpoints.facts import facts_of_other
 from kakusan.checkpoints.single_file.loading import checkpoint_of
-from kakusan.checkpoints.source import BUILTIN, locate
+from kakusan.checkpoints.source import BUILTIN, PathLike, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.models import AutoencoderKL
+from kakusan.pipeline.adapter_search import located
 from kakusan.pipeline.auto import AutoPipelineForText2Image
 from kakusan.pipeline.container import Container, Shape, check_exchanged
 from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
@@ -57,6 +58,8 @@ def draw(
     on_picture: OnPicture | None = None,
     progress: bool | OnProgress | None = True,
     local_files_only: bool = False,
+    lora_dirs: Sequence[PathLike] | None = None,
+    trusted: bool = True,
 ) -> Pictures:
     """Draw all pictures of a request with the model that it names, or else the built-in one.
 
@@ -66,6 +69,9 @@ def draw(
         progress: Whether to show a bar on stderr; None shows it only on a terminal. A function is
             called in its place, with how much is done, from 0 to 1, and with what is being done.
         local_files_only: Do not ask the hub for the model.
+        lora_dirs: Folders in which names of adapters are looked for; those of the environment
+            variable KAKUSAN_LORA_DIR where not given.
+        trusted: Whether the request may name files of adapters itself.
 
     Raises:
         InputError: Something given cannot be used; said before weights are read where possible.
@@ -74,6 +80,7 @@ def draw(
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
     check_scheduler(request.scheduler)
+    request = located(request, lora_dirs, trusted=trusted)
     check_embeddings(request)
     Grammar.of(request, inputs or Inputs(), DEFAULT_STEPS)  # before a model is loaded
     model = BUILTIN if request.model is None else request.model

@@ -8,19 +8,25 @@ import torch
 from torch import Tensor
 
 from kakusan import __version__
-from kakusan.engine import overflow_note
+from kakusan.engine import Engine, overflow_note
 from kakusan.errors import ArgumentError, GenerationInterrupted, Undecoded, decode_error
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs
+from kakusan.models import within
+from kakusan.pipeline.adapter_search import with_hashes
 from kakusan.pipeline.budget import within_budget
+from kakusan.pipeline.dressed_prompts import dressed_prompts
 from kakusan.pipeline.finishing import Finished, finish
 from kakusan.pipeline.model import Model
+from kakusan.pipeline.outfits import Outfits
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parsed_prompts import Grammar, ParsedPrompts
+from kakusan.pipeline.prompts import ReadsPrompts
 from kakusan.pipeline.repainting import of_the_model
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
 from kakusan.pipeline.seeding import check_noise_is_drawn, generator_of
 from kakusan.pipeline.understood import understood
+from kakusan.prompts import Network
 from kakusan.request import Request
 from kakusan.runtime.device import send
 from kakusan.sampling import (
@@ -102,8 +108,18 @@ class Drawing:
         )
         self.grammar = Grammar.of(self.request, inputs, self._calls)
         guided = self.guidance.on or (self.grammar is not None and self.grammar.composes)
-        texts = model.prompts(self.request, inputs, guided)
-        self._prompts = texts if self.grammar is None else ParsedPrompts(self.grammar, texts)
+        self.outfits = self._dressed()
+        if self.outfits is not None:
+            merged = self.outfits.merged(
+                len(self.scheduler.schedule),
+                within(self.engine.unet),
+                self.engine.device,
+                together=batch_size > 1,
+            )
+            self.engine = self.engine.wearing({}, merged)
+        self._prompts = dressed_prompts(
+            model.engine, lambda engine: self._reads(engine, guided), self.outfits, self._calls
+        )
         self._prompts.check()
         inputs.check_against(self.request, self._latents_shape())
         check_noise_is_drawn(self.request, inputs)
@@ -114,6 +130,8 @@ class Drawing:
         if self._is_given:
             given = dict.fromkeys(range(self.request.num_pictures), "begun at latents handed in")
             self.altered.update(given)
+        if (why := model.adapters.unrecorded) is not None:
+            self.altered.update(dict.fromkeys(range(self.request.num_pictures), why))
         self._common_notes: list[str] = []
         self._notes: dict[int, list[str]] = {}
         self._notes_of_decode: dict[int, list[str]] = {}
@@ -223,7 +241,7 @@ class Drawing:
         """All that makes picture `index` again, as plain JSON."""
         return {
             "kakusan": __version__,
-            **self.request.picture(index).to_record(),
+            **with_hashes(self.request.picture(index).to_record()),
             "seed": None if index in self.altered else self.seeds[index],
             **self._understood(index).to_record(),
             "notes": self._all_notes(index),
@@ -243,6 +261,7 @@ class Drawing:
         first = self.span.start if request.denoising_start is None else 0
         prompt = timeline.at(self.span.start - first)
         predictor = Guided(self.guidance) if interval == 1 else Reused(self.guidance, interval)
+        outfit = None if self.outfits is None else self.outfits.of_picture(pictures.start)
         return Trajectory(
             self._start(pictures, generator, prompt.text.tokens.dtype),
             self.scheduler,
@@ -255,8 +274,31 @@ class Drawing:
             watched=watched,
             computes_in_float32=self.engine.compute_dtype(self.engine.unet).itemsize >= 4,
             pictures=pictures,
+            adapters=None if outfit is None else outfit.from_step(first),
             view=self.model.view,
         )
+
+    def _dressed(self) -> Outfits | None:
+        """The adapters of each prompt; None where there are none at all.
+
+        Raises:
+            RequestError: Prompts that are drawn at once want different ones.
+        """
+        asked, request = self.model.adapters, self.request
+        if asked.are_none:
+            return None
+        tags: list[tuple[Network, ...]] = []
+        if self.grammar is not None:
+            second = request.prompt_2 or (None,) * len(request.prompt)
+            pairs = zip(request.prompt, second, strict=True)
+            tags = [self.grammar.loras(*texts) for texts in pairs]
+        outfits = asked.outfits(request, tags)
+        outfits.check_rows(request)
+        return outfits
+
+    def _reads(self, engine: Engine, guided: bool) -> ReadsPrompts:
+        texts = self.model.prompts(engine, self.request, self.inputs, guided)
+        return texts if self.grammar is None else ParsedPrompts(self.grammar, texts)
 
     def _start(self, pictures: range, generator: Generators, embedded: torch.dtype) -> Start:
         given = self.inputs.image_latents

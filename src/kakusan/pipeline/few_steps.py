@@ -5,11 +5,12 @@ tells, such as `sdxl_lightning_4step_unet.safetensors`: a file holds nothing but
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kakusan.errors import shown
 from kakusan.models import UNetConfig
 from kakusan.request import Request
 from kakusan.schedulers import Scheduler, named_scheduler
@@ -135,6 +136,25 @@ def usual(
     if found is not None:
         return found if scheduler_fits is False else replace(found, scheduler=None, timesteps=None)
     return _by_scheduler(unet, scheduler) if scheduler_fits else None
+
+
+def usual_of_adapters(
+    names: Iterable[Sequence[str]], unet: UNetConfig, scheduler: Scheduler, *, chosen: bool
+) -> Usual | None:
+    """What a model is drawn with that has adapters on, if one of them distils it.
+
+    Args:
+        names: what each is called; the first that says its kind counts.
+        chosen: whether the user chose the scheduler, so that it stays.
+    """
+    if unet.guidance_dim:
+        return None
+    for name in (each for several in names for each in several):
+        found = _by_name(name, unet, scheduler)
+        if found is not None:
+            found = replace(found, why=f"the adapter {shown(name)} is for few steps", size=None)
+            return replace(found, scheduler=None, timesteps=None) if chosen else found
+    return None
 
 
 def _by_name(name: str, unet: UNetConfig, scheduler: Scheduler) -> Usual | None:

@@ -1,6 +1,6 @@
 """LatentConsistencyModelPipeline: a prompt to pictures in a few steps (arXiv:2310.04378)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from kakusan.errors import ArgumentError, check_no_unknown
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
+from kakusan.pipeline.adapters import scale_of
 from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
@@ -51,6 +52,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
         reuse_interval: int | None = None,
+        cross_attention_kwargs: Mapping[str, Any] | None = None,
         seed: int | None = None,
         batch_size: int = 1,
         output_type: str = "pil",
@@ -92,6 +94,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
             reuse_interval=reuse_interval,
+            lora_scale=scale_of(cross_attention_kwargs),
             scheduler=self._distilled_in(original_inference_steps),
         )
         inputs = Inputs(

@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +23,9 @@ from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.drawing import Batch, Drawing, Steerings
 from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
 from kakusan.pipeline.model import Family, Model
+from kakusan.pipeline.outfits import Asked
 from kakusan.pipeline.output import Picture, PipelineOutput
+from kakusan.pipeline.parsed_prompts import names_in
 from kakusan.pipeline.parts import check_together
 from kakusan.pipeline.pipeline import Pipeline
 from kakusan.pipeline.preview import LatentPreview
@@ -69,7 +70,9 @@ class LatentDiffusionPipeline(Pipeline):
     do_classifier_free_guidance = OfTheCall(lambda call: call.guidance.on)
     num_timesteps = _num_timesteps = OfTheCall(lambda call: call.num_timesteps)
     clip_skip = _clip_skip = OfTheCall(lambda call: call.clip_skip)
-    cross_attention_kwargs = _cross_attention_kwargs = OfTheCall(lambda _: None)
+    cross_attention_kwargs = _cross_attention_kwargs = OfTheCall(
+        lambda call: call.cross_attention_kwargs
+    )
     interrupt = OfTheCall(lambda call: call.interrupt)
     _interrupt = OfTheCall(lambda call: call.interrupt, interrupt_calls)
     _guidance_scale = OfTheCall(lambda call: call.guidance.scale, set_scale)
@@ -236,6 +239,7 @@ class LatentDiffusionPipeline(Pipeline):
         engine = self.engine
         if not request.safety_checker:
             engine.safety_checker = None
+        adapters = Asked(self, request, self._adapter_files, names_in(request))
         words = taught_for(request, parts)
         reader = self
         if words is not None:
@@ -243,7 +247,8 @@ class LatentDiffusionPipeline(Pipeline):
             reader = with_tokenizers(self, words)
         model = Model(
             engine=engine,
-            prompts=partial(reader._prompts, engine),
+            prompts=reader._prompts,
+            adapters=adapters,
             family=self.family,
             settings=self.settings,
             scheduler=present("scheduler", self._scheduler),
@@ -255,7 +260,7 @@ class LatentDiffusionPipeline(Pipeline):
             is_whole=self.own_source is not None,
             scheduler_is_own=self.has_own_scheduler,
             checker=checker if is_function(checker) and request.safety_checker else None,
-            usual=self.usual,
+            usual=self.usual or self._usual_of(adapters),
             named=(self.named_parts or {}) if self.source is not None else {},
         )
         drawing = Drawing(model, request, inputs, batch_size)
@@ -300,6 +305,7 @@ class LatentDiffusionPipeline(Pipeline):
         call = RunningCall(
             guidance=drawing.guidance,
             clip_skip=request.clip_skip,
+            lora_scale=request.lora_scale,
             scheduler=drawing.scheduler,
             span=drawing.span,
             denoising_start=request.denoising_start,

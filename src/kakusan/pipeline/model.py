@@ -11,6 +11,7 @@ from kakusan.inputs import POOLED, Inputs
 from kakusan.models import CLIPImageProcessor
 from kakusan.pipeline.checker import CheckerFunction
 from kakusan.pipeline.few_steps import Usual
+from kakusan.pipeline.outfits import Asked
 from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
@@ -63,7 +64,9 @@ class Model:
     """What a pipeline draws with, as it was when a call began.
 
     Attributes:
-        prompts: makes those of a request, with inputs, and with negative ones or without.
+        prompts: makes those of a request as an engine's text encoders read them, with inputs, and
+            with negative ones or without.
+        adapters: those that the request asks for, and that the pipeline has on.
         settings: see `kakusan.pipeline.parts.Layout`.
         defaults: what the model's folder says is good for it.
         source: where its parts come from; None where that is not known.
@@ -75,8 +78,9 @@ class Model:
     """
 
     engine: Engine
-    prompts: Callable[[Request, Inputs, bool], ReadsTexts]
+    prompts: Callable[[Engine, Request, Inputs, bool], ReadsTexts]
     family: Family
+    adapters: Asked
     settings: Mapping[str, bool]
     scheduler: Scheduler
     feature_extractor: CLIPImageProcessor | None
@@ -167,6 +171,7 @@ class Model:
             **missing,
             **self.engine.full_size(request.height or size, request.width or size),
             **self.identity(),
+            **({} if self.adapters.are_none else self.adapters.recorded),
             scheduler=scheduler.config.to_published(),
             safety_checker=self.engine.safety_checker is not None,
         )

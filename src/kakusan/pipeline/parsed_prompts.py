@@ -18,10 +18,12 @@ from kakusan.conditioning import (
 )
 from kakusan.errors import ArgumentError, NotYetError, RequestError, shown
 from kakusan.inputs import Inputs
+from kakusan.loras import MAX_STRENGTH
 from kakusan.models import Conditioning
 from kakusan.pipeline.prompts import ReadsTexts, ReadText, Timelines
 from kakusan.pipeline.side_by_side import side_by_side
 from kakusan.prompts import Network, ParsedPrompt, Timed, parse
+from kakusan.prompts.networks import network_of, take_out
 from kakusan.request import Request
 from kakusan.sampling import Timeline
 from kakusan.text import not_said
@@ -33,7 +35,7 @@ MAX_CHUNKS = 64  # of one text: some five thousand tokens
 MAX_WORK = 1024  # chunks that are encoded for one request
 MAX_PARTS = 32  # each is another question to the UNet, at every step
 MAX_LETTERS = 2_000_000  # of all texts of a schedule together
-LORAS = ("lora", "lyco", "hypernet")
+LORAS, HYPERNET = ("lora", "lyco"), "hypernet"
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,24 @@ class Grammar:
             return Webui(self.emphasis)
         return Comfy() if self.syntax == "comfy" else Compel()
 
-    def networks(self, *texts: str | None) -> tuple[Network, ...]:
-        """What `<lora:...>` and the like name in prompts, each with the calls that it holds in."""
-        known = [self.positive[text] for text in texts if text is not None]
-        return tuple(network for each in known for network in each.networks)
+    def loras(self, *texts: str | None) -> tuple[Network, ...]:
+        """What `<lora:...>` names in prompts, each with the calls that it holds in."""
+        known = [self.positive[text] for text in texts if text in self.positive]
+        found = (network for each in known for network in each.networks)
+        return tuple(network for network in found if network.kind in LORAS)
+
+
+def names_in(request: Request) -> list[str]:
+    """The names of adapters in a request's prompts, before their grammar is read whole.
+
+    Raises:
+        RequestError: One is not as it should be written.
+    """
+    if request.syntax != "webui":
+        return []
+    texts = [text for text in (*request.prompt, *(request.prompt_2 or ())) if text]
+    tags = [tag for text in texts for tag in take_out(text)[1] if tag.kind in LORAS]
+    return [network_of(tag).name for tag in tags]
 
 
 class ParsedPrompts:
@@ -283,12 +299,25 @@ def _check(name: str, text: str, parsed: ParsedPrompt) -> None:
             worst,
         )
     for network in parsed.networks:
-        if network.kind in LORAS:
-            raise NotYetError(
-                f"<{network.kind}:{shown(network.name)[1:-1]}> names an adapter, and adapters come "
-                "later; leave it out of the prompt, or write it in plain syntax as words"
-            )
+        _check_network(network)
     del text
+
+
+def _check_network(network: Network) -> None:
+    """Raise RequestError for what is named in a prompt and not there, or out of its range."""
+    where = f"<{network.kind}:{shown(network.name)[1:-1]}>"
+    if network.kind == HYPERNET or network.dyn is not None:
+        what = "names a hypernetwork" if network.kind == HYPERNET else "says dyn"
+        raise NotYetError(
+            f"{where} {what}, which comes later; leave it out of the prompt, or write it in plain "
+            "syntax as words"
+        )
+    worst = max(abs(network.text_weight), abs(network.unet_weight))
+    if network.kind in LORAS and not worst <= MAX_STRENGTH:
+        raise ArgumentError(
+            f"{where} in {{prompt}} has the weight {{0:g}}; at most {MAX_STRENGTH:g} is taken",
+            worst,
+        )
 
 
 def _check_parts(parsed: Sequence[ParsedPrompt]) -> None:

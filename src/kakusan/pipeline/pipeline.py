@@ -17,13 +17,15 @@ from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
 from kakusan.models import CLIPTextModel, Model, UNet2DConditionModel, within
+from kakusan.pipeline import adapters
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
 from kakusan.pipeline.exchanged import NAMED
-from kakusan.pipeline.few_steps import Usual, usual
+from kakusan.pipeline.few_steps import Usual, usual, usual_of_adapters
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.index import INDEX, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading, check_settings
+from kakusan.pipeline.outfits import AdapterFiles, Asked
 from kakusan.pipeline.parts import Layout, check_together
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.running import callback_of, check_between_calls
@@ -90,6 +92,7 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         self._progress: dict[str, Any] = {}
         self._preview: tuple[object, LatentPreview] | None = None
         self._placement = Placement()
+        self._adapter_files = AdapterFiles()
 
     @classmethod
     def from_pretrained(
@@ -287,6 +290,20 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
 
         save_whole(folder, INDEX, write, upload, what)
 
+    load_lora_weights = adapters.load_lora_weights
+    unload_lora_weights = adapters.unload_lora_weights
+    set_adapters = adapters.set_adapters
+    get_active_adapters = adapters.get_active_adapters
+    get_list_adapters = adapters.get_list_adapters
+    delete_adapters = adapters.delete_adapters
+    enable_lora = adapters.enable_lora
+    disable_lora = adapters.disable_lora
+    fuse_lora = adapters.fuse_lora
+    unfuse_lora = adapters.unfuse_lora
+    fused_loras = property(adapters.fused_loras)
+    num_fused_loras = property(adapters.num_fused_loras)
+    set_lora_device = adapters.set_lora_device
+
     def __getattr__(self, name: str) -> Any:
         if name in dir(type(self)):  # a property of ours that failed: its own error
             return object.__getattribute__(self, name)
@@ -355,6 +372,16 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             scheduler,
             name=self.name_or_path if came_together else unet.name_or_path,
             scheduler_fits=fits if self.has_own_scheduler else None,
+        )
+
+    def _usual_of(self, adapters: Asked) -> Usual | None:
+        """What models are drawn with that have such adapters on; None as for any other."""
+        unet = cast("object", within(self.unet))
+        scheduler = cast("Scheduler[Any] | None", self._scheduler)
+        if adapters.are_none or scheduler is None or not isinstance(unet, UNet2DConditionModel):
+            return None
+        return usual_of_adapters(
+            adapters.names, unet.config, scheduler, chosen=not self.has_own_scheduler
         )
 
     @property

@@ -5,7 +5,9 @@ take turns, the VAE decodes in tiles, and weights are stored in float16; what ca
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -118,8 +120,8 @@ def plan(
     Raises:
         RequestError: Nothing fits; the message says what would.
     """
-    free, size = free_memory(device), _size(parts, request)
-    tried = [_planned(parts, size, device, dtype, free) for dtype in dtypes]
+    free, size, beside = free_memory(device), _size(parts, request), _adapters(request)
+    tried = [_planned(parts, size, device, dtype, free, beside) for dtype in dtypes]
     for index, found in enumerate(tried):
         if found.fits:
             return replace(found, chosen=index > 0)
@@ -130,8 +132,17 @@ def plan(
     raise RequestError(
         f"drawing {size[2]} x {size[1]} pixels takes at least {gigabytes(best.need.least)} with "
         f"weights in {_name(best.dtype)}, and {gigabytes(free)} are free on {device}; "
-        f"{_instead(parts, size, best)}"
+        f"{_instead(parts, size, best, beside)}"
     )
+
+
+def _adapters(request: Request) -> int:
+    """Bytes of the files of adapters, which are computed with beside the weights."""
+    found = 0
+    for file in (request.lora_files or {}).values():
+        with suppress(OSError):
+            found += Path(file.path).stat().st_size
+    return found
 
 
 def _size(parts: Sequence[Shape], request: Request) -> tuple[int, int, int]:
@@ -159,8 +170,13 @@ def _planned(
     device: torch.device,
     dtype: torch.dtype,
     free: int | None,
+    beside: int,
 ) -> Plan:
-    """The same with weights in one dtype, whether it fits or not."""
+    """The same with weights in one dtype, whether it fits or not.
+
+    Args:
+        beside: what adapters take.
+    """
     held = {id(part): _weights(part, dtype, device) for part in parts}
     total = sum(held.values())
     # files that are mapped are read again when their turn comes, and a GPU's parts come and go
@@ -175,7 +191,7 @@ def _planned(
         working, smallest, tile_of = _working(part, size, dtype, device, left, factor)
         tile = tile_of or tile
         most, least = max(most, working), max(least, own + smallest)
-    need = Need(total + most, staying + least)
+    need = Need(total + most + beside, staying + least + beside)
     return Plan(size[1:], device, need, free, dtype, False, tile)
 
 
@@ -242,12 +258,12 @@ def _kept(dtype: torch.dtype, device: torch.device) -> bool:
     return computes == dtype or (device.type == "cpu" and kernels.available(computes))
 
 
-def _instead(parts: Sequence[Shape], size: tuple[int, int, int], best: Plan) -> str:
+def _instead(parts: Sequence[Shape], size: tuple[int, int, int], best: Plan, beside: int) -> str:
     """What would fit, for the end of a message."""
     asked = [size, *_smaller(size)]
     for dtype in dict.fromkeys((best.dtype, torch.float16)):
         for smaller in asked:
-            found = _planned(parts, smaller, best.device, dtype, best.free)
+            found = _planned(parts, smaller, best.device, dtype, best.free, beside)
             if found.fits:
                 stored = "" if dtype == best.dtype else f" with weights in {_name(dtype)}"
                 side = f"{smaller[2]} x {smaller[1]} pixels{stored}"

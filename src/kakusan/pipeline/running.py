@@ -36,12 +36,18 @@ class RunningCall:
 
     guidance: Guidance = field(default_factory=Guidance)
     clip_skip: int | None = None
+    lora_scale: float | None = None
     scheduler: Scheduler[Any] | None = None
     span: range = range(0)
     denoising_start: float | None = None
     denoising_end: float | None = None
     interrupt: bool = False
     in_callback: bool = False
+
+    @property
+    def cross_attention_kwargs(self) -> dict[str, float] | None:
+        """As the call was given them."""
+        return None if self.lora_scale is None else {"scale": self.lora_scale}
 
     @property
     def num_timesteps(self) -> int:

@@ -18,6 +18,9 @@ from kakusan.pipeline.progress import OnProgress
 from kakusan.request import Request, reproducible
 from kakusan.vocabulary import SHORT
 
+# A file or a name, with its strength or its two, or several
+Loras = str | PathLike[str] | Sequence[Any] | None
+
 
 def generate(
     prompt: str | Sequence[str] | None = None,
@@ -45,6 +48,8 @@ def generate(
     prompt_syntax: str | None = None,
     emphasis: str | None = None,
     embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
+    loras: Loras = None,
+    lora_dirs: Sequence[str | PathLike[str]] | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -79,6 +84,10 @@ def generate(
         emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
         embeddings: Files of learnt words (textual inversion) that prompts name, Hub ids of such, or
             folders in which they are looked for.
+        loras: Files or names of LoRAs and their relatives, each alone or as (file, strength) or
+            (file, strength in the text encoders, in the UNet), in a list where they are several.
+        lora_dirs: Folders in which their names are looked for, also those that prompts in "webui"
+            name as `<lora:name:0.8>`; KAKUSAN_LORA_DIR in the environment where not given.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -121,11 +130,12 @@ def generate(
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
             embeddings=embeddings,
+            loras=loras,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,
         )
-        return draw(request, on_picture=on_picture, progress=progress)
+        return draw(request, on_picture=on_picture, progress=progress, lora_dirs=lora_dirs)
 
 
 def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> Request:
@@ -161,6 +171,8 @@ def reproduce(
     vae: str | PathLike[str] | None = None,
     embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
     trust_model: bool = False,
+    trust_loras: bool = False,
+    lora_dirs: Sequence[str | PathLike[str]] | None = None,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | OnProgress | None = True,
@@ -168,7 +180,8 @@ def reproduce(
     """Draw the picture of `record` again, with the record's model, scheduler and precision.
 
     Records come with pictures, and pictures from strangers: of the models that one may name, only
-    "builtin" and what is in the hub's cache are used unasked, and no other UNet or VAE.
+    "builtin" and what is in the hub's cache are used unasked, and no other UNet or VAE. Adapters
+    are looked for in the user's own folders.
 
     Args:
         model: Where the record's model is now: "builtin", a folder, or a Hub id.
@@ -177,6 +190,9 @@ def reproduce(
             for; they are told by their hashes.
         trust_model: Whether to use whatever model the record names, and whichever parts in place of
             its own: folders, files, or what is to be fetched.
+        trust_loras: Whether to read the files of adapters that the record names, wherever they are.
+        lora_dirs: Folders in which the record's adapters are looked for, by name and SHA-256;
+            KAKUSAN_LORA_DIR in the environment where not given.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
@@ -196,4 +212,11 @@ def reproduce(
         check_at_hand(record)
     if device is not None:
         request = replace(request, device=str(device))
-    return draw(request, on_picture=on_picture, progress=progress, local_files_only=unasked)[0]
+    return draw(
+        request,
+        on_picture=on_picture,
+        progress=progress,
+        local_files_only=unasked,
+        lora_dirs=lora_dirs,
+        trusted=trust_loras,
+    )[0]

@@ -1,6 +1,6 @@
 """StableDiffusionPipeline: a prompt in, pictures out, as users of the reference library call it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +17,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline import compatible
+from kakusan.pipeline.adapters import scale_of
 from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -106,6 +107,7 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
         *,
+        cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
@@ -136,6 +138,7 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
                 AND and schedules; nothing is cut off), "comfy" or "compel"; "plain" takes every
                 character as it stands.
             emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
+            cross_attention_kwargs: {"scale": 0.5} halves the strength of all adapters.
             quality_budget: Faster within a loss: the least PSNR in dB against the exact picture, as
                 it was measured on the built-in model (`kakusan.quality`). None is exact. It chooses
                 scheduler and steps, so that naming steps beside it is an error.
@@ -179,6 +182,7 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
             sigmas=sigmas,
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
+            lora_scale=scale_of(cross_attention_kwargs),
             num_images_per_prompt=num_images_per_prompt,
             eta=eta,
             seed=seed,

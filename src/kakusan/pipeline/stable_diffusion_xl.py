@@ -17,6 +17,7 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     UNet2DConditionModel,
 )
+from kakusan.pipeline.adapters import scale_of, scaled_engine
 from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -109,7 +110,6 @@ class XLPipeline(LatentDiffusionPipeline):
         Raises:
             RequestError: Texts and embeddings do not go together.
         """
-        without_later({"lora_scale": lora_scale})
         inputs = Inputs(
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
@@ -124,7 +124,7 @@ class XLPipeline(LatentDiffusionPipeline):
         if request.force_zeros_for_empty_prompt is None:
             request = replace(request, **_zeros(self.settings))
         check_together(self.components, self.layout, self.settings)
-        engine = self.engine
+        engine = scaled_engine(self, lora_scale)
         prompts = self._prompts(engine, request, inputs, do_classifier_free_guidance)
         prompts.check()
         say_understood(understood(prompts), self.name_or_path)
@@ -208,6 +208,7 @@ class StableDiffusionXLPipeline(XLPipeline):
         pooled_prompt_embeds: Tensor | None = None,
         negative_pooled_prompt_embeds: Tensor | None = None,
         *,
+        cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
         original_size: Pair = None,
         crops_coords_top_left: Pair = None,
@@ -275,6 +276,7 @@ class StableDiffusionXLPipeline(XLPipeline):
             denoising_end=denoising_end,
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
+            lora_scale=scale_of(cross_attention_kwargs),
             num_images_per_prompt=num_images_per_prompt,
             eta=eta,
             seed=seed,

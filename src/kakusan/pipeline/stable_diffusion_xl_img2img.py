@@ -1,6 +1,6 @@
 """StableDiffusionXLImg2ImgPipeline: goes on from latents, as SDXL's refiner does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -16,6 +16,7 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     UNet2DConditionModel,
 )
+from kakusan.pipeline.adapters import scale_of
 from kakusan.pipeline.asked import check_no_request
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.model import Family
@@ -122,6 +123,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         pooled_prompt_embeds: Tensor | None = None,
         negative_pooled_prompt_embeds: Tensor | None = None,
         *,
+        cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
         original_size: Pair = None,
         crops_coords_top_left: Pair = None,
@@ -192,6 +194,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             else None,
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
+            lora_scale=scale_of(cross_attention_kwargs),
             num_images_per_prompt=num_images_per_prompt,
             eta=eta,
             seed=seed,

@@ -1,13 +1,13 @@
 """The way of one picture from noise to clean latents. It asks a network, and holds none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from kakusan.errors import NumericalError, RequestError
-from kakusan.models import UNetCall
+from kakusan.models import AdapterSet, UNetCall
 from kakusan.runtime.changes import changes
 from kakusan.runtime.device import queues
 from kakusan.sampling.guidance import Predictor, Prompt
@@ -39,6 +39,8 @@ class Trajectory:
         watched: whether the reader looks at steps before the last.
         computes_in_float32: whether the UNet does so without being asked.
         pictures: their numbers, for the steps.
+        adapters: by the number of a step what the UNet is to have on; None for what it has on of
+            itself.
         view: makes pictures of the steps.
 
     Attributes:
@@ -61,6 +63,7 @@ class Trajectory:
         watched: bool = True,
         computes_in_float32: bool = True,
         pictures: range = range(1),
+        adapters: Callable[[int], AdapterSet] | None = None,
         view: View | None = None,
     ) -> None:
         for each in steering:
@@ -70,6 +73,7 @@ class Trajectory:
         self.overflowed = False
         self.error: NumericalError | None = None
         self._steering, self._view = tuple(steering), view
+        self._adapters = adapters
         self._began = scheduler.fresh(start.step)
         self._first = (start.step, start.latents(scheduler), prompt, predictor.guidance)
         self._predictor = predictor
@@ -91,12 +95,25 @@ class Trajectory:
         """What the UNet is to be asked for the next step."""
         if not _is_as_computed(self._latents, self._computed):
             self._predictor.restart()
+        worn = self._worn()
         sample = self._scheduler.scale_model_input(self._latents, self._schedule[self._index])
         timestep = self._scheduler.timesteps[self._index]
         calls = self._predictor.ask(sample, timestep, self._prompt)
         for steering in self._steering:
             calls = [steering.ask(call) for call in calls]
+        if worn is not None:
+            calls = [call._replace(adapters=worn) for call in calls]
         return [call._replace(upcast=True) for call in calls] if self.overflowed else calls
+
+    def _worn(self) -> AdapterSet | None:
+        """What the UNet has on now; what was cached of one with others on is forgotten."""
+        if self._adapters is None:
+            return None
+        worn = self._adapters(self._index)
+        if worn != self._last_worn:
+            self._predictor.restart()
+        self._last_worn = worn
+        return worn
 
     @torch.no_grad()
     def take(self, predictions: list[Tensor]) -> bool:
@@ -184,6 +201,7 @@ class Trajectory:
         self._scheduler = self._began.fresh(self._index)
         self._finite = torch.ones((), dtype=torch.bool, device=self._latents.device)
         self._predictor.restart()
+        self._last_worn: AdapterSet | None = None
         self._rewind()
 
 

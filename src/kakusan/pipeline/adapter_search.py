@@ -1,0 +1,138 @@
+"""Where the adapters are that a request names: among the files that the user named or keeps."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from kakusan.checkpoints.source import PathLike, local_file
+from kakusan.errors import ArgumentError, listed, shown, shown_path
+from kakusan.loras import LoraFile
+from kakusan.pipeline.adapter_files import SUFFIXES, USUAL_NAMES, files_in
+from kakusan.pipeline.parsed_prompts import names_in
+from kakusan.request import Request
+
+# Folders of adapters, parted as in PATH, where a call names none
+VARIABLE = "KAKUSAN_LORA_DIR"
+
+
+def located(request: Request, folders: Sequence[PathLike] | None, *, trusted: bool) -> Request:
+    """A request that says of every adapter which file it is.
+
+    Args:
+        folders: in which names are looked for, with all below them; those of the environment
+            variable KAKUSAN_LORA_DIR where none are given.
+        trusted: whether the request may name files itself; a stranger's record may not.
+
+    Raises:
+        ArgumentError: One is nowhere, or the file is another than the request tells of.
+    """
+    names = dict.fromkeys([*(lora.name for lora in request.loras or ()), *names_in(request)])
+    if not names:
+        return request
+    where, said = _folders(folders), request.lora_files or {}
+    files = {name: _file(name, said.get(name), where, trusted=trusted) for name in names}
+    return replace(request, lora_files=files)
+
+
+def _folders(given: Sequence[PathLike] | None) -> list[Path]:
+    if given is None:
+        given = [each for each in os.environ.get(VARIABLE, "").split(os.pathsep) if each]
+    if isinstance(given, str | os.PathLike):
+        given = [given]
+    folders = [Path(each).expanduser() for each in given]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ArgumentError("{lora_dirs}: there is no folder {0}", shown_path(folder))
+    return folders
+
+
+def _file(name: str, said: LoraFile | None, folders: Sequence[Path], *, trusted: bool) -> LoraFile:
+    path = local_file(name if said is None else said.path) if trusted else None
+    if path is None:
+        path = _named(name, said, folders)
+    if path is None:
+        raise no_such_adapter(name, folders, said)
+    found = LoraFile(str(path), None if said is None else said.sha256)
+    check_hash(name, found)
+    return found
+
+
+def _named(name: str, said: LoraFile | None, folders: Sequence[Path]) -> Path | None:
+    """A file that is called so, with or without its suffix; one of the hash that is told first."""
+    names = {_last(each) for each in (name, *([] if said is None else [said.path]))}
+    stems = {each[: -len(end)] for each in names for end in SUFFIXES if each.endswith(end)}
+    found = [file for file in _files(folders) if file.name in names or file.stem in names | stems]
+    if said is not None and said.sha256 is not None:
+        found.sort(key=lambda file: _hash(file) != said.sha256)
+    return found[0] if found else None
+
+
+def _last(name: str) -> str:
+    """Of a path of any system the file; of another name all of it."""
+    last = re.split(r"[\\/]", name)[-1]
+    return name if last in USUAL_NAMES else last
+
+
+def _files(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        for parent, below, _ in os.walk(folder):
+            below.sort()
+            yield from files_in(Path(parent))
+
+
+def no_such_adapter(
+    name: str, folders: Sequence[Path], said: LoraFile | None = None
+) -> ArgumentError:
+    """The error for an adapter that is nowhere."""
+    known = "" if said is None else f", which was the file {shown_path(said.path)}"
+    if said is not None and said.sha256 is not None:
+        known += f" (SHA-256 {said.sha256[:10]}...)"
+    places = f" in {listed(shown_path(each) for each in folders)}" if folders else ""
+    return ArgumentError(
+        "there is no adapter {0}{1}{2}; give its file, or with {lora_dirs} the folder "
+        "that it is in",
+        shown(name),
+        known,
+        places,
+    )
+
+
+def with_hashes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record whose files of adapters have their hashes, as far as they are here."""
+    files = record.get("lora_files")
+    if not files:
+        return dict(record)
+    hashed = {name: {**each, "sha256": _hash(each["path"])} for name, each in files.items()}
+    return {**record, "lora_files": hashed}
+
+
+def check_hash(name: str, file: LoraFile) -> None:
+    """Raise ArgumentError where a file is not the one that a record tells of."""
+    if file.sha256 is not None and _hash(file.path) not in (None, file.sha256):
+        raise ArgumentError(
+            "the adapter {0}: {1} is another file than the one that the record tells of, whose "
+            "SHA-256 begins with {2}; give the folder of that one with {lora_dirs}",
+            shown(name),
+            shown_path(file.path),
+            file.sha256[:10],
+        )
+
+
+def _hash(path: PathLike) -> str | None:
+    try:
+        status = Path(path).stat()
+        return _hash_of(os.fspath(path), status.st_mtime_ns, status.st_size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _hash_of(path: str, modified: int, size: int) -> str:  # noqa: ARG001
+    """The SHA-256 of a file, which is read once as long as it stays the same."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
