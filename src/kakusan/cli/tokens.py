@@ -52,7 +52,7 @@ def tokens(
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show how PROMPT is read: weights, changes, chunks of tokens, what is unknown."""
+    """Show how PROMPT is read: weights, changes, tokens."""
     written = text = read_prompt(prompt)
     name = (syntax or prompt_options.USUAL).casefold()
     if name not in SYNTAXES:
