@@ -129,6 +129,8 @@ def generate(
     shape, pictures = parse_grid(grid, count)
     if like is None and models_dir:
         raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
+    if text is None and wildcards is not None:
+        raise RequestError("--wildcards is where PROMPT's __name__ is looked for; give a PROMPT")
     settings: dict[str, Any] = {
         "prompt": text,
         "negative_prompt": negative,

@@ -50,16 +50,18 @@ _Part = tuple[Chunk, Sequence[int]]
 
 
 def _cut(text: Timed, reader: Reader) -> list[_Part]:
-    left = [
+    pieces = [
         (ids, segment.weight, number)
         for number, segment in enumerate(text.segments)
         for ids in reader.pieces(segment.text)
     ]
-    names = reader.tokenizer.decoder if sum(len(ids) for ids, *_ in left) > reader.room else {}
+    names = reader.tokenizer.decoder if sum(len(ids) for ids, *_ in pieces) > reader.room else {}
     parts: list[_Part] = []
-    while left or not parts:
-        end = _end([ids for ids, *_ in left], names, reader.room)
-        taken, left = left[:end], left[end:]
+    first = 0
+    while first < len(pieces) or not parts:
+        seen = pieces[first : first + reader.room + 1]
+        taken = seen[: _end([ids for ids, *_ in seen], names, reader.room)]
+        first += len(taken)
         each = [(index, weight, number) for ids, weight, number in taken for index in ids]
         chunk = Chunk(tuple(i for i, *_ in each), tuple(weight for _, weight, _ in each))
         parts.append((chunk, [number for *_, number in each]))
@@ -67,7 +69,7 @@ def _cut(text: Timed, reader: Reader) -> list[_Part]:
 
 
 def _end(pieces: Sequence[tuple[int, ...]], names: dict[int, str], room: int) -> int:
-    """After how many pieces the chunk ends."""
+    """After how many pieces the chunk ends, of those that are one more than could fit."""
     fits, places = 0, 0
     while fits < len(pieces) and places + len(pieces[fits]) <= room:
         places += len(pieces[fits])
@@ -80,7 +82,7 @@ def _end(pieces: Sequence[tuple[int, ...]], names: dict[int, str], room: int) ->
         if found is not None:
             return found + 1
     word = (i for i in reversed(range(fits)) if tokens[i].endswith(WORD_END))
-    return next(word, fits - 1) + 1
+    return next(word, max(fits, 1) - 1) + 1  # what fits nowhere is for the encoder to refuse
 
 
 def _blended(text: Timed, parts: Sequence[_Part], reader: Reader) -> Tensor:

@@ -569,4 +569,4 @@ def _dressed_itself(network: Model[Any]) -> Model[Any]:
 
 
 # a lock and a cache are nothing to compile
-_as_worn: Callable[[Model[Any]], Model[Any]] = torch.compiler.disable(_dressed_itself)
+_as_worn = cast(Callable[[Model[Any]], Model[Any]], torch.compiler.disable(_dressed_itself))

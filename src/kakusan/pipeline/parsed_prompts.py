@@ -69,7 +69,7 @@ class Grammar:
                 for text in getattr(request, name) or ():
                     if text is not None and text not in found:
                         found[text] = parse(text, request.syntax, calls, split=split)
-                        _check(name, text, found[text])
+                        _check(name, found[text])
             return found
 
         positive, negative = dict[str, ParsedPrompt](), dict[str, ParsedPrompt]()
@@ -282,7 +282,7 @@ def _timed(parsed: ParsedPrompt) -> Iterator[Timed]:
     return (timed for part in parsed.parts for timed in part.schedule)
 
 
-def _check(name: str, text: str, parsed: ParsedPrompt) -> None:
+def _check(name: str, parsed: ParsedPrompt) -> None:
     """Raise RequestError for what is out of the range of what is drawn."""
     if len(parsed.parts) > MAX_PARTS:
         raise ArgumentError(
@@ -300,7 +300,6 @@ def _check(name: str, text: str, parsed: ParsedPrompt) -> None:
         )
     for network in parsed.networks:
         _check_network(network)
-    del text
 
 
 def _check_network(network: Network) -> None:
