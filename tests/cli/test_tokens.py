@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.cli.fakes import Run
 
@@ -120,3 +122,16 @@ def test_torch_is_not_loaded() -> None:
     *told, loaded = done.stdout.splitlines()
     assert loaded == "False"
     assert json.loads("\n".join(told))["schedule"][0]["until"] == 5
+
+
+def test_a_learnt_word_has_a_place_for_each_vector(run: Command, here: Path) -> None:
+    (here / "words").mkdir()
+    save_file({"emb_params": torch.zeros(3, 8)}, here / "words" / "zorg.safetensors")
+    for options in (("--embedding", "words/zorg.safetensors"), ("--embeddings-dir", "words")):
+        done = run("tokens", "a (zorg:1.2) cat", *options)
+        assert (done.code, done.err) == (0, "")
+        assert done.out.count("zorg ") >= 3
+        assert "5 tokens" in done.out
+    told = run("tokens", "a embedding:nothing", "--syntax", "comfy", "--embeddings-dir", "words")
+    assert told.code == 2
+    assert "no embedding 'nothing'" in told.err

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from kakusan.errors import RequestError
+from kakusan.prompts import parse
 from kakusan.text import CLIPTokenizer, LearntWord, Understanding, pieces, spelt_pieces, tokens_of
+from kakusan.text.chunked import read_tokens
 
 WORDS = {"<toy>": LearntWord(3, "my style.pt"), "zorglub": LearntWord(1)}
 
@@ -70,3 +72,14 @@ def test_a_learnt_word_is_no_grammar(plain: CLIPTokenizer) -> None:
     for text in ("a <toy>", "a embedding:zorglub.pt", "embedding:my style"):
         assert Understanding.of(text, plain).unread_grammar
         assert not Understanding.of(text, found).unread_grammar
+
+
+def test_a_prompt_is_shown_with_a_place_for_each_vector(plain: CLIPTokenizer) -> None:
+    first = len(plain)
+    for syntax, text in (("webui", "cat (my style:1.3)"), ("plain", "cat <toy>")):
+        found = plain.learning(WORDS, as_tokens=syntax == "plain")
+        (read,) = read_tokens(parse(text, syntax, 20), found).texts
+        *_, one, two, three = read.chunks[0]
+        assert [one.id, two.id, three.id] == [first, first + 1, first + 2]
+        assert {token.weight for token in (one, two, three)} == {1.3 if syntax == "webui" else 1.0}
+        assert one.text == "<toy>"

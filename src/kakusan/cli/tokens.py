@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, cast
 
 import typer
 
-from kakusan.cli import options, prompt_options
+from kakusan.cli import embedding_options, options, prompt_options
 from kakusan.cli.console import say, say_json
 from kakusan.cli.exits import DONE
 from kakusan.cli.generate import read_prompt
 from kakusan.cli.live import live
 from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, shown
-from kakusan.prompts import SYNTAXES, Network, Segment, parse, resolve
+from kakusan.prompts import SYNTAXES, Network, ParsedPrompt, Segment, parse, resolve
+from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:
     from kakusan.text import CLIPTokenizer
@@ -50,6 +51,8 @@ def tokens(
         str | None,
         typer.Option(metavar="DIR", help="Where the files of __file__ are."),
     ] = None,
+    embedding: embedding_options.Embedding = None,
+    embeddings_dir: embedding_options.Folder = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Show how PROMPT is read: weights, changes, tokens."""
@@ -65,6 +68,9 @@ def tokens(
         from kakusan.text.chunked import read_tokens
 
         tokenizer = _tokenizer(model)
+        files = embedding_options.read(embedding, embeddings_dir)
+        if files is not None:
+            tokenizer = _with_words(tokenizer, parsed, files)
         reading = read_tokens(parsed, tokenizer, _rules(name, tokenizer))
     chosen = {} if text == written else {"template": written}
     if as_json:
@@ -94,6 +100,20 @@ def _tokenizer(model: str) -> "CLIPTokenizer":
             raise error from None
 
 
+def _with_words(
+    tokenizer: "CLIPTokenizer", prompt: ParsedPrompt, files: Sequence[str]
+) -> "CLIPTokenizer":
+    """The tokenizer with the learnt words that a prompt names, whatever model they are for."""
+    from kakusan.conditioning.taught import reading_tokenizer
+
+    timed = [each for part in prompt.parts for each in part.schedule]
+    plain = prompt.syntax == "plain"
+    texts = [s.text for each in timed for s in each.segments] if not plain else [timed[0].text]
+    entries = [{"file": each} for each in files]
+    with COMMAND_LINE.spoken():
+        return reading_tokenizer(tokenizer, entries, list(dict.fromkeys(texts)), prompt.syntax)
+
+
 def _rules(syntax: str, tokenizer: "CLIPTokenizer") -> "CutText | None":
     """ComfyUI's and compel's rules for chunks, which are where texts are encoded."""
     if syntax not in ("comfy", "compel"):
@@ -101,11 +121,13 @@ def _rules(syntax: str, tokenizer: "CLIPTokenizer") -> "CutText | None":
     from kakusan.conditioning.compel import Compel
     from kakusan.conditioning.dialects import Comfy
     from kakusan.conditioning.reader import Reader
+    from kakusan.text import pieces
 
     def encode(*_: object) -> Never:
         raise AssertionError("nothing is encoded where tokens are only shown")
 
-    dialect, reader = Comfy() if syntax == "comfy" else Compel(), Reader(tokenizer, encode)
+    dialect = Comfy() if syntax == "comfy" else Compel()
+    reader = Reader(tokenizer, encode, pieces(syntax))
     return lambda text: dialect.chunks(text, reader)
 
 

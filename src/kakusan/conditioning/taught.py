@@ -106,6 +106,22 @@ def taught(
     )
 
 
+def reading_tokenizer(
+    tokenizer: CLIPTokenizer, entries: Sequence[Entry], texts: Sequence[str], syntax: str
+) -> CLIPTokenizer:
+    """A tokenizer with the words of embeddings that texts name, whatever model they are for.
+
+    Raises:
+        CheckpointError: A file is missing or broken.
+        ArgumentError: A text names a file that is not there.
+    """
+    found = embeddings_of(entries, texts, syntax)
+    words = {
+        each.token: LearntWord(each.count, each.file, each.source, each.hash) for each in found
+    }
+    return tokenizer.learning(words, as_tokens=syntax == PLAIN)
+
+
 def _is_known(embedding: Embedding, pairs: Iterable[tuple[CLIPTokenizer, Encoder]]) -> bool:
     """Whether all of the text encoders have learnt it already."""
     own = [tokenizer.learnt.get(embedding.token) for tokenizer, _ in pairs]

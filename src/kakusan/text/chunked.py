@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kakusan.errors import RequestError
 from kakusan.prompts import Chunk, ParsedPrompt, Piece, Segment, Timed, chunks_of
+from kakusan.text.lexicon import spelt_pieces, words_of
 from kakusan.text.tokenizer import CLIPTokenizer
 from kakusan.text.understanding import Understanding
 
@@ -72,41 +73,53 @@ def read_tokens(
                 if cut_by is not None:
                     known[timed.segments] = _named(cut_by(timed), tokenizer)
                 else:
-                    tokens = list(_tokens(timed, tokenizer))
+                    tokens = list(_tokens(timed, tokenizer, prompt.syntax))
                     known[timed.segments] = _cut(tokens, tokenizer, room, plain=plain)
-                    cut += [each for each in tokens[room:] if each is not None] if plain else []
+                    cut += _each(tokens)[room:] if plain else []
             texts.append(ReadText(number, timed.until, known[timed.segments]))
             if sum(len(chunk) for chunks in known.values() for chunk in chunks) > _MOST:
                 raise RequestError(f"the prompt is more than {_MOST} tokens; make it shorter")
     return ReadPrompt(prompt, room, texts, cut, _understanding(prompt, tokenizer))
 
 
-def _tokens(timed: Timed, tokenizer: CLIPTokenizer) -> Iterator[WeighedToken | None]:
-    """The tokens of a text; None is BREAK."""
+# Tokens that stay together, most often one alone; None is BREAK
+Together = tuple[WeighedToken, ...] | None
+
+
+def _tokens(timed: Timed, tokenizer: CLIPTokenizer, syntax: str) -> Iterator[Together]:
+    """The tokens of a text."""
     for segment in timed.segments:
         if segment.is_break:
             yield None
             continue
-        for index, (start, end) in tokenizer.pieces(segment.text):
-            yield WeighedToken(index, segment.text[start:end].strip(), segment.weight)
+        for ids, text in spelt_pieces(tokenizer, segment.text, syntax):
+            yield tuple(WeighedToken(index, text, segment.weight) for index in ids)
+
+
+def _each(tokens: Sequence[Together]) -> list[WeighedToken]:
+    return [token for several in tokens for token in several or ()]
 
 
 def _cut(
-    tokens: Sequence[WeighedToken | None], tokenizer: CLIPTokenizer, room: int, *, plain: bool
+    tokens: Sequence[Together], tokenizer: CLIPTokenizer, room: int, *, plain: bool
 ) -> TokenChunks:
-    words = [token for token in tokens if token is not None]
+    words = _each(tokens)
     if plain:
         return [words[:room]]
-    pieces = [Piece(()) if each is None else Piece((each.id,), each.weight) for each in tokens]
+    pieces = [
+        Piece(tuple(token.id for token in each), each[0].weight) if each else Piece(())
+        for each in tokens
+    ]
     cut = chunks_of(pieces, tokenizer.get_vocab().get(COMMA), size=room)
     left = iter(words)
     return [[next(left) for _ in chunk.ids] for chunk in cut]
 
 
 def _named(chunks: Sequence[Chunk], tokenizer: CLIPTokenizer) -> TokenChunks:
+    learnt = {index: word.token for word in words_of(tokenizer) for index in word.ids}
     return [
         [
-            WeighedToken(index, tokenizer.decode(index), weight)
+            WeighedToken(index, learnt.get(index) or tokenizer.decode(index), weight)
             for index, weight in zip(chunk.ids, chunk.weights, strict=True)
         ]
         for chunk in chunks

@@ -38,7 +38,8 @@ def spelt_pieces(
     tokenizer: CLIPTokenizer, text: str, syntax: str
 ) -> list[tuple[tuple[int, ...], str]]:
     """The same of one text, each piece with what people read in its place."""
-    if not tokenizer.learnt:
+    if not tokenizer.learnt or syntax == "plain":  # which names words by their tokens
+        text = tokenizer.with_learnt(text)
         return [((index,), text[a:b].strip()) for index, (a, b) in tokenizer.pieces(text)]
     return [
         ((item,), tokenizer.decode(item)) if isinstance(item, int) else (item.ids, item.token)
