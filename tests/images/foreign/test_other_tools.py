@@ -61,10 +61,10 @@ def test_invokeai(tmp_path: Path) -> None:
     assert (says.prompt, says.negative_prompt, says.seed) == ("a cat++", "blurry", 1)
     assert (says.width, says.height, says.num_inference_steps) == (512, 640, 30)
     assert (says.scheduler, says.clip_skip, says.guidance_scale) == ("dpmpp_2m_k", 1, 7.5)
-    assert (says.model, says.model_hash) == ("dream", "abcdef0123456789")
-    assert says.loras == (Lora(name="detail", text_weight=0.6, unet_weight=0.6, hash="00112233"),)
+    assert (says.model, says.model_hash) == ("dream", None)
+    assert says.loras == (Lora(name="detail", text_weight=0.6, unet_weight=0.6),)
     assert (says.prompt_syntax, says.rng, told.limits) == ("compel", "invokeai", ())
-    assert told.unknown == {}
+    assert told.unknown == {"model hash": "blake3:abcdef0123456789"}  # no other tool's
     old = png_told(tmp_path, invokeai_metadata={**INVOKE, "model": {"model_name": "old"}})
     assert old.settings.model == "old"
 
@@ -320,7 +320,8 @@ def test_swarmui(tmp_path: Path) -> None:
         assert (says.scheduler, says.rng, says.prompt_syntax) == (
             *("euler/karras", "comfyui", "comfy"),
         )
-        assert (says.model, says.model_hash) == ("SD/dream", "abcdef0123456789")
+        assert (says.model, says.model_hash) == ("SD/dream", None)  # it hashes tensors alone
+        assert told.unknown["sui_models"] == SWARM["sui_models"]
         assert says.loras == (
             Lora(name="detail", text_weight=0.7, unet_weight=0.7, hash="0011223344556677"),
         )

@@ -13,7 +13,8 @@ from kakusan.images.foreign.draw_things import read_draw_things
 from kakusan.images.foreign.easy_diffusion import KEYS, read_easy_diffusion
 from kakusan.images.foreign.fields import as_object, parsed, parsed_object
 from kakusan.images.foreign.fooocus import read_fooocus
-from kakusan.images.foreign.invokeai import read_dream, read_metadata, read_sd_metadata
+from kakusan.images.foreign.invokeai import read_metadata
+from kakusan.images.foreign.invokeai_old import read_dream, read_sd_metadata
 from kakusan.images.foreign.novelai import read_novelai
 from kakusan.images.foreign.swarmui import read_swarmui
 from kakusan.images.foreign.told import Settings, Told

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kakusan.images.foreign import names
-from kakusan.images.foreign.fields import Fields, as_list, as_object
+from kakusan.images.foreign.fields import Fields, as_list, as_object, short
 from kakusan.images.foreign.hashes import as_hash
 from kakusan.images.foreign.told import Lora, Settings, Told
 from kakusan.images.foreign.webui_extras import (
@@ -18,6 +18,7 @@ from kakusan.images.foreign.webui_extras import (
 def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
     """Its `sui_image_params`, and the hashes beside them."""
     outer = Fields(told)
+    models = outer.look("sui_models")
     fields = Fields(outer.mapping("sui_image_params") or {})
     hashes = {_stem(name): digits for name, digits in _hashes(outer)}
     version = fields.text("swarm_version")
@@ -45,7 +46,6 @@ def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
         clip_skip=None if stop is None else -stop - 1,
         strength=strength if "initimage" in fields else None,
         model=model,
-        model_hash=hashes.get(_stem(model or "")),
         vae=_vae(fields),
         loras=_loras(fields, hashes),
         prompt_syntax="comfy",
@@ -65,7 +65,11 @@ def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
         version=version,
         carrier=carrier,
         settings=settings,
-        unknown={**outer.left(), **fields.left()},
+        unknown={
+            **outer.left(),
+            **fields.left(),
+            **({"sui_models": short(models)} if models else {}),
+        },
         limits=(*limits, *fields.refused),
     )
 

@@ -41,7 +41,11 @@ class Settings:
         clip_skip: how many layers are left out; the tools' own countings are translated.
         strength: how much of a given picture was replaced, or of the first pass by the second.
         model: a name, never a file to be opened; `vae` too.
-        model_hash: hexadecimal digits, as many as the tool writes.
+        model_hash: of the file's SHA-256 the first digits, as many as the tool writes, or
+            AUTOMATIC1111's older eight; hashes of other kinds are in `Told.unknown`.
+        vae_hash: the same of the VAE's file.
+        loras: those that were on, and those that the prompt's own tags name. Their hashes are of
+            the tensors' bytes, as AUTOMATIC1111 and SwarmUI have them, or of the file.
         prompt_syntax: "webui", "comfy", "compel", "novelai" or "plain": how the tool reads prompts.
         emphasis: AUTOMATIC1111's mode: "Original", "No norm", "Ignore" or "None".
         rng: whose rule of randomness: "webui-gpu", "webui-cpu", "webui-nv", "comfyui", "invokeai",

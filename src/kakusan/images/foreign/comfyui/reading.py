@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from kakusan.images.foreign import names
 from kakusan.images.foreign.comfyui import conditioning, models, samplers
 from kakusan.images.foreign.comfyui.graph import Graph, Node, as_link, graph_of_prompt
+from kakusan.images.foreign.comfyui.later import ENLARGING, later_passes, some
 from kakusan.images.foreign.comfyui.workflow import graph_of_workflow
 from kakusan.images.foreign.fields import Fields, parsed_object, short
 from kakusan.images.foreign.told import Settings, Told
@@ -12,21 +13,15 @@ from kakusan.images.foreign.webui_extras import (
     ANOTHER_PICTURE,
     CONTROL,
     MASK,
-    REFINED,
-    SECOND_PASS,
 )
 
 _MOST_UNKNOWN = 100
 _PICTURES = ("LoadImage", "LoadImageMask", "LoadImageOutput")
 _MASKS = ("VAEEncodeForInpaint", "SetLatentNoiseMask", "InpaintModelConditioning")
-_ENLARGING = (
-    *("LatentUpscale", "LatentUpscaleBy", "ImageScale", "ImageScaleBy", "ImageUpscaleWithModel"),
-    *("ImageScaleToTotalPixels", "NNLatentUpscale", "UltimateSDUpscale"),
-)
 _PLAIN = (
     *("VAEDecode", "VAEDecodeTiled", "VAEEncode", "VAEEncodeTiled", "SaveImage", "PreviewImage"),
     *("EmptyLatentImage", "RepeatLatentBatch", "LatentFromBatch", "SaveAnimatedWEBP"),
-    *(*_PICTURES, *_MASKS, *_ENLARGING),
+    *(*_PICTURES, *_MASKS, *ENLARGING),
 )
 
 
@@ -91,7 +86,7 @@ def _likeness(
     graph: Graph, way: tuple[list[Node], list[Node]], size: tuple[int, int] | None
 ) -> tuple[bool, int]:
     """Whether a way of one pass makes a picture of this size, then how many passes it has."""
-    enlarged = any(node.kind in _ENLARGING for node in way[1])
+    enlarged = any(node.kind in ENLARGING for node in way[1])
     exact = size is not None and not enlarged and _latent_size(graph, way[1])[0] == size
     return exact, len(way[0])
 
@@ -133,10 +128,10 @@ def _settings(
         limits.append(MASK if masked else ANOTHER_PICTURE)
     elif denoise is not None and denoise < 1:
         limits.append("it was denoised in part only, from empty latents.")
-    passes, said = _later(graph, first, later)
+    passes, said = later_passes(graph, first, later)
     limits += said
     after = samplers.between(graph, samplers.ends(graph)[0], found[0]) if not later else ()
-    if any(node.kind in _ENLARGING for node in after):
+    if any(node.kind in ENLARGING for node in after):
         limits.append("it was enlarged after it was drawn.")
     sampler, schedule = fields.text("sampler_name"), fields.text("scheduler")
     scheduler, unsaid = names.of_comfyui(sampler, schedule) if sampler else (None, list[str]())
@@ -187,47 +182,6 @@ def _settings(
     return settings, strange, [*limits, *unsaid, *fields.refused]
 
 
-def _later(
-    graph: Graph, first: samplers.Pass, later: list[samplers.Pass]
-) -> tuple[dict[str, dict[str, object]], list[str]]:
-    """The second pass as a refiner, or as hires, and the sentence for it."""
-    if not later:
-        return {}, []
-    second = later[0]
-    fields = samplers.fields_of(second)
-    way = list(samplers.between(graph, second.node, first.node))
-    enlarging = next((node for node in way if node.kind in _ENLARGING), None)
-    encoders = conditioning.said_by(graph, second.positive, "positive").encoders
-    model = models.loaded_by(graph, second.model, encoders).model
-    steps, start = fields.steps("steps"), fields.whole("start_at_step", low=0, high=10_000)
-    if enlarging is None and start and steps:
-        told: dict[str, object] = {"model": model, "switch_at": start / steps}
-        return {"refiner": _some(told)}, [REFINED]
-    many = [f"{len(later) + 1} samplers drew it; these are the settings of the first."]
-    strength = fields.fraction("denoise")
-    if enlarging is None and (strength is None or strength == 1):
-        return {}, many
-    told = {
-        "steps": steps,
-        "strength": strength,
-        "seed": fields.seed("seed", "noise_seed"),
-        "guidance_scale": fields.weight("cfg"),
-        "sampler": fields.text("sampler_name"),
-        "schedule_type": fields.text("scheduler"),
-        "model": model,
-    }
-    if enlarging is not None:
-        inner = Fields({name: graph.value(enlarging, name) for name in enlarging.inputs})
-        told["upscaler"] = inner.text("upscale_method") or enlarging.kind
-        told |= {"width": inner.side("width"), "height": inner.side("height")}
-        told["scale"] = inner.number("scale_by", low=0.01, high=100)
-    return {"hires": _some(told)}, [SECOND_PASS, *(many if len(later) > 1 else [])]
-
-
-def _some(told: Mapping[str, object]) -> dict[str, object]:
-    return {key: value for key, value in told.items() if value is not None}
-
-
 def _given(graph: Graph, nodes: list[Node]) -> dict[str, object]:
     """The name of the picture that it began with, which is not looked for."""
     loader = next(node for node in nodes if node.kind in _PICTURES)
@@ -239,7 +193,7 @@ def _control(graph: Graph, node: Node) -> dict[str, object]:
     loader = graph.linked(node, "control_net")
     fields = Fields({name: graph.value(node, name) for name in node.inputs})
     model = graph.value(loader[0], "control_net_name") if loader else None
-    return _some(
+    return some(
         {
             "model": model[:500] if isinstance(model, str) else None,
             "weight": fields.weight("strength"),
