@@ -15,7 +15,8 @@ import kakusan
 from kakusan import AutoencoderKL, StableDiffusionPipeline
 from kakusan.checkpoints.single_file.identity import identify
 from kakusan.errors import InputError, OutputError, RequestError
-from kakusan.pipeline.convert import ASIDE, convert
+from kakusan.pipeline.convert import convert
+from kakusan.pipeline.converted import ASIDE
 from tests.oracle import single, tiny
 
 WEIGHTS = {
