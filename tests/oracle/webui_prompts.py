@@ -1,13 +1,11 @@
 """Writes tests/prompts/webui.json: what AUTOMATIC1111's own parser makes of prompts.
 
     python tests/oracle/webui_prompts.py FOLDER tests/prompts/webui.json
-    PYTHONHASHSEED=1 python tests/oracle/webui_prompts.py FOLDER tests/prompts/webui.json --agree
 
 FOLDER has `prompt_parser.py` and `comments.py` of AUTOMATIC1111/stable-diffusion-webui 1.10
-(modules/ and modules/processing_scripts/); `pip install lark`. The first line was run with lark
-1.3.1. Where brackets do not balance, the tool's parser library takes one of several readings, and
-which one depends on its version and on Python's hash seed: the second line, run with lark 1.1.2,
-which the tool asks for, and the hash seeds 0 to 7, takes out the prompts that it reads otherwise.
+(modules/ and modules/processing_scripts/); `pip install lark`. It was run with lark 1.3.1. Where
+brackets do not balance, older versions, such as the 1.1.2 that the tool asks for, take one of
+several readings by chance, by Python's hash seed.
 """
 
 import ast
@@ -120,18 +118,15 @@ def prompts() -> list[str]:
 def main() -> None:
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
     module = parser(folder)
-    if "--agree" in sys.argv:
-        kept = [c for c in json.loads(out.read_text("utf-8")) if read(module, c) == c["parts"]]
-    else:
-        kept = []
-        for number, text in enumerate(prompts()):
-            steps, hires = ((10, None), (4, None), (10, 10), (4, 5), (1, None))[number % 5]
-            case = {"prompt": text, "steps": 4 if text in BARRED else steps}
-            case |= {"hires_steps": hires, "old": number % 7 == 0}
-            if text in WRITTEN or text in BARRED:
-                case |= {"hires_steps": None, "old": False}
-                case["steps"] = 4 if text in BARRED else 10
-            kept.append({**case, "parts": read(module, case)})
+    kept: list[dict[str, Any]] = []
+    for number, text in enumerate(prompts()):
+        steps, hires = ((10, None), (4, None), (10, 10), (4, 5), (1, None))[number % 5]
+        case = {"prompt": text, "steps": 4 if text in BARRED else steps}
+        case |= {"hires_steps": hires, "old": number % 7 == 0}
+        if text in WRITTEN or text in BARRED:
+            case |= {"hires_steps": None, "old": False}
+            case["steps"] = 4 if text in BARRED else 10
+        kept.append({**case, "parts": read(module, case)})
     lines = ",\n".join(json.dumps(each) for each in kept)
     out.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
     print(len(kept), "prompts")

@@ -7,7 +7,7 @@ before nothing, has the tool take the whole prompt as it stands.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,6 +54,7 @@ class _Open:
 
     bracket: str
     last: int = 0  # where the last branch begins in the text
+    mark: int = 0  # which of the text's marks it is
     branches: list[Nodes] = field(default_factory=lambda: [[]])
     between: list[str] = field(default_factory=list[str])  # the colons and bars
 
@@ -83,6 +84,13 @@ class _Open:
         return [*_taken(number), Change(first, self.branches[-2], when[1])]
 
 
+class _Closed(NamedTuple):
+    """A group by where it ends: which of the text's marks opens it, and whether it has bars."""
+
+    mark: int
+    has_bars: bool
+
+
 class _NoGroups(Exception):  # noqa: N818
     """The text is to be taken as it stands."""
 
@@ -90,8 +98,10 @@ class _NoGroups(Exception):  # noqa: N818
 class _Reader:
     """Reads a text from left to right; `opened[0]` is the text itself."""
 
-    def __init__(self, text: str, taken: Sequence[Taken]) -> None:
-        self.text = text
+    def __init__(self, text: str, taken: Sequence[Taken], spelt: Collection[int] = ()) -> None:
+        self.text, self.spelt = text, spelt
+        self.marks: list[int] = []
+        self.groups: dict[int, _Closed] = {}
         self.taken = iter(taken)
         self.next = next(self.taken, None)
         self.opened = [_Open("")]
@@ -103,10 +113,12 @@ class _Reader:
                 raise _NoGroups
             self.put_back(end)
             end = match.end()
+            if match["mark"] is not None:
+                self.marks.append(match.start())
             if match["mark"] is None:
                 self.opened[-1].branches[-1].append(match[0])
             elif match[0] in "([":
-                self.opened.append(_Open(match[0], end))
+                self.opened.append(_Open(match[0], end, len(self.marks) - 1))
             elif match[0] in ")]":
                 self.close(match[0], match.start())
             else:
@@ -125,12 +137,14 @@ class _Reader:
 
     def close(self, mark: str, place: int) -> None:
         top = self.opened[-1]
-        group = top.closed(self.text, place) if top.bracket + mark in ("()", "[]") else None
+        fits = top.bracket + mark in ("()", "[]") and place not in self.spelt
+        group = top.closed(self.text, place) if fits else None
         if group is None:
             self.give_up()
             self.opened[0].branches[0].append(mark)
         else:
             self.opened.pop()
+            self.groups[place] = _Closed(top.mark, isinstance(group[-1], Turns))
             self.opened[-1].branches[-1] += group
 
     def divide(self, mark: str, place: int) -> None:
@@ -161,9 +175,39 @@ def read_groups(text: str, taken: Sequence[Taken] = ()) -> Nodes:
     Args:
         taken: in the order of their places.
     """
-    if not _MAY_CHANGE.search(text):
+    if "]" not in text or not _MAY_CHANGE.search(text):
         return [text, *taken]
     try:
-        return _Reader(text, taken).read()
+        reader = _Reader(text, taken)
+        nodes = reader.read()
+        spelt = _spelt(reader)
+        return _Reader(text, taken, spelt).read() if spelt else nodes
     except _NoGroups:
         return [text, *taken]
+
+
+def _spelt(reader: _Reader) -> set[int]:
+    """Where brackets that could close a group stand for themselves.
+
+    Beside brackets and colons that are in no group the tool's grammar has several readings. Its
+    parser library (lark 1.3; older versions choose by chance) reads from the end, and takes marks
+    that stand side by side as such, an odd number of them and as many as it can, where the last is
+    in no group: in `[a:b:3]::` the bracket too, and then there is no change.
+    """
+    marks, groups, spelt = reader.marks, reader.groups, set[int]()
+    index = len(marks) - 1
+    while index >= 0:
+        group = groups.get(marks[index])
+        if group is not None:
+            index = group.mark - 1
+            continue
+        run = 1
+        while run <= index and marks[index - run] == marks[index] - run:
+            beside = groups.get(marks[index - run])
+            if beside is not None and beside.has_bars:
+                break
+            run += 1
+        run -= run % 2 == 0
+        spelt |= {place for place in marks[index - run + 1 : index + 1] if place in groups}
+        index -= run
+    return spelt
