@@ -12,10 +12,10 @@ from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline
 from kakusan.conditioning import Webui, encode_parsed, reader, readers
 from kakusan.errors import RequestError
 from kakusan.prompts import parse
-from tests.oracle import webui_prompts
-from tests.oracle.webui_prompts import CASES, ENCODERS, STEPS
+from tests.oracle import webui_embeddings
+from tests.oracle.webui_embeddings import CASES, ENCODERS, STEPS
 
-WANTED = np.load(webui_prompts.FILE)
+WANTED = np.load(webui_embeddings.FILE)
 NAMED = [(name, case) for name, (_, _, cases) in ENCODERS.items() for case in cases]
 
 
