@@ -347,9 +347,11 @@ def test_what_cannot_be_drawn_is_one_line(pipe: Any, prompt: str, said: str) -> 
     assert len(str(caught.value)) < 300
 
 
-def test_adapters_are_not_ignored_in_silence(pipe: Any) -> None:
-    with pytest.raises(NotYetError, match=r"<lora:thing> names an adapter"):
+def test_what_a_tag_names_is_not_ignored_in_silence(pipe: Any) -> None:
+    with pytest.raises(InputError, match="there is no adapter 'thing'"):
         latents(pipe, "a cat <lora:thing:0.8>")
+    with pytest.raises(NotYetError, match=r"<hypernet:thing> names a hypernetwork"):
+        latents(pipe, "a cat <hypernet:thing:0.8>")
 
 
 @pytest.mark.parametrize("prompt", ["((a cat", "a cat)]", "[a:b", "[[]", ":", "\\", "(", "a\\"])
