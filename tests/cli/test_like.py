@@ -103,6 +103,19 @@ def test_another_tools_picture(run: Command, fake: FakeDrawing, here: Path) -> N
     assert "the model 'nothing'" in done.err
 
 
+def test_a_new_prompt_is_read_as_the_pictures_was(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    record = {**fake.record("a cat", 7), "prompt_syntax": "comfy"}
+    save_image(fake.image(7), here / "cat.png", record)
+    done = run("generate", "--like", "cat.png", "a (blue:1.3) dog")
+    assert done.code == 0
+    assert asked(fake).prompt_syntax == "comfy"
+    assert "is read as AUTOMATIC1111 reads it" not in done.err
+    assert run("generate", "--like", "cat.png", "a dog", "--syntax", "plain").code == 0
+    assert asked(fake).prompt_syntax == "plain"
+
+
 def test_of_a_grid_the_first_is_meant(run: Command, fake: FakeDrawing, here: Path) -> None:
     (path,) = run("generate", "cat", "--grid", "2x2", "--seed", "3").lines
     assert run("generate", "--like", path, "a dog").code == 0

@@ -26,6 +26,7 @@ _GOES_WITH = {
     "width": ("original_size", "target_size"),
     "height": ("original_size", "target_size"),
 }
+_TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2")
 _NEVER = ("device", "num_images_per_prompt")
 # What names files of the user's, and may be a stranger's
 FILES = ("loras", "lora_files", "embeddings")
@@ -51,6 +52,8 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
     request = Request.from_record(record)
     plain = {each.name: each.default for each in fields(Request)}
     told = {name: getattr(request, name) for name in plain}
+    for name in _TEXTS:  # of one picture, as a record has them
+        told[name] = None if told[name] is None else told[name][0]
     return {
         name: value
         for name, value in told.items()

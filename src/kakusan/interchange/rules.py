@@ -170,7 +170,7 @@ def _scheduler(says: Settings) -> Part:
 
 def _noise(says: Settings, tool: str, asked: str | None) -> Part:
     """By whose rules a seed makes noise, and what is mixed into it."""
-    rng, left = (asked or says.rng), list[str]()
+    rng, left, guessed = (asked or says.rng), list[str](), list[str]()
     if rng in _UNKNOWN_RULES:
         left.append(f"{_UNKNOWN_RULES[rng]} own random numbers, whose rules are not known")
         rng = None
@@ -178,7 +178,6 @@ def _noise(says: Settings, tool: str, asked: str | None) -> Part:
         rng = None
     elif asked is None:
         rng, guessed = _as_on_a_gpu(says)
-        left += guessed
     found: dict[str, Any] = {"rng": rng if rng in RNGS else None}
     of_the_web_ui = str(rng).startswith("webui")
     if says.ensd and of_the_web_ui:
@@ -192,7 +191,7 @@ def _noise(says: Settings, tool: str, asked: str | None) -> Part:
     if says.seed_resize is not None and min(says.seed_resize) >= _SIDE:
         width, height = says.seed_resize
         found["seed_resize"] = (height, width)
-    return found, list(_said_of(found)), left
+    return found, [*_said_of(found), *guessed], left
 
 
 def _said_of(noise: Mapping[str, Any]) -> Iterator[str]:
@@ -212,14 +211,14 @@ def _said_of(noise: Mapping[str, Any]) -> Iterator[str]:
 def _as_on_a_gpu(says: Settings) -> tuple[str | None, list[str]]:
     """What a file leaves open: where the tool computed, which is a GPU most of the time."""
     if says.rng == "invokeai":
-        return "invokeai-gpu", ["whether it was computed on a GPU is not told, and taken so"]
+        return "invokeai-gpu", ["as if it was computed on a GPU, which is not told"]
     random = says.scheduler is not None and _adds_noise(says.scheduler)
     if says.rng != "comfyui" or not random:
         return says.rng, []
     along_a_path = "sde" in str(says.scheduler).casefold()
     if along_a_path:  # on the CPU, unless its name says otherwise
         return ("comfyui-gpu" if "_gpu" in str(says.sampler) else "comfyui"), []
-    return "comfyui-gpu", ["whether it was computed on a GPU is not told, and taken so"]
+    return "comfyui-gpu", ["as if it was computed on a GPU, which is not told"]
 
 
 def _adds_noise(name: str) -> bool:
