@@ -39,8 +39,9 @@ class FakeDrawing:
     progress: bool | None = None
 
     def __call__(
-        self, request: Request, *, on_picture: Any, progress: bool | None
+        self, request: Request, *, on_picture: Any, progress: bool | None, lora_dirs: Any = None
     ) -> list[Picture]:
+        del lora_dirs
         self.asked, self.progress = request, progress
         prompt = request.prompt[0] or ""
         return [

@@ -267,3 +267,22 @@ def test_our_own_text_alone_draws_the_same(run: Command, here: Path) -> None:
     done = run("reproduce", "text.png", "--compare")
     assert done.code == 0
     assert done.lines[1] == "PSNR: inf dB (the pixels are identical)"
+
+
+def test_adapters_that_are_not_said_to_be_here_are_left_out(
+    run: Command, fake: FakeDrawing, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KAKUSAN_LORA_DIR", raising=False)
+    info = PngImagePlugin.PngInfo()
+    settings = "Steps: 4, Sampler: Euler a, Seed: 5, Size: 64x64, Model: builtin"
+    info.add_text("parameters", f"a cat <lora:foo:0.8>, red\n{settings}")
+    Image.new("RGB", (64, 64)).save(here / "cat.png", pnginfo=info)
+    done = run("reproduce", "cat.png")
+    assert done.code == 0, done.err
+    assert "not made again: the LoRA 'foo'" in done.err
+    assert fake.asked is not None
+    assert fake.asked.prompt == ("a cat , red",)
+    (here / "loras").mkdir()
+    done = run("reproduce", "cat.png", "--lora-dir", "loras")
+    assert "the LoRA" not in done.err
+    assert fake.asked.prompt == ("a cat <lora:foo:0.8>, red",)

@@ -301,7 +301,10 @@ def reproduce(
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     if "kakusan" not in record:
         files = embedding_options.read(embedding, embeddings_dir) or ()
-        asked = Asked(model, tuple(models_dir or ()), unet, vae, rng, device, tuple(files))
+        asked = Asked(
+            *(model, tuple(models_dir or ()), unet, vae, rng, device),
+            *(tuple(files), tuple(lora_dir or ())),
+        )
         place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
         return reproduce_foreign(
             picture, asked, place, compare=compare, as_json=as_json, quiet=quiet

@@ -1,5 +1,7 @@
 """`kakusan reproduce` of another tool's picture: by that tool's rules, as far as they are known."""
 
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from kakusan.images.foreign import Told
     from kakusan.interchange import Likeness, Translation
 
+_TAG = re.compile("<(?:lora|lyco):[^<>]{1,500}>")
 MOST_SAID = 6  # things that are not made again; `--json` has them all
 
 
@@ -36,6 +39,7 @@ class Asked:
     rng: str | None
     device: str | None
     embeddings: Sequence[str] = ()
+    lora_dirs: Sequence[str] = ()
 
 
 def told_in(picture: Path) -> "Told":
@@ -82,16 +86,38 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
             vae=asked.vae,
             device=asked.device,
         )
-    return with_embeddings(request, asked.embeddings), translation, model
+    request = with_embeddings(request, asked.embeddings)
+    return request if _has_loras(asked) else without_loras(request), translation, model
+
+
+def _has_loras(asked: Asked) -> bool:
+    """Whether the user says where adapters are."""
+    return bool(asked.lora_dirs or os.environ.get("KAKUSAN_LORA_DIR"))
+
+
+def without_loras(request: Request) -> Request:
+    """The request without the tags of adapters, which are said not to be made again."""
+    texts = {
+        name: tuple(text and _TAG.sub("", text) for text in getattr(request, name))
+        for name in ("prompt", "negative_prompt")
+    }
+    return replace(request, **texts) if request.syntax == "webui" else request
 
 
 def tell(
-    translation: "Translation", model: str, vae: str | None, embeddings: Sequence[str] = ()
+    translation: "Translation",
+    model: str,
+    vae: str | None,
+    embeddings: Sequence[str] = (),
+    *,
+    loras: bool = False,
 ) -> list[str]:
     """Say what is known, by which rules it is made again, and what is not; the last of these."""
     there = {f"the embedding {shown(path.stem)}" for path in _files(embeddings)}
     left = [each for each in translation.left if vae is None or not each.startswith("the VAE ")]
     left = [each for each in left if each not in there]
+    if loras and "<lora:" in str(translation.settings.get("prompt")):  # or it is an error
+        left = [each for each in left if not each.startswith("the LoRA ")]
     remark(f"{translation.made}; drawn with {model}")
     remark(f"made again by its rules: {'; '.join(translation.followed) or 'none that are known'}")
     if left:
@@ -128,14 +154,19 @@ def reproduce_foreign(
 
     with live(quiet) as line:
         request, translation, model = request_for(told, asked, line)
-        left = tell(translation, model, asked.vae, asked.embeddings)
+        left = tell(translation, model, asked.vae, asked.embeddings, loras=_has_loras(asked))
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
         def draw_it() -> None:
             prepare(line, request.model)
             from kakusan.pipeline import draw
 
-            draw(request, on_picture=saver, progress=saver.progress)
+            draw(
+                request,
+                on_picture=saver,
+                progress=saver.progress,
+                lora_dirs=list(asked.lora_dirs) or None,
+            )
             (drawn,) = saver.held
             if compare and (near := compared_with(picture, drawn.image)) is not None:
                 likenesses.append(near)
