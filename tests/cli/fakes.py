@@ -37,12 +37,17 @@ class FakeDrawing:
     flagged: bool = False
     asked: Request | None = None
     progress: bool | None = None
+    lora_dirs: Any = None
 
     def __call__(
-        self, request: Request, *, on_picture: Any, progress: bool | None, lora_dirs: Any = None
+        self,
+        request: Request,
+        *,
+        on_picture: Any,
+        progress: bool | None,
+        lora_dirs: Any = None,
     ) -> list[Picture]:
-        del lora_dirs
-        self.asked, self.progress = request, progress
+        self.asked, self.progress, self.lora_dirs = request, progress, lora_dirs
         prompt = request.prompt[0] or ""
         return [
             self._finish(prompt, i, request.seed or 0, on_picture)
