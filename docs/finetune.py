@@ -2,7 +2,7 @@
 
     python docs/finetune.py
 
-Writes docs/images/finetune.png. The pictures are rendered with Noto Color Emoji.
+Writes docs/images/finetune.png and strengths.png. The pictures are rendered with Noto Color Emoji.
 """
 
 import tempfile
@@ -31,6 +31,7 @@ PROMPTS = (
     "a cat on a red background",  # which should stay what it is
 )
 STEPS = {"lora": 600, "unet": 400}
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def write_pictures(folder: Path) -> None:
@@ -60,6 +61,17 @@ def drawn(pipe: StableDiffusionPipeline) -> list[Image.Image]:
     return list(pipe(list(PROMPTS), seed=3).images)
 
 
+def at_strengths(lora: Path) -> list[list[Image.Image]]:
+    """Two of the prompts with the adapter at each strength."""
+    pipe = loaded()
+    pipe.load_lora_weights(lora, adapter_name=NAME)
+    columns: list[list[Image.Image]] = []
+    for strength in STRENGTHS:
+        pipe.set_adapters(NAME, strength)
+        columns.append(list(pipe([PROMPTS[0], PROMPTS[2]], seed=3).images))
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 def settings(steps: int, rate: float) -> StageSettings:
     return StageSettings(
         steps=steps, batch_size=8, learning_rate=rate, warmup_steps=20, ema_decay=0.99
@@ -81,6 +93,7 @@ if __name__ == "__main__":
             pipe, pictures, settings(STEPS["lora"], 1e-3), rank=16, seed=0, run=run, output=output
         )
         rows["LoRA, rank 16"] = drawn(pipe)
+        strengths = at_strengths(output)
         pipe = loaded()
         run, output = folder / "unet", folder / "model"
         fine_tune_unet(
@@ -96,4 +109,8 @@ if __name__ == "__main__":
     page.save(IMAGES / "finetune.png", optimize=True)
     phone = sheet(list(zip(*rows.values(), strict=True)), columns=list(rows))
     phone.save(IMAGES / "finetune-phone.png", optimize=True)
+    names = [f"{each:g}" for each in STRENGTHS]
+    sheet(strengths, columns=names).save(IMAGES / "strengths.png", optimize=True)
+    few = [row[::2] for row in strengths]
+    sheet(few, columns=names[::2]).save(IMAGES / "strengths-phone.png", optimize=True)
     print("columns:", "; ".join(PROMPTS))

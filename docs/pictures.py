@@ -20,7 +20,7 @@ from kakusan.inspect import (
     schedules,
     walk,
 )
-from kakusan.inspect.sheet import in_rows
+from kakusan.inspect.sheet import in_rows, sheet
 
 IMAGES = Path(__file__).parent / "images"
 SIDE = 192  # pixels; the model draws 128
@@ -85,6 +85,29 @@ def grid() -> None:
     save("grid", in_rows(images, GRID, 6, title=""), in_rows(images, GRID, 2, title=""))
 
 
+def prompts() -> None:
+    """What weights, schedules and AND do: each row one prompt, with one number that grows."""
+    rows = {
+        "a (red:W) cat": ("0.5", "0.8", "1.1", "1.4", "1.7"),
+        "[a cat:a dog:W], red background": ("0.7", "0.85", "0.9", "0.95", "1.0"),
+        "a cat AND a house :W": ("0.2", "0.4", "0.6", "0.8", "1.2"),
+    }
+    names = [f"{prompt}, W = {values[0]} to {values[-1]}" for prompt, values in rows.items()]
+    pictures = [
+        [drawn_as_the_web_ui(prompt.replace("W", value)) for value in values]
+        for prompt, values in rows.items()
+    ]
+    wide = sheet(pictures, rows=names, columns=("",) * 5)
+    narrow = sheet([each[::2] for each in pictures], rows=names, columns=("",) * 3)
+    save("prompts", wide, narrow)
+
+
+def drawn_as_the_web_ui(prompt: str) -> Image.Image:
+    (picture,) = kakusan.generate(prompt, seed=7, prompt_syntax="webui", progress=False)
+    return picture.image
+
+
 if __name__ == "__main__":
     grid()
+    prompts()
     inside()
