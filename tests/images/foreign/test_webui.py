@@ -129,6 +129,9 @@ def test_a_control_unit() -> None:
         ("Sampler: Euler a, Version: v1.5.0", "Euler a Uniform"),
         ("Sampler: DDIM, Version: v1.5.0", "DDIM"),
         ("Sampler: UniPC", "UniPC"),
+        ("Sampler: Restart, Version: v1.6.0", "Restart"),
+        ("Sampler: DPM++ 2M, Version: f1.0.0v2-v1.10.1RC-latest-671-g8e5a9a5", "DPM++ 2M"),
+        ("Sampler: DPM++ 2M, Schedule type: Automatic, Version: f9-mine", "DPM++ 2M"),
         (
             "Sampler: DPM++ 2M SDE, Schedule type: SGM Uniform, Version: v1.10.1",
             "DPM++ 2M SDE SGM Uniform",

@@ -65,6 +65,8 @@ def of_webui(sampler: str, schedule: str | None, *, old: bool) -> tuple[str | No
 def _walks_a_ladder(sampler: str) -> bool:
     """Whether a plain name of AUTOMATIC1111's is a sampler that schedules differ for."""
     plain = sampler.strip().casefold()
+    if plain == "restart":  # on Karras's levels from the first
+        return False
     return any(
         each.automatic is not None and plain in (each.webui.casefold(), *each.others)
         for each in SAMPLERS

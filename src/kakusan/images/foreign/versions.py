@@ -6,7 +6,7 @@ Source: modules/infotext_versions.py of the web UI 1.10.
 import re
 
 _WEBUI = re.compile(r"v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})(?:-RC|rc)?(?:-(\d{1,5})-g[0-9a-f]+)?")
-_FORGE = re.compile(r"f\d[\w.]*?v(\d.*)")
+_FORGE = re.compile(r"f\d[\w.-]{0,40}?v(\d+\.\d+\.\d+.*)")
 
 Version = tuple[int, int, int, int]
 WITH_SCHEDULE_TYPES: Version = (1, 9, 0, 0)

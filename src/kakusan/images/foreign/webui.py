@@ -181,6 +181,7 @@ def _scheduler(
         return names.known([f"{sampler} {schedule or ''}".strip(), sampler])
     version = webui_version(program)
     old = tool != "SD.Next" and (version is None or version < WITH_SCHEDULE_TYPES)
+    old = old and schedule is None  # versions that had none wrote none
     return names.of_webui(sampler, schedule, old=old)
 
 
