@@ -6,6 +6,8 @@ import pytest
 
 from kakusan.errors import InputError
 from kakusan.images.foreign import Lora, Settings, Told
+from kakusan.images.foreign.webui import read_webui
+from kakusan.images.parameters import parameters_text
 from kakusan.interchange import check_can_be_made, translated
 from kakusan.pipeline.scheduling import check_scheduler, requested_scheduler
 from kakusan.request import Request
@@ -51,7 +53,15 @@ def test_a_rule_that_is_asked_for_counts() -> None:
     assert found["rng"] == "comfyui"
     assert "ensd" not in found
     assert translated(told(rng="webui-gpu", ensd=31337)).settings["ensd"] == 31337
+
+
+def test_of_our_own_text_the_rule_is_taken() -> None:
     assert "rng" not in translated(told("kakusan", rng="diffusers")).settings
+    assert translated(told("kakusan", rng="diffusers", ensd=3)).settings["ensd"] == 3
+    for rng in (None, "webui-gpu", "webui-cpu", "webui-nv"):
+        record = {"kakusan": "0.1.0", "num_inference_steps": 4, "rng": rng, "ensd": 7, **PLAIN}
+        found = translated(read_webui(parameters_text(record), "png:parameters")).settings
+        assert (found.get("rng"), found["ensd"]) == (rng, 7)
 
 
 def test_settings_of_the_sampler_go_with_its_name() -> None:

@@ -29,8 +29,8 @@ _TELLING_OF = {
 # The web UI calls all of its kind so, whatever its options for variant and order say
 _ONE_NAME = {"UniPCMultistepScheduler": "UniPC"}
 WORDS = WEBUI.words
-# What it says of random numbers; unsaid, they are its usual ones, of a CUDA device
-_SOURCES = {"webui-cpu": "CPU", "webui-nv": "NV"}
+# What it says of random numbers; unsaid, it reads GPU, and we read kakusan's own
+_SOURCES = {"webui-gpu": "GPU", "webui-cpu": "CPU", "webui-nv": "NV"}
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
 _LARGEST = 2**64

@@ -175,12 +175,12 @@ def _noise(says: Settings, tool: str, asked: str | None) -> Part:
         left.append(f"{_UNKNOWN_RULES[rng]} own random numbers, whose rules are not known")
         rng = None
     elif asked is None and tool == OURS:
-        rng = None
+        rng = rng if str(rng).startswith("webui") else None
     elif asked is None:
         rng, guessed = _as_on_a_gpu(says)
     found: dict[str, Any] = {"rng": rng if rng in RNGS else None}
-    of_the_web_ui = str(rng).startswith("webui")
-    if says.ensd and of_the_web_ui:
+    with_ensd = str(rng).startswith("webui") or (rng is None and tool == OURS)
+    if says.ensd and with_ensd:
         found["ensd"] = says.ensd
     if says.variation_strength:
         if says.variation_seed is None:

@@ -217,6 +217,8 @@ def _rng(fields: Fields, tool: str) -> str:
     }
     if tool == "stable-diffusion.cpp":
         return f"sdcpp-{(said or 'cuda').casefold().partition('_')[0]}"
+    if tool == "kakusan" and said is not None:
+        return _RNG.get(said, own[tool])
     return own.get(tool) or _RNG.get(said, "webui-gpu")
 
 
