@@ -226,6 +226,15 @@ def test_stable_diffusion_cpp() -> None:
         "x.safetensors",
         "y.safetensors",
     )
+    for said, means in {
+        "dpm++2m": "uniform",
+        "euler_a": "uniform",
+        "dpm++2m karras": "karras",
+    }.items():
+        line = f"Steps: 20, Seed: 1, Sampler: {said}, Version: stable-diffusion.cpp"
+        name = read(line=line).settings.scheduler
+        assert name is not None
+        assert meaning_of(name).settings["sigma_schedule"] == means
     assert meaning_of("euler_a karras").kind == "EulerAncestralDiscreteScheduler"
     assert told.unknown == {"Guidance": "3.500000"}
     for rng in ("cpu", "std_default"):

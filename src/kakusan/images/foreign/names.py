@@ -82,6 +82,15 @@ def of_comfyui(sampler: str, schedule: str | None) -> tuple[str | None, list[str
     return known([f"{plain}/{schedule}"])
 
 
+def of_sdcpp(sampler: str, schedule: str | None) -> tuple[str | None, list[str]]:
+    """stable-diffusion.cpp's, whose usual schedule is discrete, which is Uniform."""
+    if schedule is not None or " " in sampler.strip():  # which may hold its schedule
+        return known([f"{sampler} {schedule or ''}".strip(), sampler])
+    name, said = known([sampler])
+    on_a_ladder = name is not None and "sigma_schedule" in meaning_of(name).settings
+    return known([f"{sampler} discrete", sampler]) if on_a_ladder else (name, said)
+
+
 def of_invokeai(scheduler: str) -> tuple[str | None, list[str]]:
     if scheduler == "dpmpp_2m_sde":
         name, said = known(["DPM++ 2M SDE Uniform"])

@@ -178,7 +178,7 @@ def _scheduler(
     if tool in ("ComfyUI", "SwarmUI", "Fooocus"):
         return names.of_comfyui(sampler, schedule) if schedule else names.known([sampler])
     if tool == "stable-diffusion.cpp":
-        return names.known([f"{sampler} {schedule or ''}".strip(), sampler])
+        return names.of_sdcpp(sampler, schedule)
     version = webui_version(program)
     old = tool != "SD.Next" and (version is None or version < WITH_SCHEDULE_TYPES)
     old = old and schedule is None  # versions that had none wrote none
