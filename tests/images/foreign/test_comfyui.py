@@ -124,6 +124,79 @@ def test_values_from_other_nodes() -> None:
     assert (told.settings.seed, told.settings.num_inference_steps) == (77, 33)
     assert (told.settings.prompt, told.settings.model) == ("a cat & dog", "v1-5.safetensors")
 
+    assert (told.limits, told.unknown) == ((), {})
+
+
+def test_values_that_pass_through_contexts() -> None:
+    told = read(
+        changed(
+            _3=(
+                "KSampler",
+                {
+                    "model": ["21", 1],
+                    "positive": ["21", 4],
+                    "negative": ["21", 5],
+                    "latent_image": ["21", 6],
+                    "seed": ["22", 0],
+                },
+            ),
+            _8=("VAEDecode", {"vae": ["21", 3]}),
+            _20=(
+                "Context (rgthree)",
+                {
+                    "model": ["4", 0],
+                    "clip": ["4", 1],
+                    "vae": ["4", 2],
+                    "positive": ["7", 0],
+                    "negative": ["7", 0],
+                },
+            ),
+            _21=(
+                "Context Big (rgthree)",
+                {"base_ctx": ["20", 0], "positive": ["6", 0], "latent": ["5", 0]},
+            ),
+            _22=("Seed (rgthree)", {"seed": 42}),
+        )
+    )
+    says = told.settings
+    assert (says.prompt, says.negative_prompt, says.seed) == ("a (cat:1.2)", "blurry", 42)
+    assert (says.model, says.width, says.height) == ("v1-5.safetensors", 512, 768)
+    assert (told.limits, told.unknown) == ((), {})
+
+
+def test_the_efficient_loader_leaves_layers_out() -> None:
+    loader = {
+        "ckpt_name": "v1-5.safetensors",
+        "vae_name": "Baked VAE",
+        "clip_skip": -2,
+        "lora_name": "None",
+        "positive": "a cat",
+        "negative": "blurry",
+        "empty_latent_width": 512,
+        "empty_latent_height": 768,
+        "batch_size": 1,
+    }
+    links = {"model": ["4", 0], "positive": ["4", 1], "negative": ["4", 2]}
+    told = read(
+        changed(
+            _4=("Efficient Loader", loader),
+            _3=(
+                "KSampler (Efficient)",
+                {**PLAIN["3"]["inputs"], **links, "latent_image": ["4", 3]},
+            ),
+        )
+    )
+    says = told.settings
+    assert (says.prompt, says.negative_prompt, says.clip_skip) == ("a cat", "blurry", 1)
+    assert (says.loras, says.width, told.limits) == ((), 512, ())
+
+
+def test_steps_that_were_left_out_are_said() -> None:
+    cut = {**PLAIN["3"]["inputs"], "noise_seed": 3, "start_at_step": 0, "end_at_step": 15}
+    (said,) = read(changed(_3=("KSamplerAdvanced", cut))).limits
+    assert "from 0 to 15" in said
+    assert read(changed(_3=("KSamplerAdvanced", {**cut, "end_at_step": 10000}))).limits == ()
+
 
 def test_custom_sampling() -> None:
     told = read(

@@ -10,6 +10,12 @@ _DEEPEST = 40  # of texts that are made of texts
 _LONGEST = 1_000_000  # characters of such a text
 _LONGEST_WAY = 2000  # nodes that a value passes through
 _REROUTES = ("Reroute", "Reroute (rgthree)", "ReroutePrimitive|pysssss", "Anything Everywhere")
+# What the outputs of rgthree's context nodes are, which are inputs of the same names
+CONTEXTS = ("Context (rgthree)", "Context Big (rgthree)")
+_OF_A_CONTEXT = (
+    *("base_ctx", "model", "clip", "vae", "positive", "negative", "latent", "images", "seed"),
+    *("steps", "step_refiner", "cfg", "ckpt_name", "sampler", "scheduler"),
+)
 # Where nodes that only hold a value have it, the likeliest first
 _VALUES = (
     *("value", "populated_text", "text", "string", "String", "prompt", "Text", "text_0"),
@@ -60,6 +66,9 @@ class Graph:
             node = self.nodes.get(link[0]) if link is not None else None
             if node is None or link is None:
                 return None
+            if node.kind in CONTEXTS and 0 < link[1] < len(_OF_A_CONTEXT):
+                value = _of_a_context(node, link[1])
+                continue
             if node.kind not in _REROUTES and not node.skipped:
                 return node, link[1]
             inputs = [each for each in node.inputs.values() if as_link(each) is not None]
@@ -96,6 +105,12 @@ class Graph:
                 return self.value(node, name, depth)
         alone = [name for name, each in node.inputs.items() if as_link(each) is None]
         return self.value(node, alone[0], depth) if len(alone) == 1 else None
+
+
+def _of_a_context(node: Node, slot: int) -> object:
+    """What is put into it, else the same of the context that it is made from."""
+    own, base = node.inputs.get(_OF_A_CONTEXT[slot]), as_link(node.inputs.get("base_ctx"))
+    return own if own is not None or base is None else [base[0], slot]
 
 
 def as_link(value: object) -> tuple[str, int] | None:

@@ -10,7 +10,7 @@ from kakusan.images.foreign.told import Lora
 _MOST = 2000  # nodes on the way
 _NAMES = ("ckpt_name", "unet_name", "model_name", "base_ckpt_name", "gguf_name", "model")
 _PLAIN = ("LoraLoader", "LoraLoaderModelOnly", "CLIPSetLastLayer", "Power Lora Loader (rgthree)")
-_LOADERS = (
+LOADERS = (
     *("CheckpointLoaderSimple", "CheckpointLoader", "UNETLoader", "unCLIPCheckpointLoader"),
     *("Efficient Loader", "UnetLoaderGGUF", "Checkpoint Loader (Simple)"),
 )
@@ -55,7 +55,7 @@ def loaded_by(graph: Graph, start: tuple[Node, int] | None, encoders: list[Node]
             found.limits.append(_CHANGED[node.kind])
         elif node.kind in _SAMPLING:
             _patch(graph, node, found)
-        elif node.kind not in (*_PLAIN, *_LOADERS) and "lora_name" not in node.inputs:
+        elif node.kind not in (*_PLAIN, *LOADERS) and "lora_name" not in node.inputs:
             found.strange.append(node)
         if name is not None:
             found.model = name
@@ -151,7 +151,7 @@ def _patch(graph: Graph, node: Node, found: Loaded) -> None:
 def clip_skip_of(graph: Graph, encoders: list[Node]) -> int | None:
     """How many layers are left out, where a node says so."""
     for encoder in encoders:
-        for node in chain(graph, encoder, "clip"):
+        for node in (encoder, *chain(graph, encoder, "clip")):
             fields = Fields({name: graph.value(node, name) for name in node.inputs})
             last = fields.whole("stop_at_clip_layer", "clip_skip", low=-100, high=-1)
             if last is not None:

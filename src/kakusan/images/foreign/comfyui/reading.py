@@ -21,7 +21,7 @@ _MASKS = ("VAEEncodeForInpaint", "SetLatentNoiseMask", "InpaintModelConditioning
 _PLAIN = (
     *("VAEDecode", "VAEDecodeTiled", "VAEEncode", "VAEEncodeTiled", "SaveImage", "PreviewImage"),
     *("EmptyLatentImage", "RepeatLatentBatch", "LatentFromBatch", "SaveAnimatedWEBP"),
-    *(*_PICTURES, *_MASKS, *ENLARGING),
+    *(*_PICTURES, *_MASKS, *ENLARGING, *models.LOADERS),
 )
 
 
@@ -128,6 +128,7 @@ def _settings(
         limits.append(MASK if masked else ANOTHER_PICTURE)
     elif denoise is not None and denoise < 1:
         limits.append("it was denoised in part only, from empty latents.")
+    limits += [] if later else samplers.cut_short(fields)
     passes, said = later_passes(graph, first, later)
     limits += said
     after = samplers.between(graph, samplers.ends(graph)[0], found[0]) if not later else ()

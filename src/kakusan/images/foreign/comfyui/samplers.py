@@ -11,6 +11,9 @@ _NAMED = ("SamplerCustom", "SamplerCustomAdvanced")
 _NOT_PICTURES = (  # inputs that lead away from pixels and latents
     *("model", "clip", "vae", "positive", "negative", "control_net", "clip_vision", "guider"),
     *("conditioning", "sigmas", "sampler", "noise", "upscale_model", "mask", "text"),
+    # but values, whose nodes are asked for them
+    *("seed", "noise_seed", "steps", "cfg", "denoise", "sampler_name", "scheduler"),
+    *("width", "height", "batch_size", "start_at_step", "end_at_step", "scale_by"),
 )
 _SAMPLERS = {  # nodes that are a sampler -> its name
     "SamplerEulerAncestral": "euler_ancestral",
@@ -145,6 +148,15 @@ def _of_sigmas(graph: Graph, node: Node, limits: list[str]) -> dict[str, object]
         limits.append(f"its noise levels come from a node that is not known ({node.kind}).")
     schedule = told.get("scheduler") or _SCHEDULES.get(node.kind)
     return {**kept, "scheduler": schedule}
+
+
+def cut_short(fields: Fields) -> list[str]:
+    """What is to be said of a lone sampler that left steps out; of several, each takes a part."""
+    steps, start, end = (fields.look(name) for name in ("steps", "start_at_step", "end_at_step"))
+    kept = all(isinstance(each, int) for each in (steps, start, end))
+    if not kept or (start <= 0 and end >= steps):  # pyright: ignore[reportOperatorIssue]
+        return []
+    return [f"of its {steps} steps those from {start} to {end} were made alone."]
 
 
 def fields_of(done: Pass) -> Fields:
