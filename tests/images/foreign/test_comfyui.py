@@ -481,6 +481,21 @@ def test_a_million_nodes_end() -> None:
     assert time.process_time() - began < 8
 
 
+def test_many_samplers_before_many_pictures_end() -> None:
+    graph = {
+        str(n): {"class_type": "KSampler", "inputs": {**PLAIN["3"]["inputs"], **links}}
+        for n in range(1000, 3000)
+        for links in [{"latent_image": [str(n - 1), 0]}]
+    }
+    graph |= {
+        f"save {n}": {"class_type": "SaveImage", "inputs": {"images": [str(2999 - n), 0]}}
+        for n in range(60)
+    }
+    began = time.process_time()
+    assert any("samplers drew it" in each for each in read(graph).limits)
+    assert time.process_time() - began < 8
+
+
 ODD = [
     None,
     7,

@@ -94,11 +94,12 @@ def _likeness(
 def _latent_size(graph: Graph, nodes: Iterable[Node]) -> tuple[tuple[int, int] | None, int]:
     """The size of the latents that it began with, and how many there were."""
     for node in nodes:
+        if "empty" not in node.kind.casefold() and "empty_latent_width" not in node.inputs:
+            continue
         fields = Fields({name: graph.value(node, name) for name in node.inputs})
         width = fields.side("width", "empty_latent_width")
         height = fields.side("height", "empty_latent_height")
-        made = "empty" in node.kind.casefold() or "empty_latent_width" in node.inputs
-        if made and width is not None and height is not None:
+        if width is not None and height is not None:
             return (width, height), fields.whole("batch_size", low=1, high=100_000) or 1
     return None, 1
 
