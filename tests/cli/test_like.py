@@ -103,6 +103,18 @@ def test_another_tools_picture(run: Command, fake: FakeDrawing, here: Path) -> N
     assert "the model 'nothing'" in done.err
 
 
+def test_adapters_of_another_tools_picture(run: Command, fake: FakeDrawing, here: Path) -> None:
+    a1111(here / "cat.png", "Model: builtin, ", tags="<lora:detail:0.8>")
+    done = run("generate", "--like", "cat.png")
+    assert done.code == 0, done.err
+    assert "not taken from 'cat.png': the LoRA 'detail'" in done.err
+    assert asked(fake).prompt == ("a red cat",)
+    done = run("generate", "--like", "cat.png", "--lora-dir", ".")
+    assert done.code == 0
+    assert "not taken" not in done.err
+    assert asked(fake).prompt == ("<lora:detail:0.8>a red cat",)
+
+
 def test_a_new_prompt_is_read_as_the_pictures_was(
     run: Command, fake: FakeDrawing, here: Path
 ) -> None:

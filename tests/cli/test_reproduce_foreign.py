@@ -23,9 +23,11 @@ TEXT = (
 )
 
 
-def a1111(path: Path, more: str = "", sampler: str = "Euler a", side: int = 64) -> Path:
+def a1111(
+    path: Path, more: str = "", sampler: str = "Euler a", side: int = 64, tags: str = ""
+) -> Path:
     info = PngImagePlugin.PngInfo()
-    info.add_text("parameters", TEXT.format(sampler=sampler, more=more))
+    info.add_text("parameters", tags + TEXT.format(sampler=sampler, more=more))
     Image.new("RGB", (side, side), (90, 80, 70)).save(path, pnginfo=info)
     return path
 

@@ -163,7 +163,7 @@ def generate(
     with live(quiet) as line, COMMAND_LINE.spoken():
         typed = typed_only(context, settings)
         if like is not None:
-            settings = settings_like(like, typed, models_dir or (), line)
+            settings = settings_like(like, typed, models_dir or (), line, lora_dir)
             syntax = syntax or settings.get("prompt_syntax")  # the picture's, if it says one
         if text is not None:  # that of a picture is read as it was
             settings["prompt_syntax"] = prompt_options.recorded_syntax(

@@ -9,7 +9,7 @@ import typer
 from kakusan.cli.console import remark
 from kakusan.cli.info import load_record
 from kakusan.cli.live import Live
-from kakusan.cli.reproduce_foreign import told_in
+from kakusan.cli.reproduce_foreign import told_in, where_loras_are, without_tags
 from kakusan.cli.usage import Command
 from kakusan.errors import ArgumentError, InputError, shown, shown_path
 
@@ -47,9 +47,15 @@ def typed_only(context: typer.Context, settings: Mapping[str, Any]) -> dict[str,
 
 
 def settings_like(
-    picture: Path, typed: Mapping[str, Any], folders: Sequence[Path], line: Live
+    picture: Path,
+    typed: Mapping[str, Any],
+    folders: Sequence[Path],
+    line: Live,
+    lora_dirs: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """The settings for a picture like one that is there; what was typed among them.
+
+    Another tool's tags of adapters are kept where the user says in which folders these are.
 
     Raises:
         InputError: The file tells no settings, or its model is not the user's own.
@@ -63,7 +69,8 @@ def settings_like(
             words = " and ".join(lacking).replace("_", " ")
             remark(f"not taken from {shown_path(picture)}: its {words}; name them again")
     else:
-        found = _of_another_tool(picture, typed, folders, line)
+        with_loras = where_loras_are(lora_dirs)
+        found = _of_another_tool(picture, typed, folders, line, with_loras=with_loras)
     settings = with_typed(found, typed)
     if "kakusan" in record:
         try:
@@ -86,7 +93,12 @@ def _check_own(settings: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
 
 
 def _of_another_tool(
-    picture: Path, typed: Mapping[str, Any], folders: Sequence[Path], line: Live
+    picture: Path,
+    typed: Mapping[str, Any],
+    folders: Sequence[Path],
+    line: Live,
+    *,
+    with_loras: bool,
 ) -> dict[str, Any]:
     from kakusan.cli.finding import family_of, find_asked, find_told
     from kakusan.interchange import translated
@@ -98,10 +110,16 @@ def _of_another_tool(
         found, _ = find_told(told.settings, folders, line)
         model = {"model": found.name, "commit": found.commit}
     translation = translated(told, family_of(found), rng=typed.get("rng"))
-    if translation.left:
-        few = [each.removesuffix(".") for each in translation.left[:6]]
+    settings, left = {**translation.settings, **model}, list(translation.left)
+    if settings.get("prompt_syntax") == "webui" and not with_loras:
+        texts = ("prompt", "negative_prompt")
+        settings |= {name: without_tags(settings[name]) for name in texts if name in settings}
+    elif "<lora:" in str(settings.get("prompt")) and "prompt" not in typed:
+        left = [each for each in left if not each.startswith("the LoRA ")]
+    if left:
+        few = [each.removesuffix(".") for each in left[:6]]
         remark(f"not taken from {shown_path(picture)}: {'; '.join(few)}")
-    return {**translation.settings, **model}
+    return settings
 
 
 def _tell(

@@ -87,18 +87,24 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
             device=asked.device,
         )
     request = with_embeddings(request, asked.embeddings)
-    return request if _has_loras(asked) else without_loras(request), translation, model
+    with_loras = where_loras_are(asked.lora_dirs)
+    return request if with_loras else without_loras(request), translation, model
 
 
-def _has_loras(asked: Asked) -> bool:
+def where_loras_are(given: Sequence[str] | None) -> bool:
     """Whether the user says where adapters are."""
-    return bool(asked.lora_dirs or os.environ.get("KAKUSAN_LORA_DIR"))
+    return bool(given or os.environ.get("KAKUSAN_LORA_DIR"))
+
+
+def without_tags(text: str) -> str:
+    """A prompt without the tags of adapters."""
+    return _TAG.sub("", text)
 
 
 def without_loras(request: Request) -> Request:
     """The request without the tags of adapters, which are said not to be made again."""
     texts = {
-        name: tuple(text and _TAG.sub("", text) for text in getattr(request, name))
+        name: tuple(text and without_tags(text) for text in getattr(request, name))
         for name in ("prompt", "negative_prompt")
     }
     return replace(request, **texts) if request.syntax == "webui" else request
@@ -154,7 +160,9 @@ def reproduce_foreign(
 
     with live(quiet) as line:
         request, translation, model = request_for(told, asked, line)
-        left = tell(translation, model, asked.vae, asked.embeddings, loras=_has_loras(asked))
+        left = tell(
+            translation, model, asked.vae, asked.embeddings, loras=where_loras_are(asked.lora_dirs)
+        )
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
         def draw_it() -> None:
