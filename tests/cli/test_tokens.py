@@ -132,6 +132,10 @@ def test_a_learnt_word_has_a_place_for_each_vector(run: Command, here: Path) -> 
         assert (done.code, done.err) == (0, "")
         assert done.out.count("zorg ") >= 3
         assert "5 tokens" in done.out
+    # a training script's name for its file does not hide what is beside it
+    save_file({"<toy>": torch.zeros(8)}, here / "words" / "learned_embeds.safetensors")
+    done = run("tokens", "a (zorg:1.2) <toy> cat", "--embeddings-dir", "words")
+    assert "6 tokens" in done.out
     told = run("tokens", "a embedding:nothing", "--syntax", "comfy", "--embeddings-dir", "words")
     assert told.code == 2
     assert "no embedding 'nothing'" in told.err

@@ -67,6 +67,14 @@ def located(name: str, where: Where | None = None) -> Embedding:
     return _of_hub(name, where)
 
 
+def holds_one(folder: Path) -> bool:
+    """Whether a training script has written a single embedding here, perhaps at several steps."""
+    if not any((folder / each).is_file() for each in USUAL):
+        return False
+    files = [each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES]
+    return all(each.name.startswith("learned_embeds") for each in files)
+
+
 def _is_path(name: str) -> bool:
     """Whether a name can only be that of a file here, though there is none."""
     path = Path(name)

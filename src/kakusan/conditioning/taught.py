@@ -9,7 +9,14 @@ from pathlib import Path, PurePath
 import torch
 
 from kakusan.checkpoints.embeddings import Embedding
-from kakusan.conditioning.embeddings import Where, files_in, learnt_by, located, read
+from kakusan.conditioning.embeddings import (
+    Where,
+    files_in,
+    holds_one,
+    learnt_by,
+    located,
+    read,
+)
 from kakusan.embedded import Entry
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, LearntTokens
@@ -203,8 +210,7 @@ def _folder(name: str) -> Path | None:
     """A folder of embeddings; not one that a training script has written a single one to."""
     try:
         path = Path(name).expanduser()
-        usual = path.is_dir() and any((path / each).is_file() for each in Where().names)
-        return path if path.is_dir() and not usual else None
+        return path if path.is_dir() and not holds_one(path) else None
     except (OSError, ValueError, RuntimeError):
         return None
 
