@@ -143,6 +143,12 @@ def test_a_negative_prompt_is_not_split() -> None:
     assert parts_of(prompt) == [[1.0, [[4, "a AND b :1.2 ", [["a AND b :1.2 ", 1.0]]]]]]
 
 
+def test_a_negative_prompt_names_no_networks() -> None:
+    prompt = parse("a <lora:x:0.5>", "webui", 4, split=False)
+    assert prompt.parts[0].schedule[0].text == "a <lora:x:0.5>"
+    assert prompt.networks == ()
+
+
 def test_networks_are_taken_out() -> None:
     prompt = parse("a <lora:x:0.5> b<lora:y:0.6:0.7><hypernet:z:2><foo:bar:q>c", "webui", 4)
     assert prompt.parts[0].schedule[0].text == "a  bc"

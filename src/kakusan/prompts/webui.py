@@ -37,7 +37,7 @@ def parse_webui(
         steps: denoiser calls of the (first) pass.
         hires_steps: those of the second pass, if the prompt is read for that one.
         old_timelines: count as AUTOMATIC1111 did before 1.6.
-        split: False for a negative prompt, which is not split at AND.
+        split: False for a negative prompt, which is not split at AND, and names no networks.
         comments: False for pictures of versions before 1.8, which had none.
 
     Raises:
@@ -47,7 +47,8 @@ def parse_webui(
         timeline = Timeline(steps, None, old_timelines)
     else:
         timeline = Timeline(hires_steps, steps)
-    cleaned, tags = take_out(without_comments(text) if comments else text)
+    text = without_comments(text) if comments else text
+    cleaned, tags = take_out(text) if split else (text, ())
     reading = _Reading(timeline, tags)
     sides = _sides(cleaned) if split else [(0, cleaned, 1.0)]
     parts = tuple(reading.part(*side) for side in sides)
