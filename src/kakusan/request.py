@@ -16,6 +16,7 @@ from kakusan.sizes import SizedRequest
 from kakusan.syntaxes import SyntaxRequest
 
 MAX_PICTURES = 1000
+MAX_SKIPPED = 64  # layers of a text encoder
 MAX_GUIDANCE = 1000.0
 MAX_PSNR = 100.0
 MAX_REUSE = 100
@@ -92,7 +93,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, Adapt
                 "num_images_per_prompt", self.num_images_per_prompt, 1, MAX_PICTURES
             ),
             seed=checks.integer("seed", self.seed, 0, SEEDS - 1),
-            clip_skip=checks.integer("clip_skip", self.clip_skip, 0, 64),
+            clip_skip=checks.integer("clip_skip", self.clip_skip, 0, MAX_SKIPPED),
             quality_budget=checks.number("quality_budget", self.quality_budget, 0.0, MAX_PSNR),
             reuse_interval=checks.integer("reuse_interval", self.reuse_interval, 1, MAX_REUSE),
         )

@@ -100,14 +100,15 @@ def test_what_would_mean_something_else_is_said_once(
     done = run("generate", prompt, "-n", "(blur)")
     wanted = f"the prompt is read as AUTOMATIC1111 reads it: {said}; --syntax plain takes it"
     assert done.err == f"kakusan: {wanted} as it stands\n"
-    for syntax in ("plain", "webui"):
-        assert run("generate", prompt, "--syntax", syntax).err == ""
+    for wanted in ("--syntax plain", "--syntax webui", "--emphasis None"):
+        assert run("generate", prompt, *wanted.split()).err == ""
 
 
 def test_a_negative_prompt_is_told_too(run: Command, fake: FakeDrawing) -> None:
     done = run("generate", "a cat", "-n", "(blur) AND dark")
     assert "the negative prompt is read as AUTOMATIC1111 reads it: 'blur' weighs 1.1;" in done.err
-    assert run("generate", "a cat, 1,5 m, 100% red -- or not", "-n", "dark").err == ""
+    for negative in ("dark", "dark AND blur", "dark :1.2", "<lora:x:1>"):
+        assert run("generate", "a cat, 1,5 m, 100% red -- or not", "-n", negative).err == ""
 
 
 def test_choices_are_made_for_each_picture_by_its_seed(

@@ -127,6 +127,7 @@ def generate(
     """Draw pictures of PROMPT and print their paths."""
     text = None if prompt is None else read_prompt(prompt)
     shape, pictures = parse_grid(grid, count)
+    lora_dirs = lora_options.read_folders(lora_dir)
     if like is None and models_dir:
         raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
     if text is None and wildcards is not None:
@@ -179,11 +180,11 @@ def generate(
         request = Request.of(settings.pop("prompt"), num_images_per_prompt=each, **settings)
     warn_of_no_words(request.prompt[0] or "")
     if asked is not None:
-        prompt_options.tell_grammar(asked, syntax)
+        prompt_options.tell_grammar(asked, syntax or emphasis)
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
-        return run_and_report(lambda: _draw(request, saver, shape, lora_dir), saver, COMMAND_LINE)
+        return run_and_report(lambda: _draw(request, saver, shape, lora_dirs), saver, COMMAND_LINE)
 
 
 def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def _draw(
             _check_grid_fits(saver.place, picture, *shape)
         saver(picture)
 
-    draw(request, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs or None)
+    draw(request, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
     if shape is not None:
         image = image_grid([each.image for each in saver.held], *shape)
         saver.save_together(image, grid_record([each.record for each in saver.held], *shape))

@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kakusan.errors import InputError, shown_path
 from kakusan.loras import Lora, typed
+from kakusan.vocabulary import COMMAND_LINE
 
 Loras = Annotated[
     list[str] | None,
@@ -26,11 +29,24 @@ LoraDirs = Annotated[
 ]
 
 
+def read_folders(given: Sequence[str] | None) -> list[str] | None:
+    """The folders that were named, whether or not anything is looked for in them.
+
+    Raises:
+        InputError: One is none.
+    """
+    for folder in given or ():
+        if not Path(folder).expanduser().is_dir():
+            raise InputError(f"--lora-dir: there is no folder {shown_path(folder)}")
+    return list(given or ()) or None
+
+
 def read_loras(given: Sequence[str] | None) -> tuple[Lora, ...] | None:
     """What was typed; a file whose name ends like a strength is that file.
 
     Raises:
         ArgumentError: One has no name, or its strength is no finite number.
     """
-    found = tuple(Lora(each) if os.path.isfile(each) else typed(each) for each in given or ())
+    with COMMAND_LINE.spoken():
+        found = tuple(Lora(each) if os.path.isfile(each) else typed(each) for each in given or ())
     return found or None

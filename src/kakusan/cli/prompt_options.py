@@ -1,16 +1,17 @@
 """Options that say how a prompt is read, and what is said where its grammar counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from kakusan.cli.console import remark
 from kakusan.cli.options import whole_number
-from kakusan.errors import RequestError, shown
+from kakusan.errors import RequestError, shown, shown_path
 from kakusan.prompts import SYNTAXES, ParsedPrompt, differs, parse
 from kakusan.prompts.choices import resolve
-from kakusan.request import MAX_PICTURES, SEEDS
+from kakusan.request import MAX_PICTURES, MAX_SKIPPED, SEEDS
 from kakusan.syntaxes import EMPHASES
 
 PANEL = "How PROMPT is read"
@@ -50,7 +51,7 @@ ClipSkip = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        parser=whole_number(1),
+        parser=whole_number(1, MAX_SKIPPED + 1),
         help="As AUTOMATIC1111 counts: 1 leaves no layer of the text encoder out, 2 the last one "
         "(clip_skip=1 in Python).",
         rich_help_panel=PANEL,
@@ -74,7 +75,7 @@ def layers_skipped(clip_skip: int | None) -> int | None:
 
 def recorded_syntax(syntax: str | None) -> str | None:
     """What a request says where this was typed; where nothing was, it would be plain."""
-    return syntax or USUAL
+    return USUAL if syntax is None else syntax
 
 
 class Asked(NamedTuple):
@@ -115,6 +116,8 @@ def chosen(
     Raises:
         RequestError: A choice cannot be made, or files are named where nothing is chosen.
     """
+    if wildcards is not None and not Path(wildcards).is_dir():
+        raise RequestError(f"--wildcards: there is no folder {shown_path(wildcards)}")
     texts = (settings["prompt"], settings.get("negative_prompt") or "")
     if str(settings.get("prompt_syntax")).casefold() == "plain":
         if wildcards is not None:
@@ -138,20 +141,24 @@ def chosen(
     return Asked(made[0], made[1], *templates)
 
 
-def tell_grammar(asked: Asked, syntax: str | None) -> None:
+def tell_grammar(asked: Asked, wanted: str | None) -> None:
     """Say once what would be plain words if no grammar were read; not where one was asked for.
+
+    Args:
+        wanted: the grammar, or what its weights do, if that was typed.
 
     Raises:
         RequestError: A text cannot be read.
     """
-    if syntax is not None:
+    if wanted is not None:
         return
     for name, texts, template in (
         ("prompt", asked.prompt, asked.template),
         ("negative prompt", asked.negative_prompt, asked.negative_template),
     ):
-        parsed = parse(texts[0], USUAL, _ANY, split=name == "prompt")
-        if template is None and not differs(texts[0]):
+        split = name == "prompt"
+        parsed = parse(texts[0], USUAL, _ANY, split=split)
+        if template is None and not differs(texts[0], split=split):
             continue
         said = [] if template is None else ["the seed makes its choices"]
         said += _said(parsed)

@@ -28,7 +28,9 @@ _TEN = 10  # places of a bar at weight 1
 
 
 def tokens(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to read.")],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help='What to read; "-" reads it from stdin.')
+    ],
     model: options.Model = "builtin",
     syntax: prompt_options.Syntax = None,
     steps: Annotated[
@@ -57,7 +59,7 @@ def tokens(
 ) -> int:
     """Show how PROMPT is read: weights, changes, tokens."""
     written = text = read_prompt(prompt)
-    name = (syntax or prompt_options.USUAL).casefold()
+    name = (prompt_options.USUAL if syntax is None else syntax).casefold()
     if name not in SYNTAXES:
         raise RequestError(f"--syntax must be one of {', '.join(SYNTAXES)}, not {shown(syntax)}")
     if seed is not None or wildcards is not None:

@@ -17,13 +17,16 @@ def parsed_alone(syntax: str, text: str, segments: tuple[Segment, ...], steps: i
     return ParsedPrompt(syntax, (Part(1.0, (Timed(steps, text, segments),)),))
 
 
-def differs(text: str) -> bool:
+def differs(text: str, *, split: bool = True) -> bool:
     """Whether AUTOMATIC1111 reads a text otherwise than as plain words.
 
     Spaces at its end, and how many there are, say nothing to a text encoder.
+
+    Args:
+        split: False for a negative prompt, as in `parse_webui`.
     """
     try:
-        prompt = parse_webui(text, _ANY)
+        prompt = parse_webui(text, _ANY, split=split)
     except RequestError:
         return True
     words = [each.segments for _, each in prompt.at(_ANY)]

@@ -43,7 +43,10 @@ class Wildcards:
     def _missing(self, name: str) -> str:
         what = f"no wildcard is called {shown(name)}"
         if not self.folders:
-            return f"{what}: no folder with wildcards was named"
+            return (
+                f"{what}: no folder with wildcards was named; name their folder with --wildcards, "
+                "or write \\__ for what is no wildcard"
+            )
         where = ", ".join(shown_path(folder) for folder in self.folders[:4])
         near = nearest(name, self._names) if self._names else " There are no .txt or .json files."
         return f"{what} in {where}.{near}"
