@@ -65,3 +65,18 @@ def test_a_grid_says_what_is_not_understood_in_one_line(run: Command) -> None:
         'kakusan: the built-in model has never seen "blib", "zork"; it draws what it knows (its '
         "card: kakusan models show builtin)"
     ]
+
+
+def test_a_grids_prompts_are_read_as_generate_reads_them(run: Command, here: Path) -> None:
+    grid = ("grid", "a (red:1.4) cat", "--x", "seed=7", "--steps", "1", "-o", "grid.png")
+    done = run(*grid)
+    assert done.code == 0
+    assert "read as AUTOMATIC1111 reads it: 'red' weighs 1.4; --syntax plain" in done.err
+    assert "plain words" not in done.err
+    record = read_record(here / "grid.png")
+    assert record is not None
+    assert record["prompt_syntax"] == "webui"
+    assert '"(red:1.4)": read as plain words' in run(*grid, "--syntax", "plain").err
+    assert run(*grid, "--syntax", "comfy", "--overwrite").err == ""
+    done = run("grid", "a <lora:x:1>", "--x", "seed=7", "--lora-dir", ".")
+    assert (done.code, "there is no adapter 'x' in '.'" in done.err) == (2, True)

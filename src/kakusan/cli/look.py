@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from kakusan.cli import options
+from kakusan.cli import lora_options, options, prompt_options
 from kakusan.cli.generate import read_prompt, warn_of_no_words
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
+from kakusan.prompts import differs
 from kakusan.quality import FAST
 from kakusan.samplers import meaning_of
 from kakusan.vocabulary import COMMAND_LINE, SHORT, Vocabulary
@@ -43,6 +44,9 @@ def grid(
     width: options.Width = None,
     height: options.Height = None,
     scheduler: options.Scheduler = None,
+    syntax: prompt_options.Syntax = None,
+    lora: lora_options.Loras = None,
+    lora_dir: lora_options.LoraDirs = None,
     fast: options.Fast = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -72,6 +76,9 @@ def grid(
         "width": width,
         "height": height,
         "scheduler": scheduler,
+        "prompt_syntax": prompt_options.recorded_syntax(syntax),
+        "loras": lora_options.read_loras(lora),
+        "lora_dirs": lora_options.read_folders(lora_dir),
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,
@@ -79,10 +86,12 @@ def grid(
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, 0, line, together=True, as_json=as_json, quiet=quiet)
-        return run_and_report(lambda: _draw(text, x, y, fixed, saver), saver, _words(x, y))
+        return run_and_report(lambda: _draw(text, x, y, fixed, saver, syntax), saver, _words(x, y))
 
 
-def _draw(text: str, x: str, y: str | None, fixed: Mapping[str, Any], saver: Saver) -> None:
+def _draw(
+    text: str, x: str, y: str | None, fixed: Mapping[str, Any], saver: Saver, syntax: str | None
+) -> None:
     prepare(saver.line, fixed["model"])
     from kakusan.inspect import experiment
     from kakusan.inspect.grids import parse_axis
@@ -90,6 +99,18 @@ def _draw(text: str, x: str, y: str | None, fixed: Mapping[str, Any], saver: Sav
     across, down = parse_axis(x, "--x"), None if y is None else parse_axis(y, "--y")
     if "prompt" not in {*across, *(down or ())}:
         warn_of_no_words(text)
+    both = {**across, **(down or {})}
+    prompts = [str(each) for each in both.get("prompt", [text])]
+    negatives = [
+        str(each) for each in both.get("negative_prompt", [fixed["negative_prompt"] or ""])
+    ]
+    prompt_options.tell_grammar(
+        prompt_options.Asked(
+            (next(filter(differs, prompts), prompts[0]),),
+            (next((each for each in negatives if differs(each, split=False)), negatives[0]),),
+        ),
+        syntax,
+    )
     saver.count = sum(map(len, across.values())) * sum(map(len, (down or {"": [0]}).values()))
     found = experiment(
         text,

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from kakusan.checkpoints.source import BUILTIN, locate
+from kakusan.checkpoints.source import BUILTIN, PathLike, locate
 from kakusan.errors import RequestError, nearest, shown
 from kakusan.images import grid_record
 from kakusan.inspect.sheet import sheet
@@ -21,12 +21,15 @@ from kakusan.pipeline.draw import OnPicture
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.short import short_request
 from kakusan.pipeline.understood import say_understood
+from kakusan.prompts import parse
 from kakusan.request import Request
 from kakusan.text import CLIPTokenizer, Understanding, said_once
+from kakusan.text.chunked import read_tokens
 from kakusan.vocabulary import SHORT
 
 # What an axis may vary, as `kakusan.generate` calls it
 AXES = ("steps", "guidance", "scheduler", "seed", "prompt", "negative_prompt", "model")
+_ANY = 20  # steps; which words a prompt has does not depend on them
 NUMBERS = {"steps": int, "seed": int, "guidance": float}
 
 
@@ -98,11 +101,12 @@ def experiment(
         raise RequestError(f"{name} is given and varied; leave one of them out")
     if "count" in fixed:
         raise RequestError("count has no place here: each setting gets one picture")
+    folders = fixed.pop("lora_dirs", None)
     settings: dict[str, Any] = {"prompt": prompt, "seed": 0, **fixed}
     varied = list(_cells(across, down))
     cells = [[_asked(settings | each) for each in row] for row in varied]
     words = [_words(each) for each in itertools.chain(*varied)]
-    drawn = _drawn(list(itertools.chain(*cells)), words, on_picture, progress)
+    drawn = _drawn(list(itertools.chain(*cells)), words, on_picture, progress, folders)
     width = len(across[1])
     pictures = tuple(tuple(drawn[i : i + width]) for i in range(0, len(drawn), width))
     axes = {across[0], down[0] if down else ""}
@@ -116,6 +120,7 @@ def _drawn(
     words: Sequence[str],
     on_picture: OnPicture | None,
     progress: bool | OnProgress | None,
+    lora_dirs: Sequence[PathLike] | None,
 ) -> list[Picture]:
     """The picture of each request, in their order; one bar counts them all."""
     models = list(dict.fromkeys(_model(cell) for cell in cells))
@@ -130,7 +135,9 @@ def _drawn(
             for done, index in enumerate(order):
                 title = f"picture {done + 1} of {len(cells)}: {words[index]}"
                 of_all = functools.partial(_tell_part, tell, title, done, len(cells))
-                (drawn[index],) = draw(cells[index], on_picture=on_picture, progress=of_all)
+                (drawn[index],) = draw(
+                    cells[index], on_picture=on_picture, progress=of_all, lora_dirs=lora_dirs
+                )
     return [drawn[index] for index in range(len(cells))]
 
 
@@ -163,13 +170,24 @@ def _words(varied: Mapping[str, Any]) -> str:
 
 def _say_understood(cells: Sequence[Request]) -> None:
     """Say what no cell's model understands, all of it before the first is drawn."""
-    texts: dict[str, set[str]] = {}
+    texts: dict[tuple[str, str | None], set[tuple[str, bool]]] = {}
     for cell in cells:
-        asked = {text for text in (*cell.prompt, *cell.negative_prompt) if text}
-        texts.setdefault(_model(cell), set()).update(asked)
-    for model, some in texts.items():
+        asked = {(text, True) for text in cell.prompt if text}
+        asked |= {(text, False) for text in cell.negative_prompt if text}
+        texts.setdefault((_model(cell), cell.prompt_syntax), set()).update(asked)
+    for (model, syntax), some in texts.items():
         tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
-        say_understood([Understanding.of(text, tokenizer) for text in sorted(some)], model)
+        found = [_understood(text, split, syntax, tokenizer) for text, split in sorted(some)]
+        say_understood(found, model, syntax)
+
+
+def _understood(
+    text: str, split: bool, syntax: str | None, tokenizer: CLIPTokenizer
+) -> Understanding:
+    if syntax in (None, "plain"):
+        return Understanding.of(text, tokenizer)
+    parsed = parse(text, syntax, _ANY, split=split)
+    return read_tokens(parsed, tokenizer).understanding
 
 
 def _axis(which: str, given: Mapping[str, Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
