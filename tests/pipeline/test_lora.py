@@ -354,6 +354,8 @@ def test_a_tag_that_is_nowhere(pipe: Any, folder: Path) -> None:
         webui(pipe, "a<lora:three:1>", folder)
     with pytest.raises(InputError, match=r"'three'.*in .*folder|'three'"):
         kakusan.generate("a<lora:three>", prompt_syntax="webui", lora_dirs=[folder])
+    with pytest.raises(InputError, match=r"'onee' in '.*Did you mean 'one'\? Known: one, two\.$"):
+        kakusan.generate("a<lora:onee:1>", prompt_syntax="webui", lora_dirs=[folder])
     pipe.load_lora_weights(folder / "one.safetensors", adapter_name="three")
     pipe.disable_lora()
     assert picture(pipe, "a<lora:three:0.5>", prompt_syntax="webui").record["lora_files"]
@@ -389,6 +391,15 @@ def test_the_model_stays_loaded(folder: Path, tiny_v1: Path) -> None:
     assert not np.array_equal(plain.image, one.image)
     found = kakusan.reproduce(two.record, model=tiny_v1, lora_dirs=[folder], progress=False)
     assert np.array_equal(found.image, two.image)
+
+
+def test_names_mean_files_in_any_case_and_below(folder: Path, tiny_v1: Path) -> None:
+    settings: Any = {"model": tiny_v1, "steps": 1, "seed": 1, "progress": False}
+    (folder / "Styles").mkdir()
+    moved = (folder / "one.safetensors").rename(folder / "Styles" / "One.safetensors")
+    for name in ("one", "styles/one", "ONE.SAFETENSORS", "D:\\loras\\one.safetensors"):
+        drawn = kakusan.generate("a", loras=name, lora_dirs=[folder], **settings)[0]
+        assert drawn.record["lora_files"][name]["path"] == str(moved)
 
 
 def test_a_record_of_a_stranger_opens_no_file(folder: Path, tiny_v1: Path) -> None:

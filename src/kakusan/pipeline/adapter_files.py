@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kakusan.checkpoints.adapters.finding import SUFFIXES
 from kakusan.checkpoints.source import BUILTIN, PathLike, is_hub_id, local_file, locate
 from kakusan.errors import CheckpointError, ModelNotFoundError, listed, nearest, shown, shown_path
 
 # What the reference writes, and is looked for where no name is given
 USUAL_NAMES = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")
-SUFFIXES = (".safetensors", ".sft", ".bin", ".pt", ".pth", ".ckpt")
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from kakusan.checkpoints.adapters.finding import find_adapters, nearest_adapters
 from kakusan.checkpoints.source import PathLike, local_file
 from kakusan.errors import ArgumentError, listed, shown, shown_path
 from kakusan.loras import LoraFile
-from kakusan.pipeline.adapter_files import SUFFIXES, USUAL_NAMES, files_in
+from kakusan.pipeline.adapter_files import USUAL_NAMES
 from kakusan.pipeline.parsed_prompts import names_in
 from kakusan.request import Request
 
@@ -63,10 +64,9 @@ def _file(name: str, said: LoraFile | None, folders: Sequence[Path], *, trusted:
 
 
 def _named(name: str, said: LoraFile | None, folders: Sequence[Path]) -> Path | None:
-    """A file that is called so, with or without its suffix; one of the hash that is told first."""
-    names = {_last(each) for each in (name, *([] if said is None else [said.path]))}
-    stems = {each[: -len(end)] for each in names for end in SUFFIXES if each.endswith(end)}
-    found = [file for file in _files(folders) if file.name in names or file.stem in names | stems]
+    """The file in the folders that is called so; one of the hash that is told first."""
+    full = (name, *([] if said is None else [said.path]))
+    found = find_adapters([*full, *map(_last, full)], folders)
     if said is not None and said.sha256 is not None:
         found.sort(key=lambda file: _hash(file) != said.sha256)
     return found[0] if found else None
@@ -76,13 +76,6 @@ def _last(name: str) -> str:
     """Of a path of any system the file; of another name all of it."""
     last = re.split(r"[\\/]", name)[-1]
     return name if last in USUAL_NAMES else last
-
-
-def _files(folders: Sequence[Path]) -> Iterator[Path]:
-    for folder in folders:
-        for parent, below, _ in os.walk(folder):
-            below.sort()
-            yield from files_in(Path(parent))
 
 
 def no_such_adapter(
@@ -95,10 +88,11 @@ def no_such_adapter(
     places = f" in {listed(shown_path(each) for each in folders)}" if folders else ""
     return ArgumentError(
         "there is no adapter {0}{1}{2}; give its file, or with {lora_dirs} the folder "
-        "that it is in",
+        "that it is in{3}",
         shown(name),
         known,
         places,
+        f".{near}" if (near := nearest_adapters(name, folders)) else "",
     )
 
 

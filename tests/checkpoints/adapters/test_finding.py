@@ -6,8 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kakusan.checkpoints.adapters.finding import find_adapter
-from kakusan.errors import ModelNotFoundError
+from kakusan.checkpoints.adapters.finding import find_adapters, nearest_adapters
 
 FILES = (
     "cat.safetensors",
@@ -54,28 +53,26 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_names(folder: Path, name: str, file: str | None) -> None:
-    if file is not None:
-        assert find_adapter(name, [folder]) == folder / file
-        return
-    with pytest.raises(ModelNotFoundError, match="there is no adapter"):
-        find_adapter(name, [folder])
+    found = find_adapters([name], [folder])
+    assert found[:1] == ([] if file is None else [folder / file])
 
 
 def test_the_first_folder_counts(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "styles" / "deep"
-    assert find_adapter("cat", [other, folder]) == other / "cat.safetensors"
+    assert find_adapters(["cat"], [other, folder])[0] == other / "cat.safetensors"
 
 
-def test_a_missing_one_names_the_folders_and_the_nearest(folder: Path) -> None:
-    with pytest.raises(ModelNotFoundError) as caught:
-        find_adapter("catt", [folder])
-    assert str(caught.value).startswith(f"there is no adapter 'catt' in '{folder}'. Did you mean")
-    assert "'cat'" in str(caught.value)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(ModelNotFoundError, match=r"'x': name the folder that it is in\."):
-        find_adapter("x", [])
-    with pytest.raises(ModelNotFoundError, match="there is no folder"):
-        find_adapter("x", [folder / "absent"])
-    with pytest.raises(ModelNotFoundError) as caught:
-        find_adapter("y" * 1_000_000, [folder])
-    assert len(str(caught.value)) < 1000
+def test_all_that_are_called_so_are_found_once(folder: Path) -> None:
+    both = [folder / "cat.safetensors", folder / "styles" / "deep" / "cat.safetensors"]
+    assert find_adapters(["absent", "cat", "CAT"], [folder]) == both
+
+
+def test_no_name_is_no_file_without_a_name_of_its_own(folder: Path) -> None:
+    save_file({"x": torch.ones(1)}, folder / "plain.safetensors")
+    assert find_adapters(["", " "], [folder]) == []
+
+
+def test_the_nearest_are_named(folder: Path) -> None:
+    assert nearest_adapters("catt", [folder]).startswith(" Did you mean 'cat'")
+    assert len(nearest_adapters("y" * 1_000_000, [folder])) < 1000
+    assert nearest_adapters("cat", [folder / "absent"]) == nearest_adapters("cat", []) == ""

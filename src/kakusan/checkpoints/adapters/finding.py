@@ -1,12 +1,12 @@
-"""Which file among a user's folders an adapter's name means, as `<lora:name:1>` has it."""
+"""Which files among a user's folders an adapter's name means, as `<lora:name:1>` has it."""
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kakusan.checkpoints.single_file.header import read_header
-from kakusan.errors import CheckpointError, ModelNotFoundError, nearest, shown, shown_path
+from kakusan.errors import CheckpointError, nearest
 
 SUFFIXES = (".safetensors", ".sft", ".pt", ".bin", ".ckpt", ".pth")
 DEEPEST, MOST = 6, 20_000  # folders below one that is given, and folders at all
@@ -14,40 +14,33 @@ DEEPEST, MOST = 6, 20_000  # folders below one that is given, and folders at all
 _HASHED = re.compile(r"(.+?)\s*\([0-9a-fA-F]{8,64}\)")
 
 
-def find_adapter(name: str, folders: Sequence[Path]) -> Path:
-    """The file that a name means: its stem, its path below the folder, or its `ss_output_name`.
+def find_adapters(names: Sequence[str], folders: Sequence[Path]) -> list[Path]:
+    """The files that any of an adapter's names means, the likeliest first.
 
-    Folders are looked through in their order, with all below them; what is written exactly so
-    counts before what differs in case. Of several the first by its path is taken.
-
-    Raises:
-        ModelNotFoundError: There is none; the message says where it was looked for.
+    A name is a file's stem, its path below the folder, or its `ss_output_name`. Folders are looked
+    through in their order, with all below them; what is written exactly so counts before what
+    differs in case. Nothing but these files is ever named.
     """
     files = list(adapter_files(folders))
-    wanted = name.strip().replace("\\", "/")
-    names = [wanted, *([match[1]] if (match := _HASHED.fullmatch(wanted)) else [])]
-    for each in names:
-        if (found := _named(each, files)) is not None:
-            return found
-    if (found := _said(names, files)) is not None:
-        return found
-    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
-    places = ", ".join(shown_path(each) for each in folders[:3])
-    where = f" in {places}{more}" if folders else ""
-    near = nearest(name[:100], {file.stem for _, file in files}) if files else ""
-    advice = "" if folders else ": name the folder that it is in"
-    raise ModelNotFoundError(f"there is no adapter {shown(name)}{where}{advice}.{near}")
+    wanted = dict[str, None]()
+    for name in names:
+        plain = name.strip().replace("\\", "/")
+        short = _HASHED.fullmatch(plain)
+        wanted |= dict.fromkeys([plain, *([short[1]] if short else [])])
+    wanted.pop("", None)
+    found = dict.fromkeys(file for each in wanted for file in _named(each, files))
+    return list(found or dict.fromkeys(_said(wanted, files)))
+
+
+def nearest_adapters(name: str, folders: Sequence[Path]) -> str:
+    """The end of a message about a name that no file has; "" where there is no file."""
+    stems = {file.stem for _, file in adapter_files(folders)}
+    return nearest(name[:100], stems) if stems else ""
 
 
 def adapter_files(folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each file that may be an adapter, with the folder that was given, in order.
-
-    Raises:
-        ModelNotFoundError: A folder is none.
-    """
+    """Each file that may be an adapter, with the folder that was given, in order."""
     for folder in folders:
-        if not folder.is_dir():
-            raise ModelNotFoundError(f"there is no folder {shown_path(folder)} of adapters.")
         depth = len(folder.parts)
         for count, (parent, below, names) in enumerate(os.walk(folder)):
             if count == MOST:
@@ -59,18 +52,17 @@ def adapter_files(folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             yield from ((folder, here / each) for each in ours)
 
 
-def _named(name: str, files: Sequence[tuple[Path, Path]]) -> Path | None:
+def _named(name: str, files: Sequence[tuple[Path, Path]]) -> Iterator[Path]:
     for fold in (str, str.casefold):
         wanted = fold(name)
         for folder, file in files:
             below = file.relative_to(folder)
             ways = (file.stem, file.name, below.as_posix(), below.with_suffix("").as_posix())
             if wanted in map(fold, ways):
-                return file
-    return None
+                yield file
 
 
-def _said(names: Sequence[str], files: Sequence[tuple[Path, Path]]) -> Path | None:
+def _said(names: Iterable[str], files: Sequence[tuple[Path, Path]]) -> Iterator[Path]:
     """By the name that the trainer gave it, which the file's own may have replaced."""
     wanted = {each.casefold() for each in names}
     for _, file in files:
@@ -79,5 +71,4 @@ def _said(names: Sequence[str], files: Sequence[tuple[Path, Path]]) -> Path | No
         except CheckpointError:  # a pickle, or a broken file, which another may still be
             continue
         if said.casefold() in wanted:
-            return file
-    return None
+            yield file
