@@ -50,6 +50,7 @@ def taught(
     texts: Sequence[str],
     syntax: str,
     pairs: Mapping[str, tuple[CLIPTokenizer, Encoder]],
+    bundled: Sequence[Embedding] = (),
 ) -> Taught | None:
     """Read the embeddings of a request, as far as its prompts name them.
 
@@ -58,6 +59,7 @@ def taught(
         texts: of all prompts, in the stretches that their grammar divides them into.
         syntax: by whose rules they name words.
         pairs: the text encoders with their tokenizers, which may have learnt words already.
+        bundled: words that came with adapters; one that is given or learnt besides counts before.
 
     Returns:
         None where no word was learnt, here or before.
@@ -66,13 +68,11 @@ def taught(
         CheckpointError: A file is missing or broken.
         ArgumentError: It is for another model, or a prompt names a file that is not there.
     """
-    found = [
-        each
-        for each in embeddings_of(
-            entries, texts, syntax, [word for each, _ in pairs.values() for word in words_of(each)]
-        )
-        if not _is_known(each, pairs.values())
-    ]
+    known = [word for each, _ in pairs.values() for word in words_of(each)]
+    given = embeddings_of(entries, texts, syntax, [*known, *names_of(bundled)])
+    there = {each.token for each in [*known, *given]}
+    came = {each.token: each for each in bundled if each.token not in there} if pairs else {}
+    found = [*(each for each in given if not _is_known(each, pairs.values())), *came.values()]
     if not found and not any(tokenizer.learnt for tokenizer, _ in pairs.values()):
         return None
     if syntax == PLAIN:
@@ -104,13 +104,20 @@ def taught(
         if own is not None:
             learnt[part] = own if syntax == PLAIN else replace(own, may_end=False)
     used = _used(tokenizers.values(), texts, syntax)
-    _say_unused(entries, found, used)
+    asked = len(found) - len(came)
+    _say_unused(entries, found[:asked], used)
+    adapters_own = {each.token for each in found[asked:]}
     return Taught(
         tokenizers,
         learnt,
         tuple(_recorded(name, word) for name, word in used.items() if word.source),
-        tuple(name for name, word in used.items() if not word.source),
+        tuple(name for name, word in used.items() if not word.source and name not in adapters_own),
     )
+
+
+def names_of(bundled: Iterable[Embedding]) -> list[Learnt]:
+    """What prompts call words that came with adapters."""
+    return [Learnt(each.token, (0,)) for each in bundled]
 
 
 def reading_tokenizer(

@@ -16,6 +16,7 @@ from kakusan.checkpoints.adapters.reading import adapter_of, read_adapter
 from kakusan.checkpoints.arguments import LOADING, Published, check_published, token_of
 from kakusan.engine import Engine
 from kakusan.errors import (
+    CheckpointError,
     NotYetError,
     RequestError,
     UnknownNameError,
@@ -123,7 +124,16 @@ def load_lora_weights(
 
 
 def put_on(pipe: Pipe, name: str, adapter: Adapter) -> None:
-    """Know an adapter under a name, and have it on alone, in the networks that it changes."""
+    """Know an adapter under a name, and have it on alone, in the networks that it changes.
+
+    Raises:
+        CheckpointError: It changes none.
+    """
+    if not adapter.parts:  # its words are on with it, and there is nothing to have on
+        raise CheckpointError(
+            f"the adapter {shown(adapter.name)} holds nothing but embeddings (textual inversion); "
+            "load each with load_textual_inversion, or name the file with loras= for a picture"
+        )
     for part, network in adapted_networks(pipe).items():
         if adapter.parts.get(part):
             network.adapters.load(name, adapter, part)

@@ -18,6 +18,7 @@ from kakusan.models import Autoencoder, guidance_embedding
 from kakusan.pipeline import compatible, textual_inversion
 from kakusan.pipeline.asked import asked
 from kakusan.pipeline.bars import progress_bar
+from kakusan.pipeline.bundled import bundled_embeddings
 from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.drawing import Batch, Drawing, Steerings
@@ -240,7 +241,7 @@ class LatentDiffusionPipeline(Pipeline):
         if not request.safety_checker:
             engine.safety_checker = None
         adapters = Asked(self, request, self._adapter_files, names_in(request))
-        words = taught_for(request, parts)
+        words = taught_for(request, parts, bundled_embeddings(adapters.all))
         reader = self
         if words is not None:
             engine.learnt, request = words.learnt, replace(request, embeddings=words.used or None)

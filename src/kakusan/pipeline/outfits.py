@@ -231,10 +231,15 @@ class Asked:
     @property
     def names(self) -> list[tuple[str, ...]]:
         """What those are called that change the UNet, by which their kind may be known."""
+        return [_names_of(each) for each in self.all if each.parts.get(UNET)]
+
+    @property
+    def all(self) -> list[Adapter]:
+        """The adapters themselves."""
         worn = [each for named in (self._on, self._fused) for each in named.values()]
-        adapters = [parts[UNET].adapter for parts in worn if UNET in parts]
-        found = [*adapters, *self._finder.found.values()]
-        return [_names_of(each) for each in found if each.parts.get(UNET)]
+        return [next(iter(parts.values())).adapter for parts in worn] + [
+            *self._finder.found.values()
+        ]
 
 
 Named = Mapping[str, Mapping[str, Worn]]

@@ -1,11 +1,13 @@
 """How the prompts of one request are read where words were learnt (textual inversion)."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from kakusan.checkpoints.embeddings import Embedding
 from kakusan.conditioning.taught import Encoder, Taught, embeddings_of, taught
 from kakusan.models import within
+from kakusan.pipeline.bundled import bundled_names
 from kakusan.prompts import parse
 from kakusan.request import DEFAULT_STEPS, Request
 from kakusan.text import CLIPTokenizer
@@ -14,8 +16,13 @@ TOKENIZERS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
 PipeT = TypeVar("PipeT")
 
 
-def taught_for(request: Request, parts: Mapping[str, Any]) -> Taught | None:
+def taught_for(
+    request: Request, parts: Mapping[str, Any], bundled: Sequence[Embedding] = ()
+) -> Taught | None:
     """The learnt words of a request and of the pipeline that draws it; None where there are none.
+
+    Args:
+        bundled: those that came with adapters.
 
     Raises:
         CheckpointError: A file is missing or broken.
@@ -27,9 +34,10 @@ def taught_for(request: Request, parts: Mapping[str, Any]) -> Taught | None:
         if parts.get(part) is not None and parts.get(name) is not None
     }
     entries = request.embeddings or ()
-    if not entries and request.syntax != "comfy" and not any(t.learnt for t, _ in pairs.values()):
+    learnt = bundled or any(tokenizer.learnt for tokenizer, _ in pairs.values())
+    if not entries and request.syntax != "comfy" and not learnt:
         return None
-    return taught(entries, _stretches(request), request.syntax, pairs)
+    return taught(entries, _stretches(request), request.syntax, pairs, bundled)
 
 
 def check_embeddings(request: Request) -> None:
@@ -40,7 +48,8 @@ def check_embeddings(request: Request) -> None:
         ArgumentError: It has another hash, or a prompt names a file that is not there.
     """
     if request.embeddings or request.syntax == "comfy":
-        embeddings_of(request.embeddings or (), _stretches(request), request.syntax)
+        known = bundled_names((request.lora_files or {}).values())
+        embeddings_of(request.embeddings or (), _stretches(request), request.syntax, known)
 
 
 def _stretches(request: Request) -> list[str]:
