@@ -38,6 +38,7 @@ class FakeDrawing:
     asked: Request | None = None
     progress: bool | None = None
     lora_dirs: Any = None
+    trusted: bool = True
 
     def __call__(
         self,
@@ -46,8 +47,10 @@ class FakeDrawing:
         on_picture: Any,
         progress: bool | None,
         lora_dirs: Any = None,
+        trusted: bool = True,
     ) -> list[Picture]:
         self.asked, self.progress, self.lora_dirs = request, progress, lora_dirs
+        self.trusted = trusted
         prompt = request.prompt[0] or ""
         return [
             self._finish(prompt, i, request.seed or 0, on_picture)

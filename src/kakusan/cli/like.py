@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from kakusan.cli.console import remark
+from kakusan.cli.foreign_loras import where_loras_are, without_tags
 from kakusan.cli.info import load_record
 from kakusan.cli.live import Live
-from kakusan.cli.reproduce_foreign import told_in, where_loras_are, without_tags
+from kakusan.cli.reproduce_foreign import told_in
 from kakusan.cli.usage import Command
 from kakusan.errors import ArgumentError, InputError, shown, shown_path
 

@@ -1,7 +1,5 @@
 """`kakusan reproduce` of another tool's picture: by that tool's rules, as far as they are known."""
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING
 from kakusan.cli.compared import as_compared, compared_with
 from kakusan.cli.console import remark, say, say_json
 from kakusan.cli.exits import DONE
+from kakusan.cli.foreign_loras import with_loras
 from kakusan.cli.live import Live, live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from kakusan.images.foreign import Told
     from kakusan.interchange import Likeness, Translation
 
-_TAG = re.compile("<(?:lora|lyco):[^<>]{1,500}>")
 MOST_SAID = 6  # things that are not made again; `--json` has them all
 
 
@@ -87,27 +85,9 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
             device=asked.device,
         )
     request = with_embeddings(request, asked.embeddings)
-    with_loras = where_loras_are(asked.lora_dirs)
-    return request if with_loras else without_loras(request), translation, model
-
-
-def where_loras_are(given: Sequence[str] | None) -> bool:
-    """Whether the user says where adapters are."""
-    return bool(given or os.environ.get("KAKUSAN_LORA_DIR"))
-
-
-def without_tags(text: str) -> str:
-    """A prompt without the tags of adapters."""
-    return _TAG.sub("", text)
-
-
-def without_loras(request: Request) -> Request:
-    """The request without the tags of adapters, which are said not to be made again."""
-    texts = {
-        name: tuple(text and without_tags(text) for text in getattr(request, name))
-        for name in ("prompt", "negative_prompt")
-    }
-    return replace(request, **texts) if request.syntax == "webui" else request
+    with COMMAND_LINE.spoken():
+        request, translation = with_loras(request, translation, told, asked.lora_dirs, line)
+    return request, translation, model
 
 
 def tell(
@@ -115,15 +95,11 @@ def tell(
     model: str,
     vae: str | None,
     embeddings: Sequence[str] = (),
-    *,
-    loras: bool = False,
 ) -> list[str]:
     """Say what is known, by which rules it is made again, and what is not; the last of these."""
     there = {f"the embedding {shown(path.stem)}" for path in _files(embeddings)}
     left = [each for each in translation.left if vae is None or not each.startswith("the VAE ")]
     left = [each for each in left if each not in there]
-    if loras and "<lora:" in str(translation.settings.get("prompt")):  # or it is an error
-        left = [each for each in left if not each.startswith("the LoRA ")]
     remark(f"{translation.made}; drawn with {model}")
     remark(f"made again by its rules: {'; '.join(translation.followed) or 'none that are known'}")
     if left:
@@ -160,9 +136,7 @@ def reproduce_foreign(
 
     with live(quiet) as line:
         request, translation, model = request_for(told, asked, line)
-        left = tell(
-            translation, model, asked.vae, asked.embeddings, loras=where_loras_are(asked.lora_dirs)
-        )
+        left = tell(translation, model, asked.vae, asked.embeddings)
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
         def draw_it() -> None:
@@ -174,6 +148,7 @@ def reproduce_foreign(
                 on_picture=saver,
                 progress=saver.progress,
                 lora_dirs=list(asked.lora_dirs) or None,
+                trusted=False,
             )
             (drawn,) = saver.held
             if compare and (near := compared_with(picture, drawn.image)) is not None:

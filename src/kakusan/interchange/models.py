@@ -48,12 +48,12 @@ def find_named(
     """
     wanted = _stem(name or "")
     named = [each for each in candidates if wanted and wanted in _stems(each)]
-    digits = _plain_digits(digits)
+    digits = plain_digits(digits)
     if digits is None:
         return Found(named[0], "its name") if named else None
     others = [each for each in candidates if each not in named]
     for each in (*named, *others):
-        if each.path.is_file() and _is(digits, _hashes(each.path, hashes_of)):
+        if each.path.is_file() and has_digits(each.path, digits, hashes_of):
             return Found(each, "its hash and its name" if each in named else "its hash")
     # folders have no such hash
     without = [each for each in named if not each.path.is_file()]
@@ -68,23 +68,22 @@ def says_which(name: str | None, digits: str | None) -> str | None:
     return named if digits is None else f"{named} with the hash {shown(digits)[1:-1]}"
 
 
-def _plain_digits(digits: str | None) -> str | None:
-    """None where they are of no file's SHA-256, as other tools have them."""
+def plain_digits(digits: str | None) -> str | None:
+    """A hash's digits; None where they are of no file's SHA-256, as other tools have them."""
     plain = (digits or "").casefold().removeprefix("0x")
     fits = _SHORTEST <= len(plain) <= _LONGEST and all(c in "0123456789abcdef" for c in plain)
     return plain if fits else None
 
 
-def _hashes(path: Path, hashes_of: HashesOf) -> Mapping[str, str]:
+def has_digits(path: Path, digits: str, hashes_of: HashesOf) -> bool:
+    """Whether a file has a hash of any kind that tools write: of all of it, or of its tensors."""
     try:
-        return hashes_of(path)
+        hashes = hashes_of(path)
     except InputError:
-        return {}
-
-
-def _is(digits: str, hashes: Mapping[str, str]) -> bool:
-    whole, old = hashes.get("sha256", ""), hashes.get("old hash")
-    return whole.startswith(digits) or digits == old
+        return False
+    whole, of_tensors = hashes.get("sha256", ""), hashes.get("lora hash", "")
+    known = (whole.startswith(digits), digits == hashes.get("old hash"))
+    return any(known) or (bool(of_tensors) and of_tensors.startswith(digits[: len(of_tensors)]))
 
 
 def _stems(candidate: Candidate) -> set[str]:

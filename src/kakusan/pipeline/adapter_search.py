@@ -35,12 +35,17 @@ def located(request: Request, folders: Sequence[PathLike] | None, *, trusted: bo
     names = dict.fromkeys([*(lora.name for lora in request.loras or ()), *names_in(request)])
     if not names:
         return request
-    where, said = _folders(folders), request.lora_files or {}
+    where, said = adapter_folders(folders), request.lora_files or {}
     files = {name: _file(name, said.get(name), where, trusted=trusted) for name in names}
     return replace(request, lora_files=files)
 
 
-def _folders(given: Sequence[PathLike] | None) -> list[Path]:
+def adapter_folders(given: Sequence[PathLike] | None) -> list[Path]:
+    """The folders that are given, or else those of the environment variable.
+
+    Raises:
+        ArgumentError: One is none.
+    """
     if given is None:
         given = [each for each in os.environ.get(VARIABLE, "").split(os.pathsep) if each]
     if isinstance(given, str | os.PathLike):

@@ -1,0 +1,94 @@
+"""The adapters of another tool's picture, found among the user's own."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kakusan.cli.live import Live
+from kakusan.errors import shown
+from kakusan.loras import MAX_LORAS, Lora, LoraFile
+from kakusan.request import Request
+
+if TYPE_CHECKING:
+    from kakusan.images.foreign import Told
+    from kakusan.interchange import Translation
+
+_TAG = re.compile("<(?:lora|lyco):[^<>]{1,500}>")
+
+
+def with_loras(
+    request: Request, translation: "Translation", told: "Told", given: Sequence[str], line: Live
+) -> "tuple[Request, Translation]":
+    """The request with the picture's adapters as far as they are in the user's folders.
+
+    Those that its prompt names stay there, and it is an error where one is nowhere; those that the
+    file lists beside it become the request's own. Where the user names no folder, all are left out.
+
+    Args:
+        given: the folders; those of KAKUSAN_LORA_DIR where there are none.
+
+    Raises:
+        ArgumentError: A folder is not there.
+    """
+    if not where_loras_are(given):
+        return _without_tags(request), translation
+    from kakusan.interchange import find_adapter
+    from kakusan.pipeline.adapter_search import adapter_folders
+    from kakusan.pipeline.parsed_prompts import names_in
+
+    folders, hashes_of = adapter_folders(given or None), _Hashes(line)
+    tags, beside = {name.strip() for name in names_in(request)}, list[Lora]()
+    files, followed, left = dict[str, LoraFile](), list[str](), list[str]()
+    for says in told.settings.loras[:MAX_LORAS]:
+        found = find_adapter(says, folders, hashes_of)
+        if says.name.strip() not in tags and found is not None:
+            beside.append(Lora(says.name, says.text_weight, says.unet_weight))
+        if found is not None:
+            digest = hashes_of(found.file)["sha256"] if found.by_hash else None
+            files[says.name] = LoraFile(str(found.file), digest)
+            if found.told is not None:
+                (followed if found.by_hash else left).append(found.told)
+    worn = {f"the LoRA {shown(name)}" for name in (*tags, *files)}
+    request = replace(request, loras=tuple(beside) or None, lora_files=files or None)
+    return request, replace(
+        translation,
+        followed=(*translation.followed, *followed),
+        left=(*(each for each in translation.left if each not in worn), *left),
+    )
+
+
+def where_loras_are(given: Sequence[str] | None) -> bool:
+    """Whether the user says where adapters are."""
+    return bool(given or os.environ.get("KAKUSAN_LORA_DIR"))
+
+
+def without_tags(text: str) -> str:
+    """A prompt without the tags of adapters."""
+    return _TAG.sub("", text)
+
+
+def _without_tags(request: Request) -> Request:
+    """The request without the tags of adapters, which are said not to be made again."""
+    texts = {
+        name: tuple(text and without_tags(text) for text in getattr(request, name))
+        for name in ("prompt", "negative_prompt")
+    }
+    return replace(request, **texts) if request.syntax == "webui" else request
+
+
+class _Hashes:
+    """The hashes of files, kept from one time to the next; it is shown what is being read."""
+
+    def __init__(self, line: Live) -> None:
+        from kakusan.checkpoints.hash_cache import HashCache
+
+        self._line, self._cache = line, HashCache()
+
+    def __call__(self, path: Path) -> Mapping[str, str]:
+        text = f"hashing {path.name}"
+        if not self._cache.knows(path):
+            self._line.wait(text)
+        return self._cache.of(path, lambda done: self._line.step(done, text))
