@@ -294,8 +294,12 @@ def test_a_batch_that_is_too_large_is_refused(
 
 
 def test_a_vae_named_besides_counts(
-    tiny_v1: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tiny_v1: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("kakusan.pipeline.plan.free_memory", lambda _: 20 * GB)
     large = tiny.vae(block_out_channels=[64, 64, 64, 128], norm_num_groups=32)
     large.save_pretrained(tmp_path / "folder")
     file = single.write(tmp_path / "large.safetensors", single.vae_tensors(large, prefix=""))
