@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kakusan.checkpoints.adapters.finding import find_adapters, nearest_adapters
+from kakusan.checkpoints.adapters.refusals import check_is_adapter
+from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.source import PathLike, local_file
 from kakusan.errors import ArgumentError, listed, shown, shown_path
 from kakusan.loras import LoraFile
@@ -31,6 +33,7 @@ def located(request: Request, folders: Sequence[PathLike] | None, *, trusted: bo
 
     Raises:
         ArgumentError: One is nowhere, or the file is another than the request tells of.
+        CheckpointError: A file is broken, or is something else.
     """
     names = dict.fromkeys([*(lora.name for lora in request.loras or ()), *names_in(request)])
     if not names:
@@ -65,7 +68,15 @@ def _file(name: str, said: LoraFile | None, folders: Sequence[Path], *, trusted:
         raise no_such_adapter(name, folders, said)
     found = LoraFile(str(path), None if said is None else said.sha256)
     check_hash(name, found)
+    status = path.stat()
+    _check_kind(path, status.st_mtime_ns, status.st_size)
     return found
+
+
+@lru_cache(maxsize=64)
+def _check_kind(path: Path, modified: int, size: int) -> None:  # noqa: ARG001
+    """Say what a file is that is no adapter, before a model is loaded for it."""
+    check_is_adapter(open_tensor_file(path).entries, shown_path(path))
 
 
 def _named(name: str, said: LoraFile | None, folders: Sequence[Path]) -> Path | None:

@@ -12,6 +12,8 @@ _INSTEAD = {
     "an embedding (textual inversion)": "load_textual_inversion reads it",
     "a TAESD": "--vae takes it",
 }
+# Parts of which a file alone can be named beside a model
+_EXCHANGED = {"unet": "UNet", "vae": "VAE"}
 LORA = "a LoRA"
 
 
@@ -47,7 +49,8 @@ def check_is_adapter(entries: Mapping[str, Entry], where: str) -> None:
         raise CheckpointError(
             f"{where} is no LoRA and no relative of one that kakusan knows ({listed(entries)})."
         ) from None
-    raise CheckpointError(
-        f"{where} is {'a' if found.family else ''} {found.name} model, not a LoRA or a relative of "
-        "one: give it as the model."
-    )
+    named = found.name if found.family is None else f"a {found.name} model"
+    alone = next(iter(found.parts)) if len(found.parts) == 1 else ""
+    advice = f"--{alone} takes it" if alone in _EXCHANGED else "give it as the model"
+    of = f"the {_EXCHANGED[alone]} of {named}" if alone in _EXCHANGED else named
+    raise CheckpointError(f"{where} is {of}, not a LoRA or a relative of one: {advice}.")
