@@ -18,7 +18,8 @@ class Picture:
     flagged: bool = False
 
 
-def draw(request: Any, *, on_picture: Any, progress: Any) -> None:
+def draw(request: Any, *, on_picture: Any, progress: Any, lora_dirs: Any) -> None:
+    del lora_dirs
     for index in range(request.num_pictures):
         for step in range(5) if progress else ():
             time.sleep(0.01)

@@ -78,7 +78,8 @@ def test_sdxl_and_the_same_again(
 def test_a_prompt_that_is_cut_is_one_line_of_notice(
     run: Command, here: Path, tiny_v1: Path
 ) -> None:
-    done = run("generate", "a cat " * 100, *OPTIONS, "--model", str(tiny_v1), "-o", "a.png")
+    plain = ("--syntax", "plain", "--model", str(tiny_v1), "-o", "a.png")
+    done = run("generate", "a cat " * 100, *OPTIONS, *plain)
     assert done.code == 0
     assert len(done.err.splitlines()) == 1
     assert done.err.startswith("kakusan: ")

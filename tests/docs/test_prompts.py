@@ -18,7 +18,7 @@ PAGES = [
     ROOT / "README.ja.md",
 ]
 # What shows how it is said that a word is not known
-MEANT = {"a red dragon and a catt"}
+MEANT = {"a red dragon and a catt", "a castle, bad-hands"}
 
 
 def prompts(page: Path) -> set[str]:

@@ -648,7 +648,7 @@ def test_stopping_one_pipeline_does_not_stop_another(tiny_v1: Path) -> None:
             {"prompt_embeds": torch.zeros(1, 154, 32)},
             "prompt_embeds have 154 tokens, but an encoded negative_prompt has 77",
         ),
-        ({"prompt": "a", "clip_skip": 20}, {}, "clip_skip must be below"),
+        ({"prompt": "a", "clip_skip": 20}, {}, "clip_skip leaves out 20 layers"),
     ],
 )
 def test_texts_and_embeddings_agree_before_a_network_runs(

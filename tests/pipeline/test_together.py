@@ -69,7 +69,7 @@ def test_calls_are_shared(pipe: Any) -> None:
 def test_a_bad_request_is_said_at_once(pipe: Any) -> None:
     with pytest.raises(RequestError, match="multiple of 8"):
         draw_together(pipe, [REQUESTS[0], kakusan.Request.of("a", height=64, width=12)])
-    with pytest.raises(RequestError, match="clip_skip must be below"):
+    with pytest.raises(RequestError, match="clip_skip leaves out 30 layers"):
         draw_together(pipe, [REQUESTS[0], kakusan.Request.of("a", clip_skip=30)])
     with pytest.raises(RequestError, match="each must be a Request, not 'a cat'"):
         draw_together(pipe, ["a cat"])  # pyright: ignore

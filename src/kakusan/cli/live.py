@@ -99,12 +99,14 @@ _current = Live(on=False)
 def live(quiet: bool) -> Generator[Live]:
     """Within, there is a line to say things in: on a terminal, unless `quiet`.
 
-    Downloads follow the same rule; huggingface_hub reads it when it is imported.
+    Downloads follow the same rule; huggingface_hub reads it when it is imported, or is told.
     """
     global _current
     shown = Live(on=not quiet and is_terminal(sys.stderr))
     if not shown.on:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        if (utils := sys.modules.get("huggingface_hub.utils")) is not None:
+            utils.disable_progress_bars()
         yield shown
         return
     _current = shown
