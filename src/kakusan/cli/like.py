@@ -111,7 +111,8 @@ def _of_another_tool(
         found, _ = find_told(told.settings, folders, line)
         model = {"model": found.name, "commit": found.commit}
     translation = translated(told, family_of(found), rng=typed.get("rng"))
-    settings, left = {**translation.settings, **model}, list(translation.left)
+    settings: dict[str, Any] = {**translation.settings, **model}
+    left = list(translation.left)
     if settings.get("prompt_syntax") == "webui" and not with_loras:
         texts = ("prompt", "negative_prompt")
         settings |= {name: without_tags(settings[name]) for name in texts if name in settings}
