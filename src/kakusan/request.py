@@ -211,8 +211,10 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, Adapt
 
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
-        apart = (*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type")
-        apart = (*apart, *self.only_noise(), "embeddings")
+        apart = (
+            *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
+            *(*self.only_noise(), "embeddings"),
+        )
         left = {*apart, *self.only_adapted()}
         names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
