@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save_file
 
 from kakusan.checkpoints.facts import hashes_of
-from kakusan.loras import Lora
+from kakusan.request.loras import Lora
 from tests.cli.fakes import FakeDrawing, Run
 
 Command = Callable[..., Run]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.randomness import RNGS
+from kakusan.request.randomness import RNGS
 from kakusan.schedulers import (
     EulerDiscreteScheduler,
     draw_noise,

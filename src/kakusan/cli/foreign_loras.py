@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from kakusan.cli.live import Live
 from kakusan.errors import shown
-from kakusan.loras import MAX_LORAS, Lora, LoraFile
 from kakusan.request import Request
+from kakusan.request.loras import MAX_LORAS, Lora, LoraFile
 
 if TYPE_CHECKING:
     from kakusan.images.foreign import Told

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kakusan.errors import InputError, shown_path
-from kakusan.loras import Lora, typed
+from kakusan.request.loras import Lora, typed
 from kakusan.vocabulary import COMMAND_LINE
 
 Loras = Annotated[

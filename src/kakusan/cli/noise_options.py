@@ -8,7 +8,7 @@ import typer
 
 from kakusan.cli.options import any_number, whole_number
 from kakusan.errors import RequestError, shown
-from kakusan.randomness import RNGS
+from kakusan.request.randomness import RNGS
 
 PANEL = "Noise as other tools draw it"
 

@@ -12,7 +12,7 @@ from kakusan.errors import RequestError, shown, shown_path
 from kakusan.prompts import SYNTAXES, ParsedPrompt, differs, parse
 from kakusan.prompts.choices import resolve
 from kakusan.request import MAX_PICTURES, MAX_SKIPPED, SEEDS
-from kakusan.syntaxes import EMPHASES
+from kakusan.request.syntaxes import EMPHASES
 
 PANEL = "How PROMPT is read"
 USUAL = "webui"

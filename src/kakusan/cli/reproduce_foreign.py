@@ -15,8 +15,8 @@ from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run
 from kakusan.errors import InputError, shown, shown_path
 from kakusan.prompts.learnt import without_missing
-from kakusan.randomness import rng_called
 from kakusan.request import Request
+from kakusan.request.randomness import rng_called
 from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:

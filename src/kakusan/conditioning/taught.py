@@ -17,10 +17,10 @@ from kakusan.conditioning.embeddings import (
     located,
     read,
 )
-from kakusan.embedded import Entry
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, LearntTokens
 from kakusan.prompts.learnt import Learnt, Lexicon, comfy_names
+from kakusan.request.embedded import Entry
 from kakusan.text import CLIPTokenizer, LearntWord, lexicon_of, not_said, tokens_of, words_of
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def taught(
     """Read the embeddings of a request, as far as its prompts name them.
 
     Args:
-        entries: as a request has them, see `kakusan.embedded`.
+        entries: as a request has them, see `kakusan.request.embedded`.
         texts: of all prompts, in the stretches that their grammar divides them into.
         syntax: by whose rules they name words.
         pairs: the text encoders with their tokenizers, which may have learnt words already.

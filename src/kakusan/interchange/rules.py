@@ -7,8 +7,8 @@ from typing import Any
 from kakusan.errors import InputError, shown
 from kakusan.images.foreign import Settings, Told
 from kakusan.interchange.families import of_family
-from kakusan.randomness import RNGS
 from kakusan.request import Request
+from kakusan.request.randomness import RNGS
 from kakusan.samplers import SAMPLERS, meaning_of
 
 # What a request has under the same name

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from kakusan.errors import ArgumentError, RequestError, nearest, shown
-from kakusan.loras import strength
 from kakusan.models import UNet2DConditionModel
+from kakusan.request.loras import strength
 
 WAYS = ("down", "mid", "up")
 

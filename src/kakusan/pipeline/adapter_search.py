@@ -14,10 +14,10 @@ from kakusan.checkpoints.adapters.refusals import check_is_adapter
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.source import PathLike, local_file
 from kakusan.errors import ArgumentError, listed, shown, shown_path
-from kakusan.loras import LoraFile
 from kakusan.pipeline.adapter_files import USUAL_NAMES
 from kakusan.pipeline.parsed_prompts import names_in
 from kakusan.request import Request
+from kakusan.request.loras import LoraFile
 
 # Folders of adapters, parted as in PATH, where a call names none
 VARIABLE = "KAKUSAN_LORA_DIR"

@@ -24,10 +24,10 @@ from kakusan.errors import (
     nearest,
     shown,
 )
-from kakusan.loras import strength
 from kakusan.models import Model, UNet2DConditionModel, Worn, within
 from kakusan.pipeline.adapter_blocks import strengths_of
 from kakusan.pipeline.adapter_files import Where
+from kakusan.request.loras import strength
 
 # The parts of a pipeline that adapters change
 PARTS = ("unet", "text_encoder", "text_encoder_2")

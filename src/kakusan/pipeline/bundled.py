@@ -8,8 +8,8 @@ from kakusan.checkpoints.adapters.names import bundled
 from kakusan.checkpoints.embeddings import Embedding, embedding_of
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.errors import shown, shown_path
-from kakusan.loras import LoraFile
 from kakusan.prompts.learnt import Learnt
+from kakusan.request.loras import LoraFile
 
 
 def bundled_embeddings(adapters: Iterable[Adapter]) -> list[Embedding]:

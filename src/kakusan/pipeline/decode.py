@@ -12,7 +12,6 @@ from kakusan.checkpoints.recorded import (
     why_not_at_hand,
     with_model,
 )
-from kakusan.checks import MAX_SIZE
 from kakusan.engine import Engine, present
 from kakusan.errors import (
     ArgumentError,
@@ -34,6 +33,7 @@ from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.parts import PARTS
 from kakusan.pipeline.single_file import check_has_vae, container_of
+from kakusan.request.checks import MAX_SIZE
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
 

@@ -27,7 +27,7 @@ class Family:
     Attributes:
         name: for people.
         guidance: how strong it is where neither the call nor the model's folder says it.
-        takes: which settings of SDXL it can be told, see `kakusan.sizes`.
+        takes: which settings of SDXL it can be told, see `kakusan.request.sizes`.
         pooled: whether pooled embeddings stand beside others.
         begins_at: what a picture begins at, which has to be given; empty for noise alone.
         measured: whether faster ways were measured, so that a quality budget can be kept.

@@ -11,12 +11,12 @@ from kakusan.checkpoints.adapters.adapter import Adapter
 from kakusan.checkpoints.adapters.reading import read_adapter
 from kakusan.checkpoints.source import local_file
 from kakusan.errors import ArgumentError, shown
-from kakusan.loras import Lora, LoraFile
 from kakusan.models import AdapterSet, Model, Worn
 from kakusan.models.adapting import MOST_MERGED
 from kakusan.pipeline.adapter_search import check_hash, no_such_adapter
 from kakusan.pipeline.adapters import Pipe, adapted_networks, shapes
 from kakusan.request import Request
+from kakusan.request.loras import Lora, LoraFile
 from kakusan.runtime.memory import free_memory
 
 UNET = "unet"

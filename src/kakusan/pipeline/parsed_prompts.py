@@ -18,13 +18,13 @@ from kakusan.conditioning import (
 )
 from kakusan.errors import ArgumentError, NotYetError, RequestError, shown
 from kakusan.inputs import Inputs
-from kakusan.loras import MAX_STRENGTH
 from kakusan.models import Conditioning
 from kakusan.pipeline.prompts import ReadsTexts, ReadText, Timelines
 from kakusan.pipeline.side_by_side import side_by_side
 from kakusan.prompts import Network, ParsedPrompt, Timed, parse
 from kakusan.prompts.networks import network_of, take_out
 from kakusan.request import Request
+from kakusan.request.loras import MAX_STRENGTH
 from kakusan.sampling import Timeline
 from kakusan.text import not_said
 

@@ -74,8 +74,8 @@ def generate(
         scheduler: A name of any tool, such as "DPM++ 2M Karras" (see `kakusan.samplers`); the
             model's own where not given.
         rng: By whose rules the seed makes noise, such as "cpu", "gpu" or "nv" for AUTOMATIC1111's
-            (see `kakusan.randomness`); kakusan's own where not given. `ensd` is its "eta noise seed
-            delta".
+            (see `kakusan.request.randomness`); kakusan's own where not given. `ensd` is its "eta
+            noise seed delta".
         variation_seed: Another seed, of whose noise `variation_strength`, from 0 to 1, is mixed in.
             Picture i has the same seed then, and the variation seed `variation_seed + i`.
         seed_resize: The (height, width) of the picture that the seed was found with.

@@ -44,7 +44,7 @@ def _inverted(seed: int) -> int:
     return seed ^ 0xFFFFFFFF
 
 
-# Under the names of `kakusan.randomness`, None for kakusan's own
+# Under the names of `kakusan.request.randomness`, None for kakusan's own
 RULES: dict[str | None, Rule] = {
     None: Rule(_own),
     "webui-cpu": Rule(TorchNoise),

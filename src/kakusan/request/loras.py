@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 from os import PathLike, fspath
 from typing import Any, NamedTuple, NoReturn, cast
 
-from kakusan import checks
 from kakusan.errors import ArgumentError, shown
+from kakusan.request import checks
 
 MAX_STRENGTH = 1000.0
 MAX_LORAS = 100

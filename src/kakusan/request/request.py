@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-from kakusan import checks
 from kakusan.checkpoints.single_file.prediction import KINDS
-from kakusan.checks import MAX_STEPS as MAX_STEPS
-from kakusan.embedded import EmbeddedRequest
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
-from kakusan.loras import AdaptedRequest
-from kakusan.randomness import SEEDS as SEEDS
-from kakusan.randomness import RandomRequest
-from kakusan.sizes import SizedRequest
-from kakusan.syntaxes import SyntaxRequest
+from kakusan.request import checks
+from kakusan.request.checks import MAX_STEPS
+from kakusan.request.embedded import EmbeddedRequest
+from kakusan.request.loras import AdaptedRequest
+from kakusan.request.randomness import SEEDS, RandomRequest
+from kakusan.request.sizes import SizedRequest
+from kakusan.request.syntaxes import SyntaxRequest
 
 MAX_PICTURES = 1000
 MAX_SKIPPED = 64  # layers of a text encoder

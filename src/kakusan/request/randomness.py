@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kakusan import checks
 from kakusan.errors import ArgumentError, nearest, shown
+from kakusan.request import checks
 
 Pair = tuple[int, int]
 SEEDS = 2**64

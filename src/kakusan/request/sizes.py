@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kakusan import checks
 from kakusan.errors import ArgumentError, shown
+from kakusan.request import checks
 
 Pair = tuple[int, int]
 PAIRS = (

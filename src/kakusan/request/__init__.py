@@ -1,0 +1,16 @@
+"""What is asked for, as plain JSON that is checked before any work. Imports no torch.
+
+`request.py` has the whole `Request`. What one subject asks for is a base of it in its own file: the
+sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings. `checks.py` checks one
+value.
+"""
+
+from kakusan.request.checks import MAX_STEPS as MAX_STEPS
+from kakusan.request.randomness import SEEDS as SEEDS
+from kakusan.request.request import DEFAULT_GUIDANCE as DEFAULT_GUIDANCE
+from kakusan.request.request import DEFAULT_STEPS as DEFAULT_STEPS
+from kakusan.request.request import MAX_GUIDANCE as MAX_GUIDANCE
+from kakusan.request.request import MAX_PICTURES as MAX_PICTURES
+from kakusan.request.request import MAX_SKIPPED as MAX_SKIPPED
+from kakusan.request.request import Request as Request
+from kakusan.request.request import reproducible as reproducible
