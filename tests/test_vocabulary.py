@@ -37,7 +37,7 @@ def test_what_is_translated_is_a_request() -> None:
 
 
 def test_the_command_line_has_these_options() -> None:
-    source = Path(inspect.getsourcefile(kakusan.Request) or "").parent / "cli" / "generate.py"
+    source = Path(inspect.getsourcefile(kakusan) or "").parent / "cli" / "generate.py"
     strings = {
         n.value for n in ast.walk(ast.parse(source.read_text())) if isinstance(n, ast.Constant)
     }

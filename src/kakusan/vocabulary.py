@@ -63,7 +63,7 @@ _SETTINGS = {
     "num_images_per_prompt": ("count", "--count", ""),
     "eta": ("", "", ""),
     "seed": ("seed", "--seed", "Seed"),
-    "clip_skip": ("", "--clip-skip", "Clip skip"),
+    "clip_skip": ("clip_skip", "--clip-skip", "Clip skip"),
     "prompt_syntax": ("prompt_syntax", "--syntax", ""),
     "emphasis": ("emphasis", "--emphasis", "Emphasis"),
     "template": ("", "", "Template"),

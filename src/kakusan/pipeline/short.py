@@ -47,6 +47,7 @@ def generate(
     ensd: int | None = None,
     prompt_syntax: str | None = None,
     emphasis: str | None = None,
+    clip_skip: int | None = None,
     embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
     loras: Loras = None,
     lora_dirs: Sequence[str | PathLike[str]] | None = None,
@@ -77,11 +78,14 @@ def generate(
             (see `kakusan.request.randomness`); kakusan's own where not given. `ensd` is its "eta
             noise seed delta".
         variation_seed: Another seed, of whose noise `variation_strength`, from 0 to 1, is mixed in.
-            Picture i has the same seed then, and the variation seed `variation_seed + i`.
+            Picture i has the same seed then, and the variation seed `variation_seed + i`; a random
+            one is drawn where none is given.
         seed_resize: The (height, width) of the picture that the seed was found with.
         prompt_syntax: Whose grammar the prompts have: "webui" (AUTOMATIC1111's), "comfy" or
             "compel"; every character is taken as it stands where not given.
         emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
+        clip_skip: How many of the text encoder's last layers are left out: one less than
+            AUTOMATIC1111 counts, and than `--clip-skip` of the command line.
         embeddings: Files of learnt words (textual inversion) that prompts name, Hub ids of such, or
             folders in which they are looked for.
         loras: Files or names of LoRAs and their relatives, each alone or as (file, strength) or
@@ -129,6 +133,7 @@ def generate(
             ensd=ensd,
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
+            clip_skip=clip_skip,
             embeddings=embeddings,
             loras=loras,
             quality_budget=quality_budget,
@@ -158,6 +163,8 @@ def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> R
         settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
     if like is not None:
         settings = likened(like, settings)
+    if settings.get("variation_strength") and settings.get("variation_seed") is None:
+        settings["variation_seed"] = secrets.randbelow(2**32)
     if settings.get("prompt") is None:
         raise ArgumentError("{prompt} is not given; say what to draw")
     return Request.of(**settings)
