@@ -123,6 +123,7 @@ _WAYS = (
     "callback",
     "callback_steps",
     "cross_attention_kwargs",
+    "wildcards",
 )
 
 
@@ -151,7 +152,7 @@ STREAM = Vocabulary(
     {
         **_of_a_call(
             *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, _FILES),
-            *("force_zeros_for_empty_prompt", "batch_size", "steering"),
+            *("force_zeros_for_empty_prompt", "batch_size", "steering", "wildcards"),
         ),
         **{name: name for name in ("loras", "lora_files", "lora_scale")},
     },
@@ -160,10 +161,12 @@ SHORT = Vocabulary(
     "generate",
     {
         **_column(0),
-        **{name: name for name in ("like", "on_picture", "progress", "lora_dirs")},
+        **{name: name for name in ("like", "on_picture", "progress", "lora_dirs", "wildcards")},
     },
 )
-COMMAND_LINE = Vocabulary("kakusan", {**_column(1), "lora_dirs": "--lora-dir"})
+COMMAND_LINE = Vocabulary(
+    "kakusan", {**_column(1), "lora_dirs": "--lora-dir", "wildcards": "--wildcards"}
+)
 WEBUI = Vocabulary("parameters", _column(2))
 
 # What other tools call the options of `kakusan` (see `plain_word`), by its own names

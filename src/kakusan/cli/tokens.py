@@ -63,7 +63,8 @@ def tokens(
     if name not in SYNTAXES:
         raise RequestError(f"--syntax must be one of {', '.join(SYNTAXES)}, not {shown(syntax)}")
     if seed is not None or wildcards is not None:
-        text = resolve(text, seed or 0, () if wildcards is None else (wildcards,))
+        with COMMAND_LINE.spoken():
+            text = resolve(text, seed or 0, () if wildcards is None else (wildcards,))
     parsed = parse(text, name, steps)
     with live(quiet=False) as line:
         line.wait("loading the tokenizer")

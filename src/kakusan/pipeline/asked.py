@@ -1,15 +1,18 @@
 """From what users hand to a pipeline to a request and its inputs."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.inputs import Inputs
+from kakusan.inputs import EMBEDS, Inputs
 from kakusan.later import without_later
-from kakusan.request import Request
+from kakusan.request import SEEDS, Request
+from kakusan.request.choices import Folders, wildcard_folders, with_choices
 from kakusan.vocabulary import INPUTS, POOLED, STREAM
 
 
@@ -19,8 +22,11 @@ def asked(
     """A request that was given whole, or the one that texts and settings make; and its inputs."""
     settings = without_later(settings)
     STREAM.check_known(settings)
+    wildcards = settings.pop("wildcards", None)
     inputs = Inputs(**{name: settings.pop(name) for name in (*INPUTS, *POOLED) if name in settings})
     if isinstance(prompt, Request):
+        if wildcards is not None:
+            raise ArgumentError("the choices of a request are made; leave {wildcards} out")
         if settings:
             named = ", ".join(settings)
             raise ArgumentError("a request is whole; {0} belong into it", named)
@@ -33,7 +39,43 @@ def asked(
         settings.pop("negative_prompt", None), inputs.negative_prompt_embeds
     )
     texts = texts_or_embeds("prompt", prompt, inputs.prompt_embeds)
-    return Request.of(texts, negative_prompt=negative, **settings), inputs
+    request = Request.of(texts, negative_prompt=negative, **settings)
+    return with_choices_made(request, inputs, wildcards)
+
+
+def with_choices_made(
+    request: Request, inputs: Inputs, wildcards: Folders
+) -> tuple[Request, Inputs]:
+    """A request whose prompts have no choices left, and inputs that go with it.
+
+    Each picture's are made by its seed, else by that of its generator; else by a random one, as
+    its noise is.
+
+    Raises:
+        RequestError: A choice cannot be made.
+    """
+    folders = wildcard_folders(wildcards, request.syntax)
+    count, given = request.num_pictures, inputs.generator
+    if isinstance(given, Sequence) and len(given) == count:
+        seeds = [each.initial_seed() % SEEDS for each in given]
+    else:
+        first = request.seed
+        if first is None and isinstance(given, torch.Generator):
+            first = given.initial_seed()
+        if first is None:
+            first = secrets.randbelow(SEEDS)
+        seeds = [(first + index) % SEEDS for index in range(count)]
+    made = with_choices(request, seeds, folders)
+    if made is request:
+        return request, inputs
+    # each picture has a prompt of its own now
+    embeds = {name: getattr(inputs, name) for name in (*EMBEDS, *POOLED)}
+    repeated = {
+        name: each.repeat_interleave(request.num_images_per_prompt, dim=0)
+        for name, each in embeds.items()
+        if each is not None
+    }
+    return made, replace(inputs, **repeated)
 
 
 def check_no_request(prompt: object) -> None:

@@ -9,12 +9,18 @@ from kakusan.errors import ArgumentError, check_no_unknown
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.pipeline.adapters import scale_of
-from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.asked import (
+    check_no_request,
+    negative_or_embeds,
+    texts_or_embeds,
+    with_choices_made,
+)
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import LATENT_CONSISTENCY
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
+from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators
 from kakusan.vocabulary import REFERENCE
 
@@ -51,6 +57,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        wildcards: Folders = None,
         reuse_interval: int | None = None,
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         seed: int | None = None,
@@ -106,6 +113,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
         given = StepCallback.of_call(
             callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
         )
+        request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, given, output_type, return_dict)
 
     def _distilled_in(self, steps: int | None) -> dict[str, Any] | None:

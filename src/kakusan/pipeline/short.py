@@ -15,7 +15,8 @@ from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
-from kakusan.request import Request, reproducible
+from kakusan.request import SEEDS, Request, reproducible
+from kakusan.request.choices import Folders, wildcard_folders, with_choices
 from kakusan.vocabulary import SHORT
 
 # A file or a name, with its strength or its two, or several
@@ -48,6 +49,7 @@ def generate(
     prompt_syntax: str | None = None,
     emphasis: str | None = None,
     clip_skip: int | None = None,
+    wildcards: Folders = None,
     embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
     loras: Loras = None,
     lora_dirs: Sequence[str | PathLike[str]] | None = None,
@@ -86,6 +88,9 @@ def generate(
         emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
         clip_skip: How many of the text encoder's last layers are left out: one less than
             AUTOMATIC1111 counts, and than `--clip-skip` of the command line.
+        wildcards: The folder, or folders, with the files that `__name__` chooses a line of in
+            prompts with a grammar. These choices and those of `{a|b}` are made by each picture's
+            seed, as on the command line.
         embeddings: Files of learnt words (textual inversion) that prompts name, Hub ids of such, or
             folders in which they are looked for.
         loras: Files or names of LoRAs and their relatives, each alone or as (file, strength) or
@@ -140,7 +145,21 @@ def generate(
             device=device,
             dtype=dtype,
         )
+        folders = wildcard_folders(wildcards, request.syntax)
+        request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
         return draw(request, on_picture=on_picture, progress=progress, lora_dirs=lora_dirs)
+
+
+def _seeds(request: Request) -> list[int]:
+    """By which the choices of each picture are made; the pictures of variations share a seed."""
+    first = request.seed or 0
+    return [(first + index) % SEEDS for index in range(request.num_pictures)]
+
+
+def _typed(prompt: object, negative_prompt: object) -> list[str]:
+    """Which texts may have choices: those of a picture have none any more."""
+    given = {"prompt": prompt, "negative_prompt": negative_prompt}
+    return [name for name, value in given.items() if value is not None]
 
 
 def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> Request:

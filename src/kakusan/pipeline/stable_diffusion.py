@@ -18,7 +18,12 @@ from kakusan.models import (
 )
 from kakusan.pipeline import compatible
 from kakusan.pipeline.adapters import scale_of
-from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.asked import (
+    check_no_request,
+    negative_or_embeds,
+    texts_or_embeds,
+    with_choices_made,
+)
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
@@ -28,6 +33,7 @@ from kakusan.pipeline.prompts import Prompts
 from kakusan.pipeline.scheduling import corrected
 from kakusan.pipeline.understood import say_understood
 from kakusan.request import Request
+from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer, Understanding
 from kakusan.vocabulary import REFERENCE
@@ -112,6 +118,7 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        wildcards: Folders = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
@@ -138,6 +145,9 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
                 AND and schedules; nothing is cut off), "comfy" or "compel"; "plain" takes every
                 character as it stands.
             emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
+            wildcards: The folder, or folders, with the files that `__name__` chooses a line of in
+                prompts with a grammar. These choices and those of `{a|b}` are made by each
+                picture's seed, or the generator's, as on the command line.
             cross_attention_kwargs: {"scale": 0.5} halves the strength of all adapters.
             quality_budget: Faster within a loss: the least PSNR in dB against the exact picture, as
                 it was measured on the built-in model (`kakusan.quality`). None is exact. It chooses
@@ -195,4 +205,5 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
         given = StepCallback.of_call(
             callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
         )
+        request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, given, output_type, return_dict)

@@ -18,7 +18,12 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.adapters import scale_of, scaled_engine
-from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.asked import (
+    check_no_request,
+    negative_or_embeds,
+    texts_or_embeds,
+    with_choices_made,
+)
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
@@ -28,6 +33,7 @@ from kakusan.pipeline.prompt_pairs import PromptPairs
 from kakusan.pipeline.running import OfTheCall
 from kakusan.pipeline.understood import say_understood, understood
 from kakusan.request import Request
+from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import SDXL
@@ -219,6 +225,7 @@ class StableDiffusionXLPipeline(XLPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        wildcards: Folders = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
@@ -299,6 +306,7 @@ class StableDiffusionXLPipeline(XLPipeline):
             callback_steps,
             XL_TENSORS,
         )
+        request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, given, output_type, return_dict)
 
     def check_inputs(

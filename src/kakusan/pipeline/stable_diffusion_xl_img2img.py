@@ -17,7 +17,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline.adapters import scale_of
-from kakusan.pipeline.asked import check_no_request
+from kakusan.pipeline.asked import check_no_request, with_choices_made
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
@@ -32,6 +32,7 @@ from kakusan.pipeline.stable_diffusion_xl import (
     texts_and_zeros,
 )
 from kakusan.request import Request
+from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import REFINER
@@ -136,6 +137,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        wildcards: Folders = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
@@ -219,6 +221,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             callback_steps,
             XL_TENSORS,
         )
+        request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, step, output_type, return_dict)
 
 

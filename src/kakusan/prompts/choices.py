@@ -34,22 +34,24 @@ _MOST = 10_000  # wildcards looked up for one prompt
 _LONGEST = 2_000_000  # characters
 
 
-def resolve(text: str, seed: int, folders: Sequence[Path | str] = ()) -> str:
+def resolve(text: str, seed: int | None, folders: Sequence[Path | str] = ()) -> str:
     """A prompt in which every choice is made, by a picture's own seed.
 
     The same text, seed and files give the same on every machine and in every version of Python. A
     brace that nothing closes, or nothing opened, stands for itself.
 
     Args:
+        seed: None where there is none, so that there can be no choices.
         folders: where wildcards are looked for.
 
     Raises:
-        RequestError: A wildcard is not found or leads back to itself, or something is asked for
-            that is not read: variables, `%{...}`, and `!` and `@`, which do not choose by chance.
+        RequestError: There is no seed for a choice, a wildcard is not found or leads back to
+            itself, or something is asked for that is not read: variables, `%{...}`, and `!` and
+            `@`, which do not choose by chance.
     """
     if "{" not in text and "__" not in text:
         return text
-    return _Choosing(random.Random(str(seed)), Wildcards(folders)).resolved(text, ())
+    return _Choosing(seed, Wildcards(folders)).resolved(text, ())
 
 
 @dataclass
@@ -71,8 +73,17 @@ class _Open:
 class _Choosing:
     """One prompt's choices."""
 
-    def __init__(self, numbers: random.Random, wildcards: Wildcards) -> None:
-        self.numbers, self.wildcards, self.looked_up = numbers, wildcards, 0
+    def __init__(self, seed: int | None, wildcards: Wildcards) -> None:
+        self.is_seeded, self.numbers = seed is not None, random.Random(str(seed))
+        self.wildcards, self.looked_up = wildcards, 0
+
+    def check_seeded(self) -> None:
+        if not self.is_seeded:
+            raise RequestError(
+                "the prompt has choices, as in {a|b} or __name__, which a picture's seed makes, "
+                "and there is no picture here; make them before, or write \\{ and \\__ for what is "
+                "none"
+            )
 
     def resolved(self, text: str, within: tuple[str, ...]) -> str:
         """A text without choices; `within` are the wildcards that it is of."""
@@ -97,6 +108,7 @@ class _Choosing:
 
     def values(self, match: re.Match[str], within: tuple[str, ...]) -> list[str]:
         """What a wildcard can be."""
+        self.check_seeded()
         name = match["name"]
         _check_way(match["way"])
         if name in within:
@@ -136,6 +148,7 @@ class _Choosing:
 
     def choice(self, closed: _Open, within: tuple[str, ...]) -> str:
         """What becomes of a brace and its options."""
+        self.check_seeded()
         options = ["".join(each).lstrip() for each in closed.options]
         head = closed.head
         if head is None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from kakusan.errors import RequestError, nearest, shown, shown_path
+from kakusan.errors import ArgumentError, RequestError, nearest, shown, shown_path
 
 _MOST_FILES = 100_000
 _LARGEST = 64 * 2**20  # bytes of a file
@@ -38,18 +38,18 @@ class Wildcards:
             values = {value for each in found for value in self._values(each)}
             if values:
                 return sorted(values)
-        raise RequestError(self._missing(name))
+        raise self._missing(name)
 
-    def _missing(self, name: str) -> str:
-        what = f"no wildcard is called {shown(name)}"
+    def _missing(self, name: str) -> RequestError:
         if not self.folders:
-            return (
-                f"{what}: no folder with wildcards was named; name their folder with --wildcards, "
-                "or write \\__ for what is no wildcard"
+            return ArgumentError(
+                "no wildcard is called {0}: no folder with wildcards was named; name their folder "
+                "with {wildcards}, or write \\__ for what is no wildcard",
+                shown(name),
             )
         where = ", ".join(shown_path(folder) for folder in self.folders[:4])
         near = nearest(name, self._names) if self._names else " There are no .txt or .json files."
-        return f"{what} in {where}.{near}"
+        return RequestError(f"no wildcard is called {shown(name)} in {where}.{near}")
 
     @cached_property
     def _names(self) -> dict[str, list[tuple[Path, str | None]]]:

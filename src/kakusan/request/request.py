@@ -115,7 +115,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, Adapt
                 "{safety_checker} must be true or false, not {0}", shown(self.safety_checker)
             )
         self._set(scheduler=checks.scheduler(self.scheduler))
-        self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax())
+        self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax(len(self.prompt)))
         self._set(**self.checked_noise(self.seed), **self.checked_loras())
         self._set(embeddings=self.checked_embeddings())
         self._check_budget()
@@ -205,6 +205,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, Adapt
             negative_prompt_2=None if second is None else (second[prompt],),
             num_images_per_prompt=1,
             seed=self.seed_of(index),
+            **self.template_of(prompt),
             **self.noise_of(index),
         )
 

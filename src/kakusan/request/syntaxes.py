@@ -5,7 +5,9 @@ from typing import Any
 
 from kakusan.errors import ArgumentError, nearest, shown
 from kakusan.prompts.syntaxes import SYNTAXES
+from kakusan.request import checks
 
+TEMPLATES = ("template", "negative_template")
 EMPHASES = ("Original", "No norm", "Ignore", "None")
 
 
@@ -17,13 +19,14 @@ class SyntaxRequest:
     "compel" (InvokeAI's); "plain" and None take every character as it stands. `emphasis` is what
     weights do under "webui", by AUTOMATIC1111's names; None is "Original". `template` and
     `negative_template` are what was written where a prompt had wildcards and choices, of which
-    `prompt` and `negative_prompt` have what was chosen: nothing reads them.
+    `prompt` and `negative_prompt` have what was chosen, one for all prompts or one for each:
+    nothing reads them.
     """
 
     prompt_syntax: str | None = None
     emphasis: str | None = None
-    template: str | None = None
-    negative_template: str | None = None
+    template: str | tuple[str | None, ...] | None = None
+    negative_template: str | tuple[str | None, ...] | None = None
 
     @staticmethod
     def only_syntaxes() -> list[str]:
@@ -35,8 +38,19 @@ class SyntaxRequest:
         """Whose grammar the prompts have."""
         return self.prompt_syntax or "plain"
 
-    def checked_syntax(self) -> dict[str, Any]:
+    def template_of(self, prompt: int) -> dict[str, str | None]:
+        """What was written in place of one prompt, and of its negative one."""
+        found: dict[str, str | None] = {}
+        for name in TEMPLATES:
+            given: str | tuple[str | None, ...] | None = getattr(self, name)
+            found[name] = given[prompt] if isinstance(given, tuple) else given
+        return found
+
+    def checked_syntax(self, prompts: int) -> dict[str, Any]:
         """The fields as they are stored.
+
+        Args:
+            prompts: how many there are.
 
         Raises:
             ArgumentError: One is none of its values, or means nothing beside another.
@@ -51,12 +65,21 @@ class SyntaxRequest:
                 "it out",
                 shown(self.syntax),
             )
-        for name in ("template", "negative_template"):
-            if not isinstance(getattr(self, name), str | None):
-                raise ArgumentError(
-                    f"{{{name}}} must be a text, not {{0}}", shown(getattr(self, name))
-                )
-        return found
+        return found | {name: _template(name, getattr(self, name), prompts) for name in TEMPLATES}
+
+
+def _template(name: str, value: object, prompts: int) -> str | tuple[str | None, ...] | None:
+    """One for all prompts, or one for each of which any may be None."""
+    if value is None or isinstance(value, str):
+        return value
+    found = checks.texts(name, value)
+    if len(found) != prompts:
+        raise ArgumentError(
+            f"{{{name}}} has {{0}} texts but {{prompt}} has {{1}}; give one for each",
+            len(found),
+            prompts,
+        )
+    return found[0] if prompts == 1 else found
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str | None:
