@@ -84,19 +84,17 @@ class Comfy(Dialect):
         found, ids, weights = list[Chunk](), list[int](), list[float]()
         for segment in text.segments:
             for word in _words(segment.text, reader):
-                left = list(word)
-                while left:
-                    room = reader.room - len(ids)
-                    if len(left) > room:
-                        taken = room if len(word) >= LARGE_WORD else 0
-                        found.append(
-                            Chunk((*ids, *left[:taken]), (*weights, *[segment.weight] * taken))
-                        )
-                        ids, weights, left = [], [], left[taken:]
-                        continue
-                    ids += left
-                    weights += [segment.weight] * len(left)
-                    left = []
+                done = 0
+                while done < len(word):
+                    room, left = reader.room - len(ids), len(word) - done
+                    fits = left <= room
+                    taken = left if fits else room if len(word) >= LARGE_WORD else 0
+                    ids += word[done : done + taken]
+                    weights += [segment.weight] * taken
+                    done += taken
+                    if not fits:
+                        found.append(Chunk(tuple(ids), tuple(weights)))
+                        ids, weights = [], []
         return [*found, Chunk(tuple(ids), tuple(weights))]
 
     def encode(

@@ -116,13 +116,12 @@ def _cut(
 
 
 def _named(chunks: Sequence[Chunk], tokenizer: CLIPTokenizer) -> TokenChunks:
-    learnt = {index: word.token for word in words_of(tokenizer) for index in word.ids}
+    named = {index: word.token for word in words_of(tokenizer) for index in word.ids}
+    for index in {index for chunk in chunks for index in chunk.ids} - named.keys():
+        named[index] = tokenizer.decode(index)
     return [
-        [
-            WeighedToken(index, learnt.get(index) or tokenizer.decode(index), weight)
-            for index, weight in zip(chunk.ids, chunk.weights, strict=True)
-        ]
-        for chunk in chunks
+        [WeighedToken(index, named[index], weight) for index, weight in zip(*both, strict=True)]
+        for both in ((chunk.ids, chunk.weights) for chunk in chunks)
     ]
 
 
