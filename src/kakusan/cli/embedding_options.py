@@ -1,12 +1,11 @@
 """Options that name files of learnt words (textual inversion)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kakusan.errors import InputError, shown_path
+from kakusan.cli.folders import read_folders
 
 PANEL = "Learnt words"
 
@@ -34,9 +33,6 @@ def read(files: Sequence[str] | None, folders: Sequence[str] | None) -> list[str
     """What both options name; files come last, and so are what counts of two of one name.
 
     Raises:
-        InputError: A folder is none.
+        RequestError: A folder is none.
     """
-    for folder in folders or ():
-        if not Path(folder).expanduser().is_dir():
-            raise InputError(f"--embeddings-dir {shown_path(folder)} is no folder")
-    return [*(folders or ()), *(files or ())] or None
+    return [*read_folders("--embeddings-dir", folders), *(files or ())] or None

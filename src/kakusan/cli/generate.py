@@ -127,7 +127,7 @@ def generate(
     """Draw pictures of PROMPT and print their paths."""
     text = None if prompt is None else read_prompt(prompt)
     shape, pictures = parse_grid(grid, count)
-    lora_dirs = lora_options.read_folders(lora_dir)
+    lora_dirs = lora_options.read_dirs(lora_dir)
     if like is None and models_dir:
         raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
     if text is None and wildcards is not None:

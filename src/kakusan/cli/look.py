@@ -78,7 +78,7 @@ def grid(
         "scheduler": scheduler,
         "prompt_syntax": prompt_options.recorded_syntax(syntax),
         "loras": lora_options.read_loras(lora),
-        "lora_dirs": lora_options.read_folders(lora_dir),
+        "lora_dirs": lora_options.read_dirs(lora_dir),
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,

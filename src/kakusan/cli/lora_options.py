@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kakusan.errors import InputError, shown_path
+from kakusan.cli.folders import read_folders
 from kakusan.request.loras import Lora, typed
 from kakusan.vocabulary import COMMAND_LINE
 
@@ -29,16 +28,13 @@ LoraDirs = Annotated[
 ]
 
 
-def read_folders(given: Sequence[str] | None) -> list[str] | None:
+def read_dirs(given: Sequence[str] | None) -> list[str] | None:
     """The folders that were named, whether or not anything is looked for in them.
 
     Raises:
-        InputError: One is none.
+        RequestError: One is none.
     """
-    for folder in given or ():
-        if not Path(folder).expanduser().is_dir():
-            raise InputError(f"--lora-dir: there is no folder {shown_path(folder)}")
-    return list(given or ()) or None
+    return read_folders("--lora-dir", given) or None
 
 
 def read_loras(given: Sequence[str] | None) -> tuple[Lora, ...] | None:
