@@ -92,6 +92,8 @@ def test_the_grammar_is_read_by_default(
         ("a <lora:x:1>", "<lora:x> names a network"),
         ("a cat at 10:30", "the number at its end weighs all of it, 30 times"),
         (r"a \(cat\)", "brackets, backslashes and # are no words"),
+        (r"a \{red|blue\} cat", "brackets, backslashes and # are no words"),
+        ("a {red|red} cat", "the seed makes its choices"),
     ],
 )
 def test_what_would_mean_something_else_is_said_once(

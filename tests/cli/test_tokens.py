@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from kakusan.prompts import SYNTAXES
 from tests.cli.fakes import Run
 
 Command = Callable[..., Run]
@@ -33,7 +35,40 @@ def test_what_is_cut_off_of_a_plain_prompt_is_told(run: Command) -> None:
     assert len(told["used"]) == told["room"]
     assert len(told["used"]) + len(told["cut"]) == 180
     assert {"id", "text"} == set(told["cut"][0])
-    assert "cut off (142): " in run("tokens", "a blue cat " * 60, "--syntax", "plain").out
+    out = run("tokens", "a blue cat " * 60, "--syntax", "plain").out
+    assert "... and 118 more" in out
+    assert "cut off (142): " in out
+
+
+def test_steps_are_counted_from_one(run: Command) -> None:
+    out = run("tokens", "[a:b:0.5] [c|d] <lora:x:1>[<lora:y:1>:2]", "--steps", "4").lines
+    when = [line for line in out if line.startswith(("steps", "step ", "after"))]
+    assert when == [
+        "steps 1 to 2 of 4",
+        "step 3 of 4",
+        "step 4 of 4",
+        "after step 4, the last: never",
+    ]
+    assert "<lora:y> 1, step 4 of 4" in out
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_is_too_long_to_be_drawn_is_refused(run: Command, syntax: str, here: Path) -> None:
+    done = run("tokens", "(" * 1_000_000, "--syntax", syntax)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "kakusan: PROMPT has 1000000 characters; at most 100000 are taken\n"
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize(
+    "piece", ["a quick dog, ", "(", "((a)", "[a|b]", ",", "美しい富士山の風景、"]
+)
+def test_a_long_prompt_is_read_in_bounded_time(run: Command, syntax: str, piece: str) -> None:
+    before = time.process_time()
+    done = run("tokens", (piece * 100_000)[:100_000], "--syntax", syntax)
+    assert (done.code, done.err) == (0, "")
+    assert len(done.out) < 100_000
+    assert time.process_time() - before < 10
 
 
 def test_tokens_tell_what_is_not_understood(run: Command) -> None:
@@ -64,8 +99,8 @@ def test_people_are_shown_what_changes_and_weighs(run: Command) -> None:
     prompt = "a (red:1.3) [cat:dog:0.5] <lora:x:0.5:0.7> BREAK b AND [c]:0.5"
     out = run("tokens", prompt, "--steps", "10").out
     for said in (
-        "calls 0 to 5",
-        "calls 6 to 10",
+        "steps 1 to 6 of 10",
+        "steps 7 to 10 of 10",
         "part 2, weight 0.5",
         "   1.3 █████████████        red",
         " 0.909 █████████            c",
@@ -83,7 +118,22 @@ def test_choices_are_made_for_a_seed(run: Command, here: Path) -> None:
     assert done.lines[0] == "chosen: a cat"
     told = run("tokens", "{red|red} cat", "--seed", "3", "--json").json()
     assert (told["prompt"], told["template"]) == ("red cat", "{red|red} cat")
-    assert run("tokens", "{a|b}", "--json").json()["prompt"] == "{a|b}"
+    told = run("tokens", "{a|b}", "--json").json()
+    assert (told["prompt"], told["open_choices"]) == ("{a|b}", True)
+
+
+def test_choices_that_are_not_made_are_no_plain_words(run: Command, here: Path) -> None:
+    (here / "words").mkdir()
+    for prompt in ("a {red|blue} cat", "a __color__ cat"):
+        done = run("tokens", prompt)
+        assert "read as plain words" not in done.out
+        assert done.lines[-1].startswith("its choices are left open: --seed N")
+    for prompt in (r"a \{red|blue\} cat", "a {red cat", r"a \__color\__ cat"):
+        assert "choices" not in run("tokens", prompt).out
+    plain = run("tokens", "a {red|blue} cat", "--seed", "1", "--syntax", "plain")
+    assert 'read as plain words: "{red|blue}"' in plain.out
+    refused = run("tokens", "a", "--wildcards", "words", "--syntax", "plain")
+    assert (refused.code, "--syntax is plain" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("syntax", ["comfy", "compel"])

@@ -1,17 +1,17 @@
 """Options that say how a prompt is read, and what is said where its grammar counts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from kakusan.cli.console import remark
+from kakusan.cli.folders import read_folders
 from kakusan.cli.options import whole_number
-from kakusan.errors import RequestError, shown, shown_path
-from kakusan.prompts import SYNTAXES, ParsedPrompt, differs, parse
-from kakusan.prompts.choices import resolve
+from kakusan.errors import RequestError, shown
+from kakusan.prompts import SYNTAXES, ParsedPrompt, differs, has_choices, parse, resolve
 from kakusan.request import MAX_PICTURES, MAX_SKIPPED, SEEDS
+from kakusan.request.checks import MAX_CHARACTERS
 from kakusan.request.syntaxes import EMPHASES
 
 PANEL = "How PROMPT is read"
@@ -85,12 +85,14 @@ class Asked(NamedTuple):
         prompt, negative_prompt: one for each picture if the seed chose among several, or one for
             all.
         template, negative_template: what had choices in it; None where nothing had.
+        escaped: of each of both whether it had backslashes that take a choice its meaning.
     """
 
     prompt: Sequence[str]
     negative_prompt: Sequence[str]
     template: str | None = None
     negative_template: str | None = None
+    escaped: tuple[bool, bool] = (False, False)
 
     @property
     def is_chosen(self) -> bool:
@@ -100,7 +102,7 @@ class Asked(NamedTuple):
     @property
     def settings(self) -> dict[str, Any]:
         """As a request has them."""
-        return self._asdict()
+        return {name: each for name, each in self._asdict().items() if name != "escaped"}
 
 
 def chosen(
@@ -116,29 +118,36 @@ def chosen(
     Raises:
         RequestError: A choice cannot be made, or files are named where nothing is chosen.
     """
-    if wildcards is not None and not Path(wildcards).is_dir():
-        raise RequestError(f"--wildcards: there is no folder {shown_path(wildcards)}")
+    syntax = str(settings.get("prompt_syntax")).casefold()
+    folders = read_wildcards(wildcards, syntax)
     texts = (settings["prompt"], settings.get("negative_prompt") or "")
-    if str(settings.get("prompt_syntax")).casefold() == "plain":
-        if wildcards is not None:
-            raise RequestError("--wildcards is for prompts with a grammar, and --syntax is plain")
+    too_long = any(len(text) > MAX_CHARACTERS for text in texts)
+    if syntax == "plain" or too_long or not 1 <= pictures <= MAX_PICTURES:  # the request says it
         return Asked((texts[0],), (texts[1],))
     whole = texts[1] if whole_negative else None
-    folders = () if wildcards is None else (wildcards,)
-    if not 1 <= pictures <= MAX_PICTURES:  # which the request says
-        return Asked((texts[0],), (texts[1],))
     first = seed if isinstance(seed := settings.get("seed"), int) else 0
     seeds = [(first + index) % SEEDS for index in range(pictures)]
     made = [
         [text if text == whole else resolve(text, each, folders) for each in seeds]
         for text in texts
     ]
-    templates = [
-        None if set(found) == {text} else text for text, found in zip(texts, made, strict=True)
-    ]
+    templates = [text if text != whole and has_choices(text) else None for text in texts]
     if templates == [None, None]:
-        return Asked((texts[0],), (texts[1],))
+        escaped = (made[0][0] != texts[0], made[1][0] != texts[1])
+        return Asked(made[0][:1], made[1][:1], escaped=escaped)
     return Asked(made[0], made[1], *templates)
+
+
+def read_wildcards(folder: str | None, syntax: str) -> list[str]:
+    """The folder of wildcards, if one was typed.
+
+    Raises:
+        RequestError: It is none, or nothing is chosen in this syntax.
+    """
+    folders = [] if folder is None else read_folders("--wildcards", [folder])
+    if folders and syntax == "plain":
+        raise RequestError("--wildcards is for prompts with a grammar, and --syntax is plain")
+    return folders
 
 
 def tell_grammar(asked: Asked, wanted: str | None) -> None:
@@ -152,13 +161,13 @@ def tell_grammar(asked: Asked, wanted: str | None) -> None:
     """
     if wanted is not None:
         return
-    for name, texts, template in (
-        ("prompt", asked.prompt, asked.template),
-        ("negative prompt", asked.negative_prompt, asked.negative_template),
+    for name, texts, template, escaped in (
+        ("prompt", asked.prompt, asked.template, asked.escaped[0]),
+        ("negative prompt", asked.negative_prompt, asked.negative_template, asked.escaped[1]),
     ):
         split = name == "prompt"
         parsed = parse(texts[0], USUAL, _ANY, split=split)
-        if template is None and not differs(texts[0], split=split):
+        if template is None and not escaped and not differs(texts[0], split=split):
             continue
         said = [] if template is None else ["the seed makes its choices"]
         said += _said(parsed)

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Never, cast
 
@@ -14,7 +15,16 @@ from kakusan.cli.exits import DONE
 from kakusan.cli.generate import read_prompt
 from kakusan.cli.live import live
 from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, shown
-from kakusan.prompts import SYNTAXES, Network, ParsedPrompt, Segment, parse, resolve
+from kakusan.prompts import (
+    SYNTAXES,
+    Network,
+    ParsedPrompt,
+    Segment,
+    has_choices,
+    parse,
+    resolve,
+)
+from kakusan.request.checks import texts
 from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:
@@ -23,8 +33,11 @@ if TYPE_CHECKING:
 
 _STEPS = 20
 _MOST = 12  # stretches of a schedule, segments, chunks and networks that people are shown
+_MOST_CUT = 24  # tokens that have no room
 _LONGEST = 60  # characters of a segment's text
+_LONGEST_PROMPT = 1000
 _TEN = 10  # places of a bar at weight 1
+_OPEN = "its choices are left open: --seed N makes them as a picture of that seed has them"
 
 
 def tokens(
@@ -58,13 +71,15 @@ def tokens(
     as_json: options.AsJson = False,
 ) -> int:
     """Show how PROMPT is read: weights, changes, tokens."""
-    written = text = read_prompt(prompt)
+    written = read_prompt(prompt)
     name = (prompt_options.USUAL if syntax is None else syntax).casefold()
     if name not in SYNTAXES:
         raise RequestError(f"--syntax must be one of {', '.join(SYNTAXES)}, not {shown(syntax)}")
-    if seed is not None or wildcards is not None:
+    folders = prompt_options.read_wildcards(wildcards, name)
+    text = _taken(written)
+    if name != "plain" and (seed is not None or folders):
         with COMMAND_LINE.spoken():
-            text = resolve(text, seed or 0, () if wildcards is None else (wildcards,))
+            text = _taken(resolve(text, seed or 0, folders))
     parsed = parse(text, name, steps)
     with live(quiet=False) as line:
         line.wait("loading the tokenizer")
@@ -75,13 +90,31 @@ def tokens(
         if files is not None:
             tokenizer = _with_words(tokenizer, parsed, files)
         reading = read_tokens(parsed, tokenizer, _rules(name, tokenizer))
-    chosen = {} if text == written else {"template": written}
+    is_open = text == written and name != "plain" and has_choices(text)
+    if is_open:
+        reading = _without_choices(reading)
     if as_json:
+        chosen = {"open_choices": True} if is_open else {}
+        chosen |= {} if text == written else {"template": written}
         say_json(_finite({"prompt": text, **chosen, **_record(reading)}))
     else:
-        told = [] if text == written else [f"chosen: {text}"]
-        say("\n".join([*told, *_lines(reading)]))
+        told = [] if text == written else [f"chosen: {_cut(text, _LONGEST_PROMPT)}"]
+        say("\n".join([*told, *_lines(reading), *([_OPEN] if is_open else [])]))
     return DONE
+
+
+def _taken(text: str) -> str:
+    """A prompt that is no longer than `generate` takes."""
+    with COMMAND_LINE.spoken():
+        texts("prompt", text)
+    return text
+
+
+def _without_choices(reading: "ReadPrompt") -> "ReadPrompt":
+    """The same where what the seed chooses of does not count as words."""
+    known = reading.understanding
+    left = tuple(form for form in known.unread_grammar if not has_choices(form))
+    return replace(reading, understanding=replace(known, unread_grammar=left))
 
 
 def _tokenizer(model: str) -> "CLIPTokenizer":
@@ -180,9 +213,11 @@ def _lines(reading: "ReadPrompt") -> Iterator[str]:
     else:
         yield from _schedule_lines(reading)
     if reading.cut:
-        yield f"cut off ({len(reading.cut)}): {' '.join(token.text for token in reading.cut)}"
+        cut, more = reading.cut[:_MOST_CUT], len(reading.cut) - _MOST_CUT
+        rest = f" ... and {more} more" if more > 0 else ""
+        yield f"cut off ({len(reading.cut)}): {' '.join(token.text for token in cut)}{rest}"
     for network in prompt.networks[:_MOST]:
-        yield _network_line(network)
+        yield _network_line(network, prompt.boundaries[-1])
     yield from _more(len(prompt.networks), "networks", "")
     yield from reading.understanding.notes()
 
@@ -194,7 +229,7 @@ def _schedule_lines(reading: "ReadPrompt") -> Iterator[str]:
     for until in prompt.boundaries[:_MOST]:
         changes = len(prompt.boundaries) > 1
         if changes:
-            yield f"calls {first} to {until}" if first < until else f"call {until}"
+            yield _when(first, until, prompt.boundaries[-1])
         margin = "  " if changes else ""
         for number, (weight, timed) in enumerate(prompt.at(until)[:_MOST]):
             if len(prompt.parts) > 1 or weight != 1:
@@ -204,6 +239,15 @@ def _schedule_lines(reading: "ReadPrompt") -> Iterator[str]:
         yield from _more(len(prompt.parts), "parts", margin)
         first = until + 1
     yield from _more(len(prompt.boundaries), "texts", "")
+
+
+def _when(first: int, until: int, steps: int) -> str:
+    """Steps as people count them, from 1, of denoiser calls, which are counted from 0."""
+    if first >= steps:
+        return f"after step {steps}, the last: never"
+    last = min(until + 1, steps)
+    which = f"step {last}" if first + 1 == last else f"steps {first + 1} to {last}"
+    return f"{which} of {steps}"
 
 
 def _segment_lines(segments: Sequence[Segment], margin: str) -> Iterator[str]:
@@ -218,8 +262,7 @@ def _segment_lines(segments: Sequence[Segment], margin: str) -> Iterator[str]:
         weight = segment.weight
         length = round(min(abs(weight), 2) * _TEN) if math.isfinite(weight) else 2 * _TEN
         bar = (block if weight >= 0 else "-") * length
-        text = " ".join(segment.text.split())
-        text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+        text = _cut(segment.text, _LONGEST)
         yield f"{margin}{weight:6.3g} {bar:<{2 * _TEN}} {text}".rstrip()
     yield from _more(len(segments), "segments", margin)
 
@@ -233,14 +276,20 @@ def _chunk_lines(chunks: "TokenChunks", room: int, margin: str) -> Iterator[str]
     yield from _more(len(chunks), "chunks", margin)
 
 
-def _network_line(network: Network) -> str:
+def _network_line(network: Network, steps: int) -> str:
     weights = f"{network.text_weight:g}"
     if network.unet_weight != network.text_weight:
         weights = f"text encoder {network.text_weight:g}, UNet {network.unet_weight:g}"
-    spans = network.spans or ()
-    held = ", ".join(f"calls {first} to {last}" for first, last in spans[:_MOST]) or "never"
+    spans = [(first, last) for first, last in network.spans or () if first < steps]
+    held = ", ".join(_when(*span, steps) for span in spans[:_MOST]) or "never"
     when = "" if network.spans is None else f", {held}"
     return f"<{network.kind}:{shown(network.name)[1:-1]}> {weights}{when}"
+
+
+def _cut(text: str, length: int) -> str:
+    """A text on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def _more(count: int, what: str, margin: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The grammars of prompts: AUTOMATIC1111's, ComfyUI's, compel's; chunks; without torch."""
 
 from kakusan.prompts.attention import escape as escape
+from kakusan.prompts.choices import has_choices as has_choices
 from kakusan.prompts.choices import resolve as resolve
 from kakusan.prompts.chunks import Chunk as Chunk
 from kakusan.prompts.chunks import Piece as Piece

@@ -54,6 +54,20 @@ def resolve(text: str, seed: int | None, folders: Sequence[Path | str] = ()) -> 
     return _Choosing(seed, Wildcards(folders)).resolved(text, ())
 
 
+def has_choices(text: str) -> bool:
+    """Whether a seed has anything to decide in a text: a brace that is closed, or a wildcard."""
+    opened, place = 0, 0
+    while match := _TOKEN.match(text, place):
+        place = match.end()
+        if match["open"]:
+            opened += 1
+            head = _HEAD.match(text, place)
+            place = place if head is None else head.end()
+        elif match["mark"] == "}" and opened:
+            return True
+    return any(match["name"] is not None for match in _PLACE.finditer(text))
+
+
 @dataclass
 class _Open:
     """A brace that nothing has closed yet, and its options as far as they are read."""
