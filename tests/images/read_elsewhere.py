@@ -35,6 +35,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "plain": _RECORD,
     "every setting": {
         **_RECORD,
+        "prompt_syntax": "webui",
         "prompt": "a (red:1.3) cat, 猫 🐱\nsecond line <lora:foo:0.8>",
         "negative_prompt": "blurry, (dark:1.2)\nugly",
         "model": "/home/me/models/dream v1.5.safetensors",

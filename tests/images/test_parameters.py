@@ -292,3 +292,38 @@ def test_adapters_beside_the_prompt_are_said_in_it() -> None:
     ]
     text = parameters_text({**RECORD, "loras": loras})
     assert text.startswith("a cat on a red background <lora:detail:0.5:0.8> <lora:style:0.7>\n")
+
+
+@pytest.mark.parametrize(
+    ("syntax", "prompt", "written"),
+    [
+        (None, "a (cat) [x|y]", r"a \(cat\) \[x|y\]"),
+        ("plain", "a <lora:x:1>", r"a <\lora:x:1>"),
+        ("webui", "a (cat) [x|y] <lora:x:1>", "a (cat) [x|y] <lora:x:1>"),
+        ("comfy", "((a:1.5) [b])", r"(a:1.5)( \[b\]:1.1)"),
+        ("compel", "a cat++", "a (cat:1.21)"),
+        (None, "a cat\nNegative prompt: dog", "a cat\n\\Negative prompt: dog"),
+    ],
+)
+def test_prompts_stand_in_the_web_uis_syntax(syntax: str | None, prompt: str, written: str) -> None:
+    record = {**RECORD, "prompt": prompt, "negative_prompt": prompt, "prompt_syntax": syntax}
+    told = parse_parameters(parameters_text(record))
+    assert (told["prompt"], told["negative_prompt"]) == (written, written)
+    said = f"kakusan syntax: {syntax}" in parameters_text(record)
+    assert said == (syntax in ("comfy", "compel"))
+
+
+@pytest.mark.parametrize(
+    ("rng", "said"),
+    [
+        ("webui-gpu", "RNG: GPU"),
+        ("webui-cpu", "RNG: CPU"),
+        ("webui-nv", "RNG: NV"),
+        ("comfyui-gpu", "kakusan rng: comfyui-gpu"),
+        ("invokeai", "kakusan rng: invokeai"),
+        ("sdcpp-cuda", "kakusan rng: sdcpp-cuda"),
+    ],
+)
+def test_whose_random_numbers_is_said(rng: str, said: str) -> None:
+    line = parameters_text({**RECORD, "rng": rng}).splitlines()[-1].split(", ")
+    assert [each for each in line if "rng" in each.casefold()] == [said]

@@ -11,6 +11,7 @@ from kakusan.images.parameters import parameters_text
 from kakusan.interchange import check_can_be_made, translated
 from kakusan.pipeline.scheduling import check_scheduler, requested_scheduler
 from kakusan.request import Request
+from kakusan.request.randomness import RNGS
 from kakusan.schedulers import EulerDiscreteScheduler
 
 PLAIN: dict[str, Any] = {"prompt": "a cat", "seed": 5, "width": 64, "height": 64}
@@ -56,12 +57,14 @@ def test_a_rule_that_is_asked_for_counts() -> None:
 
 
 def test_of_our_own_text_the_rule_is_taken() -> None:
-    assert "rng" not in translated(told("kakusan", rng="diffusers")).settings
-    assert translated(told("kakusan", rng="diffusers", ensd=3)).settings["ensd"] == 3
-    for rng in (None, "webui-gpu", "webui-cpu", "webui-nv"):
-        record = {"kakusan": "0.1.0", "num_inference_steps": 4, "rng": rng, "ensd": 7, **PLAIN}
-        found = translated(read_webui(parameters_text(record), "png:parameters")).settings
-        assert (found.get("rng"), found["ensd"]) == (rng, 7)
+    assert "rng" not in translated(told("kakusan")).settings
+    assert translated(told("kakusan", ensd=3)).settings["ensd"] == 3
+    for rng in (None, *RNGS):
+        ensd = 7 if rng is None or rng.startswith("webui") else None
+        record = {"kakusan": "0.1.0", "num_inference_steps": 4, "rng": rng, "ensd": ensd, **PLAIN}
+        found = translated(read_webui(parameters_text(record), "png:parameters"))
+        assert (found.settings.get("rng"), found.settings.get("ensd")) == (rng, ensd)
+        assert not found.left
 
 
 def test_settings_of_the_sampler_go_with_its_name() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import cast
 
 from kakusan.images.settings_line import find_settings
+from kakusan.prompts.as_webui import as_webui
 from kakusan.samplers import SAMPLERS, SCHEDULES, label_of
 from kakusan.vocabulary import WEBUI
 
@@ -32,6 +33,8 @@ WORDS = WEBUI.words
 # What it says of random numbers; unsaid, it reads GPU, and we read kakusan's own
 _SOURCES = {"webui-gpu": "GPU", "webui-cpu": "CPU", "webui-nv": "NV"}
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
+# What other tools have no word for: whose rules noise follows, and in which syntax prompts were
+OWN_RNG, OWN_SYNTAX = "kakusan rng", "kakusan syntax"
 NEGATIVE = f"{WORDS['negative_prompt']}:"
 _LARGEST = 2**64
 _FILES = (".safetensors", ".ckpt", ".gguf", ".pt", ".bin")  # of models and adapters
@@ -71,7 +74,7 @@ def _schedule_type(config: Mapping[object, object]) -> str | None:
 def _settings(record: Mapping[str, object]) -> Record:
     """What the last line says, in the order in which the web UI says it; None is left out."""
     width, height, clip_skip = record.get("width"), record.get("height"), record.get("clip_skip")
-    version, scheduler = record.get("kakusan"), record.get("scheduler")
+    version, scheduler, rng = record.get("kakusan"), record.get("scheduler"), str(record.get("rng"))
     config = cast("Mapping[object, object]", scheduler if isinstance(scheduler, Mapping) else {})
     return {
         WORDS["num_inference_steps"]: record.get("num_inference_steps"),
@@ -88,7 +91,9 @@ def _settings(record: Mapping[str, object]) -> Record:
         # the web UI counts the last layer as 1, we count skipped layers
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         WORDS["ensd"]: record.get("ensd"),
-        WORDS["rng"]: _SOURCES.get(str(record.get("rng"))),
+        WORDS["rng"]: _SOURCES.get(rng),
+        OWN_RNG: rng if record.get("rng") and rng not in _SOURCES else None,
+        OWN_SYNTAX: None if (syntax := _syntax(record)) in ("webui", "plain") else syntax,
         WORDS["emphasis"]: None if (mode := record.get("emphasis")) == "Original" else mode,
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "TI hashes": _hashes(record.get("embeddings")),
@@ -100,6 +105,16 @@ def _model(name: object) -> object:
     """Of a single file its name alone, as the web UI has it; its folder is nobody's business."""
     path = PurePath(name) if isinstance(name, str) else None
     return path.stem if path is not None and path.suffix.casefold() in _FILES else name
+
+
+def _syntax(record: Mapping[str, object]) -> str:
+    return str(record.get("prompt_syntax") or "plain")
+
+
+def _prompt(record: Mapping[str, object], name: str) -> str:
+    """A prompt as AUTOMATIC1111 reads it; the line for the negative prompt is not in it."""
+    text = as_webui(str(record.get(name) or ""), _syntax(record))
+    return re.sub(rf"^(?=[ \t]*{NEGATIVE})", r"\\", text, flags=re.MULTILINE)
 
 
 def _with_adapters(prompt: str, loras: object) -> str:
@@ -143,12 +158,15 @@ def _quoted(value: object) -> str:
 def parameters_text(record: Mapping[str, object]) -> str:
     """The `parameters` text of a picture with this record.
 
+    Prompts stand in AUTOMATIC1111's syntax, whatever theirs was, as `as_webui` writes them: read
+    so, plain words come back as they were.
+
     NUL and lone surrogates, which text in files cannot hold, become U+FFFD; the exact prompt is
     in the JSON record beside it.
     """
     settings = {name: value for name, value in _settings(record).items() if value is not None}
-    lines = [_with_adapters(str(record.get("prompt") or ""), record.get("loras"))]
-    if negative := record.get("negative_prompt"):
+    lines = [_with_adapters(_prompt(record, "prompt"), record.get("loras"))]
+    if negative := _prompt(record, "negative_prompt"):
         lines.append(f"{NEGATIVE} {negative}")
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
     return re.sub("[\0\ud800-\udfff]", "\ufffd", "\n".join(lines)).strip()

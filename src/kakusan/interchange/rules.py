@@ -174,9 +174,7 @@ def _noise(says: Settings, tool: str, asked: str | None) -> Part:
     if rng in _UNKNOWN_RULES:
         left.append(f"{_UNKNOWN_RULES[rng]} own random numbers, whose rules are not known")
         rng = None
-    elif asked is None and tool == OURS:
-        rng = rng if str(rng).startswith("webui") else None
-    elif asked is None:
+    elif asked is None and tool != OURS:
         rng, guessed = _as_on_a_gpu(says)
     found: dict[str, Any] = {"rng": rng if rng in RNGS else None}
     with_ensd = str(rng).startswith("webui") or (rng is None and tool == OURS)

@@ -50,7 +50,7 @@ class Settings:
         emphasis: AUTOMATIC1111's mode: "Original", "No norm", "Ignore" or "None".
         rng: whose rule of randomness: "webui-gpu", "webui-cpu", "webui-nv", "comfyui", "invokeai",
             "fooocus", "novelai", "sdcpp-cuda", "sdcpp-cpu", "sdcpp-std", "diffusers" or
-            "drawthings".
+            "drawthings"; of kakusan's own text any of `kakusan.request.randomness.RNGS`.
         ensd: AUTOMATIC1111's "eta noise seed delta".
         seed_resize: (width, height) of the picture that the seed was found with.
         sigma_churn: Euler's, Heun's and DPM2's churn; with it `sigma_tmin`, `sigma_tmax` and

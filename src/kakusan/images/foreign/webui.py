@@ -12,7 +12,7 @@ from kakusan.images.foreign.versions import WITH_SCHEDULE_TYPES, is_forge, quirk
 from kakusan.images.foreign.webui_extras import ways_limits
 from kakusan.images.foreign.webui_networks import networks
 from kakusan.images.foreign.webui_passes import controls, hires, inpaint, old_first_pass, refiner
-from kakusan.images.parameters import split_prompts
+from kakusan.images.parameters import OWN_RNG, OWN_SYNTAX, split_prompts
 from kakusan.images.settings_line import find_settings
 
 _RNG = {None: "webui-gpu", "GPU": "webui-gpu", "CPU": "webui-cpu", "NV": "webui-nv"}
@@ -80,6 +80,11 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
     limits = [*said, *ways_limits(fields, prompt)]
     if tool == "Fooocus":
         limits.append(EXPANSION)
+    if (syntax := fields.text(OWN_SYNTAX)) is not None:
+        limits.append(
+            f"its prompt was in another syntax ({syntax[:20]}), whose weights change texts otherwise "
+            "than here, where it stands in AUTOMATIC1111's."
+        )
     if tool == "SD.Next":
         limits.append("SD.Next does not tell on which device its noise was drawn.")
     size, first = fields.pair("Size"), fields.pair("First pass size") or _none_given(fields)
@@ -205,20 +210,19 @@ def _skipped(fields: Fields) -> int | None:
     return None if layers is None else max(layers - 1, 0)
 
 
-def _rng(fields: Fields, tool: str) -> str:
-    said = fields.text("RNG")
+def _rng(fields: Fields, tool: str) -> str | None:
+    said, other = fields.text("RNG"), fields.text(OWN_RNG)
     own = {
         "ComfyUI": "comfyui",
         "SwarmUI": "comfyui",
         "Fooocus": "fooocus",
         "RuinedFooocus": "fooocus",
         "SD.Next": "diffusers",
-        "kakusan": "diffusers",
     }
     if tool == "stable-diffusion.cpp":
         return f"sdcpp-{(said or 'cuda').casefold().partition('_')[0]}"
-    if tool == "kakusan" and said is not None:
-        return _RNG.get(said, own[tool])
+    if tool == "kakusan":
+        return other if said is None else _RNG.get(said)
     return own.get(tool) or _RNG.get(said, "webui-gpu")
 
 
