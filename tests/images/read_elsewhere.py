@@ -45,6 +45,13 @@ RECORDS: dict[str, dict[str, Any]] = {
         "scheduler": _KARRAS,
         "loras": [{"name": "bar", "text_weight": 0.5, "unet_weight": 0.5}],
     },
+    "plain words": {
+        **_RECORD,
+        "prompt": "a (cat) [dog]\nNegative prompt: none\nSteps: 3, Sampler: a boy",
+        "negative_prompt": "(dark:1.2), Steps: 1, x",
+        "rng": "comfyui-gpu",
+    },
+    "comfy": {**_RECORD, "prompt": "((a:1.5) [b])", "prompt_syntax": "comfy"},
 }
 
 

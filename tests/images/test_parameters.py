@@ -302,7 +302,7 @@ def test_adapters_beside_the_prompt_are_said_in_it() -> None:
         ("webui", "a (cat) [x|y] <lora:x:1>", "a (cat) [x|y] <lora:x:1>"),
         ("comfy", "((a:1.5) [b])", r"(a:1.5)( \[b\]:1.1)"),
         ("compel", "a cat++", "a (cat:1.21)"),
-        (None, "a cat\nNegative prompt: dog", "a cat\n\\Negative prompt: dog"),
+        (None, "a cat\nNegative prompt: dog", "a cat\nNegative\\ prompt: dog"),
     ],
 )
 def test_prompts_stand_in_the_web_uis_syntax(syntax: str | None, prompt: str, written: str) -> None:

@@ -21,8 +21,14 @@ PROMPTS = {
         "DPM++ 2M",
         str(2**64 - 1),
     ),
+    "plain words": (
+        "a \\(cat\\) \\[dog\\]\nNegative\\ prompt: none\nSteps\\: 3, Sampler: a boy",
+        "\\(dark:1.2\\), Steps: 1, x",
+        "PLMS",
+        "7",
+    ),
+    "comfy": ("(a:1.5)( \\[b\\]:1.1)", "", "PLMS", "7"),
 }
-MODELS = {"plain": "CompVis/stable-diffusion-v1-4", "every setting": "dream v1.5"}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -32,16 +38,17 @@ def test_other_readers_find_everything(name: str, suffix: str, tmp_path: Path) -
     path = save_image(picture(), tmp_path / f"a{suffix}", RECORDS[name])
     assert found["text"] == read_parameters(path), "ask them again: tests/images/read_elsewhere.py"
     prompt, negative, sampler, seed = PROMPTS[name]
+    model = "dream v1.5" if name == "every setting" else "CompVis/stable-diffusion-v1-4"
     parsed, other = found["sd-parsers"], found["sd-prompt-reader"]
     assert (parsed["prompt"], parsed["negative"]) == ([prompt], [negative] if negative else [])
     assert (other["prompt"], other["negative"]) == (prompt, negative)
     assert parsed["sampler"] == other["settings"]["sampler"] == sampler
-    assert parsed["model"] == other["settings"]["model"] == MODELS[name]
+    assert parsed["model"] == other["settings"]["model"] == model
     assert parsed["settings"]["seed"] == other["settings"]["seed"] == seed
     assert parsed["settings"]["steps"] == other["settings"]["steps"] == "25"
     assert parsed["settings"]["cfg_scale"] == other["settings"]["cfg"] == "7.5"
     assert parsed["more"]["Size"] == other["settings"]["size"] == "512x448"
-    if name != "plain":
+    if name == "every setting":
         assert parsed["settings"]["scheduler"] == "Karras"
         assert (parsed["more"]["VAE"], parsed["more"]["Clip skip"]) == ("sd-vae-ft-mse", "2")
 

@@ -92,8 +92,11 @@ def test_any_comfy_text_weighs_the_same() -> None:
         text = "".join(random.choices(alphabet, k=random.randrange(12)))
         wanted = merged(list(comfy_weights(text)))
         found = merged([Segment(*each) for each in read(as_webui(text, "comfy"))])
-        squeezed = [[(each[0].split(), each[1]) for each in some] for some in (found, wanted)]
-        assert squeezed[0] == squeezed[1], text
+        words = [[(each[0].split(), each[1]) for each in some] for some in (found, wanted)]
+        for some in words:  # spaces at the end say nothing
+            while some and not some[-1][0]:
+                some.pop()
+        assert words[0] == words[1], text
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,13 @@ def _syntax(record: Mapping[str, object]) -> str:
 
 
 def _prompt(record: Mapping[str, object], name: str) -> str:
-    """A prompt as AUTOMATIC1111 reads it; the line for the negative prompt is not in it."""
+    """A prompt as AUTOMATIC1111 reads it, in which nothing looks as if another part began.
+
+    The backslashes that see to it are dropped when a prompt is read.
+    """
     text = as_webui(str(record.get(name) or ""), _syntax(record))
-    return re.sub(rf"^(?=[ \t]*{NEGATIVE})", r"\\", text, flags=re.MULTILINE)
+    text = text.replace(NEGATIVE, NEGATIVE.replace(" ", "\\ "))
+    return text.replace("\nSteps:", "\nSteps\\:")
 
 
 def _with_adapters(prompt: str, loras: object) -> str:

@@ -13,6 +13,7 @@ from kakusan.prompts.plain import differs
 
 _ANY = 20  # steps; nothing here changes with them
 _LEARNT = re.compile(r"(?<!\S)embedding:([^\s,]+)")
+_WEIGHT = re.compile(r":[\s.\d+-]*\Z")
 _FILES = (".pt", ".bin", ".safetensors")
 
 
@@ -34,7 +35,7 @@ def as_webui(text: str, syntax: str) -> str:
         found = None
     if found is not None:
         return found
-    return escape(text) if differs(text) else text
+    return _words(text) if differs(text) else text
 
 
 def _of_compel(text: str) -> str | None:
@@ -51,13 +52,22 @@ def _weighted(segments: Sequence[Segment], between: str = "") -> str:
     ends = said[-1:]
     if not ends or ends[0].weight != 1:
         return between.join(map(_one, said))
-    return between.join((*map(_one, said[:-1]), escape(_named(ends[0].text))))
+    return between.join((*map(_one, said[:-1]), _words(_named(ends[0].text))))
 
 
 def _one(segment: Segment) -> str:
-    """A stretch that another follows, so that nothing is taken off its end."""
-    text = escape(f"{_named(segment.text)},")[:-1]
+    text = _followed(_named(segment.text))
     return text if segment.weight == 1 else f"({text}:{_number(segment.weight)})"
+
+
+def _words(text: str) -> str:
+    """Plain words up to the end of a prompt, where a number behind a colon would be a weight."""
+    return escape(text) if _WEIGHT.search(text) else _followed(text)
+
+
+def _followed(text: str) -> str:
+    """Plain words off whose end nothing is taken, as more follows."""
+    return escape(f"{text},")[:-1]
 
 
 def _named(text: str) -> str:

@@ -82,8 +82,8 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
         limits.append(EXPANSION)
     if (syntax := fields.text(OWN_SYNTAX)) is not None:
         limits.append(
-            f"its prompt was in another syntax ({syntax[:20]}), whose weights change texts otherwise "
-            "than here, where it stands in AUTOMATIC1111's."
+            f"its prompt was in another syntax ({syntax[:20]}), whose weights change texts "
+            "otherwise than AUTOMATIC1111's, in which it stands here."
         )
     if tool == "SD.Next":
         limits.append("SD.Next does not tell on which device its noise was drawn.")
