@@ -84,6 +84,7 @@ _SETTINGS = {
         *("variation_strength", "--variation-strength", "Variation seed strength"),
     ),
     "seed_resize": ("seed_resize", "--seed-resize", "Seed resize from"),
+    "truncate_pixels": ("", "", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -106,8 +107,10 @@ _OF_THE_PIPELINE = frozenset(
         *("loras", "lora_files", "lora_scale"),
     }
 )
-# How other tools draw noise, which a call as the reference has it cannot say
-_OF_OTHER_TOOLS = ("rng", "ensd", "variation_seed", "variation_strength", "seed_resize")
+# How other tools draw, which a call as the reference has it cannot say
+_OF_OTHER_TOOLS = (
+    *("rng", "ensd", "variation_seed", "variation_strength", "seed_resize", "truncate_pixels"),
+)
 # load_textual_inversion teaches a pipeline words; only a request names files of them
 _FILES = "embeddings"
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it

@@ -29,6 +29,13 @@ def test_pictures_equal_the_references() -> None:
         assert picture.tobytes() == reference.tobytes()
 
 
+def test_levels_are_cut_off_as_automatic1111_does() -> None:
+    given = pictures()
+    shown = 255.0 * ((given + 1.0) / 2.0).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+    for picture, levels in zip(to_pil(given, truncated=True), shown, strict=True):
+        np.testing.assert_array_equal(np.asarray(picture), levels.astype(np.uint8))
+
+
 def test_half_precision_gives_every_level_of_its_own() -> None:
     (picture,) = to_pil(torch.tensor([-1.0, 0.0, 1.0]).bfloat16().reshape(1, 3, 1, 1))
     assert picture.getpixel((0, 0)) == (0, 128, 255)

@@ -145,3 +145,25 @@ def test_a_picture_drawn_over_another_is_refused() -> None:
     ):
         with pytest.raises(InputError, match=said):
             check_can_be_made(told(**settings))
+
+
+@pytest.mark.parametrize(
+    ("tool", "truncates"),
+    [
+        ("AUTOMATIC1111", True),
+        ("Forge", True),
+        ("ComfyUI", True),
+        ("Fooocus", True),
+        ("stable-diffusion.cpp", True),
+        ("InvokeAI", False),
+        ("SD.Next", False),
+        ("kakusan", False),
+    ],
+)
+def test_pixels_are_made_as_the_tool_makes_them(tool: str, truncates: bool) -> None:
+    found = translated(told(tool))
+    assert found.settings.get("truncate_pixels", False) == truncates
+    assert ("pixels cut off to whole levels, not rounded" in found.followed) == truncates
+    request = Request.of(**found.settings)
+    assert Request.from_record(request.to_record()) == request
+    assert ("truncate_pixels" in request.to_record()) == truncates

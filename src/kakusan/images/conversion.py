@@ -22,7 +22,13 @@ def to_numpy(images: torch.Tensor) -> npt.NDArray[np.float32]:
     return to_unit_range(images).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def to_pil(images: torch.Tensor) -> list[Image.Image]:
-    """Pictures `(n, 3, h, w)` in [-1, 1] as PIL pictures; halves round to the even level."""
-    levels = (to_unit_range(images) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu()
+def to_pil(images: torch.Tensor, *, truncated: bool = False) -> list[Image.Image]:
+    """Pictures `(n, 3, h, w)` in [-1, 1] as PIL pictures; halves round to the even level.
+
+    Args:
+        truncated: what lies between two levels becomes the lower one.
+    """
+    levels = to_unit_range(images) * 255
+    levels = (levels if truncated else levels.round()).byte()
+    levels = levels.permute(0, 2, 3, 1).contiguous().cpu()
     return [Image.fromarray(picture) for picture in levels.numpy()]

@@ -26,6 +26,11 @@ _UNKNOWN_RULES = {
     "drawthings": "Draw Things'",
     "sdcpp-std": "the C++ library's",
 }
+# Tools that make pixels of floats by cutting off what is behind the point
+_TRUNCATING = (
+    *("AUTOMATIC1111", "Forge", "Civitai", "ComfyUI", "SwarmUI", "Fooocus", "RuinedFooocus"),
+    "stable-diffusion.cpp",
+)
 _QUIRKS = {
     "old_prompt_timelines": "the old counting of prompt schedules",
     "pad_conds": "conditionings padded to one length",
@@ -79,6 +84,7 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
         _scheduler(says),
         _noise(says, told.tool, rng),
         of_family(told, family),
+        _pixels(told.tool),
     ):
         settings, does, lacks = part
         found |= settings
@@ -190,6 +196,12 @@ def _noise(says: Settings, tool: str, asked: str | None) -> Part:
         width, height = says.seed_resize
         found["seed_resize"] = (height, width)
     return found, [*_said_of(found), *guessed], left
+
+
+def _pixels(tool: str) -> Part:
+    if tool not in _TRUNCATING:
+        return {}, [], []
+    return {"truncate_pixels": True}, ["pixels cut off to whole levels, not rounded"], []
 
 
 def _said_of(noise: Mapping[str, Any]) -> Iterator[str]:

@@ -217,7 +217,8 @@ class Drawing:
             GenerationInterrupted: Ctrl-C; it carries them too.
         """
         done = self.finish(batch)
-        images = [] if done.pixels is None else to_pil(done.pixels)
+        truncated = bool(self.request.truncate_pixels)
+        images = [] if done.pixels is None else to_pil(done.pixels, truncated=truncated)
         for place, (row, image) in enumerate(zip(done.rows, images, strict=True)):
             record = self.record(batch.pictures.start + row)
             yield Picture(image, record, bool(done.flags and done.flags[place]))

@@ -10,6 +10,7 @@ from kakusan.request import checks
 from kakusan.request.checks import MAX_STEPS
 from kakusan.request.embedded import EmbeddedRequest
 from kakusan.request.loras import AdaptedRequest
+from kakusan.request.pixels import PixelRequest
 from kakusan.request.randomness import SEEDS, RandomRequest
 from kakusan.request.sizes import SizedRequest
 from kakusan.request.syntaxes import SyntaxRequest
@@ -25,7 +26,9 @@ DEFAULT_GUIDANCE = 7.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, AdaptedRequest):
+class Request(
+    SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, AdaptedRequest, PixelRequest
+):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
     Tensors and generators that a call is given travel beside it, in `kakusan.inputs.Inputs`.
@@ -117,7 +120,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, Adapt
         self._set(scheduler=checks.scheduler(self.scheduler))
         self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax(len(self.prompt)))
         self._set(**self.checked_noise(self.seed), **self.checked_loras())
-        self._set(embeddings=self.checked_embeddings())
+        self._set(embeddings=self.checked_embeddings(), **self.checked_pixels())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -213,7 +216,7 @@ class Request(SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, Adapt
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         apart = (
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
-            *(*self.only_noise(), "embeddings"),
+            *(*self.only_noise(), "embeddings", *self.only_pixels()),
         )
         left = {*apart, *self.only_adapted()}
         names = [field.name for field in fields(self) if field.name not in left]
