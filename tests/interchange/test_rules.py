@@ -104,8 +104,10 @@ def test_clip_skip_is_the_familys() -> None:
         ("ComfyUI", "Stable Diffusion 1", 1, 1),
         ("InvokeAI", "SDXL", 1, 1),
     ):
-        found = translated(told(tool, clip_skip=given), family).settings
-        assert found.get("clip_skip") == expected
+        found = translated(told(tool, clip_skip=given), family)
+        assert found.settings.get("clip_skip") == expected
+        said = f"clip skip {given + 1} does nothing, as in {tool} with {family}"
+        assert (said in found.followed) == (tool == "AUTOMATIC1111" and expected is None)
 
 
 def test_sizes_of_sdxl_are_sdxls() -> None:
