@@ -6,6 +6,7 @@ import pytest
 
 from kakusan.errors import InputError
 from kakusan.images.foreign import Lora, Settings, Told
+from kakusan.images.foreign.invokeai import read_metadata
 from kakusan.images.foreign.webui import read_webui
 from kakusan.images.parameters import parameters_text
 from kakusan.interchange import check_can_be_made, translated
@@ -169,3 +170,22 @@ def test_pixels_are_made_as_the_tool_makes_them(tool: str, truncates: bool) -> N
     request = Request.of(**found.settings)
     assert Request.from_record(request.to_record()) == request
     assert ("truncate_pixels" in request.to_record()) == truncates
+
+
+def test_samplers_are_the_tools_own() -> None:
+    text = "a\nSteps: 4, Seed: 5, Size: 64x64, Sampler: dpm2 karras, Version: stable-diffusion.cpp"
+    found = translated(read_webui(text, "png:parameters")).settings["scheduler"]
+    assert found == {"name": "dpm2 karras", "discard_penultimate_sigma": False}
+    plain = text.replace("dpm2", "euler")
+    assert translated(read_webui(plain, "x")).settings["scheduler"] == "euler karras"
+
+
+@pytest.mark.parametrize(("name", "karras"), [("dpmpp_2m_sde", None), ("dpmpp_2m_sde_k", True)])
+def test_invokeais_sde_is_the_references(name: str, karras: bool | None) -> None:
+    told = {"app_version": "5.4.0", "seed": 1, "positive_prompt": "a", "scheduler": name}
+    found = translated(read_metadata(told, "png:invokeai_metadata"))
+    assert found.left == ()
+    made = requested_scheduler(found.settings["scheduler"], EulerDiscreteScheduler()).config
+    assert type(made).class_name == "DPMSolverMultistepScheduler"
+    assert made["algorithm_type"] == "sde-dpmsolver++"
+    assert (made.get("use_karras_sigmas") or None) == karras

@@ -17,6 +17,10 @@ ELSEWHERE: Mapping[str, Meaning] = {
         "DPMSolverMultistepScheduler",
         {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, **KARRAS},
     ),
+    # which the tools call dpmpp_2m_sde, as others do k-diffusion's
+    "sde-dpmsolver++": Meaning(
+        "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}
+    ),
     "dpmpp_3m": Meaning(
         "DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 3}
     ),

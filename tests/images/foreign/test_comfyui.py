@@ -9,6 +9,7 @@ import pytest
 
 from kakusan.images.foreign import Lora, Told
 from kakusan.images.foreign.comfyui import read_graphs
+from kakusan.interchange import translated
 from kakusan.samplers import meaning_of
 
 Graph = dict[str, Any]
@@ -525,3 +526,73 @@ def test_any_value_in_any_place(value: object) -> None:
     for key in ("nodes", "links"):
         read_graphs(None, json.dumps({**WORKFLOW, key: value}), "png:workflow", None)
         read_graphs(None, json.dumps({**WORKFLOW, key: [value, value]}), "png:workflow", None)
+
+
+CUSTOM: Graph = {
+    "3": {
+        "class_type": "SamplerCustom",
+        "inputs": {
+            "add_noise": True,
+            "noise_seed": 3,
+            "cfg": 7.0,
+            "model": ["4", 0],
+            "positive": ["6", 0],
+            "negative": ["7", 0],
+            "latent_image": ["5", 0],
+            "sampler": ["20", 0],
+            "sigmas": ["21", 0],
+        },
+    },
+    "20": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "dpm_2"}},
+}
+ENDS = {"sigma_max": 14.614642, "sigma_min": 0.0291675}
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "scheduler"),
+    [
+        ("KarrasScheduler", {"steps": 20, **ENDS, "rho": 7.0}, "dpm_2/karras"),
+        ("ExponentialScheduler", {"steps": 20, **ENDS}, "dpm_2/exponential"),
+        ("PolyexponentialScheduler", {"steps": 20, **ENDS, "rho": 1.0}, "dpm_2/polyexponential"),
+        ("BasicScheduler", {"steps": 20, "scheduler": "simple", "denoise": 1.0}, "dpm_2/simple"),
+        ("BetaSamplingScheduler", {"steps": 20, "alpha": 0.6, "beta": 0.6}, "dpm_2/beta"),
+    ],
+)
+def test_usual_noise_levels_of_nodes(kind: str, inputs: dict[str, Any], scheduler: str) -> None:
+    graph = {**PLAIN, **CUSTOM, "21": {"class_type": kind, "inputs": inputs}}
+    told = read(graph)
+    assert (told.limits, told.unknown) == ((), {})
+    found = translated(told)
+    assert found.left == ()
+    assert told.settings.num_inference_steps == 20
+    # KSampler leaves the last level but one out for this sampler, and nodes do not
+    expected = {"name": scheduler, "discard_penultimate_sigma": False}
+    assert found.settings["scheduler"] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "said"),
+    [
+        ("KarrasScheduler", {"steps": 20, **ENDS, "rho": 5.0}, "schedule_rho 5"),
+        ("KarrasScheduler", {"steps": 20, "sigma_max": 10, "rho": 7}, "schedule_sigma_max 10"),
+        ("BetaSamplingScheduler", {"steps": 20, "alpha": 0.5}, "another beta distribution"),
+        ("VPScheduler", {"steps": 20, "beta_d": 19.9}, "a node that is not known (VPScheduler)"),
+    ],
+)
+def test_other_noise_levels_of_nodes_are_said(kind: str, inputs: dict[str, Any], said: str) -> None:
+    graph = {**PLAIN, **CUSTOM, "21": {"class_type": kind, "inputs": inputs}}
+    assert any(said in each for each in translated(read(graph)).left)
+
+
+def test_weights_of_other_nodes() -> None:
+    for way, normalised, said in (
+        ("comfy", "none", ""),
+        ("A1111", "none", "(A1111)"),
+        ("comfy", "mean", "(mean)"),
+        ("compel", "length", "(compel, length)"),
+    ):
+        inputs = {"text": "a", "weight_interpretation": way, "token_normalization": normalised}
+        told = read(changed(_6=("BNK_CLIPTextEncodeAdvanced", inputs)))
+        assert told.unknown == {}
+        assert said in " ".join(told.limits)
+        assert bool(told.limits) == bool(said)

@@ -19,6 +19,7 @@ _INVOKEAI = {
     "kdpm_2_a": "KDPM2AncestralDiscreteScheduler",
     "dpmpp_2s": "DPMSolverSinglestepScheduler",
     "dpmpp_2m": "DPMSolverMultistepScheduler",
+    "dpmpp_2m_sde": "sde-dpmsolver++",
     "dpmpp_sde": "DPMSolverSDEScheduler",
     "unipc": "UniPCMultistepScheduler",
     "lcm": "LCMScheduler",
@@ -92,7 +93,4 @@ def of_sdcpp(sampler: str, schedule: str | None) -> tuple[str | None, list[str]]
 
 
 def of_invokeai(scheduler: str) -> tuple[str | None, list[str]]:
-    if scheduler == "dpmpp_2m_sde":
-        name, said = known(["DPM++ 2M SDE Uniform"])
-        return name, [*said, "InvokeAI's dpmpp_2m_sde draws its noise otherwise."]
     return known([_INVOKEAI.get(scheduler, scheduler)])

@@ -137,7 +137,7 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
         schedule_sigma_min=fields.number("Schedule min sigma", low=0, high=1e6),
         schedule_sigma_max=fields.number("Schedule max sigma", low=0, high=1e6),
         schedule_rho=fields.number("Schedule rho", low=0, high=1000),
-        discard_penultimate_sigma=fields.flag("Discard penultimate sigma"),
+        discard_penultimate_sigma=_discarded(fields, tool),
         quirks=tuple(dict.fromkeys(quirks)),
         hires=second,
         refiner=part,
@@ -224,6 +224,12 @@ def _rng(fields: Fields, tool: str) -> str | None:
     if tool == "kakusan":
         return other if said is None else _RNG.get(said)
     return own.get(tool) or _RNG.get(said, "webui-gpu")
+
+
+def _discarded(fields: Fields, tool: str) -> bool | None:
+    """Whether the last noise level but one was left out; stable-diffusion.cpp never does that."""
+    said = fields.flag("Discard penultimate sigma")
+    return False if tool == "stable-diffusion.cpp" else said
 
 
 def _told_quirks(fields: Fields) -> list[str]:

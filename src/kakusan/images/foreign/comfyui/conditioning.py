@@ -19,6 +19,7 @@ _PLAIN = (
     *("ConditioningSetAreaPercentage", "ConditioningSetMask", "ControlNetApply"),
     *("ControlNetApplyAdvanced", "ControlNetApplySD3", "FluxGuidance", "Efficient Loader"),
     *("unCLIPConditioning", "InpaintModelConditioning", "smZ CLIPTextEncode"),
+    "BNK_CLIPTextEncodeAdvanced",
 )
 _CHANGED = {
     "ConditioningSetTimestepRange": "a part of its prompt held for some of the steps only.",
@@ -27,7 +28,6 @@ _CHANGED = {
     "ConditioningSetMask": "a part of its prompt held for a part of the picture only.",
     "ConditioningZeroOut": "its negative prompt was nothing at all, and not an empty text.",
     "unCLIPConditioning": "another picture steered it (unCLIP).",
-    "BNK_CLIPTextEncodeAdvanced": "its prompt was weighted otherwise than ComfyUI does.",
     "SDXLPromptStyler": "a style was put around its prompt, which the file does not hold.",
 }
 
@@ -69,6 +69,7 @@ def said_by(graph: Graph, start: tuple[Node, int] | None, role: str) -> Said:
             node.kind == "ConditioningZeroOut" and role != "negative"
         ):
             said.limits.append(_CHANGED[node.kind])
+        said.limits += weighed_otherwise(node)
         if node.kind == "ConditioningZeroOut":
             said.texts.append("")
         elif not _take_text(graph, node, role, said):
@@ -80,6 +81,16 @@ def said_by(graph: Graph, start: tuple[Node, int] | None, role: str) -> Said:
             f"{len(said.texts)} texts by nodes; here they stand one after the other."
         )
     return said
+
+
+def weighed_otherwise(node: Node) -> list[str]:
+    """What is to be said of a node that has a choice of how weights act."""
+    ways = (("weight_interpretation", "comfy"), ("token_normalization", "none"))
+    others = [node.inputs[k] for k, usual in ways if node.inputs.get(k, usual) != usual]
+    if not others:
+        return []
+    named = ", ".join(each[:40] for each in others if isinstance(each, str))
+    return [f"its prompt was weighted otherwise than ComfyUI does ({named})."]
 
 
 def _onwards(graph: Graph, node: Node, slot: int) -> Iterator[tuple[Node, int]]:

@@ -164,6 +164,7 @@ def _settings(
         schedule_sigma_min=fields.number("sigma_min", low=0, high=1e6),
         schedule_sigma_max=fields.number("sigma_max", low=0, high=1e6),
         schedule_rho=fields.number("rho", low=0, high=1000),
+        discard_penultimate_sigma=fields.flag("discard_penultimate_sigma"),
         original_size=sizes.get("original_size"),
         crops_coords_top_left=sizes.get("crops_coords_top_left"),
         target_size=sizes.get("target_size"),

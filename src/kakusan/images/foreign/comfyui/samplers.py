@@ -1,10 +1,10 @@
 """ComfyUI's samplers: which drew the picture, in which order, and with what."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kakusan.images.foreign.comfyui.graph import Graph, Node, as_link
-from kakusan.images.foreign.fields import Fields
+from kakusan.images.foreign.fields import Fields, as_number
 
 _MOST = 20_000  # nodes on the way
 _NAMED = ("SamplerCustom", "SamplerCustomAdvanced")
@@ -36,6 +36,18 @@ _SCHEDULES = {
     "BetaSamplingScheduler": "beta",
     "BasicScheduler": "normal",
 }
+_SHAPED = ("BetaSamplingScheduler",)
+# Values of those nodes that say nothing: their defaults, the ends of the training schedule
+_USUAL: dict[str, Callable[[object], bool]] = {
+    "sigma_min": lambda value: _near(value, 0.0291675),
+    "sigma_max": lambda value: _near(value, 14.614642),
+    "rho": lambda value: _near(value, 7.0),
+}
+
+
+def _near(value: object, usual: float) -> bool:
+    number = as_number(value)
+    return number is not None and abs(number - usual) < 1e-3 * usual
 
 
 @dataclass
@@ -143,7 +155,13 @@ def _of_sigmas(graph: Graph, node: Node, limits: list[str]) -> dict[str, object]
         limits.append(f"its noise levels were cut or turned round ({node.kind}).")
         node = before
     told = _values(graph, node)
-    kept = {key: told.get(key) for key in ("steps", "denoise", "sigma_min", "sigma_max", "rho")}
+    kept = {key: told.get(key) for key in ("steps", "denoise")}
+    kept |= {key: told.get(key) for key, usual in _USUAL.items() if not usual(told.get(key))}
+    if node.kind == "PolyexponentialScheduler" and told.get("rho") == 1:
+        kept.pop("rho", None)
+    if node.kind in _SHAPED and (told.get("alpha", 0.6), told.get("beta", 0.6)) != (0.6, 0.6):
+        limits.append("its noise levels are spaced by another beta distribution.")
+    kept["discard_penultimate_sigma"] = False  # as the sampler's node would, and these do not
     if node.kind not in _SCHEDULES:
         limits.append(f"its noise levels come from a node that is not known ({node.kind}).")
     schedule = told.get("scheduler") or _SCHEDULES.get(node.kind)
