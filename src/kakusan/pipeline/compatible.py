@@ -20,7 +20,7 @@ from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import UNet2DConditionModel
 from kakusan.pipeline import bars
-from kakusan.pipeline.adapters import scaled_engine
+from kakusan.pipeline.adapter_strengths import scaled_engine
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function

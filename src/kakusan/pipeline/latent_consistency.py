@@ -8,7 +8,7 @@ from torch import Tensor
 from kakusan.errors import ArgumentError, check_no_unknown
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
-from kakusan.pipeline.adapters import scale_of
+from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
     check_no_request,
     negative_or_embeds,

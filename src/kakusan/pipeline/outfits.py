@@ -13,8 +13,8 @@ from kakusan.checkpoints.source import local_file
 from kakusan.errors import ArgumentError, shown
 from kakusan.models import AdapterSet, Model, Worn
 from kakusan.models.adapting import MOST_MERGED
+from kakusan.pipeline.adapter_parts import Pipe, adapted_networks, shapes
 from kakusan.pipeline.adapter_search import check_hash, no_such_adapter
-from kakusan.pipeline.adapters import Pipe, adapted_networks, shapes
 from kakusan.request import Request
 from kakusan.request.loras import Lora, LoraFile
 from kakusan.runtime.memory import free_memory

@@ -17,7 +17,7 @@ from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
 from kakusan.models import CLIPTextModel, Model, UNet2DConditionModel, within
-from kakusan.pipeline import adapters
+from kakusan.pipeline import adapter_fusing, adapter_strengths, adapters
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
 from kakusan.pipeline.exchanged import NAMED
@@ -292,16 +292,16 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
 
     load_lora_weights = adapters.load_lora_weights
     unload_lora_weights = adapters.unload_lora_weights
-    set_adapters = adapters.set_adapters
-    get_active_adapters = adapters.get_active_adapters
+    set_adapters = adapter_strengths.set_adapters
+    get_active_adapters = adapter_strengths.get_active_adapters
     get_list_adapters = adapters.get_list_adapters
     delete_adapters = adapters.delete_adapters
-    enable_lora = adapters.enable_lora
-    disable_lora = adapters.disable_lora
-    fuse_lora = adapters.fuse_lora
-    unfuse_lora = adapters.unfuse_lora
-    fused_loras = property(adapters.fused_loras)
-    num_fused_loras = property(adapters.num_fused_loras)
+    enable_lora = adapter_strengths.enable_lora
+    disable_lora = adapter_strengths.disable_lora
+    fuse_lora = adapter_fusing.fuse_lora
+    unfuse_lora = adapter_fusing.unfuse_lora
+    fused_loras = property(adapter_fusing.fused_loras)
+    num_fused_loras = property(adapter_fusing.num_fused_loras)
     set_lora_device = adapters.set_lora_device
 
     def __getattr__(self, name: str) -> Any:

@@ -17,7 +17,7 @@ from kakusan.models import (
     UNet2DConditionModel,
 )
 from kakusan.pipeline import compatible
-from kakusan.pipeline.adapters import scale_of
+from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
     check_no_request,
     negative_or_embeds,

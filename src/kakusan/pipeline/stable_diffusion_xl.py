@@ -17,7 +17,7 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     UNet2DConditionModel,
 )
-from kakusan.pipeline.adapters import scale_of, scaled_engine
+from kakusan.pipeline.adapter_strengths import scale_of, scaled_engine
 from kakusan.pipeline.asked import (
     check_no_request,
     negative_or_embeds,

@@ -16,7 +16,7 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     UNet2DConditionModel,
 )
-from kakusan.pipeline.adapters import scale_of
+from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import check_no_request, with_choices_made
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.model import Family
