@@ -48,6 +48,9 @@ def test_automatic1111_takes_a_files_name_as_a_word(text: str, items: list[objec
         ("embedding:RED_STYLE", [RED]),
         ("embedding:red,a", [99, 5, 1]),  # one name up to the space, which is of no file
         ("aembedding:style", [99]),
+        ("a\tembedding: cat-toy", [1, TOY]),
+        ("embedding:cat-toy<cat embedding:cat-toy[a", [TOY, 8, 2, TOY, 99]),
+        ("embedding:cat-toy,,<cat", [TOY, 5, 5, 8, 2]),
         ("cat", [2]),
     ],
 )
@@ -55,10 +58,7 @@ def test_comfyui_takes_what_follows_embedding(text: str, items: list[object]) ->
     assert LEXICON.read(text, "comfy") == items
 
 
-def test_comfyui_reads_words_one_by_one() -> None:
-    assert LEXICON.comfy("embedding:cat,") == (CAT, ",")
-    assert LEXICON.comfy("embedding:none") == (None, "embedding:none")
-    assert LEXICON.comfy("cat") == (None, "cat")
+def test_names_are_listed_once() -> None:
     assert comfy_names("embedding:a, xembedding:b embedding:a embedding:c.pt") == ["a", "c.pt"]
 
 

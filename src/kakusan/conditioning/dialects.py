@@ -11,7 +11,7 @@ from kakusan.conditioning.reader import Reader
 from kakusan.prompts import Segment, Timed
 from kakusan.prompts.chunks import Chunk, Piece, chunks_of
 
-LARGE_WORD = 8  # tokens, from which on ComfyUI parts a word
+LARGE = 8  # tokens, from which on ComfyUI parts a stretch
 EMPTY = Chunk()
 
 
@@ -78,18 +78,19 @@ class Webui(Dialect):
 
 
 class Comfy(Dialect):
-    """ComfyUI's: words stay whole, and weights move states away from those of an empty text."""
+    """ComfyUI's: few words of one weight stay together, and weights move states away from those of
+    an empty text."""
 
     def chunks(self, text: Timed, reader: Reader) -> Sequence[Chunk]:
         found, ids, weights = list[Chunk](), list[int](), list[float]()
         for segment in text.segments:
-            for word in _words(segment.text, reader):
+            for stretch in _stretches(segment.text, reader):
                 done = 0
-                while done < len(word):
-                    room, left = reader.room - len(ids), len(word) - done
+                while done < len(stretch):
+                    room, left = reader.room - len(ids), len(stretch) - done
                     fits = left <= room
-                    taken = left if fits else room if len(word) >= LARGE_WORD else 0
-                    ids += word[done : done + taken]
+                    taken = left if fits else room if len(stretch) >= LARGE else 0
+                    ids += stretch[done : done + taken]
                     weights += [segment.weight] * taken
                     done += taken
                     if not fits:
@@ -125,16 +126,15 @@ def row_of(chunk: Chunk, places: int) -> list[float]:
     return [1.0, *chunk.weights, *[1.0] * (places - 1 - len(chunk.weights))]
 
 
-def _words(text: str, reader: Reader) -> list[tuple[int, ...]]:
-    """The tokens of each word between spaces; what is not to be parted is a word itself."""
-    words: list[tuple[int, ...]] = []
-    for word in text.replace("\n", " ").split(" "):
-        plain: list[int] = []
-        for ids in reader.pieces(word) if word else ():
-            if len(ids) == 1:
-                plain += ids
-                continue
-            words += [tuple(plain), ids] if plain else [ids]
-            plain = []
-        words += [tuple(plain)] if plain else []
-    return words
+def _stretches(text: str, reader: Reader) -> list[tuple[int, ...]]:
+    """The tokens of each learnt word, and of what stands before, between and behind them."""
+    first = len(reader.tokenizer.without_learnt)
+    plain: list[int] = []
+    stretches: list[tuple[int, ...]] = []
+    for ids in reader.pieces(text):
+        if ids[0] < first:
+            plain += ids
+            continue
+        stretches += [tuple(plain), ids] if plain else [ids]
+        plain = []
+    return [*stretches, tuple(plain)] if plain else stretches

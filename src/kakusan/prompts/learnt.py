@@ -94,21 +94,6 @@ class Lexicon:
         known = self._by_name[syntax]
         return known.get(name) or known.get(name.casefold())
 
-    def comfy(self, word: str) -> tuple[Learnt | None, str]:
-        """What a word between spaces names as ComfyUI reads it, and what of it is left as text.
-
-        Commas round a name that is not one belong to the text.
-        """
-        if not word.startswith(COMFY):
-            return None, word
-        name = word.removeprefix(COMFY)
-        found = self.named(name, "comfy")
-        if found is not None:
-            return found, ""
-        stripped = name.strip(",")
-        found = self.named(stripped, "comfy")
-        return (None, word) if found is None else (found, name[len(stripped) :])
-
     def cut(self, text: str, syntax: str) -> list[str | Learnt]:
         """A text's stretches and the words between them, where a syntax marks names in the text.
 
@@ -117,13 +102,13 @@ class Lexicon:
         marks = {"comfy": _comfy_names(text), "compel": _bracketed_names(text)}.get(syntax)
         stretches, end = list[str | Learnt](), 0
         for start, stop, name in marks or ():
-            word, length = self.named(name, syntax), stop - start
+            word, after = self.named(name, syntax), stop
             if word is None and syntax == "comfy":
                 word = self.named(name.strip(","), syntax)
-                length -= len(name) - len(name.strip(","))
+                after -= len(name) - len(name.strip(","))
             if word is not None:
-                stretches += [text[end:start], word]
-                end = start + length
+                stretches += [text[end:start], word, text[after:stop]]
+                end = stop
         return [each for each in [*stretches, text[end:]] if each]
 
     def read(self, text: str, syntax: str) -> list[Item]:
@@ -173,7 +158,7 @@ def comfy_names(text: str) -> list[str]:
 
 
 def _comfy_names(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in re.finditer(r"(?<!\S)embedding:(\S+)", text):
+    for match in re.finditer(r"(?<!\S)embedding:\s*(<[^\s<>]+>|[^\s<\[]+)", text):
         yield match.start(), match.end(), match[1]
 
 
