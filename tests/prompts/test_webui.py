@@ -190,6 +190,7 @@ def test_what_is_no_tag_stays(text: str) -> None:
     [
         ("<lora:x:much>", "<lora:x:much> has the weight 'much'; it must be a number"),
         ("<lora:x:nan>", "must be a number"),
+        ("<lora:x:much:te=1>", "has the weight 'much'"),
         ("<lora:x:1:inf>", "must be a number"),
         ("<lora:te=1>", "has no name"),
         ("<lora: :1>", "has no name"),

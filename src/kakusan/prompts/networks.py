@@ -52,17 +52,22 @@ def network_of(tag: Tag, spans: tuple[tuple[int, int], ...] | None = None) -> Ne
     items = tag.arguments.split(":")
     if tag.kind not in KINDS:
         return Network(tag.kind, items[0], spans=spans, arguments=tuple(items[1:]))
-    named = dict(_named(items)) if tag.kind in LORAS else {}
+    named = _named(items) if tag.kind in LORAS else []
     plain = [item for item in items if item.count("=") != 1] if tag.kind in LORAS else items
     if not plain or not plain[0].strip():
         raise RequestError(f"{_tag(tag)} has no name; write <{tag.kind}:name:0.8>")
-    said = dict(zip(("te", "unet", "dyn"), plain[1:], strict=False)) | named
-    text = _number(tag, said.get("te", "1"))
     if tag.kind not in LORAS:
-        return Network(tag.kind, plain[0], text, text, spans)
-    unet = _number(tag, said["unet"]) if "unet" in said else text
-    dyn = _whole(tag, said["dyn"]) if "dyn" in said else None
-    return Network(tag.kind, plain[0], text, unet, spans, dyn)
+        weight = _number(tag, plain[1]) if len(plain) > 1 else 1.0
+        return Network(tag.kind, plain[0], weight, weight, spans)
+    weights: dict[str, float] = {}
+    dyn = None
+    for name, value in (*zip(("te", "unet", "dyn"), plain[1:], strict=False), *named):
+        if name == "dyn":
+            dyn = _whole(tag, value)
+        elif name in ("te", "unet"):
+            weights[name] = _number(tag, value)
+    text = weights.get("te", 1.0)
+    return Network(tag.kind, plain[0], text, weights.get("unet", text), spans, dyn)
 
 
 def taken_of(tags: Sequence[Tag], first: int, last: int) -> list[Taken]:
