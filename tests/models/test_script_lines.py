@@ -248,6 +248,7 @@ def test_what_would_change_the_result_is_refused(both: Any, line: str, message: 
         ("unet(x, 500, None)", "encoder_hidden_states: got None"),
         ("unet(x, 500, e, added_cond_kwargs={'time_ids': ids})", "text_embeds and time_ids"),
         ("unet(x, 500, e, mid_block_additional_residual=x)", "go together"),
+        ("unet(x, 500, e, down_block_additional_residuals=[x])", "T2I-Adapter"),
         ("text(ids + 10000)", "resize_token_embeddings"),
         ("text(ids - 100)", "input_ids go from"),
         ("text.resize_token_embeddings(0)", "new_num_tokens is 0"),

@@ -7,7 +7,6 @@ from typing import Any
 import diffusers
 import pytest
 import torch
-from torch import Tensor
 
 from kakusan.errors import CheckpointError, RequestError
 from kakusan.models import (
@@ -319,35 +318,3 @@ def test_a_deep_feature_outlives_a_change_of_dtype(tiny_v1: Path) -> None:
         assert deep.tensor is not None
         deep.tensor = deep.tensor.bfloat16()
         assert_near(unet(sample, 500, text, deep=deep).sample, exact, limit=0.03)
-
-
-def test_residuals_are_added_as_the_reference_adds_a_controlnets(both: Any) -> None:
-    ours, theirs = both
-    sample, text = noise(2, 4, 8, 12), noise(2, 77, ours.config.cross_attention_dim, seed=1)
-    skips: list[Tensor] = []
-    hooks = [ours.conv_in.register_forward_hook(lambda *a: skips.append(a[2]))]
-    hooks += [
-        layer.register_forward_hook(lambda *a: skips.extend(a[2])) for layer in ours.down_blocks
-    ]
-    hooks.append(ours.mid_block.register_forward_hook(lambda *a: skips.append(a[2])))
-    with torch.no_grad():
-        plain = ours(sample, 500, text).sample
-        for hook in hooks:
-            hook.remove()
-        residuals = [noise(*skip.shape, seed=i) for i, skip in enumerate(skips)]
-        found = ours(sample, 500, text, residuals=residuals).sample
-        expected = theirs(
-            sample,
-            500,
-            text,
-            down_block_additional_residuals=residuals[:-1],
-            mid_block_additional_residual=residuals[-1],
-        ).sample
-        assert not torch.allclose(found, plain, atol=1e-2)
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-        deep = DeepFeature()
-        ours(sample, 500, text, residuals=residuals, deep=deep)
-        again = ours(sample, 500, text, residuals=residuals, deep=deep).sample
-        assert torch.equal(again, found), "the first convolution's is added in short calls too"
-    with pytest.raises(RequestError, match="residuals have the shapes"):
-        ours(sample, 500, text, residuals=residuals[:-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import kakusan
 from kakusan.errors import RequestError
-from kakusan.models import Conditioning, UNetCall
+from kakusan.models import Conditioning, Residuals, UNetCall
 from kakusan.sampling import Prompt, Start, Steering, Step
 from tests.oracle.tiny import quiet
 
@@ -132,7 +132,7 @@ def test_a_text_may_be_mixed_into_another(pipe: Any) -> None:
 class Controlled(Steering):
     """Adds residuals to every question, as a ControlNet does."""
 
-    def __init__(self, residuals: tuple[Tensor, ...]) -> None:
+    def __init__(self, residuals: Residuals) -> None:
         self.residuals = residuals
 
     def ask(self, call: UNetCall) -> UNetCall:
@@ -151,8 +151,9 @@ def shapes(unet: Any) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("interval", [1, 2])
 def test_residuals_reach_every_call(pipe: Any, interval: int) -> None:
-    zeros = tuple(torch.zeros(shape) for shape in shapes(pipe.unet))
-    some = tuple(torch.randn(shape) for shape in shapes(pipe.unet))
+    some = [torch.randn(shape) for shape in shapes(pipe.unet)]
+    some = Residuals(tuple(some[:-1]), some[-1])
+    zeros = some.map(torch.zeros_like)
     settings = {"width": 64, "height": 64, "reuse_interval": interval}
     plain = draw(pipe, **settings)
     assert (draw(pipe, Controlled(zeros), **settings) == plain).all()
@@ -160,12 +161,12 @@ def test_residuals_reach_every_call(pipe: Any, interval: int) -> None:
     given: list[int] = []
 
     def note(_: Any, _inputs: Any, options: dict[str, Any]) -> None:
-        given.append(len(options.get("residuals", ())))
+        given.append(len(options["residuals"].tensors))
 
     hook = pipe.unet.register_forward_pre_hook(note, with_kwargs=True)
     draw(pipe, Controlled(zeros), **settings)
     hook.remove()
-    assert given == [len(zeros)] * 6
+    assert given == [len(zeros.tensors)] * 6
 
 
 class Repainted(Steering):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kakusan.models import AddedConditioning, Conditioning, DeepFeature, UNetCall
+from kakusan.models import AddedConditioning, Conditioning, DeepFeature, FreeU, Residuals, UNetCall
 
 
 class Joined(NamedTuple):
@@ -16,25 +16,28 @@ class Joined(NamedTuple):
         sample: shape (rows, channels, height, width).
         timestep: shape () where all rows have the same, else (rows,).
         added: what conditions SDXL besides the tokens.
-        residuals: what a ControlNet adds.
+        residuals: what ControlNets and T2I-Adapters add.
         deep: where the deep feature of all rows is stored; None where no question needs it.
         guidance: the scale of each row, for networks distilled under it, shape (rows,).
+        freeu: of all rows.
     """
 
     sample: Tensor
     timestep: Tensor
     added: AddedConditioning | None
-    residuals: tuple[Tensor, ...]
+    residuals: Residuals | None
     deep: DeepFeature | None
     guidance: Tensor | None
+    freeu: FreeU | None
 
     @property
     def options(self) -> dict[str, Any]:
         """What the UNet is given by keyword, where there is any of it."""
         given = {
             "added_conditioning": self.added,
-            "residuals": self.residuals or None,
+            "residuals": self.residuals,
             "deep": self.deep,
+            "freeu": self.freeu,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -59,11 +62,20 @@ def _kind(call: UNetCall) -> Hashable:
     return (
         *(call.sample.shape[1:], call.sample.dtype, call.upcast),
         *(conditioning.pooled is None, conditioning.sizes is None),
-        tuple(residual.shape[1:] for residual in call.residuals),
+        _shapes(call.residuals),
         call.deep is not None and call.deep.tensor is not None,
         call.guidance is None,
-        call.adapters,
+        *(call.adapters, call.freeu),
     )
+
+
+def _shapes(residuals: Residuals | None) -> Hashable:
+    """Of all that is added, but for the rows."""
+    if residuals is None:
+        return None
+    parts = (residuals.skips, residuals.features)
+    shapes = [tuple(each.shape[1:] for each in part) for part in parts]
+    return (*shapes, residuals.middle is not None)
 
 
 def join(calls: Sequence[UNetCall]) -> Joined:
@@ -72,14 +84,14 @@ def join(calls: Sequence[UNetCall]) -> Joined:
     timestep = first.timestep
     if any(call.timestep is not timestep for call in calls):
         timestep = torch.cat([call.timestep.expand(len(call.sample)) for call in calls])
-    residuals = zip(*(call.residuals for call in calls), strict=True)
     return Joined(
         _rows([call.sample for call in calls]),
         timestep,
         _added([call.conditioning for call in calls]),
-        tuple(_rows(each) for each in residuals),
+        _residuals(calls),
         _deep(calls),
         _guidance(calls),
+        first.freeu,
     )
 
 
@@ -91,6 +103,23 @@ def _added(conditionings: Sequence[Conditioning]) -> AddedConditioning | None:
     pooled = [each.pooled for each in conditionings if each.pooled is not None]
     sizes = [each.sizes for each in conditionings if each.sizes is not None]
     return AddedConditioning(_rows(pooled), _rows(sizes)) if pooled and sizes else None
+
+
+def _residuals(calls: Sequence[UNetCall]) -> Residuals | None:
+    """Those of all rows; one that stands for all rows of a call stands in each of them."""
+    first, *others = calls
+    if first.residuals is None or not others:
+        return first.residuals
+    rows = zip(
+        *(
+            [each.expand(len(call.sample), -1, -1, -1) for each in call.residuals.tensors]
+            for call in calls
+            if call.residuals is not None
+        ),
+        strict=True,
+    )
+    joined = iter([_rows(each) for each in rows])
+    return first.residuals.map(lambda _: next(joined))
 
 
 def _deep(calls: Sequence[UNetCall]) -> DeepFeature | None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from kakusan.models.unet_config import UNetConfig
+from kakusan.models import UNetConfig
 
 # Values at a time for each position and channel of the level that takes most, with attention and
 # without, beside what waits for the way up: what a block takes and gives, and what earlier ones

@@ -23,9 +23,15 @@ from kakusan.models.text_encoder import (
     TextEncoderOutput,
 )
 from kakusan.models.text_encoder_config import TextEncoderConfig
-from kakusan.models.unet import AddedConditioning, UNet2DConditionModel, UNetOutput
-from kakusan.models.unet_config import UNetConfig
-from kakusan.models.unet_levels import DeepFeature
+from kakusan.models.unet import (
+    AddedConditioning,
+    DeepFeature,
+    FreeU,
+    Residuals,
+    UNet2DConditionModel,
+    UNetConfig,
+    UNetOutput,
+)
 from kakusan.models.vae import AutoencoderKL, EncoderOutput
 from kakusan.models.vae_config import VAEConfig
 from kakusan.models.worn import AdapterSet, Worn, acting
@@ -44,10 +50,12 @@ __all__ = [
     "DeepFeature",
     "DiagonalGaussian",
     "EncoderOutput",
+    "FreeU",
     "ImageProcessorConfig",
     "LearntTokens",
     "Model",
     "ProjectedTextOutput",
+    "Residuals",
     "SafetyCheckerConfig",
     "StableDiffusionSafetyChecker",
     "TextContext",

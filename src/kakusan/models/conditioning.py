@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from kakusan.models.unet_levels import DeepFeature
+from kakusan.models.unet import DeepFeature, FreeU, Residuals
 from kakusan.models.worn import AdapterSet
 
 
@@ -57,18 +57,20 @@ class UNetCall(NamedTuple):
         sample: latents as the network wants to see them, shape (batch, channels, height, width).
         timestep: of all rows, shape (), on the device of `sample`.
         conditioning: of each row.
-        residuals: what a ControlNet adds, see `UNet2DConditionModel.forward`.
+        residuals: what ControlNets and T2I-Adapters add to these rows.
         deep: stores the deep feature of these rows, or holds it for the call to reuse.
         upcast: whether to compute in float32, since fewer bits have overflowed.
         guidance: the scale, for networks distilled under it; None for others.
         adapters: what the UNet is to have on; None for what it has on of itself.
+        freeu: weighs what the UNet's way up is made of.
     """
 
     sample: Tensor
     timestep: Tensor
     conditioning: Conditioning
-    residuals: tuple[Tensor, ...] = ()
+    residuals: Residuals | None = None
     deep: DeepFeature | None = None
     upcast: bool = False
     guidance: float | None = None
     adapters: AdapterSet | None = None
+    freeu: FreeU | None = None

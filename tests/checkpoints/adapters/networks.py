@@ -11,7 +11,7 @@ from kakusan.models.skeleton import skeleton
 from kakusan.models.text_encoder import CLIPTextModel, CLIPTextModelWithProjection
 from kakusan.models.text_encoder_config import ProjectedTextConfig, TextEncoderConfig
 from kakusan.models.unet import UNet2DConditionModel
-from kakusan.models.unet_config import UNetConfig
+from kakusan.models.unet.config import UNetConfig
 
 Shapes = dict[str, dict[str, tuple[int, ...]]]
 _TEXT: dict[str, Any] = {

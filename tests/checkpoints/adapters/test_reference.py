@@ -212,7 +212,7 @@ def test_pefts_own_folders(kind: str, tmp_path: Path) -> None:
 def test_shapes_are_those_of_our_networks() -> None:
     """This file's shapes are made of the reference's networks."""
     from kakusan.models.unet import UNet2DConditionModel
-    from kakusan.models.unet_config import UNetConfig
+    from kakusan.models.unet.config import UNetConfig
 
     network = tiny.unet()
     made = UNet2DConditionModel(UNetConfig.from_published(dict(network.config)))

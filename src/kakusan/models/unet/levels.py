@@ -1,29 +1,17 @@
 """The levels of the UNet: what happens at one resolution, on the way down and on the way up."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from kakusan.models.layers.attention import SpatialTransformer, TextContext
 from kakusan.models.layers.resnet import Downsample, ResnetBlock, Upsample
-from kakusan.models.unet_config import UNetConfig
+from kakusan.models.unet.config import UNetConfig
+from kakusan.models.unet.freeu import Weights
+from kakusan.models.unet.residuals import added
 from kakusan.runtime.kernels import concatenate
 
 NORM_EPS = 1e-5
-
-
-@dataclass
-class DeepFeature:
-    """What the UNet's last layer takes from all below it, for a later call to take again.
-
-    It changes slowly from step to step, while most of the work goes into it. A call that is given
-    one without a tensor computes everything and leaves the feature here, (batch, channels, height,
-    width); given one that holds it, it computes only the first convolution and the last layer.
-    arXiv:2312.00858.
-    """
-
-    tensor: Tensor | None = None
 
 
 class Level(nn.Module):
@@ -64,14 +52,25 @@ class DownLevel(Level):
             [] if last else [Downsample(channels, pad_end_only=False)]
         )
 
-    def forward(self, x: Tensor, emb: Tensor, context: TextContext) -> list[Tensor]:
-        """Every intermediate result, for the way up; the last one goes on."""
+    def forward(
+        self, x: Tensor, emb: Tensor, context: TextContext, feature: Tensor | None = None
+    ) -> list[Tensor]:
+        """Every intermediate result, for the way up; the last one goes on.
+
+        Args:
+            feature: a T2I-Adapter's, see `Residuals`.
+        """
         outputs: list[Tensor] = []
         for index in range(len(self.resnets)):
             x = self.layer(index, x, emb, context)
             outputs.append(x)
+        attends = len(self.attentions) > 0
+        if attends:
+            outputs[-1] = added(outputs[-1], feature)
         for downsample in self.downsamplers:
-            outputs.append(downsample(x))
+            outputs.append(downsample(outputs[-1]))
+        if not attends:
+            outputs[-1] = added(outputs[-1], feature)
         return outputs
 
 
@@ -83,23 +82,48 @@ class UpLevel(Level):
         channels = config.block_out_channels[index]
         self.upsamplers = nn.ModuleList([Upsample(channels)] if index > 0 else [])
 
-    def forward(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
-        """Consume `skips` from the end, one for each residual block."""
-        x = self.but_last(x, skips, emb, context)
-        x = self.last(x, skips, emb, context)
+    def forward(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        context: TextContext,
+        weights: Weights | None = None,
+    ) -> Tensor:
+        """Consume `skips` from the end, one for each residual block.
+
+        Args:
+            weights: FreeU's, of what enters each of them.
+        """
+        x = self.but_last(x, skips, emb, context, weights)
+        x = self.last(x, skips, emb, context, weights)
         for upsample in self.upsamplers:
             x = upsample(x, (skips[-1].shape[-2], skips[-1].shape[-1]))
         return x
 
-    def but_last(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
+    def but_last(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        context: TextContext,
+        weights: Weights | None,
+    ) -> Tensor:
         """All residual blocks but the last."""
         for index in range(len(self.resnets) - 1):
-            x = self.layer(index, concatenate(x, skips.pop()), emb, context)
+            x = self.layer(index, _entering(x, skips.pop(), weights), emb, context)
         return x
 
-    def last(self, x: Tensor, skips: list[Tensor], emb: Tensor, context: TextContext) -> Tensor:
+    def last(
+        self,
+        x: Tensor,
+        skips: list[Tensor],
+        emb: Tensor,
+        context: TextContext,
+        weights: Weights | None,
+    ) -> Tensor:
         """The last residual block alone."""
-        return self.layer(-1, concatenate(x, skips.pop()), emb, context)
+        return self.layer(-1, _entering(x, skips.pop(), weights), emb, context)
 
 
 class Middle(nn.Module):
@@ -138,6 +162,10 @@ def up_levels(config: UNetConfig, skips: list[int]) -> Iterator[UpLevel]:
         entering = [below] + [width] * config.layers_per_block
         yield UpLevel(config, index, [channels + skips.pop() for channels in entering])
         below = width
+
+
+def _entering(x: Tensor, skip: Tensor, weights: Weights | None) -> Tensor:
+    return concatenate(x, skip) if weights is None else concatenate(*weights.on(x, skip))
 
 
 def _resnet(config: UNetConfig, in_channels: int, out_channels: int) -> ResnetBlock:
