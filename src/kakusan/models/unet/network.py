@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.models.familiar import refuse_later
 from kakusan.models.layers.attention import TextContext
 from kakusan.models.layers.basic import Conv2d, GroupNorm
-from kakusan.models.layers.time_embedding import TimestepEmbedding, sinusoidal_embedding
-from kakusan.models.model import Model
-from kakusan.models.names import as_convolution, as_linear
 from kakusan.models.unet.config import UNetConfig
 from kakusan.models.unet.deep_feature import DeepFeature
+from kakusan.models.unet.encoder import UNetEncoder
 from kakusan.models.unet.freeu import FreeU, Weights
-from kakusan.models.unet.inputs import AddedConditioning, check_added, check_fits, check_guidance
-from kakusan.models.unet.levels import NORM_EPS, Middle, UpLevel, down_levels, up_levels
+from kakusan.models.unet.inputs import AddedConditioning, check_fits
+from kakusan.models.unet.levels import NORM_EPS, UpLevel, up_levels
 from kakusan.models.unet.residuals import Residuals, added
 from kakusan.results import named
 
@@ -36,7 +33,7 @@ class UNetOutput(NamedTuple):
     sample: Tensor
 
 
-class UNet2DConditionModel(Model[UNetConfig]):
+class UNet2DConditionModel(UNetEncoder[UNetConfig]):
     """The denoising network of Stable Diffusion 1, 2 and XL. arXiv:2112.10752, section 3.3."""
 
     config_class = UNetConfig
@@ -44,25 +41,10 @@ class UNet2DConditionModel(Model[UNetConfig]):
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__(config)
-        widths = config.block_out_channels
-        emb_channels = 4 * widths[0]
-        self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
-        self.time_embedding = TimestepEmbedding(
-            widths[0], emb_channels, guidance_dim=config.guidance_dim
-        )
-        if config.added_time_dim:
-            self.add_embedding = TimestepEmbedding(config.added_conditioning_dim, emb_channels)
-        skips = [widths[0]]
-        self.down_blocks = nn.ModuleList(down_levels(config, skips))
-        self.mid_block = Middle(config)
-        self.up_blocks = nn.ModuleList(up_levels(config, skips))
-        self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[0], eps=NORM_EPS, silu=True)
-        self.conv_out = Conv2d(widths[0], config.out_channels, 3, padding=1)
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the latents."""
-        return self.config.in_channels
+        width = config.block_out_channels[0]
+        self.up_blocks = nn.ModuleList(up_levels(config, [*self.skip_channels]))
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, width, eps=NORM_EPS, silu=True)
+        self.conv_out = Conv2d(width, config.out_channels, 3, padding=1)
 
     def forward(
         self,
@@ -123,7 +105,7 @@ class UNet2DConditionModel(Model[UNetConfig]):
         context = encoder_hidden_states
         if isinstance(context, Tensor):
             context = TextContext(context)
-        emb = self._embedding(sample, timestep, added_conditioning, timestep_cond)
+        emb = F.silu(self._embedding(sample, timestep, added_conditioning, timestep_cond))
         x = self.conv_in(sample.to(self.compute_dtype))
         skips: list[Tensor] = [x]
         if deep is None or deep.tensor is None:
@@ -137,22 +119,6 @@ class UNet2DConditionModel(Model[UNetConfig]):
         x = self._finest.last(x, skips, emb, context, self._weights(freeu, -1))
         x = self.conv_out(self.conv_norm_out(x)).to(sample.dtype)
         return UNetOutput(x) if return_dict else (x,)
-
-    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Version 1's outer projections of the transformers are 1x1 convolutions."""
-        return {
-            name: as_linear(tensor) if _is_outer_projection(name) else tensor
-            for name, tensor in tensors.items()
-        }
-
-    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Convolutions again, unless the config says linear."""
-        if self.config.linear_projection:
-            return dict(tensors)
-        return {
-            name: as_convolution(tensor) if _is_outer_projection(name) else tensor
-            for name, tensor in tensors.items()
-        }
 
     @property
     def _finest(self) -> UpLevel:
@@ -182,29 +148,3 @@ class UNet2DConditionModel(Model[UNetConfig]):
         for stage, up in enumerate(self.up_blocks[:-1]):
             x = up(x, skips, emb, context, self._weights(freeu, stage))
         return self._finest.but_last(x, skips, emb, context, self._weights(freeu, -1))
-
-    def _embedding(
-        self,
-        sample: Tensor,
-        timestep: Tensor | float,
-        given: AddedConditioning | None,
-        guidance: Tensor | None,
-    ) -> Tensor:
-        """The time embedding, after the SiLU that every residual block would apply to it."""
-        check_added(self.config, given)
-        dtype = self.compute_dtype
-        timesteps = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
-        waves = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
-        if guidance is not None:
-            check_guidance(self.config, guidance, len(sample))
-            guidance = guidance.to(dtype)
-        emb = cast(Tensor, self.time_embedding(waves.to(dtype), guidance))
-        if given is not None:
-            sizes = sinusoidal_embedding(given.time_ids.flatten(), self.config.added_time_dim)
-            sizes = sizes.to(dtype).reshape(len(given.time_ids), -1)
-            emb = emb + self.add_embedding(torch.cat([given.text_embeds.to(dtype), sizes], dim=-1))
-        return F.silu(emb)
-
-
-def _is_outer_projection(name: str) -> bool:
-    return ".proj_in." in name or ".proj_out." in name
