@@ -103,18 +103,21 @@ class UNetConfig(PublishedMapping):
                     f"UNetConfig: {channels} channels must be a multiple of 2, of "
                     f"norm_num_groups {self.norm_num_groups} and of the level's {heads} heads."
                 )
-        last = self.transformer_depth[-1]
         self._check_up()
+        self._check_middle()
+        if bool(self.added_time_dim) != bool(self.added_conditioning_dim):
+            raise CheckpointError(
+                "UNetConfig: added_time_dim and added_conditioning_dim must be given together."
+            )
+
+    def _check_middle(self) -> None:
+        last = self.transformer_depth[-1]
         if self.middle_resnets == 2 and (
             self.middle_transformer_depth < 1 or last not in (0, self.middle_transformer_depth)
         ):
             raise CheckpointError(
                 f"UNetConfig: middle_transformer_depth is {self.middle_transformer_depth}; it must "
                 f"be {last or 'at least 1'}."
-            )
-        if bool(self.added_time_dim) != bool(self.added_conditioning_dim):
-            raise CheckpointError(
-                "UNetConfig: added_time_dim and added_conditioning_dim must be given together."
             )
 
     def _check_up(self) -> None:
@@ -127,6 +130,13 @@ class UNetConfig(PublishedMapping):
                 f"UNetConfig: up_transformer_depth is {shown(given)}; it must have {layers} values "
                 "for each level, above 0 where the level has attention."
             )
+
+    def down_depth(self, level: int) -> int | None:
+        """Transformer blocks after each residual block of a level on the way down; None for none.
+
+        Networks that steer may have 0, attention that is its projections alone.
+        """
+        return self.transformer_depth[level] or None
 
     def up_depths(self, level: int) -> tuple[int, ...]:
         """Transformer blocks after each residual block of a level on the way up."""

@@ -21,17 +21,17 @@ class Level(nn.Module):
         config: the UNet's.
         index: which level, the finest is 0.
         in_channels: channels that enter each residual block.
-        depths: transformer blocks after each of them.
+        depths: transformer blocks after each of them; None is no attention at all.
     """
 
     def __init__(
-        self, config: UNetConfig, index: int, in_channels: list[int], depths: Sequence[int]
+        self, config: UNetConfig, index: int, in_channels: list[int], depths: Sequence[int | None]
     ) -> None:
         super().__init__()
         channels = config.block_out_channels[index]
         self.resnets = nn.ModuleList(_resnet(config, n, channels) for n in in_channels)
         self.attentions = nn.ModuleList(
-            _transformer(config, index, depth) for depth in depths if depth
+            _transformer(config, index, depth) for depth in depths if depth is not None
         )
 
     def layer(self, index: int, x: Tensor, emb: Tensor, context: TextContext) -> Tensor:
@@ -44,7 +44,7 @@ class DownLevel(Level):
     """A level on the way down; all but the last end by halving the resolution."""
 
     def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        depths = [config.transformer_depth[index]] * len(in_channels)
+        depths = [config.down_depth(index)] * len(in_channels)
         super().__init__(config, index, in_channels, depths)
         channels = config.block_out_channels[index]
         last = index == len(config.block_out_channels) - 1
@@ -78,7 +78,8 @@ class UpLevel(Level):
     """A level on the way up; all but the finest end by enlarging."""
 
     def __init__(self, config: UNetConfig, index: int, in_channels: list[int]) -> None:
-        super().__init__(config, index, in_channels, config.up_depths(index))
+        depths = [depth or None for depth in config.up_depths(index)]
+        super().__init__(config, index, in_channels, depths)
         channels = config.block_out_channels[index]
         self.upsamplers = nn.ModuleList([Upsample(channels)] if index > 0 else [])
 
