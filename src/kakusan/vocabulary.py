@@ -66,6 +66,8 @@ _SETTINGS = {
     "clip_skip": ("clip_skip", "--clip-skip", "Clip skip"),
     "prompt_syntax": ("prompt_syntax", "--syntax", ""),
     "emphasis": ("emphasis", "--emphasis", "Emphasis"),
+    "pad_conds": ("pad_conds", "", "Pad conds"),
+    "old_timelines": ("old_timelines", "", "Old prompt editing timelines"),
     "template": ("", "", "Template"),
     "negative_template": ("", "", "Negative Template"),
     "quality_budget": ("quality_budget", "--fast", ""),

@@ -5,7 +5,7 @@ from kakusan.conditioning.compel import Compel
 from kakusan.conditioning.dialects import Comfy, Dialect, Webui
 from kakusan.conditioning.pair import encode_pairs, readers
 from kakusan.conditioning.reader import Reader
-from kakusan.conditioning.schedules import Turns, encode_parsed
+from kakusan.conditioning.schedules import Turns, empty_chunk, encode_parsed
 from kakusan.conditioning.taught import Taught, taught
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Turns",
     "Webui",
     "check_clip_skip",
+    "empty_chunk",
     "encode_pairs",
     "encode_parsed",
     "encode_texts",

@@ -134,8 +134,14 @@ def _chained(
     return Conditioning(torch.cat(parts, dim=1), sides[0][1].pooled)
 
 
+def empty_chunk(readers: Sequence[Reader]) -> Tensor:
+    """The states (1, places, width) of an empty text, of all text encoders side by side."""
+    states = [reader.read(()).states for reader in readers]
+    return torch.cat([each.to(states[0]) for each in states], dim=-1)
+
+
 def _filled(tokens: Tensor, places: int, readers: Sequence[Reader]) -> Tensor:
     """Tokens with the states of empty texts behind them."""
-    empty = torch.cat([reader.read(()).states.to(tokens) for reader in readers], dim=-1)
+    empty = empty_chunk(readers).to(tokens)
     missing = (places - tokens.shape[1]) // empty.shape[1]
     return torch.cat([tokens, *[empty] * missing], dim=1)

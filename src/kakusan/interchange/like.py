@@ -19,7 +19,7 @@ _GOES_WITH = {
         *("scheduler", "num_inference_steps", "timesteps", "sigmas", "eta", "reuse_interval"),
     ),
     "model": ("commit", "variant", "unet", "vae", "prediction_type", "dtype"),
-    "prompt_syntax": ("emphasis",),
+    "prompt_syntax": ("emphasis", "pad_conds", "old_timelines"),
     "rng": ("ensd",),
     "variation_strength": ("variation_seed",),
     # what one model is told of sizes

@@ -9,6 +9,7 @@ from kakusan.images.foreign import Settings, Told
 from kakusan.interchange.families import of_family
 from kakusan.request import Request
 from kakusan.request.randomness import RNGS
+from kakusan.request.syntaxes import PADDED_V0
 from kakusan.samplers import SAMPLERS, meaning_of
 
 # What a request has under the same name
@@ -31,10 +32,14 @@ _TRUNCATING = (
     *("AUTOMATIC1111", "Forge", "Civitai", "ComfyUI", "SwarmUI", "Fooocus", "RuinedFooocus"),
     "stable-diffusion.cpp",
 )
+# What a request can say, under which name
+_FOLLOWED = {
+    "pad_conds": ("pad_conds", True, "conditionings padded to one length"),
+    # where both are told, the older way counts there
+    "pad_conds_v0": ("pad_conds", PADDED_V0, "conditionings padded to one length, the old way"),
+    "old_prompt_timelines": ("old_timelines", True, "the old counting of prompt schedules"),
+}
 _QUIRKS = {
-    "old_prompt_timelines": "the old counting of prompt schedules",
-    "pad_conds": "conditionings padded to one length",
-    "pad_conds_v0": "conditionings padded to one length",
     "downcast_alphas_cumprod": "noise levels rounded to float16",
     "refiner_by_sampling_steps": "the old switch to the refiner",
     "zero_terminal_snr": "noise levels changed to zero terminal SNR",
@@ -85,6 +90,7 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
         _noise(says, told.tool, rng),
         of_family(told, family),
         _pixels(told.tool),
+        _quirks(says),
     ):
         settings, does, lacks = part
         found |= settings
@@ -204,6 +210,14 @@ def _pixels(tool: str) -> Part:
     return {"truncate_pixels": True}, ["pixels cut off to whole levels, not rounded"], []
 
 
+def _quirks(says: Settings) -> Part:
+    """What an old version, or a setting of the tool, did otherwise with prompts."""
+    followed = [each for quirk, each in _FOLLOWED.items() if quirk in says.quirks]
+    if says.prompt_syntax != "webui":
+        return {}, [], [does for _, _, does in followed]
+    return {name: value for name, value, _ in followed}, [does for _, _, does in followed], []
+
+
 def _said_of(noise: Mapping[str, Any]) -> Iterator[str]:
     rng = noise["rng"]
     if rng is not None:
@@ -239,6 +253,8 @@ def _adds_noise(name: str) -> bool:
 def _lacking(says: Settings, found: Mapping[str, Any]) -> Iterator[str]:
     """What a request cannot say, or is not said in it."""
     for quirk in says.quirks:
+        if quirk in _FOLLOWED:
+            continue
         yield _QUIRKS.get(quirk, shown(quirk))
     if says.vae is not None and says.vae.casefold() not in ("automatic", "none", "baked vae"):
         yield f"the VAE {shown(says.vae)} (say with --vae where it is)"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from kakusan.conditioning import (
     Comfy,
@@ -14,6 +15,7 @@ from kakusan.conditioning import (
     Reader,
     Turns,
     Webui,
+    empty_chunk,
     encode_parsed,
 )
 from kakusan.errors import ArgumentError, NotYetError, RequestError, shown
@@ -35,6 +37,7 @@ MAX_CHUNKS = 64  # of one text: some five thousand tokens
 MAX_WORK = 1024  # chunks that are encoded for one request
 MAX_PARTS = 32  # each is another question to the UNet, at every step
 MAX_LETTERS = 2_000_000  # of all texts of a schedule together
+NEGATIVE = "negative_prompt"
 LORAS, HYPERNET = ("lora", "lyco"), "hypernet"
 
 
@@ -52,6 +55,7 @@ class Grammar:
     calls: int
     positive: dict[str, ParsedPrompt] = field(repr=False)
     negative: dict[str, ParsedPrompt] = field(repr=False)
+    old_timelines: bool = False
 
     @classmethod
     def of(cls, request: Request, inputs: Inputs, calls: int) -> "Grammar | None":
@@ -63,22 +67,28 @@ class Grammar:
         if request.syntax == "plain":
             return None
 
-        def parsed(names: tuple[str, str], *, split: bool) -> dict[str, ParsedPrompt]:
-            found: dict[str, ParsedPrompt] = {}
-            for name in names:
+        emphasis, old = request.emphasis or "Original", bool(request.old_timelines)
+        grammar = cls(request.syntax, emphasis, calls, {}, {}, old)
+        sides = ((inputs.prompt_embeds, "prompt"), (inputs.negative_prompt_embeds, NEGATIVE))
+        for embeds, side in sides:
+            for name in (side, f"{side}_2") if embeds is None else ():
                 for text in getattr(request, name) or ():
-                    if text is not None and text not in found:
-                        found[text] = parse(text, request.syntax, calls, split=split)
-                        _check(name, found[text])
-            return found
+                    if text is not None:
+                        _check(name, grammar.parsed(text, negative=side == NEGATIVE))
+        return grammar
 
-        positive, negative = dict[str, ParsedPrompt](), dict[str, ParsedPrompt]()
-        if inputs.prompt_embeds is None:
-            positive = parsed(("prompt", "prompt_2"), split=True)
-        if inputs.negative_prompt_embeds is None:
-            negative = parsed(("negative_prompt", "negative_prompt_2"), split=False)
-        emphasis = request.emphasis or "Original"
-        return cls(request.syntax, emphasis, calls, positive, negative)
+    def parsed(self, text: str, *, negative: bool) -> ParsedPrompt:
+        """What a text says, which is parsed once for each side."""
+        known = self.negative if negative else self.positive
+        if text not in known:
+            known[text] = parse(
+                text,
+                self.syntax,
+                self.calls,
+                old_timelines=self.old_timelines,
+                split=not negative,
+            )
+        return known[text]
 
     @property
     def composes(self) -> bool:
@@ -133,7 +143,7 @@ class ParsedPrompts:
             for read, several in zip(found, self._texts.texts(negative=negative), strict=True):
                 known = dict.fromkeys(read)
                 for text, tokenizer in zip(several, self._texts.tokenizers(), strict=True):
-                    words = self._words(self._parsed(text, negative))
+                    words = self._words(self.grammar.parsed(text, negative=negative))
                     new = [ReadText(each, tokenizer, whole=True) for each in words]
                     known |= dict.fromkeys(each for each in new if not _is_read(each, known))
                 read[:] = known
@@ -148,7 +158,7 @@ class ParsedPrompts:
         readers, chunks = self._texts.readers(None), set[tuple[int, tuple[int, ...]]]()
         for negative in self._sides_read():
             for several in dict.fromkeys(self._texts.texts(negative=negative)):
-                parsed = [self._parsed(text, negative) for text in several]
+                parsed = [self.grammar.parsed(text, negative=negative) for text in several]
                 _check_parts(parsed)
                 for number, (each, reader) in enumerate(zip(parsed, readers, strict=True)):
                     chunks |= {(number, ids) for ids in self._chunks(each, reader)}
@@ -170,10 +180,14 @@ class ParsedPrompts:
         negative = self._encoded(readers, negative=True, like=like) if texts.guided else None
         count = texts.request.num_images_per_prompt
 
+        def empty() -> Tensor:
+            return empty_chunk(readers or texts.readers(texts.request.clip_skip))
+
         def timeline(pictures: range) -> Timeline:
             rows = [picture // count for picture in pictures]
             opposite = None if negative is None else [negative[row][0] for row in rows]
-            return side_by_side([positive[row] for row in rows], opposite)
+            sides = [positive[row] for row in rows]
+            return side_by_side(sides, opposite, texts.request.pad_conds, empty)
 
         notes = dict.fromkeys(note for reader in readers for note in reader.notes)
         return timeline, list(notes)
@@ -195,12 +209,6 @@ class ParsedPrompts:
             yield False
         if self._texts.guided and self._texts.given(negative=True) is None:
             yield True
-
-    def _parsed(self, text: str, negative: bool) -> ParsedPrompt:
-        known = self.grammar.negative if negative else self.grammar.positive
-        if text not in known:  # "" where nobody wrote one
-            known[text] = parse(text, self.grammar.syntax, self.grammar.calls, split=not negative)
-        return known[text]
 
     def _words(self, parsed: ParsedPrompt) -> Iterator[str]:
         """The stretches of text that are read as words, each once."""
@@ -259,7 +267,7 @@ class ParsedPrompts:
         found = list[list[Turns]]()
         for several, zero in zip(texts.texts(negative=negative), are_zeros, strict=True):
             if (several, zero) not in known:
-                parsed = [self._parsed(text, negative) for text in several]
+                parsed = [self.grammar.parsed(text, negative=negative) for text in several]
                 sides = encode_parsed(parsed, several, readers, self._dialect)
                 made = [_mapped(side, zeros if zero else placed) for side in sides]
                 known[several, zero] = made

@@ -58,7 +58,11 @@ def _stretches(request: Request) -> list[str]:
     texts = list(dict.fromkeys(text for each in several for text in each or () if text))
     if request.syntax == "plain":
         return texts
-    parts = [part for text in texts for part in parse(text, request.syntax, DEFAULT_STEPS).parts]
+    # a step may be two calls; more calls than there are leave no text out
+    calls = max(DEFAULT_STEPS, 2 * (request.num_inference_steps or 0))
+    old = bool(request.old_timelines)
+    parsed = [parse(text, request.syntax, calls, old_timelines=old) for text in texts]
+    parts = [part for each in parsed for part in each.parts]
     timed = [each for part in parts for each in part.schedule]
     if request.emphasis == "None":
         return list(dict.fromkeys(each.text for each in timed))

@@ -48,6 +48,8 @@ def generate(
     ensd: int | None = None,
     prompt_syntax: str | None = None,
     emphasis: str | None = None,
+    pad_conds: bool | str | None = None,
+    old_timelines: bool | None = None,
     clip_skip: int | None = None,
     wildcards: Folders = None,
     embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
@@ -88,6 +90,9 @@ def generate(
         emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
         clip_skip: How many of the text encoder's last layers are left out: one less than
             AUTOMATIC1111 counts, and than `--clip-skip` of the command line.
+        pad_conds: Under "webui", True lengthens the shorter of prompt and negative prompt with
+            empty chunks, as AUTOMATIC1111 does if its setting says so; "v0" is its older way.
+        old_timelines: Whether changes of a prompt are counted as there before version 1.6.
         wildcards: The folder, or folders, with the files that `__name__` chooses a line of in
             prompts with a grammar. These choices and those of `{a|b}` are made by each picture's
             seed, as on the command line.
@@ -138,6 +143,8 @@ def generate(
             ensd=ensd,
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
+            pad_conds=pad_conds,
+            old_timelines=old_timelines,
             clip_skip=clip_skip,
             embeddings=embeddings,
             loras=loras,

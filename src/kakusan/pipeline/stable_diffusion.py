@@ -118,6 +118,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        pad_conds: bool | str | None = None,
+        old_timelines: bool | None = None,
         wildcards: Folders = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
@@ -145,6 +147,9 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
                 AND and schedules; nothing is cut off), "comfy" or "compel"; "plain" takes every
                 character as it stands.
             emphasis: What weights do under "webui": "Original", "No norm", "Ignore" or "None".
+            pad_conds: Under "webui", True lengthens the shorter of prompt and negative prompt with
+                empty chunks, as AUTOMATIC1111 does if its setting says so; "v0" is its older way.
+            old_timelines: Whether changes of a prompt are counted as there before version 1.6.
             wildcards: The folder, or folders, with the files that `__name__` chooses a line of in
                 prompts with a grammar. These choices and those of `{a|b}` are made by each
                 picture's seed, or the generator's, as on the command line.
@@ -199,6 +204,8 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
             clip_skip=clip_skip,
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
+            pad_conds=pad_conds,
+            old_timelines=old_timelines,
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )

@@ -137,6 +137,8 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        pad_conds: bool | str | None = None,
+        old_timelines: bool | None = None,
         wildcards: Folders = None,
         quality_budget: float | None = None,
         reuse_interval: int | None = None,
@@ -211,6 +213,8 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             clip_skip=clip_skip,
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
+            pad_conds=pad_conds,
+            old_timelines=old_timelines,
             quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )

@@ -8,6 +8,13 @@ from kakusan.prompts.syntaxes import SYNTAXES
 from kakusan.request import checks
 
 TEMPLATES = ("template", "negative_template")
+# What means something by AUTOMATIC1111's rules alone
+_OF_WEBUI = {
+    "emphasis": "what weights do",
+    "pad_conds": "how prompts of two lengths are drawn",
+    "old_timelines": "how changes of a prompt are counted",
+}
+PADDED_V0 = "v0"
 EMPHASES = ("Original", "No norm", "Ignore", "None")
 
 
@@ -17,7 +24,10 @@ class SyntaxRequest:
 
     `prompt_syntax` is whose grammar they have: "webui" (AUTOMATIC1111's), "comfy" (ComfyUI's) or
     "compel" (InvokeAI's); "plain" and None take every character as it stands. `emphasis` is what
-    weights do under "webui", by AUTOMATIC1111's names; None is "Original". `template` and
+    weights do under "webui", by AUTOMATIC1111's names; None is "Original". `pad_conds` of True
+    lengthens the shorter of prompt and negative prompt with empty chunks there, "v0" the negative
+    one with its last vector, or cuts it off; `old_timelines` counts `[from:to:when]` as versions
+    before 1.6. `template` and
     `negative_template` are what was written where a prompt had wildcards and choices, of which
     `prompt` and `negative_prompt` have what was chosen, one for all prompts or one for each:
     nothing reads them.
@@ -25,6 +35,8 @@ class SyntaxRequest:
 
     prompt_syntax: str | None = None
     emphasis: str | None = None
+    pad_conds: bool | str | None = None
+    old_timelines: bool | None = None
     template: str | tuple[str | None, ...] | None = None
     negative_template: str | tuple[str | None, ...] | None = None
 
@@ -55,16 +67,19 @@ class SyntaxRequest:
         Raises:
             ArgumentError: One is none of its values, or means nothing beside another.
         """
-        found = {
+        found: dict[str, Any] = {
             "prompt_syntax": _one_of("prompt_syntax", self.prompt_syntax, SYNTAXES),
             "emphasis": _one_of("emphasis", self.emphasis, EMPHASES),
+            "pad_conds": _padding(self.pad_conds),
+            "old_timelines": _switch("old_timelines", self.old_timelines),
         }
-        if found["emphasis"] is not None and found["prompt_syntax"] != "webui":
-            raise ArgumentError(
-                "{emphasis} says what weights do where {prompt_syntax} is 'webui', not {0}; leave "
-                "it out",
-                shown(self.syntax),
-            )
+        for name, does in _OF_WEBUI.items():
+            if found[name] is not None and found["prompt_syntax"] != "webui":
+                raise ArgumentError(
+                    f"{{{name}}} says {does} where {{prompt_syntax}} is 'webui', not {{0}}; leave "
+                    "it out",
+                    shown(self.syntax),
+                )
         return found | {name: _template(name, getattr(self, name), prompts) for name in TEMPLATES}
 
 
@@ -80,6 +95,24 @@ def _template(name: str, value: object, prompts: int) -> str | tuple[str | None,
             prompts,
         )
     return found[0] if prompts == 1 else found
+
+
+def _padding(value: object) -> bool | str | None:
+    if value is None or isinstance(value, bool):
+        return value or None
+    if value != PADDED_V0:
+        raise ArgumentError(
+            "{pad_conds} must be True, False or 'v0' for AUTOMATIC1111's older way, not {0}",
+            shown(value),
+        )
+    return PADDED_V0
+
+
+def _switch(name: str, value: object) -> bool | None:
+    """True or None, which are stored for True and False."""
+    if not isinstance(value, bool | None):
+        raise ArgumentError(f"{{{name}}} must be True or False, not {{0}}", shown(value))
+    return value or None
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str | None:
