@@ -525,7 +525,9 @@ def test_the_words_are_the_arguments(kind: Any, vocabulary: Any) -> None:
 
 def test_encode_prompt_has_the_references_arguments() -> None:
     theirs = inspect.signature(diffusers.StableDiffusionXLPipeline.encode_prompt).parameters
-    assert list(inspect.signature(XL.encode_prompt).parameters) == list(theirs)
+    own = inspect.signature(XL.encode_prompt).parameters.values()
+    assert [each.name for each in own if each.kind is not each.KEYWORD_ONLY] == list(theirs)
+    assert {"prompt_syntax", "emphasis"} == {e.name for e in own if e.kind is e.KEYWORD_ONLY}
     theirs = inspect.signature(diffusers.StableDiffusionXLPipeline.check_inputs).parameters
     assert list(inspect.signature(XL.check_inputs).parameters) == list(theirs)
 

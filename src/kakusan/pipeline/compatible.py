@@ -25,11 +25,11 @@ from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.checker import checked_by, is_function
 from kakusan.pipeline.drawing import Drawing
+from kakusan.pipeline.encoding import embedded
 from kakusan.pipeline.image_processor import Array, VaeImageProcessor
 from kakusan.pipeline.loading import check_settings
 from kakusan.pipeline.parts import PARTS, Layout, check_together
-from kakusan.pipeline.prompts import Prompts
-from kakusan.pipeline.understood import say_understood, understood
+from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.request import DEFAULT_GUIDANCE, Request
 from kakusan.sampling import step_options
 from kakusan.schedulers import Generators, Scheduler, draw_noise
@@ -61,6 +61,9 @@ class Pipe(Protocol):
     @property
     def progress_options(self) -> Mapping[str, Any]: ...
     def decode(self, latents: Tensor) -> Tensor: ...
+    def _prompts(
+        self, engine: Engine, request: Request, inputs: Inputs, guided: bool
+    ) -> ReadsTexts: ...
     def prepared(
         self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
     ) -> Drawing: ...
@@ -119,10 +122,17 @@ def encode_prompt(
     negative_prompt_embeds: Tensor | None = None,
     lora_scale: float | None = None,
     clip_skip: int | None = None,
+    *,
+    prompt_syntax: str | None = None,
+    emphasis: str | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Embeddings of prompts and of negative prompts, as a call has them.
 
     Of the networks, the text encoder alone is needed.
+
+    Args:
+        prompt_syntax, emphasis: As in a call. Longer prompts have more tokens then, and empty
+            chunks stand behind shorter ones, as a call with `pad_conds=True` has them.
 
     Returns:
         (pictures, 77, d) each; the second is None without guidance.
@@ -136,15 +146,13 @@ def encode_prompt(
         num_images_per_prompt=num_images_per_prompt,
         guidance_scale=DEFAULT_GUIDANCE if do_classifier_free_guidance else 1.0,
         clip_skip=clip_skip,
+        prompt_syntax=prompt_syntax,
+        emphasis=emphasis,
     )
     inputs = Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
     check_together({**pipe.components, "safety_checker": None}, pipe.layout, pipe.settings)
     engine = scaled_engine(pipe, lora_scale)
-    prompts = Prompts(engine, pipe.tokenizer, request, inputs, do_classifier_free_guidance)
-    prompts.check()
-    say_understood(understood(prompts), pipe.name_or_path)
-    engine.prepare()
-    found, _ = prompts.embedded()
+    found = embedded(pipe, engine, request, inputs, guided=do_classifier_free_guidance)
     where = pipe.device if device is None else device
     negative = None if found.negative is None else found.negative.tokens.to(where)
     return found.text.tokens.to(where), negative

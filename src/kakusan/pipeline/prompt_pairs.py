@@ -122,6 +122,8 @@ class PromptPairs:
         return _given(given.prompt_embeds, given.pooled_prompt_embeds)
 
     def told(self, rows: Conditioning, *, negative: bool) -> Conditioning:
+        if self.request.height is None:  # of a picture that is not there
+            return rows
         return _sized(rows, self._sizes()[negative])
 
     def tokenizers(self) -> list[CLIPTokenizer]:

@@ -61,6 +61,10 @@ class ReadsTexts(ReadsPrompts, Protocol):
         """Whether negative prompts are read too."""
         ...
 
+    def embedded(self) -> tuple[Prompt, list[str]]:
+        """What all pictures are conditioned on where prompts are plain, and the notes."""
+        ...
+
     def texts(self, *, negative: bool) -> list[tuple[str, ...]]:
         """Of each prompt what each text encoder reads; none where embeddings stand for it."""
         ...

@@ -25,13 +25,13 @@ from kakusan.pipeline.asked import (
     with_choices_made,
 )
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
+from kakusan.pipeline.encoding import embedded
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
 from kakusan.pipeline.parts import STABLE_DIFFUSION_XL, check_together
 from kakusan.pipeline.prompt_pairs import PromptPairs
 from kakusan.pipeline.running import OfTheCall
-from kakusan.pipeline.understood import say_understood, understood
 from kakusan.request import Request
 from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators, Scheduler
@@ -104,10 +104,17 @@ class XLPipeline(LatentDiffusionPipeline):
         negative_pooled_prompt_embeds: Tensor | None = None,
         lora_scale: float | None = None,
         clip_skip: int | None = None,
+        *,
+        prompt_syntax: str | None = None,
+        emphasis: str | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
         """Embeddings of prompts and of negative ones, then those of the whole texts, as a call has.
 
         Of the networks, the text encoders alone are needed.
+
+        Args:
+            prompt_syntax, emphasis: As in a call. Longer prompts have more tokens then, and empty
+                chunks stand behind shorter ones, as a call with `pad_conds=True` has them.
 
         Returns:
             (pictures, 77, d) twice and (pictures, d') twice; those of negative prompts are None
@@ -126,16 +133,14 @@ class XLPipeline(LatentDiffusionPipeline):
             **texts_and_zeros(prompt, prompt_2, negative_prompt, negative_prompt_2, inputs),
             num_images_per_prompt=num_images_per_prompt,
             clip_skip=clip_skip,
+            prompt_syntax=prompt_syntax,
+            emphasis=emphasis,
         )
         if request.force_zeros_for_empty_prompt is None:
             request = replace(request, **_zeros(self.settings))
         check_together(self.components, self.layout, self.settings)
         engine = scaled_engine(self, lora_scale)
-        prompts = self._prompts(engine, request, inputs, do_classifier_free_guidance)
-        prompts.check()
-        say_understood(understood(prompts), self.name_or_path)
-        engine.prepare()
-        found, _ = prompts.embedded()
+        found = embedded(self, engine, request, inputs, guided=do_classifier_free_guidance)
         text, negative = found.text, found.negative
         where = self.device if device is None else device
         assert text.pooled is not None
