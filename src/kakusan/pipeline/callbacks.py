@@ -176,7 +176,8 @@ class CallbackSteering(Steering):
                 raise RequestError(
                     f"{name} of the prompt have {text.shape[1]} tokens and those of the negative "
                     f"prompt {of_negative.shape[1]}, which make no one tensor for "
-                    "callback_on_step_end; give texts of one length, in chunks of 75 tokens"
+                    "callback_on_step_end; give texts of one length, in chunks of 75 tokens, or "
+                    "pad_conds=True under webui"
                 )
             found[name] = torch.cat([of_negative, text]) if name == both else of_negative
         return found
