@@ -11,17 +11,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kakusan.engine import Engine, present
-from kakusan.errors import ArgumentError, GenerationInterrupted, nearest
-from kakusan.images import to_numpy, to_pil, to_unit_range
+from kakusan.errors import ArgumentError, nearest
+from kakusan.images import to_pil
 from kakusan.inputs import Inputs
 from kakusan.models import Autoencoder, guidance_embedding
 from kakusan.pipeline import compatible, textual_inversion
 from kakusan.pipeline.asked import asked
 from kakusan.pipeline.bars import progress_bar
 from kakusan.pipeline.bundled import bundled_embeddings
-from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
+from kakusan.pipeline.callbacks import StepCallback
+from kakusan.pipeline.calling import answered, follow
 from kakusan.pipeline.checker import is_function
-from kakusan.pipeline.drawing import Batch, Drawing, Steerings
+from kakusan.pipeline.drawing import Drawing, Steerings
 from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
 from kakusan.pipeline.model import Family, Model
 from kakusan.pipeline.outfits import Asked
@@ -35,17 +36,13 @@ from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.pipeline.reading import handed_in, taught_for, with_tokenizers
 from kakusan.pipeline.running import (
     OfTheCall,
-    RunningCall,
     interrupt_calls,
-    running,
     set_rescale,
     set_scale,
 )
 from kakusan.pipeline.understood import say_negative, say_understood
 from kakusan.request import Request
 from kakusan.sampling import Step
-
-STOPPED = "stopped before its last step"
 
 
 class LatentDiffusionPipeline(Pipeline):
@@ -201,7 +198,7 @@ class LatentDiffusionPipeline(Pipeline):
         """
         with self._bar(drawing, tell) as bar:
             for batch in drawing.batches(steering, watched=False):
-                _follow(drawing, batch, bar)
+                follow(drawing, batch, bar)
                 yield from drawing.pictures(batch)
 
     @abstractmethod
@@ -291,59 +288,9 @@ class LatentDiffusionPipeline(Pipeline):
                 nearest(str(output_type), OUTPUT_TYPES),
             )
         drawing = self.prepared(request, inputs, batch_size, decoded=output_type != "latent")
-        output = self._output(drawing, callback, output_type)
+        bar = self._bar(drawing)
+        output = answered(self, drawing, bar, callback, output_type, self.output_class)
         return output if return_dict else output.to_tuple()
-
-    def _output(
-        self, drawing: Drawing, callback: StepCallback | None, output_type: str
-    ) -> PipelineOutput:
-        """Draw all pictures, as the caller wants to have them."""
-        latent = output_type == "latent"
-        tensors: list[Tensor] = []
-        flags: list[bool] = []
-
-        request = drawing.request
-        call = RunningCall(
-            guidance=drawing.guidance,
-            clip_skip=request.clip_skip,
-            lora_scale=request.lora_scale,
-            scheduler=drawing.scheduler,
-            span=drawing.span,
-            denoising_start=request.denoising_start,
-            denoising_end=request.denoising_end,
-        )
-
-        def steering(_pictures: range) -> list[CallbackSteering]:
-            if callback is None:
-                return []
-            timesteps, first = drawing.scheduler.timesteps, drawing.span.start
-            return [CallbackSteering(callback, self, call, timesteps, drawing.altered, first)]
-
-        def images() -> list[Image]:
-            return [] if latent else [each for pixels in tensors for each in to_pil(pixels)]
-
-        try:
-            with running(self, call), self._bar(drawing) as bar:
-                for batch in drawing.batches(steering, watched=callback is not None):
-                    if not _follow(drawing, batch, bar, call):
-                        drawing.altered.update(dict.fromkeys(batch.pictures, STOPPED))
-                    if latent:
-                        tensors.append(drawing.latents(batch))
-                    else:
-                        done = drawing.finish(batch)
-                        tensors += [] if done.pixels is None else [done.pixels]
-                        flags += done.flags or []
-                        if done.error is not None:
-                            raise drawing.failure(batch, done, images()) from done.error
-                    if call.interrupt:
-                        break
-        except GenerationInterrupted:
-            raise
-        except KeyboardInterrupt:
-            raise GenerationInterrupted(images()) from None
-        given = _converted(torch.cat(tensors), output_type)
-        records = [drawing.record(index) for index in range(len(given))]
-        return self.output_class.of(given, flags or None, records)
 
     def _bar(self, drawing: Drawing, tell: OnProgress | None = None) -> "tqdm[Any] | Told":
         if tell is not None:
@@ -351,30 +298,3 @@ class LatentDiffusionPipeline(Pipeline):
             pictures = 1 if together else drawing.request.num_pictures
             return Told(tell, drawing.total_steps, pictures)
         return progress_bar(**{"total": drawing.total_steps, **self._progress})
-
-
-def _follow(
-    drawing: Drawing, batch: Batch, bar: "tqdm[Any] | Told", call: RunningCall | None = None
-) -> bool:
-    """Take all steps of a batch, and count them; backwards where a way began again.
-
-    Returns:
-        False if the call was interrupted from elsewhere, once each way had taken a step.
-    """
-    first, ways = drawing.span.start, len(batch.trajectories)
-    done: dict[int, int] = {}
-    for step in drawing.steps(batch):
-        which = step.pictures.start
-        bar.update(step.index + 1 - done.get(which, first))
-        done[which] = step.index + 1
-        if call is not None and call.interrupt and len(done) == ways and not step.is_last:
-            return False
-    return True
-
-
-def _converted(tensor: Tensor, output_type: str) -> Any:
-    if output_type == "latent":
-        return tensor
-    if output_type == "pt":
-        return to_unit_range(tensor)
-    return to_numpy(tensor) if output_type == "np" else to_pil(tensor)

@@ -1,11 +1,10 @@
-"""A model's parts put together: loaded, saved, exchanged, and moved between devices."""
+"""A model's parts put together: loaded, saved and exchanged."""
 
 from abc import ABCMeta
 from collections.abc import Mapping
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -16,21 +15,21 @@ from kakusan.checkpoints.weights import shard_bytes
 from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
-from kakusan.models import CLIPTextModel, Model, UNet2DConditionModel, within
+from kakusan.models import CLIPTextModel, UNet2DConditionModel, within
 from kakusan.pipeline import adapter_fusing, adapter_strengths, adapters
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
-from kakusan.pipeline.exchanged import NAMED
-from kakusan.pipeline.few_steps import Usual, usual, usual_of_adapters
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.index import INDEX, save_parts
-from kakusan.pipeline.loading import CONSTRUCTION, MOVING, Loading, check_settings
-from kakusan.pipeline.outfits import AdapterFiles, Asked
+from kakusan.pipeline.loading import CONSTRUCTION, Loading, check_settings
+from kakusan.pipeline.outfits import AdapterFiles
 from kakusan.pipeline.parts import Layout, check_together
+from kakusan.pipeline.placed import Placed
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.running import callback_of, check_between_calls
 from kakusan.pipeline.single_file import container_of
-from kakusan.runtime.precision import asked_dtype, parse_dtype
+from kakusan.pipeline.sourced import Sourced
+from kakusan.runtime.precision import asked_dtype
 from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
 
@@ -45,7 +44,7 @@ class _WithNamesToCome(ABCMeta):
         raise missing_attribute(cls.__name__, name, dir(cls))
 
 
-class Pipeline(Sendable, metaclass=_WithNamesToCome):
+class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
     """The parts of a model, which are public and may be exchanged between calls.
 
     Attributes:
@@ -320,69 +319,9 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
         return {part: getattr(self, part) for part in self.layout.parts}
 
     @property
-    def name_or_path(self) -> str | None:
-        """Where the pipeline was loaded from."""
-        return None if self.source is None else self.source.name
-
-    @property
     def vae_scale_factor(self) -> int:
         """Pixels along one side of a latent."""
         return self.vae.scale_factor
-
-    @property
-    def named_parts(self) -> dict[str, str] | None:
-        """Where exchanged parts come from, by name; None if one comes from nowhere with a name."""
-        found: dict[str, str] = {}
-        for part in self.layout.drawn_by:
-            value = _without_learnt(within(getattr(self, part)))
-            if self._loaded.get(part) is value:
-                continue
-            plain = part in NAMED and isinstance(value, Model) and value is getattr(self, part)
-            name = value.name_or_path if plain else None
-            # a request names one dtype, for all of them
-            if name is None or value.stored_dtype != within(self.unet).stored_dtype:
-                return None
-            found[part] = name
-        return found
-
-    @property
-    def own_source(self) -> Source | None:
-        """Where the parts that decide a picture come from; None if one was exchanged.
-
-        Those that a request can name do not count, see `named_parts`.
-        """
-        return None if self.named_parts is None else self.source
-
-    @property
-    def has_own_scheduler(self) -> bool:
-        """Whether the scheduler is the one of the model's folder."""
-        return self._scheduler is self._own_scheduler
-
-    @property
-    def usual(self) -> Usual | None:
-        """What models of this kind are drawn with; None where that is as for any other."""
-        unet = cast("object", within(self.unet))
-        scheduler = cast("Scheduler[Any] | None", self._scheduler)
-        if not isinstance(unet, UNet2DConditionModel) or scheduler is None:
-            return None
-        came_together = self._loaded.get("unet") is unet
-        fits = came_together and self.source is not None and self.source.file is None
-        return usual(
-            unet.config,
-            scheduler,
-            name=self.name_or_path if came_together else unet.name_or_path,
-            scheduler_fits=fits if self.has_own_scheduler else None,
-        )
-
-    def _usual_of(self, adapters: Asked) -> Usual | None:
-        """What models are drawn with that have such adapters on; None as for any other."""
-        unet = cast("object", within(self.unet))
-        scheduler = cast("Scheduler[Any] | None", self._scheduler)
-        if adapters.are_none or scheduler is None or not isinstance(unet, UNet2DConditionModel):
-            return None
-        return usual_of_adapters(
-            adapters.names, unet.config, scheduler, chosen=not self.has_own_scheduler
-        )
 
     @property
     def engine(self) -> Engine:
@@ -397,95 +336,6 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
             self._placement,
             text_encoder_2=parts.get("text_encoder_2"),
         )
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks compute."""
-        return self.engine.device
-
-    @property
-    def _execution_device(self) -> torch.device:
-        """The name that scripts written for the reference know `device` by."""
-        return self.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.engine.dtype
-
-    def to(
-        self,
-        *targets: str | torch.device | torch.dtype | int | None,
-        device: str | torch.device | int | None = None,
-        dtype: torch.dtype | str | None = None,
-        torch_device: str | torch.device | int | None = None,
-        torch_dtype: torch.dtype | str | None = None,
-        **published: Any,
-    ) -> Self:
-        """Store every network's weights in another dtype, or move them to a device, or both.
-
-        A device ends `enable_model_cpu_offload`.
-
-        Args:
-            targets: A device, a dtype, or both in any order.
-            torch_device, torch_dtype: The older names of `device` and `dtype`.
-            published: `silence_dtype_warnings`, which changes nothing here.
-
-        Raises:
-            RequestError: There is no such device on this machine, or two of a kind were given.
-        """
-        check_published("to", published, MOVING, ("device", "dtype"))
-        kept = [parse_dtype(each) for each in (dtype, torch_dtype) if each is not None]
-        given = [each for each in (*targets, device, torch_device) if each is not None]
-        asked = [*given, *kept]
-        self._placement = self._placement.moved(self.engine.networks, asked)
-        return self
-
-    def enable_model_cpu_offload(
-        self, gpu_id: int | None = None, device: str | torch.device = "cuda"
-    ) -> None:
-        """Hold at most one network in the GPU's memory; the others wait in the CPU's.
-
-        Raises:
-            RequestError: There is no such GPU here, or `accelerate` was called before.
-        """
-        where = device if gpu_id is None else f"cuda:{gpu_id}"
-        self._placement = self._placement.offloaded(self.engine.networks, where)
-
-    def enable_sequential_cpu_offload(
-        self, gpu_id: int | None = None, device: str | torch.device = "cuda"
-    ) -> None:
-        """Hold at most one network in the GPU's memory, as `enable_model_cpu_offload` does.
-
-        Raises:
-            RequestError: There is no such GPU here, or `accelerate` was called before.
-        """
-        self.enable_model_cpu_offload(gpu_id, device)
-
-    def maybe_free_model_hooks(self) -> None:
-        """Take the network that is on the GPU off it, where they take turns there."""
-        if self._placement.offload is not None:
-            self._placement.offload.clear()
-
-    def remove_all_hooks(self) -> None:
-        """End `enable_model_cpu_offload`: all networks are in the CPU's memory then."""
-        self.maybe_free_model_hooks()
-        self._placement = replace(self._placement, offload=None)
-
-    def accelerate(self, by: str | None = "graphs") -> Self:
-        """Launch the UNet as one on a CUDA device, for calls whose shapes repeat.
-
-        The first call of each shape takes longer, and each shape holds memory.
-
-        Args:
-            by: "graphs" records the UNet's kernels and replays them, "compile" has torch.compile
-                make other ones first, which takes far longer and rounds differently, None does
-                neither.
-
-        Raises:
-            RequestError: Another way, not on a CUDA device, or `enable_model_cpu_offload` is on.
-        """
-        self._placement = self._placement.accelerated(by, self.device)
-        return self
 
     def set_progress_bar_config(self, **options: Any) -> None:
         """Pass `options` (`disable=True`, `desc=...`) to the tqdm bar of every later call."""
@@ -511,8 +361,3 @@ class Pipeline(Sendable, metaclass=_WithNamesToCome):
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler[Any]) -> None:
         self._scheduler = scheduler
-
-
-def _without_learnt(part: Any) -> Any:
-    """A tokenizer as it was before it learnt words, which have files of their own."""
-    return part.without_learnt if isinstance(part, CLIPTokenizer) else part
