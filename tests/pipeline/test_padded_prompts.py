@@ -147,3 +147,17 @@ def test_our_own_text_tells_them_too(settings: dict[str, Any]) -> None:
 def test_what_means_nothing_is_refused(settings: Any, said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         kakusan.generate("a", seed=1, **settings)
+
+
+def test_a_callback_sees_both_as_one_tensor(tiny_v1: Path) -> None:
+    pipe: Any = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
+    pipe.set_progress_bar_config(disable=True)
+    shapes: list[Any] = []
+
+    def look(_pipe: Any, _index: int, _time: Any, tensors: Any) -> dict[str, Any]:
+        shapes.append(tuple(tensors["prompt_embeds"].shape[:2]))
+        return {}
+
+    shown = {"callback_on_step_end": look, "callback_on_step_end_tensor_inputs": ["prompt_embeds"]}
+    pipe(LONG, negative_prompt="fog", pad_conds=True, **shown, **SETTINGS)
+    assert set(shapes) == {(2, 154)}
