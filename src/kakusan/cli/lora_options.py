@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kakusan.cli.folders import read_folders
+from kakusan.errors import ArgumentError, shown, shown_path
 from kakusan.request.loras import Lora, typed
 from kakusan.vocabulary import COMMAND_LINE
 
@@ -44,5 +45,22 @@ def read_loras(given: Sequence[str] | None) -> tuple[Lora, ...] | None:
         ArgumentError: One has no name, or its strength is no finite number.
     """
     with COMMAND_LINE.spoken():
-        found = tuple(Lora(each) if os.path.isfile(each) else typed(each) for each in given or ())
-    return found or None
+        return tuple(map(_read, given or ())) or None
+
+
+def _read(text: str) -> Lora:
+    pieces = text.split(":")
+    names = (":".join(pieces[:end]) for end in range(len(pieces), max(0, len(pieces) - 6), -1))
+    file = next(filter(os.path.isfile, names), None)
+    if file is None:
+        return typed(text)
+    strengths = text[len(file) :]
+    found = typed(f"file{strengths}")
+    if found.name != "file":
+        raise ArgumentError(
+            "{loras}: {0} behind {1} is no strength; write one number, such as FILE:0.8, or one "
+            "for the text encoder and one for the UNet, such as FILE:0.8:0.5",
+            shown(strengths),
+            shown_path(file),
+        )
+    return found._replace(name=file)

@@ -119,12 +119,23 @@ def _lora_of(given: object) -> Lora:
     name = values[0] if values else None
     if not 1 <= len(values) <= 3 or not isinstance(name, str | PathLike) or not fspath(name):
         _refuse(given)
-    text = strength("loras", values[1] if len(values) > 1 else 1.0)
-    unet = strength("loras", values[2] if len(values) > 2 else text)
+    text = _own_strength(values[1] if len(values) > 1 else 1.0)
+    unet = _own_strength(values[2] if len(values) > 2 else text)
     where = fspath(cast("str | PathLike[Any]", name))
     if text is None or unet is None or not isinstance(where, str):
         _refuse(given)
     return Lora(where, text, unet)
+
+
+def _own_strength(value: object) -> float | None:
+    try:
+        return strength("loras", value)
+    except ArgumentError:
+        raise ArgumentError(
+            f"a strength of {{loras}} must be a finite number from {-MAX_STRENGTH:g} to "
+            f"{MAX_STRENGTH:g}, not {{0}}",
+            shown(value),
+        ) from None
 
 
 def _refuse(given: object) -> NoReturn:
