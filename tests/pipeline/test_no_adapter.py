@@ -48,3 +48,10 @@ def test_it_is_named(folder: Path, tiny_v1: Path, name: str, says: str) -> None:
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
     assert loaded.cache_info().misses == before
+
+
+def test_a_folder_is_told_to_be_one(tmp_path: Path, tiny_v1: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "hat.safetensors").touch()
+    with pytest.raises(InputError, match=r"is a folder; give a file in it \(hat.safetensors\)"):
+        kakusan.generate("a", model=tiny_v1, steps=1, loras=tmp_path / "mine")

@@ -44,7 +44,7 @@ class Where:
         text = os.fspath(name)
         if (file := local_file(text)) is not None:
             return file
-        folder = _folder(text)
+        folder = local_folder(text)
         if folder is not None:
             return self._in_folder(folder)
         if not is_hub_id(text):
@@ -86,7 +86,8 @@ class Where:
         return found[0]
 
 
-def _folder(text: str) -> Path | None:
+def local_folder(text: str) -> Path | None:
+    """The folder that is called so; None where there is none."""
     if text == BUILTIN:
         return None
     try:

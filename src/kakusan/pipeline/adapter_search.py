@@ -14,7 +14,7 @@ from kakusan.checkpoints.adapters.refusals import check_is_adapter
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.source import PathLike, local_file
 from kakusan.errors import ArgumentError, listed, shown, shown_path
-from kakusan.pipeline.adapter_files import USUAL_NAMES
+from kakusan.pipeline.adapter_files import USUAL_NAMES, files_in, local_folder
 from kakusan.pipeline.parsed_prompts import names_in
 from kakusan.request import Request
 from kakusan.request.loras import LoraFile
@@ -62,6 +62,8 @@ def adapter_folders(given: Sequence[PathLike] | None) -> list[Path]:
 
 def _file(name: str, said: LoraFile | None, folders: Sequence[Path], *, trusted: bool) -> LoraFile:
     path = local_file(name if said is None else said.path) if trusted else None
+    if path is None and said is None and trusted:
+        _check_no_folder(name)
     if path is None:
         path = _named(name, said, folders)
     if path is None:
@@ -77,6 +79,19 @@ def _file(name: str, said: LoraFile | None, folders: Sequence[Path], *, trusted:
 def _check_kind(path: Path, modified: int, size: int) -> None:  # noqa: ARG001
     """Say what a file is that is no adapter, before a model is loaded for it."""
     check_is_adapter(open_tensor_file(path).entries, shown_path(path))
+
+
+def _check_no_folder(name: str) -> None:
+    """Say of a folder that a file in it is wanted."""
+    path = local_folder(name)
+    if path is not None:
+        held = listed(each.name for each in files_in(path))
+        raise ArgumentError(
+            "the adapter {0} is a folder; give a file in it ({1}), or with {lora_dirs} the folder "
+            "and here the file's name",
+            shown_path(name),
+            held,
+        )
 
 
 def _named(name: str, said: LoraFile | None, folders: Sequence[Path]) -> Path | None:
