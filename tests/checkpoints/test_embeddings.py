@@ -161,3 +161,10 @@ def test_words_that_come_with_an_adapter() -> None:
     assert (both.token, both.is_pair) == ("word", True)
     with pytest.raises(InputError, match="names no word"):
         embedding_of({"*": THREE}, where="it")
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.txt", "a.bin"])
+def test_a_text_is_no_embedding(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("hello, this is no model")
+    with pytest.raises(CheckpointError, match=r"is no embedding .*, nor any file of weights"):
+        read_embedding(tmp_path / name)

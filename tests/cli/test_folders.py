@@ -21,7 +21,7 @@ def test_what_is_typed_is_a_folder(here: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("typed", ["", "nowhere", "a\0b", "x" * 5000, "~nobody-of-this-name/x"])
 def test_what_is_none_is_one_line(here: Path, typed: str) -> None:
-    with pytest.raises(RequestError, match="^--x: there is no folder '") as caught:
+    with pytest.raises(RequestError, match=r"^--x: there is no folder '") as caught:
         read_folders("--x", [typed])
     assert len(str(caught.value)) < 200
 

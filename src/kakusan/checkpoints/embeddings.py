@@ -13,6 +13,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor
 
+from kakusan.checkpoints.adapters.refusals import is_adapter
 from kakusan.checkpoints.pickled import read_pickled_object
 from kakusan.checkpoints.regular import read_regular
 from kakusan.checkpoints.single_file.entries import DTYPES
@@ -23,6 +24,7 @@ from kakusan.errors import ArgumentError, CheckpointError, InputError, listed, s
 
 MOST_VECTORS = 75  # as many as a text has room for
 MOST_BYTES = 2**26
+_PICKLED = (b"PK\x03\x04", b"\x80")
 SUFFIXES = (".safetensors", ".pt", ".bin")
 # Keys of SDXL's two text encoders
 _PAIR = {
@@ -236,9 +238,20 @@ def _whole(path: Path) -> bytes:
 
 
 def _values(path: Path) -> Mapping[str, object]:
-    if first_bytes(path, 9)[8:] != b"{" and path.suffix != ".safetensors":
+    start = first_bytes(path, 9)
+    if start.startswith(_PICKLED) and path.suffix != ".safetensors":
         return read_pickled_object(path)
+    if start[8:] != b"{" and path.suffix != ".safetensors":
+        raise CheckpointError(
+            f"{shown_path(path)} is no embedding (textual inversion), nor any file of weights that "
+            "kakusan reads."
+        )
     entries = read_header(path).entries
+    if is_adapter(entries):
+        raise CheckpointError(
+            f"{shown_path(path)} is no embedding (textual inversion) but a LoRA or a relative of "
+            "one: --lora takes it, and load_lora_weights."
+        )
     shapes = {name: entry for name, entry in entries.items() if name in _PAIR or len(entries) == 1}
     if not shapes or len(shapes) < len(entries):
         raise CheckpointError(

@@ -207,7 +207,7 @@ def test_whole_models_and_others_are_told_apart(tmp_path: Path) -> None:
         "embedding": (
             {"emb_params": torch.ones(2, 768)},
             "is an embedding (textual inversion), not a LoRA or a relative of one: "
-            "load_textual_inversion reads it",
+            "--embedding takes it, and load_textual_inversion",
         ),
         "nothing": ({"a.b": torch.ones(2)}, "is no LoRA and no relative of one"),
     }

@@ -9,7 +9,7 @@ from kakusan.checkpoints.single_file.recognition import recognise
 from kakusan.errors import CheckpointError, listed
 
 _INSTEAD = {
-    "an embedding (textual inversion)": "load_textual_inversion reads it",
+    "an embedding (textual inversion)": "--embedding takes it, and load_textual_inversion",
     "a TAESD": "--vae takes it",
 }
 # Parts of which a file alone can be named beside a model
