@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import kakusan
 from kakusan.checkpoints.gguf_fields import text_field
@@ -55,3 +57,38 @@ def test_a_folder_is_told_to_be_one(tmp_path: Path, tiny_v1: Path) -> None:
     (tmp_path / "mine" / "hat.safetensors").touch()
     with pytest.raises(InputError, match=r"is a folder; give a file in it \(hat.safetensors\)"):
         kakusan.generate("a", model=tiny_v1, steps=1, loras=tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "says"),
+    [
+        (torch.ones(8, 2), torch.ones(2, 2048), "was made for SDXL, and this model is"),
+        (torch.full((8, 2), torch.nan), None, "has values that are NaN or infinite"),
+        (None, None, "is not whole: .* has down without up"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_weights_are_read(
+    tmp_path: Path,
+    tiny_v1: Path,
+    caplog: pytest.LogCaptureFixture,
+    up: torch.Tensor | None,
+    down: torch.Tensor | None,
+    says: str,
+) -> None:
+    with safe_open(next((tiny_v1 / "unet").glob("*.safetensors")), "pt") as file:
+        names = list(file.keys())
+        name = next(each for each in names if each.endswith("attn2.to_k.weight"))
+        rows, columns = file.get_slice(name).get_shape()
+    stem = f"lora_unet_{name.removesuffix('.weight').replace('.', '_')}"
+    down = torch.ones(2, columns) if down is None else down
+    tensors = {f"{stem}.lora_down.weight": down}
+    if up is not None:
+        tensors[f"{stem}.lora_up.weight"] = up[:1].repeat(rows, 1)
+    save_file(tensors, tmp_path / "a.safetensors")
+    caplog.set_level("INFO", "kakusan.memory")
+    loaded.cache_clear()
+    with pytest.raises(InputError, match=says):
+        kakusan.generate(
+            "a", model=tiny_v1, steps=1, progress=False, loras=tmp_path / "a.safetensors"
+        )
+    assert caplog.records == []

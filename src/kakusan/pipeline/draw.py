@@ -15,6 +15,7 @@ from kakusan.checkpoints.source import BUILTIN, PathLike, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.models import AutoencoderKL
+from kakusan.pipeline.adapter_check import check_adapters
 from kakusan.pipeline.adapter_search import located
 from kakusan.pipeline.auto import AutoPipelineForText2Image
 from kakusan.pipeline.container import Container, Shape, check_exchanged
@@ -155,6 +156,7 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     check_exchanged(container, {part: each.network for part, each in named.items()})
     planned = _planned(container, kind, loading, wanted, dtypes)
     stored = dtypes[0] if planned is None else planned.dtype
+    check_adapters(request, container, kind.layout, loading)
     exchanged = read_parts(named, stored)
     if planned is not None:
         memory.info("%s", planned)

@@ -29,13 +29,16 @@ logger = logging.getLogger("kakusan")
 FIRST_CONVOLUTION, LAST_CONVOLUTION = "conv_in", "conv_out.weight"
 
 
-def read_adapter(path: Path, shapes: Shapes, *, name: str | None = None) -> Adapter:
+def read_adapter(
+    path: Path, shapes: Shapes, *, name: str | None = None, tells: bool = True
+) -> Adapter:
     """Read an adapter for a model.
 
     Args:
         path: a safetensors file, or a pickle of tensors alone.
         shapes: of the model's parameters, under our names, by part.
         name: what the user calls it; the file's stem where not given.
+        tells: whether to log what of it is left out.
 
     Raises:
         CheckpointError: It is no adapter, is broken, was made for another family, or does not fit;
@@ -47,7 +50,7 @@ def read_adapter(path: Path, shapes: Shapes, *, name: str | None = None) -> Adap
     wanted = [each for each in file.entries if piece_of(each) or bundled(each)]
     _check_family(file.entries, file.metadata, shapes, where)
     tensors = dict(file.tensors(wanted, None))
-    reader = _Reader(shapes, where, config_of(file.metadata, path, where))
+    reader = _Reader(shapes, where, config_of(file.metadata, path, where), tells=tells)
     return reader.read(tensors, file.entries, file.metadata, name or path.stem, path)
 
 
@@ -102,8 +105,10 @@ class _Group(NamedTuple):
 class _Reader:
     """Puts the tensors of one file together, layer by layer."""
 
-    def __init__(self, shapes: Shapes, where: str, config: PeftConfig) -> None:
-        self._shapes, self._where, self._config = shapes, where, config
+    def __init__(
+        self, shapes: Shapes, where: str, config: PeftConfig, *, tells: bool = True
+    ) -> None:
+        self._shapes, self._where, self._config, self._tells = shapes, where, config, tells
         self._targets = Targets(shapes)
         self._parts: dict[str, dict[str, Change]] = {part: {} for part in shapes}
         self._unmatched: list[str] = []  # names of which this model knows nothing
@@ -220,7 +225,7 @@ class _Reader:
                 f"{self._where} does not fit this model: most of its tensors are of layers that "
                 f"the model does not have ({lost}: {_few(self._unmatched)})."
             )
-        if lost:
+        if lost and self._tells:
             logger.warning(
                 "%s: %d of its tensors are of no layer of this model and are left out (%s).",
                 *(self._where, lost, _few(self._unmatched)),
