@@ -296,3 +296,23 @@ def test_a_path_below_the_folder_is_recorded(pipe: StableDiffusionPipeline, fold
     pipe.load_textual_inversion(folder / "sub" / "cat.safetensors")
     loaded, _ = drawn(pipe, "a embedding:cat", **options)
     assert np.array_equal(found, loaded)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "form"), [("comfy", "embedding:my-style"), ("compel", "<my-style>")]
+)
+def test_a_bare_name_is_told_how_to_write_it(
+    pipe: StableDiffusionPipeline,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    syntax: str,
+    form: str,
+) -> None:
+    for files in (folder, folder / "my-style.safetensors"):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "kakusan"):
+            drawn(pipe, "a my-style cat", embeddings=[files], prompt_syntax=syntax)
+        assert f"in this syntax its name is {form}" in caplog.text
+    caplog.clear()
+    drawn(pipe, f"a {form} cat", embeddings=[folder], prompt_syntax=syntax)
+    assert "no prompt names" not in caplog.text

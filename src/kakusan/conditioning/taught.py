@@ -1,6 +1,7 @@
 """What the text encoders of one call have learnt, and how its prompts name it."""
 
 import logging
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -105,7 +106,7 @@ def taught(
             learnt[part] = own if syntax == PLAIN else replace(own, may_end=False)
     used = _used(tokenizers.values(), texts, syntax)
     asked = len(found) - len(came)
-    _say_unused(entries, found[:asked], used)
+    _say_unused(entries, found[:asked], used, texts, syntax)
     adapters_own = {each.token for each in found[asked:]}
     return Taught(
         tokenizers,
@@ -287,11 +288,24 @@ def _recorded(name: str, word: LearntWord) -> Entry:
 
 
 def _say_unused(
-    entries: Sequence[Entry], found: Sequence[Embedding], used: Mapping[str, LearntWord]
+    entries: Sequence[Entry],
+    found: Sequence[Embedding],
+    used: Mapping[str, LearntWord],
+    texts: Sequence[str],
+    syntax: str,
 ) -> None:
     """Say that a file which was named does nothing; a misspelt name would not be seen else."""
-    if any(_folder(entry["file"]) for entry in entries):
-        return
-    unused = [each.token for each in found if each.token not in used]
-    for told in not_said(f"no prompt names the embedding {shown(each)}" for each in unused):
-        logger.warning("%s", told)
+    form = {"comfy": "embedding:{}", "compel": "<{}>"}.get(syntax)
+    in_folder = any(_folder(entry["file"]) for entry in entries)
+    for each in found:
+        name = PurePath(each.file).stem or each.token
+        meant = form is not None and any(_is_word(name, text) for text in texts)
+        if each.token in used or (in_folder and not meant):
+            continue
+        how = "" if form is None else f"; in this syntax its name is {form.format(name)[:60]}"
+        for told in not_said([f"no prompt names the embedding {shown(each.token)}{how}"]):
+            logger.warning("%s", told)
+
+
+def _is_word(name: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
