@@ -135,7 +135,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
 _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
     _LORA: (
         *("save_lora_weights", "lora_state_dict", "load_lora_into_unet", "write_lora_layers"),
-        *("load_lora_into_text_encoder", "enable_lora_hotswap", "lora_scale"),
+        *("load_lora_into_text_encoder", "lora_scale"),
     ),
     _FROM_TEXT: (
         *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),

@@ -228,7 +228,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no such part": (lambda p, f: p.set_adapters("style", {"unett": 1}), "unet"),
     "no such block": (lambda p, f: p.set_adapters("style", {"unet": {"up": {"b": 1}}}), "block"),
     "a name in use": (lambda p, f: p.load_lora_weights({}, adapter_name="style"), "style"),
-    "fused twice": (lambda p, f: (p.fuse_lora(), p.fuse_lora()), "already"),
+    "fused twice": (lambda p, f: (p.fuse_lora(), p.fuse_lora(lora_scale=0.5)), "already"),
     "no file": (lambda p, f: p.load_lora_weights(f / "none.safetensors"), "none.safetensors"),
     "several": (lambda p, f: p.load_lora_weights(f), "weight_name"),
     "a slip": (lambda p, f: p.load_lora_weights(f, weight_name="on.safetensors"), "one"),
@@ -236,6 +236,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a number": (lambda p, f: p.load_lora_weights(5), "5"),
     "a component": (lambda p, f: p.fuse_lora(components=["vae"]), "vae"),
     "a scale": (lambda p, f: p("a", cross_attention_kwargs={"scale": "x"}), "cross_attention"),
+    "a rank": (lambda p, f: p.enable_lora_hotswap(target_rank=0), "target_rank"),
+    "a check": (lambda p, f: p.enable_lora_hotswap(check_compiled="warning"), "'warn'"),
     "a word": (lambda p, f: p.fuse_lora(lora_scal=1), "lora_scale"),
 }
 

@@ -514,6 +514,11 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
         self.adapters.unfuse(self)
         self.forget_upcast()
 
+    def switch_adapters(self, enabled: bool) -> None:
+        """Have adapters act as they were put on and fused, or compute with the plain weights."""
+        self.adapters.enable(self, enabled)
+        self.forget_upcast()
+
     def _dressed(self, worn: AdapterSet, *, merge: bool) -> Self:
         made = adapted(self, worn, self.compute_dtype, merge=merge)
         made.adapters, made._copies = NetworkAdapters(), Copies()

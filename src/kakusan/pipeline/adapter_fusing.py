@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kakusan.checkpoints.arguments import Published, check_published
-from kakusan.errors import RequestError, listed
+from kakusan.errors import RequestError, shown
 from kakusan.models import Model, Worn
 from kakusan.pipeline.adapter_parts import (
     PARTS,
@@ -40,7 +40,13 @@ def fuse_lora(
 ) -> None:
     """Add adapters to the weights themselves, which then compute as fast as before.
 
-    The plain weights are kept, and `unfuse_lora` has them again, to the bit.
+    The plain weights are kept, and `unfuse_lora` has them again, to the bit. Those that are fused
+    already stay as they are, so that a second call does nothing.
+
+    Two things differ from the reference, where a layer into which one adapter is fused computes
+    with no other: here those that are on and were not fused stay on beside it, as do those that are
+    loaded or put on later. And what `lora_scale` multiplies is the strength in the weights alone;
+    after `unfuse_lora` strengths are those that `set_adapters` gave.
 
     Args:
         components: The parts whose weights are changed.
@@ -50,7 +56,7 @@ def fuse_lora(
 
     Raises:
         UnknownNameError: There is no such part, or no adapter of such a name.
-        RequestError: None is loaded, or one is fused already.
+        RequestError: None is loaded, or one is fused already at another strength.
     """
     check_published("fuse_lora", published, _FUSING, ("components", "lora_scale", "adapter_names"))
     parts, networks = parts_of(components), adapted_networks(pipe)
@@ -64,14 +70,15 @@ def fuse_lora(
         if part in networks:
             names = None if adapter_names is None else names_of(adapter_names)
             added[part] = _to_fuse(networks[part], names, scale)
-    if not any(added.values()):
+    if not any(added.values()) and not fused_loras(pipe):
         raise RequestError("there is no adapter to fuse; load one with load_lora_weights")
     for part, each in added.items():
-        networks[part].fuse(each)
+        if each:
+            networks[part].fuse(each)
 
 
 def unfuse_lora(pipe: Pipe, components: Names = PARTS, **published: Any) -> None:
-    """Have the weights again that were there before `fuse_lora`.
+    """Have the weights again that were there before `fuse_lora`; nothing, where none is fused.
 
     Raises:
         UnknownNameError: There is no such part.
@@ -84,9 +91,9 @@ def unfuse_lora(pipe: Pipe, components: Names = PARTS, **published: Any) -> None
 
 
 def fused_loras(pipe: Pipe) -> set[str]:
-    """The names of those that are fused."""
+    """The names of those that were fused and not taken out, though they may be unloaded by now."""
     networks = adapted_networks(pipe).values()
-    return {each.name for network in networks for each in network.adapters.fused}
+    return {name for network in networks for name in network.adapters.fused_names}
 
 
 def num_fused_loras(pipe: Pipe) -> int:
@@ -97,9 +104,11 @@ def num_fused_loras(pipe: Pipe) -> int:
 def _to_fuse(network: Model[Any], names: Sequence[str] | None, scale: float) -> dict[str, Worn]:
     adapters = network.adapters
     chosen = [*adapters.active] if names is None else [n for n in names if n in adapters.loaded]
-    in_already = {each.name for each in adapters.fused}
-    if again := [name for name in chosen if name in in_already]:
-        raise RequestError(
-            f"{listed(again)} is fused into the weights already; call unfuse_lora() first"
-        )
-    return {name: adapters.as_worn(name).scaled(scale) for name in chosen}
+    added = {name: adapters.as_worn(name).scaled(scale) for name in chosen}
+    for each in adapters.fused:
+        if each.worn != added.pop(each.name, each.worn):
+            raise RequestError(
+                f"{shown(each.name)} is fused into the weights already, at another strength; call "
+                "unfuse_lora() first"
+            )
+    return added

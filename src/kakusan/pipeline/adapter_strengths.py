@@ -25,12 +25,18 @@ def set_adapters(
             "unet", "text_encoder" and "text_encoder_2", in which the UNet's may be a mapping of
             its blocks, see `kakusan.pipeline.adapter_blocks`.
 
+    Those that are fused stay in the weights at the strengths they were fused with, and the others
+    are on beside them; in the reference, layers with one that is fused have none beside it.
+
     Raises:
         UnknownNameError: No adapter of such a name was loaded.
-        RequestError: A strength is no finite number, or their count is another.
+        RequestError: A strength is no finite number, their count is another, or a name is there
+            twice.
     """
     names = names_of(adapter_names)
     check_loaded(pipe, names)
+    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+        raise RequestError(f"{listed(twice)} is named twice; name it once, at both strengths' sum")
     several = isinstance(adapter_weights, Sequence) and not isinstance(adapter_weights, str)
     weights = list(cast("Sequence[object]", adapter_weights)) if several else None
     if weights is None:
@@ -58,15 +64,18 @@ def get_active_adapters(pipe: Pipe) -> list[str]:
 
 
 def disable_lora(pipe: Pipe) -> None:
-    """Draw without adapters until `enable_lora`, which has the same ones on again."""
+    """Draw without adapters, fused ones too, until `enable_lora` or `unload_lora_weights`.
+
+    What is loaded, chosen or fused in the meantime is on after that, as in the reference.
+    """
     for network in adapted_networks(pipe).values():
-        network.adapters.enable(False)
+        network.switch_adapters(False)
 
 
 def enable_lora(pipe: Pipe) -> None:
     """End `disable_lora`."""
     for network in adapted_networks(pipe).values():
-        network.adapters.enable(True)
+        network.switch_adapters(True)
 
 
 def scaled_engine(pipe: Pipe, scale: float | None) -> Engine:

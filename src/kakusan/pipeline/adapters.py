@@ -14,9 +14,8 @@ from torch import Tensor
 from kakusan.checkpoints.adapters.adapter import Adapter
 from kakusan.checkpoints.adapters.reading import adapter_of, read_adapter
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
-from kakusan.errors import CheckpointError, RequestError, listed, shown
+from kakusan.errors import CheckpointError, RequestError, listed, nearest, shown
 from kakusan.pipeline.adapter_files import Where
-from kakusan.pipeline.adapter_fusing import fused_loras
 from kakusan.pipeline.adapter_parts import (
     Names,
     Pipe,
@@ -29,6 +28,7 @@ from kakusan.pipeline.adapter_parts import (
 
 # What the reference's loading takes, and changes nothing here
 _ALSO = ("use_safetensors", "metadata", "token")
+_CHECKS = ("error", "warn", "ignore")
 
 
 def load_lora_weights(
@@ -115,26 +115,38 @@ def get_list_adapters(pipe: Pipe) -> dict[str, list[str]]:
 
 
 def delete_adapters(pipe: Pipe, adapter_names: Names) -> None:
-    """Forget adapters; where none is on then, the last one that is left is.
+    """Forget adapters; where none is on then, the first one that is left is, as it last was.
+
+    Those that are fused stay in the weights, if all that are fused are named.
 
     Raises:
         UnknownNameError: No adapter of such a name was loaded.
-        RequestError: One is fused into the weights.
+        RequestError: Some of those that are fused are named, and not all.
     """
     names = names_of(adapter_names)
     check_loaded(pipe, names)
-    if fused := [name for name in names if name in fused_loras(pipe)]:
-        raise RequestError(f"{listed(fused)} is fused into the weights; call unfuse_lora() first")
-    for network in adapted_networks(pipe).values():
+    networks = adapted_networks(pipe).values()
+    for network in networks:
+        fused = {each.name for each in network.adapters.fused}
+        if fused & set(names) and not fused <= set(names):
+            raise RequestError(
+                f"{listed(fused & set(names))} is fused into the weights, together with "
+                f"{listed(fused - set(names))}; call unfuse_lora() first, or delete all of them"
+            )
+    for network in networks:
         adapters = network.adapters
         was_on = bool(adapters.active)
         adapters.delete(names)
         if was_on and not adapters.active and adapters.loaded:
-            adapters.wear({[*adapters.loaded][-1]: (1.0, ())})
+            first = adapters.as_worn(next(iter(adapters.loaded)))
+            adapters.wear({next(iter(adapters.loaded)): (first.strength, first.blocks)})
 
 
 def unload_lora_weights(pipe: Pipe) -> None:
-    """Forget all adapters; what was fused stays in the weights, as in the reference."""
+    """Forget all adapters; what was fused stays in the weights, as in the reference.
+
+    Nothing takes that out again: `unfuse_lora` has to come first. New adapters are beside it.
+    """
     for network in adapted_networks(pipe).values():
         network.adapters.forget_all()
 
@@ -152,8 +164,32 @@ def set_lora_device(
     check_loaded(pipe, names_of(adapter_names))
 
 
+def enable_lora_hotswap(
+    pipe: Pipe,  # noqa: ARG001
+    *,
+    target_rank: int = 128,
+    check_compiled: str = "error",
+) -> None:
+    """Nothing but a check: one adapter takes another's place whatever their ranks are.
+
+    Args:
+        target_rank: The highest rank, which does not matter here.
+        check_compiled: "error", "warn" or "ignore"; networks may be compiled before or after.
+
+    Raises:
+        RequestError: One of them is not what it should be.
+    """
+    if type(target_rank) is not int or target_rank < 1:
+        raise RequestError(f"target_rank must be a whole number above 0, not {shown(target_rank)}")
+    if check_compiled not in _CHECKS:
+        raise RequestError(
+            f"check_compiled must be {listed(_CHECKS)}, not {shown(check_compiled)}."
+            f"{nearest(str(check_compiled), _CHECKS)}"
+        )
+
+
 def _new_name(pipe: Pipe, name: str | None, *, hotswap: bool) -> str:
-    taken = all_names(pipe)
+    taken, networks = all_names(pipe), adapted_networks(pipe).values()
     if name is None:
         number = len(taken)
         while f"default_{number}" in taken:
@@ -168,6 +204,6 @@ def _new_name(pipe: Pipe, name: str | None, *, hotswap: bool) -> str:
             f"an adapter is called {shown(name)} already; give another adapter_name, or "
             "hotswap=True to put it in the other one's place"
         )
-    if name in fused_loras(pipe):
+    if any(name == each.name for part in networks for each in part.adapters.fused):
         raise RequestError(f"{shown(name)} is fused into the weights; call unfuse_lora() first")
     return name

@@ -257,7 +257,7 @@ def _on(networks: Mapping[str, Model[Any]]) -> Named:
 def _fused(networks: Mapping[str, Model[Any]]) -> Named:
     found: dict[str, dict[str, Worn]] = {}
     for part, network in networks.items():
-        for each in network.adapters.fused:
+        for each in network.adapters.in_weights:
             found.setdefault(each.name, {})[part] = each.worn
     return found
 
@@ -274,6 +274,10 @@ def _named(adapters: Named) -> list[Lora]:
 
 
 def _why_unrecorded(on: Named, fused: Named, scale: float) -> str | None:
+    for name in on.keys() & fused.keys():
+        adapters = {id(worn.adapter) for worn in (*on[name].values(), *fused[name].values())}
+        if len(adapters) > 1:
+            return f"drawn with two adapters that are called {shown(name)}"
     for name, parts in {**on, **fused}.items():
         strengths = {worn.strength for part, worn in parts.items() if part != UNET}
         if any(worn.adapter.path is None for worn in parts.values()):

@@ -302,6 +302,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
     fused_loras = property(adapter_fusing.fused_loras)
     num_fused_loras = property(adapter_fusing.num_fused_loras)
     set_lora_device = adapters.set_lora_device
+    enable_lora_hotswap = adapters.enable_lora_hotswap
 
     def __getattr__(self, name: str) -> Any:
         if name in dir(type(self)):  # a property of ours that failed: its own error
