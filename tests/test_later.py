@@ -83,7 +83,7 @@ def test_calling_what_comes_later_is_one_line(pipe: Any, name: str) -> None:
 
 def test_a_method_of_the_class_that_comes_later() -> None:
     with pytest.raises(NotYetError, match="load_lora_weights"):
-        kakusan.StableDiffusionPipeline.save_lora_weights("folder")
+        kakusan.StableDiffusionPipeline.lora_state_dict("folder")
 
 
 def test_an_argument_that_comes_later_may_be_none(pipe: Any) -> None:

@@ -27,7 +27,7 @@ _OWN_ATTENTION = (
 )
 _CLIP = "CLIPTextModel and CLIPTextModelWithProjection are there"
 _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
-_LORA = "load_lora_weights and set_adapters are there; kakusan.training.lora writes files"
+_LORA = "load_lora_weights, set_adapters and save_lora_weights are there"
 _TOKENS = "every pipeline has load_textual_inversion"
 _PIPELINE_MEMORY = "enable_model_cpu_offload() and enable_vae_tiling() save memory"
 _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
@@ -134,7 +134,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
 # What to do instead -> attributes of a pipeline
 _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
     _LORA: (
-        *("save_lora_weights", "lora_state_dict", "load_lora_into_unet", "write_lora_layers"),
+        *("lora_state_dict", "load_lora_into_unet", "write_lora_layers"),
         *("load_lora_into_text_encoder", "lora_scale"),
     ),
     _FROM_TEXT: (

@@ -16,7 +16,7 @@ from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
 from kakusan.models import CLIPTextModel, UNet2DConditionModel, within
-from kakusan.pipeline import adapter_fusing, adapter_strengths, adapters
+from kakusan.pipeline import adapter_fusing, adapter_saving, adapter_strengths, adapters
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
 from kakusan.pipeline.file_loading import FileLoading
@@ -303,6 +303,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
     num_fused_loras = property(adapter_fusing.num_fused_loras)
     set_lora_device = adapters.set_lora_device
     enable_lora_hotswap = adapters.enable_lora_hotswap
+    save_lora_weights = classmethod(adapter_saving.save_lora_weights)
 
     def __getattr__(self, name: str) -> Any:
         if name in dir(type(self)):  # a property of ours that failed: its own error
