@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kakusan.checkpoints.adapters.changes import Change
 from kakusan.checkpoints.adapters.reading import adapter_of
+from kakusan.errors import CheckpointError
 
 LINEAR = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k"
 SQUARE = "down_blocks.0.attentions.0.proj_in"
@@ -304,6 +305,80 @@ def test_glora(layer: str, old: bool) -> None:
         for i, j in itertools.product(range(ins), range(ins)):
             truth[o, j] += weight[o, i] * through[i, j]
     check(layer, tensors, truth / 2, weight)
+
+
+def test_glora_with_a_core() -> None:
+    drawn = Drawn(13)
+    up, mid, down = drawn(8, 3, 1, 1), drawn(3, 3, 3, 3), drawn(3, 6, 1, 1)
+    right, left = drawn(6, 3, 1, 1), drawn(3, 6, 1, 1)
+    weight = weight_of(CONV, drawn)
+    tensors = {"a1.weight": right, "a2.weight": left, "b1.weight": up, "b2.weight": down}
+    tensors |= {"bm.weight": mid, "alpha": torch.tensor(1.5)}
+    truth = torch.einsum(
+        "op, pqhw, qi -> oihw",
+        *(each.double() for each in (up.flatten(1), mid, down.flatten(1))),
+    ) + torch.einsum(
+        "oihw, ir, rj -> ojhw", weight, right.double().flatten(1), left.double().flatten(1)
+    )
+    check(CONV, tensors, truth * (1.5 / 3), weight)
+
+
+def sparse(rest: Tensor) -> dict[str, Tensor]:
+    """As LyCORIS's extraction writes what a product lacks."""
+    found = rest.flatten(1).to_sparse().coalesce()
+    return {
+        "bias_indices": found.indices().to(torch.int16),
+        "bias_values": found.values(),
+        "bias_size": torch.tensor(rest.flatten(1).shape).to(torch.int16),
+    }
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("dora", [False, True])
+def test_a_sparse_rest(layer: str, dora: bool) -> None:
+    drawn = Drawn(14)
+    out, *ins = SHAPES[f"{layer}.weight"]
+    down, up, rest = drawn(2, *ins), drawn(out, 2), drawn(out, *ins)
+    rest[rest.abs() < 1.2] = 0
+    weight = weight_of(layer, drawn)
+    change = (up.double() @ down.double().flatten(1) + rest.double().flatten(1)) * 0.5
+    truth = change.reshape(weight.shape)
+    tensors = {"lora_down.weight": down, "lora_up.weight": up, "alpha": torch.tensor(1.0)}
+    if dora:
+        tensors["dora_scale"] = lengths = drawn(out, *[1] * len(ins)).abs()
+        changed = weight.float().double() + truth
+        norm = changed.flatten(1).norm(dim=1).reshape(lengths.shape)
+        truth = changed * lengths.double() / norm - weight.float().double()
+    check(layer, tensors | sparse(rest), truth, weight)
+
+
+@pytest.mark.parametrize("slot", ["bias_indices", "bias_values", "bias_size"])
+def test_a_sparse_rest_that_is_broken(slot: str) -> None:
+    drawn = Drawn(15)
+    tensors = {"lora_down.weight": drawn(2, 10), "lora_up.weight": drawn(12, 2)}
+    rest = sparse(drawn(12, 10))
+    with pytest.raises(CheckpointError, match=f"a sparse rest without {slot}"):
+        changes(LINEAR, tensors | {key: each for key, each in rest.items() if key != slot})
+    for broken in (rest[slot] + 1, rest[slot][:-1], rest[slot].double()):
+        if slot != "bias_values" or len(broken) != len(rest[slot]):
+            with pytest.raises(CheckpointError, match="its sparse rest has"):
+                changes(LINEAR, tensors | rest | {slot: broken})
+
+
+@pytest.mark.parametrize("on_input", [False, True])
+def test_ia3_of_peft(on_input: bool) -> None:
+    """Whole factors; where results are scaled, the bias is, too."""
+    drawn = Drawn(16)
+    factors, weight = drawn(1, 8, 1, 1) if not on_input else drawn(1, 6, 1, 1), drawn(8, 6, 1, 1)
+    axis = 1 if on_input else 0
+    shape = [-1 if each == axis else 1 for each in range(4)]
+    truth = weight.double() * (factors.double().reshape(shape) - 1)
+    check(POINT, {"ia3_l": factors}, truth, weight)
+    found, bias = changes(POINT, {"ia3_l": factors}), drawn(8)
+    assert (f"{POINT}.bias" in found) is not on_input
+    if not on_input:
+        wanted = bias * (factors.flatten() - 1)
+        assert (found[f"{POINT}.bias"].delta(bias) - wanted).abs().max() < 1e-6
 
 
 def cayley(blocks: Tensor, limit: float | None) -> Tensor:

@@ -190,6 +190,11 @@ def peft_kinds() -> dict[str, Callable[[], Any]]:
         "lokr both": lambda: peft.LoKrConfig(
             r=1, alpha=3, target_modules=ATTENTION, decompose_both=True, init_weights=False
         ),
+        "ia3": lambda: peft.IA3Config(
+            target_modules=[*ATTENTION, "proj_in", "proj_out", "conv1", "conv2", "ff.net.2"],
+            feedforward_modules=["proj_out", "conv2", "ff.net.2"],
+            init_ia3_weights=False,
+        ),
     }
 
 

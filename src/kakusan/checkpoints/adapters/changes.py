@@ -130,6 +130,43 @@ class Replacement(Dependent):
 
 
 @dataclass(frozen=True, eq=False)
+class WithRest(Change):
+    """A change, and the largest entries of what it lacks, as LyCORIS extracts it from a model.
+
+    Attributes:
+        change: all but those.
+        indices: (2, n), the row and the column of each.
+        values: (n,)
+        size: rows, and columns with what stands behind them.
+        scale: of the values.
+    """
+
+    change: Change
+    indices: Tensor
+    values: Tensor
+    size: tuple[int, int]
+    scale: float
+
+    @property
+    def kind(self) -> str:
+        return self.change.kind
+
+    @property
+    def depends_on_weight(self) -> bool:
+        return self.change.depends_on_weight
+
+    @property
+    def rank(self) -> int | None:
+        return self.change.rank
+
+    def delta(self, weight: Tensor) -> Tensor:
+        out = self.change.delta(weight).reshape(self.size)
+        rows, columns = self.indices.to(weight.device, torch.int64)
+        values = in_float32(self.values, weight.device) * self.scale
+        return out.index_put_((rows, columns), values, accumulate=True).reshape(weight.shape)
+
+
+@dataclass(frozen=True, eq=False)
 class Padded(Change):
     """A change of the first input channels: a model's own, where this one has more of them.
 

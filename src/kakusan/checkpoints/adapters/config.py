@@ -43,6 +43,13 @@ class PeftConfig:
             return None
         return alpha / (math.sqrt(rank) if said.get("use_rslora") is True else rank)
 
+    def is_on_input(self, part: str, layer: str) -> bool | None:
+        """Whether (IA)³ scales a layer's input, not its output; None where nothing is said."""
+        modules = self.parts.get(part, self.parts.get("", {})).get("feedforward_modules")
+        if not isinstance(modules, list):
+            return None
+        return any(layer.endswith(each) for each in modules if isinstance(each, str))
+
 
 def config_of(metadata: Mapping[str, str], path: Path | None, where: str) -> PeftConfig:
     """The config that is in a file's metadata, or beside a file that peft wrote.

@@ -32,6 +32,7 @@ _KINDS = (
     ("oft_blocks", "OFT"),
     ("oft_diag", "OFT"),
     ("on_input", "IA3"),
+    ("ia3_l", "IA3"),
     ("down", "LoRA"),
     ("diff", "full difference"),
 )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from kakusan.checkpoints.adapters.changes import (
@@ -12,6 +13,7 @@ from kakusan.checkpoints.adapters.changes import (
     Padded,
     Product,
     Replacement,
+    WithRest,
 )
 from kakusan.checkpoints.adapters.dependent import Decomposed, Generalised, Rotation, Scaling
 from kakusan.checkpoints.adapters.products import Factor, Hadamard, Kronecker
@@ -34,10 +36,12 @@ class Layer:
     Attributes:
         tensors: by their slots, see `names`.
         scale: of the change, where the adapter's config says it.
+        on_input: whether the layer's input is scaled, where the config says that.
     """
 
     tensors: Mapping[str, Tensor]
     scale: float | None = None
+    on_input: bool | None = None
 
     def number(self, slot: str) -> float | None:
         """A tensor of one number; None where there is none."""
@@ -88,6 +92,8 @@ def changes_of(
             scale = layer.scaled(_rank(change)) if slot == "up_bias" else 1.0
             of_bias = Difference(_fit(layer.tensors[slot], bias), scale)
             used.add(slot)
+    if "ia3_l" in used and bias is not None and isinstance(change, Scaling) and not change.on_input:
+        of_bias = Scaling(change.factors_less_one, on_input=False)  # peft scales results, whole
     return change, of_bias, frozenset(used)
 
 
@@ -111,7 +117,8 @@ class _Kind:
         return frozenset().union(*self.needs) | self.may
 
 
-_BESIDE = frozenset({"alpha", "scale", "dora_scale", "magnitude"})
+_REST = ("bias_indices", "bias_values", "bias_size")
+_BESIDE = frozenset({"alpha", "scale", "dora_scale", "magnitude", *_REST})
 
 
 def _check_whole(kind: _Kind, there: Mapping[str, Tensor]) -> None:
@@ -127,10 +134,27 @@ def _made(kind: _Kind, layer: Layer, weight: Shape) -> Change:
     if len(weight) < 2 and kind.make not in (_difference, _replacement):
         raise MisfitError("it changes a matrix")
     change = kind.make(layer, weight)
+    if any(slot in layer.tensors for slot in _REST):
+        change = _with_rest(change, layer, weight)
     lengths = layer.tensors.get("magnitude", layer.tensors.get("dora_scale"))
     if lengths is None:
         return change
     return Decomposed(change, lengths, _lengths_on_input(layer, lengths, weight))
+
+
+def _with_rest(change: Change, layer: Layer, weight: Shape) -> Change:
+    if lacks := [slot for slot in _REST if slot not in layer.tensors]:
+        raise IncompleteError(f"a sparse rest without {' and '.join(lacks)}")
+    indices, values, size = (layer.tensors[slot] for slot in _REST)
+    wanted = (weight[0], math.prod(weight[1:]))
+    whole = not any(each.is_floating_point() or each.is_complex() for each in (indices, size))
+    fits = whole and size.numel() == 2 and tuple(size.flatten().tolist()) == wanted
+    if not fits or values.ndim != 1 or tuple(indices.shape) != (2, len(values)):
+        raise MisfitError(f"its sparse rest has the shape {tuple(size.flatten().tolist())}")
+    bounds = torch.tensor(wanted).unsqueeze(1)
+    if bool(((indices < 0) | (indices.long() >= bounds)).any()):
+        raise MisfitError("its sparse rest has entries outside of the weight")
+    return WithRest(change, indices, values, wanted, layer.scaled(change.rank))
 
 
 def _lengths_on_input(layer: Layer, lengths: Tensor, weight: Shape) -> bool:
@@ -251,6 +275,19 @@ def _scaling(layer: Layer, weight: Shape) -> Change:
     return Scaling(factors.flatten(), on_input)
 
 
+def _scaling_of_peft(layer: Layer, weight: Shape) -> Change:
+    """Whole factors; of a linear layer (out, 1) or (1, in), of a convolution (1, either, 1, 1)."""
+    factors, (outs, ins) = layer.tensors["ia3_l"], weight[:2]
+    if factors.ndim == 2 and tuple(factors.shape) in ((outs, 1), (1, ins)):
+        on_input = tuple(factors.shape) != (outs, 1)
+    elif factors.ndim == 4 and factors.numel() in (outs, ins):
+        both = outs == ins and layer.on_input is not None
+        on_input = bool(layer.on_input) if both else factors.numel() != outs
+    else:
+        raise MisfitError(f"its ia3_l has the shape {tuple(factors.shape)}")
+    return Scaling(factors.flatten().float() - 1, on_input)
+
+
 def _generalised(layer: Layer, weight: Shape) -> Change:
     a1, a2, b1, b2 = (layer.tensors[name] for name in ("a1", "a2", "b1", "b2"))
     for each in (a1, a2, b1, b2):
@@ -267,6 +304,10 @@ def _generalised(layer: Layer, weight: Shape) -> Change:
         shapes = ", ".join(str(tuple(each.shape)) for each in (a1, a2, b1, b2))
         raise MisfitError(f"its factors have the shapes {shapes}")
     up, right, left = _matrix(up), _matrix(right), _matrix(left)
+    if (mid := layer.tensors.get("bm")) is not None:  # Tucker's core
+        if mid.ndim != 4 or tuple(mid.shape[:2]) != (up.shape[1], len(down)):
+            raise MisfitError(f"its bm has the shape {tuple(mid.shape)}")
+        down = torch.einsum("pqhw, qi -> pihw", mid.float(), _matrix(down).float())
     _check((up.shape[0], *down.shape[1:]), weight)
     if right.shape[0] != weight[1] or left.shape[1] != weight[1]:
         raise MisfitError(f"its factors of the weight have {right.shape[0]} rows")
@@ -315,13 +356,19 @@ _KINDS = (
         ),
         frozenset({"lokr_t2"}),
     ),
-    _Kind(_generalised, frozenset({"a1", "a2", "b1", "b2"}), (("a1", "a2", "b1", "b2"),)),
+    _Kind(
+        _generalised,
+        frozenset({"a1", "a2", "b1", "b2"}),
+        (("a1", "a2", "b1", "b2"),),
+        frozenset({"bm"}),
+    ),
     _Kind(
         _rotation,
         frozenset({"oft_blocks", "oft_diag"}),
         (("oft_blocks",), ("oft_diag",)),
         frozenset({"rescale"}),
     ),
+    _Kind(_scaling_of_peft, frozenset({"ia3_l"}), (("ia3_l",),)),
     _Kind(_scaling, frozenset({"on_input"}), (("weight", "on_input"),)),
     _Kind(_replacement, frozenset({"set_weight"}), (("set_weight",),)),
     _Kind(_difference, frozenset({"diff"}), (("diff",),)),

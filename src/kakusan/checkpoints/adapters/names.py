@@ -62,6 +62,8 @@ _SLOTS = {
     ".oft_blocks": "oft_blocks",
     ".oft_diag": "oft_diag",
     ".rescale": "rescale",
+    ".ia3_l": "ia3_l",
+    **{f".bias_{name}": f"bias_{name}" for name in ("indices", "values", "size")},
 }
 _SUFFIXES = sorted(_SLOTS, key=len, reverse=True)
 # Tensors that change nothing alone

@@ -179,7 +179,11 @@ class _Reader:
         times = 1 if target.third is None else 3
         try:
             made, made_bias, used = changes_of(
-                Layer(group.tensors, self._scale(group, target)),
+                Layer(
+                    group.tensors,
+                    self._scale(group, target),
+                    self._config.is_on_input(target.part, target.layer),
+                ),
                 _stacked(shape, times),
                 _stacked(of_bias, times),
                 self._channels(target),
