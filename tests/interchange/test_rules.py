@@ -176,6 +176,8 @@ def test_samplers_are_the_tools_own() -> None:
     text = "a\nSteps: 4, Seed: 5, Size: 64x64, Sampler: dpm2 karras, Version: stable-diffusion.cpp"
     found = translated(read_webui(text, "png:parameters")).settings["scheduler"]
     assert found == {"name": "dpm2 karras", "discard_penultimate_sigma": False}
+    ancestral = text.replace("dpm2 karras", "dpm++2s_a karras, Eta: 0.000000")
+    assert translated(read_webui(ancestral, "x")).settings["scheduler"] == "dpm++2s_a karras"
     plain = text.replace("dpm2", "euler")
     assert translated(read_webui(plain, "x")).settings["scheduler"] == "euler karras"
 

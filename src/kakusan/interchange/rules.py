@@ -86,7 +86,7 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
     followed, left = list[str](), list(told.limits)
     for part in (
         _size(says),
-        _scheduler(says),
+        _scheduler(says, told.tool),
         _noise(says, told.tool, rng),
         of_family(told, family),
         _pixels(told.tool),
@@ -156,7 +156,7 @@ def _size(says: Settings) -> Part:
     return dict(cut), [], [f"its size, {says.width}x{says.height}, which is no multiple of {_SIDE}"]
 
 
-def _scheduler(says: Settings) -> Part:
+def _scheduler(says: Settings, tool: str) -> Part:
     """The sampler on its schedule, with what was set of it."""
     name = says.scheduler
     if name is None:
@@ -171,6 +171,8 @@ def _scheduler(says: Settings) -> Part:
     settings: dict[str, Any] = {}
     if says.eta is not None and meaning.kind == "DDIMScheduler":
         settings["eta"] = min(says.eta, 1.0)
+    elif tool == "stable-diffusion.cpp" and says.eta == 0:
+        pass  # it writes what DDIM and TCD alone have
     elif says.eta is not None and "eta" in meaning.settings:
         changes["eta"] = says.eta
     elif says.eta not in (None, 1, 0):

@@ -24,6 +24,11 @@ def read_draw_things(told: Mapping[str, object], carrier: str) -> Told:
     controls = [as_object(each) or {} for each in fields.items("control")[:50]]
     limits.extend([CONTROL] if controls else [])
     limits.extend([SECOND_PASS] if more.look("hiresFix") is True else [])
+    fields.drop("seed_mode", "profile")
+    more.drop(
+        "width", "height", "guidanceScale", "sampler", "seedMode", "steps", "seed", "strength"
+    )
+    more.drop("batchCount", "batchSize", "aestheticScore", "negativeAestheticScore", "model")
     skip = more.whole("clipSkip", low=1, high=100)
     settings = Settings(
         prompt=fields.prompt("c"),
@@ -38,7 +43,7 @@ def read_draw_things(told: Mapping[str, object], carrier: str) -> Told:
         clip_skip=None if skip is None else skip - 1,
         strength=strength if strength is not None and strength < 1 else None,
         model=fields.text("model"),
-        loras=_loras(fields),
+        loras=_loras(fields, "lora") or _loras(more, "loras"),
         prompt_syntax="webui",
         rng="drawthings",
         img2img={} if ANOTHER_PICTURE in limits else None,
@@ -54,9 +59,9 @@ def read_draw_things(told: Mapping[str, object], carrier: str) -> Told:
     )
 
 
-def _loras(fields: Fields) -> tuple[Lora, ...]:
+def _loras(fields: Fields, where: str) -> tuple[Lora, ...]:
     found: list[Lora] = []
-    for each in map(as_object, fields.items("lora")[:200]):
+    for each in map(as_object, fields.items(where)[:200]):
         one = Fields(each or {})
         name, weight = one.text("model", "file"), one.weight("weight")
         weight = 1.0 if weight is None else float(weight)

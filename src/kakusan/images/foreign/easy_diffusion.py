@@ -71,6 +71,7 @@ def read_easy_diffusion(told: Mapping[str, object], carrier: str) -> Told:
         img2img={} if given else None,
         inpaint={"mask": True} if MASK in limits else None,
     )
+    fields.drop("tiling", usual=("none", ""))
     return Told(
         tool="Easy Diffusion",
         version=fields.text("app_version", "version"),

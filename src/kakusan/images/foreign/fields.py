@@ -88,6 +88,17 @@ class Fields:
         found = [self._told.pop(name, None) for name in names]
         return next((value for value in found if value is not None), None)
 
+    def drop(self, *names: str, usual: Sequence[object] = ()) -> None:
+        """Take what changes nothing of a picture: these names, where they have a usual value.
+
+        Args:
+            usual: the values, as numbers, texts or truth values; none are given where any is usual.
+        """
+        for name in names:
+            value = self._told.get(name)
+            if not usual or any(_is_usual(value, each) for each in usual):
+                self._told.pop(name, None)
+
     def text(self, *names: str, longest: int | None = None) -> str | None:
         """A text; of a name no more than its beginning. Numbers become texts, nothing else."""
         value = self.take(*names)
@@ -185,6 +196,15 @@ class Fields:
         if value is not None and value != "":
             self._put_back(names, value)
             self.refused.append(f"its {names[0]} is {shown(value)}, which cannot be.")
+
+
+def _is_usual(value: object, usual: object) -> bool:
+    if isinstance(value, bool) or isinstance(usual, bool):
+        return str(value).casefold() == str(usual).casefold()
+    number = as_number(usual)
+    if number is not None:
+        return as_number(value) == number
+    return isinstance(value, str) and value.casefold() == str(usual).casefold()
 
 
 def short(value: object) -> object:

@@ -21,11 +21,14 @@ def read_metadata(told: Mapping[str, object], carrier: str) -> Told:
     vae, vae_hash = _model(fields.take("vae"))
     mode = fields.text("generation_mode") or ""
     skipped = fields.whole("clip_skip", "skipped_layers", low=0, high=100)
-    if "img2img" in mode or "init_image" in fields:
+    if "img2img" in mode or fields.look("init_image") is not None:
         limits.append(ANOTHER_PICTURE)
     if "inpaint" in mode or "outpaint" in mode:
         limits.append(MASK)
     given = fields.text("init_image")
+    fields.drop("seamless_x", "seamless_y", "hrf_enabled", usual=(False,))
+    if not any((as_object(fields.look("canvas_v2_metadata")) or {}).values()):
+        fields.drop("canvas_v2_metadata")
     device = fields.text("rand_device")
     if device not in (None, "cpu"):
         limits.append(f"its noise was drawn on the device {device!r}, whose numbers are others.")
@@ -53,7 +56,7 @@ def read_metadata(told: Mapping[str, object], carrier: str) -> Told:
         rng="invokeai",
         hires=_hires(fields),
         refiner=_refiner(fields),
-        img2img={"image": given} if given else ({} if "img2img" in mode else None),
+        img2img={"image": given} if given else ({} if ANOTHER_PICTURE in limits else None),
         inpaint={"mask": True} if "inpaint" in mode or "outpaint" in mode else None,
         controlnets=_controls(fields),
     )

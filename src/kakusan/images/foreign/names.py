@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from kakusan.errors import UnknownNameError
+from kakusan.errors import UnknownNameError, shown
 from kakusan.samplers import SAMPLERS, meaning_of, schedules_of
 
 # InvokeAI's names mean the reference library's classes, on that library's timesteps
@@ -57,7 +57,11 @@ def of_webui(sampler: str, schedule: str | None, *, old: bool) -> tuple[str | No
     """
     named = schedule is not None and schedule.casefold() != "automatic"
     if named:
-        return known([f"{sampler} {schedule}", f"{sampler}/{schedule}"])
+        name, said = known([f"{sampler} {schedule}", f"{sampler}/{schedule}"])
+        alone = known([sampler])[0] if name is None else None
+        if alone is None:
+            return name, said
+        return alone, [f"its schedule {shown(schedule)} is not known, so it is {sampler}'s own."]
     if old and _walks_a_ladder(sampler):
         return known([f"{sampler} Uniform"])
     return known([sampler])

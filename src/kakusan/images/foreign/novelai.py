@@ -13,6 +13,23 @@ _SCHEDULES = {"native": "normal"}
 _SAMPLERS = {"ddim_v3": "ddim", "k_dpm_adaptive": "dpm_adaptive", "k_dpm_fast": "dpm_fast"}
 _ANLAS = ("n_samples", "request_type", "signed_hash", "hash")
 
+SEVERAL = "characters had prompts of their own."
+_SWITCHES = (
+    *("dynamic_thresholding", "sm", "sm_dyn", "legacy", "legacy_v3_extend", "legacy_uc"),
+    *(
+        "deliberate_euler_ancestral_bug",
+        "explike_fine_detail",
+        "minimize_sigma_inf",
+        "add_original",
+    ),
+    *("quality_toggle", "variety_boost", "autoSmea", "hide_debug_overlay"),
+)
+# How requests are made and billed there, and how its samplers are told apart
+_OF_THE_SERVICE = (
+    *("version", "params_version", "extra_passthrough_testing", "cfg_sched_eligibility"),
+    *("prefer_brownian", "uncond_per_vibe", "wonky_vibe_correlation", "stream"),
+)
+
 
 def read_novelai(
     comment: Mapping[str, object],
@@ -30,6 +47,12 @@ def read_novelai(
     prompt = fields.prompt("prompt")
     newest = _text_of_v4(fields.look("v4_prompt"))
     limits = [_SERVICE, *_limits(fields)]
+    if newest is not None and newest == prompt and SEVERAL not in limits:
+        fields.drop("v4_prompt")
+    negative = _text_of_v4(fields.look("v4_negative_prompt"))
+    if negative is not None and negative == fields.look("uc"):
+        fields.drop("v4_negative_prompt")
+    _leave_out_the_usual(fields)
     sampler, schedule = fields.text("sampler"), fields.text("noise_schedule")
     plain = (sampler or "").removeprefix("k_")
     scheduler, said = (
@@ -75,6 +98,17 @@ def read_novelai(
     )
 
 
+def _leave_out_the_usual(fields: Fields) -> None:
+    """Switches that are off, and what only says something where they are on."""
+    if fields.look("dynamic_thresholding") in (None, False):
+        fields.drop("dynamic_thresholding_percentile", "dynamic_thresholding_mimic_scale")
+    if fields.look("controlnet_model") in (None, ""):
+        fields.drop("controlnet_strength")
+    fields.drop(*_SWITCHES, usual=(False,))
+    fields.drop("uncond_scale", "skip_cfg_below_sigma", usual=(0,))
+    fields.drop(*_OF_THE_SERVICE)
+
+
 def _limits(fields: Fields) -> list[str]:
     asked = str(fields.look("request_type"))
     found: list[str] = []
@@ -85,7 +119,7 @@ def _limits(fields: Fields) -> list[str]:
     if fields.look("sm") or fields.look("sm_dyn"):
         found.append("its noise levels were changed (SMEA).")
     if _caption(fields.look("v4_prompt")).get("char_captions"):
-        found.append("characters had prompts of their own.")
+        found.append(SEVERAL)
     if fields.look("dynamic_thresholding"):
         found.append("its guidance was thresholded.")
     if fields.look("reference_strength") or fields.look("reference_strength_multiple"):

@@ -18,10 +18,13 @@ from kakusan.images.foreign.webui_extras import (
 def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
     """Its `sui_image_params`, and the hashes beside them."""
     outer = Fields(told)
+    outer.drop("sui_extra_data")  # when, and how long it took
     models = outer.look("sui_models")
     fields = Fields(outer.mapping("sui_image_params") or {})
     hashes = {_stem(name): digits for name, digits in _hashes(outer)}
     version = fields.text("swarm_version")
+    fields.drop("aspectratio", "sidelength", "date", "prep_time", "generation_time", "automaticvae")
+    fields.drop("images", "batchsize", usual=(1,))
     sampler = fields.text("sampler", "comfyuisampler", "comfy_ui_sampler", "autowebuisampler")
     schedule = fields.text("scheduler", "comfyuischeduler", "comfy_ui_scheduler")
     scheduler, said = names.of_comfyui(sampler, schedule) if sampler else (None, list[str]())

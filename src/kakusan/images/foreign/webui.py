@@ -73,9 +73,10 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
     (prompt, negative), program = prompts, fields.text("Version")
     fields.take("SDCPP")  # says the same again, for that tool itself
     tool = tool or _tool(fields, program)
+    _leave_out_what_says_nothing(fields, tool)
     version = webui_version(program)
     refined = fields.look("Refiner") is not None
-    sampler, schedule = fields.text("Sampler"), fields.text("Schedule type", "Scheduler")
+    sampler, schedule = fields.text("Sampler"), _schedule(fields, tool)
     scheduler, said = _scheduler(sampler, schedule, tool, program)
     limits = [*said, *ways_limits(fields, prompt)]
     if tool == "Fooocus":
@@ -119,7 +120,7 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
         strength=strength,
         model=model,
         model_hash=model_hash,
-        vae=fields.text("VAE"),
+        vae=_vae(fields),
         vae_hash=as_hash(fields.take("VAE hash")),
         loras=loras,
         embeddings=embeddings,
@@ -155,6 +156,32 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
     )
 
 
+def _leave_out_what_says_nothing(fields: Fields, tool: str) -> None:
+    fields.drop("Created Date", "Civitai metadata", "User", "Batch", "Pipeline", "Backend")
+    fields.drop("Hires Module 1", usual=("Use same choices",))
+    fields.drop("Beta schedule alpha", "Beta schedule beta", usual=(0.6,))
+    if tool == "SD.Next":
+        fields.drop("Operations", usual=("txt2img", "txt2img; hires", "hires"))
+    if tool == "stable-diffusion.cpp":
+        fields.drop("Sampler RNG", usual=(fields.look("RNG") or "cuda",))
+
+
+def _schedule(fields: Fields, tool: str) -> str | None:
+    said = fields.text("Schedule type", "Scheduler")
+    if tool == "SD.Next":
+        said = said or fields.text("Sampler sigma")
+        return None if said in ("default", "Default") else said
+    return said
+
+
+def _vae(fields: Fields) -> str | None:
+    """Its name; Forge lists it among modules, which may be text encoders too."""
+    module = fields.look("Module 1")
+    if "VAE" not in fields and isinstance(module, str) and "vae" in module.casefold():
+        return fields.text("Module 1")
+    return fields.text("VAE") or None
+
+
 def _tool(fields: Fields, program: str | None) -> str:
     said = program or ""
     if str(fields.look("App")).casefold() in ("sd.next", "sdnext"):
@@ -181,6 +208,8 @@ def _scheduler(
     if sampler is None:
         return None, []
     if tool in ("ComfyUI", "SwarmUI", "Fooocus"):
+        if schedule and sampler.casefold().endswith(f" {schedule.casefold()}"):
+            sampler = sampler[: -len(schedule) - 1]  # as Fooocus writes both
         return names.of_comfyui(sampler, schedule) if schedule else names.known([sampler])
     if tool == "stable-diffusion.cpp":
         return names.of_sdcpp(sampler, schedule)
