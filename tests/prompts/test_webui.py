@@ -19,6 +19,7 @@ CASES: list[dict[str, Any]] = json.loads(
 )
 CHARACTERS = (
     *"()[]\\:|#<>{} \n\ta1.,\0\ud800é猫\u3000",
+    *("\x1c", "\x85", "\u2028", "\xa0", "٣", "\x0b"),
     *("BREAK", "AND", "<lora:x:1>", "# c\n", " BREAK ", "[a:b:3]", ":1.2", "[a|b]", "(c:1.1)"),
 )
 
@@ -136,6 +137,11 @@ def test_comments_go_and_escaped_ones_stay() -> None:
     assert parse("a \\#1", "webui", 4).parts[0].schedule[0].segments == (Segment("a #1"),)
     kept = parse_webui("a #1", 4, comments=False)
     assert kept.parts[0].schedule[0].text == "a #1"
+
+
+def test_any_space_may_stand_before_the_weight_of_a_side() -> None:
+    for space in " \t\n\x0b\x1c\x85\xa0\u2028\u3000":
+        assert parts_of(parse(f"a:{space}1.5 AND b", "webui", 4))[0][0] == 1.5
 
 
 def test_a_negative_prompt_is_not_split() -> None:

@@ -15,7 +15,7 @@ _TOKEN = re.compile(r"\\[()\[\]\\]?|[(\[]|:\s*([+-]?[.\d]+)\s*\)|[)\]]|[^\\()\[\
 _BREAK = re.compile(r"\bBREAK\b")
 # Multiplications in the tool's own order, up to which weights are the tool's to the last bit
 _EXACT = 2_000_000
-_TAKEN = (*"0123456789", ".")  # what a weight behind a whole prompt ends in
+_TAKEN = re.compile(r"[\d.\s]\Z")  # what a weight behind a whole prompt ends in, and spaces
 
 
 class Scaled(NamedTuple):
@@ -72,7 +72,7 @@ def escape(text: str) -> str:
     text = re.sub(r"[()\[\]\\]", r"\\\g<0>", text)
     text = re.sub(r"\b(A)(ND)\b|\b(B)(REAK)\b", r"\1\3\\\2\4", text)
     text = re.sub(r"#|(?<=<)\w+:", r"\\\g<0>", text)
-    return f"{text}\\" if text.endswith(_TAKEN) or text != text.rstrip() else text
+    return f"{text}\\" if _TAKEN.search(text) else text
 
 
 def _number(text: str) -> float:

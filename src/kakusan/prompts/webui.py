@@ -76,7 +76,8 @@ def _weighed(side: str) -> tuple[str, float]:
     """A side's text without the `:1.2` at its end, and that number."""
     side = side.rstrip()
     words, colon, number = side.rpartition(":")
-    if colon and _WEIGHT.fullmatch(number.lstrip()):
+    number = number.lstrip()  # of spaces that float() does not take, too
+    if colon and _WEIGHT.fullmatch(number):
         return words.rstrip(), float(number)
     return side, 1.0
 
