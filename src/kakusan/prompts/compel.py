@@ -20,7 +20,9 @@ _DEEPEST = 50  # brackets within brackets; deeper ones are words
 _SPACE = r"[ \t\n\r]*"
 _NUMBER = r"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+)|-?[0-9]+"
 _SPACES = re.compile(_SPACE)
-_WORD = re.compile(r"(?:\\[()\",.+\-=]|[+-](?![\s()\",.+\-=]|\Z)|[^ \t\n\r\x0b\x0c()\",.+\-=])+")
+_WORD = re.compile(
+    r"(?:\\[()\",.+\-=]|[+-](?![ \t\n\r()\",.+\-=]|\Z)|[^ \t\n\r\x0b\x0c()\",.+\-=])+"
+)
 _FREE = re.compile(r"[^ \t\n\r\x0b\x0c]+")
 _QUOTED = re.compile(r'"((?:\\"|[^"\n\r])*)"')
 _STEPS = re.compile(r"\++|-+")
@@ -111,16 +113,28 @@ def _flat(pieces: Sequence[Piece], weight: float = 1.0) -> Iterator[Segment | Lo
         elif isinstance(piece, Lora):
             yield piece
         else:
-            yield Segment(re.sub(r"\\([()\"])", r"\1", piece), weight)
+            yield Segment(piece, weight)
 
 
 def _fused(segments: Iterable[Segment]) -> tuple[Segment, ...]:
-    """Neighbours of equal weight as one, with a space between them."""
-    fused = [
-        Segment(" ".join(each.text for each in run), weight)
-        for weight, run in groupby(segments, key=attrgetter("weight"))
-    ]
+    """Neighbours of equal weight as one, with a space between them.
+
+    Before a bracket or a quote compel drops two backslashes, and one for each neighbour that is
+    joined to the text so far.
+    """
+    fused: list[Segment] = []
+    for weight, run in groupby(segments, key=attrgetter("weight")):
+        texts = [each.text for each in run]
+        times = (2 + len(texts) - max(place, 1) for place in range(len(texts)))
+        text = " ".join(map(_unescaped, texts, times))
+        fused.append(Segment(text, weight))
     return tuple(fused) or (Segment(""),)
+
+
+def _unescaped(text: str, times: int) -> str:
+    if "\\" not in text:
+        return text
+    return re.sub(r"(\\+)(?=[()\"])", lambda match: match[1][times:], text)
 
 
 def _weights(how: str, said: str, count: int) -> tuple[list[float], bool]:
