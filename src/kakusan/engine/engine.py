@@ -1,7 +1,7 @@
 """The networks of one model, ready to compute, for any number of requests at once."""
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 import torch
@@ -9,7 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.engine.adapters import Wardrobe
-from kakusan.engine.joining import Joined, embeddings, join, split, together
+from kakusan.engine.joining import Joined, embeddings, image_parts, join, split, together
 from kakusan.engine.learnt import reading
 from kakusan.engine.needs import unet_bytes
 from kakusan.engine.overflow import Computed, finite_rows, overflow_note
@@ -78,9 +78,7 @@ class Engine:
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
         self._turn: Model[Any] | None = None
-        self._contexts: dict[
-            tuple[tuple[int, int], ...], tuple[list[Conditioning], TextContext]
-        ] = {}
+        self._contexts: dict[Hashable, tuple[list[Conditioning], TextContext]] = {}
         self._wardrobe = Wardrobe(self.networks)
 
     @property
@@ -334,7 +332,12 @@ class Engine:
         with self.placement.use(unet):
             _make_ready(unet)
             unet = self._wardrobe.dressed(unet, worn)
-            if acceleration and recordable and _is_one(context) and unet.device.type == RECORDABLE:
+            if (
+                acceleration
+                and recordable
+                and _is_plain(context)
+                and unet.device.type == RECORDABLE
+            ):
                 return acceleration.calls_of(unet)(
                     joined.sample, joined.timestep, context.embeddings[0], *(joined.added or ())
                 )
@@ -420,12 +423,14 @@ class Engine:
         Tokens that were changed in place are others.
         """
         conditionings = [call.conditioning for call in calls]
-        key = tuple((id(each), changes(each.tokens)) for each in conditionings)
+        key = tuple((id(each), *_versions(each)) for each in conditionings)
         if key not in self._contexts:
             while len(self._contexts) >= MOST_CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]
             # held, so that no other conditioning has their ids
-            self._contexts[key] = (conditionings, TextContext(*embeddings(conditionings)))
+            pictures = image_parts(conditionings)
+            context = TextContext(*embeddings(conditionings), images=pictures)
+            self._contexts[key] = (conditionings, context)
         return self._contexts[key][1]
 
 
@@ -449,5 +454,12 @@ def present(name: str, part: PartT | None) -> PartT:
     return part
 
 
-def _is_one(context: TextContext) -> bool:
-    return len(context.embeddings) == 1
+def _versions(conditioning: Conditioning) -> list[int]:
+    """How often each of its texts and pictures was changed in place."""
+    pictures = [each.tokens for each in conditioning.image_tokens]
+    return [changes(tokens) for tokens in (conditioning.tokens, *pictures)]
+
+
+def _is_plain(context: TextContext) -> bool:
+    """Whether it is one tensor, as a recording takes it."""
+    return len(context.embeddings) == 1 and not context.images

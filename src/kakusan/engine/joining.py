@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from kakusan.models import AddedConditioning, Conditioning, DeepFeature, FreeU, Residuals, UNetCall
+from kakusan.models import (
+    AddedConditioning,
+    Conditioning,
+    DeepFeature,
+    FreeU,
+    ImageTokens,
+    Residuals,
+    UNetCall,
+)
 
 
 class Joined(NamedTuple):
@@ -62,6 +70,7 @@ def _kind(call: UNetCall) -> Hashable:
     return (
         *(call.sample.shape[1:], call.sample.dtype, call.upcast),
         *(conditioning.pooled is None, conditioning.sizes is None),
+        tuple((each.layers, each.tokens.shape[1:]) for each in conditioning.image_tokens),
         _shapes(call.residuals),
         call.deep is not None and call.deep.tensor is not None,
         call.guidance is None,
@@ -144,6 +153,15 @@ def embeddings(conditionings: Sequence[Conditioning]) -> list[Tensor]:
             parts.append([])
         parts[-1].append(each.tokens)
     return [_rows(part) for part in parts]
+
+
+def image_parts(conditionings: Sequence[Conditioning]) -> list[list[ImageTokens]]:
+    """For each IP-Adapter the tokens of all rows; one row stands for all of its conditioning."""
+    adapters = zip(*(each.image_tokens for each in conditionings), strict=True)
+    return [
+        [part.for_rows(len(of)) for part, of in zip(parts, conditionings, strict=True)]
+        for parts in adapters
+    ]
 
 
 def split(joined: Joined, prediction: Tensor, calls: Sequence[UNetCall]) -> list[Tensor]:

@@ -10,6 +10,7 @@ from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.image_processor import CLIPImageProcessor
 from kakusan.models.image_processor_config import ImageProcessorConfig
+from kakusan.models.image_tokens import ImageLayers, ImageTokens
 from kakusan.models.layers.attention import TextContext
 from kakusan.models.layers.time_embedding import guidance_embedding
 from kakusan.models.learnt import LearntTokens
@@ -51,7 +52,9 @@ __all__ = [
     "DiagonalGaussian",
     "EncoderOutput",
     "FreeU",
+    "ImageLayers",
     "ImageProcessorConfig",
+    "ImageTokens",
     "LearntTokens",
     "Model",
     "ProjectedTextOutput",

@@ -1,12 +1,13 @@
 """What the UNet is asked: latents at a noise level, and what they are conditioned on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
+from kakusan.models.image_tokens import ImageTokens
 from kakusan.models.unet import DeepFeature, FreeU, Residuals
 from kakusan.models.worn import AdapterSet
 
@@ -20,11 +21,13 @@ class Conditioning:
         pooled: of the whole text, shape (batch, width); SDXL only.
         sizes: original size, crop and target size in pixels, shape (batch, 6); SDXL only. The
             refiner has a score of beauty in place of the target size, shape (batch, 5).
+        image_tokens: pictures that are attended to besides, one entry for each IP-Adapter.
     """
 
     tokens: Tensor
     pooled: Tensor | None = None
     sizes: Tensor | None = None
+    image_tokens: tuple[ImageTokens, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -39,15 +42,17 @@ class Conditioning:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The same of what a function makes of each tensor."""
-        return replace(self, **{name: function(tensor) for name, tensor in self._tensors()})
+        return replace(
+            self,
+            tokens=function(self.tokens),
+            pooled=None if self.pooled is None else function(self.pooled),
+            sizes=None if self.sizes is None else function(self.sizes),
+            image_tokens=tuple(each.map(function) for each in self.image_tokens),
+        )
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
         return self.map(lambda tensor: tensor.to(device))
-
-    def _tensors(self) -> list[tuple[str, Tensor]]:
-        found = [(field.name, getattr(self, field.name)) for field in fields(self)]
-        return [(name, tensor) for name, tensor in found if tensor is not None]
 
 
 class UNetCall(NamedTuple):

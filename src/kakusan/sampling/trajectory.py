@@ -99,11 +99,13 @@ class Trajectory:
         sample = self._scheduler.scale_model_input(self._latents, self._schedule[self._index])
         timestep = self._scheduler.timesteps[self._index]
         calls = self._predictor.ask(sample, timestep, self._prompt)
-        for steering in self._steering:
-            calls = [steering.ask(call) for call in calls]
         if worn is not None:
             calls = [call._replace(adapters=worn) for call in calls]
-        return [call._replace(upcast=True) for call in calls] if self.overflowed else calls
+        if self.overflowed:
+            calls = [call._replace(upcast=True) for call in calls]
+        for steering in self._steering:
+            calls = [steering.ask(call) for call in calls]
+        return calls
 
     def _worn(self) -> AdapterSet | None:
         """What the UNet has on now; what was cached of one with others on is forgotten."""

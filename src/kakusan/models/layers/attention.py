@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from kakusan.models.checkpointed import Checkpointed
+from kakusan.models.image_tokens import ImageTokens, keys_values
 from kakusan.models.layers.basic import GroupNorm, LayerNorm, Linear
 from kakusan.runtime import kernels
 from kakusan.runtime.kernels import attention as attend
@@ -39,8 +40,18 @@ class Attention(nn.Module):
         """What `context` (batch, tokens, context_width) is attended to by, each (…, width)."""
         return self.to_k(context), self.to_v(context)
 
-    def forward(self, x: Tensor, contexts: Sequence[KeysValues], residual: Tensor) -> Tensor:
-        """Attend each row of `x` (batch, positions, width) to its row among all of `contexts`."""
+    def forward(
+        self,
+        x: Tensor,
+        contexts: Sequence[KeysValues],
+        residual: Tensor,
+        images: Sequence[KeysValues] = (),
+    ) -> Tensor:
+        """Attend each row of `x` (batch, positions, width) to its row among all of `contexts`.
+
+        Args:
+            images: what all rows attend to besides, each on its own.
+        """
         queries = self.to_q(x)
         sizes = [len(keys) for keys, _ in contexts]
         parts = [queries] if len(sizes) == 1 else queries.split(sizes)
@@ -48,7 +59,10 @@ class Attention(nn.Module):
             attend(q, keys, values, self.num_heads)
             for q, (keys, values) in zip(parts, contexts, strict=True)
         ]
-        return self.to_out[0](out[0] if len(out) == 1 else torch.cat(out), residual)
+        seen = out[0] if len(out) == 1 else torch.cat(out)
+        for keys, values in images:
+            seen = seen + attend(queries, keys, values, self.num_heads)
+        return self.to_out[0](seen, residual)
 
 
 class TextContext:
@@ -60,12 +74,19 @@ class TextContext:
     Args:
         embeddings: (batch, tokens, width); several, one batch after the other, where the texts of
             rows have different lengths.
+        images: pictures that rows attend to besides: for each adapter those of some rows, one after
+            the other.
     """
 
-    def __init__(self, *embeddings: Tensor) -> None:
-        self.embeddings = embeddings
+    def __init__(self, *embeddings: Tensor, images: Sequence[Sequence[ImageTokens]] = ()) -> None:
+        self.embeddings, self.images = embeddings, images
         self._in_dtype: dict[torch.dtype, list[Tensor]] = {}
         self._keys_values: dict[Attention, list[KeysValues]] = {}
+        self._of_images: dict[tuple[str, torch.dtype], list[KeysValues]] = {}
+
+    def afresh(self) -> "TextContext":
+        """The same with keys and values yet to be computed."""
+        return TextContext(*self.embeddings, images=self.images)
 
     def keys_values(self, attention: Attention, dtype: torch.dtype) -> list[KeysValues]:
         """Those of `attention`, in the dtype that the network computes in."""
@@ -75,6 +96,15 @@ class TextContext:
             parts = self._in_dtype[dtype]
             self._keys_values[attention] = [attention.keys_values(part) for part in parts]
         return self._keys_values[attention]
+
+    def of_images(self, name: str, dtype: torch.dtype) -> Sequence[KeysValues]:
+        """What the attention to the text of this name attends to besides."""
+        if not self.images:
+            return ()
+        if (name, dtype) not in self._of_images:
+            found = (keys_values(parts, name, dtype) for parts in self.images)
+            self._of_images[name, dtype] = [each for each in found if each is not None]
+        return self._of_images[name, dtype]
 
 
 class GEGLU(nn.Module):
@@ -101,7 +131,11 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention to the picture, attention to the text, and a pointwise network."""
+    """Attention to the picture, attention to the text, and a pointwise network.
+
+    Attributes:
+        name: in its network, by which adapters know its attention to the text; "" has none.
+    """
 
     def __init__(self, width: int, num_heads: int, *, context_width: int) -> None:
         super().__init__()
@@ -111,11 +145,16 @@ class TransformerBlock(nn.Module):
         self.attn2 = Attention(width, num_heads, context_width=context_width)
         self.norm3 = LayerNorm(width)
         self.ff = FeedForward(width)
+        self.name = ""
 
     def forward(self, x: Tensor, context: TextContext) -> Tensor:
         normed = self.norm1(x)
         x = self.attn1(normed, [self.attn1.keys_values(normed)], residual=x)
-        x = self.attn2(self.norm2(x), context.keys_values(self.attn2, x.dtype), residual=x)
+        texts, images = (
+            context.keys_values(self.attn2, x.dtype),
+            context.of_images(self.name, x.dtype),
+        )
+        x = self.attn2(self.norm2(x), texts, residual=x, images=images)
         return self.ff(self.norm3(x), residual=x)
 
 
@@ -140,7 +179,7 @@ class SpatialTransformer(Checkpointed):
     def forward(self, x: Tensor, context: TextContext) -> Tensor:
         """Shape (batch, channels, height, width) in and out."""
         if self.gradient_checkpointing:  # keys and values are computed again with the rest
-            context = TextContext(*context.embeddings)
+            context = context.afresh()
         tokens = self.proj_in(as_tokens(self.norm(x)))
         for block in self.transformer_blocks:
             tokens = block(tokens, context)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.models.familiar import refuse_later
-from kakusan.models.layers.attention import TextContext
+from kakusan.models.layers.attention import TextContext, TransformerBlock
 from kakusan.models.layers.basic import Conv2d, GroupNorm
 from kakusan.models.unet.config import UNetConfig
 from kakusan.models.unet.deep_feature import DeepFeature
@@ -45,6 +45,24 @@ class UNet2DConditionModel(UNetEncoder[UNetConfig]):
         self.up_blocks = nn.ModuleList(up_levels(config, [*self.skip_channels]))
         self.conv_norm_out = GroupNorm(config.norm_num_groups, width, eps=NORM_EPS, silu=True)
         self.conv_out = Conv2d(width, config.out_channels, 3, padding=1)
+        for name, module in self.named_modules():
+            if isinstance(module, TransformerBlock):
+                module.name = name
+
+    @property
+    def text_attentions(self) -> dict[str, int]:
+        """The names of what attends to the text, and how wide it is.
+
+        In the order in which IP-Adapter's files number them: the way down, the way up, the middle.
+        """
+        ways = ("down_blocks.", "up_blocks.", "mid_block.")
+        blocks = [each for each in self.modules() if isinstance(each, TransformerBlock)]
+        return {
+            block.name: block.attn2.to_q.out_features
+            for way in ways
+            for block in blocks
+            if block.name.startswith(way)
+        }
 
     def forward(
         self,
