@@ -22,7 +22,7 @@ from kakusan.schedulers import (
     registry,
     spacings,
 )
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler

@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from kakusan.models.model import Model, PublishedConfig
+from kakusan.models.model import Model
+from kakusan.models.network import PublishedConfig
 from kakusan.models.tiling import tiled
 from kakusan.results import named
 from kakusan.runtime.arena import reused

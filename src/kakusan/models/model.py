@@ -1,44 +1,22 @@
-"""What every network has in common: its files, its dtype and its device."""
+"""Networks as scripts load them, from the Hub or from here, and save them."""
 
-from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
-from kakusan.checkpoints.single_file.checkpoint import Checkpoint
-from kakusan.checkpoints.single_file.entries import DTYPES, Entry
 from kakusan.checkpoints.single_file.loading import SINGLE_FILE, opened
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
-from kakusan.checkpoints.weights import (
-    check_finite,
-    check_fits,
-    find_weights,
-    load_into,
-    read_weights,
-    save_weights,
-    shard_bytes,
-)
-from kakusan.errors import CheckpointError, RequestError, shown
-from kakusan.models.adapting import Copies, adapted
-from kakusan.models.familiar import Familiar
-from kakusan.models.layers.basic import Conv2d, GroupNorm, Linear
-from kakusan.models.network_adapters import NetworkAdapters
-from kakusan.models.skeleton import skeleton
-from kakusan.models.worn import AdapterSet, Worn, acting
-from kakusan.quantized.tensor import QuantizedTensor
-from kakusan.runtime import kernels
-from kakusan.runtime.arena import reused
+from kakusan.checkpoints.weights import save_weights, shard_bytes
+from kakusan.models.network import CONFIG_FILE, ConfigT
+from kakusan.models.stored import Stored
 from kakusan.runtime.device import mapped_device
-from kakusan.runtime.precision import asked_dtype, common_dtype
-from kakusan.runtime.preparation import Preparation
+from kakusan.runtime.precision import asked_dtype
 
-CONFIG_FILE = "config.json"
 ARGUMENTS = (
     *("subfolder", "revision", "variant", "torch_dtype", "dtype", "token", "cache_dir"),
     *("local_files_only", "force_download", "use_safetensors", "device_map"),
@@ -47,79 +25,8 @@ ARGUMENTS = (
 PUBLISHED_VERSION = "0.30.0"
 
 
-class PublishedConfig(Protocol):
-    """A config that has a published JSON form."""
-
-    @classmethod
-    def from_published(cls, published: Mapping[str, JSON], where: str = CONFIG_FILE) -> Self: ...
-
-    def to_published(self) -> dict[str, JSON]: ...
-
-
-ConfigT = TypeVar("ConfigT", bound=PublishedConfig)
-
-
-class _ByKeyword(ABCMeta):
-    """Networks can be made with the fields of their published JSON as keywords, too."""
-
-    def __call__(cls, *given: Any, **published: Any) -> Any:
-        kind: type[object] | None = getattr(cls, "config_class", None)
-        if kind is None or (given and isinstance(given[0], kind)):
-            return super().__call__(*given, **published)
-        return cast("type[Model[Any]]", cls).from_config(given[0] if given else published)
-
-
-class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
-    """A network that is built from a config and that has a folder of files.
-
-    Attributes:
-        config_class: the class of `config`.
-        name_or_path: what it was loaded from, if that says it all; a request may name it so.
-        adapters: those that were loaded for it, and which of them a call of it has on.
-        weights_stem: how the file of weights is called, without variant and suffix.
-        ignored: tensors with one of these between the dots of their name may be left over.
-        part_names: what pipelines call such a part, the usual one first.
-    """
-
-    config_class: type[ConfigT]
-    weights_stem: ClassVar[str] = "diffusion_pytorch_model"
-    ignored: ClassVar[frozenset[str]] = frozenset()
-    part_names: ClassVar[tuple[str, ...]] = ()
-
-    config: ConfigT
-
-    @property
-    def _needs_float32(self) -> bool:
-        """Whether float16 is known to overflow in this network."""
-        return False
-
-    def __init__(self, config: ConfigT) -> None:
-        super().__init__()
-        self.config = config
-        self.name_or_path: str | None = None
-        self.adapters = NetworkAdapters()
-        self._copies = Copies()
-        self._unseen: str | None = None  # where weights come from that nobody looked at yet
-        self._preparation = Preparation(
-            (Conv2d, Linear, GroupNorm), needs_float32=self._needs_float32
-        )
-
-    @classmethod
-    def from_config(cls, config: ConfigT | Mapping[str, JSON]) -> Self:
-        """A network with fresh weights, from a config or from its published JSON.
-
-        Raises:
-            CheckpointError: the JSON has values that are not supported.
-            RequestError: it is neither of them.
-        """
-        if isinstance(config, cls.config_class):
-            return cls(config)
-        if not isinstance(config, Mapping):
-            raise RequestError(
-                f"{cls.__name__}.from_config takes a config or its JSON, not {shown(config)}; "
-                "from_pretrained takes a folder, load_config gives the config of one"
-            )
-        return cls(cls.config_class.from_published(config))
+class Model(Stored[ConfigT], Sendable):
+    """A network as scripts load and save it, by a name or a path."""
 
     @classmethod
     def load_config(
@@ -262,124 +169,6 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
             model.name_or_path = source.name
         return model if place is None else model.to(place)
 
-    @classmethod
-    def from_file(cls, file: Path, dtype: torch.dtype | None) -> Self:
-        """Load this part of a single file that is here, for inference.
-
-        Args:
-            dtype: of the stored weights; None as the file has them.
-
-        Raises:
-            CheckpointError: it is broken, something else, or lacks this part.
-        """
-        return cls.from_checkpoint(Checkpoint(file), dtype)
-
-    @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, dtype: torch.dtype | None) -> Self:
-        """Load this part of a single file that was opened.
-
-        Shapes are compared with the config before any weight is read.
-
-        Raises:
-            CheckpointError: the file lacks it, or it does not fit its config.
-        """
-        model, name = cls.unfilled(checkpoint), cls.name_in(checkpoint)
-        read = checkpoint.tensors(name, dtype)
-        return cls._loaded(model, read, dtype, f"{checkpoint}: {name}")
-
-    @classmethod
-    def name_in(cls, checkpoint: Checkpoint) -> str:
-        """Which part of a single file it is loaded from."""
-        names = (name for name in cls.part_names if name in checkpoint.found.parts)
-        return next(names, cls.part_names[0])
-
-    @classmethod
-    def unfilled(cls, checkpoint: Checkpoint) -> Self:
-        """The network that a single file's weights fit, before they are read.
-
-        Raises:
-            CheckpointError: the file lacks it, or it does not fit its config.
-        """
-        name = cls.name_in(checkpoint)
-        part, where = checkpoint.part(name), f"{checkpoint}: {name}"
-        try:
-            with skeleton():
-                model = cls(cls.config_class.from_published(checkpoint.config(name), where))
-        except CheckpointError as error:
-            said = str(checkpoint) in str(error)
-            raise error if said else CheckpointError(f"{where}: {error}") from None
-        shapes = checkpoint.shapes(name)
-        metas = {each: torch.empty(shape, device="meta") for each, shape in shapes.items()}
-        metas |= {each: torch.empty(0, device="meta") for each in part.left}
-        ours = model.from_published_tensors(metas)
-        told = checkpoint.tells(name)
-        check_fits(model, ours, where=where, ignorable=cls._ignores, told=told)
-        return model
-
-    def check_entries(self, entries: Mapping[str, Entry], where: str) -> None:
-        """Raise CheckpointError where a folder's tensors, yet to be read, are not this network's.
-
-        Args:
-            where: begins the messages.
-        """
-        metas = {
-            name: torch.empty(
-                entry.shape, device="meta", dtype=getattr(torch, DTYPES[entry.dtype], None)
-            )
-            for name, entry in entries.items()
-            if entry.dtype in DTYPES
-        }
-        check_fits(self, self.from_published_tensors(metas), where=where, ignorable=self._ignores)
-
-    @classmethod
-    def from_folder(
-        cls,
-        folder: Path,
-        dtype: torch.dtype | None,
-        *,
-        variant: str | None = None,
-        use_safetensors: bool | None = None,
-    ) -> Self:
-        """Load what is in a folder, for inference.
-
-        Args:
-            dtype: of the stored weights; None as the file has them.
-            variant: taken where it is there, else the plain weights.
-
-        Raises:
-            CheckpointError: a file is missing, broken, or not what it claims to be.
-        """
-        model = cls.shaped_as(folder)
-        paths = find_weights(
-            folder, cls.weights_stem, variant=variant, use_safetensors=use_safetensors
-        )
-        return cls._loaded(model, read_weights(paths, dtype=dtype), dtype, str(folder))
-
-    @classmethod
-    def _loaded(
-        cls, model: Self, read: dict[str, Tensor], dtype: torch.dtype | None, where: str
-    ) -> Self:
-        """A network without weights, given those of a file."""
-        if dtype is None:
-            in_blocks = {t.dtype for t in read.values() if isinstance(t, QuantizedTensor)}
-            common = common_dtype(in_blocks or {tensor.dtype for tensor in read.values()})
-            for name, tensor in read.items():
-                read[name] = tensor.to(common) if tensor.is_floating_point() else tensor
-        tensors = model.from_published_tensors(read)
-        load_into(model, tensors, where=where, ignorable=cls._ignores, kept=kernels.BLOCK_TYPES)
-        model._unseen = where
-        return model.eval()
-
-    @classmethod
-    def shaped_as(cls, folder: Path) -> Self:
-        """A network without weights, as the config of a folder has it.
-
-        Raises:
-            CheckpointError: the file is missing, broken, or not what it claims to be.
-        """
-        with skeleton():
-            return cls(cls._read_config(folder))
-
     def save_pretrained(
         self,
         save_directory: PathLike,
@@ -432,146 +221,3 @@ class Model(Familiar, Sendable, Generic[ConfigT], metaclass=_ByKeyword):
     def stored_tensors(self) -> dict[str, Tensor]:
         """The weights that files of this network have, under our names."""
         return self.state_dict()
-
-    @abstractmethod
-    def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of a file, under our names and in our shapes."""
-
-    @abstractmethod
-    def to_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our tensors, under the published names and in the published shapes."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype that the weights are in."""
-        return next(self.parameters()).dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.parameters()).device
-
-    def prepare(self) -> None:
-        """Check loaded weights, and bring them into the dtype and layout that is fast; once.
-
-        See `kakusan.runtime.preparation`.
-
-        Raises:
-            CheckpointError: The weights came from a file and some are NaN or infinite. Only now,
-                because looking at them reads the whole file, which loading does not.
-        """
-        if not torch.compiler.is_compiling():  # a lock and a file are nothing to compile
-            self._preparation.apply(self, self._check_weights)
-
-    @property
-    def stored_dtype(self) -> torch.dtype:
-        """The dtype that was asked for, whatever `prepare` made of it."""
-        return self._preparation.stored(self)
-
-    @property
-    def compute_dtype(self) -> torch.dtype:
-        """The dtype of what flows between the layers."""
-        return self._preparation.computes_in(self)
-
-    def compute_dtype_on(self, device: torch.device) -> torch.dtype:
-        """What `compute_dtype` is on a device that the network may have yet to come to."""
-        return self._preparation.computes_in(self, device)
-
-    def would_compute_in(self, stored: torch.dtype, device: torch.device) -> torch.dtype:
-        """What `compute_dtype` is with weights in another dtype on a device."""
-        return self._preparation.wanted(stored, device)
-
-    def forget_upcast(self) -> None:
-        """Have `upcast` make another copy, as after a change to this network."""
-        self._preparation.forget_upcast()
-
-    def upcast(self) -> Self:
-        """A float32 copy of a 16-bit network, for where 16 bits overflow; made once."""
-        return self._preparation.upcast(self)
-
-    def wearing(self, worn: AdapterSet, *, merge: bool = False) -> Self:
-        """This network with adapters on, and without those that it has on of itself.
-
-        It shares what is not changed, and is to be used, not moved or cast; made anew where this
-        one was changed since, and held for the next time.
-
-        Args:
-            merge: whether changes of low rank are added to weights, and not computed beside them.
-        """
-        worn = acting(worn)
-        if not worn and not self.adapters.worn:
-            return self
-        self.prepare()
-        return self._copies.of(self, worn, lambda: self._dressed(worn, merge=merge), merge=merge)
-
-    def fuse(self, added: Mapping[str, Worn]) -> None:
-        """Add adapters to the weights themselves, by the names that they were loaded under."""
-        self.adapters.fuse(self, added)
-        self.forget_upcast()
-
-    def unfuse(self) -> None:
-        """Have the weights again that were there before `fuse`, to the bit."""
-        self.adapters.unfuse(self)
-        self.forget_upcast()
-
-    def switch_adapters(self, enabled: bool) -> None:
-        """Have adapters act as they were put on and fused, or compute with the plain weights."""
-        self.adapters.enable(self, enabled)
-        self.forget_upcast()
-
-    def _dressed(self, worn: AdapterSet, *, merge: bool) -> Self:
-        made = adapted(self, worn, self.compute_dtype, merge=merge)
-        made.adapters, made._copies = NetworkAdapters(), Copies()
-        return made
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.adapters.worn:
-            return _as_worn(self)(*args, **kwargs)
-        with reused(self, keep=True):
-            return super().__call__(*args, **kwargs)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: not the methods that were replaced in this one alone.
-
-        A `decode` that was compiled for this network computes with its weights, whose copies may
-        have another dtype.
-        """
-        return {
-            name: value
-            for name, value in super().__getstate__().items()
-            if not callable(getattr(type(self), name, None))
-        }
-
-    def _check_weights(self) -> None:
-        if self._unseen is not None:
-            check_finite(self, where=self._unseen)
-            self._unseen = None
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        self._preparation.undo(self)
-        return super()._apply(fn, recurse)
-
-    @classmethod
-    def _ignores(cls, name: str) -> bool:
-        return not cls.ignored.isdisjoint(name.split("."))
-
-    @classmethod
-    def _read_config(cls, folder: Path) -> ConfigT:
-        path = folder / CONFIG_FILE
-        if not path.is_file() and (folder / "model_index.json").is_file():
-            raise CheckpointError(f"{folder} is a whole pipeline; say which part with subfolder=.")
-        try:
-            return cls.config_class.from_published(read_json(path), str(path))
-        except CheckpointError as error:
-            if str(path) in str(error):
-                raise
-            raise CheckpointError(f"{path}: {error}") from None
-
-
-def _dressed_itself(network: Model[Any]) -> Model[Any]:
-    """A network as a call of it computes: with the adapters that it has on."""
-    return network.wearing(network.adapters.worn)
-
-
-# a lock and a cache are nothing to compile
-_as_worn = cast(Callable[[Model[Any]], Model[Any]], torch.compiler.disable(_dressed_itself))

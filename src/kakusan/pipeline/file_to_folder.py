@@ -21,7 +21,8 @@ from kakusan.checkpoints.single_file.writing import FORMS, written
 from kakusan.checkpoints.weights import save_weights
 from kakusan.errors import listed
 from kakusan.models import Model
-from kakusan.models.model import CONFIG_FILE, PUBLISHED_VERSION
+from kakusan.models.model import PUBLISHED_VERSION
+from kakusan.models.network import CONFIG_FILE
 from kakusan.pipeline.container import WeightsOptions, is_refiner
 from kakusan.pipeline.converted import (
     ASIDE,

@@ -19,7 +19,7 @@ from kakusan.checkpoints.single_file.recognition import family_of
 from kakusan.checkpoints.single_file.writing import FORMS, Written, as_is, reshaped, written
 from kakusan.checkpoints.weights import find_weights, read_weights
 from kakusan.errors import CheckpointError, shown_path
-from kakusan.models.model import CONFIG_FILE
+from kakusan.models.network import CONFIG_FILE
 from kakusan.pipeline.converted import (
     ASIDE,
     FILE,

@@ -5,18 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, cast
 
-import numpy as np
-
-from kakusan.errors import RequestError, check_no_unknown, shown
+from kakusan.errors import RequestError, check_no_unknown
 from kakusan.schedulers.edm import MODELS, Edm
+from kakusan.schedulers.edm_settings import is_edms
 from kakusan.schedulers.ladders import LADDERS
 from kakusan.schedulers.prediction import PREDICTION_TYPES
 from kakusan.schedulers.schedule import BETA_SCHEDULES
+from kakusan.schedulers.setting_checks import betas_of, check_setting, is_infinite
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, TIMESTEP_SPACINGS, setting_of
 
 DEFAULTED = "_use_default_values"
 # Which no other library has, but for EDM's schedulers, whose `sigma_schedule` is one of their own
 OWN = frozenset({"sigma_schedule", "discard_penultimate_sigma", "edm_sigmas"})
+# The settings that say how noise levels are spaced, but for `timestep_spacing`
+SPACING = OWN - {"edm_sigmas"} | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
 _BOOKKEEPING = ("others", "defaulted")
 
 
@@ -76,7 +78,14 @@ class SchedulerConfig(Mapping[str, object]):
     def __post_init__(self) -> None:
         for item in fields(self):
             if item.name not in {*_BOOKKEEPING, *self.checked_apart}:
-                self._check(item.name, getattr(self, item.name), item.default)
+                check_setting(
+                    self.class_name,
+                    item.name,
+                    getattr(self, item.name),
+                    item.default,
+                    self.choices.get(item.name),
+                    self.ranges.get(item.name),
+                )
         for name in self.lacking & self.others.keys():
             object.__setattr__(self, name, self.others[name])
         self._check_one_spacing()
@@ -96,23 +105,6 @@ class SchedulerConfig(Mapping[str, object]):
                 f"{self.class_name}: only one of {' and '.join(said)} can space the noise levels; "
                 "set the other to false or null"
             )
-
-    def _check(self, name: str, value: object, default: object) -> None:
-        where = f"{self.class_name}: {name}={shown(value)}"
-        choices = self.choices.get(name, (False,) if _is_unknown_spacing(name) else None)
-        if choices is not None:
-            if value not in choices:
-                allowed = ", ".join(map(repr, choices))
-                raise RequestError(f"{where} is not supported; allowed: {allowed}")
-        elif isinstance(default, bool):
-            if not isinstance(value, bool):
-                raise RequestError(f"{where} must be true or false")
-        elif value is not None or default is not None:
-            low, high = self.ranges[name]
-            kind = "a whole number" if isinstance(default, int) else "a number"
-            numeric = isinstance(value, int if isinstance(default, int) else (int, float))
-            if isinstance(value, bool) or not numeric or not low <= cast(float, value) <= high:
-                raise RequestError(f"{where} must be {kind} from {low:g} to {high:g}")
 
     @property
     def sigma_spacing(self) -> str | None:
@@ -208,7 +200,7 @@ class SchedulerConfig(Mapping[str, object]):
         if not isinstance(left_behind, list | tuple):
             raise RequestError(f"{cls.class_name}: {DEFAULTED} must be a list of names")
         written = {k: v for k, v in published.items() if k not in left_behind and k != DEFAULTED}
-        if _is_edms(written):
+        if is_edms(written):
             written = cls._on_edms_levels(written, overrides)
         written = {**written, **overrides}
         others = {k: v for k, v in written.items() if k not in cls.names() and k != "_class_name"}
@@ -233,7 +225,7 @@ class SchedulerConfig(Mapping[str, object]):
     @classmethod
     def _standard(cls, name: str, value: object) -> object:
         if name == "trained_betas" and value is not None:
-            return _betas(cls.class_name, value)
+            return betas_of(cls.class_name, value)
         if value is None and isinstance(getattr(cls, name), bool):
             return False  # as files say it too
         for known, meaning in cls.synonyms.get(name, {}).items():
@@ -253,7 +245,7 @@ class SchedulerConfig(Mapping[str, object]):
             if item.name in self.names()
             and not (
                 (value := self[item.name]) == item.default
-                and (_is_infinite(value) or (item.name in OWN and not value))
+                and (is_infinite(value) or (item.name in OWN and not value))
             )
         }
         return {"_class_name": self.class_name, **self.others, **ours}
@@ -277,127 +269,6 @@ class SchedulerConfig(Mapping[str, object]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LadderConfig(SchedulerConfig):
-    """Settings of the schedulers that walk down noise levels.
-
-    Attributes:
-        sigma_schedule: which of `LADDERS`, those of AUTOMATIC1111 and ComfyUI, a run walks down;
-            None has the reference's levels.
-        discard_penultimate_sigma: of such a ladder, make one level more, and leave out the last
-            but one.
-        edm_sigmas: the least and the most noise and the deviation of clean samples of a model on
-            EDM's noise levels; such a run is always on a ladder, Karras's where none is named.
-    """
-
-    timestep_spacing: str = "linspace"
-    sigma_schedule: str | None = None
-    discard_penultimate_sigma: bool = False
-    edm_sigmas: Sequence[float] | None = None
-
-    def __post_init__(self) -> None:
-        if "edm_sigmas" in self.names() and self.edm_sigmas is not None:
-            check_edm(self.class_name, self.edm_sigmas, self.prediction_type)
-        super().__post_init__()
-
-    @property
-    def edm(self) -> Edm | None:
-        found = cast("Sequence[float] | None", self._own("edm_sigmas"))
-        return None if found is None else Edm(*found)
-
-    @property
-    def ladder(self) -> str | None:
-        ladder = super().ladder
-        if ladder is None and self.edm is not None:
-            return self.sigma_spacing or "karras"
-        return ladder
-
-    @classmethod
-    def _on_edms_levels(
-        cls, written: Mapping[str, object], overrides: Mapping[str, object]
-    ) -> dict[str, object]:
-        found = {"edm_sigmas": [written.get(*each) for each in EDMS.items()], **written}
-        if any(overrides.get(setting_of(each)) is True for each in SIGMA_SPACINGS):
-            found.pop("sigma_schedule", None)  # which EDM's schedulers always have
-        return found
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SpacedConfig(LadderConfig):
-    """Settings of those of them whose noise levels the reference spaces in several ways too."""
-
-    use_karras_sigmas: bool = False
-    use_exponential_sigmas: bool = False
-    use_beta_sigmas: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AncestralConfig(SpacedConfig):
-    """Settings of those of them whose steps can add noise back.
-
-    Attributes:
-        eta: the share of the noise that is added back; 0 adds none.
-    """
-
-    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
-        **SchedulerConfig.ranges,
-        "eta": (0, 1),
-    }
-
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    eta: float = 0.0
-
-
-# The settings of EDM's own schedulers that say what a model was trained on, and their defaults
-EDMS = {"sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}
-# The settings that say how noise levels are spaced, but for `timestep_spacing`
-SPACING = OWN - {"edm_sigmas"} | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
-
-
-def _is_unknown_spacing(name: str) -> bool:
-    """Whether a published setting asks for a spacing of sigmas that is not in the table."""
-    asks = name.startswith("use_") and name.endswith("_sigmas")
-    return asks and name not in map(setting_of, SIGMA_SPACINGS)
-
-
-def _is_edms(published: Mapping[str, object]) -> bool:
-    """Whether it is the config of a scheduler on EDM's noise levels."""
-    said = "sigma_data" in published or published.get("edm_sigmas") is not None
-    return said or str(published.get("_class_name")).startswith("EDM")
-
-
-def check_edm(where: str, sigmas: object, prediction_type: str) -> None:
-    """Raise `RequestError` unless they are the least and the most noise and a deviation."""
-    found = cast("list[object]", list(sigmas)) if isinstance(sigmas, list | tuple) else []
-    numbers = [float(each) for each in found if type(each) in (int, float)]  # pyright: ignore
-    right = len(numbers) == len(found) == len(EDMS) and 0 < numbers[0] < numbers[1] < math.inf
-    if not right or not 0 < numbers[2] < math.inf:
-        raise RequestError(
-            f"{where}: {', '.join(EDMS)} are {shown(sigmas)}; they must be three numbers above 0, "
-            "the first less than the second"
-        )
-    if prediction_type == "sample":
-        raise RequestError(
-            f"{where}: prediction_type='sample' is not supported on EDM's noise levels; allowed: "
-            "'epsilon', 'v_prediction'"
-        )
-
-
-def _is_infinite(value: object) -> bool:
-    return isinstance(value, float) and math.isinf(value)
-
-
-def _betas(where: str, value: object) -> list[float]:
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    numbers = cast(list[object], value) if isinstance(value, (list, tuple)) else []
-    betas = [float(each) for each in numbers if isinstance(each, (int, float)) and 0 < each < 1]
-    if not betas or len(betas) != len(numbers):
-        raise RequestError(f"{where}: trained_betas must be a list of numbers between 0 and 1")
-    return betas
 
 
 def _kinds(base: type[SchedulerConfig]) -> Iterator[type[SchedulerConfig]]:

@@ -9,7 +9,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from kakusan.schedulers.config import LadderConfig, SchedulerConfig
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.ladder_config import LadderConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction

@@ -10,7 +10,7 @@ from torch import Tensor
 from kakusan.errors import RequestError, shown
 from kakusan.schedulers.ancestral import ancestral_step
 from kakusan.schedulers.brownian import BrownianNoise
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
 from kakusan.schedulers.noise import Generators

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput

@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor
 
 from kakusan.schedulers.brownian import BrownianNoise
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction

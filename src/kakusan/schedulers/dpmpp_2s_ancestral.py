@@ -7,7 +7,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
 from kakusan.schedulers.noise import Generators, noise_like

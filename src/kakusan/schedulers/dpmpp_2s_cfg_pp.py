@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import AncestralConfig
 from kakusan.schedulers.dpmpp_2s_ancestral import towards
+from kakusan.schedulers.ladder_config import AncestralConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
 from kakusan.schedulers.noise import Generators, noise_like

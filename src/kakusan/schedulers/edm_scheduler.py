@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from kakusan.schedulers import edm
-from kakusan.schedulers.config import EDMS, LadderConfig, SchedulerConfig, check_edm
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.edm_settings import EDMS, check_edm
+from kakusan.schedulers.ladder_config import LadderConfig
 from kakusan.schedulers.sigma_scheduler import UnscaledSigmaScheduler
 from kakusan.schedulers.spacings import SIGMA_SPACINGS, setting_of
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import LadderConfig
+from kakusan.schedulers.ladder_config import LadderConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kakusan.schedulers.churn import churned
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators
 from kakusan.schedulers.prediction import Prediction

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from kakusan.schedulers.churn import churned
-from kakusan.schedulers.config import SpacedConfig
 from kakusan.schedulers.configured import ConfigT
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.midpoint_scheduler import Begun, MidpointScheduler
 from kakusan.schedulers.noise import Generators

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from kakusan.schedulers.ancestral import ancestral_step
-from kakusan.schedulers.config import SpacedConfig
 from kakusan.schedulers.kdpm2 import KDPM2Scheduler
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.midpoint_scheduler import Begun
 from kakusan.schedulers.noise import Generators, noise_like

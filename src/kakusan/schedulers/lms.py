@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from kakusan.errors import RequestError
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import Prediction
 from kakusan.schedulers.scheduler import SchedulerOutput

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.prediction import dynamic_threshold
 from kakusan.schedulers.run import Timestep

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kakusan.schedulers.config import SpacedConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.levels import Level
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.prediction import Prediction

@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from kakusan.schedulers.config import SchedulerConfig, SpacedConfig
+from kakusan.schedulers.config import SchedulerConfig
+from kakusan.schedulers.ladder_config import SpacedConfig
 from kakusan.schedulers.noise import Generators, noise_like
 from kakusan.schedulers.staged_scheduler import StagedScheduler
 

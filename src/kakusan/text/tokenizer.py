@@ -6,55 +6,35 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
-
-import tokenizers
-from tokenizers import Encoding, Regex, decoders, models, normalizers, pre_tokenizers
+from typing import TYPE_CHECKING, Any
 
 from kakusan.checkpoints.arguments import WEIGHTLESS_LOADING, check_published, token_of
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import CheckpointError, RequestError, shown
+from kakusan.text.backend import backend_of, scalar_values
+from kakusan.text.calls import Calls
 from kakusan.text.learnt import LearntWord, tokens_of
-from kakusan.text.padding import (
-    Encoded,
-    Padding,
-    as_tensor,
-    filled,
-    length_of,
-    numbers_of,
-    rows_of,
-)
-from kakusan.text.tokenized import TokenizedText
-from kakusan.text.tokens import Tokens
-from kakusan.text.unchanged import Truncation, check_unchanged
+from kakusan.text.padding import as_tensor
 from kakusan.text.vocabulary import Vocabulary
 from kakusan.text.words import KnownWords
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WORD_END = "</w>"
-# Special tokens, English contractions, runs of letters, single digits, runs of other characters
-# (the word pattern published with CLIP, arXiv:2103.00020).
-_WORD = (
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d"
-    r"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-)
 _QUOTED = 200
 
 ARGUMENTS = (
     *("subfolder", "revision", "token", "cache_dir", "local_files_only", "force_download"),
     "model_max_length",
 )
-Lists = list[int] | list[list[int]]
 
 
 class PromptCutWarning(UserWarning):
     """A prompt has more tokens than the text encoder takes; the message quotes what was cut."""
 
 
-class CLIPTokenizer(Tokens, Sendable):
+class CLIPTokenizer(Calls, Sendable):
     """Turns text into the token ids that a CLIP text encoder takes, and back.
 
     It holds no state of a call: one tokenizer serves many threads.
@@ -62,7 +42,7 @@ class CLIPTokenizer(Tokens, Sendable):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._backend = _backend(vocabulary)
+        self._backend = backend_of(vocabulary)
         self.model_max_length = vocabulary.model_max_length
         self.bos_token = vocabulary.special["bos_token"]
         self.eos_token = vocabulary.special["eos_token"]
@@ -192,119 +172,6 @@ class CLIPTokenizer(Tokens, Sendable):
     def words(self, words: KnownWords | None) -> None:
         self._vocabulary = replace(self._vocabulary, words=words)
 
-    @overload
-    def __call__(
-        self,
-        text: str | Sequence[str],
-        *,
-        padding: Padding = ...,
-        max_length: int | None = ...,
-        truncation: Truncation = ...,
-        add_special_tokens: bool = ...,
-        return_tensors: Literal["pt"],
-        return_length: bool = ...,
-        return_attention_mask: bool | None = ...,
-        **unchanged: object,
-    ) -> "TokenizedText[Tensor]": ...
-
-    @overload
-    def __call__(
-        self,
-        text: str | Sequence[str],
-        *,
-        padding: Padding = ...,
-        max_length: int | None = ...,
-        truncation: Truncation = ...,
-        add_special_tokens: bool = ...,
-        return_tensors: None = ...,
-        return_length: bool = ...,
-        return_attention_mask: bool | None = ...,
-        **unchanged: object,
-    ) -> TokenizedText[Lists]: ...
-
-    def __call__(
-        self,
-        text: str | Sequence[str],
-        *,
-        padding: Padding = False,
-        max_length: int | None = None,
-        truncation: Truncation = False,
-        add_special_tokens: bool = True,
-        return_tensors: Literal["pt"] | None = None,
-        return_length: bool = False,
-        return_attention_mask: bool | None = None,
-        **unchanged: object,
-    ) -> "TokenizedText[Tensor] | TokenizedText[Lists]":
-        """Token ids of one or several texts, each between the begin and the end token.
-
-        Args:
-            text: One text or a list.
-            padding: "max_length" fills up to `max_length`; True up to the longest text.
-            max_length: None means `model_max_length`.
-            truncation: Cut to `max_length`, in silence; `encode_prompts` warns.
-            add_special_tokens: False leaves the begin and the end token away.
-            return_tensors: "pt" for tensors of shape (texts, tokens).
-            return_length: Also give the number of tokens of each text, as `length`.
-            return_attention_mask: False leaves the mask away.
-            unchanged: What the reference takes too, as long as it changes nothing.
-
-        Raises:
-            RequestError: An argument is out of its range, or tensors are wanted of texts that
-                differ in length.
-            UnknownArgumentError: An argument that does not exist.
-            NotYetError: One that would change the tokens.
-        """
-        check_unchanged(unchanged)
-        limit = self._limit(max_length)
-        if return_tensors not in (None, "pt"):
-            raise RequestError(
-                f"return_tensors is {shown(return_tensors)}; it must be None or 'pt'."
-            )
-        texts = text if isinstance(text, list | tuple) else [text]
-        rows = [self._encode(one).ids for one in texts]
-        ends = 2 if add_special_tokens else 0
-        cuts = truncation not in (False, "do_not_truncate")
-        rows = [row[: limit - ends] if cuts else row for row in rows]
-        if add_special_tokens:
-            rows = [[self.bos_token_id, *row, self.eos_token_id] for row in rows]
-        made = self._padded(rows, [[1] * len(row) for row in rows], padding, limit)
-        chosen = made if return_attention_mask in (None, True) else {"input_ids": made["input_ids"]}
-        lengths = [len(row) for row in made["input_ids"]] if return_length else None
-        if return_tensors == "pt":
-            length = None if lengths is None else as_tensor([lengths])[0]
-            return TokenizedText({key: as_tensor(each) for key, each in chosen.items()}, length)
-        if isinstance(text, str):
-            return TokenizedText[Lists]({key: each[0] for key, each in chosen.items()}, lengths)
-        return TokenizedText[Lists]({**chosen}, lengths)
-
-    def pad(
-        self,
-        encoded_inputs: Encoded,
-        padding: Padding = True,
-        max_length: int | None = None,
-        *,
-        return_tensors: Literal["pt"] | None = None,
-    ) -> "TokenizedText[Tensor] | TokenizedText[Lists]":
-        """Fill up what this tokenizer gave for several texts, together or one by one.
-
-        Raises:
-            RequestError: It is something else, or an argument is out of its range.
-        """
-        rows, limit = rows_of(encoded_inputs), self._limit(max_length)
-        made = self._padded(rows["input_ids"], rows["attention_mask"], padding, limit)
-        if return_tensors == "pt":
-            return TokenizedText({key: as_tensor(each) for key, each in made.items()})
-        return TokenizedText[Lists]({**made})
-
-    def _padded(
-        self, rows: list[list[int]], masks: list[list[int]], padding: Padding, limit: int
-    ) -> dict[str, list[list[int]]]:
-        length = length_of(padding, max(map(len, rows), default=0), limit)
-        return {
-            "input_ids": filled(rows, length, self.pad_token_id),
-            "attention_mask": filled(masks, length, 0),
-        }
-
     def encode_prompts(self, prompts: Sequence[str]) -> "Tensor":
         """Token ids (prompts, `model_max_length`) for the text encoder.
 
@@ -317,59 +184,10 @@ class CLIPTokenizer(Tokens, Sendable):
             ids = encoding.ids
             if len(ids) > room:
                 start, _ = encoding.offsets[room]
-                self._warn_cut(_scalar_values(prompt)[start:], len(ids))
+                self._warn_cut(scalar_values(prompt)[start:], len(ids))
             row = [self.bos_token_id, *ids[:room], self.eos_token_id]
             rows.append(row + [self.pad_token_id] * (self.model_max_length - len(row)))
         return as_tensor(rows).reshape(len(rows), self.model_max_length)
-
-    @overload
-    def encode(
-        self,
-        text: str,
-        *,
-        add_special_tokens: bool = ...,
-        padding: Padding = ...,
-        max_length: int | None = ...,
-        truncation: Truncation = ...,
-        return_tensors: Literal["pt"],
-    ) -> "Tensor": ...
-
-    @overload
-    def encode(
-        self,
-        text: str,
-        *,
-        add_special_tokens: bool = ...,
-        padding: Padding = ...,
-        max_length: int | None = ...,
-        truncation: Truncation = ...,
-        return_tensors: None = ...,
-    ) -> list[int]: ...
-
-    def encode(
-        self,
-        text: str,
-        *,
-        add_special_tokens: bool = True,
-        padding: Padding = False,
-        max_length: int | None = None,
-        truncation: Truncation = False,
-        return_tensors: Literal["pt"] | None = None,
-    ) -> "list[int] | Tensor":
-        """Token ids of one text: what a call with the same arguments has as `input_ids`."""
-        made = self(
-            text,
-            add_special_tokens=add_special_tokens,
-            padding=padding,
-            max_length=max_length,
-            truncation=truncation,
-            return_tensors=return_tensors,
-        )
-        return cast("list[int] | Tensor", made.input_ids)
-
-    def tokenize(self, text: str) -> list[str]:
-        """The tokens of a text, without the begin and the end token."""
-        return self._encode(text).tokens
 
     def pieces(self, text: str) -> list[tuple[int, tuple[int, int]]]:
         """Each token's id, and where in the text it begins and ends."""
@@ -379,39 +197,13 @@ class CLIPTokenizer(Tokens, Sendable):
     def used(self, text: str) -> str:
         """The part of a text that the text encoder has room for."""
         offsets, room = self._encode(text).offsets, self.model_max_length - 2
-        return text if len(offsets) <= room else _scalar_values(text)[: offsets[room][0]]
-
-    def decode(
-        self, ids: "int | Sequence[int] | Tensor", *, skip_special_tokens: bool = False
-    ) -> str:
-        """The text of token ids, or of one, lower-cased, with a space after each word."""
-        numbers = numbers_of(ids)
-        numbers = [numbers] if isinstance(numbers, int) else list(numbers)
-        text = self._backend.decode(numbers, skip_special_tokens=skip_special_tokens)
-        return text.replace(WORD_END, " ").strip()
-
-    def batch_decode(
-        self, rows: "Sequence[Sequence[int]] | Tensor", *, skip_special_tokens: bool = False
-    ) -> list[str]:
-        """The texts of several rows of token ids."""
-        return [self.decode(row, skip_special_tokens=skip_special_tokens) for row in rows]
+        return text if len(offsets) <= room else scalar_values(text)[: offsets[room][0]]
 
     def _id(self, token: str) -> int:
         index = self._backend.token_to_id(token)
         if index is None:
             raise CheckpointError(f"the vocabulary lacks the special token {shown(token)}.")
         return index
-
-    def _limit(self, max_length: int | None) -> int:
-        limit = self.model_max_length if max_length is None else max_length
-        if not 2 <= limit <= 1_000_000:
-            raise RequestError(f"max_length is {limit}; it must be from 2 to 1000000.")
-        return limit
-
-    def _encode(self, text: object) -> Encoding:
-        if not isinstance(text, str):
-            raise RequestError(f"a text must be a string, not {type(text).__name__}.")
-        return self._backend.encode(_scalar_values(text), add_special_tokens=False)
 
     def _warn_cut(self, cut: str, length: int) -> None:
         room = self.model_max_length - 2
@@ -422,49 +214,3 @@ class CLIPTokenizer(Tokens, Sendable):
             PromptCutWarning,
             stacklevel=3,
         )
-
-
-def split_words(backend: tokenizers.Tokenizer) -> None:
-    """Have a tokenizer of the library read text as CLIP does: lower case, word by word."""
-    backend.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-    )
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-
-
-def _backend(vocabulary: Vocabulary) -> tokenizers.Tokenizer:
-    try:
-        backend = tokenizers.Tokenizer(
-            models.BPE(
-                vocab=vocabulary.ids,
-                merges=vocabulary.merges,
-                unk_token=vocabulary.special["unk_token"],
-                end_of_word_suffix=WORD_END,
-            )
-        )
-    except Exception as error:  # the library raises Exception itself
-        detail = shown(str(error))
-        raise CheckpointError(f"the vocabulary and its merges do not fit: {detail}.") from None
-    split_words(backend)
-    backend.decoder = decoders.ByteLevel()
-    for index, token in sorted(vocabulary.added.items()):
-        options = {key: value for key, value in vars(token).items() if key != "content"}
-        backend.add_tokens([tokenizers.AddedToken(token.content, **options)])
-        if backend.token_to_id(token.content) != index:
-            raise CheckpointError(
-                f"the added token {shown(token.content)} has the id {index}; "
-                f"the vocabulary has {backend.token_to_id(token.content)} for it."
-            )
-    return backend
-
-
-def _scalar_values(text: str) -> str:
-    """The text with surrogate pairs joined and lone surrogates replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

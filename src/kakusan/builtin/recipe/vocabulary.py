@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, models, trainers
 
 from kakusan.checkpoints.files import write_json, write_text
-from kakusan.text.tokenizer import split_words
+from kakusan.text.backend import split_words
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
