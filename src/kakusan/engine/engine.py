@@ -1,7 +1,7 @@
 """The networks of one model, ready to compute, for any number of requests at once."""
 
 import copy
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 import torch
@@ -9,20 +9,21 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kakusan.engine.adapters import Wardrobe
-from kakusan.engine.joining import Joined, embeddings, image_parts, join, split, together
+from kakusan.engine.contexts import Contexts, is_plain
+from kakusan.engine.joining import Joined, join, split, together
 from kakusan.engine.learnt import reading
-from kakusan.engine.needs import unet_bytes
+from kakusan.engine.needs import too_large, unet_bytes
 from kakusan.engine.overflow import Computed, finite_rows, overflow_note
+from kakusan.engine.parts import Parts
 from kakusan.engine.placement import Placement
 from kakusan.engine.portions import check_fits, in_portions, portions
-from kakusan.errors import ArgumentError, NumericalError, RequestError
+from kakusan.errors import NumericalError
 from kakusan.models import (
     AdapterSet,
     Autoencoder,
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
-    Conditioning,
     LearntTokens,
     Model,
     StableDiffusionSafetyChecker,
@@ -34,22 +35,17 @@ from kakusan.models import (
     within,
 )
 from kakusan.runtime.arena import reused
-from kakusan.runtime.changes import changes
 from kakusan.runtime.memory import free_memory, is_measured
 from kakusan.runtime.resting import rest
 
 NetworkT = TypeVar("NetworkT", bound=Model[Any])
-PartT = TypeVar("PartT")
+
 
 # The kind of device whose calls can be recorded
 RECORDABLE = "cuda"
-# Sets of texts whose keys and values are stored: requests that come and go make few at a time
-MOST_CONTEXTS = 4
-# Of every published VAE of this family
-USUAL_SCALE = 8
 
 
-class Engine:
+class Engine(Parts):
     """Computes with a model's networks as they were when it was made.
 
     Args:
@@ -70,98 +66,13 @@ class Engine:
         *,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
     ) -> None:
-        self._unet, self._vae, self._text_encoder = unet, vae, text_encoder
-        self._text_encoder_2 = text_encoder_2
-        self.safety_checker = safety_checker
-        self.placement = placement or Placement()
+        super().__init__(unet, vae, text_encoder, text_encoder_2, safety_checker, placement)
         self.learnt: Mapping[str, LearntTokens] = {}
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
         self._turn: Model[Any] | None = None
-        self._contexts: dict[Hashable, tuple[list[Conditioning], TextContext]] = {}
+        self._contexts = Contexts()
         self._wardrobe = Wardrobe(self.networks)
-
-    @property
-    def unet(self) -> UNet2DConditionModel:
-        """Raises RequestError where there is none, as those below do."""
-        return present("unet", self._unet)
-
-    @property
-    def vae(self) -> Autoencoder[Any]:
-        return present("vae", self._vae)
-
-    @property
-    def text_encoder(self) -> CLIPTextModel:
-        return present("text_encoder", self._text_encoder)
-
-    @property
-    def text_encoder_2(self) -> CLIPTextModelWithProjection:
-        return present("text_encoder_2", self._text_encoder_2)
-
-    @property
-    def has_text_encoder(self) -> bool:
-        return self._text_encoder is not None
-
-    @property
-    def has_text_encoder_2(self) -> bool:
-        return self._text_encoder_2 is not None
-
-    @property
-    def has_unet(self) -> bool:
-        return self._unet is not None
-
-    @property
-    def encoders(self) -> list[CLIPTextModel | CLIPTextModelWithProjection]:
-        """The text encoders that there are."""
-        both = (self._text_encoder, self._text_encoder_2)
-        return [encoder for encoder in both if encoder is not None]
-
-    @property
-    def networks(self) -> list[Model[Any]]:
-        """Those that there are."""
-        encoders = (self._text_encoder, self._text_encoder_2)
-        parts = (self.safety_checker, *encoders, self._unet, self._vae)
-        return [part for part in parts if part is not None]
-
-    @property
-    def device(self) -> torch.device:
-        """Where the networks compute."""
-        first = self._first
-        return torch.device("cpu") if first is None else self.placement.device(first)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the UNet's weights are in."""
-        return torch.float32 if self._first is None else self._first.dtype
-
-    @property
-    def _first(self) -> Model[Any] | None:
-        """The UNet, or one of the others where there is none, if any."""
-        return next(iter(self.networks), None) if self._unet is None else self._unet
-
-    @property
-    def text_width(self) -> int | None:
-        """The last dimension of text embeddings; None where no network says it."""
-        if self._unet is not None:
-            return self._unet.config.cross_attention_dim
-        return sum(each.config.hidden_size for each in self.encoders) or None
-
-    @property
-    def pooled_width(self) -> int | None:
-        """The last dimension of pooled embeddings; None where no network says it."""
-        if self._text_encoder_2 is not None:
-            return self._text_encoder_2.config.projection_dim
-        return None
-
-    @property
-    def embeds_guidance(self) -> bool:
-        """Whether the UNet was distilled under guidance, and is told its scale."""
-        return self._unet is not None and self._unet.config.guidance_dim > 0
-
-    @property
-    def scale_factor(self) -> int:
-        """How many pixels a latent is wide."""
-        return USUAL_SCALE if self._vae is None else self._vae.scale_factor
 
     def wearing(self, worn: Mapping[str, AdapterSet], merged: Collection[AdapterSet] = ()) -> Self:
         """The same networks with adapters on in place of those that they have on of themselves.
@@ -187,20 +98,6 @@ class Engine:
     def compute_dtype(self, network: Model[Any]) -> torch.dtype:
         """What a network computes in, where it computes."""
         return network.compute_dtype_on(self.placement.device(network))
-
-    def full_size(self, height: int | None, width: int | None) -> dict[str, int]:
-        """Height and width with the model's own in place of None.
-
-        Raises:
-            RequestError: Not a multiple of the VAE's factor.
-        """
-        factor = self.scale_factor
-        own_height, own_width = (side * factor for side in self.unet.config.latent_size)
-        size = {"height": height or own_height, "width": width or own_width}
-        for name, value in size.items():
-            if value % factor:
-                raise ArgumentError(f"{{{name}}} must be a multiple of {factor}, not {value}")
-        return size
 
     def prepare(self) -> None:
         """Find broken weights before any network runs, and make all of them ready.
@@ -230,7 +127,7 @@ class Engine:
             some = [calls[index] for index in group]
             joined = join(some)
             worn = acting(some[0].adapters or ())
-            prediction = self._call(joined, self._context(some), worn, upcast=some[0].upcast)
+            prediction = self._call(joined, self._contexts.of(some), worn, upcast=some[0].upcast)
             answers |= zip(group, split(joined, prediction, some), strict=True)
         return [answers[index] for index in range(len(calls))]
 
@@ -300,14 +197,8 @@ class Engine:
 
         if free is None or need(pictures) <= free or not is_measured(device):
             return
-        fewer = next((count for count in range(pictures - 1, 0, -1) if need(count) <= free), 0)
-        hint = f"draw {fewer} at a time" if fewer else "draw a smaller picture, or free memory"
-        together = f" of {pictures} pictures" if pictures > 1 else ""
-        raise RequestError(
-            f"the UNet takes about {need(pictures) / 1e6:,.0f} MB for a batch{together} of "
-            f"{width * self.scale_factor} x {height * self.scale_factor} pixels, and "
-            f"{free / 1e6:,.0f} MB are free on {device}; {hint}"
-        )
+        size = (height * self.scale_factor, width * self.scale_factor)
+        raise too_large(need, pictures, size, free, device)
 
     @torch.no_grad()
     def flagged(self, images: Sequence[Image], extractor: CLIPImageProcessor) -> list[bool]:
@@ -332,12 +223,7 @@ class Engine:
         with self.placement.use(unet):
             _make_ready(unet)
             unet = self._wardrobe.dressed(unet, worn)
-            if (
-                acceleration
-                and recordable
-                and _is_plain(context)
-                and unet.device.type == RECORDABLE
-            ):
+            if acceleration and recordable and is_plain(context) and unet.device.type == RECORDABLE:
                 return acceleration.calls_of(unet)(
                     joined.sample, joined.timestep, context.embeddings[0], *(joined.added or ())
                 )
@@ -417,49 +303,9 @@ class Engine:
                 self._upcast[network] = network.upcast()
         return cast(NetworkT, self._upcast[network])
 
-    def _context(self, calls: Sequence[UNetCall]) -> TextContext:
-        """The text of all rows; the same object as long as the same rows are asked about.
-
-        Tokens that were changed in place are others.
-        """
-        conditionings = [call.conditioning for call in calls]
-        key = tuple((id(each), *_versions(each)) for each in conditionings)
-        if key not in self._contexts:
-            while len(self._contexts) >= MOST_CONTEXTS:
-                del self._contexts[next(iter(self._contexts))]
-            # held, so that no other conditioning has their ids
-            pictures = image_parts(conditionings)
-            context = TextContext(*embeddings(conditionings), images=pictures)
-            self._contexts[key] = (conditionings, context)
-        return self._contexts[key][1]
-
 
 def _make_ready(network: object) -> None:
     """Prepare a network where it computes: nothing compiled or recorded can do it as it runs."""
     plain = within(network)
     if isinstance(plain, Model):
         plain.prepare()
-
-
-def present(name: str, part: PartT | None) -> PartT:
-    """A part of a pipeline that something needs.
-
-    Raises:
-        RequestError: It is None.
-    """
-    if part is None:
-        raise RequestError(
-            f"this pipeline has no {name}, which this needs; give it one (pipe.{name} = ...)"
-        )
-    return part
-
-
-def _versions(conditioning: Conditioning) -> list[int]:
-    """How often each of its texts and pictures was changed in place."""
-    pictures = [each.tokens for each in conditioning.image_tokens]
-    return [changes(tokens) for tokens in (conditioning.tokens, *pictures)]
-
-
-def _is_plain(context: TextContext) -> bool:
-    """Whether it is one tensor, as a recording takes it."""
-    return len(context.embeddings) == 1 and not context.images

@@ -1,7 +1,10 @@
 """How much memory networks take while they compute, from their shapes alone."""
 
+from collections.abc import Callable
+
 import torch
 
+from kakusan.errors import RequestError
 from kakusan.models import UNetConfig
 
 # Values at a time for each position and channel of the level that takes most, with attention and
@@ -36,3 +39,25 @@ def unet_bytes(
     scratch = SCRATCH if device.type == "cuda" else 1.0
     fixed = PACKED * max(config.block_out_channels) ** 2
     return fixed + int((waiting + most) * dtype.itemsize * scratch)
+
+
+def too_large(
+    need: Callable[[int], int],
+    pictures: int,
+    size: tuple[int, int],
+    free: int,
+    device: torch.device,
+) -> RequestError:
+    """The error for a batch that memory does not do for, with what it would do for.
+
+    Args:
+        need: bytes for so many pictures.
+        size: height and width of each in pixels.
+    """
+    fewer = next((count for count in range(pictures - 1, 0, -1) if need(count) <= free), 0)
+    hint = f"draw {fewer} at a time" if fewer else "draw a smaller picture, or free memory"
+    together = f" of {pictures} pictures" if pictures > 1 else ""
+    return RequestError(
+        f"the UNet takes about {need(pictures) / 1e6:,.0f} MB for a batch{together} of "
+        f"{size[1]} x {size[0]} pixels, and {free / 1e6:,.0f} MB are free on {device}; {hint}"
+    )

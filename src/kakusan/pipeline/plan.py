@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from kakusan.engine.engine import USUAL_SCALE
 from kakusan.engine.needs import unet_bytes
+from kakusan.engine.parts import USUAL_SCALE
 from kakusan.engine.portions import pixel_bytes, portions
 from kakusan.errors import RequestError
 from kakusan.models import Autoencoder, Model, UNet2DConditionModel
