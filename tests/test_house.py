@@ -29,6 +29,7 @@ LAYERS = (
     {"inputs", "interchange"},
     {"engine", "sampling"},
     {"conditioning"},
+    {"steering"},
     {"pipeline"},
     {"inspect", "reference_modules", "training", "utils"},
     {"builtin"},

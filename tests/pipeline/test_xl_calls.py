@@ -20,7 +20,6 @@ from kakusan.callbacks import SDXLCFGCutoffCallback
 from kakusan.errors import (
     CheckpointError,
     KakusanError,
-    NotYetError,
     RequestError,
     UnknownArgumentError,
 )
@@ -546,16 +545,16 @@ def refiner(tiny_refiner: Path) -> Any:
     ("arguments", "kind", "says"),
     [
         ({}, RequestError, "image is missing"),
-        ({"image": torch.ones(1, 3, 8, 8)}, NotYetError, "beginning at a picture is not there yet"),
-        ({"image": "cat.png"}, NotYetError, "this is a str"),
-        ({"image": []}, NotYetError, "beginning at a picture"),
+        ({"image": torch.ones(1, 3, 7, 8)}, RequestError, "image has 8x7 pixels, and the smallest"),
+        ({"image": "cat.png"}, RequestError, "one kind in a list, not a str"),
+        ({"image": []}, RequestError, "image is an empty list"),
         ({"image": torch.ones(1, 5, 8, 8)}, RequestError, "image has the shape"),
         ({"image": torch.full((1, 4, 8, 8), torch.nan)}, RequestError, "image holds NaN"),
-        ({"image": torch.ones(3, 4, 8, 8)}, RequestError, "image have the shape"),
+        ({"image": torch.ones(3, 4, 8, 8)}, RequestError, "image is 3 pictures, and 1 are drawn"),
         (
-            {"image": torch.ones(1, 4, 8, 8), "strength": 0.0},
+            {"image": torch.ones(1, 4, 8, 8), "strength": 0.01},
             RequestError,
-            "strength of 0.0 leaves",
+            "strength of 0.01 leaves",
         ),
         ({"image": torch.ones(1, 4, 8, 8), "strength": 2}, RequestError, "strength must be"),
         (

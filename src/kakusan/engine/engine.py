@@ -163,18 +163,28 @@ class Engine(Parts):
         return self._through_vae(run, latents, size)
 
     @torch.no_grad()
-    def encode_picture(self, pixels: Tensor) -> Computed:
-        """The mean latents, as the loop has them, of pixels (batch, 3, height, width) in [-1, 1].
+    def encode_picture(self, pixels: Tensor, noise: Tensor | None = None) -> Computed:
+        """The latents, as the loop has them, of pixels (batch, 3, height, width) in [-1, 1].
+
+        Args:
+            noise: standard normal, of the latents' shape: draws them from their distribution; they
+                are the likeliest where not given. Of more rows than `pixels`, each picture has the
+                draws of rows i, i + batch, and so on.
 
         Raises:
             NumericalError: The VAE gives NaN or infinity in float32 too.
         """
 
         def run(vae: Autoencoder[Any], x: Tensor, tile: int | None) -> Tensor:
-            return vae.to_latents(x, tile)
+            return vae.encoded(x, tile)
 
         size = (len(pixels), pixels.shape[-2], pixels.shape[-1])
-        return self._through_vae(run, pixels.to(self.device), size)
+        found = self._through_vae(run, pixels.to(self.device), size)
+        times = 1 if noise is None else len(noise) // len(pixels)
+        encoded = found.result.repeat(times, 1, 1, 1)
+        return found._replace(
+            result=within(self.vae).latents_of(encoded, noise), upcast=found.upcast * times
+        )
 
     def check_memory(self, height: int, width: int, pictures: int, calls: int) -> None:
         """Raise RequestError where pictures will not fit into the memory that is free.

@@ -41,7 +41,7 @@ _READERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
 }
 _SIGNATURES = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "BMP": b"BM"}
 # What Pillow raises on broken or hostile files of these formats; warnings where they are errors
-_BROKEN = (
+BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
@@ -85,7 +85,7 @@ def open_picture(
         if near is not None:
             image.draft("RGB", (near, near))
         image.load()
-        return image.copy() if not upright else _turned(image)
+        return image.copy() if not upright else turned(image)
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def opened(
             yield _READERS[kind](file), name
         except InputError:
             raise
-        except _BROKEN as error:
+        except BROKEN as error:
             raise InputError(f"{name} is a broken picture: {reason(error)}") from None
 
 
@@ -157,7 +157,8 @@ _TURNS = {
 }
 
 
-def _turned(image: Image.Image) -> Image.Image:
+def turned(image: Image.Image) -> Image.Image:
+    """A copy of a picture, turned as its EXIF orientation says."""
     turn = _TURNS.get(orientation(exif_of(image)))
     return image.copy() if turn is None else image.transpose(turn)
 

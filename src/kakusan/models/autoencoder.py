@@ -66,9 +66,28 @@ class Autoencoder(Model[AutoencoderConfigT]):
     def tile(self) -> int:
         """The side of a tile in pixels, where nothing else is asked for."""
 
+    @property
+    def has_deviations(self) -> bool:
+        """Whether it gives a distribution over latents, of which some can be drawn."""
+        return False
+
     @abstractmethod
+    def encoded(self, pixels: Tensor, tile: int | None = None) -> Tensor:
+        """What the encoder gives for pixels (b, 3, h, w) in [-1, 1]; see `latents_of`."""
+
+    @abstractmethod
+    def latents_of(self, encoded: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Latents as the UNet takes them.
+
+        Args:
+            encoded: what `encoded` gave.
+            noise: standard normal, of the latents' shape: draws them from their distribution; the
+                likeliest ones where not given.
+        """
+
     def to_latents(self, pixels: Tensor, tile: int | None = None) -> Tensor:
         """The likeliest latents, as the UNet takes them, of pixels (b, 3, h, w) in [-1, 1]."""
+        return self.latents_of(self.encoded(pixels, tile))
 
     @abstractmethod
     def to_pixels(self, latents: Tensor, tile: int | None = None) -> Tensor:

@@ -256,8 +256,13 @@ class AutoencoderTiny(Autoencoder[TinyConfig]):
         sample = self._run(x, self._half("decoder"), tile, float(self.scale_factor))
         return DecoderOutput(sample) if return_dict else (sample,)
 
-    def to_latents(self, pixels: Tensor, tile: int | None = None) -> Tensor:
-        return self.encode(pixels, tile=tile)[0] * self.config.scaling_factor
+    def encoded(self, pixels: Tensor, tile: int | None = None) -> Tensor:
+        return self.encode(pixels, tile=tile)[0]
+
+    def latents_of(self, encoded: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Its latents have no deviation: `noise` changes nothing."""
+        del noise
+        return encoded * self.config.scaling_factor
 
     def to_pixels(self, latents: Tensor, tile: int | None = None) -> Tensor:
         return self.decode(latents / self.config.scaling_factor, tile=tile)[0]

@@ -59,8 +59,18 @@ class AutoencoderKL(Autoencoder[VAEConfig]):
     def tile(self) -> int:
         return max(self.config.sample_size // self.scale_factor, 1) * self.scale_factor
 
-    def to_latents(self, pixels: Tensor, tile: int | None = None) -> Tensor:
-        latents, scale = self.encode(pixels, tile=tile)[0].mode(), self.config.scaling_factor
+    @property
+    def has_deviations(self) -> bool:
+        return True
+
+    def encoded(self, pixels: Tensor, tile: int | None = None) -> Tensor:
+        return self.encode(pixels, tile=tile)[0].parameters
+
+    def latents_of(self, encoded: Tensor, noise: Tensor | None = None) -> Tensor:
+        distribution, scale = DiagonalGaussian(encoded), self.config.scaling_factor
+        latents = distribution.mode()
+        if noise is not None:
+            latents = latents + distribution.std * noise.to(latents)
         statistics = self._statistics(latents)
         if statistics is None:
             return latents * scale

@@ -22,7 +22,6 @@ from kakusan.pipeline.outfits import Outfits
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parsed_prompts import Grammar, ParsedPrompts
 from kakusan.pipeline.prompts import ReadsPrompts
-from kakusan.pipeline.repainting import of_the_model
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
 from kakusan.pipeline.seeding import check_noise_is_drawn, generator_of
 from kakusan.pipeline.understood import understood
@@ -43,6 +42,7 @@ from kakusan.sampling import (
     drive,
 )
 from kakusan.schedulers import Generators, draw_noise
+from kakusan.steering import WAYS, Call, Prepared
 from kakusan.text import Understanding
 
 # Makes the steering of the pictures with these numbers
@@ -72,6 +72,7 @@ class Drawing:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
         usual: says what was taken as models of this kind are drawn, where something was.
+        told: lines on what was decided of the pictures that were handed in.
         span: which of them are gone through.
         grammar: what the prompts say when their grammar is read; None where they are plain.
         understood: what of each prompt is not understood.
@@ -91,6 +92,10 @@ class Drawing:
         self.engine = model.engine
         model.family.check(request, inputs)
         model.check_is_asked(request)
+        self.told = list[str]()
+        for way in WAYS:
+            request, told = way.complete(request, inputs, self.engine)
+            self.told += told
         asked = model.scheduler_of(request)
         xl = model.engine.unet.config.added_time_dim > 0
         scheduler = requested_scheduler(asked, model.scheduler, xl=xl)
@@ -127,9 +132,8 @@ class Drawing:
         self.understood = understood(self._prompts)
         self.seeds = self._known_seeds()
         self.altered = dict[int, str]()
-        if self._is_given:
-            given = dict.fromkeys(range(self.request.num_pictures), "begun at latents handed in")
-            self.altered.update(given)
+        if (how := self._given_how) is not None:
+            self.altered.update(dict.fromkeys(range(self.request.num_pictures), how))
         if (why := model.adapters.unrecorded) is not None:
             self.altered.update(dict.fromkeys(range(self.request.num_pictures), why))
         self._common_notes: list[str] = []
@@ -161,20 +165,24 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        timelines, text_notes = self._prompts.encoded()
-        assert self.request.height is not None
-        assert self.request.width is not None
-        own, own_notes = of_the_model(self.engine, self.request.height, self.request.width)
-        self._common_notes = [*text_notes, *own_notes]
+        timelines, self._common_notes = self._prompts.encoded()
+        prepared = self._prepared()
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
-            acting = [[*(steering(each) if steering else ()), *own] for each in parts]
+            acting = [steering(each) if steering else () for each in parts]
             trajectories = [
-                self._trajectory(each, timelines(each), some, watched)
+                self._trajectory(each, timelines(each), prepared, some, watched)
                 for each, some in zip(parts, acting, strict=True)
             ]
             yield Batch(trajectories)
+
+    def _prepared(self) -> list[Prepared]:
+        """What the ways to steer have ready, of those that this call asks for."""
+        call = Call(self.engine, self.request, self.inputs, self.span, self._latents_shape())
+        found = [each for way in WAYS if (each := way.prepare(call)) is not None]
+        self._common_notes = [*self._common_notes, *(note for each in found for note in each.notes)]
+        return found
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
@@ -185,15 +193,14 @@ class Drawing:
         for trajectory in drive(list(batch.trajectories), self.engine.predict):
             if trajectory.error is not None:
                 raise trajectory.error
-            assert trajectory.step is not None
-            yield trajectory.step
+            if trajectory.step is not None:
+                yield trajectory.step
 
     def latents(self, batch: Batch) -> Tensor:
         """Of all pictures of a batch, at the last steps that they took, (b, c, h, w)."""
         found: list[Tensor] = []
         for trajectory in batch.trajectories:
-            assert trajectory.step is not None
-            found.append(trajectory.step.latents)
+            found.append(trajectory.latents)
             if trajectory.overflowed:
                 note = overflow_note("UNet", self.engine.compute_dtype(self.engine.unet))
                 self.note(trajectory.pictures, note)
@@ -249,22 +256,30 @@ class Drawing:
         }
 
     def _trajectory(
-        self, pictures: range, timeline: Timeline, steering: Sequence[Steering], watched: bool
+        self,
+        pictures: range,
+        timeline: Timeline,
+        prepared: Sequence[Prepared],
+        others: Sequence[Steering],
+        watched: bool,
     ) -> Trajectory:
         request, generator = self.request, self.inputs.generator
         if request.seed is not None:
             generator = generator_of(request, pictures.start, self.engine.scale_factor)
         interval = request.reuse_interval or 1
-        for each in steering:
-            if not each.marks_pictures:
-                self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
         # in a part of the way, the part before it has had its turns
         first = self.span.start if request.denoising_start is None else 0
         prompt = timeline.at(self.span.start - first)
+        start = self._start(prepared, pictures, generator, prompt.text.tokens.dtype)
+        own = [each for some in prepared for each in some.steering(pictures, generator)]
+        steering = [*others, *own]
+        for each in steering:
+            if not each.marks_pictures:
+                self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
         predictor = Guided(self.guidance) if interval == 1 else Reused(self.guidance, interval)
         outfit = None if self.outfits is None else self.outfits.of_picture(pictures.start)
         return Trajectory(
-            self._start(pictures, generator, prompt.text.tokens.dtype),
+            start,
             self.scheduler,
             prompt,
             Composed(predictor) if prompt.is_composed else predictor,
@@ -301,16 +316,18 @@ class Drawing:
         texts = self.model.prompts(engine, self.request, self.inputs, guided)
         return texts if self.grammar is None else ParsedPrompts(self.grammar, texts)
 
-    def _start(self, pictures: range, generator: Generators, embedded: torch.dtype) -> Start:
-        given = self.inputs.image_latents
-        if given is None:
-            return Start(self._noise(pictures, generator, embedded))
-        # one for each picture, or one for all of a prompt's, or of all prompts
-        rows = [index % len(given) for index in pictures]
-        picture = send(given[rows], self.engine.device)
-        if self.request.denoising_start is not None:
-            return Start(picture, step=self.span.start, is_midway=True)
-        return Start(self._noise(pictures, generator, embedded), picture, self.span.start)
+    def _start(
+        self,
+        prepared: Sequence[Prepared],
+        pictures: range,
+        generator: Generators,
+        embedded: torch.dtype,
+    ) -> Start:
+        def noise() -> Tensor:
+            return self._noise(pictures, generator, embedded)
+
+        starts = (each.start(pictures, noise) for each in prepared)
+        return next((start for start in starts if start is not None), None) or Start(noise())
 
     def _noise(self, pictures: range, generator: Generators, embedded: torch.dtype) -> Tensor:
         device, given = self.engine.device, self.inputs.latents
@@ -346,21 +363,27 @@ class Drawing:
     def _known_seeds(self) -> list[int | None]:
         """The seed that draws each picture's noise again, where there is one."""
         count, given = self.request.num_pictures, self.inputs
-        if given.latents is None and self.request.seed is not None and not self._is_given:
+        if given.latents is None and self.request.seed is not None and self._given_how is None:
             return [self.request.seed_of(index) for index in range(count)]
         # a generator draws in the embeddings' dtype, a seed always in float32
         if given.prompt_embeds is not None:
             embedded = given.prompt_embeds.dtype
         else:
             embedded = self.engine.compute_dtype(self.engine.encoders[-1])
-        same = given.latents is None and embedded == torch.float32 and not self._is_given
+        plain = given.latents is None and self._given_how is None
+        same = plain and embedded == torch.float32
         seeds = given.known_seeds() if same else []
         return seeds if len(seeds) == count else [None] * count
 
     @property
-    def _is_given(self) -> bool:
-        """Whether latents were handed in that no seed draws."""
-        return self.inputs.image_latents is not None
+    def _given_how(self) -> str | None:
+        """What was handed in with which no seed draws the same; None where nothing was."""
+        given = self.inputs.image
+        if given is not None and given.latents is not None:
+            return "begun at latents handed in"
+        if given is not None and self.request.seed is None:
+            return "begun at a picture with another's random numbers"
+        return None
 
     def _ranges(self) -> list[range]:
         # Alone, a seeded picture does not depend on its neighbours to the last bit

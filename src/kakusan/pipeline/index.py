@@ -14,8 +14,8 @@ from kakusan.models import Model, UNet2DConditionModel, within
 from kakusan.models.model import PUBLISHED_VERSION
 from kakusan.pipeline.container import Container, Shape, WeightsOptions
 from kakusan.pipeline.parts import PARTS, Layout
-from kakusan.pipeline.repainting import repaints
 from kakusan.request import MAX_GUIDANCE, MAX_STEPS
+from kakusan.steering import repaints
 
 INDEX = "model_index.json"
 # What a kakusan folder may say of its own good defaults; other libraries pass it by

@@ -49,7 +49,7 @@ class Family:
         for name in POOLED:
             if getattr(inputs, name) is not None and not self.pooled:
                 raise ArgumentError(f"{{{name}}} are for SDXL, not for {{0}}", self.name)
-        if self.begins_at and inputs.image_latents is None:
+        if self.begins_at and inputs.image is None:
             raise ArgumentError("{image} is missing: {0} begins at {1}", self.name, self.begins_at)
         if request.quality_budget is not None and not self.measured:
             raise ArgumentError(

@@ -17,8 +17,8 @@ from kakusan.models import (
     UNet2DConditionModel,
     within,
 )
-from kakusan.pipeline.repainting import repaints
 from kakusan.schedulers import SCHEDULERS
+from kakusan.steering import repaints
 from kakusan.text import CLIPTokenizer
 
 _TOKENIZERS = {"CLIPTokenizer": CLIPTokenizer, "CLIPTokenizerFast": CLIPTokenizer}

@@ -22,6 +22,9 @@ class Told:
 
     def update(self, steps: int) -> None:
         self.done += steps
+        if not self.total:
+            self.tell(0.0, "decoding")
+            return
         each = self.total // self.pictures
         picture = min(max(0, self.done - 1) // each, self.pictures - 1)
         step = self.done - picture * each

@@ -88,6 +88,8 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
         first = left_out if levels is not None else scheduler.start_of(left_out)
     if request.denoising_end is not None and request.denoising_end < 1.0:
         end = _first_below(request.denoising_end, scheduler)
+    if first >= end and request.strength == 0.0:  # asked for: what the VAE gives back
+        return range(end, end)
     if first >= end:
         name = next(name for name in _SPANNING if getattr(request, name) is not None)
         raise ArgumentError(

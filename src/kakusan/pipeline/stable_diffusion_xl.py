@@ -82,7 +82,7 @@ class XLPipeline(LatentDiffusionPipeline):
             inputs,
             guided=guided,
             scored=self.settings.get("requires_aesthetics_score", False),
-            of_image=bool(self.family.begins_at),
+            of_image=bool(self.family.begins_at) or request.image is not None,
         )
 
     def embeddings_of(self, texts: Sequence[str], clip_skip: int | None) -> dict[str, Tensor]:

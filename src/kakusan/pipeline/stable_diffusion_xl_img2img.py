@@ -1,12 +1,11 @@
-"""StableDiffusionXLImg2ImgPipeline: goes on from latents, as SDXL's refiner does."""
+"""StableDiffusionXLImg2ImgPipeline: SDXL that begins at pictures or latents, as its refiner."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from kakusan.errors import ArgumentError, NotYetError, kind_of
+from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
 from kakusan.models import (
@@ -18,6 +17,7 @@ from kakusan.models import (
 )
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import check_no_request, with_choices_made
+from kakusan.pipeline.begun import BEGINS_AT, own_size, required_pictures
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
@@ -38,11 +38,10 @@ from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import REFINER
 
 STRENGTH = 0.3
-_LATENTS = 'latents, such as another pipeline gives with output_type="latent"'
 
 
 class StableDiffusionXLImg2ImgPipeline(XLPipeline):
-    """SDXL that goes on from latents: the refiner, or the base from finished ones.
+    """SDXL that begins at pictures or latents: the base, or the refiner.
 
     Attributes:
         denoising_start: of this thread's call.
@@ -52,10 +51,9 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
     family = Family(
         name="image-to-image with SDXL",
         guidance=GUIDANCE,
-        takes=OF_THE_BASE
-        | {"denoising_start", "strength", "aesthetic_score", "negative_aesthetic_score"},
+        takes=OF_THE_BASE | {"denoising_start", "aesthetic_score", "negative_aesthetic_score"},
         pooled=True,
-        begins_at=_LATENTS,
+        begins_at=BEGINS_AT,
         measured=False,
     )
     denoising_start = _denoising_start = OfTheCall(lambda call: call.denoising_start)
@@ -152,11 +150,12 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         callback_steps: int | None = None,
         **unknown: Any,
     ) -> StableDiffusionXLPipelineOutput | tuple[Any]:
-        """Go on from latents. What is not here is as `StableDiffusionXLPipeline` has it.
+        """Draw pictures that begin at others; the rest is as `StableDiffusionXLPipeline` has it.
 
         Args:
-            image: Latents (pictures, 4, height/8, width/8) as the loop has them, such as another
-                pipeline gives with `output_type="latent"`; one for each picture, or for several.
+            image: As `StableDiffusionImg2ImgPipeline` has it; or latents (pictures, 4, height/8,
+                width/8) as the loop has them, such as another pipeline gives with
+                `output_type="latent"`.
             strength: How far to go back towards noise, from 0 to 1; 0.3 where not given. It does
                 not count beside `denoising_start`.
             denoising_start: The part of the way at which the other model stopped (its
@@ -166,7 +165,6 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
                 given, and not read by the base.
 
         Raises:
-            NotYetError: `image` is a picture.
             RequestError: Anything of this does not fit, before any network runs.
             GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
         """
@@ -174,20 +172,18 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         check_no_request(prompt)
         if latents is not None:
             raise ArgumentError("give latents to begin at as {image}, not as {latents}")
-        given = _latents_of(image)
-        factor = self.engine.scale_factor
+        given = required_pictures(image)
         inputs = Inputs(
             generator=generator,
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
             pooled_prompt_embeds=pooled_prompt_embeds,
             negative_pooled_prompt_embeds=negative_pooled_prompt_embeds,
-            image_latents=given,
+            image=given,
         )
         request = Request.of(
             **texts_and_zeros(prompt, prompt_2, negative_prompt, negative_prompt_2, inputs),
-            height=given.shape[-2] * factor,
-            width=given.shape[-1] * factor,
+            **own_size(given, self.vae_scale_factor),
             num_inference_steps=num_inference_steps,
             timesteps=timesteps,
             sigmas=sigmas,
@@ -227,25 +223,3 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         )
         request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, step, output_type, return_dict)
-
-
-def _latents_of(image: object) -> Tensor:
-    """Latents (pictures, channels, height, width) as they were given, maybe in a list.
-
-    Raises:
-        NotYetError: It is a picture.
-        RequestError: It is missing.
-    """
-    if image is None:
-        raise ArgumentError(f"{{image}} is missing; give {_LATENTS}")
-    several = list(cast("Sequence[object]", image)) if isinstance(image, list | tuple) else [image]
-    tensors = [each for each in several if isinstance(each, Tensor) and each.ndim in (3, 4)]
-    whole = [each if each.ndim == 4 else each[None] for each in tensors]
-    if len(whole) < len(several) or not whole or any(each.shape[1] in (1, 3) for each in whole):
-        raise NotYetError(
-            f"image must be {_LATENTS}; beginning at a picture is not there yet, and this is "
-            f"{kind_of(several[0] if several else image)}"
-        )
-    if len({each.shape[1:] for each in whole}) > 1:
-        raise ArgumentError("the latents given as {image} are of different sizes")
-    return torch.cat(whole)

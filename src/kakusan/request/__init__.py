@@ -1,10 +1,11 @@
 """What is asked for, as plain JSON that is checked before any work. Imports no torch.
 
 `request.py` has the whole `Request`. What one subject asks for is a base of it in its own file: the
-sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings. `checks.py` checks one
-value.
+sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictures that steer.
+`checks.py` checks one value.
 """
 
+from kakusan.request.checks import MAX_SIZE as MAX_SIZE
 from kakusan.request.checks import MAX_STEPS as MAX_STEPS
 from kakusan.request.randomness import SEEDS as SEEDS
 from kakusan.request.request import DEFAULT_GUIDANCE as DEFAULT_GUIDANCE
@@ -14,3 +15,6 @@ from kakusan.request.request import MAX_PICTURES as MAX_PICTURES
 from kakusan.request.request import MAX_SKIPPED as MAX_SKIPPED
 from kakusan.request.request import Request as Request
 from kakusan.request.request import reproducible as reproducible
+from kakusan.request.steered import DEFAULT_STRENGTH as DEFAULT_STRENGTH
+from kakusan.request.steered import RESIZE_MODES as RESIZE_MODES
+from kakusan.request.steered import PictureFile as PictureFile

@@ -13,6 +13,7 @@ from kakusan.request.loras import AdaptedRequest
 from kakusan.request.pixels import PixelRequest
 from kakusan.request.randomness import SEEDS, RandomRequest
 from kakusan.request.sizes import SizedRequest
+from kakusan.request.steered import SteeredRequest
 from kakusan.request.syntaxes import SyntaxRequest
 
 MAX_PICTURES = 1000
@@ -27,7 +28,13 @@ DEFAULT_GUIDANCE = 7.5
 
 @dataclass(frozen=True, kw_only=True)
 class Request(
-    SizedRequest, RandomRequest, SyntaxRequest, EmbeddedRequest, AdaptedRequest, PixelRequest
+    SizedRequest,
+    RandomRequest,
+    SyntaxRequest,
+    EmbeddedRequest,
+    AdaptedRequest,
+    PixelRequest,
+    SteeredRequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -49,7 +56,8 @@ class Request(
     `scheduler` is a name or a published config; `dtype` is how weights are stored and `device`
     where to compute. Of these, None leaves it to the pipeline that draws. `safety_checker` says
     whether the model's own may look at the pictures. By whose rules noise is drawn, if not by
-    kakusan's own, is told in `RandomRequest`.
+    kakusan's own, is told in `RandomRequest`, and which pictures they begin at in
+    `SteeredRequest`.
 
     Raises:
         RequestError: Any field is out of its range or contradicts another.
@@ -121,6 +129,7 @@ class Request(
         self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax(len(self.prompt)))
         self._set(**self.checked_noise(self.seed), **self.checked_loras())
         self._set(embeddings=self.checked_embeddings(), **self.checked_pixels())
+        self._set(**self.checked_steering())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -210,6 +219,7 @@ class Request(
             seed=self.seed_of(index),
             **self.template_of(prompt),
             **self.noise_of(index),
+            **self.steering_of(index),
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -218,10 +228,11 @@ class Request(
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
             *(*self.only_noise(), "embeddings", *self.only_pixels()),
         )
-        left = {*apart, *self.only_adapted()}
+        left = {*apart, *self.only_adapted(), *self.only_steered()}
         names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names} | self.adapted_record()
+        record |= self.steered_record()
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if len(self.prompt) == 1:

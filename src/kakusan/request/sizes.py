@@ -38,7 +38,6 @@ class SizedRequest:
     force_zeros_for_empty_prompt: bool | None = None
     denoising_end: float | None = None
     denoising_start: float | None = None
-    strength: float | None = None
     aesthetic_score: float | None = None
     negative_aesthetic_score: float | None = None
 
@@ -59,7 +58,7 @@ class SizedRequest:
         found: dict[str, Any] = {name: checks.pair(name, getattr(self, name)) for name in PAIRS}
         for name in ("prompt_2", "negative_prompt_2"):
             found[name] = self._texts(name, prompts)
-        for name in ("denoising_end", "denoising_start", "strength"):
+        for name in ("denoising_end", "denoising_start"):
             found[name] = checks.number(name, getattr(self, name), 0.0, 1.0)
         for name in ("aesthetic_score", "negative_aesthetic_score"):
             found[name] = checks.number(name, getattr(self, name), 0.0, MAX_SCORE)

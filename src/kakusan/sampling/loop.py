@@ -23,9 +23,14 @@ def drive(live: MutableSequence[Trajectory], predict: Predict) -> Iterator[Traje
 
     Yields:
         Each trajectory after each of its steps, which is its `step`, and once if it failed, with
-        its `error`; the others go on.
+        its `error`; the others go on. One that has no step to take comes once.
     """
     while live:
+        without_steps = [each for each in live if each.is_over]
+        if without_steps:
+            live[:] = [each for each in live if not each.is_over]
+            yield from without_steps
+            continue
         asked = [(trajectory, trajectory.ask()) for trajectory in live]
         # every trajectory's first call, then every one's second: as a batch lays them out
         columns = zip_longest(*([(t, c) for c in calls] for t, calls in asked))

@@ -74,22 +74,28 @@ class Trajectory:
         self.error: NumericalError | None = None
         self._steering, self._view = tuple(steering), view
         self._adapters = adapters
-        self._began = scheduler.fresh(start.step)
-        self._first = (start.step, start.latents(scheduler), prompt, predictor.guidance)
+        self._schedule = scheduler.schedule[:end]
+        self._is_over = start.step >= len(self._schedule)
+        first = 0 if self._is_over else start.step
+        self._began = scheduler.fresh(first)
+        self._first = (first, start.latents(scheduler), prompt, predictor.guidance)
         self._predictor = predictor
         self._options = step_options(scheduler, eta, generator)
         self._rewind = rewinder(generator if "generator" in self._options else None)
-        self._schedule = scheduler.schedule[:end]
         # what a steering object has seen cannot be taken back
         self._waits = watched or bool(steering) or not queues(start.noise.device)
         self._precise = computes_in_float32
-        self._is_over = False
         self._restart()
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to ask: the last step was taken, or an error ended it."""
         return self._is_over
+
+    @property
+    def latents(self) -> Tensor:
+        """Where it is now, shape (b, c, h, w)."""
+        return self._latents
 
     def ask(self) -> list[UNetCall]:
         """What the UNet is to be asked for the next step."""

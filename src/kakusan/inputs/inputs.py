@@ -1,4 +1,4 @@
-"""What a caller hands in ready-made beside the request, and its checks."""
+"""Everything of it together: `Inputs`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
+from kakusan.inputs.pictures import Given
+from kakusan.inputs.tensors import check_shape, check_tensor
 from kakusan.request import Request
 from kakusan.schedulers import Generators
 from kakusan.schedulers.noise import LOW
@@ -16,8 +18,6 @@ from kakusan.schedulers.noise import LOW
 EMBEDS = ("prompt_embeds", "negative_prompt_embeds")
 # What stands beside each of them with SDXL
 POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
-# Of latents and embeddings that are handed in
-DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,7 +26,8 @@ class Inputs:
 
     `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), those that are pooled
     (prompts, d') and beside them, `latents` (pictures, c, h, w) and not yet multiplied by
-    `init_noise_sigma`. `image_latents`, of so many or fewer pictures, are what a picture begins at.
+    `init_noise_sigma`. `image` is what pictures begin at, as `given_pictures` makes it of what a
+    caller has: one for each picture, or fewer of which each is for as many.
 
     Raises:
         RequestError: Not a generator, not a tensor, or a tensor with NaN or infinity.
@@ -38,11 +39,10 @@ class Inputs:
     negative_prompt_embeds: Tensor | None = None
     pooled_prompt_embeds: Tensor | None = None
     negative_pooled_prompt_embeds: Tensor | None = None
-    image_latents: Tensor | None = None
+    image: Given | None = None
 
     def __post_init__(self) -> None:
         check_tensor("latents", self.latents)
-        check_tensor("image", self.image_latents)
         for names, axes in ((EMBEDS, "(prompts, tokens, width)"), (POOLED, "(prompts, width)")):
             for name in names:
                 embeds: Tensor | None = getattr(self, name)
@@ -74,17 +74,18 @@ class Inputs:
             )
         if self.latents is not None:
             check_shape("latents", self.latents, latents)
-        given = self.image_latents
+        given = self.image
         if given is None:
             return
-        if given.ndim != 4 or not len(given) or latents[0] % len(given):
+        if latents[0] % len(given):
             raise ArgumentError(
-                "the latents given as {image} have the shape {0}; expected {1}, or fewer of which "
-                "each is for as many pictures",
-                tuple(given.shape),
-                tuple(latents),
+                "{image} is {0} pictures, and {1} are drawn; give one, one for each, or so many "
+                "that each is for as many",
+                len(given),
+                latents[0],
             )
-        check_shape("image", given, (len(given), *latents[1:]))
+        if given.latents is not None:
+            check_shape("image", given.latents, (len(given), *latents[1:]))
 
     def check_embeds(self, request: Request, width: int | None) -> None:
         """Check counts and shapes of embeddings, before any network runs.
@@ -148,27 +149,3 @@ def _fresh_seed(generator: torch.Generator) -> int | None:
     seed = generator.initial_seed()
     fresh = torch.Generator("cpu").manual_seed(seed).get_state()
     return seed & LOW if torch.equal(fresh, generator.get_state()) else None
-
-
-def check_tensor(name: str, value: object) -> None:
-    """Raise RequestError unless `value` is None or a dense tensor of finite values."""
-    if value is None:
-        return
-    if not isinstance(value, Tensor):
-        raise ArgumentError(f"{{{name}}} must be a tensor, not a {type(value).__name__}")
-    if value.dtype not in DTYPES:
-        dtype = str(value.dtype).removeprefix("torch.")
-        known = ", ".join(str(each).removeprefix("torch.") for each in DTYPES)
-        raise ArgumentError(f"{{{name}}} must be of {known}, not {dtype}")
-    if value.is_meta or value.layout != torch.strided:
-        raise ArgumentError(f"{{{name}}} must be a dense tensor that holds values")
-    if not torch.isfinite(value).all():
-        raise ArgumentError(f"{{{name}}} holds NaN or infinity")
-
-
-def check_shape(name: str, tensor: Tensor, expected: Sequence[int]) -> None:
-    """Raise RequestError unless `tensor` has the shape `expected`."""
-    if tuple(tensor.shape) != tuple(expected):
-        raise ArgumentError(
-            f"{{{name}}} has the shape {{0}}; expected {{1}}", tuple(tensor.shape), tuple(expected)
-        )

@@ -4,14 +4,16 @@ Their UNet takes latents, the mask, and the latents of the picture without what 
 (arXiv:2112.10752, as in Stable Diffusion's inpainting models).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from kakusan.engine import Engine
 from kakusan.models import UNetCall
 from kakusan.sampling import Steering
+from kakusan.schedulers import Generators
+from kakusan.steering.way import Call, Prepared, Way
 
 
 def repaints(takes: int, latent_channels: int) -> bool:
@@ -37,20 +39,28 @@ class NothingKept(Steering):
         return call._replace(sample=torch.cat([call.sample, beside], dim=1))  # (b, 2c + 1, h, w)
 
 
-def of_the_model(engine: Engine, height: int, width: int) -> tuple[list[Steering], list[str]]:
-    """What every picture of a model is steered by, and what the records are to say of it.
+class Repainting(Way):
+    """Tells models that repaint that everything is to be painted."""
 
-    Args:
-        height, width: of the picture, in pixels.
+    def prepare(self, call: Call) -> Prepared | None:
+        engine, request = call.engine, call.request
+        config = engine.unet.config
+        if not repaints(config.in_channels, config.out_channels):
+            return None
+        assert request.height is not None
+        assert request.width is not None
+        size = (request.height, request.width)
+        grey = engine.encode_picture(
+            torch.zeros(1, 3, *size, dtype=torch.float32, device="cpu")
+        )  # the middle of [-1, 1]
+        notes = [note for note in (grey.note, grey.tiled) if note is not None]
+        return _AllRepainted(grey.result, notes)
 
-    Raises:
-        NumericalError: The VAE gives NaN or infinity in float32 too.
-    """
-    config = engine.unet.config
-    if not repaints(config.in_channels, config.out_channels):
-        return [], []
-    grey = engine.encode_picture(
-        torch.zeros(1, 3, height, width, dtype=torch.float32, device="cpu")
-    )  # the middle of [-1, 1]
-    notes = [note for note in (grey.note, grey.tiled) if note is not None]
-    return [NothingKept(grey.result)], notes
+
+class _AllRepainted(Prepared):
+    def __init__(self, grey: Tensor, notes: Sequence[str]) -> None:
+        self._grey, self.notes = grey, notes
+
+    def steering(self, pictures: range, generator: Generators) -> Sequence[Steering]:
+        del pictures, generator
+        return [NothingKept(self._grey)]

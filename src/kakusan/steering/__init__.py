@@ -1,0 +1,14 @@
+"""Ways to steer pictures by what a caller hands in, one a file; the plain run knows none of them.
+
+A `Way` completes a request before any network runs, and prepares what steers its trajectories; see
+`kakusan.steering.way`. `WAYS` has all of them, in the order in which they act.
+"""
+
+from kakusan.steering.img2img import ImageToImage
+from kakusan.steering.repainting import Repainting
+from kakusan.steering.repainting import repaints as repaints
+from kakusan.steering.way import Call as Call
+from kakusan.steering.way import Prepared as Prepared
+from kakusan.steering.way import Way as Way
+
+WAYS: tuple[Way, ...] = (ImageToImage(), Repainting())
