@@ -32,10 +32,12 @@ _ROOMS = {
         "UNet2DConditionModel",
     ),
     "kakusan.pipeline": (
+        "AutoPipelineForImage2Image",
         "AutoPipelineForText2Image",
         "DiffusionPipeline",
         "LatentConsistencyModelPipeline",
         "Picture",
+        "StableDiffusionImg2ImgPipeline",
         "StableDiffusionPipeline",
         "StableDiffusionPipelineOutput",
         "StableDiffusionXLImg2ImgPipeline",

@@ -11,10 +11,12 @@ from kakusan.models import CLIPTextModel as CLIPTextModel
 from kakusan.models import CLIPTextModelWithProjection as CLIPTextModelWithProjection
 from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafetyChecker
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
+from kakusan.pipeline import AutoPipelineForImage2Image as AutoPipelineForImage2Image
 from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
 from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
 from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistencyModelPipeline
 from kakusan.pipeline import Picture as Picture
+from kakusan.pipeline import StableDiffusionImg2ImgPipeline as StableDiffusionImg2ImgPipeline
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
 from kakusan.pipeline import StableDiffusionXLImg2ImgPipeline as StableDiffusionXLImg2ImgPipeline

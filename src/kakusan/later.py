@@ -35,8 +35,7 @@ _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
 # What to do instead -> names of the package
 _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     _FROM_TEXT: (
-        *("AutoPipelineForImage2Image", "AutoPipelineForInpainting"),
-        *("StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
+        *("AutoPipelineForInpainting", "StableDiffusionInpaintPipeline"),
         *("StableDiffusionInpaintPipelineLegacy", "StableDiffusionUpscalePipeline"),
         *("StableDiffusionLatentUpscalePipeline", "StableDiffusionInstructPix2PixPipeline"),
         *("StableDiffusionDepth2ImgPipeline", "StableDiffusionImageVariationPipeline"),
@@ -160,11 +159,11 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
 # What to do instead -> arguments of a call
 _OF_A_CALL: Mapping[str, tuple[str, ...]] = {
     f"{_FROM_TEXT}; leave it out": (
-        *("image", "strength", "mask_image", "masked_image_latents", "padding_mask_crop"),
+        *("mask_image", "masked_image_latents", "padding_mask_crop"),
         *("ip_adapter_image", "ip_adapter_image_embeds", "control_image", "image_guidance_scale"),
         *("controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end"),
         *("guess_mode", "adapter_conditioning_scale", "noise_level", "depth_map", "mask"),
-        *("init_image", "pag_scale", "pag_adaptive_scale", "sag_scale"),
+        *("pag_scale", "pag_adaptive_scale", "sag_scale"),
     ),
     f"{_OTHER_FAMILY}; leave it out": ("prompt_3", "negative_prompt_3", "max_sequence_length"),
 }

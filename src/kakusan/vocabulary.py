@@ -6,10 +6,10 @@ A `Request` has the reference library's names, which the pipeline's call shares.
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from kakusan.errors import ArgumentError, check_no_unknown
+from kakusan.errors import ArgumentError, UnknownArgumentError, check_no_unknown
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,12 @@ class Vocabulary:
     Attributes:
         where: What is called with these names, for messages.
         words: Under a `Request`'s name for a setting the user's; what is absent cannot be said.
+        elsewhere: Names that something else takes, and what that is.
     """
 
     where: str
     words: Mapping[str, str]
+    elsewhere: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @contextmanager
     def spoken(self) -> Generator[None]:
@@ -45,6 +47,11 @@ class Vocabulary:
     def check_known(self, typed: Mapping[str, object]) -> None:
         """Raise `UnknownArgumentError` for a name that is none of these; it has the nearest."""
         known = self.words.values()
+        for name in typed:
+            if name in self.elsewhere and name not in known:
+                raise UnknownArgumentError(
+                    f"{self.where} has no argument {name!r}: {self.elsewhere[name]}"
+                )
         check_no_unknown(self.where, (name for name in typed if name not in known), known)
 
 
@@ -87,6 +94,9 @@ _SETTINGS = {
     ),
     "seed_resize": ("seed_resize", "--seed-resize", "Seed resize from"),
     "truncate_pixels": ("", "", ""),
+    "image": ("image", "PICTURE", ""),
+    "strength": ("strength", "--strength", "Denoising strength"),
+    "resize_mode": ("resize_mode", "--resize-mode", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -98,7 +108,9 @@ _OF_SDXL = (
     *("negative_original_size", "negative_crops_coords_top_left", "negative_target_size"),
     "denoising_end",
 )
-_OF_THE_REFINER = ("strength", "denoising_start", "aesthetic_score", "negative_aesthetic_score")
+_OF_THE_REFINER = ("denoising_start", "aesthetic_score", "negative_aesthetic_score")
+# What only calls have that begin at pictures
+_OF_PICTURES = ("image", "strength", "resize_mode")
 # What is only recorded
 _TEMPLATES = frozenset({"template", "negative_template"})
 # What a pipeline is, and a call of it cannot say
@@ -138,25 +150,42 @@ def _column(index: int) -> dict[str, str]:
 
 def _of_a_call(*others: str) -> dict[str, str]:
     names = (*_SETTINGS, *INPUTS, *others)
-    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS, _FILES} - {*others}
+    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS, *_OF_PICTURES, _FILES} - {*others}
     return {name: name for name in names if name not in apart}
 
 
-REFERENCE = Vocabulary("the pipeline", _of_a_call(*_WAYS))
-SDXL = Vocabulary("the pipeline", _of_a_call(*POOLED, *_OF_SDXL, *_WAYS))
-REFINER = Vocabulary(
+# What calls that begin at pictures do not have: they are as large as these
+_OF_NOISE = ("height", "width", "quality_budget", "latents")
+
+
+def _begun(pipeline: str) -> dict[str, str]:
+    """Where the arguments are that a call which draws from a text alone does not have."""
+    there = f"{pipeline}.from_pipe(pipe) begins at pictures"
+    return {**dict.fromkeys(_OF_PICTURES, there), "init_image": there}
+
+
+def _of_a_begun_call(*others: str) -> dict[str, str]:
+    found = _of_a_call("image", "strength", *others, *_WAYS)
+    return {name: word for name, word in found.items() if name in others or name not in _OF_NOISE}
+
+
+REFERENCE = Vocabulary("the pipeline", _of_a_call(*_WAYS), _begun("StableDiffusionImg2ImgPipeline"))
+SDXL = Vocabulary(
     "the pipeline",
-    {
-        name: word
-        for name, word in _of_a_call("image", *POOLED, *_OF_SDXL, *_OF_THE_REFINER, *_WAYS).items()
-        if name not in ("height", "width")
-    },
+    _of_a_call(*POOLED, *_OF_SDXL, *_WAYS),
+    _begun("StableDiffusionXLImg2ImgPipeline"),
+)
+IMAGE_TO_IMAGE = Vocabulary(
+    "the pipeline", _of_a_begun_call(), {"init_image": "the picture is given as image"}
+)
+REFINER = Vocabulary(
+    "the pipeline", _of_a_begun_call("latents", *POOLED, *_OF_SDXL, *_OF_THE_REFINER)
 )
 STREAM = Vocabulary(
     "the pipeline's stream",
     {
         **_of_a_call(
-            *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, _FILES),
+            *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, *_OF_PICTURES, _FILES),
             *("force_zeros_for_empty_prompt", "batch_size", "steering", "wildcards"),
         ),
         **{name: name for name in ("loras", "lora_files", "lora_scale")},

@@ -1,6 +1,10 @@
 """The parts put together: from a prompt to a picture."""
 
-from kakusan.pipeline.auto import AutoPipelineForText2Image, DiffusionPipeline
+from kakusan.pipeline.auto import (
+    AutoPipelineForImage2Image,
+    AutoPipelineForText2Image,
+    DiffusionPipeline,
+)
 from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
@@ -14,16 +18,19 @@ from kakusan.pipeline.output import (
 )
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.pipeline.stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
 from kakusan.pipeline.together import draw_together
 
 __all__ = [
+    "AutoPipelineForImage2Image",
     "AutoPipelineForText2Image",
     "DiffusionPipeline",
     "LatentConsistencyModelPipeline",
     "LatentDiffusionPipeline",
     "Picture",
+    "StableDiffusionImg2ImgPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionXLImg2ImgPipeline",

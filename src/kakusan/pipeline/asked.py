@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.inputs import EMBEDS, Inputs
+from kakusan.inputs import EMBEDS, Inputs, given_pictures
 from kakusan.later import without_later
 from kakusan.request import SEEDS, Request
 from kakusan.request.choices import Folders, wildcard_folders, with_choices
@@ -23,7 +23,8 @@ def asked(
     settings = without_later(settings)
     STREAM.check_known(settings)
     wildcards = settings.pop("wildcards", None)
-    inputs = Inputs(**{name: settings.pop(name) for name in (*INPUTS, *POOLED) if name in settings})
+    given = {name: settings.pop(name) for name in (*INPUTS, *POOLED) if name in settings}
+    inputs = Inputs(**given, image=given_pictures("image", settings.pop("image", None), files=True))
     if isinstance(prompt, Request):
         if wildcards is not None:
             raise ArgumentError("the choices of a request are made; leave {wildcards} out")

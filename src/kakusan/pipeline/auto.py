@@ -1,7 +1,7 @@
 """Pipelines by what a model's folder holds, as users of the reference library load them."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
 
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
@@ -13,6 +13,7 @@ from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
 from kakusan.pipeline.single_file import container_of
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
+from kakusan.pipeline.stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
 
@@ -21,6 +22,11 @@ PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLPipeline,
     LatentConsistencyModelPipeline,
     StableDiffusionPipeline,
+)
+# Likewise those that begin at pictures
+BEGUN: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionImg2ImgPipeline,
 )
 
 
@@ -35,7 +41,12 @@ class DiffusionPipeline(metaclass=_Kind):
     """Loads whichever pipeline the parts of a model make; itself it is none.
 
     Every pipeline is an instance of it, to `isinstance`.
+
+    Attributes:
+        pipelines: those that it makes of others' parts; None leaves them what they are.
     """
+
+    pipelines: ClassVar[tuple[type[LatentDiffusionPipeline], ...] | None] = None
 
     @classmethod
     def from_pretrained(
@@ -83,13 +94,11 @@ class DiffusionPipeline(metaclass=_Kind):
         Raises:
             CheckpointError: It has parts that kakusan lacks.
         """
-        kind = _from_text(container, given)
-        refiner = StableDiffusionXLImg2ImgPipeline
-        if kind is StableDiffusionXLPipeline and (
-            is_refiner(container) or container.class_name == refiner.layout.class_name
-        ):
-            return refiner
-        return kind
+        begun = _of_family(BEGUN, container, given)
+        refines = begun is StableDiffusionXLImg2ImgPipeline and is_refiner(container)
+        if refines or container.class_name == begun.layout.class_name:
+            return begun
+        return _of_family(PIPELINES, container, given)
 
     @classmethod
     def from_pipe(cls, pipeline: object, **parts: Any) -> LatentDiffusionPipeline:
@@ -102,29 +111,48 @@ class DiffusionPipeline(metaclass=_Kind):
             raise RequestError(
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )
-        kind = type(pipeline)
-        if cls is AutoPipelineForText2Image and not issubclass(kind, PIPELINES):
-            kind = _fitting(kind.layout)[-1]
+        kind, wanted = type(pipeline), cls.pipelines
+        if wanted is not None and not issubclass(kind, wanted):
+            kind = _fitting(wanted, kind.layout)[-1]
         return kind.from_pipe(pipeline, **parts)
 
 
 class AutoPipelineForText2Image(DiffusionPipeline):
     """Loads whichever pipeline draws from a text alone with the parts of a model."""
 
+    pipelines = PIPELINES
+
     @classmethod
     def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
-        kind = _from_text(container, given)
+        kind = _of_family(PIPELINES, container, given)
         if kind is StableDiffusionXLPipeline:
             check_no_refiner(container)
         return kind
 
 
-def _from_text(container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
-    fitting = _fitting(family_of(container, given))
+class AutoPipelineForImage2Image(DiffusionPipeline):
+    """Loads whichever pipeline begins at pictures with the parts of a model."""
+
+    pipelines = BEGUN
+
+    @classmethod
+    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+        return _of_family(BEGUN, container, given)
+
+
+def _of_family(
+    pipelines: Sequence[type[LatentDiffusionPipeline]],
+    container: Container,
+    given: Collection[str],
+) -> type[LatentDiffusionPipeline]:
+    """Of the pipelines the one that draws with the parts of a model."""
+    fitting = _fitting(pipelines, family_of(container, given))
     named = (kind for kind in fitting if kind.layout.class_name == container.class_name)
     return next(named, fitting[-1])
 
 
-def _fitting(family: Layout) -> list[type[LatentDiffusionPipeline]]:
-    """The pipelines that draw from a text with the parts of a family."""
-    return [kind for kind in PIPELINES if kind.layout.only_here == family.only_here]
+def _fitting(
+    pipelines: Sequence[type[LatentDiffusionPipeline]], family: Layout
+) -> list[type[LatentDiffusionPipeline]]:
+    """Those of the pipelines that draw with the parts of a family."""
+    return [kind for kind in pipelines if kind.layout.only_here == family.only_here]

@@ -113,6 +113,7 @@ STABLE_DIFFUSION = Layout(
     ),
     optional=frozenset({"safety_checker", "feature_extractor"}),
 )
+IMAGE_TO_IMAGE = replace(STABLE_DIFFUSION, class_name="StableDiffusionImg2ImgPipeline")
 LATENT_CONSISTENCY = replace(STABLE_DIFFUSION, class_name="LatentConsistencyModelPipeline")
 _XL_ENCODERS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 STABLE_DIFFUSION_XL = Layout(

@@ -39,11 +39,9 @@ from kakusan.text import CLIPTokenizer, Understanding
 from kakusan.vocabulary import REFERENCE
 
 
-class StableDiffusionPipeline(LatentDiffusionPipeline):
-    """Text to picture with Stable Diffusion 1 and 2 (arXiv:2112.10752)."""
+class OneEncoderPipeline(LatentDiffusionPipeline):
+    """What the pipelines of Stable Diffusion 1 and 2 share: one text encoder, a safety checker."""
 
-    layout = STABLE_DIFFUSION
-    family = Family(name="Stable Diffusion 1 and 2")
     output_class = StableDiffusionPipelineOutput
 
     def __init__(
@@ -80,7 +78,6 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
 
     encode_prompt = compatible.encode_prompt
     _encode_prompt = compatible.encode_prompt_together
-    check_inputs = compatible.check_inputs
     run_safety_checker = compatible.run_safety_checker
 
     def _prompts(self, engine: Engine, request: Request, inputs: Inputs, guided: bool) -> Prompts:
@@ -95,6 +92,15 @@ class StableDiffusionPipeline(LatentDiffusionPipeline):
         encoded, _ = encode_texts(texts, tokenizer, self.engine, clip_skip)
         say_understood([Understanding.of(text, tokenizer) for text in texts], self.name_or_path)
         return encoded.tokens
+
+
+class StableDiffusionPipeline(OneEncoderPipeline):
+    """Text to picture with Stable Diffusion 1 and 2 (arXiv:2112.10752)."""
+
+    layout = STABLE_DIFFUSION
+    family = Family(name="Stable Diffusion 1 and 2")
+
+    check_inputs = compatible.check_inputs
 
     def __call__(
         self,

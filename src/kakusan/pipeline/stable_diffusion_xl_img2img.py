@@ -138,7 +138,6 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         pad_conds: bool | str | None = None,
         old_timelines: bool | None = None,
         wildcards: Folders = None,
-        quality_budget: float | None = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
         batch_size: int = 1,
@@ -211,7 +210,6 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             emphasis=emphasis,
             pad_conds=pad_conds,
             old_timelines=old_timelines,
-            quality_budget=quality_budget,
             reuse_interval=reuse_interval,
         )
         step = StepCallback.of_call(

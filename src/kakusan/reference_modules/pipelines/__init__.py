@@ -2,16 +2,20 @@
 
 from kakusan.later import missing_name
 from kakusan.pipeline import (
+    AutoPipelineForImage2Image,
     AutoPipelineForText2Image,
     DiffusionPipeline,
+    StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
 )
 
 __all__ = [
+    "AutoPipelineForImage2Image",
     "AutoPipelineForText2Image",
     "DiffusionPipeline",
+    "StableDiffusionImg2ImgPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLPipeline",

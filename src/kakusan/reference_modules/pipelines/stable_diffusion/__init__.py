@@ -2,9 +2,14 @@
 
 from kakusan.later import missing_name
 from kakusan.models import StableDiffusionSafetyChecker
-from kakusan.pipeline import StableDiffusionPipeline, StableDiffusionPipelineOutput
+from kakusan.pipeline import (
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionPipelineOutput,
+)
 
 __all__ = [
+    "StableDiffusionImg2ImgPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionSafetyChecker",

@@ -1,0 +1,203 @@
+"""From a picture to a picture, against the reference's pipelines: whole pictures."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import kakusan
+from kakusan.errors import RequestError
+from kakusan.schedulers import SCHEDULERS
+from tests.oracle import tiny
+
+SIZE = 64
+PROMPTS = ["a cat on a red background", "an astronaut riding a horse, 4k"]
+RNG = np.random.default_rng(5)
+ARRAY = RNG.integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+PICTURE = Image.fromarray(ARRAY)
+OTHER = Image.fromarray(RNG.integers(0, 256, (SIZE, SIZE, 3), np.uint8))
+
+
+def reference(kind: Any, folder: Path, scheduler: str | None = None, **parts: Any) -> Any:
+    with tiny.quiet():
+        pipe = kind.from_pretrained(folder, **parts)
+        if scheduler is not None:
+            pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def ours(kind: Any, folder: Path, scheduler: str | None = None) -> Any:
+    pipe = kind.from_pretrained(folder)
+    if scheduler is not None:
+        pipe.scheduler = SCHEDULERS[scheduler].from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def generator(seed: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(pipe: Any, **call: Any) -> np.ndarray:
+    with warnings.catch_warnings(), tiny.quiet():
+        warnings.simplefilter("ignore")
+        return np.asarray(pipe(**call, output_type="np").images) * 255
+
+
+def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
+    """At most a level, or 48 dB where random networks amplify rounding."""
+    assert found.shape == expected.shape
+    far = np.abs(found.round() - expected.round())
+    noise = float(np.square(found - expected).mean())
+    assert far.max() <= 1 or 10 * np.log10(255**2 / noise) >= 48, far.max()
+
+
+BOTH = {
+    "v1": (diffusers.StableDiffusionImg2ImgPipeline, kakusan.StableDiffusionImg2ImgPipeline),
+    "v2": (diffusers.StableDiffusionImg2ImgPipeline, kakusan.StableDiffusionImg2ImgPipeline),
+    "xl": (diffusers.StableDiffusionXLImg2ImgPipeline, kakusan.StableDiffusionXLImg2ImgPipeline),
+    "refiner": (
+        diffusers.StableDiffusionXLImg2ImgPipeline,
+        kakusan.StableDiffusionXLImg2ImgPipeline,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def pairs(
+    tiny_v1: Path, tiny_v2: Path, tiny_xl: Path, tiny_refiner: Path
+) -> dict[str, tuple[Any, Any]]:
+    folders = {"v1": tiny_v1, "v2": tiny_v2, "xl": tiny_xl, "refiner": tiny_refiner}
+    return {
+        name: (reference(kinds[0], folders[name]), ours(kinds[1], folders[name]))
+        for name, kinds in BOTH.items()
+    }
+
+
+@pytest.mark.parametrize("family", list(BOTH))
+@pytest.mark.parametrize("strength", [0.01, 0.3, 0.75, 1.0])
+def test_strengths(pairs: Any, family: str, strength: float) -> None:
+    theirs, mine = pairs[family]
+    steps = 100 if strength < 0.1 else 8
+    call = {"prompt": PROMPTS[0], "image": PICTURE, "strength": strength}
+    call |= {"num_inference_steps": steps}
+    expected = pictures(theirs, **call, generator=generator())
+    assert_alike(pictures(mine, **call, generator=generator()), expected)
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "two prompts": {"prompt": PROMPTS},
+    "two pictures": {"prompt": PROMPTS, "image": [PICTURE, OTHER]},
+    "several of each": {"num_images_per_prompt": 2},
+    "two of each of two": {"prompt": PROMPTS, "num_images_per_prompt": 2, "image": [PICTURE, OTHER]},
+    "no guidance": {"guidance_scale": 1.0},
+    "negative": {"negative_prompt": "ugly", "guidance_scale": 3.0},
+    "an odd size": {"image": Image.fromarray(ARRAY[:61, :55])},
+    "two sizes": {"prompt": PROMPTS, "image": [PICTURE, Image.fromarray(ARRAY[:40, :48])]},
+    "an array": {"image": ARRAY / np.float32(255)},
+    "an odd array": {"image": ARRAY[:61, :55] / np.float32(255)},
+    "arrays": {"prompt": PROMPTS, "image": np.stack([ARRAY, ARRAY[::-1]]) / np.float32(255)},
+    "a list of arrays": {"prompt": PROMPTS, "image": [ARRAY / 255.0, ARRAY[::-1] / 255.0]},
+    "a tensor": {"image": torch.from_numpy(ARRAY / np.float32(255)).permute(2, 0, 1)},
+    "tensors": {
+        "prompt": PROMPTS,
+        "image": [torch.from_numpy(ARRAY / np.float32(255)).permute(2, 0, 1)] * 2,
+    },
+    "in [-1, 1]": {"image": torch.from_numpy(ARRAY / np.float32(127.5) - 1).permute(2, 0, 1)[None]},
+    "latents": {"image": torch.randn(1, 4, 8, 8, generator=generator(7))},
+    "timesteps": {"timesteps": [900, 700, 500, 300, 100], "num_inference_steps": None},
+}
+
+
+@pytest.mark.parametrize("family", ["v1", "xl"])
+@pytest.mark.parametrize("changes", CALLS.values(), ids=CALLS)
+def test_calls(pairs: Any, family: str, changes: dict[str, Any]) -> None:
+    theirs, mine = pairs[family]
+    call = {"prompt": PROMPTS[0], "image": PICTURE, "strength": 0.6, "num_inference_steps": 5}
+    call |= changes
+    if "timesteps" in changes:  # a scheduler that takes them, on both sides
+        theirs = type(theirs)(**{**theirs.components, "scheduler": their_ddpm(theirs)})
+        theirs.set_progress_bar_config(disable=True)
+        mine = type(mine).from_pipe(mine)
+        mine.scheduler = kakusan.DDPMScheduler.from_config(mine.scheduler.config)
+        mine.set_progress_bar_config(disable=True)
+    expected = pictures(theirs, **call, generator=generator())
+    if changes.get("num_inference_steps", 5) is None:
+        call.pop("num_inference_steps")
+    assert_alike(pictures(mine, **call, generator=generator()), expected)
+
+
+def their_ddpm(pipe: Any) -> Any:
+    return diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
+
+
+@pytest.mark.parametrize("family", ["v1", "xl"])
+@pytest.mark.parametrize("image", [PICTURE, [PICTURE, OTHER]], ids=["one", "two"])
+def test_a_generator_for_each_picture(pairs: Any, family: str, image: Any) -> None:
+    theirs, mine = pairs[family]
+    call = {"prompt": PROMPTS, "image": image, "strength": 0.6, "num_inference_steps": 5}
+    call |= {"num_images_per_prompt": 2}
+    expected = pictures(theirs, **call, generator=[generator(i) for i in range(4)])
+    assert_alike(pictures(mine, **call, generator=[generator(i) for i in range(4)]), expected)
+
+
+THEIR_SCHEDULERS = sorted(name for name in SCHEDULERS if hasattr(diffusers, name))
+# k-diffusion's step from its own kind of model, or of a package that is not installed here
+WITHOUT = {"EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "DPMSolverSDEScheduler"}
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.75, 1.0])
+@pytest.mark.parametrize("name", [each for each in THEIR_SCHEDULERS if each not in WITHOUT])
+def test_every_scheduler(tiny_v1: Path, pairs: Any, name: str, strength: float) -> None:
+    theirs, mine = pairs["v1"]
+    theirs = type(theirs)(
+        **{**theirs.components, "scheduler": getattr(diffusers, name).from_config(tiny.SCHEDULER)}
+    )
+    theirs.set_progress_bar_config(disable=True)
+    mine = type(mine).from_pipe(mine, scheduler=SCHEDULERS[name].from_config(tiny.SCHEDULER))
+    mine.set_progress_bar_config(disable=True)
+    call = {"prompt": PROMPTS[0], "image": PICTURE, "strength": strength}
+    call |= {"num_inference_steps": 8, "guidance_scale": 3.0}
+    expected = pictures(theirs, **call, generator=generator())
+    assert_alike(pictures(mine, **call, generator=generator()), expected)
+
+
+@pytest.mark.parametrize("family", ["xl", "refiner"])
+def test_a_picture_and_a_part_of_the_way(pairs: Any, family: str) -> None:
+    theirs, mine = pairs[family]
+    call = {"prompt": PROMPTS[0], "image": PICTURE, "num_inference_steps": 10}
+    call |= {"denoising_start": 0.5, "denoising_end": 0.9}
+    expected = pictures(theirs, **call, generator=generator())
+    assert_alike(pictures(mine, **call, generator=generator()), expected)
+
+
+@pytest.mark.parametrize("family", list(BOTH))
+def test_strength_0_is_what_the_vae_gives_back(pairs: Any, family: str) -> None:
+    mine = pairs[family][1]
+    pixels = torch.from_numpy(ARRAY).permute(2, 0, 1)[None] / 127.5 - 1
+    back = mine.decode_to_pil(mine.vae.to_latents(pixels))[0]
+    output = mine(PROMPTS[0], image=PICTURE, strength=0, seed=1)
+    assert np.abs(np.asarray(output.images[0]).astype(int) - np.asarray(back)).max() <= 1
+    assert output.records[0]["strength"] == 0
+    assert output.records[0]["seed"] == 1
+
+
+def test_a_strength_that_leaves_no_step(pairs: Any) -> None:
+    with pytest.raises(RequestError, match=r"strength of 0\.05 leaves no step of 10"):
+        pairs["v1"][1](PROMPTS[0], image=PICTURE, strength=0.05, num_inference_steps=10)
+
+
+def test_a_picture_is_the_same_alone_and_beside_others(pairs: Any) -> None:
+    mine = pairs["v1"][1]
+    call = {"strength": 0.6, "num_inference_steps": 5, "output_type": "np"}
+    together = mine(PROMPTS, image=[PICTURE, OTHER], seed=4, **call)
+    alone = mine(PROMPTS[1], image=OTHER, seed=5, **call)
+    assert np.array_equal(together.images[1], alone.images[0])
+    assert together.records[1] == alone.records[0]
+    assert together.records[0]["image"] != together.records[1]["image"]
