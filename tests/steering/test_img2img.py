@@ -95,7 +95,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "two prompts": {"prompt": PROMPTS},
     "two pictures": {"prompt": PROMPTS, "image": [PICTURE, OTHER]},
     "several of each": {"num_images_per_prompt": 2},
-    "two of each of two": {"prompt": PROMPTS, "num_images_per_prompt": 2, "image": [PICTURE, OTHER]},
+    "two of each of two": {
+        "prompt": PROMPTS,
+        "num_images_per_prompt": 2,
+        "image": [PICTURE, OTHER],
+    },
     "no guidance": {"guidance_scale": 1.0},
     "negative": {"negative_prompt": "ugly", "guidance_scale": 3.0},
     "an odd size": {"image": Image.fromarray(ARRAY[:61, :55])},
@@ -111,7 +115,7 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "in [-1, 1]": {"image": torch.from_numpy(ARRAY / np.float32(127.5) - 1).permute(2, 0, 1)[None]},
     "latents": {"image": torch.randn(1, 4, 8, 8, generator=generator(7))},
-    "timesteps": {"timesteps": [900, 700, 500, 300, 100], "num_inference_steps": None},
+    "timesteps": {"timesteps": [900, 700, 500, 300, 100]},
 }
 
 
@@ -121,20 +125,10 @@ def test_calls(pairs: Any, family: str, changes: dict[str, Any]) -> None:
     theirs, mine = pairs[family]
     call = {"prompt": PROMPTS[0], "image": PICTURE, "strength": 0.6, "num_inference_steps": 5}
     call |= changes
-    if "timesteps" in changes:  # a scheduler that takes them, on both sides
-        theirs = type(theirs)(**{**theirs.components, "scheduler": their_ddpm(theirs)})
-        theirs.set_progress_bar_config(disable=True)
-        mine = type(mine).from_pipe(mine)
-        mine.scheduler = kakusan.DDPMScheduler.from_config(mine.scheduler.config)
-        mine.set_progress_bar_config(disable=True)
+    if "timesteps" in changes:  # a scheduler that takes them
+        theirs, mine = with_scheduler((theirs, mine), "DDPMScheduler")
     expected = pictures(theirs, **call, generator=generator())
-    if changes.get("num_inference_steps", 5) is None:
-        call.pop("num_inference_steps")
     assert_alike(pictures(mine, **call, generator=generator()), expected)
-
-
-def their_ddpm(pipe: Any) -> Any:
-    return diffusers.DDPMScheduler.from_config(pipe.scheduler.config)
 
 
 @pytest.mark.parametrize("family", ["v1", "xl"])
@@ -152,16 +146,26 @@ THEIR_SCHEDULERS = sorted(name for name in SCHEDULERS if hasattr(diffusers, name
 WITHOUT = {"EDMEulerScheduler", "EDMDPMSolverMultistepScheduler", "DPMSolverSDEScheduler"}
 
 
+def with_scheduler(pair: tuple[Any, Any], name: str) -> tuple[Any, Any]:
+    config = {**tiny.SCHEDULER, "clip_sample": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = {**pair[0].components, "scheduler": getattr(diffusers, name).from_config(config)}
+        found = (
+            type(pair[0])(**theirs),
+            type(pair[1]).from_pipe(pair[1], scheduler=SCHEDULERS[name].from_config(config)),
+        )
+    for each in found:
+        each.set_progress_bar_config(disable=True)
+    return found
+
+
 @pytest.mark.parametrize("strength", [0.3, 0.75, 1.0])
 @pytest.mark.parametrize("name", [each for each in THEIR_SCHEDULERS if each not in WITHOUT])
-def test_every_scheduler(tiny_v1: Path, pairs: Any, name: str, strength: float) -> None:
-    theirs, mine = pairs["v1"]
-    theirs = type(theirs)(
-        **{**theirs.components, "scheduler": getattr(diffusers, name).from_config(tiny.SCHEDULER)}
-    )
-    theirs.set_progress_bar_config(disable=True)
-    mine = type(mine).from_pipe(mine, scheduler=SCHEDULERS[name].from_config(tiny.SCHEDULER))
-    mine.set_progress_bar_config(disable=True)
+def test_every_scheduler(pairs: Any, name: str, strength: float) -> None:
+    if name == "LMSDiscreteScheduler" and strength < 1:
+        pytest.skip("the reference counts steps that were not taken, as test_oracle says")
+    theirs, mine = with_scheduler(pairs["v1"], name)
     call = {"prompt": PROMPTS[0], "image": PICTURE, "strength": strength}
     call |= {"num_inference_steps": 8, "guidance_scale": 3.0}
     expected = pictures(theirs, **call, generator=generator())
@@ -189,8 +193,9 @@ def test_strength_0_is_what_the_vae_gives_back(pairs: Any, family: str) -> None:
 
 
 def test_a_strength_that_leaves_no_step(pairs: Any) -> None:
+    _, mine = with_scheduler(pairs["v1"], "DDIMScheduler")
     with pytest.raises(RequestError, match=r"strength of 0\.05 leaves no step of 10"):
-        pairs["v1"][1](PROMPTS[0], image=PICTURE, strength=0.05, num_inference_steps=10)
+        mine(PROMPTS[0], image=PICTURE, strength=0.05, num_inference_steps=10)
 
 
 def test_a_picture_is_the_same_alone_and_beside_others(pairs: Any) -> None:

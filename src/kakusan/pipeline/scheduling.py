@@ -78,6 +78,8 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
     levels = scheduler.level_timesteps
     timesteps = scheduler.schedule if levels is None else levels
     first, end = 0, len(timesteps)
+    if request.strength == 0.0:  # what the VAE gives back
+        return range(end, end)
     if request.denoising_start is not None:
         first = _first_below(request.denoising_start, scheduler)
         if levels is None and first < end:  # never between the calls of one step
@@ -88,8 +90,6 @@ def span_of(request: Request, scheduler: Scheduler) -> range:
         first = left_out if levels is not None else scheduler.start_of(left_out)
     if request.denoising_end is not None and request.denoising_end < 1.0:
         end = _first_below(request.denoising_end, scheduler)
-    if first >= end and request.strength == 0.0:  # asked for: what the VAE gives back
-        return range(end, end)
     if first >= end:
         name = next(name for name in _SPANNING if getattr(request, name) is not None)
         raise ArgumentError(

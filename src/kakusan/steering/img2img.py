@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from kakusan.engine import Engine
@@ -50,9 +51,11 @@ class ImageToImage(Way):
         assert height is not None
         assert width is not None
         pixels = given.pixels(width, height, call.request.resize_mode or "stretch")
-        found = engine.encode_picture(pixels, _deviations(call, len(given)))
-        notes = [note for note in (found.note, found.tiled) if note is not None]
-        return _Begun(call, found.result, notes)
+        # alone, a seeded picture does not depend on its neighbours to the last bit
+        parts = pixels.split(len(pixels) if call.request.seed is None else 1)
+        found = [engine.encode_picture(part, _deviations(call, len(given))) for part in parts]
+        notes = [note for each in found for note in (each.note, each.tiled) if note is not None]
+        return _Begun(call, torch.cat([each.result for each in found]), notes)
 
 
 class _Begun(Prepared):
