@@ -7,8 +7,13 @@ from torch import Tensor
 
 from kakusan.inputs import Inputs
 from kakusan.later import without_later
-from kakusan.pipeline.adapters import scale_of
-from kakusan.pipeline.asked import check_no_request, negative_or_embeds, texts_or_embeds
+from kakusan.pipeline.adapter_strengths import scale_of
+from kakusan.pipeline.asked import (
+    check_no_request,
+    negative_or_embeds,
+    texts_or_embeds,
+    with_choices_made,
+)
 from kakusan.pipeline.begun import BEGINS_AT, own_size, required_pictures
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.model import Family
@@ -16,6 +21,7 @@ from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import IMAGE_TO_IMAGE
 from kakusan.pipeline.stable_diffusion import OneEncoderPipeline
 from kakusan.request import Request
+from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators
 from kakusan.vocabulary import IMAGE_TO_IMAGE as WORDS
 
@@ -51,6 +57,9 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
         clip_skip: int | None = None,
         prompt_syntax: str | None = None,
         emphasis: str | None = None,
+        pad_conds: bool | str | None = None,
+        old_timelines: bool | None = None,
+        wildcards: Folders = None,
         reuse_interval: int | None = None,
         seed: int | None = None,
         batch_size: int = 1,
@@ -106,11 +115,14 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
             clip_skip=clip_skip,
             prompt_syntax=prompt_syntax,
             emphasis=emphasis,
+            pad_conds=pad_conds,
+            old_timelines=old_timelines,
             reuse_interval=reuse_interval,
         )
         step = StepCallback.of_call(
             callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
         )
+        request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, step, output_type, return_dict)
 
     def check_inputs(
