@@ -83,6 +83,7 @@ def test_several_controlnets(tmp_path: Path) -> None:
     given = question(ours.nets[0])
     one = given.pop("controlnet_cond")
     given |= {"controlnet_cond": [one, one.flip(2)], "conditioning_scale": [0.5, 2.0]}
+    given["return_dict"] = False
     found, expected = ours(**given), theirs(**given)
     for mine, wanted in zip([*found[0], found[1]], [*expected[0], expected[1]], strict=True):
         assert_near(mine, wanted, 1e-6)

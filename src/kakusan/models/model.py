@@ -153,6 +153,7 @@ class Model(Stored[ConfigT], Sendable):
         yaml = original_config or published.get("original_config_file")
         source, checkpoint = opened(
             pretrained_model_link_or_path_or_dict,
+            kind=cls.checkpoint_class,
             part=cls.part_names[0] if cls.part_names else None,
             config=config,
             subfolder=subfolder,

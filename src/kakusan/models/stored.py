@@ -27,11 +27,13 @@ class Stored(Network[ConfigT]):
         weights_stem: how the file of weights is called, without variant and suffix.
         ignored: tensors with one of these between the dots of their name may be left over.
         part_names: what pipelines call such a part, the usual one first.
+        checkpoint_class: what a single file is read as.
     """
 
     weights_stem: ClassVar[str] = "diffusion_pytorch_model"
     ignored: ClassVar[frozenset[str]] = frozenset()
     part_names: ClassVar[tuple[str, ...]] = ()
+    checkpoint_class: ClassVar[type[Checkpoint]] = Checkpoint
 
     @abstractmethod
     def from_published_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -51,7 +53,7 @@ class Stored(Network[ConfigT]):
         Raises:
             CheckpointError: it is broken, something else, or lacks this part.
         """
-        return cls.from_checkpoint(Checkpoint(file), dtype)
+        return cls.from_checkpoint(cls.checkpoint_class(file), dtype)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Checkpoint, dtype: torch.dtype | None) -> Self:

@@ -1,6 +1,7 @@
 """Tables of name pieces that are read in both directions."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 
 class Pieces:
@@ -29,3 +30,9 @@ def _replaced(table: Mapping[str, str], name: str) -> str | None:
     """`in_layers.0.weight` by the entry of `in_layers.0`."""
     head, dot, last = name.rpartition(".")
     return f"{table[head]}{dot}{last}" if head in table else None
+
+
+def numbers(names: Iterable[str], pattern: str) -> set[int]:
+    """What the one group of a pattern is in names that begin so."""
+    compiled = re.compile(pattern)
+    return {int(match[1]) for name in names if (match := compiled.match(name))}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from kakusan.checkpoints.names.pieces import Pieces
+from kakusan.checkpoints.names.pieces import Pieces, numbers
 
 GLOBAL = Pieces(
     {
@@ -60,10 +60,10 @@ class UNetNames:
     def of_ldm(cls, names: Iterable[str]) -> Self:
         """Of a UNet in the original names."""
         there = set(names)
-        changes = sorted(_numbers(there, r"input_blocks\.(\d{1,4})\.0\.op\.weight"))
-        blocks = _numbers(there, r"input_blocks\.(\d{1,4})\.0\.\w+\.")
+        changes = sorted(numbers(there, r"input_blocks\.(\d{1,4})\.0\.op\.weight"))
+        blocks = numbers(there, r"input_blocks\.(\d{1,4})\.0\.\w+\.")
         layers = (changes[0] if changes else max(blocks, default=1) + 1) - 1
-        ups = _numbers(there, r"output_blocks\.(\d{1,4})\.2\.conv\.weight")
+        ups = numbers(there, r"output_blocks\.(\d{1,4})\.2\.conv\.weight")
         levels = len(changes) + 1
         return cls(max(layers, 1), levels, frozenset(up // (max(layers, 1) + 1) for up in ups))
 
@@ -71,11 +71,11 @@ class UNetNames:
     def of_diffusers(cls, names: Iterable[str]) -> Self:
         """Of a UNet in the published names."""
         there = set(names)
-        resnets = _numbers(there, r"down_blocks\.0\.resnets\.(\d{1,4})\.")
+        resnets = numbers(there, r"down_blocks\.0\.resnets\.(\d{1,4})\.")
         layers = max(resnets, default=0) + 1
         last = rf"up_blocks\.(\d{{1,4}})\.attentions\.{layers}\."
-        levels = max(_numbers(there, r"down_blocks\.(\d{1,4})\."), default=0) + 1
-        return cls(layers, levels, frozenset(_numbers(there, last) - {levels - 1}))
+        levels = max(numbers(there, r"down_blocks\.(\d{1,4})\."), default=0) + 1
+        return cls(layers, levels, frozenset(numbers(there, last) - {levels - 1}))
 
     def to_diffusers(self, name: str) -> str | None:
         """The published name of an original one; None where it has none."""
@@ -155,8 +155,3 @@ def _layer(block: str, place: int, part: str, inner: str) -> str | None:
         return f"{block}.attentions.{place}.{inner}"
     resnet = RESNET.there(inner) if part == "0" else None
     return None if resnet is None else f"{block}.resnets.{place}.{resnet}"
-
-
-def _numbers(names: Iterable[str], pattern: str) -> set[int]:
-    compiled = re.compile(pattern)
-    return {int(match[1]) for name in names if (match := compiled.match(name))}

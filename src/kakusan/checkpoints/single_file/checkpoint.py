@@ -42,11 +42,14 @@ class Checkpoint:
         self.path = path
         self.settings = settings or Settings()
         self.file: TensorFile = open_tensor_file(path)
-        self.found: Recognised = recognise(self.file.entries, str(self))
+        self.found: Recognised = self._recognised()
         self._kept = _kept_configs(self.file)
 
     def __str__(self) -> str:
         return shown_path(self.path)
+
+    def _recognised(self) -> Recognised:
+        return recognise(self.file.entries, str(self))
 
     @property
     def family(self) -> str | None:
@@ -79,15 +82,19 @@ class Checkpoint:
             if name in said:
                 return dict(said[name])
         try:
-            match name:
-                case "unet":
-                    return self._unet(part)
-                case "vae":
-                    return self._vae(part)
-                case _:
-                    return self._text(name, part)
+            return self._told(name, part)
         except CheckpointError as error:
             raise CheckpointError(f"{self}: {name}: {error}; {_CONFIG_HINT}.") from None
+
+    def _told(self, name: str, part: Part) -> dict[str, JSON]:
+        """The published config of a part, as its shapes tell it."""
+        match name:
+            case "unet":
+                return self._unet(part)
+            case "vae":
+                return self._vae(part)
+            case _:
+                return self._text(name, part)
 
     def tells(self, name: str) -> bool:
         """Whether the config of a part is told from its tensors, not said by anyone."""

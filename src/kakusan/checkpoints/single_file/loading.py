@@ -39,6 +39,7 @@ def opened(
     name: PathLike,
     *,
     said: Mapping[str, Any],
+    kind: type[Checkpoint] = Checkpoint,
     part: str | None = None,
     config: PathLike | None = None,
     subfolder: str | None = None,
@@ -53,6 +54,7 @@ def opened(
 
     Args:
         said: fields of `Settings`; None is what is not said.
+        kind: what the file is read as.
         part: the one that is wanted, so that `config` may be its own folder.
         config: a folder or Hub model with published configs.
         original_config: a training's .yaml; else that of the same name beside the file.
@@ -80,10 +82,15 @@ def opened(
     if config is not None:
         told["configs"] = configs_of(config, part, subfolder, token, cache_dir, local_files_only)
     yaml = None if original_config is None else Path(original_config)
-    return source, checkpoint_of(source.file, told, yaml)
+    return source, checkpoint_of(source.file, told, yaml, kind)
 
 
-def checkpoint_of(file: Path, said: Mapping[str, Any], yaml: Path | None = None) -> Checkpoint:
+def checkpoint_of(
+    file: Path,
+    said: Mapping[str, Any],
+    yaml: Path | None = None,
+    kind: type[Checkpoint] = Checkpoint,
+) -> Checkpoint:
     """A file that is here, opened with what is said of it.
 
     Args:
@@ -97,7 +104,7 @@ def checkpoint_of(file: Path, said: Mapping[str, Any], yaml: Path | None = None)
     yaml = beside(file) if yaml is None else yaml
     told = {} if yaml is None else of_training(yaml)
     told |= {key: value for key, value in said.items() if value is not None}
-    return Checkpoint(file, Settings(**told))
+    return kind(file, Settings(**told))
 
 
 def configs_of(

@@ -54,35 +54,63 @@ def unet_config(
     Raises:
         CheckpointError: A tensor that tells is missing, or the widths are none of a UNet's.
     """
-    levels = range(count(shapes, r"down_blocks\.(\d+)\."))
-    channels = [axis(shapes, f"down_blocks.{i}.resnets.0.conv1.weight", 0) for i in levels]
-    layers = {count(shapes, rf"down_blocks\.{i}\.resnets\.(\d+)\.") for i in levels}
-    if len(layers) != 1:
-        raise CheckpointError(f"its levels have {sorted(layers)} residual blocks, not as many each")
-    _check_groups(channels)
-    down = [_depths(shapes, f"down_blocks.{i}", min(layers)) for i in levels]
-    up = [_depths(shapes, f"up_blocks.{i}", min(layers) + 1) for i in levels]
-    config: dict[str, JSON] = {
+    config = half_config(shapes, fixed_heads=fixed_heads, heads=heads, head_channels=head_channels)
+    levels, layers = _levels(shapes)
+    down = [_depths(shapes, f"down_blocks.{i}", layers) for i in levels]
+    up = [_depths(shapes, f"up_blocks.{i}", layers + 1) for i in levels]
+    config |= {
         "_class_name": "UNet2DConditionModel",
-        "attention_head_dim": _all_heads(channels, fixed_heads, heads, head_channels),
-        "block_out_channels": [*channels],
         "cross_attention_dim": context_width(shapes),
         "down_block_types": [_DOWN[any(depths)] for depths in down],
-        "in_channels": axis(shapes, "conv_in.weight", 1),
-        "layers_per_block": min(layers),
         "out_channels": axis(shapes, "conv_out.weight", 0),
         "up_block_types": [_UP[any(depths)] for depths in up],
-        "use_linear_projection": not fixed_heads or _is_linear(shapes),
     }
     config |= _depth_fields(down, up, _depths(shapes, "mid_block", 1)[0], shapes)
-    if "add_embedding.linear_1.weight" in shapes:
-        added = axis(shapes, "add_embedding.linear_1.weight", 1)
-        config["addition_embed_type"] = "text_time"
-        config["addition_time_embed_dim"] = _waves(added, pooled)
-        config["projection_class_embeddings_input_dim"] = added
+    config |= added_fields(shapes, pooled)
     if "time_embedding.cond_proj.weight" in shapes:
         config["time_cond_proj_dim"] = axis(shapes, "time_embedding.cond_proj.weight", 1)
     return config
+
+
+def half_config(
+    shapes: Shapes,
+    *,
+    fixed_heads: bool,
+    heads: int | None = None,
+    head_channels: int | None = None,
+) -> dict[str, JSON]:
+    """What a UNet's way down tells of channels, layers and heads; see `unet_config`."""
+    levels, layers = _levels(shapes)
+    channels = [axis(shapes, f"down_blocks.{i}.resnets.0.conv1.weight", 0) for i in levels]
+    _check_groups(channels)
+    return {
+        "attention_head_dim": _all_heads(channels, fixed_heads, heads, head_channels),
+        "block_out_channels": [*channels],
+        "in_channels": axis(shapes, "conv_in.weight", 1),
+        "layers_per_block": layers,
+        "use_linear_projection": not fixed_heads or _is_linear(shapes),
+    }
+
+
+def added_fields(shapes: Shapes, pooled: int | None = None) -> dict[str, JSON]:
+    """How SDXL's conditioning beside the tokens is said; empty where there is none."""
+    if "add_embedding.linear_1.weight" not in shapes:
+        return {}
+    added = axis(shapes, "add_embedding.linear_1.weight", 1)
+    return {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": _waves(added, pooled),
+        "projection_class_embeddings_input_dim": added,
+    }
+
+
+def _levels(shapes: Shapes) -> tuple[range, int]:
+    """The levels, and how many residual blocks each has on the way down."""
+    levels = range(count(shapes, r"down_blocks\.(\d+)\."))
+    layers = {count(shapes, rf"down_blocks\.{i}\.resnets\.(\d+)\.") for i in levels}
+    if len(layers) != 1:
+        raise CheckpointError(f"its levels have {sorted(layers)} residual blocks, not as many each")
+    return levels, layers.pop()
 
 
 def context_width(shapes: Shapes) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.checkpoints.single_file.control import ControlCheckpoint
 from kakusan.errors import RequestError, kind_of
 from kakusan.models.control.config import ControlNetConfig, check_hints
 from kakusan.models.control.hint import HintEmbedding, checked_pictures, zero
@@ -136,6 +137,7 @@ class ControlNetModel(Steerer[ControlNetConfig]):
 
     config_class = ControlNetConfig
     part_names = ("controlnet",)
+    checkpoint_class = ControlCheckpoint
 
     def forward(
         self,

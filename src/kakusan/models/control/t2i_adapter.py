@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.checkpoints.single_file.control import AdapterCheckpoint
 from kakusan.errors import RequestError
 from kakusan.models.control.t2i_adapter_config import T2IAdapterConfig
 from kakusan.models.layers.basic import Conv2d
@@ -80,6 +81,7 @@ class T2IAdapter(Model[T2IAdapterConfig]):
 
     config_class = T2IAdapterConfig
     part_names = ("adapter",)
+    checkpoint_class = AdapterCheckpoint
 
     def __init__(self, config: T2IAdapterConfig) -> None:
         super().__init__(config)

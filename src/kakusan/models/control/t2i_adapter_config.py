@@ -39,7 +39,7 @@ class T2IAdapterConfig(PublishedMapping):
         fewest = 3 if self.adapter_type == "full_adapter_xl" else 1
         if len(self.channels) < fewest:
             raise CheckpointError(
-                f"T2IAdapterConfig: channels are {list(self.channels)}; they must be {fewest} at least."
+                f"T2IAdapterConfig: channels are {list(self.channels)}; {fewest} are needed."
             )
         if self.adapter_type == "light_adapter" and any(each % 4 for each in self.channels):
             raise CheckpointError(

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from kakusan.checkpoints.single_file.control import UnionCheckpoint
 from kakusan.errors import RequestError, shown
 from kakusan.models.control.controlnet import ControlNetOutput, Steerer, check_hint
 from kakusan.models.control.union_config import ControlUnionConfig
@@ -78,6 +79,7 @@ class ControlNetUnionModel(Steerer[ControlUnionConfig]):
 
     config_class = ControlUnionConfig
     part_names = ("controlnet",)
+    checkpoint_class = UnionCheckpoint
 
     def __init__(self, config: ControlUnionConfig) -> None:
         super().__init__(config)
