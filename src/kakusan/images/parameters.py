@@ -88,6 +88,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["variation_seed"]: record.get("variation_seed"),
         WORDS["variation_strength"]: record.get("variation_strength"),
         WORDS["seed_resize"]: _resized(record.get("seed_resize")),
+        WORDS["strength"]: record.get("strength"),
         # the web UI counts the last layer as 1, we count skipped layers
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         WORDS["ensd"]: record.get("ensd"),

@@ -1,15 +1,27 @@
 """Any picture of PIL's as RGB, or as RGBA where something of it is transparent, upright."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageFile
 
-from kakusan.errors import InputError, reason
-from kakusan.images.opening import BROKEN, turned
+from kakusan.errors import InputError, reason, shown
+from kakusan.images.opening import BROKEN, FORMATS, open_picture, turned
 
 _LEVELS_16 = 65535
 _WITH_ALPHA = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
 # of one number a pixel, which Pillow would cut off at 255
 _DEEP = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+def plain_from(path: Path) -> Image.Image:
+    """The picture in a PNG, JPEG, WebP or BMP file, as `plain` has it.
+
+    Raises:
+        InputError: No such file, or another, broken, or too large.
+    """
+    image = open_picture(path, formats=(*FORMATS, "BMP"), upright=True)
+    return plain(image, shown(path.name))
 
 
 def plain(image: Image.Image, name: str) -> Image.Image:

@@ -6,6 +6,7 @@ from kakusan.inputs.inputs import Inputs as Inputs
 from kakusan.inputs.pictures import Given as Given
 from kakusan.inputs.pictures import check_again as check_again
 from kakusan.inputs.pictures import given_pictures as given_pictures
+from kakusan.inputs.pictures import inputs_again as inputs_again
 from kakusan.inputs.pictures import told as told
 from kakusan.inputs.tensors import check_shape as check_shape
 from kakusan.inputs.tensors import check_tensor as check_tensor

@@ -21,11 +21,10 @@ from PIL import Image
 from torch import Tensor
 
 from kakusan.errors import ArgumentError, kind_of, shown
-from kakusan.images import open_picture
 from kakusan.images.conversion import to_pil
-from kakusan.images.opening import FORMATS, check_size
+from kakusan.images.opening import check_size
 from kakusan.images.resizing import resized
-from kakusan.images.upright import over_white, plain
+from kakusan.images.upright import over_white, plain, plain_from
 from kakusan.inputs.tensors import check_tensor
 from kakusan.request import PictureFile
 
@@ -102,6 +101,17 @@ class Given:
         each = zip(self._hashes(stretched), self.sizes, self.names, strict=True)
         return tuple(PictureFile(digest, *size, name) for digest, size, name in each)
 
+    def parts(self) -> list["Given"]:
+        """Each alone; there are no latents among them."""
+        if self.values is None:
+            each = zip(self.images, self.names, strict=True)
+            return [Given((image,), names=(name,)) for image, name in each]
+        return [Given(values=value[None], names=(None,)) for value in self.values]
+
+    def is_of(self, file: PictureFile) -> bool:
+        """Whether one picture is what a record tells of."""
+        return file.sha256 in {*self._hashes(stretched=False), *self._hashes(stretched=True)}
+
     def _hashes(self, stretched: bool) -> list[str]:
         if self.values is None:
             return [_hash_of(image) for image in self.images]
@@ -153,18 +163,53 @@ def check_again(name: str, recorded: Sequence[PictureFile], found: Given | None)
             f"the request needs the picture {{0}}, which is not handed in; give it as {{{name}}}",
             told(recorded[0]),
         )
-    files = found.files() if found.latents is None else ()
-    if len(files) != len(recorded):
+    if found.latents is not None or len(found) != len(recorded):
         raise ArgumentError(
             f"the request needs {{0}} pictures as {{{name}}}, not {{1}}", len(recorded), len(found)
         )
-    for asked, there in zip(recorded, files, strict=True):
-        if asked.sha256 != there.sha256:
+    for asked, there in zip(recorded, found.parts(), strict=True):
+        if not there.is_of(asked):
             raise ArgumentError(
                 f"{{{name}}} is the picture {{0}}, and the request needs {{1}}; give that one",
-                told(there),
+                told(there.files()[0]),
                 told(asked),
             )
+
+
+def inputs_again(name: str, recorded: Sequence[PictureFile], found: Given | None) -> Given:
+    """Of pictures that were handed in, in any order, those that a record tells of.
+
+    Raises:
+        ArgumentError: One is not among them.
+    """
+    parts = [] if found is None or found.latents is not None else found.parts()
+    chosen: list[Given] = []
+    for asked in recorded:
+        fitting = next((part for part in parts if part.is_of(asked)), None)
+        if fitting is None:
+            others = ", ".join(told(part.files()[0]) for part in parts[:3])
+            among = f"it is not {others}" if parts else "it is not handed in"
+            raise ArgumentError(
+                f"the picture was made from {{0}}, and {among}; give that one as {{{name}}}",
+                told(asked),
+            )
+        chosen.append(fitting)
+    return joined(chosen)
+
+
+def joined(parts: Sequence[Given]) -> Given:
+    """Pictures of one kind, together.
+
+    Raises:
+        ArgumentError: They are of several kinds.
+    """
+    if all(part.images for part in parts):
+        images = tuple(image for part in parts for image in part.images)
+        return Given(images, names=tuple(name for part in parts for name in part.names))
+    values = [part.values for part in parts if part.values is not None]
+    if len(values) != len(parts):
+        raise ArgumentError("pictures and arrays were handed in together; give all in one form")
+    return Given(values=torch.cat(values), names=(None,) * len(values))
 
 
 def told(file: PictureFile) -> str:
@@ -179,16 +224,11 @@ def _opened(name: str, value: object, *, files: bool) -> tuple[Image.Image, str 
         return plain(value, "the picture"), None
     if files and isinstance(value, str | PathLike):
         path = Path(fspath(cast("str | PathLike[str]", value))).expanduser()
-        return _from_file(path), path.name
+        return plain_from(path), path.name
     forms = f"{FORMS}, or the path of a file" if files else FORMS
     raise ArgumentError(
         f"{{{name}}} must be {forms}, or several of one kind in a list, not {{0}}", kind_of(value)
     )
-
-
-def _from_file(path: Path) -> Image.Image:
-    image = open_picture(path, formats=(*FORMATS, "BMP"), upright=True)
-    return plain(image, shown(path.name))
 
 
 def _of_numbers(name: str, several: list[Tensor | npt.NDArray[Any]]) -> Given:

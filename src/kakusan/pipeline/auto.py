@@ -95,10 +95,15 @@ class DiffusionPipeline(metaclass=_Kind):
             CheckpointError: It has parts that kakusan lacks.
         """
         begun = _of_family(BEGUN, container, given)
-        refines = begun is StableDiffusionXLImg2ImgPipeline and is_refiner(container)
-        if refines or container.class_name == begun.layout.class_name:
+        if cls.refines(container, given) or container.class_name == begun.layout.class_name:
             return begun
         return _of_family(PIPELINES, container, given)
+
+    @staticmethod
+    def refines(container: Container, given: Collection[str]) -> bool:
+        """Whether a model is SDXL's refiner."""
+        is_xl = _of_family(BEGUN, container, given) is StableDiffusionXLImg2ImgPipeline
+        return is_xl and is_refiner(container)
 
     @classmethod
     def from_pipe(cls, pipeline: object, **parts: Any) -> LatentDiffusionPipeline:

@@ -3,7 +3,7 @@
 import copy
 import functools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,11 @@ from kakusan.inputs import Inputs
 from kakusan.models import AutoencoderKL
 from kakusan.pipeline.adapter_check import check_adapters
 from kakusan.pipeline.adapter_search import located
-from kakusan.pipeline.auto import AutoPipelineForText2Image
+from kakusan.pipeline.auto import (
+    AutoPipelineForImage2Image,
+    AutoPipelineForText2Image,
+    DiffusionPipeline,
+)
 from kakusan.pipeline.container import Container, Shape, check_exchanged
 from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -86,25 +90,37 @@ def draw(
     Grammar.of(request, inputs or Inputs(), DEFAULT_STEPS)  # before a model is loaded
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
-    pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only)))
+    begun = inputs is not None and inputs.image is not None
+    pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only, begun=begun)))
     tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
     named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
     drawing = pipe.prepared(named, inputs or Inputs())
-    for told in not_said(each for each in (drawing.usual, ignored_by(request.scheduler)) if each):
+    said = (drawing.usual, ignored_by(request.scheduler), *drawing.told)
+    for told in not_said(each for each in said if each):
         logger.warning("%s", told)
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
 
 
 class Wanted:
-    """The model of a request on a device; equal where the same pipeline draws both."""
+    """The model of a request on a device; equal where the same pipeline draws both.
+
+    Attributes:
+        begun: whether what is drawn begins at a picture.
+    """
 
     def __init__(
-        self, model: str, device: torch.device, request: Request, local_files_only: bool
+        self,
+        model: str,
+        device: torch.device,
+        request: Request,
+        local_files_only: bool,
+        *,
+        begun: bool = False,
     ) -> None:
         self.model, self.device, self.request = model, device, request
-        self.local_files_only = local_files_only
+        self.local_files_only, self.begun = local_files_only, begun
         version = (request.commit, request.variant, request.dtype, request.safety_checker)
         parts = (request.unet, request.vae, request.prediction_type)
         self._key = (model, device, version, parts, local_files_only)
@@ -147,7 +163,7 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     container = container_of(source, loading.prediction_type)
     others = [part for part in ("unet", "vae") if getattr(request, part) is not None]
     check_drawn_with(container, others)
-    kind = AutoPipelineForText2Image.kind(container, loading.parts)
+    kind = _kind(container, loading.parts, begun=wanted.begun)
     named = named_parts(
         {"unet": request.unet, "vae": request.vae},
         own_vae=lambda: container.config("vae"),
@@ -166,6 +182,15 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
         pipe.enable_model_cpu_offload(device=device)
         return pipe
     return pipe.to(device)
+
+
+def _kind(
+    container: Container, given: Collection[str], *, begun: bool
+) -> type[LatentDiffusionPipeline]:
+    """The pipeline of a model; any draws both, but the refiner, which begins at pictures."""
+    if begun and DiffusionPipeline.refines(container, given):
+        return AutoPipelineForImage2Image.kind(container, given)
+    return AutoPipelineForText2Image.kind(container, given)
 
 
 def _planned(

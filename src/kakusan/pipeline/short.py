@@ -11,6 +11,7 @@ import torch
 from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
 from kakusan.checkpoints.recorded_embeddings import embeddings_again
 from kakusan.errors import ArgumentError, RequestError, shown
+from kakusan.inputs import Inputs, given_pictures, inputs_again
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
@@ -55,6 +56,9 @@ def generate(
     embeddings: Sequence[str | PathLike[str]] | str | PathLike[str] | None = None,
     loras: Loras = None,
     lora_dirs: Sequence[str | PathLike[str]] | None = None,
+    image: object = None,
+    strength: float | None = None,
+    resize_mode: str | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -102,6 +106,14 @@ def generate(
             (file, strength in the text encoders, in the UNet), in a list where they are several.
         lora_dirs: Folders in which their names are looked for, also those that prompts in "webui"
             name as `<lora:name:0.8>`; KAKUSAN_LORA_DIR in the environment where not given.
+        image: What pictures begin at: a file, a picture of PIL's, an array (h, w, 3) or a tensor
+            (3, h, w) in [0, 1], or several of one kind in a list. It is turned as its EXIF says,
+            and what is transparent is white. Where no size is given, its own is drawn, or of a far
+            larger one the model's in its shape.
+        strength: How far to go back from `image` towards noise, from 0, which is the picture as the
+            VAE shows it, to 1, of which nothing is left; 0.6 where not given.
+        resize_mode: How `image` comes to the size that is drawn: "crop" cuts it off at the sides,
+            "fill" draws its edges out, "stretch" changes its shape; "crop" where not given.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -119,8 +131,10 @@ def generate(
     if on_picture is not None and not callable(on_picture):
         raise RequestError(f"on_picture must be a function, not {shown(on_picture)}")
     with SHORT.spoken():
+        given = given_pictures("image", image, files=True)
         request = short_request(
             like=like,
+            begun=given is not None,
             prompt=prompt,
             negative_prompt=negative_prompt,
             model=model,
@@ -148,13 +162,21 @@ def generate(
             clip_skip=clip_skip,
             embeddings=embeddings,
             loras=loras,
+            strength=strength,
+            resize_mode=resize_mode,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,
         )
         folders = wildcard_folders(wildcards, request.syntax)
         request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
-        return draw(request, on_picture=on_picture, progress=progress, lora_dirs=lora_dirs)
+        return draw(
+            request,
+            Inputs(image=given),
+            on_picture=on_picture,
+            progress=progress,
+            lora_dirs=lora_dirs,
+        )
 
 
 def _seeds(request: Request) -> list[int]:
@@ -169,11 +191,14 @@ def _typed(prompt: object, negative_prompt: object) -> list[str]:
     return [name for name, value in given.items() if value is not None]
 
 
-def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> Request:
+def short_request(
+    *, like: str | PathLike[str] | None = None, begun: bool = False, **typed: Any
+) -> Request:
     """The request for what `generate` is called with; paths, devices and dtypes become texts.
 
     Args:
         like: see `generate`.
+        begun: whether a picture to begin at is handed in, which need not be that of `like`.
 
     Raises:
         UnknownArgumentError: `generate` has no such argument.
@@ -189,6 +214,8 @@ def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> R
         settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
     if like is not None:
         settings = likened(like, settings)
+        if begun:
+            settings.pop("image", None)
     if settings.get("variation_strength") and settings.get("variation_seed") is None:
         settings["variation_seed"] = secrets.randbelow(2**32)
     if settings.get("prompt") is None:
@@ -206,6 +233,7 @@ def reproduce(
     trust_model: bool = False,
     trust_loras: bool = False,
     lora_dirs: Sequence[str | PathLike[str]] | None = None,
+    inputs: object = None,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | OnProgress | None = True,
@@ -226,6 +254,8 @@ def reproduce(
         trust_loras: Whether to read the files of adapters that the record names, wherever they are.
         lora_dirs: Folders in which the record's adapters are looked for, by name and SHA-256;
             KAKUSAN_LORA_DIR in the environment where not given.
+        inputs: The pictures that it was made from, if it was: files, pictures of PIL's or arrays,
+            in any order; they are told by their hashes.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
@@ -247,9 +277,20 @@ def reproduce(
         request = replace(request, device=str(device))
     return draw(
         request,
+        _inputs_again(request, inputs),
         on_picture=on_picture,
         progress=progress,
         local_files_only=unasked,
         lora_dirs=lora_dirs,
         trusted=trust_loras,
     )[0]
+
+
+def _inputs_again(request: Request, handed_in: object) -> Inputs:
+    """The pictures that a request tells of, among those that were handed in."""
+    given = given_pictures("inputs", handed_in, files=True)
+    if request.image is None:
+        if given is not None:
+            raise ArgumentError("the picture was made from no other; leave {inputs} out")
+        return Inputs()
+    return Inputs(image=inputs_again("inputs", request.image, given))
