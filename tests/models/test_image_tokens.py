@@ -204,6 +204,9 @@ def test_a_conditioning_takes_its_pictures_along() -> None:
 
 def test_tokens_of_another_width_are_refused() -> None:
     adapter = ImageLayers({"mid_block": (noise(8, WIDTH), noise(8, WIDTH))})
+    for weights in ({}, {"mid_block": (noise(8, WIDTH), noise(8, 9))}):
+        with pytest.raises(RequestError, match="must be for one"):
+            ImageLayers(weights)
     with pytest.raises(RequestError, match=r"\(2, 4, 9\); this adapter takes \(batch, tokens, 24"):
         ImageTokens(noise(2, 4, 9), adapter)
 

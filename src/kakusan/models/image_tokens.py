@@ -23,15 +23,22 @@ class ImageLayers:
         weights: `to_k_ip` and `to_v_ip` (width of the attention, width of the tokens), by the
             names that `UNet2DConditionModel.text_attentions` has; an attention without any sees
             no pictures.
+
+    Attributes:
+        width: of the tokens.
+
+    Raises:
+        RequestError: There are none, or they are for tokens of different widths.
     """
 
     def __init__(self, weights: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        self.weights = dict(weights)
-
-    @property
-    def width(self) -> int:
-        """Of the tokens."""
-        return next(iter(self.weights.values()))[0].shape[1]
+        widths = {weight.shape[1] for pair in weights.values() for weight in pair}
+        if len(widths) != 1:
+            raise RequestError(
+                f"the weights of image attentions are for tokens of widths {sorted(widths)}; they "
+                "must be for one"
+            )
+        self.weights, self.width = dict(weights), widths.pop()
 
     def keys_values(self, name: str, tokens: Tensor) -> tuple[Tensor, Tensor] | None:
         """Of tokens (batch, tokens, width) for one attention, in the tokens' dtype."""
