@@ -129,6 +129,34 @@ def test_a_text_may_be_mixed_into_another(pipe: Any) -> None:
     assert (draw(pipe, Mixed(dog, 1.0)) == np.asarray(other.image)).all()
 
 
+class Noting(Steering):
+    """Marks every prompt by its first value, and notes what each question is asked with."""
+
+    def __init__(self) -> None:
+        self.conditioned, self.asked = 0, list[tuple[int, float]]()
+
+    def condition(self, prompt: Prompt) -> Prompt:
+        self.conditioned += 1
+        text = prompt.text.map(torch.clone)
+        text.tokens[0, 0, 0] = 7.0
+        return prompt._replace(text=text)
+
+    def ask(self, call: UNetCall) -> UNetCall:
+        self.asked.append((id(call.conditioning), float(call.conditioning.tokens[0, 0, 0])))
+        return call
+
+
+def test_prompts_that_take_turns_are_conditioned_too(pipe: Any) -> None:
+    noting = Noting()
+    settings = {"seed": 3, "num_inference_steps": 6, "guidance_scale": 1.0}
+    (_,) = pipe.pictures(
+        "[cat|dog]", steering=lambda _: [noting], prompt_syntax="webui", **settings
+    )
+    assert {mark for _, mark in noting.asked} == {7.0}
+    assert len({which for which, _ in noting.asked[-4:]}) == 2, "one object for each prompt"
+    assert noting.conditioned == 3
+
+
 class Controlled(Steering):
     """Adds residuals to every question, as a ControlNet does."""
 

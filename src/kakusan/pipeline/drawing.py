@@ -276,6 +276,7 @@ class Drawing:
         for each in steering:
             if not each.marks_pictures:
                 self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))
+        scheduled = [Scheduled(timeline, first, steering)] if timeline.changes else []
         predictor = Guided(self.guidance) if interval == 1 else Reused(self.guidance, interval)
         outfit = None if self.outfits is None else self.outfits.of_picture(pictures.start)
         return Trajectory(
@@ -286,7 +287,7 @@ class Drawing:
             generator=generator,
             eta=request.eta or 0.0,
             end=self.span.stop,
-            steering=[*([Scheduled(timeline, first)] if timeline.changes else ()), *steering],
+            steering=[*scheduled, *steering],
             watched=watched,
             computes_in_float32=self.engine.compute_dtype(self.engine.unet).itemsize >= 4,
             pictures=pictures,

@@ -12,7 +12,7 @@ class Steering:
     """Changes nothing; a subclass overrides the places that it has something to say at.
 
     One object steers one trajectory, and several steer it one after the other. What is the same at
-    every step is best computed in `condition` or `begin`.
+    every step is best computed in `begin`.
 
     Attributes:
         marks_pictures: whether it says itself which pictures it changed. A request does not tell of
@@ -22,7 +22,10 @@ class Steering:
     marks_pictures: ClassVar[bool] = False
 
     def condition(self, prompt: Prompt) -> Prompt:
-        """What the UNet is conditioned on; an IP-Adapter would add to it. Once, at the start."""
+        """What the UNet is conditioned on; an IP-Adapter would add to it.
+
+        At the start, and once more for each other prompt of a timeline when its turn comes.
+        """
         return prompt
 
     def begin(self, start: Start) -> Start:

@@ -33,18 +33,30 @@ class Timeline:
 class Scheduled(Steering):
     """Asks each step with the prompt that is its turn.
 
-    What others make of a prompt stays until the next one's turn.
-
     Args:
+        timeline: of the prompts as they were read.
         first: the number of the step that the timeline's call 0 is.
+        others: what else steers; each has its say on a prompt whose turn comes.
     """
 
     marks_pictures = True  # a request tells of it
 
-    def __init__(self, timeline: Timeline, first: int = 0) -> None:
-        self._timeline, self._first = timeline, first
+    def __init__(self, timeline: Timeline, first: int = 0, others: Sequence[Steering] = ()) -> None:
+        self._timeline, self._first, self._others = timeline, first, others
+        self._conditioned: dict[int, Prompt] = {}  # by the ids of prompts, which the timeline holds
 
     def after(self, step: Step) -> Step:
         call = step.index - self._first
         prompt = self._timeline.at(call + 1)
-        return step if prompt is self._timeline.at(call) else replace(step, prompt=prompt)
+        if prompt is self._timeline.at(call):
+            return step
+        return replace(step, prompt=self._as_others_have_it(prompt))
+
+    def _as_others_have_it(self, prompt: Prompt) -> Prompt:
+        """The same object whenever it is the same prompt's turn."""
+        if id(prompt) not in self._conditioned:
+            changed = prompt
+            for each in self._others:
+                changed = each.condition(changed)
+            self._conditioned[id(prompt)] = changed
+        return self._conditioned[id(prompt)]
