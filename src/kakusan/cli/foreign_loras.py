@@ -1,7 +1,6 @@
 """The adapters of another tool's picture, found among the user's own."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from kakusan.cli.live import Live
 from kakusan.errors import shown
+from kakusan.prompts.networks import without_loras
 from kakusan.request import Request
 from kakusan.request.loras import MAX_LORAS, Lora, LoraFile
 
 if TYPE_CHECKING:
     from kakusan.images.foreign import Told
     from kakusan.interchange import Translation
-
-_TAG = re.compile("<(?:lora|lyco):[^<>]{1,500}>")
 
 
 def with_loras(
@@ -65,15 +63,10 @@ def where_loras_are(given: Sequence[str] | None) -> bool:
     return bool(given or os.environ.get("KAKUSAN_LORA_DIR"))
 
 
-def without_tags(text: str) -> str:
-    """A prompt without the tags of adapters."""
-    return _TAG.sub("", text)
-
-
 def _without_tags(request: Request) -> Request:
     """The request without the tags of adapters, which are said not to be made again."""
     texts = {
-        name: tuple(text and without_tags(text) for text in getattr(request, name))
+        name: tuple(text and without_loras(text) for text in getattr(request, name))
         for name in ("prompt", "negative_prompt")
     }
     return replace(request, **texts) if request.syntax == "webui" else request

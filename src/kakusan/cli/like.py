@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kakusan.cli.console import remark
-from kakusan.cli.foreign_loras import where_loras_are, without_tags
+from kakusan.cli.foreign_loras import where_loras_are
 from kakusan.cli.info import load_record
 from kakusan.cli.live import Live
 from kakusan.cli.reproduce_foreign import told_in
 from kakusan.cli.usage import Command
 from kakusan.errors import ArgumentError, InputError, shown, shown_path
+from kakusan.prompts.networks import without_loras
 
 Like = Annotated[
     Path | None,
@@ -115,7 +116,7 @@ def _of_another_tool(
     left = list(translation.left)
     if settings.get("prompt_syntax") == "webui" and not with_loras:
         texts = ("prompt", "negative_prompt")
-        settings |= {name: without_tags(settings[name]) for name in texts if name in settings}
+        settings |= {name: without_loras(settings[name]) for name in texts if name in settings}
     elif "<lora:" in str(settings.get("prompt")) and "prompt" not in typed:
         left = [each for each in left if not each.startswith("the LoRA ")]
     if left:

@@ -3,7 +3,7 @@
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kakusan.errors import RequestError, shown
@@ -28,16 +28,35 @@ def take_out(text: str) -> tuple[str, tuple[Tag, ...]]:
     """The text without its tags, and these."""
     texts: list[str] = []
     tags: list[Tag] = []
-    done = length = position = 0
-    while match := _BEGINS.search(text, position):
-        end = text.find(">", match.end())
-        if end < 0:
-            break
+    done = length = 0
+    for match, end in _tags(text):
         texts.append(text[done : match.start()])
         length += len(texts[-1])
         tags.append(Tag(length, match[1], text[match.end() : end]))
-        done = position = end + 1
+        done = end + 1
     return "".join((*texts, text[done:])), tuple(tags)
+
+
+def without_loras(text: str) -> str:
+    """The text without those tags that name adapters."""
+    texts: list[str] = []
+    done = 0
+    for match, end in _tags(text):
+        if match[1] in LORAS:
+            texts.append(text[done : match.start()])
+            done = end + 1
+    return "".join((*texts, text[done:]))
+
+
+def _tags(text: str) -> Iterator[tuple[re.Match[str], int]]:
+    """How each tag begins, and where the bracket stands that ends it."""
+    position = 0
+    while match := _BEGINS.search(text, position):
+        end = text.find(">", match.end())
+        if end < 0:
+            return
+        yield match, end
+        position = end + 1
 
 
 def network_of(tag: Tag, spans: tuple[tuple[int, int], ...] | None = None) -> Network:

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from kakusan.images.foreign.fields import as_number
+from kakusan.errors import RequestError
 from kakusan.images.foreign.told import Lora
+from kakusan.prompts.networks import LORAS, network_of, take_out
 
-_TAG = re.compile(r"<(lora|lyco|lycoris|hypernet):([^<>]{1,1000})>")
 _MOST = 200
 _HASH = re.compile(r"(?:0x)?([0-9a-fA-F]{6,64})")
 
@@ -33,18 +33,14 @@ def loras_in(prompt: str, hashes: Mapping[str, str | None]) -> tuple[Lora, ...]:
 
 
 def _tags(prompt: str, hashes: Mapping[str, str | None]) -> Iterator[Lora]:
-    for count, match in enumerate(_TAG.finditer(prompt)):
-        if match[1] == "hypernet" or count >= _MOST:
+    for tag in take_out(prompt)[1][:_MOST]:
+        name = tag.arguments.partition(":")[0]
+        if tag.kind not in LORAS or not name.strip():
             continue
-        name, *rest = match[2].split(":")
-        named = dict(part.split("=", 1) for part in rest if "=" in part)
-        plain = [part for part in rest if "=" not in part]
-        text = _weight(named.get("te", plain[0] if plain else None), 1.0)
-        unet = _weight(named.get("unet", plain[1] if len(plain) > 1 else None), text)
-        digits = hashes.get(name)
-        yield Lora(name=name, text_weight=text, unet_weight=unet, hash=digits)
-
-
-def _weight(text: str | None, otherwise: float) -> float:
-    found = as_number(text)
-    return otherwise if found is None else float(found)
+        try:
+            network = network_of(tag)
+        except RequestError:  # whose weight is no number; it is named all the same
+            yield Lora(name=name, hash=hashes.get(name))
+        else:
+            weights = {"text_weight": network.text_weight, "unet_weight": network.unet_weight}
+            yield Lora(name=network.name, **weights, hash=hashes.get(network.name))
