@@ -26,7 +26,7 @@ class PixelRequest:
         Raises:
             ArgumentError: It is neither true nor false.
         """
-        if not isinstance(self.truncate_pixels, bool | None):
+        if not isinstance(self.truncate_pixels, bool | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ArgumentError(
                 "{truncate_pixels} must be true or false, not {0}", shown(self.truncate_pixels)
             )
