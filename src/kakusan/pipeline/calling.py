@@ -81,7 +81,7 @@ def answered(
     except KeyboardInterrupt:
         raise GenerationInterrupted(images()) from None
     given = _converted(torch.cat(tensors), output_type)
-    records = [drawing.record(index) for index in range(len(given))]
+    records = [drawing.records.of(index) for index in range(len(given))]
     return output_class.of(given, flags or None, records)
 
 

@@ -1,4 +1,4 @@
-"""One call of a pipeline: what its request comes to, its pictures' ways, and their records."""
+"""One call of a pipeline: what its request comes to, and its pictures' ways."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kakusan import __version__
 from kakusan.engine import Engine, overflow_note
 from kakusan.errors import ArgumentError, GenerationInterrupted, Undecoded, decode_error
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs
 from kakusan.models import within
-from kakusan.pipeline.adapter_search import with_hashes
 from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.dressed_prompts import dressed_prompts
 from kakusan.pipeline.finishing import Finished, finish
@@ -22,8 +20,9 @@ from kakusan.pipeline.outfits import Outfits
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.parsed_prompts import Grammar, ParsedPrompts
 from kakusan.pipeline.prompts import ReadsPrompts
+from kakusan.pipeline.records import Records
 from kakusan.pipeline.scheduling import requested_scheduler, span_of
-from kakusan.pipeline.seeding import check_noise_is_drawn, generator_of
+from kakusan.pipeline.seeding import check_noise_is_drawn, generator_of, given_how, known_seeds
 from kakusan.pipeline.understood import understood
 from kakusan.prompts import Network
 from kakusan.request import Request
@@ -43,7 +42,6 @@ from kakusan.sampling import (
 )
 from kakusan.schedulers import Generators, draw_noise
 from kakusan.steering import WAYS, Call, Prepared
-from kakusan.text import Understanding
 
 # Makes the steering of the pictures with these numbers
 Steerings = Callable[[range], Sequence[Steering]]
@@ -78,6 +76,7 @@ class Drawing:
         understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
+        records: of the pictures.
 
     Raises:
         RequestError: The request, shapes or counts of what was given do not fit the model.
@@ -130,15 +129,14 @@ class Drawing:
         check_noise_is_drawn(self.request, inputs)
         self.span = span_of(self.request, self.scheduler)
         self.understood = understood(self._prompts)
-        self.seeds = self._known_seeds()
+        self.seeds = known_seeds(self.request, inputs, self._embedded)
         self.altered = dict[int, str]()
-        if (how := self._given_how) is not None:
-            self.altered.update(dict.fromkeys(range(self.request.num_pictures), how))
-        if (why := model.adapters.unrecorded) is not None:
-            self.altered.update(dict.fromkeys(range(self.request.num_pictures), why))
-        self._common_notes: list[str] = []
-        self._notes: dict[int, list[str]] = {}
-        self._notes_of_decode: dict[int, list[str]] = {}
+        for why in (given_how(self.request, inputs), model.adapters.unrecorded):
+            if why is not None:
+                self.altered.update(dict.fromkeys(range(self.request.num_pictures), why))
+        self.records = Records(
+            model, self.request, self.seeds, self.understood, self.altered, self._ranges()
+        )
 
     @property
     def total_steps(self) -> int:
@@ -165,8 +163,9 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        timelines, self._common_notes = self._prompts.encoded()
+        timelines, notes = self._prompts.encoded()
         prepared = self._prepared()
+        self.records.common = [*notes, *(note for each in prepared for note in each.notes)]
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
@@ -180,9 +179,7 @@ class Drawing:
     def _prepared(self) -> list[Prepared]:
         """What the ways to steer have ready, of those that this call asks for."""
         call = Call(self.engine, self.request, self.inputs, self.span, self._latents_shape())
-        found = [each for way in WAYS if (each := way.prepare(call)) is not None]
-        self._common_notes = [*self._common_notes, *(note for each in found for note in each.notes)]
-        return found
+        return [each for way in WAYS if (each := way.prepare(call)) is not None]
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
@@ -203,7 +200,7 @@ class Drawing:
             found.append(trajectory.latents)
             if trajectory.overflowed:
                 note = overflow_note("UNet", self.engine.compute_dtype(self.engine.unet))
-                self.note(trajectory.pictures, note)
+                self.records.note(trajectory.pictures, note)
         return torch.cat(found)
 
     def finish(self, batch: Batch) -> Finished:
@@ -211,7 +208,7 @@ class Drawing:
         latents = self.latents(batch)
         done = finish(self.engine, latents, self.model.feature_extractor, self.model.checker)
         for row, notes in zip(done.rows, done.notes, strict=True):
-            self._notes_of_decode[batch.pictures.start + row] = notes
+            self.records.of_decode[batch.pictures.start + row] = notes
         if done.changed:
             self.altered.update(dict.fromkeys(batch.pictures, "changed by a function"))
         return done
@@ -227,7 +224,7 @@ class Drawing:
         truncated = bool(self.request.truncate_pixels)
         images = [] if done.pixels is None else to_pil(done.pixels, truncated=truncated)
         for place, (row, image) in enumerate(zip(done.rows, images, strict=True)):
-            record = self.record(batch.pictures.start + row)
+            record = self.records.of(batch.pictures.start + row)
             yield Picture(image, record, bool(done.flags and done.flags[place]))
         if done.error is not None:
             raise self.failure(batch, done) from done.error
@@ -239,21 +236,11 @@ class Drawing:
             finished: pictures that were complete before.
         """
         left = [row for row in range(len(batch.pictures)) if row not in done.rows]
-        records = [self.record(batch.pictures.start + row) for row in left]
+        records = [self.records.of(batch.pictures.start + row) for row in left]
         undecoded = Undecoded(self.latents(batch)[left].detach().cpu(), records)
         if isinstance(done.error, Exception):
             return decode_error(done.error, undecoded, finished)
         return GenerationInterrupted(finished, undecoded)
-
-    def record(self, index: int) -> dict[str, Any]:
-        """All that makes picture `index` again, as plain JSON."""
-        return {
-            "kakusan": __version__,
-            **with_hashes(self.request.picture(index).to_record()),
-            "seed": None if index in self.altered else self.seeds[index],
-            **self._understood(index).to_record(),
-            "notes": self._all_notes(index),
-        }
 
     def _trajectory(
         self,
@@ -361,54 +348,15 @@ class Drawing:
         size = (request.height // factor, request.width // factor)
         return (request.num_pictures, self.engine.unet.config.out_channels, *size)
 
-    def _known_seeds(self) -> list[int | None]:
-        """The seed that draws each picture's noise again, where there is one."""
-        count, given = self.request.num_pictures, self.inputs
-        if given.latents is None and self.request.seed is not None and self._given_how is None:
-            return [self.request.seed_of(index) for index in range(count)]
-        # a generator draws in the embeddings' dtype, a seed always in float32
-        if given.prompt_embeds is not None:
-            embedded = given.prompt_embeds.dtype
-        else:
-            embedded = self.engine.compute_dtype(self.engine.encoders[-1])
-        plain = given.latents is None and self._given_how is None
-        same = plain and embedded == torch.float32
-        seeds = given.known_seeds() if same else []
-        return seeds if len(seeds) == count else [None] * count
-
     @property
-    def _given_how(self) -> str | None:
-        """What was handed in with which no seed draws the same; None where nothing was."""
-        given = self.inputs.image
-        if given is not None and given.latents is not None:
-            return "begun at latents handed in"
-        if given is not None and self.request.seed is None:
-            return "begun at a picture with another's random numbers"
-        return None
+    def _embedded(self) -> torch.dtype:
+        """What text embeddings are in, which a generator draws noise in; a seed never does."""
+        if self.inputs.prompt_embeds is not None:
+            return self.inputs.prompt_embeds.dtype
+        return self.engine.compute_dtype(self.engine.encoders[-1])
 
     def _ranges(self) -> list[range]:
         # Alone, a seeded picture does not depend on its neighbours to the last bit
         count = self.request.num_pictures
         size = count if self.request.seed is None else self.batch_size
         return [range(i, min(i + size, count)) for i in range(0, count, size)]
-
-    def note(self, pictures: range, note: str) -> None:
-        """Have the records of pictures say something about how they were computed."""
-        for index in pictures:
-            notes = self._notes.setdefault(index, [])
-            notes += [note] if note not in notes else []
-
-    def _understood(self, index: int) -> Understanding:
-        return self.understood[index // self.request.num_images_per_prompt]
-
-    def _all_notes(self, index: int) -> list[str]:
-        together = next(len(pictures) for pictures in self._ranges() if index in pictures)
-        notes = [*self._understood(index).notes(), *self._common_notes, *self._notes.get(index, ())]
-        if index in self.altered:
-            notes.append(f"{self.altered[index]}: no seed makes it again")
-        if together > 1:
-            notes.append(f"computed in a batch of {together}: alone it may differ by a rounding")
-        if self.model.source is not None and not self.model.is_whole:
-            notes.append(f"parts of {self.model.source.name} were exchanged")
-        # the VAE may say the same of two pictures that went through it
-        return list(dict.fromkeys([*notes, *self._notes_of_decode.get(index, ())]))

@@ -1,4 +1,6 @@
-"""From a request's seed to what draws a picture's noise."""
+"""From a request's seed to what draws a picture's noise, and from there to a seed again."""
+
+import torch
 
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
@@ -53,3 +55,27 @@ def check_noise_is_drawn(request: Request, inputs: Inputs) -> None:
                 f"{{{named}}} says how the first noise is drawn, and with {{{name}}} none is; "
                 "leave one of them out"
             )
+
+
+def known_seeds(request: Request, inputs: Inputs, embedded: torch.dtype) -> list[int | None]:
+    """The seed that draws each picture's noise again, where there is one.
+
+    Args:
+        embedded: what text embeddings are in: a generator draws in it, a seed always in float32.
+    """
+    count = request.num_pictures
+    is_drawn = inputs.latents is None and given_how(request, inputs) is None
+    if is_drawn and request.seed is not None:
+        return [request.seed_of(index) for index in range(count)]
+    seeds = inputs.known_seeds() if is_drawn and embedded == torch.float32 else []
+    return seeds if len(seeds) == count else [None] * count
+
+
+def given_how(request: Request, inputs: Inputs) -> str | None:
+    """What was handed in with which no seed draws the same; None where nothing was."""
+    given = inputs.image
+    if given is not None and given.latents is not None:
+        return "begun at latents handed in"
+    if given is not None and request.seed is None:
+        return "begun at a picture with another's random numbers"
+    return None

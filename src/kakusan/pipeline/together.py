@@ -89,7 +89,7 @@ def _drawn(
         _, number, drawing = under_way.pop(id(trajectory))
         if id(trajectory) in joined:
             joined.discard(id(trajectory))
-            drawing.note(trajectory.pictures, JOINED)
+            drawing.records.note(trajectory.pictures, JOINED)
         fill()
         try:
             if trajectory.error is not None:
