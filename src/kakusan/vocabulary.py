@@ -244,6 +244,9 @@ _OPTIONS_ELSEWHERE = {
     ),
     "--scheduler": ("sampler", "sampler-name", "sampling-method", "sample-method", "A"),
     "--fast": ("turbo", "quick"),
+    "--strength": ("denoising-strength", "denoise", "denoising", "init-strength", "image-strength"),
+    "--resize-mode": ("resize", "fit"),
+    "--input": ("init-img", "init-image", "image", "img", "inputs"),
     "--clip-skip": ("clipskip", "clip-stop-at-last-layers", "stop-at-clip-layer"),
     "--syntax": ("prompt-syntax", "prompt-grammar", "grammar", "parser"),
     "--embedding": ("embeddings", "textual-inversion", "textual-inversions", "ti", "embed"),
@@ -269,6 +272,7 @@ _COMMANDS_ELSEWHERE = {
         *("txt2img", "text2img", "text-to-image", "t2i", "draw", "create", "make", "paint"),
         *("dream", "imagine", "image", "picture", "prompt", "run", "sample", "render", "gen"),
     ),
+    "img2img": ("image-to-image", "i2i", "image2image", "imgtoimg", "edit"),
     "grid": ("xyz", "xy", "plot", "xyplot", "compare", "sweep", "experiment"),
     "info": ("metadata", "inspect", "exif", "png-info", "pnginfo", "show", "read"),
     "reproduce": ("again", "redo", "replay", "recreate"),
@@ -288,7 +292,7 @@ _COMMANDS_ELSEWHERE = {
 # What other tools have, and kakusan will have
 OPTIONS_TO_COME = frozenset(
     (
-        *("init-img", "init-image", "image", "img", "strength", "denoising-strength", "mask"),
+        *("mask", "mask-image"),
         *("controlnet", "control-image", "ip-adapter"),
         *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
         *("refiner", "eta", "batch-size"),
@@ -297,7 +301,7 @@ OPTIONS_TO_COME = frozenset(
 )
 COMMANDS_TO_COME = frozenset(
     (
-        *("img2img", "image-to-image", "i2i", "inpaint", "inpainting", "outpaint", "edit"),
+        *("inpaint", "inpainting", "outpaint"),
         *("upscale", "hires", "controlnet", "serve", "server", "web", "webui", "ui", "gui"),
         *("api", "batch", "queue", "worker", "workers", "convert", "merge", "embed", "video"),
         *("txt2vid", "img2vid", "interrogate", "caption", "app", "open"),

@@ -14,6 +14,7 @@ from kakusan.cli.decode import decode
 from kakusan.cli.doctor import doctor
 from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, READER_LEFT, USAGE
 from kakusan.cli.generate import generate
+from kakusan.cli.img2img import img2img
 from kakusan.cli.info import info
 from kakusan.cli.like import CommandWithLike
 from kakusan.cli.look import grid
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=CommandWithLike)(generate)
+app.command(cls=CommandWithLike)(img2img)
 for command in (info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")

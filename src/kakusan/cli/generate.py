@@ -13,6 +13,7 @@ from kakusan.cli import embedding_options, lora_options, noise_options, options,
 from kakusan.cli.console import remark
 from kakusan.cli.like import Like, settings_like, typed_only
 from kakusan.cli.live import live
+from kakusan.cli.picture_options import Begun, keep
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
@@ -126,6 +127,7 @@ def generate(
 ) -> int:
     """Draw pictures of PROMPT and print their paths."""
     text = None if prompt is None else read_prompt(prompt)
+    begun = context.obj if isinstance(context.obj, Begun) else None
     shape, pictures = parse_grid(grid, count)
     lora_dirs = lora_options.read_dirs(lora_dir)
     if like is None and models_dir:
@@ -157,6 +159,8 @@ def generate(
         "seed_resize": noise_options.read_size(seed_resize),
         "ensd": ensd,
         "loras": lora_options.read_loras(lora),
+        "strength": None if begun is None else begun.strength,
+        "resize_mode": None if begun is None else begun.resize_mode,
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,
@@ -165,6 +169,8 @@ def generate(
         typed = typed_only(context, settings)
         if like is not None:
             settings = settings_like(like, typed, models_dir or (), line, lora_dir)
+            if begun is not None:  # in place of the one that it was made from
+                settings.pop("image", None)
             syntax = syntax or settings.get("prompt_syntax")  # the picture's, if it says one
         if text is not None:  # that of a picture is read as it was
             settings["prompt_syntax"] = prompt_options.recorded_syntax(
@@ -184,7 +190,9 @@ def generate(
     place = Place.of(output, overwrite=overwrite)
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
-        return run_and_report(lambda: _draw(request, saver, shape, lora_dirs), saver, COMMAND_LINE)
+        return run_and_report(
+            lambda: _draw(request, begun, saver, shape, lora_dirs), saver, COMMAND_LINE
+        )
 
 
 def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,18 +205,26 @@ def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draw(
-    request: Request, saver: Saver, shape: tuple[int, int] | None, lora_dirs: list[str] | None
+    request: Request,
+    begun: Begun | None,
+    saver: Saver,
+    shape: tuple[int, int] | None,
+    lora_dirs: list[str] | None,
 ) -> None:
     prepare(saver.line, request.model)
     from kakusan.images import grid_record, image_grid
     from kakusan.pipeline import draw
+
+    inputs = None if begun is None else begun.inputs()
 
     def take(picture: "Picture") -> None:
         if shape is not None and not saver.held:
             _check_grid_fits(saver.place, picture, *shape)
         saver(picture)
 
-    draw(request, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
+    draw(request, inputs, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
+    if begun is not None and begun.keep and inputs is not None and inputs.image is not None:
+        keep(inputs.image, saver.place.folder)
     if shape is not None:
         image = image_grid([each.image for each in saver.held], *shape)
         saver.save_together(image, grid_record([each.record for each in saver.held], *shape))

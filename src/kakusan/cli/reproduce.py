@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kakusan import __version__
-from kakusan.cli import embedding_options, lora_options, noise_options, options
+from kakusan.cli import (
+    embedding_options,
+    lora_options,
+    noise_options,
+    options,
+    picture_options,
+)
 from kakusan.cli.compared import as_compared, compared_with
 from kakusan.cli.console import one_line, remark, say, say_json
 from kakusan.cli.exits import DONE, PARTLY
 from kakusan.cli.info import load_record
 from kakusan.cli.live import live
+from kakusan.cli.picture_options import named_in
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.reproduce_foreign import Asked, reproduce_foreign
@@ -34,11 +41,12 @@ WORDS = {
     "embeddings": "--embedding or --embeddings-dir",
     "trust_model": "--yes",
     "lora_dirs": "--lora-dir",
+    "inputs": "--input",
 }
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
 # whose settings have the names of a Request
-OF_A_RECORD = Vocabulary("a record", {"lora_dirs": "--lora-dir"})
+OF_A_RECORD = Vocabulary("a record", {"lora_dirs": "--lora-dir", "inputs": "--input"})
 
 
 def check_record(record: Mapping[str, object]) -> None:
@@ -160,6 +168,7 @@ def draw_again(
     unet: str | None,
     vae: str | None,
     loras: tuple[list[str] | None, bool] = (None, False),
+    inputs: Sequence[Path] = (),
 ) -> tuple["Image", dict[str, object]]:
     """The picture, or the grid, that the records tell of, and its new record."""
     name = records[0].get("model")
@@ -178,6 +187,7 @@ def draw_again(
                 trust_model=trusted,
                 lora_dirs=loras[0] or None,
                 trust_loras=loras[1],
+                inputs=_those_of(records[index], inputs),
                 device=device,
                 on_picture=saver,
                 progress=saver.progress_of(index, len(records)),
@@ -187,6 +197,11 @@ def draw_again(
         return drawn[0].image, drawn[0].record
     image = image_grid([picture.image for picture in drawn], rows, cols)
     return image, grid_record([picture.record for picture in drawn], rows, cols)
+
+
+def _those_of(record: Mapping[str, object], inputs: Sequence[Path]) -> list[str] | None:
+    """The files that a record is made again from; of a plain one none."""
+    return [str(path) for path in inputs] or None if named_in(record) else None
 
 
 def _files(record: Mapping[str, object]) -> list[str]:
@@ -206,6 +221,29 @@ def with_embeddings(
 
     found = embeddings_again(reproducible(record).embeddings, given, trusted=trusted)
     return {**record} if found is None else {**record, "embeddings": list(found)}
+
+
+def _check_inputs(
+    records: Sequence[Mapping[str, object]], picture: Path, found: Sequence[Path]
+) -> None:
+    """See that what the records are made from is there, before a model is loaded.
+
+    Raises:
+        InputError: Something is missing, is another picture, or is not needed.
+    """
+    needed = any(named_in(record) for record in records)
+    if found and not needed:
+        raise RequestError(
+            f"{shown_path(picture)} was made from no other picture; leave --input out"
+        )
+    for path in found:
+        picture_options.read(path)
+    if needed and not found:
+        image = reproducible(next(record for record in records if named_in(record))).image or ()
+        raise RequestError(
+            f"{shown_path(picture)} was made from the picture {image[0].words}, "
+            f"{image[0].width}x{image[0].height}; name its file with --input"
+        )
 
 
 def pixels_of(given: Path) -> "Image | None":
@@ -262,6 +300,7 @@ def reproduce(
     embedding: embedding_options.Embedding = None,
     embeddings_dir: embedding_options.Folder = None,
     lora_dir: lora_options.LoraDirs = None,
+    inputs: picture_options.InputFiles = None,
     device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
@@ -289,7 +328,7 @@ def reproduce(
     only the built-in one and those in the Hub's cache are used unasked; say with --model where
     another one is, with --unet or --vae where a part is that it names in place of the model's own,
     with --embedding or --embeddings-dir where files of learnt words are, which are told by their
-    hashes, and with --lora-dir where adapters are.
+    hashes, with --lora-dir where adapters are, and with --input what it was made from.
 
     A picture of another tool is made by that tool's rules, as far as they are known; what is not
     made again is told before. Its model is looked for by hash and name in the Hub's cache and in
@@ -321,6 +360,8 @@ def reproduce(
         records = [with_embeddings(each, files, trusted=agreed) for each in records]
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
+    found = picture_options.found_again(records, inputs, picture.parent)
+    _check_inputs(records, picture, found)
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
     compared: list[bool | None] = []
     likenesses: list[Likeness] = []
@@ -337,6 +378,7 @@ def reproduce(
             unet=unet,
             vae=vae,
             loras=(lora_dir, yes),
+            inputs=found,
         )
         compared.append(same_pixels(then, image))
         if compare and (near := compared_with(picture, image)) is not None:
