@@ -36,6 +36,7 @@ from kakusan.pipeline.single_file import SingleFile, check_drawn_with, container
 from kakusan.request import DEFAULT_STEPS, Request
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import default_dtype, parse_dtype
+from kakusan.steering import WAYS
 from kakusan.text import not_said
 
 # What a request says of the pipeline that is loaded for it
@@ -87,16 +88,19 @@ def draw(
     check_scheduler(request.scheduler)
     request = located(request, lora_dirs, trusted=trusted)
     check_embeddings(request)
-    Grammar.of(request, inputs or Inputs(), DEFAULT_STEPS)  # before a model is loaded
+    inputs = Inputs() if inputs is None else inputs
+    Grammar.of(request, inputs, DEFAULT_STEPS)  # before a model is loaded
+    for way in WAYS:
+        way.check(request, inputs)
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
-    begun = inputs is not None and inputs.image is not None
+    begun = inputs.image is not None
     pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only, begun=begun)))
     tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
     named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
-    drawing = pipe.prepared(named, inputs or Inputs())
+    drawing = pipe.prepared(named, inputs)
     said = (drawing.usual, ignored_by(request.scheduler), *drawing.told)
     for told in not_said(each for each in said if each):
         logger.warning("%s", told)

@@ -7,6 +7,7 @@ sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictu
 
 from kakusan.request.checks import MAX_SIZE as MAX_SIZE
 from kakusan.request.checks import MAX_STEPS as MAX_STEPS
+from kakusan.request.checks import SIZE_STEP as SIZE_STEP
 from kakusan.request.randomness import SEEDS as SEEDS
 from kakusan.request.request import DEFAULT_GUIDANCE as DEFAULT_GUIDANCE
 from kakusan.request.request import DEFAULT_STEPS as DEFAULT_STEPS

@@ -10,7 +10,7 @@ from torch import Tensor
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Given, Inputs, check_again
-from kakusan.request import DEFAULT_STRENGTH, MAX_SIZE, RESIZE_MODES, Request
+from kakusan.request import DEFAULT_STRENGTH, MAX_SIZE, RESIZE_MODES, SIZE_STEP, Request
 from kakusan.runtime.device import send
 from kakusan.sampling import Start
 from kakusan.schedulers import draw_noise
@@ -23,18 +23,30 @@ MOST_UNASKED = 4
 class ImageToImage(Way):
     """Begins at the pictures, or latents, that are handed in as `image`."""
 
-    def complete(self, request: Request, inputs: Inputs, engine: Engine) -> Completed:
+    def check(self, request: Request, inputs: Inputs) -> None:
         given = inputs.image
         if request.image is not None:
             check_again("image", request.image, given)
         if given is None:
             _check_is_plain(request)
-            return Completed(request)
+            return
         if request.quality_budget is not None:
             raise ArgumentError(
                 "what {quality_budget} would cost was not measured for pictures that begin at "
                 "another; leave it out, and take fewer steps"
             )
+        unasked = request.width is None and request.height is None
+        if unasked and given.latents is None:
+            width, height = given.sizes[0]
+            narrow = max(width, height) * SIZE_STEP > MAX_SIZE * min(width, height)
+            if narrow or min(width, height) < SIZE_STEP:
+                raise _not_drawn(given)
+
+    def complete(self, request: Request, inputs: Inputs, engine: Engine) -> Completed:
+        self.check(request, inputs)
+        given = inputs.image
+        if given is None:
+            return Completed(request)
         if request.strength is None and request.denoising_start is None:
             request = replace(request, strength=DEFAULT_STRENGTH)
         if given.latents is not None:
@@ -132,7 +144,7 @@ def _size(request: Request, given: Given, engine: Engine) -> tuple[int, int, str
     named, own = given.words[0], f"{width}x{height}"
     if request.width is None and request.height is None:
         wanted, why = _unasked(width, height, engine)
-        rounded = [side - side % factor for side in wanted]
+        rounded = [int(side) // factor * factor for side in wanted]
     else:
         ratio = height / width
         wanted = (
@@ -141,15 +153,20 @@ def _size(request: Request, given: Given, engine: Engine) -> tuple[int, int, str
         )
         rounded, why = [max(round(side / factor), 1) * factor for side in wanted], ""
     if min(rounded) < factor or max(rounded) > MAX_SIZE:
-        raise ArgumentError(
-            f"{{image}} is {{0}} of {own} pixels, and pictures are drawn from {factor} to "
-            f"{MAX_SIZE} pixels wide and high; say with {{width}} and {{height}} how large",
-            named,
-        )
+        raise _not_drawn(given)
     if not why and rounded == [width, height]:
         return width, height, None
     said = f"{named} of {own} is drawn at {rounded[0]}x{rounded[1]}{why}"
     return rounded[0], rounded[1], said
+
+
+def _not_drawn(given: Given) -> ArgumentError:
+    return ArgumentError(
+        f"{{image}} is {{0}} of {_sides(given.sizes[0])} pixels, and pictures are drawn from "
+        f"{SIZE_STEP} to {MAX_SIZE} pixels wide and high; say with {{width}} and {{height}} how "
+        "large",
+        given.words[0],
+    )
 
 
 def _unasked(width: int, height: int, engine: Engine) -> tuple[tuple[float, float], str]:

@@ -69,6 +69,14 @@ class Prepared:
 class Way:
     """One way to steer; this one does nothing."""
 
+    def check(self, request: Request, inputs: Inputs) -> None:
+        """See all that can be seen before a model is loaded.
+
+        Raises:
+            InputError: What was handed in cannot be used, or is missing.
+        """
+        del request, inputs
+
     def complete(self, request: Request, inputs: Inputs, engine: Engine) -> Completed:
         """The request with what was left open, checked as far as no network has to run.
 
