@@ -342,7 +342,7 @@ def reproduce(
         files = embedding_options.read(embedding, embeddings_dir) or ()
         asked = Asked(
             *(model, tuple(models_dir or ()), unet, vae, rng, device),
-            *(tuple(files), tuple(lora_dir or ())),
+            *(tuple(files), tuple(lora_dir or ()), tuple(inputs or ())),
         )
         place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
         return reproduce_foreign(

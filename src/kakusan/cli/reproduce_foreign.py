@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kakusan.cli import picture_options
 from kakusan.cli.compared import as_compared, compared_with
 from kakusan.cli.console import remark, say, say_json
 from kakusan.cli.exits import DONE
@@ -38,6 +39,7 @@ class Asked:
     device: str | None
     embeddings: Sequence[str] = ()
     lora_dirs: Sequence[str] = ()
+    inputs: Sequence[Path] = ()
 
 
 def told_in(picture: Path) -> "Told":
@@ -64,17 +66,18 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
     from kakusan.cli.finding import family_of, find_asked, find_told
     from kakusan.interchange import check_can_be_made, translated
 
-    check_can_be_made(told)
+    over = bool(asked.inputs)
+    check_can_be_made(told, over=over)
     with COMMAND_LINE.spoken():
         rng = rng_called(asked.rng)
-        Request.of(**translated(told, rng=rng).settings)  # before files are looked for
+        Request.of(**translated(told, rng=rng, over=over).settings)  # before files are looked for
     if asked.model is None:
         found, by = find_told(told.settings, asked.models_dir, line)
         name, commit, model = found.name, found.commit, f"{found.name}, found by {by}"
     else:
         found, name, commit = find_asked(asked.model), asked.model, None
         model = name
-    translation = translated(told, family_of(found), rng=rng)
+    translation = translated(told, family_of(found), rng=rng, over=over)
     with COMMAND_LINE.spoken():
         request = Request.of(
             **translation.settings,
@@ -132,6 +135,9 @@ def reproduce_foreign(
 ) -> int:
     """Draw it, save it, and say how near it is if that is asked."""
     told = told_in(picture)
+    if len(asked.inputs) > 1:
+        raise InputError(f"{shown_path(picture)} was drawn over one picture; give one --input")
+    over = [(picture_options.read(path), path.name) for path in asked.inputs]
     likenesses: list[Likeness] = []
 
     with live(quiet) as line:
@@ -141,10 +147,13 @@ def reproduce_foreign(
 
         def draw_it() -> None:
             prepare(line, request.model)
+            from kakusan.inputs import Given, Inputs
             from kakusan.pipeline import draw
 
+            given = [Given((image,), names=(name,)) for image, name in over]
             draw(
                 request,
+                Inputs(image=given[0] if given else None),
                 on_picture=saver,
                 progress=saver.progress,
                 lora_dirs=list(asked.lora_dirs) or None,

@@ -6,6 +6,8 @@ from typing import Any
 
 from kakusan.errors import InputError, shown
 from kakusan.images.foreign import Settings, Told
+from kakusan.images.foreign.webui_extras import ANOTHER_PICTURE
+from kakusan.interchange.begun import begun
 from kakusan.interchange.families import of_family
 from kakusan.request import Request
 from kakusan.request.randomness import RNGS
@@ -64,12 +66,15 @@ class Translation:
     left: tuple[str, ...] = field(default=())
 
 
-def translated(told: Told, family: str | None = None, *, rng: str | None = None) -> Translation:
+def translated(
+    told: Told, family: str | None = None, *, rng: str | None = None, over: bool = False
+) -> Translation:
     """What a picture tells, as a request.
 
     Args:
         family: of the model that it is drawn with, as `kakusan.checkpoints.facts` calls it.
         rng: counts instead of what the picture tells of randomness.
+        over: whether the picture that it was drawn over is there.
     """
     says = told.settings
     found = {
@@ -83,7 +88,8 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
         del found["prompt_syntax"]
     if found.get("emphasis") == "Original":
         del found["emphasis"]
-    followed, left = list[str](), list(told.limits)
+    followed = list[str]()
+    left = [each for each in told.limits if not over or each != ANOTHER_PICTURE]
     for part in (
         _size(says),
         _scheduler(says, told.tool),
@@ -91,6 +97,7 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
         of_family(told, family),
         _pixels(told.tool),
         _quirks(says),
+        begun(told) if over else ({}, [], []),
     ):
         settings, does, lacks = part
         found |= settings
@@ -103,18 +110,29 @@ def translated(told: Told, family: str | None = None, *, rng: str | None = None)
     return Translation(found, made_by(told), tuple(followed), tuple(dict.fromkeys(left)))
 
 
-def check_can_be_made(told: Told) -> None:
+def check_can_be_made(told: Told, *, over: bool = False) -> None:
     """Refuse a picture that was made from what its file does not hold, or tells too little.
+
+    Args:
+        over: whether a picture is there that it was drawn over.
 
     Raises:
         InputError: It cannot be made again.
     """
     says = told.settings
-    if says.img2img is not None or says.inpaint is not None:
+    if says.inpaint is not None:
         raise InputError(
-            f"{told.tool} drew it over another picture, which the file does not hold, so it cannot "
-            "be made again; `kakusan generate --like` takes its settings for a picture of its own"
+            f"{told.tool} drew it over a part of another picture, which is not made again yet; "
+            "`kakusan generate --like` takes its settings for a picture of its own"
         )
+    if says.img2img is not None and not over:
+        raise InputError(
+            f"{told.tool} drew it over another picture, which the file does not hold; give that "
+            "one with --input, or take its settings for a picture of its own with `kakusan "
+            "generate --like`"
+        )
+    if over and says.img2img is None:
+        raise InputError(f"{told.tool} drew it over no other picture; leave --input out")
     lacking = [
         word for word, value in (("seed", says.seed), ("prompt", says.prompt)) if value is None
     ]
