@@ -309,6 +309,20 @@ COMMANDS_TO_COME = frozenset(
 )
 
 
+# Options that another command has, as other tools call them too
+_OF_ANOTHER_COMMAND = {
+    "kakusan img2img PICTURE PROMPT": (
+        *("strength", "denoising-strength", "init-img", "init-image", "image", "img"),
+        *("resize-mode", "keep-inputs"),
+    )
+}
+
+
+def command_with_option(word: str) -> str | None:
+    """How a command is called that has an option, by another tool's word for it too."""
+    return _called(word, _OF_ANOTHER_COMMAND)
+
+
 def option_called(word: str, known: Collection[str]) -> str | None:
     """Of the options `known` the one that another tool calls `word`, such as "--cfg-scale"."""
     return _called(word, {name: _OPTIONS_ELSEWHERE.get(name, ()) for name in known})

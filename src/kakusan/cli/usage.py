@@ -16,6 +16,7 @@ from kakusan.vocabulary import (
     COMMANDS_TO_COME,
     OPTIONS_TO_COME,
     command_called,
+    command_with_option,
     option_called,
     plain_word,
 )
@@ -196,6 +197,8 @@ def _unknown_option(ctx: Any, unknown: str, typed: Sequence[str]) -> str:
         return f"{said}; it is --width and --height here"
     if other := option_called(name, options):
         return f"{said}; it is {other} here"
+    if (command := command_with_option(name)) and takes_prompt:
+        return f"{said}; {command} has it"
     if plain_word(name) in OPTIONS_TO_COME:
         return f"{said} yet"
     long = [option for option in options if option.startswith("--")]
