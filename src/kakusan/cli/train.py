@@ -112,6 +112,35 @@ def builtin(
 
 
 @app.command(cls=Command)
+def control(
+    run: Run = Path("runs/control"),
+    output: Folder = Path("runs/control/controlnet"),
+    overwrite: Overwrite = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="What `train builtin` wrote; the built-in model if not given."
+        ),
+    ] = None,
+) -> int:
+    """Teach the built-in model a ControlNet that follows edges.
+
+    It needs the Noto Color Emoji font.
+    """
+    check_free(output, overwrite)
+    check_writable(output)
+    with live(quiet=False) as line:
+        _prepare_process(line)
+        from kakusan.builtin.recipe.control import ControlRecipe, build_control
+        from kakusan.checkpoints.source import BUILTIN, locate
+
+    with _going_on_later(run):
+        build_control(ControlRecipe(), locate(model or BUILTIN).folder, run, output)
+    say(str(output))
+    return DONE
+
+
+@app.command(cls=Command)
 def lora(
     pictures: Pictures,
     output: Annotated[

@@ -1,9 +1,11 @@
 """The last stage: a UNet that learns to denoise latents by what a text encoder says of them."""
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,9 @@ from kakusan.text import CLIPTokenizer
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision
 
+NetworksT = TypeVar("NetworksT", bound=nn.Module)
+Indices = npt.NDArray[np.int64]
+Pictures = npt.NDArray[np.uint8]
 # One of the captions of the picture with an index
 Caption = Callable[[int, Rng], str]
 
@@ -40,13 +45,11 @@ class Lesson:
     steps: int
 
 
-class DiffusionStage(Stage[UNet2DConditionModel]):
+class DenoisingStage(Stage[NetworksT]):
     """Learns the velocity of noised latents, given a caption of what they show.
 
-    A tenth of the captions is left out, for classifier-free guidance.
-
     Args:
-        unet: learns, from as it is.
+        networks: learn, from as they are.
         text_encoder: reads the captions, and stays as it is.
         vae: decodes sample grids.
         tokenizer: reads captions.
@@ -56,6 +59,7 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         prompts: of the sample grids.
         seed: decides noise, timesteps and captions.
         scale: what the latents were multiplied with.
+        unspoken: the share of captions left out, for classifier-free guidance.
         lesson: what is learnt first; without one, everything from the first step on.
         min_snr: weighs the loss by min(signal-to-noise ratio, this) instead of by the ratio + 1
             that the velocity's plain error amounts to (arXiv:2303.09556); None is the plain error.
@@ -65,11 +69,9 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
             None counts them alike.
     """
 
-    name = "unet"
-
     def __init__(
         self,
-        unet: UNet2DConditionModel,
+        networks: NetworksT,
         text_encoder: CLIPTextModel,
         vae: AutoencoderKL,
         tokenizer: CLIPTokenizer,
@@ -80,11 +82,12 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         prompts: Sequence[str],
         seed: int,
         scale: float,
+        unspoken: float = 0.1,
         lesson: Lesson | None = None,
         min_snr: float | None = None,
         emphasis: Tensor | None = None,
     ) -> None:
-        self.networks = unet
+        self.networks = networks
         self.text_encoder = text_encoder
         self.vae = vae
         self.tokenizer = tokenizer
@@ -94,10 +97,17 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         self.prompts = prompts
         self.seed = seed
         self.scale = scale
+        self.unspoken = unspoken
         self.lesson = lesson
         self.min_snr = min_snr
         self.emphasis = emphasis
         self.scheduler = noise_scheduler()
+
+    @abstractmethod
+    def predict(
+        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Indices
+    ) -> Tensor:
+        """What is said of noised latents, which are those with the indices `chosen`."""
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the mean squared error of the velocity at random timesteps."""
@@ -106,7 +116,9 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
             chosen = rng.choice(np.asarray(self.lesson.indices), size=count)
         else:
             chosen = rng.integers(len(self.latents), size=count)
-        captions = [self.caption(int(i), rng) if rng.random() > 0.1 else "" for i in chosen]
+        captions = [
+            self.caption(int(i), rng) if rng.random() > self.unspoken else "" for i in chosen
+        ]
         latents = self.latents[torch.from_numpy(chosen)].float().to(self.device)
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
         # One timestep from each of `count` equal ranges: the same law, less variance.
@@ -116,14 +128,15 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         noised = self.scheduler.add_noise(latents, noise, timesteps)
         target = self.scheduler.training_target(latents, noise, timesteps)
         with mixed_precision(self.device):
-            prediction = self.networks(noised, timesteps, self._read(captions))[0]
+            prediction = self.predict(noised, timesteps, self.read(captions), chosen)
         errors = F.mse_loss(prediction.float(), target, reduction="none").mean(1)
         if self.emphasis is not None:
             errors = errors * self.emphasis[torch.from_numpy(chosen)].to(errors)
         return (errors.mean((1, 2)) * self._weights(timesteps)).mean()
 
     @torch.no_grad()
-    def _read(self, captions: Sequence[str]) -> Tensor:
+    def read(self, captions: Sequence[str]) -> Tensor:
+        """Text embeddings of captions, (captions, tokens, width)."""
         return self.text_encoder(self.tokenizer.encode_prompts(captions).to(self.device))[0]
 
     def _weights(self, timesteps: Tensor) -> Tensor:
@@ -133,28 +146,40 @@ class DiffusionStage(Stage[UNet2DConditionModel]):
         ratio = signal / (1 - signal)
         return ratio.clamp(max=self.min_snr) / (ratio + 1)
 
-    def samples(self) -> Image.Image:
-        """Return a picture of each of the prompts, always from the same noise."""
-        latents = self.generate(self.prompts, guidance=4.0, steps=25)
-        with torch.no_grad():
-            pictures = self.vae.decode(latents / self.scale)[0]
-        return grid(to_pictures(pictures), columns=max(1, len(self.prompts) // 4))
-
     @torch.no_grad()
-    def generate(self, prompts: Sequence[str], *, guidance: float, steps: int) -> Tensor:
-        """Return latents of the prompts, denoised from noise that only the seed decides."""
-        embeddings = self._read([*[""] * len(prompts), *prompts])
+    def drawn(self, *, guidance: float = 4.0, steps: int = 25) -> Pictures:
+        """A picture of each prompt from noise that only the seed decides, (n, h, w, 3)."""
+        embeddings = self.read([*[""] * len(self.prompts), *self.prompts])
         generator = seeded(self.seed)
-        x = torch.randn((len(prompts), *self.latents.shape[1:]), generator=generator).to(
-            self.device
-        )
+        x = torch.randn((len(self.prompts), *self.latents.shape[1:]), generator=generator)
+        x = x.to(self.device)
+        both = np.tile(np.arange(len(self.prompts)), 2)
         scheduler = self.scheduler.fresh()
         scheduler.set_timesteps(steps)
         for timestep in scheduler.timesteps:
-            prediction = self.networks(torch.cat([x, x]), timestep, embeddings)[0]
-            plain, guided = prediction.chunk(2)
+            at = timestep.to(self.device).expand(len(both))
+            plain, guided = self.predict(torch.cat([x, x]), at, embeddings, both).chunk(2)
             x = scheduler.step(plain + guidance * (guided - plain), timestep, x)[0]
-        return x
+        return to_pictures(self.vae.decode(x / self.scale)[0])
+
+
+class DiffusionStage(DenoisingStage[UNet2DConditionModel]):
+    """A UNet learns to denoise."""
+
+    name = "unet"
+
+    def predict(
+        self,
+        noised: Tensor,
+        timesteps: Tensor,
+        embeddings: Tensor,
+        chosen: Indices,  # noqa: ARG002  # the same for all
+    ) -> Tensor:
+        return self.networks(noised, timesteps, embeddings)[0]
+
+    def samples(self) -> Image.Image:
+        """Return a picture of each of the prompts, always from the same noise."""
+        return grid(self.drawn(), columns=max(1, len(self.prompts) // 4))
 
 
 def noise_scheduler() -> DDIMScheduler:

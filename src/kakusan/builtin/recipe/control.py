@@ -1,0 +1,170 @@
+"""A small ControlNet of edges for the built-in model: it learns from scenes and their edges."""
+
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from kakusan.builtin.recipe.build import emphasis, frozen
+from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.diffusion import DenoisingStage, Indices, encode_pictures
+from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.recipe import Recipe
+from kakusan.builtin.recipe.scenes import Scene, training_scene
+from kakusan.images.edges import canny
+from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from kakusan.models.control.config import ControlNetConfig
+from kakusan.models.control.controlnet import ControlNetModel
+from kakusan.models.unet.residuals import Residuals
+from kakusan.runtime.device import best_device
+from kakusan.text import CLIPTokenizer
+from kakusan.training.grids import grid
+from kakusan.training.trainer import StageSettings, fingerprint, train
+
+SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlRecipe:
+    """Everything that decides what a training run gives.
+
+    `things`, `pixels` and `object_weight` are as in `Recipe`. Half of the captions are left out, so
+    that the net learns to read the edges themselves (arXiv:2302.05543, section 3.3).
+    """
+
+    seed: int = 21
+    things: int = Recipe.things
+    pixels: int = Recipe.pixels
+    object_weight: float = Recipe.object_weight
+    scenes: int = 12_000
+    unspoken: float = 0.5
+    hint_channels: tuple[int, ...] = (16, 32, 64, 96)
+    settings: StageSettings = field(
+        default=StageSettings(
+            steps=6000,
+            batch_size=16,
+            learning_rate=5e-4,
+            warmup_steps=200,
+            ema_decay=0.998,
+            save_every=250,
+            sample_every=500,
+        )
+    )
+
+
+class Steered(nn.Module):
+    """A UNet that learns no more, and the net that learns to steer it.
+
+    Args:
+        edges: whether there is an edge, bool, shape (scenes, height, width).
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, controlnet: ControlNetModel, edges: Tensor
+    ) -> None:
+        super().__init__()
+        self.controlnet, self.unet = controlnet, frozen(unet)
+        self.edges = edges
+
+    def forward(
+        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Indices
+    ) -> Tensor:
+        seen = self.edges[torch.from_numpy(chosen)].to(noised)
+        hints = seen[:, None].expand(-1, 3, -1, -1)
+        skips, middle = self.controlnet(noised, timesteps, embeddings, hints)
+        residuals = Residuals(tuple(skips), middle)
+        return self.unet(noised, timesteps, embeddings, residuals=residuals)[0]
+
+
+class ControlStage(DenoisingStage[Steered]):
+    """A ControlNet learns what is where the edges are."""
+
+    name = "control"
+
+    def predict(
+        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Indices
+    ) -> Tensor:
+        return self.networks(noised, timesteps, embeddings, chosen)
+
+    def samples(self) -> Image.Image:
+        """Return the edges of the first scenes, and below each what is drawn of its caption."""
+        edges = self.networks.edges[: len(self.prompts)].numpy().astype(np.uint8) * 255
+        rows = [np.repeat(edges[..., None], 3, axis=-1), self.drawn()]
+        return grid(np.concatenate(rows), columns=len(self.prompts))
+
+
+def small(unet: UNet2DConditionModel, hint_channels: tuple[int, ...]) -> ControlNetModel:
+    """A net that begins as a copy of a UNet's way down, without what attends to texts.
+
+    Where edges are is said by the edges; without attention the net is a third smaller.
+    """
+    config = replace(
+        ControlNetConfig.of_unet(unet.config, hint_channels=hint_channels),
+        transformer_depth=(0,) * len(unet.config.block_out_channels),
+        middle_resnets=1,
+        middle_transformer_depth=0,
+    )
+    net, known = ControlNetModel(config), unet.state_dict()
+    net.load_state_dict({n: known[n] for n in net.state_dict() if n in known}, strict=False)
+    return net
+
+
+def build_control(recipe: ControlRecipe, model: Path, run: Path, output: Path) -> None:
+    """Train in the folder `run`, going on where it was stopped, and write the net to `output`.
+
+    Args:
+        recipe: decides what is trained.
+        model: the folder of the built-in model, or of one that its recipe made.
+        run: checkpoints, encoded scenes and sample grids.
+        output: the folder of the net.
+
+    Raises:
+        InputError: The font that scenes are drawn with is not installed.
+    """
+    began, began_cpu = time.monotonic(), time.process_time()
+    painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
+    scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
+    vae = frozen(AutoencoderKL.from_pretrained(model / "vae").float().to(best_device()))
+    unet = UNet2DConditionModel.from_pretrained(model / "unet").float().to(best_device())
+    text = frozen(CLIPTextModel.from_pretrained(model / "text_encoder").float().to(best_device()))
+    tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+    latents = encode_pictures(
+        vae,
+        lambda index: painter.draw(scenes[index]),
+        len(scenes),
+        run / "latents.safetensors",
+        of=f"{recipe.scenes} scenes of {recipe.things} things, seed {recipe.seed}",
+    )
+    torch.manual_seed(recipe.seed)
+    scale, writes = vae.config.scaling_factor, np.random.default_rng(recipe.seed)
+    stage = ControlStage(
+        Steered(unet, small(unet, recipe.hint_channels).to(vae.device), edges_of(scenes, painter)),
+        text,
+        vae,
+        tokenizer,
+        (latents.float() * scale).half(),
+        lambda index, rng: caption(scenes[index], rng),
+        recipe.settings,
+        prompts=[caption(scene, writes) for scene in scenes[:SHOWN]],
+        seed=recipe.seed,
+        scale=scale,
+        unspoken=recipe.unspoken,
+        emphasis=emphasis(scenes, latents.shape[-1], recipe.object_weight),
+    )
+    stage.origin = fingerprint(unet)
+    train(stage, run)
+    stage.networks.controlnet.cpu().half().save_pretrained(output)
+    minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
+    print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
+
+
+def edges_of(scenes: list[Scene], painter: Painter) -> Tensor:
+    """Where each scene has edges, bool, shape (scenes, height, width)."""
+    found: list[npt.NDArray[np.bool_]] = [canny(painter.draw(scene)) > 0 for scene in scenes]
+    return torch.from_numpy(np.stack(found))
