@@ -39,7 +39,10 @@ def _gradient(picture: Grey) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int3
     dx = beside[:-2] + 2 * beside[1:-1] + beside[2:]
     dy = below[:, :-2] + 2 * below[:, 1:-1] + below[:, 2:]
     longest = (np.abs(dx) + np.abs(dy)).argmax(-1)[..., None]
-    return tuple(np.take_along_axis(each, longest, -1)[..., 0] for each in (dx, dy))
+    return (
+        np.take_along_axis(dx, longest, -1)[..., 0],
+        np.take_along_axis(dy, longest, -1)[..., 0],
+    )
 
 
 def _is_ridge(
