@@ -3,6 +3,11 @@
 from kakusan.inputs.inputs import EMBEDS as EMBEDS
 from kakusan.inputs.inputs import POOLED as POOLED
 from kakusan.inputs.inputs import Inputs as Inputs
+from kakusan.inputs.masks import Masks as Masks
+from kakusan.inputs.masks import as_tensor as as_tensor
+from kakusan.inputs.masks import check_masks_again as check_masks_again
+from kakusan.inputs.masks import given_masks as given_masks
+from kakusan.inputs.masks import masks_again as masks_again
 from kakusan.inputs.pictures import Given as Given
 from kakusan.inputs.pictures import check_again as check_again
 from kakusan.inputs.pictures import given_pictures as given_pictures

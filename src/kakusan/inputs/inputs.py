@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
+from kakusan.inputs.masks import Masks
 from kakusan.inputs.pictures import Given
 from kakusan.inputs.tensors import check_shape, check_tensor
 from kakusan.request import Request
@@ -27,7 +28,9 @@ class Inputs:
     `prompt_embeds` and `negative_prompt_embeds` are (prompts, n, d), those that are pooled
     (prompts, d') and beside them, `latents` (pictures, c, h, w) and not yet multiplied by
     `init_noise_sigma`. `image` is what pictures begin at, as `given_pictures` makes it of what a
-    caller has: one for each picture, or fewer of which each is for as many.
+    caller has: one for each picture, or fewer of which each is for as many. `mask` says, as
+    `given_masks` makes it, what of them is drawn anew, and `masked_image_latents`
+    (pictures, c, h, w) what models that repaint see beside it.
 
     Raises:
         RequestError: Not a generator, not a tensor, or a tensor with NaN or infinity.
@@ -40,9 +43,12 @@ class Inputs:
     pooled_prompt_embeds: Tensor | None = None
     negative_pooled_prompt_embeds: Tensor | None = None
     image: Given | None = None
+    mask: Masks | None = None
+    masked_image_latents: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_tensor("latents", self.latents)
+        check_tensor("masked_image_latents", self.masked_image_latents)
         for names, axes in ((EMBEDS, "(prompts, tokens, width)"), (POOLED, "(prompts, width)")):
             for name in names:
                 embeds: Tensor | None = getattr(self, name)
@@ -74,18 +80,26 @@ class Inputs:
             )
         if self.latents is not None:
             check_shape("latents", self.latents, latents)
-        given = self.image
-        if given is None:
-            return
-        if latents[0] % len(given):
-            raise ArgumentError(
-                "{image} is {0} pictures, and {1} are drawn; give one, one for each, or so many "
-                "that each is for as many",
-                len(given),
-                latents[0],
-            )
-        if given.latents is not None:
-            check_shape("image", given.latents, (len(given), *latents[1:]))
+        for name, kind in (("image", "pictures"), ("mask", "masks")):
+            given: Given | Masks | None = getattr(self, name)
+            if given is not None and latents[0] % len(given):
+                raise ArgumentError(
+                    f"{{{name}}} is {{0}} {kind}, and {{1}} are drawn; give one, one for each, or "
+                    "so many that each is for as many",
+                    len(given),
+                    latents[0],
+                )
+        if self.image is not None and self.image.latents is not None:
+            check_shape("image", self.image.latents, (len(self.image), *latents[1:]))
+        if (masked := self.masked_image_latents) is not None:
+            if latents[0] % len(masked):
+                raise ArgumentError(
+                    "{masked_image_latents} has {0} rows, and {1} pictures are drawn; give one, or "
+                    "one for each",
+                    len(masked),
+                    latents[0],
+                )
+            check_shape("masked_image_latents", masked, (len(masked), *latents[1:]))
 
     def check_embeds(self, request: Request, width: int | None) -> None:
         """Check counts and shapes of embeddings, before any network runs.

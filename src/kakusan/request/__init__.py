@@ -1,13 +1,15 @@
 """What is asked for, as plain JSON that is checked before any work. Imports no torch.
 
 `request.py` has the whole `Request`. What one subject asks for is a base of it in its own file: the
-sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictures that steer.
+sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictures that steer, masks.
 `checks.py` checks one value.
 """
 
 from kakusan.request.checks import MAX_SIZE as MAX_SIZE
 from kakusan.request.checks import MAX_STEPS as MAX_STEPS
 from kakusan.request.checks import SIZE_STEP as SIZE_STEP
+from kakusan.request.masks import MASKED_CONTENTS as MASKED_CONTENTS
+from kakusan.request.masks import OUTSIDES as OUTSIDES
 from kakusan.request.randomness import SEEDS as SEEDS
 from kakusan.request.request import DEFAULT_GUIDANCE as DEFAULT_GUIDANCE
 from kakusan.request.request import DEFAULT_STEPS as DEFAULT_STEPS

@@ -10,6 +10,7 @@ from kakusan.request import checks
 from kakusan.request.checks import MAX_STEPS
 from kakusan.request.embedded import EmbeddedRequest
 from kakusan.request.loras import AdaptedRequest
+from kakusan.request.masks import MaskedRequest
 from kakusan.request.pixels import PixelRequest
 from kakusan.request.randomness import SEEDS, RandomRequest
 from kakusan.request.sizes import SizedRequest
@@ -35,6 +36,7 @@ class Request(
     AdaptedRequest,
     PixelRequest,
     SteeredRequest,
+    MaskedRequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -129,7 +131,7 @@ class Request(
         self._set(**self.checked_sizes(len(self.prompt)), **self.checked_syntax(len(self.prompt)))
         self._set(**self.checked_noise(self.seed), **self.checked_loras())
         self._set(embeddings=self.checked_embeddings(), **self.checked_pixels())
-        self._set(**self.checked_steering())
+        self._set(**self.checked_steering(), **self.checked_masks())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -220,6 +222,7 @@ class Request(
             **self.template_of(prompt),
             **self.noise_of(index),
             **self.steering_of(index),
+            **self.masks_of(index),
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -228,11 +231,11 @@ class Request(
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
             *(*self.only_noise(), "embeddings", *self.only_pixels()),
         )
-        left = {*apart, *self.only_adapted(), *self.only_steered()}
+        left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks()}
         names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names} | self.adapted_record()
-        record |= self.steered_record()
+        record |= self.steered_record() | self.masks_record()
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if len(self.prompt) == 1:
