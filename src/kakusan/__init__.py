@@ -28,6 +28,7 @@ _ROOMS = {
         "CLIPImageProcessor",
         "CLIPTextModel",
         "CLIPTextModelWithProjection",
+        "CLIPVisionModelWithProjection",
         "StableDiffusionSafetyChecker",
         "UNet2DConditionModel",
     ),

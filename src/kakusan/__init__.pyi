@@ -9,6 +9,7 @@ from kakusan.models import AutoencoderTiny as AutoencoderTiny
 from kakusan.models import CLIPImageProcessor as CLIPImageProcessor
 from kakusan.models import CLIPTextModel as CLIPTextModel
 from kakusan.models import CLIPTextModelWithProjection as CLIPTextModelWithProjection
+from kakusan.models import CLIPVisionModelWithProjection as CLIPVisionModelWithProjection
 from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafetyChecker
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
 from kakusan.pipeline import AutoPipelineForImage2Image as AutoPipelineForImage2Image

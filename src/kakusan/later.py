@@ -25,7 +25,7 @@ _LOADERS = "adapters come later; from_pretrained and from_single_file load whole
 _OWN_ATTENTION = (
     "attention is computed in one way; kakusan.inspect shows it, and a Steering changes calls"
 )
-_CLIP = "CLIPTextModel and CLIPTextModelWithProjection are there"
+_CLIP = "CLIPTextModel, CLIPTextModelWithProjection and CLIPVisionModelWithProjection are there"
 _GRADUAL = "a subclass of kakusan.sampling.Steering can change every call and step"
 _LORA = "load_lora_weights, set_adapters and save_lora_weights are there"
 _TOKENS = "every pipeline has load_textual_inversion"
@@ -84,7 +84,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     ),
     _ADAPTERS: ("MotionAdapter", "AnimateDiffPipeline"),
     _CLIP: (
-        *("CLIPVisionModelWithProjection", "CLIPVisionModel"),
+        "CLIPVisionModel",
         *("CLIPModel", "T5EncoderModel", "T5Tokenizer", "AutoTokenizer", "CLIPTextConfig"),
     ),
     "CLIPTokenizer is there, which is as fast": ("CLIPTokenizerFast",),

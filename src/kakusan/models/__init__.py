@@ -1,4 +1,4 @@
-"""The networks: UNet, VAE, text encoder and safety checker."""
+"""The networks: UNet, VAE, CLIP's encoders, safety checker, and what steers."""
 
 from kakusan.later import missing_name
 from kakusan.models.autoencoder import Autoencoder, DecoderOutput
@@ -8,6 +8,11 @@ from kakusan.models.autoencoder_tiny_files import is_tiny
 from kakusan.models.compiled import within
 from kakusan.models.conditioning import Conditioning, UNetCall
 from kakusan.models.gaussian import DiagonalGaussian
+from kakusan.models.image_encoder import (
+    CLIPVisionModelWithProjection,
+    ImageEncoderConfig,
+    ProjectedVisionOutput,
+)
 from kakusan.models.image_processor import CLIPImageProcessor
 from kakusan.models.image_processor_config import ImageProcessorConfig
 from kakusan.models.image_tokens import ImageLayers, ImageTokens
@@ -46,18 +51,21 @@ __all__ = [
     "CLIPImageProcessor",
     "CLIPTextModel",
     "CLIPTextModelWithProjection",
+    "CLIPVisionModelWithProjection",
     "Conditioning",
     "DecoderOutput",
     "DeepFeature",
     "DiagonalGaussian",
     "EncoderOutput",
     "FreeU",
+    "ImageEncoderConfig",
     "ImageLayers",
     "ImageProcessorConfig",
     "ImageTokens",
     "LearntTokens",
     "Model",
     "ProjectedTextOutput",
+    "ProjectedVisionOutput",
     "Residuals",
     "SafetyCheckerConfig",
     "StableDiffusionSafetyChecker",

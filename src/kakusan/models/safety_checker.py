@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.errors import RequestError
-from kakusan.models.layers.basic import LayerNorm
-from kakusan.models.layers.clip import ClipEncoder
 from kakusan.models.model import Model
 from kakusan.models.names import replace_prefix
 from kakusan.models.safety_checker_config import SafetyCheckerConfig
+from kakusan.models.vision_tower import VisionTower
 
 NUM_CONCEPTS = 17
 NUM_SPECIAL_CONCEPTS = 3
@@ -22,48 +21,6 @@ NUM_SPECIAL_CONCEPTS = 3
 SPECIAL_ADJUSTMENT = 0.01
 
 Array: TypeAlias = npt.NDArray[np.float32]
-
-
-class PatchEmbeddings(nn.Module):
-    """A class token and a token for each patch, with position embeddings."""
-
-    def __init__(self, config: SafetyCheckerConfig) -> None:
-        super().__init__()
-        width, patch = config.hidden_size, config.patch_size
-        tokens = (config.image_size // patch) ** 2 + 1
-        self.class_embedding = nn.Parameter(torch.empty(width))
-        self.patch_embedding = nn.Conv2d(3, width, patch, stride=patch, bias=False)
-        self.position_embedding = nn.Embedding(tokens, width)
-        nn.init.normal_(self.class_embedding, std=width**-0.5)
-        nn.init.normal_(self.position_embedding.weight, std=0.02)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        patches = self.patch_embedding(pixels).flatten(2).transpose(1, 2)  # (b, n, c)
-        first = self.class_embedding.expand(len(pixels), 1, -1)
-        return torch.cat([first, patches], dim=1) + self.position_embedding.weight
-
-
-class VisionTower(nn.Module):
-    """CLIP's picture tower, up to the state of its class token."""
-
-    def __init__(self, config: SafetyCheckerConfig) -> None:
-        super().__init__()
-        self.embeddings = PatchEmbeddings(config)
-        # misspelt in all published files
-        self.pre_layrnorm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.encoder = ClipEncoder(
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.intermediate_size,
-            config.num_attention_heads,
-            activation=config.hidden_act,
-            eps=config.layer_norm_eps,
-        )
-        self.post_layernorm = LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        states = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
-        return self.post_layernorm(states[-1][:, 0])
 
 
 class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
@@ -106,7 +63,7 @@ class StableDiffusionSafetyChecker(Model[SafetyCheckerConfig]):
                 f"the safety checker looks at pictures of shape (3, {side}, {side}) and was given "
                 f"{tuple(clip_input.shape[1:])}; crop_size of feature_extractor must be {side}"
             )
-        seen = self.visual_projection(self.vision_model(clip_input.to(self.compute_dtype)))
+        seen = self.visual_projection(self.vision_model(clip_input.to(self.compute_dtype)).pooled)
         flags = self._flags(seen)
         if isinstance(images, Tensor):
             flagged = torch.tensor(flags, device=images.device)[:, None, None, None]

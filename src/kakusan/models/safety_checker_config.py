@@ -1,76 +1,14 @@
 """The shape of the safety checker, and how published configs spell it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
-from kakusan.checkpoints.fields import Fields
 from kakusan.checkpoints.files import JSON
-from kakusan.errors import CheckpointError
-from kakusan.models.layers.clip import ACTIVATIONS
-from kakusan.models.published import tower_fields
-from kakusan.models.published_mapping import PublishedMapping
+from kakusan.models.vision_config import VisionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class SafetyCheckerConfig(PublishedMapping):
-    """The shape of the safety checker; the defaults are the one of Stable Diffusion 1.x.
-
-    Attributes:
-        image_size: height and width of what it looks at, in pixels.
-        patch_size: height and width of a patch, which becomes one token.
-        hidden_size: width of the tokens.
-        intermediate_size: width inside the pointwise networks.
-        num_hidden_layers: layers.
-        num_attention_heads: attention heads of each layer.
-        hidden_act: `quick_gelu` or `gelu`.
-        layer_norm_eps: epsilon of the normalisations.
-        projection_dim: width of CLIP's shared space, in which concepts are compared.
-    """
-
-    image_size: int = 224
-    patch_size: int = 14
-    hidden_size: int = 1024
-    intermediate_size: int = 4096
-    num_hidden_layers: int = 24
-    num_attention_heads: int = 16
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
-    projection_dim: int = 768
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % self.num_attention_heads:
-            raise CheckpointError(
-                f"SafetyCheckerConfig: hidden_size {self.hidden_size} must be a multiple of "
-                f"num_attention_heads {self.num_attention_heads}."
-            )
-        if self.patch_size > self.image_size:
-            raise CheckpointError(
-                f"SafetyCheckerConfig: patch_size {self.patch_size} must not exceed "
-                f"image_size {self.image_size}."
-            )
-
-    @classmethod
-    def from_published(cls, published: Mapping[str, JSON], where: str = "config.json") -> Self:
-        """Read a whole CLIP's config, of which the picture tower counts.
-
-        Raises:
-            CheckpointError: A value is absurd or asks for what this network does not have.
-        """
-        outer = Fields(published, where)
-        fields = Fields(tower_fields(published, "vision_config"), where)
-        fields.integer("num_channels", 3, minimum=3, maximum=3)
-        return cls(
-            image_size=fields.integer("image_size", 224, maximum=4096),
-            patch_size=fields.integer("patch_size", 32, maximum=4096),
-            hidden_size=fields.integer("hidden_size", 768, maximum=16384),
-            intermediate_size=fields.integer("intermediate_size", 3072, maximum=65536),
-            num_hidden_layers=fields.integer("num_hidden_layers", 12, maximum=256),
-            num_attention_heads=fields.integer("num_attention_heads", 12, maximum=1024),
-            hidden_act=fields.choice("hidden_act", "quick_gelu", tuple(ACTIVATIONS)),
-            layer_norm_eps=fields.number("layer_norm_eps", 1e-5, minimum=0.0, maximum=1.0),
-            projection_dim=outer.integer("projection_dim", 512, maximum=16384),
-        )
+class SafetyCheckerConfig(VisionConfig):
+    """The shape of the safety checker; the defaults are the one of Stable Diffusion 1.x."""
 
     def to_published(self) -> dict[str, JSON]:
         """The published JSON that `from_published` reads as this config."""
@@ -78,17 +16,5 @@ class SafetyCheckerConfig(PublishedMapping):
             "architectures": ["StableDiffusionSafetyChecker"],
             "model_type": "clip",
             "projection_dim": self.projection_dim,
-            "vision_config": {
-                "hidden_act": self.hidden_act,
-                "hidden_size": self.hidden_size,
-                "image_size": self.image_size,
-                "intermediate_size": self.intermediate_size,
-                "layer_norm_eps": self.layer_norm_eps,
-                "model_type": "clip_vision_model",
-                "num_attention_heads": self.num_attention_heads,
-                "num_channels": 3,
-                "num_hidden_layers": self.num_hidden_layers,
-                "patch_size": self.patch_size,
-                "projection_dim": self.projection_dim,
-            },
+            "vision_config": super().to_published(),
         }
