@@ -15,7 +15,9 @@ from kakusan.models.image_encoder import (
 )
 from kakusan.models.image_processor import CLIPImageProcessor
 from kakusan.models.image_processor_config import ImageProcessorConfig
+from kakusan.models.image_projection import ImageProjection
 from kakusan.models.image_tokens import ImageLayers, ImageTokens
+from kakusan.models.ip_adapter import IPAdapter, ip_adapter_for
 from kakusan.models.layers.attention import TextContext
 from kakusan.models.layers.time_embedding import guidance_embedding
 from kakusan.models.learnt import LearntTokens
@@ -58,9 +60,11 @@ __all__ = [
     "DiagonalGaussian",
     "EncoderOutput",
     "FreeU",
+    "IPAdapter",
     "ImageEncoderConfig",
     "ImageLayers",
     "ImageProcessorConfig",
+    "ImageProjection",
     "ImageTokens",
     "LearntTokens",
     "Model",
@@ -82,6 +86,7 @@ __all__ = [
     "Worn",
     "acting",
     "guidance_embedding",
+    "ip_adapter_for",
     "is_tiny",
     "within",
 ]
