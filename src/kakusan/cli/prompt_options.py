@@ -135,7 +135,7 @@ def chosen(
     if templates == [None, None]:
         escaped = (made[0][0] != texts[0], made[1][0] != texts[1])
         return Asked(made[0][:1], made[1][:1], escaped=escaped)
-    return Asked(made[0], made[1], *templates)
+    return Asked(made[0], made[1], templates[0], templates[1])
 
 
 def read_wildcards(folder: str | None, syntax: str) -> list[str]:

@@ -1,8 +1,8 @@
 """What is asked for, as plain JSON that is checked before any work. Imports no torch.
 
 `request.py` has the whole `Request`. What one subject asks for is a base of it in its own file: the
-sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictures that steer, masks.
-`checks.py` checks one value.
+sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictures that steer,
+masks. `checks.py` checks one value.
 """
 
 from kakusan.request.checks import MAX_SIZE as MAX_SIZE
