@@ -514,7 +514,6 @@ def test_a_pipeline_of_nothing_has_a_device() -> None:
 
 
 INDEXES: dict[str, dict[str, Any]] = {
-    "img2img": {"_class_name": "StableDiffusionImg2ImgPipeline"},
     "inpaint": {"_class_name": "StableDiffusionInpaintPipeline"},
     "legacy": {"_class_name": "StableDiffusionInpaintPipelineLegacy"},
     "safe": {"_class_name": "StableDiffusionPipelineSafe", "safety_text_concept": "hate"},

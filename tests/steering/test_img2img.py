@@ -206,3 +206,66 @@ def test_a_picture_is_the_same_alone_and_beside_others(pairs: Any) -> None:
     assert np.array_equal(together.images[1], alone.images[0])
     assert together.records[1] == alone.records[0]
     assert together.records[0]["image"] != together.records[1]["image"]
+
+
+def test_requests_draw_with_any_pipeline(tiny_v1: Path, tiny_xl: Path) -> None:
+    """A pipeline that draws from a text alone takes requests that begin at a picture."""
+    for folder, kind in (
+        (tiny_v1, kakusan.StableDiffusionImg2ImgPipeline),
+        (tiny_xl, kakusan.StableDiffusionXLImg2ImgPipeline),
+    ):
+        plain: Any = kakusan.DiffusionPipeline.from_pretrained(folder)
+        begun: Any = kakusan.AutoPipelineForImage2Image.from_pipe(plain)
+        assert type(begun) is kind
+        assert begun.unet is plain.unet
+        assert type(kakusan.AutoPipelineForText2Image.from_pipe(begun)) is type(plain)
+        assert type(kakusan.AutoPipelineForImage2Image.from_pretrained(folder)) is kind
+        settings = {"num_inference_steps": 4, "seed": 2, "image": PICTURE, "strength": 0.5}
+        for pipe in (plain, begun):
+            pipe.set_progress_bar_config(disable=True)
+        (one,) = plain.pictures(PROMPTS[0], **settings)
+        (two,) = begun.pictures(PROMPTS[0], **settings)
+        assert one.image.tobytes() == two.image.tobytes()
+        assert one.record == two.record
+
+
+def test_a_text_alone_is_not_for_it(pairs: Any) -> None:
+    for name in ("v1", "xl"):
+        mine = pairs[name][1]
+        with pytest.raises(RequestError, match="image is missing; give pictures"):
+            mine(PROMPTS[0])
+        with pytest.raises(RequestError, match="image is 2 pictures, and 1 are drawn"):
+            mine(PROMPTS[0], image=[PICTURE, OTHER])
+    plain = kakusan.StableDiffusionPipeline.from_pipe(pairs["v1"][1])
+    with pytest.raises(RequestError, match=r"'image': StableDiffusionImg2ImgPipeline\.from_pipe"):
+        plain(PROMPTS[0], image=PICTURE)
+    with pytest.raises(RequestError, match=r"strength is how far to go back from image .* none"):
+        list(plain.pictures(PROMPTS[0], strength=0.5))
+
+
+def test_a_callback_sees_the_steps_that_are_taken(pairs: Any) -> None:
+    theirs, mine = pairs["v1"]
+    seen: dict[Any, list[tuple[int, int]]] = {theirs: [], mine: []}
+
+    def called(pipe: Any, index: int, timestep: Any, tensors: Any) -> Any:
+        seen[pipe].append((index, int(timestep)))
+        return tensors
+
+    for pipe in (theirs, mine):
+        call = {"prompt": PROMPTS[0], "image": PICTURE, "strength": 0.5}
+        pictures(pipe, **call, num_inference_steps=6, callback_on_step_end=called)
+    assert seen[theirs] == seen[mine]
+    assert mine.num_timesteps == len(seen[mine])
+
+
+def test_a_request_needs_its_picture(tiny_v1: Path) -> None:
+    record = kakusan.generate(
+        "a cat", image=PICTURE, strength=0.5, steps=2, seed=1, model=tiny_v1, progress=False
+    )[0].record
+    assert record["image"]["width"] == SIZE
+    call = {"trust_model": True, "progress": False}
+    with pytest.raises(RequestError, match="it is not handed in; give that one as inputs"):
+        kakusan.reproduce(record, **call)
+    with pytest.raises(RequestError, match=r"made from \(64x64, .* not \(64x64, "):
+        kakusan.reproduce(record, inputs=OTHER, **call)
+    assert kakusan.reproduce(record, inputs=ARRAY, **call).record == record

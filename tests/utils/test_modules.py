@@ -26,10 +26,12 @@ image_processor: VaeImageProcessor
 models: AutoencoderKL AutoencoderTiny UNet2DConditionModel
 models.attention_processor: AttnProcessor AttnProcessor2_0
 pipelines: AutoPipelineForText2Image DiffusionPipeline StableDiffusionPipeline
+pipelines: AutoPipelineForImage2Image StableDiffusionImg2ImgPipeline
 pipelines: StableDiffusionXLPipeline StableDiffusionXLImg2ImgPipeline
 pipelines.stable_diffusion_xl: StableDiffusionXLPipeline StableDiffusionXLPipelineOutput
 pipelines.stable_diffusion: StableDiffusionPipelineOutput StableDiffusionSafetyChecker
 pipelines.stable_diffusion.pipeline_stable_diffusion: StableDiffusionPipeline
+pipelines.stable_diffusion.pipeline_stable_diffusion_img2img: StableDiffusionImg2ImgPipeline
 pipelines.stable_diffusion.safety_checker: StableDiffusionSafetyChecker
 schedulers: DDIMScheduler LCMScheduler PNDMScheduler UniPCMultistepScheduler
 training_utils: compute_snr set_seed
@@ -43,7 +45,7 @@ loaders: LoraLoaderMixin StableDiffusionLoraLoaderMixin AttnProcsLayers
 models.attention_processor: Attention LoRAAttnProcessor XFormersAttnProcessor
 optimization: get_scheduler get_cosine_schedule_with_warmup
 pipelines: StableDiffusionXLInpaintPipeline
-pipelines.stable_diffusion: StableDiffusionImg2ImgPipeline
+pipelines.stable_diffusion: StableDiffusionInpaintPipeline
 training_utils: EMAModel cast_training_params
 """
 
