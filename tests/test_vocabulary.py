@@ -37,14 +37,17 @@ def test_what_is_translated_is_a_request() -> None:
 
 
 def test_the_command_line_has_these_options() -> None:
-    source = Path(inspect.getsourcefile(kakusan) or "").parent / "cli" / "generate.py"
-    strings = {
-        n.value for n in ast.walk(ast.parse(source.read_text())) if isinstance(n, ast.Constant)
-    }
+    folder = Path(inspect.getsourcefile(kakusan) or "").parent / "cli"
+    nodes = [
+        node
+        for name in ("generate", "img2img")
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text()))
+    ]
+    strings = {node.value for node in nodes if isinstance(node, ast.Constant)}
     arguments = {
         argument.arg
-        for node in ast.walk(ast.parse(source.read_text()))
-        if isinstance(node, ast.FunctionDef) and node.name == "generate"
+        for node in nodes
+        if isinstance(node, ast.FunctionDef) and node.name in ("generate", "img2img")
         for argument in node.args.args
     }
     for word in COMMAND_LINE.words.values():

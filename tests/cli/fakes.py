@@ -43,6 +43,7 @@ class FakeDrawing:
     def __call__(
         self,
         request: Request,
+        inputs: Any = None,
         *,
         on_picture: Any,
         progress: bool | None,
@@ -50,7 +51,7 @@ class FakeDrawing:
         trusted: bool = True,
     ) -> list[Picture]:
         self.asked, self.progress, self.lora_dirs = request, progress, lora_dirs
-        self.trusted = trusted
+        self.trusted, self.inputs = trusted, inputs
         prompt = request.prompt[0] or ""
         return [
             self._finish(prompt, i, request.seed or 0, on_picture)

@@ -61,7 +61,6 @@ WRONG = [
     (["generate", "cat", "--out", "x"], "there is no option --out; it is --output here", None),
     (["generate", "cat", "-steps", "5"], "there is no option -steps; did you mean --steps?", None),
     (["generate", "cat", "--controlnet", "x"], "there is no option --controlnet yet", "generate"),
-    (["generate", "cat", "--strength", "1"], "there is no option --strength yet", "generate"),
     (
         ["train", "unet", "p", "--learning-rate", "1"],
         "there is no option --learning-rate; it",
@@ -105,8 +104,16 @@ WRONG = [
     (["serve"], "there is no command serve yet", ""),
     (["img2img", "a.png"], 'PROMPT is missing, as in kakusan img2img cat.png "a red c', "img2img"),
     (["i2i", "a.png", "a cat"], "there is no command i2i; it is `kakusan img2img`", ""),
-    (["generate", "cat", "--strength", "1"], "; kakusan img2img PICTURE PROMPT has it", "generate"),
-    (["img2img", "a.png", "a", "--denoise", "1"], "it is --strength here", None),
+    (
+        ["generate", "cat", "--strength", "1"],
+        "there is no option --strength; kakusan img2img PICTURE PROMPT has it",
+        "generate",
+    ),
+    (
+        ["img2img", "a.png", "a", "--denoise", "1"],
+        "there is no option --denoise; it is --strength here",
+        "img2img",
+    ),
     (["upscale", "a.png"], "there is no command upscale yet", ""),
     (["txt2img", "a cat"], "there is no command txt2img; it is `kakusan generate`", ""),
     (["models", "remove", "x"], "there is no command remove; it is `kakusan models rm`", "models"),

@@ -25,7 +25,7 @@ def img2img(
     keep_inputs: picture_options.KeepInputs = False,
     **options: Any,
 ) -> int:
-    """Draw pictures of PROMPT that begin at PICTURE, and print their paths.
+    """Draw PROMPT over PICTURE and print the paths.
 
     They are as large as PICTURE, rounded down to multiples of 8, or of a far larger one about as
     large as the model's own in its shape; --width and --height say otherwise. PICTURE is turned as

@@ -239,10 +239,11 @@ def _check_inputs(
     for path in found:
         picture_options.read(path)
     if needed and not found:
-        image = reproducible(next(record for record in records if named_in(record))).image or ()
+        images = (reproducible(record).image for record in records)
+        first = next(image[0] for image in images if image)
         raise RequestError(
-            f"{shown_path(picture)} was made from the picture {image[0].words}, "
-            f"{image[0].width}x{image[0].height}; name its file with --input"
+            f"{shown_path(picture)} was made from the picture {first.words}, "
+            f"{first.width}x{first.height}; name its file with --input"
         )
 
 

@@ -134,7 +134,6 @@ def generate(
         given = given_pictures("image", image, files=True)
         request = short_request(
             like=like,
-            begun=given is not None,
             prompt=prompt,
             negative_prompt=negative_prompt,
             model=model,
@@ -162,6 +161,7 @@ def generate(
             clip_skip=clip_skip,
             embeddings=embeddings,
             loras=loras,
+            image=given,
             strength=strength,
             resize_mode=resize_mode,
             quality_budget=quality_budget,
@@ -191,20 +191,18 @@ def _typed(prompt: object, negative_prompt: object) -> list[str]:
     return [name for name, value in given.items() if value is not None]
 
 
-def short_request(
-    *, like: str | PathLike[str] | None = None, begun: bool = False, **typed: Any
-) -> Request:
+def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> Request:
     """The request for what `generate` is called with; paths, devices and dtypes become texts.
 
     Args:
         like: see `generate`.
-        begun: whether a picture to begin at is handed in, which need not be that of `like`.
 
     Raises:
         UnknownArgumentError: `generate` has no such argument.
         RequestError: A value is out of its range.
     """
     settings = SHORT.settings(typed)
+    handed_in = settings.pop("image", None)  # travels beside the request
     for part in ("model", "unet", "vae"):
         if isinstance(settings.get(part), PathLike):
             settings[part] = fspath(settings[part])
@@ -214,8 +212,8 @@ def short_request(
         settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
     if like is not None:
         settings = likened(like, settings)
-        if begun:
-            settings.pop("image", None)
+        if handed_in is not None:
+            settings.pop("image", None)  # which was the other one's
     if settings.get("variation_strength") and settings.get("variation_seed") is None:
         settings["variation_seed"] = secrets.randbelow(2**32)
     if settings.get("prompt") is None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from kakusan.errors import ArgumentError, shown
 from kakusan.request import checks
@@ -130,13 +130,15 @@ def _picture_of(name: str, given: object) -> PictureFile:
         or told.keys() - set(PictureFile._fields)
     ):
         _refuse(name, given)
-    sides = [checks.integer(name, told.get(side), 1, _LONGEST_SIDE) for side in ("width", "height")]
-    if None in sides:
+    width, height = (
+        checks.integer(name, told.get(side), 1, _LONGEST_SIDE) for side in ("width", "height")
+    )
+    if width is None or height is None:
         _refuse(name, given)
-    return PictureFile(digest, *cast("list[int]", sides), called)
+    return PictureFile(digest, width, height, called)
 
 
-def _refuse(name: str, given: object) -> Any:
+def _refuse(name: str, given: object) -> NoReturn:
     shape = _SHAPE.replace("{", "{{").replace("}", "}}")
     raise ArgumentError(
         f"what a request says of {{{name}}} must be {shape}, not {{0}}; the picture itself is "
