@@ -16,11 +16,14 @@ from kakusan.errors import (
     shown,
 )
 
-_FROM_TEXT = "kakusan draws from text so far, with StableDiffusionPipeline"
+_FROM_TEXT = (
+    "kakusan draws from texts and pictures so far, with StableDiffusionPipeline and "
+    "StableDiffusionImg2ImgPipeline"
+)
 _OTHER_FAMILY = "kakusan draws with Stable Diffusion 1, 2 and XL so far"
 _OTHER_MODEL = "kakusan draws with Stable Diffusion alone, with StableDiffusionPipeline"
 _ADAPTERS = "adapters come later; the weights of a whole model can be loaded"
-_CONTROL = "control networks come later; kakusan draws from text so far"
+_CONTROL = "control networks come later; kakusan draws from texts and pictures so far"
 _LOADERS = "adapters come later; from_pretrained and from_single_file load whole models"
 _OWN_ATTENTION = (
     "attention is computed in one way; kakusan.inspect shows it, and a Steering changes calls"

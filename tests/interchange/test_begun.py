@@ -10,7 +10,7 @@ from kakusan.interchange.begun import share
 
 def told(tool: str, **settings: object) -> Told:
     base = {"prompt": "a", "seed": 1, "scheduler": "Euler", "img2img": {}}
-    return Told(tool=tool, settings=Settings(**{**base, **settings}))  # pyright: ignore
+    return Told(tool=tool, carrier="parameters", settings=Settings(**{**base, **settings}))  # pyright: ignore
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_a_picture_drawn_over_another_is_refused() -> None:
     check_can_be_made(told())
     for settings, said in (
         ({"img2img": {}}, "over another picture"),
-        ({"inpaint": {"mode": "x"}}, "over another picture"),
+        ({"inpaint": {"mode": "x"}}, "over a part of another picture"),
         ({"seed": None}, "no seed"),
         ({"seed": None, "prompt": None}, "no seed and no prompt"),
     ):
