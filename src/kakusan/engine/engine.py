@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kakusan.engine.adapters import Wardrobe
 from kakusan.engine.contexts import Contexts, is_plain
+from kakusan.engine.controls import controlled
 from kakusan.engine.joining import Joined, join, split, together
 from kakusan.engine.learnt import reading
 from kakusan.engine.needs import too_large, unet_bytes
@@ -26,7 +27,10 @@ from kakusan.models import (
     CLIPTextModelWithProjection,
     LearntTokens,
     Model,
+    Residuals,
     StableDiffusionSafetyChecker,
+    Steerer,
+    T2IAdapter,
     TextContext,
     UNet2DConditionModel,
     UNetCall,
@@ -65,8 +69,10 @@ class Engine(Parts):
         placement: Placement | None = None,
         *,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
+        controls: Sequence[Model[Any]] = (),
     ) -> None:
-        super().__init__(unet, vae, text_encoder, text_encoder_2, safety_checker, placement)
+        parts = (unet, vae, text_encoder, text_encoder_2, safety_checker)
+        super().__init__(*parts, placement, controls)
         self.learnt: Mapping[str, LearntTokens] = {}
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
@@ -123,6 +129,9 @@ class Engine(Parts):
         calls = [
             call if call.adapters is not None else call._replace(adapters=own) for call in calls
         ]
+        if any(call.controls for call in calls):
+            with reused(within(self.unet), keep=True):
+                calls = controlled(calls, self._contexts.of, self._steers)
         for group in together(calls):
             some = [calls[index] for index in group]
             joined = join(some)
@@ -130,6 +139,37 @@ class Engine(Parts):
             prediction = self._call(joined, self._contexts.of(some), worn, upcast=some[0].upcast)
             answers |= zip(group, split(joined, prediction, some), strict=True)
         return [answers[index] for index in range(len(calls))]
+
+    @torch.no_grad()
+    def control_hints(self, net: Steerer[Any], pixels: Tensor) -> Tensor:
+        """What a ControlNet embeds pictures (batch, 3, height, width) in [0, 1] to, once for all.
+
+        Raises:
+            NumericalError: It gives NaN or infinity in float32 too.
+        """
+
+        def run(net: Steerer[Any], x: Tensor) -> Tensor:
+            return net.embed(x)
+
+        return self._computed("ControlNet", net, run, pixels).result
+
+    @torch.no_grad()
+    def control_features(self, adapter: T2IAdapter, pixels: Tensor) -> tuple[Tensor, ...]:
+        """What a T2I-Adapter gives of pictures (batch, c, height, width) in [0, 1], once for all.
+
+        Raises:
+            NumericalError: It gives NaN or infinity in float32 too.
+        """
+        shapes: list[torch.Size] = []
+
+        def run(adapter: T2IAdapter, x: Tensor) -> Tensor:
+            features = adapter(x.to(adapter.device))
+            shapes[:] = [each.shape[1:] for each in features]
+            return torch.cat([each.flatten(1) for each in features], dim=1)
+
+        rows = self._computed("T2I-Adapter", adapter, run, pixels).result
+        parts = rows.split([shape.numel() for shape in shapes], dim=1)
+        return tuple(x.unflatten(1, shape) for x, shape in zip(parts, shapes, strict=True))
 
     @torch.no_grad()
     def encode(self, run: Callable[[CLIPTextModel, Tensor], Tensor], ids: Tensor) -> Computed:
@@ -230,7 +270,7 @@ class Engine(Parts):
             options["timestep_cond"] = guidance_embedding(joined.guidance - 1.0, width)
         recordable = not upcast and options.keys() <= {"added_conditioning"}
         self._take_turn(self.unet)
-        with self.placement.use(unet):
+        with self.placement.use(unet, self.in_turns):
             _make_ready(unet)
             unet = self._wardrobe.dressed(unet, worn)
             if acceleration and recordable and is_plain(context) and unet.device.type == RECORDABLE:
@@ -238,6 +278,16 @@ class Engine(Parts):
                     joined.sample, joined.timestep, context.embeddings[0], *(joined.added or ())
                 )
             return unet(joined.sample, joined.timestep, encoder_hidden_states=context, **options)[0]
+
+    def _steers(
+        self, net: Steerer[Any], run: Callable[[Steerer[Any]], Residuals], *, upcast: bool
+    ) -> Residuals:
+        """What a ControlNet says to a question of the UNet's."""
+        used = self._upcast_of(net) if upcast else net
+        self._take_turn(net)
+        with self.placement.use(used, self.in_turns):
+            _make_ready(used)
+            return run(used)
 
     def _through_vae(
         self,
@@ -300,8 +350,9 @@ class Engine(Parts):
         """Have the others' weights rest that were used before this network's."""
         if self._turn is not network:
             self._turn = network
+            team = self.in_turns if any(each is network for each in self.in_turns) else (network,)
             for other in self.networks:
-                if other is not network:
+                if not any(other is each for each in team):
                     rest(other)
 
     def _upcast_of(self, network: NetworkT) -> NetworkT:

@@ -1,7 +1,7 @@
 """Networks that wait in the CPU's memory until their turn comes, where a device's is short."""
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ def move(part: nn.Module, device: torch.device) -> None:
 
 
 class Offload:
-    """Keeps at most one of several networks on a device.
+    """Keeps at most one of several networks on a device, but for those that work together.
 
     A network stays there after its use until another's turn comes, so a loop over one network moves
     it once. Threads take turns, call by call: correct, but each change of network is a move.
@@ -30,7 +30,7 @@ class Offload:
     ) -> None:
         self.device = device
         self._moved = moved
-        self._there: nn.Module | None = None
+        self._there: list[nn.Module] = []
         self._turn = threading.RLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -38,18 +38,30 @@ class Offload:
         return Offload, (self.device, self._moved)
 
     @contextmanager
-    def use(self, part: nn.Module) -> Generator[None, None, None]:
-        """Have `part` on the device for as long as this lasts."""
+    def use(self, part: nn.Module, beside: Sequence[nn.Module] = ()) -> Generator[None, None, None]:
+        """Have `part` on the device for as long as this lasts.
+
+        Args:
+            beside: those that need not leave the device for it: they are used in turns.
+        """
         with self._turn:
-            if self._there is not part:
-                self.clear()
+            if not _holds(self._there, part):
+                for other in [each for each in self._there if not _holds(beside, each)]:
+                    self._leave(other)
                 self._moved(part, self.device)
-                self._there = part
+                self._there.append(part)
             yield
 
     def clear(self) -> None:
         """Have nothing on the device."""
         with self._turn:
-            if self._there is not None:
-                self._moved(self._there, torch.device("cpu"))
-                self._there = None
+            for part in list(self._there):
+                self._leave(part)
+
+    def _leave(self, part: nn.Module) -> None:
+        self._moved(part, torch.device("cpu"))
+        self._there = [each for each in self._there if each is not part]
+
+
+def _holds(parts: Sequence[nn.Module], part: nn.Module) -> bool:
+    return any(each is part for each in parts)

@@ -1,5 +1,6 @@
 """The networks of one model, and what their configs tell of what it draws."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +27,7 @@ class Parts:
 
     Args:
         placement: where they are.
+        controls: ControlNets and T2I-Adapters.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class Parts:
         text_encoder_2: CLIPTextModelWithProjection | None,
         safety_checker: StableDiffusionSafetyChecker | None,
         placement: Placement | None,
+        controls: Sequence[Model[Any]] = (),
     ) -> None:
         self._unet, self._vae, self._text_encoder = unet, vae, text_encoder
         self._text_encoder_2 = text_encoder_2
         self.safety_checker = safety_checker
         self.placement = placement or Placement()
+        self.controls = tuple(controls)
 
     @property
     def unet(self) -> UNet2DConditionModel:
@@ -82,7 +86,13 @@ class Parts:
         """Those that there are."""
         encoders = (self._text_encoder, self._text_encoder_2)
         parts = (self.safety_checker, *encoders, self._unet, self._vae)
-        return [part for part in parts if part is not None]
+        return [*(part for part in parts if part is not None), *self.controls]
+
+    @property
+    def in_turns(self) -> tuple[Model[Any], ...]:
+        """The networks that are all asked at each step, where there are several."""
+        unet = () if self._unet is None else (self._unet,)
+        return (*unet, *self.controls) if self.controls else ()
 
     @property
     def device(self) -> torch.device:

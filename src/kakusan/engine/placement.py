@@ -91,6 +91,8 @@ class Placement:
         """Where a network computes."""
         return network.device if self.offload is None else self.offload.device
 
-    def use(self, network: nn.Module) -> AbstractContextManager[None]:
-        """Has a network on its device meanwhile."""
-        return nullcontext() if self.offload is None else self.offload.use(network)
+    def use(
+        self, network: nn.Module, beside: Sequence[nn.Module] = ()
+    ) -> AbstractContextManager[None]:
+        """Has a network on its device meanwhile; those `beside` may stay there."""
+        return nullcontext() if self.offload is None else self.offload.use(network, beside)

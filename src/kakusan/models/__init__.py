@@ -7,6 +7,14 @@ from kakusan.models.autoencoder_tiny_config import TinyConfig
 from kakusan.models.autoencoder_tiny_files import is_tiny
 from kakusan.models.compiled import within
 from kakusan.models.conditioning import Conditioning, UNetCall
+from kakusan.models.control.config import ControlNetConfig
+from kakusan.models.control.controlnet import ControlNetModel, ControlNetOutput, Steerer, guessing
+from kakusan.models.control.question import Control
+from kakusan.models.control.several import MultiAdapter, MultiControlNetModel
+from kakusan.models.control.t2i_adapter import T2IAdapter
+from kakusan.models.control.t2i_adapter_config import T2IAdapterConfig
+from kakusan.models.control.union import ControlNetUnionModel
+from kakusan.models.control.union_config import ControlUnionConfig
 from kakusan.models.gaussian import DiagonalGaussian
 from kakusan.models.image_encoder import (
     CLIPVisionModelWithProjection,
@@ -55,6 +63,12 @@ __all__ = [
     "CLIPTextModelWithProjection",
     "CLIPVisionModelWithProjection",
     "Conditioning",
+    "Control",
+    "ControlNetConfig",
+    "ControlNetModel",
+    "ControlNetOutput",
+    "ControlNetUnionModel",
+    "ControlUnionConfig",
     "DecoderOutput",
     "DeepFeature",
     "DiagonalGaussian",
@@ -68,11 +82,16 @@ __all__ = [
     "ImageTokens",
     "LearntTokens",
     "Model",
+    "MultiAdapter",
+    "MultiControlNetModel",
     "ProjectedTextOutput",
     "ProjectedVisionOutput",
     "Residuals",
     "SafetyCheckerConfig",
     "StableDiffusionSafetyChecker",
+    "Steerer",
+    "T2IAdapter",
+    "T2IAdapterConfig",
     "TextContext",
     "TextEncoderConfig",
     "TextEncoderOutput",
@@ -85,6 +104,7 @@ __all__ = [
     "VAEConfig",
     "Worn",
     "acting",
+    "guessing",
     "guidance_embedding",
     "ip_adapter_for",
     "is_tiny",

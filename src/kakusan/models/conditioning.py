@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from kakusan.models.control.question import Control
 from kakusan.models.image_tokens import ImageTokens
 from kakusan.models.unet import DeepFeature, FreeU, Residuals
 from kakusan.models.worn import AdapterSet
@@ -68,6 +69,9 @@ class UNetCall(NamedTuple):
         guidance: the scale, for networks distilled under it; None for others.
         adapters: what the UNet is to have on; None for what it has on of itself.
         freeu: weighs what the UNet's way up is made of.
+        controls: ControlNets that are asked about the same rows first; what they say is added to
+            `residuals`.
+        is_negative: whether it is about what the picture is pushed away from.
     """
 
     sample: Tensor
@@ -79,3 +83,5 @@ class UNetCall(NamedTuple):
     guidance: float | None = None
     adapters: AdapterSet | None = None
     freeu: FreeU | None = None
+    controls: tuple[Control, ...] = ()
+    is_negative: bool = False

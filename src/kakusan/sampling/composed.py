@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from kakusan.models import UNetCall
-from kakusan.sampling.guidance import Predictor, Prompt
+from kakusan.sampling.guidance import Predictor, Prompt, about_negative
 
 
 class Composed:
@@ -39,9 +39,10 @@ class Composed:
         self._own, self._weights = len(own), [prompt.weight, *(each for each, _ in prompt.beside)]
         texts = [each for _, each in prompt.beside]
         self._asks_unconditional = len(own) == 1 and prompt.negative is not None
+        beside = [text._replace(conditioning=each, deep=None) for each in texts]
         if self._asks_unconditional and prompt.negative is not None:
-            texts.append(prompt.negative)
-        return [*own, *(text._replace(conditioning=each, deep=None) for each in texts)]
+            beside.append(about_negative(text, prompt.negative))
+        return [*own, *beside]
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         if not self._is_full:

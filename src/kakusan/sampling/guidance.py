@@ -65,6 +65,11 @@ class Guidance:
         return self.rescale * (guided * deviation) + (1.0 - self.rescale) * guided
 
 
+def about_negative(text: UNetCall, negative: Conditioning) -> UNetCall:
+    """The question about what a picture is pushed away from, beside the one about its text."""
+    return text._replace(conditioning=negative, is_negative=True, deep=None)
+
+
 class Predictor(Protocol):
     """Decides what the UNet is asked for each step of one trajectory.
 
@@ -98,8 +103,8 @@ class Guided:
 
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         negative = prompt.negative if self.guidance.on else None
-        texts = (prompt.text,) if negative is None else (negative, prompt.text)
-        return [self.guidance.call(sample, timestep, text) for text in texts]
+        text = self.guidance.call(sample, timestep, prompt.text)
+        return [text] if negative is None else [about_negative(text, negative), text]
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         if len(predictions) == 1:

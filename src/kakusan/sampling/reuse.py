@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from kakusan.models import DeepFeature, UNetCall
-from kakusan.sampling.guidance import Guidance, Prompt
+from kakusan.sampling.guidance import Guidance, Prompt, about_negative
 
 
 class Reused:
@@ -32,7 +32,7 @@ class Reused:
         self._deep.tensor = None  # what a UNet that overflowed has left
         full = text._replace(deep=self._deep)
         negative = prompt.negative if self.guidance.on else None
-        return [full] if negative is None else [text._replace(conditioning=negative), full]
+        return [full] if negative is None else [about_negative(text, negative), full]
 
     def combine(self, predictions: list[Tensor]) -> Tensor:
         text = predictions[-1]
