@@ -10,16 +10,30 @@ from kakusan.models import CLIPImageProcessor as CLIPImageProcessor
 from kakusan.models import CLIPTextModel as CLIPTextModel
 from kakusan.models import CLIPTextModelWithProjection as CLIPTextModelWithProjection
 from kakusan.models import CLIPVisionModelWithProjection as CLIPVisionModelWithProjection
+from kakusan.models import ControlNetModel as ControlNetModel
+from kakusan.models import ControlNetUnionModel as ControlNetUnionModel
+from kakusan.models import MultiAdapter as MultiAdapter
+from kakusan.models import MultiControlNetModel as MultiControlNetModel
 from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafetyChecker
+from kakusan.models import T2IAdapter as T2IAdapter
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
 from kakusan.pipeline import AutoPipelineForImage2Image as AutoPipelineForImage2Image
 from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
 from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
 from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistencyModelPipeline
 from kakusan.pipeline import Picture as Picture
+from kakusan.pipeline import StableDiffusionAdapterPipeline as StableDiffusionAdapterPipeline
+from kakusan.pipeline import StableDiffusionControlNetPipeline as StableDiffusionControlNetPipeline
 from kakusan.pipeline import StableDiffusionImg2ImgPipeline as StableDiffusionImg2ImgPipeline
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
+from kakusan.pipeline import StableDiffusionXLAdapterPipeline as StableDiffusionXLAdapterPipeline
+from kakusan.pipeline import (
+    StableDiffusionXLControlNetPipeline as StableDiffusionXLControlNetPipeline,
+)
+from kakusan.pipeline import (
+    StableDiffusionXLControlNetUnionPipeline as StableDiffusionXLControlNetUnionPipeline,
+)
 from kakusan.pipeline import StableDiffusionXLImg2ImgPipeline as StableDiffusionXLImg2ImgPipeline
 from kakusan.pipeline import StableDiffusionXLPipeline as StableDiffusionXLPipeline
 from kakusan.pipeline import StableDiffusionXLPipelineOutput as StableDiffusionXLPipelineOutput

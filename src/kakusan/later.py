@@ -23,7 +23,7 @@ _FROM_TEXT = (
 _OTHER_FAMILY = "kakusan draws with Stable Diffusion 1, 2 and XL so far"
 _OTHER_MODEL = "kakusan draws with Stable Diffusion alone, with StableDiffusionPipeline"
 _ADAPTERS = "adapters come later; the weights of a whole model can be loaded"
-_CONTROL = "control networks come later; kakusan draws from texts and pictures so far"
+_CONTROL = "StableDiffusionControlNetPipeline and SDXL's draw from a text and control pictures"
 _LOADERS = "adapters come later; from_pretrained and from_single_file load whole models"
 _OWN_ATTENTION = (
     "attention is computed in one way; kakusan.inspect shows it, and a Steering changes calls"
@@ -53,10 +53,14 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("PipelineImageInput", "VaeImageProcessorLDM3D", "IPAdapterScaleCutoffCallback"),
     ),
     _CONTROL: (
-        *("StableDiffusionControlNetPipeline", "StableDiffusionControlNetImg2ImgPipeline"),
-        *("StableDiffusionControlNetInpaintPipeline", "StableDiffusionAdapterPipeline"),
-        *("ControlNetModel", "MultiControlNetModel", "T2IAdapter", "MultiAdapter"),
-        *("StableDiffusionXLControlNetPipeline", "StableDiffusionXLAdapterPipeline"),
+        *("StableDiffusionControlNetImg2ImgPipeline", "StableDiffusionControlNetInpaintPipeline"),
+        *(
+            "StableDiffusionXLControlNetImg2ImgPipeline",
+            "StableDiffusionXLControlNetInpaintPipeline",
+        ),
+        *("StableDiffusionXLControlNetUnionImg2ImgPipeline",),
+        *("StableDiffusionXLControlNetUnionInpaintPipeline", "MultiControlNetUnionModel"),
+        *("ControlNetXSAdapter", "UNetControlNetXSModel", "StableDiffusionControlNetXSPipeline"),
     ),
     _OTHER_FAMILY: (
         *("StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"),

@@ -181,6 +181,8 @@ IMAGE_TO_IMAGE = Vocabulary(
 REFINER = Vocabulary(
     "the pipeline", _of_a_begun_call("latents", *POOLED, *_OF_SDXL, *_OF_THE_REFINER)
 )
+CONTROLLED = Vocabulary("the pipeline", _of_a_call(*_WAYS))
+CONTROLLED_XL = Vocabulary("the pipeline", _of_a_call(*POOLED, *_OF_SDXL, *_WAYS))
 STREAM = Vocabulary(
     "the pipeline's stream",
     {

@@ -1,5 +1,8 @@
 """What a caller hands in ready-made beside the request, and its checks."""
 
+from kakusan.inputs.controls import ControlInput as ControlInput
+from kakusan.inputs.controls import ControlPictures as ControlPictures
+from kakusan.inputs.controls import control_pictures as control_pictures
 from kakusan.inputs.inputs import EMBEDS as EMBEDS
 from kakusan.inputs.inputs import POOLED as POOLED
 from kakusan.inputs.inputs import Inputs as Inputs

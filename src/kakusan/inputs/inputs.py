@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
+from kakusan.inputs.controls import ControlInput
 from kakusan.inputs.masks import Masks
 from kakusan.inputs.pictures import Given
 from kakusan.inputs.tensors import check_shape, check_tensor
@@ -30,7 +31,8 @@ class Inputs:
     `init_noise_sigma`. `image` is what pictures begin at, as `given_pictures` makes it of what a
     caller has: one for each picture, or fewer of which each is for as many. `mask` says, as
     `given_masks` makes it, what of them is drawn anew, and `masked_image_latents`
-    (pictures, c, h, w) what models that repaint see beside it.
+    (pictures, c, h, w) what models that repaint see beside it. `controls` are the
+    networks that steer, in the request's order.
 
     Raises:
         RequestError: Not a generator, not a tensor, or a tensor with NaN or infinity.
@@ -45,6 +47,7 @@ class Inputs:
     image: Given | None = None
     mask: Masks | None = None
     masked_image_latents: Tensor | None = None
+    controls: tuple[ControlInput, ...] = ()
 
     def __post_init__(self) -> None:
         check_tensor("latents", self.latents)

@@ -5,6 +5,11 @@ from kakusan.pipeline.auto import (
     AutoPipelineForText2Image,
     DiffusionPipeline,
 )
+from kakusan.pipeline.controlnet import (
+    StableDiffusionControlNetPipeline,
+    StableDiffusionXLControlNetPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
+)
 from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
@@ -21,6 +26,10 @@ from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
+from kakusan.pipeline.t2i_adapter import (
+    StableDiffusionAdapterPipeline,
+    StableDiffusionXLAdapterPipeline,
+)
 from kakusan.pipeline.together import draw_together
 
 __all__ = [
@@ -30,9 +39,14 @@ __all__ = [
     "LatentConsistencyModelPipeline",
     "LatentDiffusionPipeline",
     "Picture",
+    "StableDiffusionAdapterPipeline",
+    "StableDiffusionControlNetPipeline",
     "StableDiffusionImg2ImgPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
+    "StableDiffusionXLAdapterPipeline",
+    "StableDiffusionXLControlNetPipeline",
+    "StableDiffusionXLControlNetUnionPipeline",
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLPipeline",
     "StableDiffusionXLPipelineOutput",

@@ -6,6 +6,11 @@ from typing import Any, ClassVar
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
 from kakusan.pipeline.container import Container, check_no_refiner, family_of, is_refiner
+from kakusan.pipeline.controlnet import (
+    StableDiffusionControlNetPipeline,
+    StableDiffusionXLControlNetPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
+)
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -16,6 +21,10 @@ from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
+from kakusan.pipeline.t2i_adapter import (
+    StableDiffusionAdapterPipeline,
+    StableDiffusionXLAdapterPipeline,
+)
 
 # The pipelines that draw from a text; of a family the last, unless the index names another
 PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
@@ -27,6 +36,17 @@ PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
 BEGUN: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionImg2ImgPipeline,
+)
+
+# Those that networks steer, by the part that does; of a family the last, unless it is named
+CONTROLLED: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLControlNetUnionPipeline,
+    StableDiffusionXLControlNetPipeline,
+    StableDiffusionControlNetPipeline,
+)
+ADAPTED: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLAdapterPipeline,
+    StableDiffusionAdapterPipeline,
 )
 
 
@@ -94,6 +114,9 @@ class DiffusionPipeline(metaclass=_Kind):
         Raises:
             CheckpointError: It has parts that kakusan lacks.
         """
+        for steered in (*CONTROLLED, *ADAPTED):
+            if container.class_name == steered.layout.class_name:
+                return steered
         begun = _of_family(BEGUN, container, given)
         if cls.refines(container, given) or container.class_name == begun.layout.class_name:
             return begun
@@ -129,6 +152,8 @@ class AutoPipelineForText2Image(DiffusionPipeline):
 
     @classmethod
     def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+        if "controlnet" in given:
+            return _of_family(CONTROLLED, container, given)
         kind = _of_family(PIPELINES, container, given)
         if kind is StableDiffusionXLPipeline:
             check_no_refiner(container)

@@ -178,7 +178,8 @@ class Drawing:
 
     def _prepared(self) -> list[Prepared]:
         """What the ways to steer have ready, of those that this call asks for."""
-        call = Call(self.engine, self.request, self.inputs, self.span, self._latents_shape())
+        total, shape = len(self.scheduler.schedule), self._latents_shape()
+        call = Call(self.engine, self.request, self.inputs, self.span, total, shape)
         return [each for way in WAYS if (each := way.prepare(call)) is not None]
 
     def steps(self, batch: Batch) -> Iterator[Step]:

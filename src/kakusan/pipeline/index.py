@@ -13,7 +13,7 @@ from kakusan.errors import CheckpointError, nearest, shown
 from kakusan.models import Model, UNet2DConditionModel, within
 from kakusan.models.model import PUBLISHED_VERSION
 from kakusan.pipeline.container import Container, Shape, WeightsOptions
-from kakusan.pipeline.parts import PARTS, Layout
+from kakusan.pipeline.parts import PARTS, SEVERAL, Layout
 from kakusan.request import MAX_GUIDANCE, MAX_STEPS
 from kakusan.steering import repaints
 
@@ -78,6 +78,13 @@ class Folder(Container):
             return kind.from_folder(
                 self.path / part,
                 options.dtype_of(part),
+                variant=options.variant,
+                use_safetensors=options.use_safetensors,
+            )
+        if part in SEVERAL:
+            return kind.from_pretrained(
+                self.path / part,
+                torch_dtype=options.dtype_of(part) or "auto",
                 variant=options.variant,
                 use_safetensors=options.use_safetensors,
             )

@@ -15,7 +15,7 @@ from kakusan.checkpoints.arguments import (
 from kakusan.checkpoints.source import PathLike, Source, locate
 from kakusan.errors import RequestError, check_no_unknown, shown
 from kakusan.pipeline.container import Container, WeightsOptions, check_scores, load_parts
-from kakusan.pipeline.parts import LAYOUTS, PARTS, STABLE_DIFFUSION_XL_REFINER, Layout
+from kakusan.pipeline.parts import LAYOUTS, PARTS, STABLE_DIFFUSION_XL_REFINER, Layout, as_one
 from kakusan.runtime.device import mapped_device
 from kakusan.runtime.precision import asked_dtype
 
@@ -27,12 +27,14 @@ ARGUMENTS = (
 _GOING_WITHOUT = Published((None,), "kakusan draws from text alone so far; leave it out")
 EXTRA_PARTS: dict[str, Published] = {
     "image_encoder": _GOING_WITHOUT,
-    "controlnet": _GOING_WITHOUT,
 }
 # What the reference's `to`, its constructor and its `from_pipe` take besides
 MOVING = {"silence_dtype_warnings": Published()}
 CONSTRUCTION = {
     **EXTRA_PARTS,
+    "controlnet": Published(
+        (None,), "StableDiffusionControlNetPipeline draws with one; leave it out"
+    ),
     "requires_safety_checker": Published(),
     "add_watermarker": Published((None, False), "pictures get no watermark; leave it out"),
 }
@@ -94,7 +96,8 @@ class Loading:
             UnknownArgumentError: An argument that does not exist.
             RequestError: A value that cannot be honoured.
         """
-        parts = {name: rest.pop(name) for name in [*PARTS, *EXTRA_PARTS] if name in rest}
+        names = [name for name in (*PARTS, *EXTRA_PARTS) if name in rest]
+        parts = {name: as_one(name, rest.pop(name)) for name in names}
         settings = {name: rest.pop(name) for name in SETTINGS if name in rest}
         known = (*PARTS, *SETTINGS, *ARGUMENTS)
         check_published(where, rest, {**PIPELINE_LOADING, **CONSTRUCTION}, known)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from kakusan.errors import RequestError, kind_of
 from kakusan.models import (
@@ -12,8 +12,13 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    ControlNetModel,
+    ControlNetUnionModel,
     Model,
+    MultiAdapter,
+    MultiControlNetModel,
     StableDiffusionSafetyChecker,
+    T2IAdapter,
     UNet2DConditionModel,
     within,
 )
@@ -57,6 +62,14 @@ PARTS: dict[str, Part] = {
     "tokenizer": Part(_TOKENIZERS, "transformers"),
     "tokenizer_2": Part(_TOKENIZERS, "transformers"),
     "unet": Part({"UNet2DConditionModel": UNet2DConditionModel}),
+    "controlnet": Part(
+        {
+            "ControlNetModel": ControlNetModel,
+            "MultiControlNetModel": MultiControlNetModel,
+            "ControlNetUnionModel": ControlNetUnionModel,
+        }
+    ),
+    "adapter": Part({"T2IAdapter": T2IAdapter, "MultiAdapter": MultiAdapter}),
     "scheduler": Part(SCHEDULERS),
     "safety_checker": Part(
         {"StableDiffusionSafetyChecker": StableDiffusionSafetyChecker}, "stable_diffusion"
@@ -72,8 +85,14 @@ PARTS: dict[str, Part] = {
         "transformers",
     ),
 }
-# What is beside the networks that draw a picture: its record holds the scheduler whole
-_BESIDE = frozenset({"scheduler", "safety_checker", "feature_extractor"})
+# Parts of which there may be several, and what they are together
+SEVERAL: dict[str, type[MultiControlNetModel] | type[MultiAdapter]] = {
+    "controlnet": MultiControlNetModel,
+    "adapter": MultiAdapter,
+}
+# What is beside the networks that draw a picture: its record holds the scheduler whole, and tells
+# of each network that steers
+_BESIDE = frozenset({"scheduler", "safety_checker", "feature_extractor", *SEVERAL})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +154,39 @@ STABLE_DIFFUSION_XL_REFINER = replace(
 LAYOUTS = (STABLE_DIFFUSION_XL, STABLE_DIFFUSION)
 # What an index may name beside the parts and drawing from a text goes without
 PASSED_BY = frozenset({"image_encoder"})
+
+
+def steered(layout: Layout, class_name: str, part: str) -> Layout:
+    """The parts of a layout's pipelines, and a network that steers, after the UNet."""
+    parts = list(layout.parts)
+    parts.insert(parts.index("unet") + 1, part)
+    return replace(layout, class_name=class_name, parts=tuple(parts))
+
+
+CONTROLNET = steered(STABLE_DIFFUSION, "StableDiffusionControlNetPipeline", "controlnet")
+CONTROLNET_XL = steered(STABLE_DIFFUSION_XL, "StableDiffusionXLControlNetPipeline", "controlnet")
+CONTROLNET_UNION_XL = replace(CONTROLNET_XL, class_name="StableDiffusionXLControlNetUnionPipeline")
+ADAPTER = steered(STABLE_DIFFUSION, "StableDiffusionAdapterPipeline", "adapter")
+ADAPTER_XL = steered(STABLE_DIFFUSION_XL, "StableDiffusionXLAdapterPipeline", "adapter")
+
+
+def as_one(part: str, value: object) -> Any:
+    """A part as a pipeline has it: several networks in a list are one of them all.
+
+    Raises:
+        RequestError: They are no such networks.
+    """
+    if part in SEVERAL and isinstance(value, list | tuple):
+        return SEVERAL[part](value)  # pyright: ignore[reportUnknownArgumentType]
+    return value
+
+
+def nets_of(part: object) -> list[Model[Any]]:
+    """The networks that steer which a part is; none for None."""
+    whole = within(part)
+    if isinstance(whole, MultiControlNetModel | MultiAdapter):
+        return list(whole)
+    return [cast("Model[Any]", part)] if isinstance(whole, Model) else []
 
 
 def check_kinds(parts: Mapping[str, object | None]) -> None:

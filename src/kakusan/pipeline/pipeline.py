@@ -23,7 +23,7 @@ from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.index import INDEX, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, Loading, check_settings
 from kakusan.pipeline.outfits import AdapterFiles
-from kakusan.pipeline.parts import Layout, check_together
+from kakusan.pipeline.parts import SEVERAL, Layout, check_together, nets_of
 from kakusan.pipeline.placed import Placed
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.running import callback_of, check_between_calls
@@ -337,6 +337,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
             None if is_function(checker) else checker,
             self._placement,
             text_encoder_2=parts.get("text_encoder_2"),
+            controls=[net for part in SEVERAL for net in nets_of(parts.get(part))],
         )
 
     def set_progress_bar_config(self, **options: Any) -> None:

@@ -72,6 +72,8 @@ class OneEncoderPipeline(LatentDiffusionPipeline):
             "safety_checker": safety_checker,
             "feature_extractor": feature_extractor,
         }
+        others = [part for part in self.layout.parts if part not in parts]
+        parts |= {part: published.pop(part, None) for part in others}
         super().__init__(parts, published)
         if scheduler is not None:
             self.scheduler = corrected(scheduler)

@@ -8,6 +8,8 @@ masks. `checks.py` checks one value.
 from kakusan.request.checks import MAX_SIZE as MAX_SIZE
 from kakusan.request.checks import MAX_STEPS as MAX_STEPS
 from kakusan.request.checks import SIZE_STEP as SIZE_STEP
+from kakusan.request.controls import CONTROL_MODES as CONTROL_MODES
+from kakusan.request.controls import ControlAsked as ControlAsked
 from kakusan.request.masks import MASKED_CONTENTS as MASKED_CONTENTS
 from kakusan.request.masks import OUTSIDES as OUTSIDES
 from kakusan.request.randomness import SEEDS as SEEDS

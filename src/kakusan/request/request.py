@@ -8,6 +8,7 @@ from kakusan.checkpoints.single_file.prediction import KINDS
 from kakusan.errors import ArgumentError, RequestError, check_no_unknown, shown
 from kakusan.request import checks
 from kakusan.request.checks import MAX_STEPS
+from kakusan.request.controls import ControlledRequest
 from kakusan.request.embedded import EmbeddedRequest
 from kakusan.request.loras import AdaptedRequest
 from kakusan.request.masks import MaskedRequest
@@ -37,6 +38,7 @@ class Request(
     PixelRequest,
     SteeredRequest,
     MaskedRequest,
+    ControlledRequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -132,6 +134,7 @@ class Request(
         self._set(**self.checked_noise(self.seed), **self.checked_loras())
         self._set(embeddings=self.checked_embeddings(), **self.checked_pixels())
         self._set(**self.checked_steering(), **self.checked_masks())
+        self._set(controls=self.checked_controls())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -223,6 +226,7 @@ class Request(
             **self.noise_of(index),
             **self.steering_of(index),
             **self.masks_of(index),
+            **self.controls_of(index, self.num_images_per_prompt, self.num_pictures),
         )
 
     def to_record(self) -> dict[str, Any]:
@@ -231,11 +235,13 @@ class Request(
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
             *(*self.only_noise(), "embeddings", *self.only_pixels()),
         )
-        left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks()}
+        left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks(), "controls"}
         names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names} | self.adapted_record()
         record |= self.steered_record() | self.masks_record()
+        if self.controls is not None:
+            record["controls"] = [each.to_record() for each in self.controls]
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if len(self.prompt) == 1:

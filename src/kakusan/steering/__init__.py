@@ -4,11 +4,13 @@ A `Way` completes a request before any network runs, and prepares what steers it
 `kakusan.steering.way`. `WAYS` has all of them, in the order in which they act.
 """
 
+from kakusan.steering.controlnet import ControlNets
 from kakusan.steering.img2img import ImageToImage
 from kakusan.steering.repainting import Repainting
 from kakusan.steering.repainting import repaints as repaints
+from kakusan.steering.t2i_adapter import T2IAdapters
 from kakusan.steering.way import Call as Call
 from kakusan.steering.way import Prepared as Prepared
 from kakusan.steering.way import Way as Way
 
-WAYS: tuple[Way, ...] = (ImageToImage(), Repainting())
+WAYS: tuple[Way, ...] = (ImageToImage(), T2IAdapters(), ControlNets(), Repainting())

@@ -27,6 +27,7 @@ class Call:
     Attributes:
         request: with nothing left open.
         span: the numbers of the scheduler's timesteps that are gone through.
+        total: how many of these there are.
         latents: the shape of the latents of all pictures, (n, c, h, w).
     """
 
@@ -34,6 +35,7 @@ class Call:
     request: Request
     inputs: Inputs
     span: range
+    total: int
     latents: tuple[int, int, int, int]
 
 
