@@ -375,12 +375,10 @@ def test_moving_by_keyword(tiny_v1: Path) -> None:
 
 def test_the_constructor_takes_what_components_gives(tiny_v1_checked: Path) -> None:
     pipe = load(tiny_v1_checked)
-    again = kakusan.StableDiffusionPipeline(
-        **pipe.components, requires_safety_checker=False, image_encoder=None
-    )
+    again = kakusan.StableDiffusionPipeline(**pipe.components, requires_safety_checker=False)
     assert all(again.components[part] is pipe.components[part] for part in NETWORKS)
     with pytest.raises(RequestError, match="image_encoder"):
-        kakusan.StableDiffusionPipeline(**pipe.components, image_encoder=5)
+        kakusan.StableDiffusionPipeline(**{**pipe.components, "image_encoder": 5})
     with pytest.raises(UnknownArgumentError, match="no argument 'requires_checker'"):
         kakusan.StableDiffusionPipeline(**pipe.components, requires_checker=False)
 

@@ -191,7 +191,7 @@ def test_sharing_parts(pipe: Any, tiny_v1: Path) -> None:
     v1 = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
     said = message(RequestError, lambda: XL.from_pipe(v1))
     assert "needs text_encoder_2 and tokenizer_2, which StableDiffusionPipeline" in said
-    again = XL(**pipe.components, image_encoder=None, add_watermarker=None)
+    again = XL(**pipe.components, add_watermarker=None)
     assert again.text_encoder_2 is pipe.text_encoder_2
     assert repr(again).startswith("StableDiffusionXLPipeline(vae=AutoencoderKL, ")
 

@@ -25,6 +25,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     LearntTokens,
     Model,
     Residuals,
@@ -70,9 +71,10 @@ class Engine(Parts):
         *,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
         controls: Sequence[Model[Any]] = (),
+        image_encoder: CLIPVisionModelWithProjection | None = None,
     ) -> None:
         parts = (unet, vae, text_encoder, text_encoder_2, safety_checker)
-        super().__init__(*parts, placement, controls)
+        super().__init__(*parts, placement, controls, image_encoder)
         self.learnt: Mapping[str, LearntTokens] = {}
         # as long as this engine: a network that takes turns on a device forgets its own copy
         self._upcast: dict[Model[Any], Model[Any]] = {}
@@ -115,7 +117,8 @@ class Engine(Parts):
         """
         if self.placement.offload is None:
             for network in self.networks:
-                network.prepare()
+                if network is not self._image_encoder:  # large, and used by few calls
+                    network.prepare()
 
     @torch.no_grad()
     def predict(self, calls: Sequence[UNetCall]) -> list[Tensor]:
@@ -186,6 +189,25 @@ class Engine(Parts):
         learnt = self.learnt.get("text_encoder_2", within(self.text_encoder_2).learnt)
         reads = reading(run, learnt)
         return self._computed("second text encoder", self.text_encoder_2, reads, ids)
+
+    @torch.no_grad()
+    def see(
+        self, encoder: CLIPVisionModelWithProjection, pixels: Tensor, *, pooled: bool
+    ) -> Tensor:
+        """What a picture encoder makes of pictures (batch, 3, size, size), float32.
+
+        Args:
+            pooled: whether that is one vector for each, or the states before its last layer.
+
+        Raises:
+            NumericalError: It gives NaN or infinity in float32 too.
+        """
+
+        def run(encoder: CLIPVisionModelWithProjection, x: Tensor) -> Tensor:
+            seen = encoder(x.to(encoder.device), output_hidden_states=not pooled)
+            return seen[0] if pooled else seen[2][-2]
+
+        return self._computed("image encoder", encoder, run, pixels).result.float()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Computed:

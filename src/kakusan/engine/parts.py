@@ -11,6 +11,7 @@ from kakusan.models import (
     Autoencoder,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     Model,
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
@@ -39,10 +40,11 @@ class Parts:
         safety_checker: StableDiffusionSafetyChecker | None,
         placement: Placement | None,
         controls: Sequence[Model[Any]] = (),
+        image_encoder: CLIPVisionModelWithProjection | None = None,
     ) -> None:
         self._unet, self._vae, self._text_encoder = unet, vae, text_encoder
         self._text_encoder_2 = text_encoder_2
-        self.safety_checker = safety_checker
+        self.safety_checker, self._image_encoder = safety_checker, image_encoder
         self.placement = placement or Placement()
         self.controls = tuple(controls)
 
@@ -85,7 +87,7 @@ class Parts:
     def networks(self) -> list[Model[Any]]:
         """Those that there are."""
         encoders = (self._text_encoder, self._text_encoder_2)
-        parts = (self.safety_checker, *encoders, self._unet, self._vae)
+        parts = (self.safety_checker, *encoders, self._unet, self._vae, self._image_encoder)
         return [*(part for part in parts if part is not None), *self.controls]
 
     @property

@@ -141,8 +141,8 @@ def _in_range(name: str, array: npt.NDArray[Any]) -> Levels:
     most = 255.0 if whole and highest > 1 else 1.0
     if lowest < -_NEAR * (not whole) or highest > most + _NEAR * (not whole):
         raise ArgumentError(
-            f"{{{name}}} has values from {lowest:g} to {highest:g}; floats are taken in [0, 1], and "
-            "whole numbers up to 255"
+            f"{{{name}}} has values from {lowest:g} to {highest:g}; floats are taken in [0, 1], "
+            "and whole numbers up to 255"
         )
     return np.clip(values / np.float32(most), 0.0, 1.0)
 

@@ -21,7 +21,6 @@ from kakusan.pipeline.belonging import check_unet, check_vae, warn_of_family
 from kakusan.pipeline.parts import (
     LAYOUTS,
     PARTS,
-    PASSED_BY,
     STABLE_DIFFUSION_XL,
     STABLE_DIFFUSION_XL_REFINER,
     Layout,
@@ -144,7 +143,7 @@ def family_of(container: Container, given: Collection[str]) -> Layout:
     """
     named = container.named
     for part, name in named.items():
-        if name is not None and part not in {*PARTS, *PASSED_BY, *given}:
+        if name is not None and part not in {*PARTS, *given}:
             raise CheckpointError(
                 f"{container} has the part {shown(part)}, {shown(name)}: models with such a part "
                 "are not read yet"

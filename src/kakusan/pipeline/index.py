@@ -18,6 +18,7 @@ from kakusan.request import MAX_GUIDANCE, MAX_STEPS
 from kakusan.steering import repaints
 
 INDEX = "model_index.json"
+ENCODER = "image_encoder"
 # What a kakusan folder may say of its own good defaults; other libraries pass it by
 DEFAULTS = "kakusan.json"
 
@@ -62,6 +63,8 @@ class Folder(Container):
             if part not in given:
                 optional = part in layout.optional
                 found[part] = _class_of(where, part, named.get(part), optional=optional)
+        if not (self.path / ENCODER).is_dir():  # nothing but pictures that are handed in needs it
+            found |= {ENCODER: None} if ENCODER in found else {}
         for part, kind in found.items():
             if kind is not None and not (self.path / part).is_dir():
                 raise CheckpointError(
@@ -169,7 +172,7 @@ def write_index(
         "_class_name": _draws(layout, parts),
         "_diffusers_version": PUBLISHED_VERSION,
     }
-    for part in (*layout.parts, *layout.empty):
+    for part in layout.parts:
         value = parts.get(part)
         index[part] = [None, None] if value is None else list(PARTS[part].published(value))
     if "safety_checker" in layout.parts:

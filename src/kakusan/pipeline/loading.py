@@ -24,10 +24,7 @@ ARGUMENTS = (
     *("force_download", "use_safetensors", "device_map", "prediction_type"),
 )
 # Parts of other pipelines that may be given as None, which is to go without
-_GOING_WITHOUT = Published((None,), "kakusan draws from text alone so far; leave it out")
-EXTRA_PARTS: dict[str, Published] = {
-    "image_encoder": _GOING_WITHOUT,
-}
+EXTRA_PARTS: dict[str, Published] = {}
 # What the reference's `to`, its constructor and its `from_pipe` take besides
 MOVING = {"silence_dtype_warnings": Published()}
 CONSTRUCTION = {

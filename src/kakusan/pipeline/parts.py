@@ -12,6 +12,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     ControlNetModel,
     ControlNetUnionModel,
     Model,
@@ -84,15 +85,18 @@ PARTS: dict[str, Part] = {
         ),
         "transformers",
     ),
+    "image_encoder": Part(
+        {"CLIPVisionModelWithProjection": CLIPVisionModelWithProjection}, "transformers"
+    ),
 }
 # Parts of which there may be several, and what they are together
 SEVERAL: dict[str, type[MultiControlNetModel] | type[MultiAdapter]] = {
     "controlnet": MultiControlNetModel,
     "adapter": MultiAdapter,
 }
-# What is beside the networks that draw a picture: its record holds the scheduler whole, and tells
-# of each network that steers
-_BESIDE = frozenset({"scheduler", "safety_checker", "feature_extractor", *SEVERAL})
+# What is beside the networks that draw a picture: its record holds the scheduler whole, tells of
+# each network that steers, and says itself through which encoder a picture was seen
+_BESIDE = frozenset({"scheduler", "safety_checker", "feature_extractor", "image_encoder", *SEVERAL})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,6 @@ class Layout:
         parts: in the order that they are shown in.
         optional: those of them that a model's folder may lack.
         only_here: those by which a model with them is told from others.
-        empty: parts that the reference's index names too, as absent.
         settings: what else an index says, with its defaults.
     """
 
@@ -114,7 +117,6 @@ class Layout:
     parts: tuple[str, ...]
     optional: frozenset[str]
     only_here: frozenset[str] = frozenset()
-    empty: tuple[str, ...] = ()
     settings: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
     @property
@@ -128,9 +130,9 @@ STABLE_DIFFUSION = Layout(
     model="Stable Diffusion 1 or 2",
     parts=(
         *("vae", "text_encoder", "tokenizer", "unet", "scheduler"),
-        *("safety_checker", "feature_extractor"),
+        *("safety_checker", "feature_extractor", "image_encoder"),
     ),
-    optional=frozenset({"safety_checker", "feature_extractor"}),
+    optional=frozenset({"safety_checker", "feature_extractor", "image_encoder"}),
 )
 IMAGE_TO_IMAGE = replace(STABLE_DIFFUSION, class_name="StableDiffusionImg2ImgPipeline")
 LATENT_CONSISTENCY = replace(STABLE_DIFFUSION, class_name="LatentConsistencyModelPipeline")
@@ -138,10 +140,9 @@ _XL_ENCODERS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 STABLE_DIFFUSION_XL = Layout(
     class_name="StableDiffusionXLPipeline",
     model="SDXL",
-    parts=("vae", *_XL_ENCODERS, "unet", "scheduler", "feature_extractor"),
-    optional=frozenset({*_XL_ENCODERS, "feature_extractor"}),
+    parts=("vae", *_XL_ENCODERS, "unet", "scheduler", "feature_extractor", "image_encoder"),
+    optional=frozenset({*_XL_ENCODERS, "feature_extractor", "image_encoder"}),
     only_here=frozenset({"text_encoder_2", "tokenizer_2"}),
-    empty=("image_encoder",),
     settings={"force_zeros_for_empty_prompt": True},
 )
 # The same parts, told apart by what else an index says: the refiner's goes on from latents
@@ -152,8 +153,6 @@ STABLE_DIFFUSION_XL_REFINER = replace(
 )
 # The family whose parts a model has is the first that fits
 LAYOUTS = (STABLE_DIFFUSION_XL, STABLE_DIFFUSION)
-# What an index may name beside the parts and drawing from a text goes without
-PASSED_BY = frozenset({"image_encoder"})
 
 
 def steered(layout: Layout, class_name: str, part: str) -> Layout:

@@ -34,7 +34,7 @@ from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
 
 # Parts that a pipeline of another family may be without
-_CHECKING = frozenset({"safety_checker", "feature_extractor"})
+_LOOKING = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
 
 
 class _WithNamesToCome(ABCMeta):
@@ -225,7 +225,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
         rest = {name: value for name, value in parts.items() if name not in known}
         check_published(where, rest, CONSTRUCTION, (*known, "torch_dtype", "dtype"))
         lacking = [part for part in layout.parts if part not in {*components, *given}]
-        if needed := [part for part in lacking if part not in _CHECKING]:
+        if needed := [part for part in lacking if part not in _LOOKING]:
             raise RequestError(
                 f"{where} needs {' and '.join(needed)}, which {type(pipeline).__name__} does not "
                 f"have; load {layout.model} with from_pretrained"
@@ -338,6 +338,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
             self._placement,
             text_encoder_2=parts.get("text_encoder_2"),
             controls=[net for part in SEVERAL for net in nets_of(parts.get(part))],
+            image_encoder=parts.get("image_encoder"),
         )
 
     def set_progress_bar_config(self, **options: Any) -> None:

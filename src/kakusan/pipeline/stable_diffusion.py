@@ -13,6 +13,7 @@ from kakusan.models import (
     Autoencoder,
     CLIPImageProcessor,
     CLIPTextModel,
+    CLIPVisionModelWithProjection,
     StableDiffusionSafetyChecker,
     UNet2DConditionModel,
 )
@@ -53,6 +54,7 @@ class OneEncoderPipeline(LatentDiffusionPipeline):
         scheduler: Scheduler[Any] | None,
         safety_checker: StableDiffusionSafetyChecker | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         **published: Any,
     ) -> None:
         """Put parts together.
@@ -71,6 +73,7 @@ class OneEncoderPipeline(LatentDiffusionPipeline):
             "scheduler": scheduler,
             "safety_checker": safety_checker,
             "feature_extractor": feature_extractor,
+            "image_encoder": image_encoder,
         }
         others = [part for part in self.layout.parts if part not in parts]
         parts |= {part: published.pop(part, None) for part in others}

@@ -15,6 +15,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     UNet2DConditionModel,
 )
 from kakusan.pipeline.adapter_strengths import scale_of, scaled_engine
@@ -170,6 +171,7 @@ class StableDiffusionXLPipeline(XLPipeline):
         tokenizer_2: CLIPTokenizer | None,
         unet: UNet2DConditionModel | None,
         scheduler: Scheduler[Any] | None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
         force_zeros_for_empty_prompt: bool = True,
         **published: Any,
@@ -193,6 +195,7 @@ class StableDiffusionXLPipeline(XLPipeline):
             "unet": unet,
             "scheduler": scheduler,
             "feature_extractor": feature_extractor,
+            "image_encoder": image_encoder,
         }
         settings = {"force_zeros_for_empty_prompt": force_zeros_for_empty_prompt}
         super().__init__(parts, published, settings)

@@ -13,6 +13,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     UNet2DConditionModel,
 )
 from kakusan.pipeline.adapter_strengths import scale_of
@@ -67,6 +68,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         tokenizer_2: CLIPTokenizer | None,
         unet: UNet2DConditionModel | None,
         scheduler: Scheduler[Any] | None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
         requires_aesthetics_score: bool = False,
         force_zeros_for_empty_prompt: bool = True,
@@ -92,6 +94,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             "unet": unet,
             "scheduler": scheduler,
             "feature_extractor": feature_extractor,
+            "image_encoder": image_encoder,
         }
         settings = {
             "requires_aesthetics_score": requires_aesthetics_score,
