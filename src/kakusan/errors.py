@@ -129,8 +129,8 @@ class NumericalError(KakusanError, ArithmeticError):
     def of(cls, network: str) -> Self:
         """Of a network, as people call it."""
         return cls(
-            f"the {network} gave NaN or infinity, in float32 too; the weights or the given "
-            "latents or embeddings are at fault"
+            f"the {network} gave NaN or infinity, in float32 too; the model's or the prompt's "
+            "weights or the given latents or embeddings are at fault"
         )
 
 

@@ -3,6 +3,7 @@
 from kakusan.conditioning.clip import check_clip_skip, encode_texts, reader
 from kakusan.conditioning.compel import Compel
 from kakusan.conditioning.dialects import Comfy, Dialect, Webui
+from kakusan.conditioning.emphasis import takes_any_weight
 from kakusan.conditioning.pair import encode_pairs, readers
 from kakusan.conditioning.reader import Reader
 from kakusan.conditioning.schedules import Turns, empty_chunk, encode_parsed
@@ -23,5 +24,6 @@ __all__ = [
     "encode_texts",
     "reader",
     "readers",
+    "takes_any_weight",
     "taught",
 ]

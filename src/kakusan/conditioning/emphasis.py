@@ -8,6 +8,12 @@ from torch import Tensor
 from kakusan.errors import RequestError
 
 WEIGHTLESS = ("Ignore", "None")
+_LARGEST = 1e30  # beside which all else is nothing in float32, and with which sums are finite
+
+
+def takes_any_weight(mode: str) -> bool:
+    """Whether texts can be encoded with infinite weights, which brackets that nest deep make."""
+    return mode == "Original" or mode in WEIGHTLESS
 
 
 def emphasized(
@@ -16,7 +22,8 @@ def emphasized(
     """States (texts, places, width) with their weights (texts, places), in their own dtype.
 
     Under "Original" they get the mean back that they had without weights. It is taken over all
-    texts of a schedule together, so that a text's scale depends on the others.
+    texts of a schedule together, so that a text's scale depends on the others. What weighs above
+    1e30 weighs 1e30 there: the mean makes the same of both.
 
     Args:
         counts: how often each text stands in its schedule.
@@ -28,6 +35,7 @@ def emphasized(
         return states
     factors = torch.tensor(weights, dtype=torch.float32, device=states.device)
     before = states.float()
+    factors = factors.clamp(-_LARGEST, _LARGEST) if mode == "Original" else factors
     after = before * factors[..., None]
     if mode == "Original":
         scale = _mean(before, counts) / _mean(after, counts)

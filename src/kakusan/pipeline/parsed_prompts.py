@@ -17,6 +17,7 @@ from kakusan.conditioning import (
     Webui,
     empty_chunk,
     encode_parsed,
+    takes_any_weight,
 )
 from kakusan.errors import ArgumentError, NotYetError, RequestError, shown
 from kakusan.inputs import Inputs
@@ -32,7 +33,6 @@ from kakusan.text import not_said
 
 logger = logging.getLogger(__name__)
 
-MAX_WEIGHT = 1000.0
 MAX_CHUNKS = 64  # of one text: some five thousand tokens
 MAX_WORK = 1024  # chunks that are encoded for one request
 MAX_PARTS = 32  # each is another question to the UNet, at every step
@@ -74,7 +74,7 @@ class Grammar:
             for name in (side, f"{side}_2") if embeds is None else ():
                 for text in getattr(request, name) or ():
                     if text is not None:
-                        _check(name, grammar.parsed(text, negative=side == NEGATIVE))
+                        _check(name, grammar.parsed(text, negative=side == NEGATIVE), emphasis)
         return grammar
 
     def parsed(self, text: str, *, negative: bool) -> ParsedPrompt:
@@ -290,7 +290,7 @@ def _timed(parsed: ParsedPrompt) -> Iterator[Timed]:
     return (timed for part in parsed.parts for timed in part.schedule)
 
 
-def _check(name: str, parsed: ParsedPrompt) -> None:
+def _check(name: str, parsed: ParsedPrompt, emphasis: str) -> None:
     """Raise RequestError for what is out of the range of what is drawn."""
     if len(parsed.parts) > MAX_PARTS:
         raise ArgumentError(
@@ -298,12 +298,14 @@ def _check(name: str, parsed: ParsedPrompt) -> None:
             len(parsed.parts),
         )
     weights = [part.weight for part in parsed.parts]
-    segments = {segment for timed in _timed(parsed) for segment in timed.segments}
-    weights += [segment.weight for segment in segments]
+    if not (parsed.syntax == "webui" and takes_any_weight(emphasis)):
+        segments = {segment for timed in _timed(parsed) for segment in timed.segments}
+        weights += [segment.weight for segment in segments]
     worst = max(weights, key=lambda weight: math.inf if math.isnan(weight) else abs(weight))
-    if not abs(worst) <= MAX_WEIGHT:
+    if not math.isfinite(worst):
         raise ArgumentError(
-            f"a weight in {{{name}}} is {{0:g}}; weights go from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}",
+            f"weights and brackets in {{{name}}} make {{0:g}}, which is no number that states can "
+            "be multiplied by; take smaller weights, or fewer brackets around one another",
             worst,
         )
     for network in parsed.networks:
