@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kakusan.errors import RequestError
-from kakusan.prompts import resolve
+from kakusan.prompts import has_choices, left_as_text, resolve
 
 # All that dynamicprompts' combinatorial generator gives
 POSSIBLE = {
@@ -86,10 +86,40 @@ def test_weights_count() -> None:
         ("a $5 50% __", "a $5 50% __"),
         ("\\(a\\)", "\\(a\\)"),
         ("", ""),
+        ("a {smiling!} cat", "a smiling! cat"),
+        ("user@{host}", "user@host"),
+        ("${name} ${x={a}}", "${name} ${x=a}"),
+        ("${x=a|b} %{c$$d}", "${x=a|b} %{c$$d}"),
+        ("{!a|b} {@a}", "{!a|b} {@a}"),
+        ("{ !2$$a|b}", "{ !2$$a|b}"),
+        ("__@animals__ __!a__", "__@animals__ __!a__"),
+        ("{-1.5::a|b}", "{-1.5::a|b}"),
+        ("{a|${x}", "{a|${x}"),
     ],
 )
 def test_what_is_no_choice_stays(text: str, meant: str, folder: Path) -> None:
     assert resolve(text, 1, [folder]) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a {b|c} __d__ {e} {~f|g} \\${h", []),
+        ("${name} {!a|b} {2$$c} {@d}", ["${", "{!", "{@"]),
+        ("%{a} __!b__ __@b__ __~b__", ["%{", "__!b__", "__@b__"]),
+        ("${a", []),
+        ("# ${a}", []),
+    ],
+)
+def test_what_looks_like_a_choice_is_told(text: str, left: list[str]) -> None:
+    assert left_as_text(text) == left
+    assert not left or has_choices(text) == ("{2" in text or "__~" in text)
+
+
+def test_a_single_option_needs_no_seed() -> None:
+    assert resolve("a {smiling!} {} cat ${name}", None) == "a smiling!  cat ${name}"
+    with pytest.raises(RequestError, match="which a picture's seed makes"):
+        resolve("{a|b}", None)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +130,6 @@ def test_what_is_no_choice_stays(text: str, meant: str, folder: Path) -> None:
         ("__../secret__", "no wildcard is called '../secret'"),
         ("__*secret*__", "no wildcard is called"),
         ("__linked__", "no wildcard is called"),
-        ("${x=1}", "variables"),
-        ("%{a$$b}", "variables"),
-        ("{!a|b}", "leave '!' out"),
-        ("__@animals__", "leave '@' out"),
-        ("{-1.5::a|b}", "of weight -1.5, below 0"),
     ],
 )
 def test_what_cannot_be_chosen_is_one_line(text: str, said: str, folder: Path) -> None:

@@ -9,9 +9,18 @@ from kakusan.cli.console import remark
 from kakusan.cli.folders import read_folders
 from kakusan.cli.options import whole_number
 from kakusan.errors import RequestError, shown
-from kakusan.prompts import SYNTAXES, ParsedPrompt, differs, has_choices, parse, resolve
+from kakusan.prompts import (
+    SYNTAXES,
+    ParsedPrompt,
+    differs,
+    has_choices,
+    left_as_text,
+    parse,
+    resolve,
+)
 from kakusan.request import MAX_PICTURES, MAX_SKIPPED, SEEDS
 from kakusan.request.checks import MAX_CHARACTERS
+from kakusan.request.choices import words_of_left
 from kakusan.request.syntaxes import EMPHASES
 
 PANEL = "How PROMPT is read"
@@ -131,6 +140,9 @@ def chosen(
         [text if text == whole else resolve(text, each, folders) for each in seeds]
         for text in texts
     ]
+    left = [each for text in texts if text != whole for each in left_as_text(text)]
+    if left:
+        remark(words_of_left(dict.fromkeys(left)))
     templates = [text if text != whole and has_choices(text) else None for text in texts]
     if templates == [None, None]:
         escaped = (made[0][0] != texts[0], made[1][0] != texts[1])

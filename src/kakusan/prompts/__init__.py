@@ -2,6 +2,7 @@
 
 from kakusan.prompts.attention import escape as escape
 from kakusan.prompts.choices import has_choices as has_choices
+from kakusan.prompts.choices import left_as_text as left_as_text
 from kakusan.prompts.choices import resolve as resolve
 from kakusan.prompts.chunks import Chunk as Chunk
 from kakusan.prompts.chunks import Piece as Piece

@@ -3,7 +3,9 @@
 `{a|b|c}` is one of them and `{0.5::a|b}` with weights; `{2$$a|b|c}` are two, `{1-3$$a|b|c}` one to
 three, joined by a comma or what stands between, as in `{2$$ and $$a|b|c}`. `__animals__` is a line
 of a file (see `Wildcards`), in which there may be choices again. All nest. A backslash before a
-brace, a bar or two underscores has them mean nothing; what stands behind # is left alone.
+brace, a bar or two underscores has them mean nothing; what stands behind # is left alone, and so
+is what chooses nothing by chance: `${name}`, `%{...}`, `{!a|b}`, `{@a|b}`, `__!name__`, `__@name__`
+and weights below 0.
 
 The seed decides all of it: the numbers are those of `random.Random(str(seed)).random()`, which
 Python promises to keep, one for every choice in the order in which their braces close and one
@@ -12,7 +14,7 @@ more where how many is open, then for every wildcard from left to right.
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,9 +47,8 @@ def resolve(text: str, seed: int | None, folders: Sequence[Path | str] = ()) -> 
         folders: where wildcards are looked for.
 
     Raises:
-        RequestError: There is no seed for a choice, a wildcard is not found or leads back to
-            itself, or something is asked for that is not read: variables, `%{...}`, and `!` and
-            `@`, which do not choose by chance.
+        RequestError: There is no seed for a choice, or a wildcard is not found or leads back to
+            itself.
     """
     if "{" not in text and "__" not in text:
         return text
@@ -56,16 +57,46 @@ def resolve(text: str, seed: int | None, folders: Sequence[Path | str] = ()) -> 
 
 def has_choices(text: str) -> bool:
     """Whether a seed has anything to decide in a text: a brace that is closed, or a wildcard."""
-    opened, place = 0, 0
-    while match := _TOKEN.match(text, place):
-        place = match.end()
-        if match["open"]:
-            opened += 1
-            head = _HEAD.match(text, place)
-            place = place if head is None else head.end()
-        elif match["mark"] == "}" and opened:
+    opened: list[bool] = []
+    for match, head in _tokens(text):
+        if match["variable"] or match["open"]:
+            opened.append(_chooses(head))
+        elif match["mark"] == "}" and opened and opened.pop():
             return True
-    return any(match["name"] is not None for match in _PLACE.finditer(text))
+    return any(_is_wildcard(match) for match in _PLACE.finditer(text))
+
+
+def left_as_text(text: str) -> list[str]:
+    """What looks like a choice and is none: the beginnings of `${...}`, `{!...}` and their like."""
+    opened: list[str | None] = []
+    found: list[str] = []
+    for match, head in _tokens(text) if "}" in text else ():
+        if match["variable"] or match["open"]:
+            begins = f"{match[0]}{'' if head is None else head[0]}"
+            opened.append(None if _chooses(head) else begins)
+        elif match["mark"] == "}" and opened and (begins := opened.pop()) is not None:
+            found.append(begins)
+    places = (match for match in _PLACE.finditer(text) if match["name"] is not None)
+    found += [match[0] for match in places if not _is_wildcard(match)]
+    return list(dict.fromkeys(found))
+
+
+def _tokens(text: str) -> Iterator[tuple[re.Match[str], re.Match[str] | None]]:
+    """The pieces of a text, and what stands at the beginning of those that are an open brace."""
+    place = 0
+    while match := _TOKEN.match(text, place):
+        head = _HEAD.match(text, match.end()) if match["open"] else None
+        place = match.end() if head is None else head.end()
+        yield match, head
+
+
+def _chooses(head: re.Match[str] | None) -> bool:
+    """Whether a brace chooses by chance, by what it begins with; None is a variable's."""
+    return head is not None and head["way"] in (None, "~")
+
+
+def _is_wildcard(match: re.Match[str]) -> bool:
+    return match["name"] is not None and match["way"] in ("", "~")
 
 
 @dataclass
@@ -74,14 +105,15 @@ class _Open:
 
     head: re.Match[str] | None
     options: list[list[str]] = field(default_factory=lambda: [[]])
+    sign: str = ""
 
     def add(self, text: str) -> None:
         self.options[-1].append(text)
 
     def spelt(self) -> str:
         """What it is where it is no choice."""
-        head = "" if self.head is None else f"{{{self.head[0]}"
-        return head + "|".join("".join(each) for each in self.options)
+        head = "" if self.head is None else self.head[0]
+        return self.sign + head + "|".join("".join(each) for each in self.options)
 
 
 class _Choosing:
@@ -115,7 +147,7 @@ class _Choosing:
     def place(self, match: re.Match[str], within: tuple[str, ...]) -> str:
         if match["escaped"] is not None:
             return match["escaped"]
-        if match["name"] is None:
+        if not _is_wildcard(match):
             return match[0]
         values, name = self.values(match, within), match["name"]
         return self.resolved(self.picked(values, [1.0] * len(values), 1)[0], (*within, name))
@@ -124,7 +156,6 @@ class _Choosing:
         """What a wildcard can be."""
         self.check_seeded()
         name = match["name"]
-        _check_way(match["way"])
         if name in within:
             circle = " -> ".join((*within[within.index(name) :], name))
             raise RequestError(f"a wildcard leads back to itself: {shown(circle)}")
@@ -138,18 +169,9 @@ class _Choosing:
         if "}" not in text:
             return text
         opened = [_Open(None)]
-        place = 0
-        while match := _TOKEN.match(text, place):
-            place = match.end()
-            if match["variable"]:
-                raise RequestError(
-                    f"the prompt has {shown(text[match.start() : place + 20])}; variables and "
-                    "wrapping are not read, only choices, as in {a|b}, and files, as in __name__"
-                )
-            if match["open"]:
-                head = _HEAD.match(text, place)
-                opened.append(_Open(head))
-                place = place if head is None else head.end()
+        for match, head in _tokens(text):
+            if match["variable"] or match["open"]:
+                opened.append(_Open(head, sign=match[0]))
             elif match["mark"] and len(opened) > 1:
                 if match["mark"] == "|":
                     opened[-1].options.append([])
@@ -162,17 +184,17 @@ class _Choosing:
 
     def choice(self, closed: _Open, within: tuple[str, ...]) -> str:
         """What becomes of a brace and its options."""
-        self.check_seeded()
-        options = ["".join(each).lstrip() for each in closed.options]
         head = closed.head
-        if head is None:
-            return "".join(options)
-        _check_way(head["way"] or "")
+        if head is None or not _chooses(head):
+            return closed.spelt() + "}"
+        options = ["".join(each).lstrip() for each in closed.options]
         weighed = [_WEIGHT.match(each) for each in options]
         weights = [1.0 if each is None else float(each[1]) for each in weighed]
         texts = [o if w is None else o[w.end() :] for o, w in zip(options, weighed, strict=True)]
         if min(weights) < 0:
-            raise RequestError(f"the prompt has a choice of weight {min(weights):g}, below 0")
+            return closed.spelt() + "}"
+        if len(texts) > 1:
+            self.check_seeded()
         wildcard = re.fullmatch(rf"\s*{_WILDCARD}\s*", texts[0])
         several = "$$" in head[0]
         if several and len(texts) == 1 and wildcard is not None:
@@ -208,11 +230,3 @@ class _Choosing:
                 index += 1
             picked.append(left.pop(index)[0])
         return picked
-
-
-def _check_way(way: str) -> None:
-    if way and way != "~":
-        raise RequestError(
-            f"the prompt asks for a choice by {way!r}, all in turn; kakusan chooses by the seed: "
-            f"leave {way!r} out"
-        )

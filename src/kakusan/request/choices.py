@@ -1,15 +1,17 @@
 """The choices in a request's prompts, `{a|b}` and `__file__`, made by the seed of each picture."""
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from kakusan.errors import ArgumentError, shown, shown_path
-from kakusan.prompts import resolve
+from kakusan.prompts import left_as_text, resolve
 from kakusan.request.request import Request
 
+logger = logging.getLogger(__name__)
 Folders = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2")
 # Where a record has what was written before the choice
@@ -60,12 +62,13 @@ def with_choices(
         return request
     rows = [picture // request.num_images_per_prompt for picture in range(len(seeds))]
     made: dict[str, Any] = {}
-    is_chosen = False
+    is_chosen, left = False, dict[str, None]()
     for name in TEXTS:
         texts: Sequence[str | None] | None = getattr(request, name)
         if texts is None:
             continue
         before = [texts[row] for row in rows]
+        left |= dict.fromkeys(each for text in texts if text for each in left_as_text(text))
         after = [
             resolve(text, seed, folders) if text is not None and name in names else text
             for text, seed in zip(before, seeds, strict=True)
@@ -77,4 +80,15 @@ def with_choices(
             changed = {row for row, old, new in pairs if old != new}
             found = [texts[row] if row in changed else None for row in rows]
             made[_TEMPLATES[name]] = found[0] if len(set(found)) == 1 else tuple(found)
+    if left:
+        logger.warning("%s", words_of_left(left))
     return replace(request, **made, num_images_per_prompt=1) if is_chosen else request
+
+
+def words_of_left(left: Iterable[str]) -> str:
+    """That something in a prompt is no choice, in words."""
+    listed = ", ".join(shown(each) for each in list(left)[:4])
+    return (
+        f"the prompt has {listed}, which chooses nothing by the seed and is taken as it stands; "
+        "choices are {a|b}, and __name__ for a line of a file"
+    )
