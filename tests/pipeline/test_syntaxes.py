@@ -346,8 +346,10 @@ def test_what_cannot_be_drawn_is_one_line(pipe: Any, prompt: str, said: str) -> 
 
 
 def test_what_a_tag_names_is_not_ignored_in_silence(pipe: Any) -> None:
-    with pytest.raises(InputError, match="there is no adapter 'thing'"):
+    with pytest.raises(InputError, match="there is no adapter 'thing'") as caught:
         latents(pipe, "a cat <lora:thing:0.8>")
+    assert "load_lora_weights(FILE, adapter_name='thing')" in str(caught.value)
+    assert "lora_dirs" not in str(caught.value)
     with pytest.raises(NotYetError, match=r"<hypernet:thing> names a hypernetwork"):
         latents(pipe, "a cat <hypernet:thing:0.8>")
 

@@ -113,18 +113,33 @@ def no_such_adapter(
     name: str, folders: Sequence[Path], said: LoraFile | None = None
 ) -> ArgumentError:
     """The error for an adapter that is nowhere."""
-    known = "" if said is None else f", which was the file {shown_path(said.path)}"
-    if said is not None and said.sha256 is not None:
-        known += f" (SHA-256 {said.sha256[:10]}...)"
     places = f" in {listed(shown_path(each) for each in folders)}" if folders else ""
     return ArgumentError(
         "there is no adapter {0}{1}{2}; give its file, or with {lora_dirs} the folder "
         "that it is in{3}",
         shown(name),
-        known,
+        _known(said),
         places,
         f".{near}" if (near := nearest_adapters(name, folders)) else "",
     )
+
+
+def not_loaded(name: str, said: LoraFile | None = None) -> ArgumentError:
+    """The error for an adapter that a pipeline, which looks in no folders, has not loaded."""
+    return ArgumentError(
+        "there is no adapter {0}{1}; load it before, "
+        "pipe.load_lora_weights(FILE, adapter_name={0}), or name its file",
+        shown(name),
+        _known(said),
+    )
+
+
+def _known(said: LoraFile | None) -> str:
+    """Which file an adapter was, where that is told."""
+    if said is None:
+        return ""
+    known = f", which was the file {shown_path(said.path)}"
+    return known if said.sha256 is None else f"{known} (SHA-256 {said.sha256[:10]}...)"
 
 
 def with_hashes(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kakusan.errors import ArgumentError, shown
 from kakusan.models import AdapterSet, Model, Worn
 from kakusan.models.adapting import MOST_MERGED
 from kakusan.pipeline.adapter_parts import Pipe, adapted_networks, shapes
-from kakusan.pipeline.adapter_search import check_hash, no_such_adapter
+from kakusan.pipeline.adapter_search import check_hash, not_loaded
 from kakusan.request import Request
 from kakusan.request.loras import Lora, LoraFile
 from kakusan.runtime.memory import free_memory
@@ -323,7 +323,7 @@ class _Finder:
         file = self._known.get(name)
         path = local_file(name if file is None else file.path)
         if path is None:
-            raise no_such_adapter(name, (), file)
+            raise not_loaded(name, file)
         if file is not None:
             check_hash(name, file)
         self.paths[name] = path
