@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from kakusan.images import read_record
+from kakusan.prompts import resolve
 from tests.cli.fakes import Run
 
 Command = Callable[..., Run]
@@ -80,3 +81,21 @@ def test_a_grids_prompts_are_read_as_generate_reads_them(run: Command, here: Pat
     assert run(*grid, "--syntax", "comfy", "--overwrite").err == ""
     done = run("grid", "a <lora:x:1>", "--x", "seed=7", "--lora-dir", ".")
     assert (done.code, "there is no adapter 'x' in '.'" in done.err) == (2, True)
+
+
+def test_a_grids_seeds_make_its_choices(run: Command, here: Path) -> None:
+    (here / "words").mkdir()
+    (here / "words" / "animals.txt").write_text("cat\nhare\nfox\n", "utf-8")
+    written = "a {red|blue|green} __animals__ ${x}"
+    options = ("--steps", "1", "--wildcards", "words")
+    done = run("grid", written, "--x", "seed=7,8,9", *options, "-o", "grid.png")
+    assert done.code == 0
+    assert "the seed makes its choices" in done.err
+    assert done.err.count("chooses nothing by the seed") == 1
+    record = read_record(here / "grid.png")
+    assert record is not None
+    cells = [each["prompt"] for each in record["pictures"]]
+    assert record["template"] == written
+    assert cells == [resolve(written, seed, ["words"]) for seed in (7, 8, 9)]
+    refused = run("grid", "a cat", "--x", "seed=7", "--wildcards", "nowhere")
+    assert (refused.code, "--wildcards: there is no folder" in refused.err) == (2, True)

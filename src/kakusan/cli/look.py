@@ -11,7 +11,7 @@ from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
-from kakusan.prompts import differs
+from kakusan.prompts import differs, has_choices
 from kakusan.quality import FAST
 from kakusan.samplers import meaning_of
 from kakusan.vocabulary import COMMAND_LINE, SHORT, Vocabulary
@@ -45,6 +45,7 @@ def grid(
     height: options.Height = None,
     scheduler: options.Scheduler = None,
     syntax: prompt_options.Syntax = None,
+    wildcards: prompt_options.Wildcards = None,
     lora: lora_options.Loras = None,
     lora_dir: lora_options.LoraDirs = None,
     fast: options.Fast = False,
@@ -78,6 +79,10 @@ def grid(
         "scheduler": scheduler,
         "prompt_syntax": prompt_options.recorded_syntax(syntax),
         "loras": lora_options.read_loras(lora),
+        "wildcards": prompt_options.read_wildcards(
+            wildcards, (syntax or prompt_options.USUAL).casefold()
+        )
+        or None,
         "lora_dirs": lora_options.read_dirs(lora_dir),
         "quality_budget": FAST if fast else None,
         "device": device,
@@ -108,6 +113,8 @@ def _draw(
         prompt_options.Asked(
             (next(filter(differs, prompts), prompts[0]),),
             (next((each for each in negatives if differs(each, split=False)), negatives[0]),),
+            next(filter(has_choices, prompts), None),
+            next(filter(has_choices, negatives), None),
         ),
         syntax,
     )

@@ -23,6 +23,7 @@ from kakusan.pipeline.short import short_request
 from kakusan.pipeline.understood import say_understood
 from kakusan.prompts import parse
 from kakusan.request import Request
+from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
 from kakusan.text import CLIPTokenizer, Understanding, said_once
 from kakusan.text.chunked import read_tokens
 from kakusan.vocabulary import SHORT
@@ -101,10 +102,12 @@ def experiment(
         raise RequestError(f"{name} is given and varied; leave one of them out")
     if "count" in fixed:
         raise RequestError("count has no place here: each setting gets one picture")
-    folders = fixed.pop("lora_dirs", None)
+    folders, wildcards = fixed.pop("lora_dirs", None), fixed.pop("wildcards", None)
     settings: dict[str, Any] = {"prompt": prompt, "seed": 0, **fixed}
     varied = list(_cells(across, down))
     cells = [[_asked(settings | each) for each in row] for row in varied]
+    say_left(*itertools.chain(*cells))
+    cells = [[_chosen(each, wildcards) for each in row] for row in cells]
     words = [_words(each) for each in itertools.chain(*varied)]
     drawn = _drawn(list(itertools.chain(*cells)), words, on_picture, progress, folders)
     width = len(across[1])
@@ -213,6 +216,12 @@ def _asked(settings: Mapping[str, Any]) -> Request:
     """The request for the picture of one cell."""
     with SHORT.spoken():
         return short_request(**{"model": BUILTIN, **settings})
+
+
+def _chosen(request: Request, wildcards: Folders) -> Request:
+    """The same with the choices of its prompts made by its seed."""
+    with SHORT.spoken():
+        return with_choices(request, [request.seed], wildcard_folders(wildcards, request.syntax))
 
 
 def _model(request: Request) -> str:

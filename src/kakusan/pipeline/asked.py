@@ -12,7 +12,7 @@ from kakusan.errors import ArgumentError
 from kakusan.inputs import EMBEDS, Inputs, given_pictures
 from kakusan.later import without_later
 from kakusan.request import SEEDS, Request
-from kakusan.request.choices import Folders, wildcard_folders, with_choices
+from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
 from kakusan.vocabulary import INPUTS, POOLED, STREAM
 
 
@@ -66,6 +66,7 @@ def with_choices_made(
         if first is None:
             first = secrets.randbelow(SEEDS)
         seeds = [(first + index) % SEEDS for index in range(count)]
+    say_left(request)
     made = with_choices(request, seeds, folders)
     if made is request:
         return request, inputs

@@ -17,7 +17,7 @@ from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
 from kakusan.request import SEEDS, Request, reproducible
-from kakusan.request.choices import Folders, wildcard_folders, with_choices
+from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
 from kakusan.vocabulary import SHORT
 
 # A file or a name, with its strength or its two, or several
@@ -169,6 +169,7 @@ def generate(
             dtype=dtype,
         )
         folders = wildcard_folders(wildcards, request.syntax)
+        say_left(request)
         request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
         return draw(
             request,

@@ -62,13 +62,12 @@ def with_choices(
         return request
     rows = [picture // request.num_images_per_prompt for picture in range(len(seeds))]
     made: dict[str, Any] = {}
-    is_chosen, left = False, dict[str, None]()
+    is_chosen = False
     for name in TEXTS:
         texts: Sequence[str | None] | None = getattr(request, name)
         if texts is None:
             continue
         before = [texts[row] for row in rows]
-        left |= dict.fromkeys(each for text in texts if text for each in left_as_text(text))
         after = [
             resolve(text, seed, folders) if text is not None and name in names else text
             for text, seed in zip(before, seeds, strict=True)
@@ -80,9 +79,20 @@ def with_choices(
             changed = {row for row, old, new in pairs if old != new}
             found = [texts[row] if row in changed else None for row in rows]
             made[_TEMPLATES[name]] = found[0] if len(set(found)) == 1 else tuple(found)
-    if left:
-        logger.warning("%s", words_of_left(left))
     return replace(request, **made, num_images_per_prompt=1) if is_chosen else request
+
+
+def say_left(*requests: Request) -> None:
+    """Say once what in prompts looks like a choice and is none."""
+    texts = [
+        text
+        for each in requests
+        if each.syntax != "plain"
+        for name in TEXTS
+        for text in getattr(each, name) or ()
+    ]
+    if left := dict.fromkeys(found for text in texts if text for found in left_as_text(text)):
+        logger.warning("%s", words_of_left(left))
 
 
 def words_of_left(left: Iterable[str]) -> str:
