@@ -18,6 +18,7 @@ from kakusan.models import StableDiffusionSafetyChecker as StableDiffusionSafety
 from kakusan.models import T2IAdapter as T2IAdapter
 from kakusan.models import UNet2DConditionModel as UNet2DConditionModel
 from kakusan.pipeline import AutoPipelineForImage2Image as AutoPipelineForImage2Image
+from kakusan.pipeline import AutoPipelineForInpainting as AutoPipelineForInpainting
 from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
 from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
 from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistencyModelPipeline
@@ -25,6 +26,7 @@ from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionAdapterPipeline as StableDiffusionAdapterPipeline
 from kakusan.pipeline import StableDiffusionControlNetPipeline as StableDiffusionControlNetPipeline
 from kakusan.pipeline import StableDiffusionImg2ImgPipeline as StableDiffusionImg2ImgPipeline
+from kakusan.pipeline import StableDiffusionInpaintPipeline as StableDiffusionInpaintPipeline
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
 from kakusan.pipeline import StableDiffusionXLAdapterPipeline as StableDiffusionXLAdapterPipeline
@@ -35,6 +37,7 @@ from kakusan.pipeline import (
     StableDiffusionXLControlNetUnionPipeline as StableDiffusionXLControlNetUnionPipeline,
 )
 from kakusan.pipeline import StableDiffusionXLImg2ImgPipeline as StableDiffusionXLImg2ImgPipeline
+from kakusan.pipeline import StableDiffusionXLInpaintPipeline as StableDiffusionXLInpaintPipeline
 from kakusan.pipeline import StableDiffusionXLPipeline as StableDiffusionXLPipeline
 from kakusan.pipeline import StableDiffusionXLPipelineOutput as StableDiffusionXLPipelineOutput
 from kakusan.pipeline import VaeImageProcessor as VaeImageProcessor

@@ -38,7 +38,6 @@ _MULTISTEP = "use DPMSolverMultistepScheduler, the nearest that is there"
 # What to do instead -> names of the package
 _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     _FROM_TEXT: (
-        *("AutoPipelineForInpainting", "StableDiffusionInpaintPipeline"),
         *("StableDiffusionInpaintPipelineLegacy", "StableDiffusionUpscalePipeline"),
         *("StableDiffusionLatentUpscalePipeline", "StableDiffusionInstructPix2PixPipeline"),
         *("StableDiffusionDepth2ImgPipeline", "StableDiffusionImageVariationPipeline"),
@@ -63,7 +62,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("ControlNetXSAdapter", "UNetControlNetXSModel", "StableDiffusionControlNetXSPipeline"),
     ),
     _OTHER_FAMILY: (
-        *("StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"),
+        *("StableDiffusionXLInstructPix2PixPipeline"),
         *("StableDiffusionXLPAGPipeline", "StableDiffusion3PAGPipeline", "UNet3DConditionModel"),
         *("StableDiffusionXLPAGImg2ImgPipeline", "StableDiffusion3PAGImg2ImgPipeline"),
         "StableDiffusionPAGImg2ImgPipeline",
@@ -146,7 +145,7 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
     _FROM_TEXT: (
         *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),
         *("image_encoder", "prepare_ip_adapter_image_embeds", "prepare_image", "get_timesteps"),
-        *("prepare_mask_latents", "mask_processor", "controlnet", "feature_extractor_2"),
+        *("prepare_mask_latents", "controlnet", "feature_extractor_2"),
     ),
     _OTHER_FAMILY: (
         *("refiner", "text_encoder_3", "tokenizer_3", "upcast_text_encoder", "transformer"),
@@ -166,10 +165,9 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
 # What to do instead -> arguments of a call
 _OF_A_CALL: Mapping[str, tuple[str, ...]] = {
     f"{_FROM_TEXT}; leave it out": (
-        *("mask_image", "masked_image_latents", "padding_mask_crop"),
         *("ip_adapter_image", "ip_adapter_image_embeds", "control_image", "image_guidance_scale"),
         *("controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end"),
-        *("guess_mode", "adapter_conditioning_scale", "noise_level", "depth_map", "mask"),
+        *("guess_mode", "adapter_conditioning_scale", "noise_level", "depth_map"),
         *("pag_scale", "pag_adaptive_scale", "sag_scale"),
     ),
     f"{_OTHER_FAMILY}; leave it out": ("prompt_3", "negative_prompt_3", "max_sequence_length"),

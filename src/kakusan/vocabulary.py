@@ -97,6 +97,13 @@ _SETTINGS = {
     "image": ("image", "PICTURE", ""),
     "strength": ("strength", "--strength", "Denoising strength"),
     "resize_mode": ("resize_mode", "--resize-mode", ""),
+    "mask": ("mask", "--mask", ""),
+    "mask_blur": ("mask_blur", "--mask-blur", "Mask blur"),
+    "masked_content": ("masked_content", "--masked-content", "Masked content"),
+    "only_masked": ("only_masked", "--only-masked", "Masked area padding"),
+    "outside": ("outside", "--outside", ""),
+    "soft_mask": ("soft_mask", "--soft-mask", ""),
+    "outpaint": ("outpaint", "--left", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -111,6 +118,10 @@ _OF_SDXL = (
 _OF_THE_REFINER = ("denoising_start", "aesthetic_score", "negative_aesthetic_score")
 # What only calls have that begin at pictures
 _OF_PICTURES = ("image", "strength", "resize_mode")
+# What only calls have that draw a part of them anew
+_OF_MASKS = (
+    *("mask", "mask_blur", "masked_content", "only_masked", "outside", "soft_mask", "outpaint"),
+)
 # What is only recorded
 _TEMPLATES = frozenset({"template", "negative_template"})
 # What a pipeline is, and a call of it cannot say
@@ -150,7 +161,8 @@ def _column(index: int) -> dict[str, str]:
 
 def _of_a_call(*others: str) -> dict[str, str]:
     names = (*_SETTINGS, *INPUTS, *others)
-    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS, *_OF_PICTURES, _FILES} - {*others}
+    apart = {*_OF_THE_PIPELINE, *_TEMPLATES, *_OF_OTHER_TOOLS, *_OF_PICTURES, *_OF_MASKS, _FILES}
+    apart -= {*others}
     return {name: name for name in names if name not in apart}
 
 
@@ -161,7 +173,16 @@ _OF_NOISE = ("height", "width", "quality_budget", "latents")
 def _begun(pipeline: str) -> dict[str, str]:
     """Where the arguments are that a call which draws from a text alone does not have."""
     there = f"{pipeline}.from_pipe(pipe) begins at pictures"
-    return {**dict.fromkeys(_OF_PICTURES, there), "init_image": there}
+    return {**dict.fromkeys(_OF_PICTURES, there), "init_image": there, **_painted(pipeline)}
+
+
+def _painted(pipeline: str) -> dict[str, str]:
+    """Where the arguments are that say which part of a picture is drawn anew."""
+    there = (
+        f"{pipeline.replace('Img2Img', 'Inpaint')}.from_pipe(pipe) draws a part of pictures anew"
+    )
+    named = ("mask_image", "masked_image_latents", "padding_mask_crop", *_OF_MASKS)
+    return dict.fromkeys(named, there)
 
 
 def _of_a_begun_call(*others: str) -> dict[str, str]:
@@ -175,11 +196,36 @@ SDXL = Vocabulary(
     _of_a_call(*POOLED, *_OF_SDXL, *_WAYS),
     _begun("StableDiffusionXLImg2ImgPipeline"),
 )
+_PLAIN, _XL = "StableDiffusionImg2ImgPipeline", "StableDiffusionXLImg2ImgPipeline"
 IMAGE_TO_IMAGE = Vocabulary(
-    "the pipeline", _of_a_begun_call(), {"init_image": "the picture is given as image"}
+    "the pipeline",
+    _of_a_begun_call(),
+    {"init_image": "the picture is given as image", **_painted(_PLAIN)},
 )
 REFINER = Vocabulary(
-    "the pipeline", _of_a_begun_call("latents", *POOLED, *_OF_SDXL, *_OF_THE_REFINER)
+    "the pipeline",
+    _of_a_begun_call("latents", *POOLED, *_OF_SDXL, *_OF_THE_REFINER),
+    _painted(_XL),
+)
+# What calls for inpainting have in place of a request's names
+_PAINTING = {"mask": "mask_image", "only_masked": "padding_mask_crop"}
+_OF_PAINTING = ("height", "width", "latents", "mask_blur", "masked_content", "outside", "soft_mask")
+
+
+def _of_a_painting_call(*others: str) -> dict[str, str]:
+    found = _of_a_begun_call(*_OF_PAINTING, *others)
+    return {**found, **_PAINTING, "masked_image_latents": "masked_image_latents"}
+
+
+_IN_PLACE = {
+    "mask": "the mask is given as mask_image",
+    "init_image": "the picture is given as image",
+    "only_masked": "it is called padding_mask_crop",
+    "outpaint": "kakusan.generate(..., image=, outpaint=) enlarges pictures",
+}
+INPAINTING = Vocabulary("the pipeline", _of_a_painting_call(), _IN_PLACE)
+XL_INPAINTING = Vocabulary(
+    "the pipeline", _of_a_painting_call(*POOLED, *_OF_SDXL, *_OF_THE_REFINER), _IN_PLACE
 )
 CONTROLLED = Vocabulary("the pipeline", _of_a_call(*_WAYS))
 CONTROLLED_XL = Vocabulary("the pipeline", _of_a_call(*POOLED, *_OF_SDXL, *_WAYS))
@@ -187,7 +233,7 @@ STREAM = Vocabulary(
     "the pipeline's stream",
     {
         **_of_a_call(
-            *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, *_OF_PICTURES, _FILES),
+            *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, *_OF_PICTURES, *_OF_MASKS, _FILES),
             *("force_zeros_for_empty_prompt", "batch_size", "steering", "wildcards"),
         ),
         **{name: name for name in ("loras", "lora_files", "lora_scale")},

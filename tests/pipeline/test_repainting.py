@@ -62,7 +62,7 @@ def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded(folder: Path, **options: Any) -> Any:
-    pipe = kakusan.DiffusionPipeline.from_pretrained(folder, **options)
+    pipe = kakusan.AutoPipelineForText2Image.from_pretrained(folder, **options)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -188,3 +188,9 @@ def test_a_vae_that_only_decodes(v1: Path, tmp_path: Path) -> None:
     tiny_vae.encoder = None
     with pytest.raises(RequestError, match="only decodes"):
         loaded(v1, vae=tiny_vae)
+
+
+def test_the_index_names_the_pipeline(v1: Path, xl: Path) -> None:
+    load = kakusan.DiffusionPipeline.from_pretrained
+    assert type(load(v1)) is kakusan.StableDiffusionInpaintPipeline
+    assert type(load(xl)) is kakusan.StableDiffusionXLInpaintPipeline

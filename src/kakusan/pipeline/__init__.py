@@ -2,6 +2,7 @@
 
 from kakusan.pipeline.auto import (
     AutoPipelineForImage2Image,
+    AutoPipelineForInpainting,
     AutoPipelineForText2Image,
     DiffusionPipeline,
 )
@@ -24,8 +25,10 @@ from kakusan.pipeline.output import (
 from kakusan.pipeline.short import generate, reproduce
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
+from kakusan.pipeline.stable_diffusion_inpaint import StableDiffusionInpaintPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
+from kakusan.pipeline.stable_diffusion_xl_inpaint import StableDiffusionXLInpaintPipeline
 from kakusan.pipeline.t2i_adapter import (
     StableDiffusionAdapterPipeline,
     StableDiffusionXLAdapterPipeline,
@@ -34,6 +37,7 @@ from kakusan.pipeline.together import draw_together
 
 __all__ = [
     "AutoPipelineForImage2Image",
+    "AutoPipelineForInpainting",
     "AutoPipelineForText2Image",
     "DiffusionPipeline",
     "LatentConsistencyModelPipeline",
@@ -42,12 +46,14 @@ __all__ = [
     "StableDiffusionAdapterPipeline",
     "StableDiffusionControlNetPipeline",
     "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionXLAdapterPipeline",
     "StableDiffusionXLControlNetPipeline",
     "StableDiffusionXLControlNetUnionPipeline",
     "StableDiffusionXLImg2ImgPipeline",
+    "StableDiffusionXLInpaintPipeline",
     "StableDiffusionXLPipeline",
     "StableDiffusionXLPipelineOutput",
     "VaeImageProcessor",

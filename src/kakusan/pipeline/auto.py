@@ -19,8 +19,10 @@ from kakusan.pipeline.parts import Layout
 from kakusan.pipeline.single_file import container_of
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.pipeline.stable_diffusion_img2img import StableDiffusionImg2ImgPipeline
+from kakusan.pipeline.stable_diffusion_inpaint import StableDiffusionInpaintPipeline
 from kakusan.pipeline.stable_diffusion_xl import StableDiffusionXLPipeline
 from kakusan.pipeline.stable_diffusion_xl_img2img import StableDiffusionXLImg2ImgPipeline
+from kakusan.pipeline.stable_diffusion_xl_inpaint import StableDiffusionXLInpaintPipeline
 from kakusan.pipeline.t2i_adapter import (
     StableDiffusionAdapterPipeline,
     StableDiffusionXLAdapterPipeline,
@@ -36,6 +38,11 @@ PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
 BEGUN: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionImg2ImgPipeline,
+)
+# And those that draw a part of them anew
+PAINTED: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLInpaintPipeline,
+    StableDiffusionInpaintPipeline,
 )
 
 # Those that networks steer, by the part that does; of a family the last, unless it is named
@@ -114,6 +121,9 @@ class DiffusionPipeline(metaclass=_Kind):
         Raises:
             CheckpointError: It has parts that kakusan lacks.
         """
+        painted = _of_family(PAINTED, container, given)
+        if container.class_name == painted.layout.class_name:
+            return painted
         for steered in (*CONTROLLED, *ADAPTED):
             if container.class_name == steered.layout.class_name:
                 return steered
@@ -168,6 +178,16 @@ class AutoPipelineForImage2Image(DiffusionPipeline):
     @classmethod
     def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
         return _of_family(BEGUN, container, given)
+
+
+class AutoPipelineForInpainting(DiffusionPipeline):
+    """Loads whichever pipeline draws a part of pictures anew with the parts of a model."""
+
+    pipelines = PAINTED
+
+    @classmethod
+    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+        return _of_family(PAINTED, container, given)
 
 
 def _of_family(

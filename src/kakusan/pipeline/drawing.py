@@ -137,6 +137,7 @@ class Drawing:
         self.records = Records(
             model, self.request, self.seeds, self.understood, self.altered, self._ranges()
         )
+        self._ways: list[Prepared] = []
 
     @property
     def total_steps(self) -> int:
@@ -179,8 +180,9 @@ class Drawing:
     def _prepared(self) -> list[Prepared]:
         """What the ways to steer have ready, of those that this call asks for."""
         total, shape = len(self.scheduler.schedule), self._latents_shape()
-        call = Call(self.engine, self.request, self.inputs, self.span, total, shape)
-        return [each for way in WAYS if (each := way.prepare(call)) is not None]
+        call = Call(self.engine, self.request, self.inputs, self.span, total, shape, self.scheduler)
+        self._ways = [each for way in WAYS if (each := way.prepare(call)) is not None]
+        return self._ways
 
     def steps(self, batch: Batch) -> Iterator[Step]:
         """Take the pictures of a batch to their ends; each step of each trajectory.
@@ -212,6 +214,9 @@ class Drawing:
             self.records.of_decode[batch.pictures.start + row] = notes
         if done.changed:
             self.altered.update(dict.fromkeys(batch.pictures, "changed by a function"))
+        pictures = [batch.pictures.start + row for row in done.rows]
+        for way in self._ways if done.pixels is not None else ():
+            done = done._replace(pixels=way.finished(pictures, done.pixels))
         return done
 
     def pictures(self, batch: Batch) -> Iterator[Picture]:
@@ -260,7 +265,7 @@ class Drawing:
         prompt = timeline.at(self.span.start - first)
         start = self._start(prepared, pictures, generator, prompt.text.tokens.dtype)
         own = [each for some in prepared for each in some.steering(pictures, generator)]
-        steering = [*others, *own]
+        steering = [*own, *others]  # who looks at steps sees them as they are kept
         for each in steering:
             if not each.marks_pictures:
                 self.altered.update(dict.fromkeys(pictures, f"steered by {type(each).__name__}"))

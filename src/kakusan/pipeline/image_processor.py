@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 
 from kakusan.errors import RequestError, nearest, shown
@@ -174,6 +174,11 @@ class VaeImageProcessor:
     @staticmethod
     def convert_to_grayscale(image: Image.Image) -> Image.Image:
         return image.convert("L")
+
+    @staticmethod
+    def blur(image: Image.Image, blur_factor: int = 4) -> Image.Image:
+        """A picture, such as a mask, blurred by a Gaussian of this deviation in pixels."""
+        return image.filter(ImageFilter.GaussianBlur(blur_factor))
 
     @staticmethod
     def pil_to_numpy(images: Image.Image | Sequence[Image.Image]) -> Array:

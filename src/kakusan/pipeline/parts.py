@@ -135,6 +135,7 @@ STABLE_DIFFUSION = Layout(
     optional=frozenset({"safety_checker", "feature_extractor", "image_encoder"}),
 )
 IMAGE_TO_IMAGE = replace(STABLE_DIFFUSION, class_name="StableDiffusionImg2ImgPipeline")
+INPAINTING = replace(STABLE_DIFFUSION, class_name="StableDiffusionInpaintPipeline")
 LATENT_CONSISTENCY = replace(STABLE_DIFFUSION, class_name="LatentConsistencyModelPipeline")
 _XL_ENCODERS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 STABLE_DIFFUSION_XL = Layout(
@@ -151,6 +152,7 @@ STABLE_DIFFUSION_XL_REFINER = replace(
     class_name="StableDiffusionXLImg2ImgPipeline",
     settings={"requires_aesthetics_score": False, "force_zeros_for_empty_prompt": True},
 )
+XL_INPAINTING = replace(STABLE_DIFFUSION_XL_REFINER, class_name="StableDiffusionXLInpaintPipeline")
 # The family whose parts a model has is the first that fits
 LAYOUTS = (STABLE_DIFFUSION_XL, STABLE_DIFFUSION)
 

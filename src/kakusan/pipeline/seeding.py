@@ -76,6 +76,8 @@ def given_how(request: Request, inputs: Inputs) -> str | None:
     given = inputs.image
     if given is not None and given.latents is not None:
         return "begun at latents handed in"
+    if inputs.masked_image_latents is not None:
+        return "painted beside latents handed in"
     if given is not None and request.seed is None:
         return "begun at a picture with another's random numbers"
     return None

@@ -6,11 +6,15 @@ A `Way` completes a request before any network runs, and prepares what steers it
 
 from kakusan.steering.controlnet import ControlNets
 from kakusan.steering.img2img import ImageToImage
+from kakusan.steering.inpaint import Inpainting
+from kakusan.steering.masked import repaints as repaints
 from kakusan.steering.repainting import Repainting
-from kakusan.steering.repainting import repaints as repaints
 from kakusan.steering.t2i_adapter import T2IAdapters
 from kakusan.steering.way import Call as Call
 from kakusan.steering.way import Prepared as Prepared
 from kakusan.steering.way import Way as Way
 
-WAYS: tuple[Way, ...] = (ImageToImage(), T2IAdapters(), ControlNets(), Repainting())
+WAYS: tuple[Way, ...] = (
+    *(Inpainting(), ImageToImage(), T2IAdapters(), ControlNets()),
+    Repainting(),  # last, as it alone shows the UNet more channels
+)

@@ -14,6 +14,7 @@ from kakusan.request import DEFAULT_STRENGTH, MAX_SIZE, RESIZE_MODES, SIZE_STEP,
 from kakusan.runtime.device import send
 from kakusan.sampling import Start
 from kakusan.schedulers import draw_noise
+from kakusan.steering.masked import is_masked
 from kakusan.steering.way import Call, Completed, Prepared, Way
 
 # How many times the pixels that a model was made for are drawn unasked
@@ -25,18 +26,16 @@ class ImageToImage(Way):
 
     def check(self, request: Request, inputs: Inputs) -> None:
         given = inputs.image
+        if is_masked(request, inputs):  # another way's
+            return
         if request.image is not None:
             check_again("image", request.image, given)
         if given is None:
             _check_is_plain(request)
             return
-        if request.quality_budget is not None:
-            raise ArgumentError(
-                "what {quality_budget} would cost was not measured for pictures that begin at "
-                "another; leave it out, and take fewer steps"
-            )
-        unasked = request.width is None and request.height is None
-        if unasked and given.latents is None:
+        check_no_budget(request)
+        is_open = request.width is None and request.height is None
+        if is_open and given.latents is None:
             width, height = given.sizes[0]
             narrow = max(width, height) * SIZE_STEP > MAX_SIZE * min(width, height)
             if narrow or min(width, height) < SIZE_STEP:
@@ -45,17 +44,17 @@ class ImageToImage(Way):
     def complete(self, request: Request, inputs: Inputs, engine: Engine) -> Completed:
         self.check(request, inputs)
         given = inputs.image
-        if given is None:
+        if given is None or is_masked(request, inputs):
             return Completed(request)
         if request.strength is None and request.denoising_start is None:
             request = replace(request, strength=DEFAULT_STRENGTH)
         if given.latents is not None:
-            return Completed(_of_latents(request, given.latents, engine))
-        return _of_pictures(request, given, engine)
+            return Completed(of_latents(request, given.latents, engine))
+        return of_pictures(request, given, engine)
 
     def prepare(self, call: Call) -> Prepared | None:
         given, engine = call.inputs.image, call.engine
-        if given is None:
+        if given is None or is_masked(call.request, call.inputs):
             return None
         if given.latents is not None:
             return _Begun(call, send(given.latents, engine.device))
@@ -100,6 +99,15 @@ def _deviations(call: Call, given: int) -> Tensor | None:
     return draw_noise(shape, generator, dtype=dtype, device=engine.device)
 
 
+def check_no_budget(request: Request) -> None:
+    """Raise ArgumentError for a quality budget, which nobody measured here."""
+    if request.quality_budget is not None:
+        raise ArgumentError(
+            "what {quality_budget} would cost was not measured for pictures that begin at "
+            "another; leave it out, and take fewer steps"
+        )
+
+
 def _check_is_plain(request: Request) -> None:
     """Refuse what says something of a picture, where there is none."""
     said = {
@@ -111,7 +119,7 @@ def _check_is_plain(request: Request) -> None:
             raise ArgumentError(f"{{{name}}} {words}, and there is none; give one, or leave it out")
 
 
-def _of_latents(request: Request, latents: Tensor, engine: Engine) -> Request:
+def of_latents(request: Request, latents: Tensor, engine: Engine) -> Request:
     """As large as latents are, where nothing else is asked for."""
     if request.resize_mode is not None:
         raise ArgumentError("{resize_mode} is for pictures, and {image} is latents; leave it out")
@@ -119,7 +127,7 @@ def _of_latents(request: Request, latents: Tensor, engine: Engine) -> Request:
     return replace(request, height=request.height or height, width=request.width or width)
 
 
-def _of_pictures(request: Request, given: Given, engine: Engine) -> Completed:
+def of_pictures(request: Request, given: Given, engine: Engine) -> Completed:
     """With the size, how it is come to, and which pictures they are."""
     if not engine.vae.can_encode:
         raise ArgumentError(
@@ -143,7 +151,7 @@ def _size(request: Request, given: Given, engine: Engine) -> tuple[int, int, str
         return request.width, request.height, None
     named, own = given.words[0], f"{width}x{height}"
     if request.width is None and request.height is None:
-        wanted, why = _unasked(width, height, engine)
+        wanted, why = unasked(width, height, engine)
         rounded = [int(side) // factor * factor for side in wanted]
     else:
         ratio = height / width
@@ -169,7 +177,7 @@ def _not_drawn(given: Given) -> ArgumentError:
     )
 
 
-def _unasked(width: int, height: int, engine: Engine) -> tuple[tuple[float, float], str]:
+def unasked(width: int, height: int, engine: Engine) -> tuple[tuple[float, float], str]:
     """The picture's own size, or for one far larger the model's, in the picture's shape."""
     rows, columns = engine.unet.config.latent_size
     most = rows * columns * engine.scale_factor**2

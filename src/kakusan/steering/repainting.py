@@ -1,7 +1,8 @@
-"""Models that repaint what a mask covers, drawing from a text: the mask covers the whole picture.
+"""Models that repaint what a mask covers: their UNet sees the mask, and what it leaves.
 
-Their UNet takes latents, the mask, and the latents of the picture without what is under the mask
-(arXiv:2112.10752, as in Stable Diffusion's inpainting models).
+It takes latents, the mask, and the latents of the picture without what is under the mask
+(arXiv:2112.10752, as in Stable Diffusion's inpainting models). Where a text alone is drawn, the
+mask covers the whole picture.
 """
 
 from collections.abc import Sequence
@@ -11,50 +12,77 @@ import torch
 from torch import Tensor
 
 from kakusan.models import UNetCall
+from kakusan.runtime.device import send
 from kakusan.sampling import Steering
 from kakusan.schedulers import Generators
+from kakusan.steering.canvas import hidden, latent_mask
+from kakusan.steering.drawn import Drawn, drawn_of, encoded, rows_of
+from kakusan.steering.masked import is_masked, is_repainter
 from kakusan.steering.way import Call, Prepared, Way
 
 
-def repaints(takes: int, latent_channels: int) -> bool:
-    """Whether a UNet that takes so many channels is one of these models'."""
-    return takes == 2 * latent_channels + 1
-
-
-class NothingKept(Steering):
-    """Tells the UNet that all of the picture is to be painted.
+class Beside(Steering):
+    """Shows the UNet the mask and what it leaves of the picture.
 
     Args:
-        grey: the latents of what a masked picture has under its mask, shape (1, c, h, w).
+        mask: 1 where it paints, shape (b, 1, h, w).
+        masked: the latents of the picture that is grey there, shape (b, c, h, w).
     """
 
     # the model is like that: whoever draws with it again has the same
     marks_pictures: ClassVar[bool] = True
 
-    def __init__(self, grey: Tensor) -> None:
-        self._beside = torch.cat([torch.ones_like(grey[:, :1]), grey], dim=1)
+    def __init__(self, mask: Tensor, masked: Tensor) -> None:
+        self._beside = torch.cat([mask.to(masked), masked], dim=1)
 
     def ask(self, call: UNetCall) -> UNetCall:
-        beside = self._beside.to(call.sample).expand(len(call.sample), -1, -1, -1)
+        rows = len(call.sample) // len(self._beside)  # both halves of guidance see the same
+        beside = self._beside.to(call.sample).repeat(rows, 1, 1, 1)
         return call._replace(sample=torch.cat([call.sample, beside], dim=1))  # (b, 2c + 1, h, w)
 
 
 class Repainting(Way):
-    """Tells models that repaint that everything is to be painted."""
+    """Shows models that repaint what to paint, which is everything where there is no mask."""
 
     def prepare(self, call: Call) -> Prepared | None:
-        engine, request = call.engine, call.request
-        config = engine.unet.config
-        if not repaints(config.in_channels, config.out_channels):
+        if not is_repainter(call.engine):
             return None
-        assert request.height is not None
-        assert request.width is not None
-        size = (request.height, request.width)
-        grey = engine.encode_picture(
-            torch.zeros(1, 3, *size, dtype=torch.float32, device="cpu")
-        )  # the middle of [-1, 1]
-        notes = [note for note in (grey.note, grey.tiled) if note is not None]
-        return _AllRepainted(grey.result, notes)
+        if is_masked(call.request, call.inputs):
+            return _Repainted(call, drawn_of(call))
+        return _all_repainted(call)
+
+
+class _Repainted(Prepared):
+    def __init__(self, call: Call, drawn: Drawn) -> None:
+        self._call, self._drawn = call, drawn
+        mask = latent_mask(call.request, drawn.levels, call.engine.scale_factor)
+        self._mask = send(mask, call.engine.device)
+        self._masked: Tensor | None = None
+        if (handed_in := call.inputs.masked_image_latents) is not None:
+            self._masked = send(handed_in, call.engine.device)
+        elif call.request.seed is not None:
+            self._masked, self.notes = self._encoded(None)
+
+    def steering(self, pictures: range, generator: Generators) -> Sequence[Steering]:
+        masked = self._encoded(generator)[0] if self._masked is None else self._masked
+        return [Beside(rows_of(self._mask, pictures), rows_of(masked, pictures))]
+
+    def _encoded(self, generator: Generators) -> tuple[Tensor, list[str]]:
+        pixels = self._drawn.pixels
+        assert pixels is not None
+        return encoded(self._call, hidden(pixels, self._drawn.levels), generator)
+
+
+def _all_repainted(call: Call) -> Prepared:
+    request = call.request
+    assert request.height is not None
+    assert request.width is not None
+    size = (request.height, request.width)
+    grey = call.engine.encode_picture(
+        torch.zeros(1, 3, *size, dtype=torch.float32, device="cpu")
+    )  # the middle of [-1, 1]
+    notes = [note for note in (grey.note, grey.tiled) if note is not None]
+    return _AllRepainted(grey.result, notes)
 
 
 class _AllRepainted(Prepared):
@@ -63,4 +91,4 @@ class _AllRepainted(Prepared):
 
     def steering(self, pictures: range, generator: Generators) -> Sequence[Steering]:
         del pictures, generator
-        return [NothingKept(self._grey)]
+        return [Beside(torch.ones_like(self._grey[:, :1]), self._grey)]

@@ -10,7 +10,7 @@ from kakusan.engine import Engine
 from kakusan.inputs import Inputs
 from kakusan.request import Request
 from kakusan.sampling import Start, Steering
-from kakusan.schedulers import Generators
+from kakusan.schedulers import Generators, Scheduler
 
 
 class Completed(NamedTuple):
@@ -29,6 +29,7 @@ class Call:
         span: the numbers of the scheduler's timesteps that are gone through.
         total: how many of these there are.
         latents: the shape of the latents of all pictures, (n, c, h, w).
+        scheduler: with its timesteps set.
     """
 
     engine: Engine
@@ -37,6 +38,7 @@ class Call:
     span: range
     total: int
     latents: tuple[int, int, int, int]
+    scheduler: Scheduler
 
 
 class Prepared:
@@ -66,6 +68,11 @@ class Prepared:
         """
         del pictures, generator
         return ()
+
+    def finished(self, pictures: Sequence[int], pixels: Tensor) -> Tensor:
+        """What becomes of the decoded pixels of these pictures, (n, 3, h, w) in [-1, 1]."""
+        del pictures
+        return pixels
 
 
 class Way:

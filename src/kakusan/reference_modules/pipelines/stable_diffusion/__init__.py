@@ -4,12 +4,14 @@ from kakusan.later import missing_name
 from kakusan.models import StableDiffusionSafetyChecker
 from kakusan.pipeline import (
     StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
     StableDiffusionPipelineOutput,
 )
 
 __all__ = [
     "StableDiffusionImg2ImgPipeline",
+    "StableDiffusionInpaintPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionSafetyChecker",
