@@ -104,6 +104,7 @@ _SETTINGS = {
     "outside": ("outside", "--outside", ""),
     "soft_mask": ("soft_mask", "--soft-mask", ""),
     "outpaint": ("outpaint", "--left", ""),
+    "second_pass": ("second_pass", "--hires", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -135,6 +136,7 @@ _OF_THE_PIPELINE = frozenset(
 # How other tools draw, which a call as the reference has it cannot say
 _OF_OTHER_TOOLS = (
     *("rng", "ensd", "variation_seed", "variation_strength", "seed_resize", "truncate_pixels"),
+    "second_pass",
 )
 # load_textual_inversion teaches a pipeline words; only a request names files of them
 _FILES = "embeddings"

@@ -93,12 +93,12 @@ def follow(
     Returns:
         False if the call was interrupted from elsewhere, once each way had taken a step.
     """
-    first, ways = drawing.span.start, len(batch.trajectories)
+    ways = len(batch.trajectories)
     done: dict[int, int] = {}
     for step in drawing.steps(batch):
-        which = step.pictures.start
-        bar.update(step.index + 1 - done.get(which, first))
-        done[which] = step.index + 1
+        which, taken = step.pictures.start, drawing.taken(step)
+        bar.update(taken - done.get(which, 0))
+        done[which] = taken
         if call is not None and call.interrupt and len(done) == ways and not step.is_last:
             return False
     return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ from kakusan.request import Request
 from kakusan.runtime.device import send
 from kakusan.sampling import (
     Composed,
+    Driven,
     Guidance,
     Guided,
     Reused,
@@ -45,6 +46,20 @@ from kakusan.steering import WAYS, Call, Prepared
 
 # Makes the steering of the pictures with these numbers
 Steerings = Callable[[range], Sequence[Steering]]
+# Makes the way of the pictures with these numbers; what is given steers it before all else
+Begin = Callable[[range, Sequence[Prepared]], Driven]
+
+
+class Clock(NamedTuple):
+    """What changes of prompts are counted in, in a second pass.
+
+    Attributes:
+        steps: that are taken of it.
+        before: calls of the denoiser in the first one.
+    """
+
+    steps: int
+    before: int
 
 
 @dataclass
@@ -55,7 +70,7 @@ class Batch:
     drawing noise counts, and all pictures are one trajectory.
     """
 
-    trajectories: list[Trajectory]
+    trajectories: Sequence[Driven]
 
     @property
     def pictures(self) -> range:
@@ -66,12 +81,16 @@ class Batch:
 class Drawing:
     """Everything of one call, so that the shared pipeline keeps no state of it.
 
+    Args:
+        clock: of a second pass; of the first, its steps tell.
+
     Attributes:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
         usual: says what was taken as models of this kind are drawn, where something was.
         told: lines on what was decided of the pictures that were handed in.
         span: which of them are gone through.
+        calls: of the denoiser, that changes of prompts are counted in.
         grammar: what the prompts say when their grammar is read; None where they are plain.
         understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
@@ -82,7 +101,14 @@ class Drawing:
         RequestError: The request, shapes or counts of what was given do not fit the model.
     """
 
-    def __init__(self, model: Model, request: Request, inputs: Inputs, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        model: Model,
+        request: Request,
+        inputs: Inputs,
+        batch_size: int = 1,
+        clock: Clock | None = None,
+    ) -> None:
         if type(batch_size) is not int or batch_size < 1:
             raise ArgumentError(
                 "{batch_size} must be a whole number above 0, not {0!r}", batch_size
@@ -110,7 +136,9 @@ class Drawing:
             embedded=model.engine.embeds_guidance,
             both=scheduler.parts_guidance,
         )
-        self.grammar = Grammar.of(self.request, inputs, self._calls)
+        self.calls = self._calls_of(None if clock is None else clock.steps)
+        before = None if clock is None else clock.before
+        self.grammar = Grammar.of(self.request, inputs, self.calls, before)
         guided = self.guidance.on or (self.grammar is not None and self.grammar.composes)
         self.outfits = self._dressed()
         if self.outfits is not None:
@@ -122,7 +150,7 @@ class Drawing:
             )
             self.engine = self.engine.wearing({}, merged)
         self._prompts = dressed_prompts(
-            model.engine, lambda engine: self._reads(engine, guided), self.outfits, self._calls
+            model.engine, lambda engine: self._reads(engine, guided), self.outfits, self.calls
         )
         self._prompts.check()
         inputs.check_against(self.request, self._latents_shape())
@@ -145,6 +173,10 @@ class Drawing:
         count = 1 if self.request.seed is None else self.request.num_pictures
         return len(self.span) * count
 
+    def taken(self, step: Step) -> int:
+        """How many steps of its way have been taken with this one."""
+        return step.index + 1 - self.span.start
+
     def check_memory(self) -> None:
         """Raise RequestError where its pictures do not fit into the memory that is free."""
         assert self.request.height is not None
@@ -164,18 +196,24 @@ class Drawing:
             steering: what acts on the pictures beside the request.
             watched: whether steps before the last are looked at.
         """
-        timelines, notes = self._prompts.encoded()
-        prepared = self._prepared()
-        self.records.common = [*notes, *(note for each in prepared for note in each.notes)]
+        begin = self.begins(steering, watched=watched)
         for pictures in self._ranges():
             seeded = self.request.seed is not None
             parts = [range(i, i + 1) for i in pictures] if seeded else [pictures]
-            acting = [steering(each) if steering else () for each in parts]
-            trajectories = [
-                self._trajectory(each, timelines(each), prepared, some, watched)
-                for each, some in zip(parts, acting, strict=True)
-            ]
-            yield Batch(trajectories)
+            yield Batch([begin(each, ()) for each in parts])
+
+    def begins(self, steering: Steerings | None = None, *, watched: bool = True) -> Begin:
+        """What begins the ways of pictures, once prompts are encoded and ways to steer prepared."""
+        timelines, notes = self._prompts.encoded()
+        prepared = self._prepared()
+        self.records.common = [*notes, *(note for each in prepared for note in each.notes)]
+
+        def begin(pictures: range, first: Sequence[Prepared]) -> Driven:
+            acting = steering(pictures) if steering else ()
+            every = [*first, *prepared]
+            return self._trajectory(pictures, timelines(pictures), every, acting, watched)
+
+        return begin
 
     def _prepared(self) -> list[Prepared]:
         """What the ways to steer have ready, of those that this call asks for."""
@@ -331,9 +369,14 @@ class Drawing:
         shape = (len(pictures), *self._latents_shape()[1:])
         return draw_noise(shape, generator, dtype=dtype, device=device)
 
-    @property
-    def _calls(self) -> int:
-        """Of the denoiser in all steps, as tools count them that read schedules in prompts."""
+    def _calls_of(self, steps: int | None) -> int:
+        """Of the denoiser in all steps, as tools count them that read schedules in prompts.
+
+        Args:
+            steps: that are taken of a second pass.
+        """
+        if steps is not None:
+            return self.scheduler.order * steps
         steps = self.request.num_inference_steps or len(self.scheduler.schedule)
         return max(self.scheduler.order * steps, len(self.scheduler.schedule) - 1)
 

@@ -40,6 +40,7 @@ from kakusan.pipeline.running import (
     set_rescale,
     set_scale,
 )
+from kakusan.pipeline.second_pass import TwoPasses
 from kakusan.pipeline.understood import say_negative, say_understood
 from kakusan.request import Request
 from kakusan.sampling import Step
@@ -261,7 +262,8 @@ class LatentDiffusionPipeline(Pipeline):
             usual=self.usual or self._usual_of(adapters),
             named=(self.named_parts or {}) if self.source is not None else {},
         )
-        drawing = Drawing(model, request, inputs, batch_size)
+        kind = Drawing if request.second_pass is None else TwoPasses
+        drawing = kind(model, request, inputs, batch_size)
         if words is not None and words.unnamed:
             drawing.altered.update(handed_in(words, drawing.request.num_pictures))
         if decoded:

@@ -47,6 +47,7 @@ class Grammar:
 
     Attributes:
         calls: of the denoiser, that schedules are counted by.
+        before: those of a first pass, where prompts are read for a second one.
         positive, negative: the parsed prompt of each text.
     """
 
@@ -56,9 +57,12 @@ class Grammar:
     positive: dict[str, ParsedPrompt] = field(repr=False)
     negative: dict[str, ParsedPrompt] = field(repr=False)
     old_timelines: bool = False
+    before: int | None = None
 
     @classmethod
-    def of(cls, request: Request, inputs: Inputs, calls: int) -> "Grammar | None":
+    def of(
+        cls, request: Request, inputs: Inputs, calls: int, before: int | None = None
+    ) -> "Grammar | None":
         """None where prompts are plain.
 
         Raises:
@@ -68,7 +72,7 @@ class Grammar:
             return None
 
         emphasis, old = request.emphasis or "Original", bool(request.old_timelines)
-        grammar = cls(request.syntax, emphasis, calls, {}, {}, old)
+        grammar = cls(request.syntax, emphasis, calls, {}, {}, old, before)
         sides = ((inputs.prompt_embeds, "prompt"), (inputs.negative_prompt_embeds, NEGATIVE))
         for embeds, side in sides:
             for name in (side, f"{side}_2") if embeds is None else ():
@@ -84,7 +88,8 @@ class Grammar:
             known[text] = parse(
                 text,
                 self.syntax,
-                self.calls,
+                self.calls if self.before is None else self.before,
+                hires_steps=None if self.before is None else self.calls,
                 old_timelines=self.old_timelines,
                 split=not negative,
             )

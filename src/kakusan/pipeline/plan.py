@@ -154,7 +154,8 @@ def _size(parts: Sequence[Shape], request: Request) -> tuple[int, int, int]:
     embedded = unet is not None and unet.config.guidance_dim > 0
     guided = request.guidance_scale is None or request.guidance_scale > 1
     guided = not embedded and (guided or asks_for_both_sides(request.scheduler))
-    return 2 if guided else 1, request.height or height, request.width or width
+    width, height = request.enlarged(request.width or width, request.height or height)
+    return 2 if guided else 1, height, width
 
 
 def _factor(parts: Sequence[Shape]) -> int:

@@ -10,7 +10,7 @@ from kakusan.pipeline.drawing import Batch, Drawing
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.output import Picture
 from kakusan.request import Request
-from kakusan.sampling import Predict, Trajectory, drive
+from kakusan.sampling import Driven, Predict, drive
 from kakusan.text import said_once
 
 # Above this, a joined call of the UNet gains little and takes more memory
@@ -21,7 +21,7 @@ JOINED = "computed beside other pictures: alone it may differ by a rounding"
 class _Part(NamedTuple):
     """A trajectory, and the request whose picture it draws."""
 
-    trajectory: Trajectory
+    trajectory: Driven
     number: int
     drawing: Drawing
 
@@ -68,7 +68,7 @@ def _drawn(
 ) -> Iterator[tuple[int, Picture]]:
     waiting = _parts(drawings)
     under_way: dict[int, _Part] = {}
-    live: list[Trajectory] = []
+    live: list[Driven] = []
     joined: set[int] = set()
     errors: list[NumericalError | DecodeError] = []
 

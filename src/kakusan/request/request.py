@@ -14,6 +14,7 @@ from kakusan.request.loras import AdaptedRequest
 from kakusan.request.masks import MaskedRequest
 from kakusan.request.pixels import PixelRequest
 from kakusan.request.randomness import SEEDS, RandomRequest
+from kakusan.request.second_pass import EnlargedRequest
 from kakusan.request.sizes import SizedRequest
 from kakusan.request.steered import SteeredRequest
 from kakusan.request.syntaxes import SyntaxRequest
@@ -39,6 +40,7 @@ class Request(
     SteeredRequest,
     MaskedRequest,
     ControlledRequest,
+    EnlargedRequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -135,6 +137,7 @@ class Request(
         self._set(embeddings=self.checked_embeddings(), **self.checked_pixels())
         self._set(**self.checked_steering(), **self.checked_masks())
         self._set(controls=self.checked_controls())
+        self._set(second_pass=self.checked_second_pass(len(self.prompt)))
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -191,6 +194,11 @@ class Request(
                 f"{{quality_budget}} chooses {{{named[0]}}} itself, together with all that decides "
                 f"how long a picture takes; leave {{quality_budget}} or {{{named[0]}}} out"
             )
+        if self.second_pass is not None:
+            raise ArgumentError(
+                "what {quality_budget} would cost was not measured for two passes; leave it or "
+                "{second_pass} out"
+            )
         if self.eta:
             raise ArgumentError(
                 "{quality_budget} has no faster way to a picture that {eta} adds noise to; leave "
@@ -227,13 +235,14 @@ class Request(
             **self.steering_of(index),
             **self.masks_of(index),
             **self.controls_of(index, self.num_images_per_prompt, self.num_pictures),
+            second_pass=None if self.second_pass is None else self.second_pass.of_prompt(prompt),
         )
 
     def to_record(self) -> dict[str, Any]:
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         apart = (
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
-            *(*self.only_noise(), "embeddings", *self.only_pixels()),
+            *(*self.only_noise(), "embeddings", *self.only_pixels(), "second_pass"),
         )
         left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks(), "controls"}
         names = [field.name for field in fields(self) if field.name not in left]
@@ -244,6 +253,8 @@ class Request(
             record["controls"] = [each.to_record() for each in self.controls]
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
+        if self.second_pass is not None:
+            record["second_pass"] = self.second_pass.to_record()
         if len(self.prompt) == 1:
             for name in ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2"):
                 if record.get(name) is not None:

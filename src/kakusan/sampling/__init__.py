@@ -1,8 +1,9 @@
 """From noise to clean latents: guidance, steering, one picture's way, and many driven together."""
 
+from kakusan.sampling.chained import Chained
 from kakusan.sampling.composed import Composed
 from kakusan.sampling.guidance import Guidance, Guided, Prompt
-from kakusan.sampling.loop import Predict, drive
+from kakusan.sampling.loop import Driven, Predict, drive
 from kakusan.sampling.reuse import Reused
 from kakusan.sampling.start import Start
 from kakusan.sampling.steering import Steering
@@ -11,7 +12,9 @@ from kakusan.sampling.timeline import Scheduled, Timeline
 from kakusan.sampling.trajectory import Trajectory, step_options
 
 __all__ = [
+    "Chained",
     "Composed",
+    "Driven",
     "Guidance",
     "Guided",
     "Predict",

@@ -2,16 +2,60 @@
 
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from itertools import zip_longest
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
+from kakusan.errors import NumericalError
 from kakusan.models import UNetCall
-from kakusan.sampling.trajectory import Trajectory
+from kakusan.sampling.step import Step
 
 Predict = Callable[[Sequence[UNetCall]], list[Tensor]]
 
 
-def drive(live: MutableSequence[Trajectory], predict: Predict) -> Iterator[Trajectory]:
+class Driven(Protocol):
+    """What the loop takes to its end: a `Trajectory`, or several that follow each other."""
+
+    pictures: range
+
+    @property
+    def step(self) -> Step | None:
+        """The last one that was taken."""
+        ...
+
+    @property
+    def error(self) -> NumericalError | None:
+        """Why the way ended before its end."""
+        ...
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether the UNet had to be asked in float32."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to ask."""
+        ...
+
+    @property
+    def latents(self) -> Tensor:
+        """Where it is now, shape (b, c, h, w)."""
+        ...
+
+    def ask(self) -> list[UNetCall]:
+        """What the UNet is to be asked for the next step."""
+        ...
+
+    def take(self, predictions: list[Tensor]) -> bool:
+        """Go on with the answers; whether a step was taken, or `error` ended the way."""
+        ...
+
+
+DrivenT = TypeVar("DrivenT", bound=Driven)
+
+
+def drive(live: MutableSequence[DrivenT], predict: Predict) -> Iterator[DrivenT]:
     """Take all trajectories of `live` to their ends, a step of each at a time.
 
     They may be of different requests: each has its own scheduler, steps, guidance and text. Between
@@ -49,5 +93,5 @@ def drive(live: MutableSequence[Trajectory], predict: Predict) -> Iterator[Traje
                 yield trajectory
 
 
-def _holds(live: Sequence[Trajectory], trajectory: Trajectory) -> bool:
+def _holds(live: Sequence[Driven], trajectory: Driven) -> bool:
     return any(each is trajectory for each in live)
