@@ -39,6 +39,17 @@ def test_a_closed_folder_cannot_be_read(here: Path) -> None:
         read_folders("--x", ["closed"])
 
 
+def test_reproduce_takes_folders_that_are_there(run: Callable[..., Run]) -> None:
+    done = run("reproduce", "nothing.png", "--lora-dir", "nowhere")
+    assert (done.code, "--lora-dir: there is no folder 'nowhere'" in done.err) == (2, True)
+
+
+def test_an_embedding_without_a_name_is_one_plain_line(run: Callable[..., Run]) -> None:
+    done = run("generate", "a cat", "--embedding", "")
+    assert done.code == 2
+    assert done.err == "kakusan: --embedding has ''; each must be a file, a folder, or a Hub id\n"
+
+
 @pytest.mark.parametrize("option", ["--embeddings-dir", "--lora-dir", "--wildcards"])
 def test_options_say_which_they_are(run: Callable[..., Run], option: str) -> None:
     done = run("generate", "a cat", option, "nowhere")

@@ -1,6 +1,7 @@
 """A request's embeddings are named as its syntax has it, drawn with, recorded and found again."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline
 from kakusan.conditioning.embeddings import located
 from kakusan.errors import InputError
 from kakusan.images.parameters import parameters_text
+from kakusan.pipeline import draw
+from kakusan.pipeline.reading import embeddings_for
 from kakusan.request import Request
 
 SETTINGS: dict[str, Any] = {
@@ -316,3 +319,52 @@ def test_a_bare_name_is_told_how_to_write_it(
     caplog.clear()
     drawn(pipe, f"a {form} cat", embeddings=[folder], prompt_syntax=syntax)
     assert "no prompt names" not in caplog.text
+
+
+NAMED = {
+    "other": {"plain": ["an other cat", "Other,x", "(other:1.2)"], "webui": ["an OTHER cat"]},
+    "my style2": {"webui": ["my  style 2", "a my style2x"], "plain": ["my style2"]},
+    "bad-5": {"webui": ["bad -5", "bad-55"], "compel": ["<bad-5>"], "comfy": ["embedding:bad-5"]},
+}
+NOT_NAMED = {
+    "other": {
+        "plain": ["another cat", "others"],
+        "webui": ["brother", "x"],
+        "comfy": ["other", "an,other"],
+        "compel": ["other"],
+    },
+    "my style2": {"webui": ["mystyle2", "my style"]},
+    "a": {"webui": ["an apple"], "plain": ["cat"]},
+}
+WAYS = [
+    (stem, syntax, text, named)
+    for table, named in ((NAMED, True), (NOT_NAMED, False))
+    for stem, by_syntax in table.items()
+    for syntax, texts in by_syntax.items()
+    for text in texts
+]
+
+
+@pytest.mark.parametrize(("stem", "syntax", "text", "named"), WAYS)
+def test_a_file_of_a_folder_counts_where_it_is_named_whole(
+    tmp_path: Path, stem: str, syntax: str, text: str, named: bool
+) -> None:
+    (tmp_path / f"{stem}.pt").write_bytes(b"nothing")
+    request = Request.of(text, embeddings=[tmp_path], prompt_syntax=syntax)
+    if not named:
+        assert embeddings_for(request) == []
+        return
+    with pytest.raises(InputError) as caught:
+        embeddings_for(request)
+    assert f"{stem}.pt" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_width_is_said_before_memory_is(
+    tiny_v1: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = Request.of("a other cat", **SETTINGS, model=str(tiny_v1), embeddings=[folder])
+    with caplog.at_level(logging.INFO), pytest.raises(InputError, match="'other' is for another"):
+        draw(request, progress=False)
+    assert caplog.messages == []
+    draw(replace(request, prompt=("another cat",)), progress=False)

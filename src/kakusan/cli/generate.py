@@ -168,7 +168,7 @@ def generate(
     with live(quiet) as line, COMMAND_LINE.spoken():
         typed = typed_only(context, settings)
         if like is not None:
-            settings = settings_like(like, typed, models_dir or (), line, lora_dir)
+            settings = settings_like(like, typed, models_dir or (), line, lora_dirs)
             if begun is not None:  # in place of the one that it was made from
                 settings.pop("image", None)
             syntax = syntax or settings.get("prompt_syntax")  # the picture's, if it says one

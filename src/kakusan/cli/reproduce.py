@@ -337,13 +337,14 @@ def reproduce(
     """
     from kakusan.images.metadata import FORMATS
 
+    lora_dirs = lora_options.read_dirs(lora_dir)
     record = load_record(picture)
     suffix = picture.suffix if picture.suffix.casefold() in FORMATS else ".png"
     if "kakusan" not in record:
         files = embedding_options.read(embedding, embeddings_dir) or ()
         asked = Asked(
             *(model, tuple(models_dir or ()), unet, vae, rng, device),
-            *(tuple(files), tuple(lora_dir or ()), tuple(inputs or ())),
+            *(tuple(files), tuple(lora_dirs or ()), tuple(inputs or ())),
         )
         place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
         return reproduce_foreign(
@@ -378,7 +379,7 @@ def reproduce(
             trusted=trusted,
             unet=unet,
             vae=vae,
-            loras=(lora_dir, yes),
+            loras=(lora_dirs, yes),
             inputs=found,
         )
         compared.append(same_pixels(then, image))

@@ -1,5 +1,6 @@
 """What the text encoders of one call have learnt, and how its prompts name it."""
 
+import functools
 import logging
 import re
 import unicodedata
@@ -27,6 +28,7 @@ from kakusan.text import CLIPTokenizer, LearntWord, lexicon_of, not_said, tokens
 logger = logging.getLogger(__name__)
 Encoder = CLIPTextModel | CLIPTextModelWithProjection
 PLAIN = "plain"
+_LETTER = r"[^\W\d_]"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def taught(
     came = {each.token: each for each in bundled if each.token not in there} if pairs else {}
     found = [*(each for each in given if not _is_known(each, pairs.values())), *came.values()]
     if not found and not any(tokenizer.learnt for tokenizer, _ in pairs.values()):
+        _say_unused(entries, found, {}, texts, syntax)
         return None
     if syntax == PLAIN:
         found = [_named_apart(each, entries, pairs.values()) for each in found]
@@ -224,9 +227,9 @@ def _folder(name: str) -> Path | None:
 
 
 def _mentioned(path: Path, name: str, texts: Sequence[str], syntax: str) -> Embedding | None:
-    """A file of a folder if a prompt may name it; what is broken is passed by if none does."""
-    by_file = any(_spelt(path.stem) in _spelt(text) for text in texts)
-    if not by_file and (syntax == "comfy" or not any("<" in text for text in texts)):
+    """A file of a folder if a prompt names it; what is broken is passed by if none does."""
+    by_file = any(_names(text, Learnt(path.stem, (0,), name), syntax) for text in texts)
+    if not by_file and not any("<" in text or "embedding:" in text for text in texts):
         return None
     try:
         found = read(path, name)
@@ -234,13 +237,26 @@ def _mentioned(path: Path, name: str, texts: Sequence[str], syntax: str) -> Embe
         if by_file:
             raise
         return None
-    named = any(_spelt(found.token) in _spelt(text) for text in texts)
-    return found if by_file or named else None
+    word = Learnt(found.token, (0,), name)
+    return found if by_file or any(_names(text, word, syntax) for text in texts) else None
 
 
-def _spelt(text: str) -> str:
-    """Without spaces and case, which tokens do not tell apart."""
-    return "".join(unicodedata.normalize("NFC", text).lower().split())
+def _names(text: str, word: Learnt, syntax: str) -> bool:
+    """Whether a text names a word, marked as its syntax has it, or else among its words."""
+    if syntax in ("comfy", "compel"):
+        return any(isinstance(each, Learnt) for each in Lexicon([word]).cut(text, syntax))
+    spelt = unicodedata.normalize("NFC", text).lower()
+    return any(_word(each).search(spelt) for each in {word.stem, word.token} if each.strip())
+
+
+@functools.lru_cache(maxsize=1024)
+def _word(name: str) -> re.Pattern[str]:
+    """A name where its tokens may stand: not within a longer word, but spaces do not count."""
+    runs = re.findall(r"[^\W\d_]+|\S", unicodedata.normalize("NFC", name).lower())
+    gap = rf"(?<={_LETTER})\s+(?={_LETTER})|(?<!{_LETTER})\s*|\s*(?!{_LETTER})"
+    first = rf"(?<!{_LETTER})" if re.match(_LETTER, runs[0]) else ""
+    last = rf"(?!{_LETTER})" if re.match(_LETTER, runs[-1]) else ""
+    return re.compile(first + f"(?:{gap})".join(map(re.escape, runs)) + last)
 
 
 def _used(
@@ -296,14 +312,21 @@ def _say_unused(
 ) -> None:
     """Say that a file which was named does nothing; a misspelt name would not be seen else."""
     form = {"comfy": "embedding:{}", "compel": "<{}>"}.get(syntax)
-    in_folder = any(_folder(entry["file"]) for entry in entries)
-    for each in found:
-        name = PurePath(each.file).stem or each.token
+    folders = [folder for entry in entries if (folder := _folder(entry["file"]))]
+    files = [name for folder in folders if form for _, name in files_in(folder)]
+    drawn = {word.file for word in used.values()}
+    names = {PurePath(each).stem: False for each in files if each not in drawn}
+    names |= {
+        PurePath(each.file).stem or each.token: not folders
+        for each in found
+        if each.token not in used
+    }
+    for name, is_alone in names.items():
         meant = form is not None and any(_is_word(name, text) for text in texts)
-        if each.token in used or (in_folder and not meant):
+        if not is_alone and not meant:
             continue
         how = "" if form is None else f"; in this syntax its name is {form.format(name)[:60]}"
-        for told in not_said([f"no prompt names the embedding {shown(each.token)}{how}"]):
+        for told in not_said([f"no prompt names the embedding {shown(name)}{how}"]):
             logger.warning("%s", told)
 
 

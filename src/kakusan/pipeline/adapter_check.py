@@ -1,13 +1,14 @@
-"""Adapters are read for a model before its weights are, so that what does not fit is soon said."""
+"""Adapters and learnt words are read before a model's weights, so that a misfit is soon said."""
 
 from pathlib import Path
 
 from kakusan.checkpoints.adapters.reading import read_adapter
-from kakusan.models import Model
+from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, Model
 from kakusan.pipeline.adapter_parts import PARTS
 from kakusan.pipeline.container import Container
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
+from kakusan.pipeline.reading import TOKENIZERS, embeddings_for
 from kakusan.request import Request
 
 
@@ -36,3 +37,28 @@ def check_adapters(
         shapes[part] = {name: tuple(each.shape) for name, each in own}
     for file in request.lora_files.values():
         read_adapter(Path(file.path), shapes, tells=False)
+
+
+def check_learnt_words(
+    request: Request, container: Container, layout: Layout, loading: Loading
+) -> None:
+    """Compare a request's embeddings with the text encoders that a model's files describe.
+
+    Raises:
+        ArgumentError: One that a prompt names is for another model.
+    """
+    named = embeddings_for(request) if request.embeddings else []
+    if not named:
+        return
+    widths: dict[str, int] = {}
+    classes = container.classes(layout, loading.parts)
+    for part in TOKENIZERS:
+        kind = classes.get(part)
+        if kind is None or not issubclass(kind, CLIPTextModel | CLIPTextModelWithProjection):
+            continue
+        described = container.shape(part, kind, loading.weights)
+        if described is None:
+            return
+        widths[part] = described.network.config.hidden_size
+    for each in named if widths else ():
+        each.for_model(widths)

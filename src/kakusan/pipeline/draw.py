@@ -15,7 +15,7 @@ from kakusan.checkpoints.source import BUILTIN, PathLike, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
 from kakusan.models import AutoencoderKL
-from kakusan.pipeline.adapter_check import check_adapters
+from kakusan.pipeline.adapter_check import check_adapters, check_learnt_words
 from kakusan.pipeline.adapter_search import located
 from kakusan.pipeline.auto import (
     AutoPipelineForImage2Image,
@@ -177,6 +177,7 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     planned = _planned(container, kind, loading, wanted, dtypes)
     stored = dtypes[0] if planned is None else planned.dtype
     check_adapters(request, container, kind.layout, loading)
+    check_learnt_words(request, container, kind.layout, loading)
     exchanged = read_parts(named, stored)
     if planned is not None:
         memory.info("%s", planned)

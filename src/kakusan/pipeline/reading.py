@@ -48,8 +48,18 @@ def check_embeddings(request: Request) -> None:
         ArgumentError: It has another hash, or a prompt names a file that is not there.
     """
     if request.embeddings or request.syntax == "comfy":
-        known = bundled_names((request.lora_files or {}).values())
-        embeddings_of(request.embeddings or (), _stretches(request), request.syntax, known)
+        embeddings_for(request)
+
+
+def embeddings_for(request: Request) -> list[Embedding]:
+    """The learnt words that a request names, and of folders those that its prompts name.
+
+    Raises:
+        CheckpointError: A file is missing or broken.
+        ArgumentError: It has another hash, or a prompt names a file that is not there.
+    """
+    known = bundled_names((request.lora_files or {}).values())
+    return embeddings_of(request.embeddings or (), _stretches(request), request.syntax, known)
 
 
 def _stretches(request: Request) -> list[str]:

@@ -47,11 +47,11 @@ class EmbeddedRequest:
 
 
 def _entry(value: object) -> dict[str, str]:
+    found: dict[Any, Any] = {}
     if isinstance(value, str | os.PathLike):
-        value = {"file": os.fspath(cast("str | os.PathLike[str]", value))}
-    found: dict[Any, Any] = (
-        dict(cast("Mapping[Any, Any]", value)) if isinstance(value, Mapping) else {}
-    )
+        found = {"file": os.fspath(cast("str | os.PathLike[str]", value))}
+    elif isinstance(value, Mapping):
+        found = dict(cast("Mapping[Any, Any]", value))
     texts = all(isinstance(each, str) and 0 < len(each) <= LONGEST for each in found.values())
     hashed = not texts or "hash" not in found or _HASH.fullmatch(found["hash"])
     if "file" not in found or found.keys() - set(KEYS) or not texts or not hashed:
