@@ -60,13 +60,17 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("StableDiffusionXLControlNetUnionImg2ImgPipeline",),
         *("StableDiffusionXLControlNetUnionInpaintPipeline", "MultiControlNetUnionModel"),
         *("ControlNetXSAdapter", "UNetControlNetXSModel", "StableDiffusionControlNetXSPipeline"),
+        *("StableDiffusionControlNetPAGPipeline", "StableDiffusionXLControlNetPAGPipeline"),
+        "StableDiffusionXLControlNetXSPipeline",
     ),
     _OTHER_FAMILY: (
-        *("StableDiffusionXLInstructPix2PixPipeline"),
+        "StableDiffusionXLInstructPix2PixPipeline",
         *("StableDiffusionXLPAGPipeline", "StableDiffusion3PAGPipeline", "UNet3DConditionModel"),
         *("StableDiffusionXLPAGImg2ImgPipeline", "StableDiffusion3PAGImg2ImgPipeline"),
         "StableDiffusionPAGImg2ImgPipeline",
         *("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
+        *("FluxMultiControlNetModel", "SD3ControlNetModel", "SD3MultiControlNetModel"),
+        "StableDiffusion3ControlNetPipeline",
         *("StableVideoDiffusionPipeline",),
     ),
     "AutoencoderKL is there, which gives better pictures": (
@@ -142,10 +146,11 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
         *("lora_state_dict", "load_lora_into_unet", "write_lora_layers"),
         *("load_lora_into_text_encoder", "lora_scale"),
     ),
+    _CONTROL: ("controlnet", "adapter"),
     _FROM_TEXT: (
         *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),
         *("image_encoder", "prepare_ip_adapter_image_embeds", "prepare_image", "get_timesteps"),
-        *("prepare_mask_latents", "controlnet", "feature_extractor_2"),
+        *("prepare_mask_latents", "feature_extractor_2"),
     ),
     _OTHER_FAMILY: (
         *("refiner", "text_encoder_3", "tokenizer_3", "upcast_text_encoder", "transformer"),
@@ -165,10 +170,14 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
 # What to do instead -> arguments of a call
 _OF_A_CALL: Mapping[str, tuple[str, ...]] = {
     f"{_FROM_TEXT}; leave it out": (
-        *("ip_adapter_image", "ip_adapter_image_embeds", "control_image", "image_guidance_scale"),
-        *("controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end"),
-        *("guess_mode", "adapter_conditioning_scale", "noise_level", "depth_map"),
+        *("ip_adapter_image", "ip_adapter_image_embeds", "image_guidance_scale"),
+        *("noise_level", "depth_map"),
         *("pag_scale", "pag_adaptive_scale", "sag_scale"),
+    ),
+    f"{_CONTROL}; this one does not, leave it out": (
+        *("controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end"),
+        *("guess_mode", "control_image", "control_mode"),
+        *("adapter_conditioning_scale", "adapter_conditioning_factor"),
     ),
     f"{_OTHER_FAMILY}; leave it out": ("prompt_3", "negative_prompt_3", "max_sequence_length"),
 }
