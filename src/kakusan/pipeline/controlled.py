@@ -44,11 +44,12 @@ def called(
         UnknownArgumentError: An argument that does not exist.
         RequestError: Anything does not fit.
     """
-    given = {n: value for n, value in without_later(settings).items() if value is not None}
+    said: dict[str, Any] = without_later(settings)
+    given = {name: value for name, value in said.items() if value is not None}
     words.check_known(given)
     check_no_request(given.get("prompt"))
     is_xl = bool(pipe.layout.only_here)
-    of_inputs = {n: given.pop(n) for n in (*INPUTS, *POOLED) if n in given}
+    of_inputs: dict[str, Any] = {n: given.pop(n) for n in (*INPUTS, *POOLED) if n in given}
     inputs = Inputs(**of_inputs, controls=tuple(each for _, each in controls))
     ways = {n: given.pop(n) for n in ("batch_size", "output_type", "return_dict") if n in given}
     step = StepCallback.of_call(
@@ -61,10 +62,12 @@ def called(
     wildcards = given.pop("wildcards", None)
     lora_scale = scale_of(given.pop("cross_attention_kwargs", None))
     first = controls[0][1].pictures if controls else None
+    texts = _texts(given, inputs, is_xl=is_xl)
+    size: dict[str, Any] = {} if first is None else _size(given, first, pipe.engine.scale_factor)
     request = Request.of(
-        **_texts(given, inputs, is_xl=is_xl),
+        **texts,
         **given,
-        **({} if first is None else _size(given, first, pipe.engine.scale_factor)),
+        **size,
         lora_scale=lora_scale,
         controls=tuple(asked for asked, _ in controls) or None,
     )
@@ -166,7 +169,7 @@ def _of_several(nets: Sequence[Model[Any]], images: object, name: str) -> list[o
         raise ArgumentError(
             f"{{{name}}} must be a list with a picture for each of the {len(nets)} networks"
         )
-    shown = [*cast("Sequence[object]", images)]
+    shown: list[object] = [*cast("Sequence[object]", images)]
     if any(_is_list(each) for each in shown):  # for each prompt a list
         rows = [[*cast("Sequence[object]", each)] for each in shown if _is_list(each)]
         if len(rows) != len(shown) or len({len(row) for row in rows}) != 1:
@@ -174,7 +177,7 @@ def _of_several(nets: Sequence[Model[Any]], images: object, name: str) -> list[o
                 f"{{{name}}} has lists for prompts that are not alike; each needs a picture for "
                 f"each of the {len(nets)} networks"
             )
-        shown = [list(column) for column in zip(*rows, strict=True)]
+        shown = [*map(list, zip(*rows, strict=True))]
     if len(shown) != len(nets):
         raise ArgumentError(
             f"{{{name}}} has pictures for {len(shown)} networks, and there are {len(nets)}"

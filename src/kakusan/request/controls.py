@@ -78,7 +78,7 @@ class ControlledRequest:
             return None
         several = [given] if isinstance(given, ControlAsked | Mapping) else given
         if not isinstance(several, Sequence) or isinstance(several, str | bytes):
-            _refuse(given)
+            raise _refused(given)
         found = tuple(_asked(each) for each in cast("Sequence[object]", several))
         if len(found) > MAX_CONTROLS:
             raise ArgumentError(
@@ -114,13 +114,13 @@ def _asked(given: object) -> ControlAsked:
     if isinstance(given, Mapping):
         told = {str(name): v for name, v in cast("Mapping[object, Any]", given).items()}
         if told.keys() - set(ControlAsked._fields):
-            _refuse(given)
+            raise _refused(given)
         given = ControlAsked(**{name: value for name, value in told.items() if value is not None})
     if not isinstance(given, ControlAsked):
-        _refuse(given)
-    for text in (given.model, given.kind):
+        raise _refused(given)
+    for text in cast("tuple[object, ...]", (given.model, given.kind)):
         if text is not None and not (isinstance(text, str) and 0 < len(text) <= _LONGEST):
-            _refuse(given._asdict())
+            raise _refused(given._asdict())
     _check_among("mode", given.mode, CONTROL_MODES)
     _check_among("resize_mode", given.resize_mode, RESIZE_MODES)
     return given._replace(
@@ -146,8 +146,8 @@ def _check_among(name: str, value: object, known: Mapping[str, str]) -> None:
         )
 
 
-def _refuse(given: object) -> Any:
+def _refused(given: object) -> ArgumentError:
     fields = ", ".join(ControlAsked._fields)
-    raise ArgumentError(
+    return ArgumentError(
         f"each of {{controls}} must be a mapping with some of {fields}, not {{0}}", shown(given)
     )

@@ -81,7 +81,9 @@ class ControlNetConfig(UNetConfig):
         half = _as_unet({key: v for key, v in published.items() if key not in cls.own}, read)
         depths, bare = _depths(half, read)
         unet = UNetConfig.from_published(half, where)
-        values = {field.name: getattr(unet, field.name) for field in fields(UNetConfig)}
+        values: dict[str, Any] = {
+            field.name: getattr(unet, field.name) for field in fields(UNetConfig)
+        }
         if depths and not depths[-1] and unet.middle_resnets == 2:
             values["middle_transformer_depth"] = 0
         values["transformer_depth"] = tuple(
@@ -104,7 +106,8 @@ class ControlNetConfig(UNetConfig):
     def of_unet(cls, unet: UNetConfig, **changes: Any) -> Self:
         """Of a net that begins as a copy of a UNet."""
         values = {field.name: getattr(unet, field.name) for field in fields(UNetConfig)}
-        made = cls(**{**values, "up_transformer_depth": (), "guidance_dim": 0})
+        plain: dict[str, Any] = {"up_transformer_depth": (), "guidance_dim": 0}
+        made = cls(**{**values, **plain})
         return replace(made, **changes)
 
     def to_published(self) -> dict[str, JSON]:
@@ -115,20 +118,25 @@ class ControlNetConfig(UNetConfig):
             down[level], depths[level] = DOWN[0], 0
         if self.middle_resnets == 2 and not self.middle_transformer_depth:
             depths[-1] = 0
-        return found | {
+        own: dict[str, JSON] = {
             "conditioning_channels": self.picture_channels,
             "conditioning_embedding_out_channels": list(self.hint_channels),
             "controlnet_conditioning_channel_order": self.channel_order,
             "global_pool_conditions": self.pools,
         }
+        return found | own
 
 
 def _as_unet(published: dict[str, JSON], read: Fields) -> dict[str, JSON]:
     """The config of a UNet whose way down is this one."""
     down = read.texts("down_block_types", DOWN)
     up: list[JSON] = [name.replace("Down", "Up") for name in reversed(down)]
-    own = {"_class_name": "UNet2DConditionModel", "down_block_types": [*down]}
-    return published | own | {"up_block_types": up}
+    own: dict[str, JSON] = {
+        "_class_name": "UNet2DConditionModel",
+        "down_block_types": [*down],
+        "up_block_types": up,
+    }
+    return published | own
 
 
 def _depths(half: dict[str, JSON], read: Fields) -> tuple[tuple[int, ...], tuple[int, ...]]:
