@@ -33,6 +33,12 @@ GOLDEN = {
         "14.6146 14.5416 14.4685 14.3954 14.3223 14.2493 13.6208 11.8817 9.0318 5.0713 0"
     ),
     "align_your_steps": "14.615 6.1135 3.5651 2.3939 1.6500 1.1358 .7425 .4450 .1692 .029 0",
+    "align_your_steps_sd1": (
+        "14.6146 6.4746 3.8637 2.6946 1.8842 1.3944 .9643 .6524 .3977 .1515 0"
+    ),
+    "align_your_steps_sdxl": (
+        "14.6146 6.3184 3.7682 2.1811 1.3405 .8621 .5551 .3799 .2332 .1114 0"
+    ),
     "align_your_steps_xl": "14.615 5.9634 3.3390 1.8550 1.1023 .6750 .4311 .2606 .1225 .029 0",
 }
 
@@ -48,12 +54,36 @@ def test_ten_steps_are_the_tools_own(name: str) -> None:
 
 
 def test_what_the_golden_ladders_leave_out() -> None:
-    assert set(LADDERS) - set(GOLDEN) == {"turbo", "gits", "gits_xl"}
+    assert set(LADDERS) - set(GOLDEN) == {"turbo", "sd_turbo", "gits", "gits_xl"}
     turbo = ladder_levels("turbo", KNOWN, 4, discard=False)
     assert turbo == pytest.approx([*KNOWN[[999, 749, 499, 249]], 0])
     for name, second in (("gits", 4.617), ("gits_xl", 4.734), ("align_your_steps", 6.475)):
         found = ladder_levels(name, KNOWN, 11, discard=False)
         assert (len(found), found[0], found[1], found[-1]) == (12, 14.615, second, 0.0)
+
+
+# What the functions of ComfyUI's nodes_align_your_steps.py gave for other numbers of steps
+OF_NODES = {
+    ("align_your_steps_sd1", 4): "14.6146 3.2266 1.3944 .5094 0",
+    ("align_your_steps_sd1", 1): "14.6146 0",
+    ("align_your_steps_sdxl", 4): "14.6146 2.8669 .8621 .2977 0",
+    ("align_your_steps_sdxl", 20): (
+        "14.6146 9.6095 6.3184 4.8795 3.7682 2.8669 2.1811 1.7099 1.3405 1.0750 .8621 .6917 .5551 "
+        ".4592 .3799 .2977 .2332 .1612 .1114 .0570 0"
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "steps"), OF_NODES)
+def test_comfyuis_nodes(name: str, steps: int) -> None:
+    found = ladder_levels(name, KNOWN, steps, discard=False)
+    assert found == pytest.approx(numbers(OF_NODES[name, steps]), abs=6e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 10, 30])
+def test_comfyuis_turbo_node_walks_down_ten_timesteps(steps: int) -> None:
+    found = ladder_levels("sd_turbo", KNOWN, steps, discard=False)
+    assert found.tolist() == [*KNOWN[list(range(999, 0, -100))[:steps]], 0.0]
 
 
 @pytest.mark.parametrize("name", LADDERS)
@@ -62,7 +92,7 @@ def test_levels_fall_to_the_end(name: str) -> None:
         levels = ladder_levels(name, KNOWN, steps, discard=discard)
         assert all(a > b for a, b in pairwise(levels)), steps
         assert levels[-1] == 0 or name == "kl_optimal"
-        if name not in ("ddim_uniform", "beta_of_timesteps"):
+        if name not in ("ddim_uniform", "beta_of_timesteps", "sd_turbo"):
             assert len(levels) == steps + 1
 
 

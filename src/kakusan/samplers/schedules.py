@@ -25,6 +25,9 @@ SCHEDULES: Mapping[str, tuple[str, ...]] = {
     "turbo": ("Turbo",),
     "beta_of_timesteps": ("beta_of_timesteps",),
     "kl_optimal_to_zero": ("kl_optimal_to_zero",),
+    "align_your_steps_sd1": ("align_your_steps_sd1",),
+    "align_your_steps_sdxl": ("align_your_steps_sdxl",),
+    "sd_turbo": ("sd_turbo",),
 }
 AUTOMATIC = "Automatic"
 # The reference's words for the timesteps of a run

@@ -109,9 +109,35 @@ def _tabled(levels: Sequence[float]) -> Ladder:
     return ladder
 
 
+def _tabled_to_zero(levels: Sequence[float]) -> Ladder:
+    """Eleven levels, interpolated likewise between both ends, of which the last becomes 0."""
+
+    def ladder(_known: Floats, steps: int) -> Floats:
+        places = np.linspace(0, 1, len(levels))
+        rising = np.interp(np.linspace(0, 1, steps + 1), places, np.log(levels[::-1]))
+        return _to_zero(np.exp(rising)[:0:-1])
+
+    return ladder
+
+
+def _sd_turbo(known: Floats, steps: int) -> Floats:
+    """The first of ten timesteps, 999, 899 and so on; never more than these (ComfyUI)."""
+    ends = np.arange(10, 0, -1)[:steps] * len(known) // 10 - 1
+    return _to_zero(known[ends])
+
+
 # arXiv:2404.14507 for Stable Diffusion 1.5 and XL, and GITS (arXiv:2405.11326), as Forge has them
 _ALIGNED = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
 _ALIGNED_XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+# As ComfyUI's node has them, with more digits
+_ALIGNED_NODE = (
+    *(14.6146412293, 6.4745760956, 3.8636745985, 2.6946151520, 1.8841921177, 1.3943805092),
+    *(0.9642583904, 0.6523686016, 0.3977456272, 0.1515232662, 0.0291671582),
+)
+_ALIGNED_NODE_XL = (
+    *(14.6146412293, 6.3184485287, 3.7681790315, 2.1811480769, 1.3405244945, 0.8620721141),
+    *(0.5550693289, 0.3798540708, 0.2332364134, 0.1114188177, 0.0291671582),
+)
 _GITS = (14.615, 4.617, 2.507, 1.236, 0.702, 0.402, 0.240, 0.156, 0.104, 0.094, 0.029)
 _GITS_XL = (14.615, 4.734, 2.567, 1.529, 0.987, 0.652, 0.418, 0.268, 0.179, 0.127, 0.029)
 
@@ -133,6 +159,9 @@ LADDERS: dict[str, Ladder] = {
     "gits": _tabled(_GITS),
     "gits_xl": _tabled(_GITS_XL),
     "turbo": _turbo,
+    "align_your_steps_sd1": _tabled_to_zero(_ALIGNED_NODE),
+    "align_your_steps_sdxl": _tabled_to_zero(_ALIGNED_NODE_XL),
+    "sd_turbo": _sd_turbo,
 }
 
 

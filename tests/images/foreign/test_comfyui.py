@@ -556,6 +556,14 @@ ENDS = {"sigma_max": 14.614642, "sigma_min": 0.0291675}
         ("PolyexponentialScheduler", {"steps": 20, **ENDS, "rho": 1.0}, "dpm_2/polyexponential"),
         ("BasicScheduler", {"steps": 20, "scheduler": "simple", "denoise": 1.0}, "dpm_2/simple"),
         ("BetaSamplingScheduler", {"steps": 20, "alpha": 0.6, "beta": 0.6}, "dpm_2/beta"),
+        *(
+            (
+                "AlignYourStepsScheduler",
+                {"model_type": name.upper(), "steps": 20, "denoise": 1},
+                f"dpm_2/align_your_steps_{name}",
+            )
+            for name in ("sd1", "sdxl")
+        ),
     ],
 )
 def test_usual_noise_levels_of_nodes(kind: str, inputs: dict[str, Any], scheduler: str) -> None:
@@ -576,12 +584,28 @@ def test_usual_noise_levels_of_nodes(kind: str, inputs: dict[str, Any], schedule
         ("KarrasScheduler", {"steps": 20, **ENDS, "rho": 5.0}, "schedule_rho 5"),
         ("KarrasScheduler", {"steps": 20, "sigma_max": 10, "rho": 7}, "schedule_sigma_max 10"),
         ("BetaSamplingScheduler", {"steps": 20, "alpha": 0.5}, "another beta distribution"),
+        ("GITSScheduler", {"steps": 20, "coeff": 1.2}, "not known (GITSScheduler)"),
+        ("AlignYourStepsScheduler", {"steps": 20, "model_type": "SVD"}, "another kind of model"),
+        (
+            "AlignYourStepsScheduler",
+            {"steps": 20, "model_type": "SD1", "denoise": 0.5},
+            "begin further down (AlignYourStepsScheduler, denoise 0.5)",
+        ),
+        ("SDTurboScheduler", {"steps": 2, "denoise": 0.5}, "begin further down"),
         ("VPScheduler", {"steps": 20, "beta_d": 19.9}, "a node that is not known (VPScheduler)"),
     ],
 )
 def test_other_noise_levels_of_nodes_are_said(kind: str, inputs: dict[str, Any], said: str) -> None:
     graph = {**PLAIN, **CUSTOM, "21": {"class_type": kind, "inputs": inputs}}
     assert any(said in each for each in translated(read(graph)).left)
+
+
+@pytest.mark.parametrize(("asked", "steps"), [(1, 1), (4, 4), (10, 10), (30, 10)])
+def test_turbo_has_ten_noise_levels(asked: int, steps: int) -> None:
+    inputs = {"steps": asked, "denoise": 1.0}
+    told = read({**PLAIN, **CUSTOM, "21": {"class_type": "SDTurboScheduler", "inputs": inputs}})
+    assert (told.limits, told.settings.num_inference_steps) == ((), steps)
+    assert translated(told).settings["scheduler"]["name"] == "dpm_2/sd_turbo"
 
 
 def test_weights_of_other_nodes() -> None:

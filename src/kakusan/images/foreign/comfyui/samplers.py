@@ -30,12 +30,13 @@ _SCHEDULES = {
     "KarrasScheduler": "karras",
     "ExponentialScheduler": "exponential",
     "PolyexponentialScheduler": "polyexponential",
-    "SDTurboScheduler": "turbo",
-    "AlignYourStepsScheduler": "align_your_steps",
-    "GITSScheduler": "gits",
+    "SDTurboScheduler": "sd_turbo",
+    "AlignYourStepsScheduler": "align_your_steps_sd1",
     "BetaSamplingScheduler": "beta",
     "BasicScheduler": "normal",
 }
+# These leave out the first of their levels where they denoise in part, and KSampler's never
+_CUT = ("SDTurboScheduler", "AlignYourStepsScheduler")
 _SHAPED = ("BetaSamplingScheduler",)
 # Values of those nodes that say nothing: their defaults, the ends of the training schedule
 _USUAL: dict[str, Callable[[object], bool]] = {
@@ -161,10 +162,21 @@ def _of_sigmas(graph: Graph, node: Node, limits: list[str]) -> dict[str, object]
         kept.pop("rho", None)
     if node.kind in _SHAPED and (told.get("alpha", 0.6), told.get("beta", 0.6)) != (0.6, 0.6):
         limits.append("its noise levels are spaced by another beta distribution.")
+    denoise = as_number(told.get("denoise"))
+    if node.kind in _CUT and denoise is not None and denoise < 1:
+        limits.append(f"its noise levels begin further down ({node.kind}, denoise {denoise:g}).")
     kept["discard_penultimate_sigma"] = False  # as the sampler's node would, and these do not
     if node.kind not in _SCHEDULES:
         limits.append(f"its noise levels come from a node that is not known ({node.kind}).")
     schedule = told.get("scheduler") or _SCHEDULES.get(node.kind)
+    if node.kind == "SDTurboScheduler" and isinstance(steps := told.get("steps"), int):
+        kept["steps"] = min(steps, 10)  # there are no more
+    if node.kind == "AlignYourStepsScheduler":
+        model = str(told.get("model_type") or "SD1").casefold()
+        schedule = f"align_your_steps_{model}"
+        if model not in ("sd1", "sdxl"):
+            limits.append(f"its noise levels are those of another kind of model ({model[:20]}).")
+            schedule = "align_your_steps_sd1"
     return {**kept, "scheduler": schedule}
 
 
