@@ -17,14 +17,13 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from kakusan.errors import ArgumentError, shown
+from kakusan.request.masks import ALPHA as ALPHA
 
-ALPHA = "alpha"
 SHAPES = ("box", "ellipse")
 FORMS = (
     "a picture of PIL's, an array or tensor (h, w), (1, h, w) or (n, 1, h, w) in [0, 1], or bool"
 )
 _SHAPE = re.compile(r"(box|ellipse):(.*)", re.DOTALL)
-_LARGEST = 1_000_000  # of a side, in pixels
 _NEAR = 0.01  # how far resampled floats may be beyond [0, 1]
 _LUMA = (0.299, 0.587, 0.114)
 _OPAQUE = 128  # of 255: where a mask drawn on nothing begins

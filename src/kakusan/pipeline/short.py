@@ -11,13 +11,14 @@ import torch
 from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
 from kakusan.checkpoints.recorded_embeddings import embeddings_again
 from kakusan.errors import ArgumentError, RequestError, shown
-from kakusan.inputs import Inputs, given_pictures, inputs_again
+from kakusan.inputs import Inputs, Masks, given_masks, given_pictures, inputs_again, masks_again
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
 from kakusan.request import SEEDS, Request, reproducible
 from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
+from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import SHORT
 
 # A file or a name, with its strength or its two, or several
@@ -59,6 +60,13 @@ def generate(
     image: object = None,
     strength: float | None = None,
     resize_mode: str | None = None,
+    mask: object = None,
+    mask_blur: float | None = None,
+    masked_content: str | None = None,
+    only_masked: int | None = None,
+    outside: str | None = None,
+    soft_mask: bool | None = None,
+    outpaint: Mapping[str, int] | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -114,6 +122,20 @@ def generate(
             VAE shows it, to 1, of which nothing is left; 0.6 where not given.
         resize_mode: How `image` comes to the size that is drawn: "crop" cuts it off at the sides,
             "fill" draws its edges out, "stretch" changes its shape; "crop" where not given.
+        mask: What of `image` is drawn anew: a file, or a picture of PIL's, as large as `image` and
+            white there, an array or a tensor in [0, 1]; "box:x,y,w,h" or "ellipse:x,y,w,h" in
+            pixels; or "alpha", what `image` leaves transparent. The rest of it stays to the bit,
+            and the result is as large as `image`.
+        mask_blur: How far the edge of `mask` is blurred, in pixels; 4 where not given.
+        masked_content: What the masked part begins as: "original", "fill" (the colours around it),
+            "noise" or "nothing"; "original" where not given, under "alpha" "fill".
+        only_masked: Only the part around `mask` is drawn, with so many pixels on each side, at the
+            model's full size.
+        outside: "exact", as where not given; "decoded" leaves all of it as the VAE shows it, at the
+            size that is drawn.
+        soft_mask: Whether levels between black and white are shares of old and new.
+        outpaint: What is added to `image`, in pixels: {"left": 64, "right": 0, "up": 32, "down":
+            0}, and drawn; "feather" is how far into the old picture the new one reaches.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -132,6 +154,7 @@ def generate(
         raise RequestError(f"on_picture must be a function, not {shown(on_picture)}")
     with SHORT.spoken():
         given = given_pictures("image", image, files=True)
+        masks = given_masks("mask", mask, files=True, picture=given)
         request = short_request(
             like=like,
             prompt=prompt,
@@ -164,6 +187,13 @@ def generate(
             image=given,
             strength=strength,
             resize_mode=resize_mode,
+            mask=masks,
+            mask_blur=mask_blur,
+            masked_content=masked_content,
+            only_masked=only_masked,
+            outside=outside,
+            soft_mask=soft_mask,
+            outpaint=outpaint,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,
@@ -173,7 +203,7 @@ def generate(
         request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
         return draw(
             request,
-            Inputs(image=given),
+            Inputs(image=given, mask=masks),
             on_picture=on_picture,
             progress=progress,
             lora_dirs=lora_dirs,
@@ -203,7 +233,8 @@ def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> R
         RequestError: A value is out of its range.
     """
     settings = SHORT.settings(typed)
-    handed_in = settings.pop("image", None)  # travels beside the request
+    # they travel beside the request
+    handed_in = {name: settings.pop(name, None) for name in ("image", "mask")}
     for part in ("model", "unet", "vae"):
         if isinstance(settings.get(part), PathLike):
             settings[part] = fspath(settings[part])
@@ -213,8 +244,12 @@ def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> R
         settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
     if like is not None:
         settings = likened(like, settings)
-        if handed_in is not None:
-            settings.pop("image", None)  # which was the other one's
+        for name, value in handed_in.items():
+            if value is not None:
+                settings.pop(name, None)  # which was the other one's
+    if handed_in["mask"] is not None or settings.get("outpaint") is not None:
+        masks = handed_in["mask"]
+        settings = with_usual_mask(settings, masks.names if isinstance(masks, Masks) else ())
     if settings.get("variation_strength") and settings.get("variation_seed") is None:
         settings["variation_seed"] = secrets.randbelow(2**32)
     if settings.get("prompt") is None:
@@ -292,4 +327,6 @@ def _inputs_again(request: Request, handed_in: object) -> Inputs:
         if given is not None:
             raise ArgumentError("the picture was made from no other; leave {inputs} out")
         return Inputs()
-    return Inputs(image=inputs_again("inputs", request.image, given))
+    image = inputs_again("inputs", request.image, given)
+    mask = None if request.mask is None else masks_again("inputs", request.mask, given)
+    return Inputs(image=image, mask=mask)

@@ -12,6 +12,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     UNet2DConditionModel,
 )
 from kakusan.pipeline.adapter_strengths import scale_of
@@ -66,6 +67,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
         tokenizer_2: CLIPTokenizer | None,
         unet: UNet2DConditionModel | None,
         scheduler: Scheduler[Any] | None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
         requires_aesthetics_score: bool = False,
         force_zeros_for_empty_prompt: bool = True,
@@ -91,6 +93,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
             "unet": unet,
             "scheduler": scheduler,
             "feature_extractor": feature_extractor,
+            "image_encoder": image_encoder,
         }
         settings = {
             "requires_aesthetics_score": requires_aesthetics_score,

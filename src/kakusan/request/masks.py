@@ -1,6 +1,6 @@
 """The fields of a request that say which part of a picture is drawn anew, and their checks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -18,9 +18,36 @@ MASKED_CONTENTS: Mapping[str, str] = {
 OUTSIDES = ("exact",)
 SIDES = ("left", "right", "up", "down")
 FEATHER = "feather"
+ALPHA = "alpha"  # the name of a mask that is what its picture leaves transparent
 MAX_BLUR = 256.0
 MAX_PADDING = 16_384
 _ALL_SIDES = "{outpaint} says how many pixels are added: left, right, up, down, and feather"
+
+
+# Of `kakusan.generate` and the command line, as AUTOMATIC1111 has it
+USUAL_BLUR = 4.0
+DECODED = "decoded"
+
+
+def with_usual_mask(settings: Mapping[str, Any], names: Sequence[str | None]) -> dict[str, Any]:
+    """Settings with what is usual for masks, where they do not say otherwise.
+
+    What is drawn is pasted back, and "decoded" asks for the reference's way: all of the VAE's.
+
+    Args:
+        settings: under the names of a `Request`.
+        names: of the masks.
+    """
+    found = {name: value for name, value in settings.items() if value is not None}
+    if found.get("outside") == DECODED:
+        del found["outside"]
+    else:
+        found.setdefault("outside", OUTSIDES[0])
+    if names:
+        found.setdefault("mask_blur", USUAL_BLUR)
+    if ALPHA in names:  # under what is transparent there is no picture
+        found.setdefault("masked_content", "fill")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
