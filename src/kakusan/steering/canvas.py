@@ -26,6 +26,7 @@ from kakusan.request import Request
 from kakusan.request.masks import FEATHER, SIDES
 
 _HALF = 0.5
+_LEAST = 0.02  # of an edge that is feathered
 # Of what is drawn around a mask: a longer strip would be no shape that models know
 _LONGEST_SHAPE = 2.0
 
@@ -153,7 +154,9 @@ def share_of(request: Request, levels: Levels) -> Levels:
 def latent_mask(request: Request, levels: Tensor, factor: int) -> Tensor:
     """Masks (n, 1, height, width) as the loop has them, (n, 1, h, w)."""
     size = (levels.shape[-2] // factor, levels.shape[-1] // factor)
-    if request.mask_blur is None and request.outpaint is None:
+    if request.outpaint is not None and not request.soft_mask:  # all that is blended at the end
+        return F.interpolate((levels > _LEAST).float(), size=size, mode="area").round()
+    if request.mask_blur is None:
         if request.soft_mask:
             return F.interpolate(levels, size=size, mode="area")
         return F.interpolate((levels >= _HALF).float(), size=size)

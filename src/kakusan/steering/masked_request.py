@@ -13,7 +13,7 @@ from kakusan.steering.masked import is_masked
 from kakusan.steering.way import Completed
 
 DEFAULT_STRENGTH = 0.75
-OUTPAINT_STRENGTH = 1.0
+OUTPAINT_STRENGTH = 0.6  # so that edges, drawn out, go on
 _MOST_FEATHER = 32
 _FEATHERED = 8  # one of so many pixels of the shorter side
 
