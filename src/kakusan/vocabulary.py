@@ -296,6 +296,10 @@ _OPTIONS_ELSEWHERE = {
     "--fast": ("turbo", "quick"),
     "--strength": ("denoising-strength", "denoise", "denoising", "init-strength", "image-strength"),
     "--resize-mode": ("resize", "fit"),
+    "--mask": ("mask-image", "mask-img", "init-mask", "mask-path", "inpaint-mask"),
+    "--invert-mask": ("mask-invert", "inpainting-mask-invert"),
+    "--masked-content": ("inpainting-fill", "fill", "inpaint-fill"),
+    "--only-masked": ("inpaint-full-res", "padding-mask-crop", "inpaint-full-res-padding"),
     "--input": ("init-img", "init-image", "image", "img", "inputs"),
     "--clip-skip": ("clipskip", "clip-stop-at-last-layers", "stop-at-clip-layer"),
     "--syntax": ("prompt-syntax", "prompt-grammar", "grammar", "parser"),
@@ -323,6 +327,8 @@ _COMMANDS_ELSEWHERE = {
         *("dream", "imagine", "image", "picture", "prompt", "run", "sample", "render", "gen"),
     ),
     "img2img": ("image-to-image", "i2i", "image2image", "imgtoimg", "edit"),
+    "inpaint": ("inpainting", "repaint", "mask"),
+    "outpaint": ("outpainting", "uncrop", "extend", "enlarge"),
     "grid": ("xyz", "xy", "plot", "xyplot", "compare", "sweep", "experiment"),
     "info": ("metadata", "inspect", "exif", "png-info", "pnginfo", "show", "read"),
     "reproduce": ("again", "redo", "replay", "recreate"),
@@ -342,7 +348,6 @@ _COMMANDS_ELSEWHERE = {
 # What other tools have, and kakusan will have
 OPTIONS_TO_COME = frozenset(
     (
-        *("mask", "mask-image"),
         *("controlnet", "control-image", "ip-adapter"),
         *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
         *("refiner", "eta", "batch-size"),
@@ -351,7 +356,6 @@ OPTIONS_TO_COME = frozenset(
 )
 COMMANDS_TO_COME = frozenset(
     (
-        *("inpaint", "inpainting", "outpaint"),
         *("upscale", "hires", "controlnet", "serve", "server", "web", "webui", "ui", "gui"),
         *("api", "batch", "queue", "worker", "workers", "convert", "merge", "embed", "video"),
         *("txt2vid", "img2vid", "interrogate", "caption", "app", "open"),
@@ -361,10 +365,14 @@ COMMANDS_TO_COME = frozenset(
 
 # Options that another command has, as other tools call them too
 _OF_ANOTHER_COMMAND = {
+    "kakusan inpaint PICTURE PROMPT": (
+        *("mask", "mask-image", "mask-blur", "masked-content", "only-masked", "invert-mask"),
+    ),
+    "kakusan outpaint PICTURE PROMPT": ("outpaint", "left", "right", "up", "down", "feather"),
     "kakusan img2img PICTURE PROMPT": (
         *("strength", "denoising-strength", "init-img", "init-image", "image", "img"),
         *("resize-mode", "keep-inputs"),
-    )
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, READER_LEFT, USAGE
 from kakusan.cli.generate import generate
 from kakusan.cli.img2img import img2img
 from kakusan.cli.info import info
+from kakusan.cli.inpaint import inpaint, outpaint
 from kakusan.cli.like import CommandWithLike
 from kakusan.cli.look import grid
 from kakusan.cli.reproduce import reproduce
@@ -34,6 +35,8 @@ app = typer.Typer(
 )
 app.command(cls=CommandWithLike)(generate)
 app.command(cls=CommandWithLike)(img2img)
+app.command(cls=CommandWithLike)(inpaint)
+app.command(cls=CommandWithLike)(outpaint)
 for command in (info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")

@@ -20,6 +20,7 @@ from kakusan.cli.saver import Saver, run_and_report
 from kakusan.errors import RequestError, shown
 from kakusan.quality import FAST
 from kakusan.request import MAX_PICTURES, Request
+from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:
@@ -159,8 +160,7 @@ def generate(
         "seed_resize": noise_options.read_size(seed_resize),
         "ensd": ensd,
         "loras": lora_options.read_loras(lora),
-        "strength": None if begun is None else begun.strength,
-        "resize_mode": None if begun is None else begun.resize_mode,
+        **({} if begun is None else begun.settings),
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,
@@ -171,11 +171,14 @@ def generate(
             settings = settings_like(like, typed, models_dir or (), line, lora_dirs)
             if begun is not None:  # in place of the one that it was made from
                 settings.pop("image", None)
+                settings.pop("mask", None)
             syntax = syntax or settings.get("prompt_syntax")  # the picture's, if it says one
         if text is not None:  # that of a picture is read as it was
             settings["prompt_syntax"] = prompt_options.recorded_syntax(
                 settings.get("prompt_syntax")
             )
+        if begun is not None and begun.paints:
+            settings = with_usual_mask(settings, () if begun.mask is None else (begun.mask,))
         settings = _seeded(settings)
         asked = None
         if text is not None:
@@ -223,8 +226,8 @@ def _draw(
         saver(picture)
 
     draw(request, inputs, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
-    if begun is not None and begun.keep and inputs is not None and inputs.image is not None:
-        keep(inputs.image, saver.place.folder)
+    if begun is not None and begun.keep and inputs is not None:
+        keep(inputs, saver.place.folder)
     if shape is not None:
         image = image_grid([each.image for each in saver.held], *shape)
         saver.save_together(image, grid_record([each.record for each in saver.held], *shape))

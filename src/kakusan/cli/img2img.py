@@ -1,6 +1,7 @@
 """`kakusan img2img`: from a picture to pictures in files."""
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,15 +32,37 @@ def img2img(
     large as the model's own in its shape; --width and --height say otherwise. PICTURE is turned as
     its EXIF says, and what is transparent is white.
     """
+    settings = {"strength": strength, "resize_mode": resize_mode}
+    return drawn_over(context, picture, settings, options, keep=keep_inputs)
+
+
+def drawn_over(
+    context: typer.Context,
+    picture: Path,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    keep: bool,
+    mask: str | None = None,
+    inverted: bool = False,
+) -> int:
+    """`generate` over a picture, as `kakusan.cli.picture_options.Begun` has it.
+
+    Args:
+        options: those of `generate`.
+
+    Raises:
+        InputError: A picture cannot be read, or a value is out of its range.
+    """
+    strength = settings.get("strength")
     if strength is not None and not 0.0 <= strength <= 1.0:
         raise RequestError(f"--strength must be a number from 0 to 1, not {strength:g}")
-    context.obj = picture_options.Begun(
-        picture_options.read(picture), picture.name, strength, resize_mode, keep_inputs
-    )
+    image = picture_options.read(picture)
+    context.obj = picture_options.Begun(image, picture.name, keep, settings, mask, inverted)
     return generate(context, **dict.fromkeys(_NOT_HERE, False), **options)
 
 
-def _with_options_of(command: Any, own: Any) -> inspect.Signature:
+def with_options_of(command: Any, own: Any) -> inspect.Signature:
     """The signature of `own` with the options of another command, after its own arguments."""
     mine = inspect.signature(own, eval_str=True).parameters
     theirs = inspect.signature(command, eval_str=True).parameters
@@ -52,4 +75,4 @@ def _with_options_of(command: Any, own: Any) -> inspect.Signature:
 
 
 # typer reads the command line's parameters here
-img2img.__signature__ = _with_options_of(generate, img2img)  # pyright: ignore[reportFunctionMemberAccess]
+img2img.__signature__ = with_options_of(generate, img2img)  # pyright: ignore[reportFunctionMemberAccess]

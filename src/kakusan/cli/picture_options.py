@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,10 +15,10 @@ from kakusan.request import RESIZE_MODES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from kakusan.inputs import Given, Inputs
+    from kakusan.inputs import Inputs
 
 PANEL = "The picture that it begins at"
-_FIELDS = ("image",)  # of a record, that tell of pictures
+_FIELDS = ("image", "mask")  # of a record, that tell of pictures
 
 
 def complete_mode(incomplete: str) -> list[str]:
@@ -69,20 +69,37 @@ class Begun:
     Attributes:
         picture: upright, in RGB or RGBA.
         name: of its file.
-        keep: Whether it is saved beside the output.
+        keep: whether it is saved beside the output, and its mask.
+        settings: what was typed of how it is used, under the names of a `Request`.
+        mask: the path of a file, or the name of a shape; None where there is none.
+        inverted: whether white stands for black there.
     """
 
     picture: "Image"
     name: str
-    strength: float | None
-    resize_mode: str | None
     keep: bool
+    settings: Mapping[str, Any]
+    mask: str | None = None
+    inverted: bool = False
+
+    @property
+    def paints(self) -> bool:
+        """Whether a part is drawn anew, and the rest stays."""
+        return self.mask is not None or self.settings.get("outpaint") is not None
 
     def inputs(self) -> "Inputs":
-        """As the pipeline takes it."""
-        from kakusan.inputs import Given, Inputs
+        """As the pipeline takes it.
 
-        return Inputs(image=Given((self.picture,), names=(self.name,)))
+        Raises:
+            InputError: The mask is none, or covers nothing of the picture.
+        """
+        from kakusan.inputs import Given, Inputs, given_masks
+
+        given = Given((self.picture,), names=(self.name,))
+        mask = given_masks("mask", self.mask, files=True, picture=given)
+        if mask is not None and self.inverted:
+            mask = mask.inverted()
+        return Inputs(image=given, mask=mask)
 
 
 def read(path: Path) -> "Image":
@@ -96,21 +113,23 @@ def read(path: Path) -> "Image":
     return plain_from(path)
 
 
-def keep(given: "Given", folder: Path) -> None:
-    """Save pictures that were handed in, each under a name with its hash.
+def keep(inputs: "Inputs", folder: Path) -> None:
+    """Save pictures and masks that were handed in, each under a name with its hash.
 
     Raises:
         OutputError: One cannot be written.
     """
     from kakusan.checkpoints.files import write_bytes
 
-    for image, file in zip(given.images, given.files(), strict=True):
-        path = folder / _kept_name(file.sha256)
-        if not path.exists():
-            data = io.BytesIO()
-            image.save(data, format="PNG")
-            write_bytes(path, data.getvalue())
-        remark(f"'{path}' is the picture that it began at")
+    for given, told in ((inputs.image, "picture that it began at"), (inputs.mask, "mask")):
+        files = () if given is None else given.files()
+        for image, file in zip(() if given is None else given.images, files, strict=True):
+            path = folder / _kept_name(file.sha256)
+            if not path.exists():
+                data = io.BytesIO()
+                image.save(data, format="PNG")
+                write_bytes(path, data.getvalue())
+            remark(f"'{path}' is the {told}")
 
 
 def named_in(record: Mapping[str, object]) -> list[str]:

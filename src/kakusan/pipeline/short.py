@@ -131,7 +131,7 @@ def generate(
             "noise" or "nothing"; "original" where not given, under "alpha" "fill".
         only_masked: Only the part around `mask` is drawn, with so many pixels on each side, at the
             model's full size.
-        outside: "exact", as where not given; "decoded" leaves all of it as the VAE shows it, at the
+        outside: "exact", as where not given; "decoded" takes all of it as the VAE shows it, at the
             size that is drawn.
         soft_mask: Whether levels between black and white are shares of old and new.
         outpaint: What is added to `image`, in pixels: {"left": 64, "right": 0, "up": 32, "down":

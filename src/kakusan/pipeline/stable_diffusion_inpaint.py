@@ -29,6 +29,7 @@ from kakusan.pipeline.parts import INPAINTING
 from kakusan.pipeline.stable_diffusion import OneEncoderPipeline
 from kakusan.request import Request
 from kakusan.request.choices import Folders
+from kakusan.request.masks import EXACT
 from kakusan.schedulers import Generators
 from kakusan.vocabulary import INPAINTING as WORDS
 
@@ -119,7 +120,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
         with WORDS.spoken():
             given, masks = required_masks(image, mask_image)
             crop = padding_mask_crop
-            if outside is None:
+            if outside != EXACT:
                 size = painted_size(given, self.engine, height, width, crop)
             else:
                 size = {"height": height, "width": width, "only_masked": crop}

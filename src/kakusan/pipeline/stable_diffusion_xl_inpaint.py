@@ -33,6 +33,7 @@ from kakusan.pipeline.stable_diffusion_xl import (
 )
 from kakusan.request import DEFAULT_GUIDANCE, Request
 from kakusan.request.choices import Folders
+from kakusan.request.masks import EXACT
 from kakusan.schedulers import Generators, Scheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import XL_INPAINTING as WORDS
@@ -187,7 +188,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
         with WORDS.spoken():
             given, masks = required_masks(image, mask_image)
             crop = padding_mask_crop
-            if outside is None:
+            if outside != EXACT:
                 size = painted_size(given, self.engine, height, width, crop)
             else:
                 size = {"height": height, "width": width, "only_masked": crop}

@@ -1,10 +1,10 @@
 """The fields of a request that say which part of a picture is drawn anew, and their checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
-from kakusan.errors import ArgumentError, nearest, shown
+from kakusan.errors import ArgumentError, shown
 from kakusan.request import checks
 from kakusan.request.steered import PictureFile, pictures_of
 
@@ -15,7 +15,8 @@ MASKED_CONTENTS: Mapping[str, str] = {
     "noise": "latent noise",
     "nothing": "latent nothing",
 }
-OUTSIDES = ("exact",)
+EXACT, DECODED = "exact", "decoded"
+OUTSIDES = (EXACT, DECODED)
 SIDES = ("left", "right", "up", "down")
 FEATHER = "feather"
 ALPHA = "alpha"  # the name of a mask that is what its picture leaves transparent
@@ -26,23 +27,17 @@ _ALL_SIDES = "{outpaint} says how many pixels are added: left, right, up, down, 
 
 # Of `kakusan.generate` and the command line, as AUTOMATIC1111 has it
 USUAL_BLUR = 4.0
-DECODED = "decoded"
 
 
 def with_usual_mask(settings: Mapping[str, Any], names: Sequence[str | None]) -> dict[str, Any]:
     """Settings with what is usual for masks, where they do not say otherwise.
-
-    What is drawn is pasted back, and "decoded" asks for the reference's way: all of the VAE's.
 
     Args:
         settings: under the names of a `Request`.
         names: of the masks.
     """
     found = {name: value for name, value in settings.items() if value is not None}
-    if found.get("outside") == DECODED:
-        del found["outside"]
-    else:
-        found.setdefault("outside", OUTSIDES[0])
+    found.setdefault("outside", EXACT)
     if names:
         found.setdefault("mask_blur", USUAL_BLUR)
     if ALPHA in names:  # under what is transparent there is no picture
@@ -62,7 +57,7 @@ class MaskedRequest:
     colours around it, "noise" and "nothing" are latents. `only_masked` draws only the part around
     the mask, with so many pixels on each side, at the full size, and pastes it back. `outside` of
     "exact" pastes what is drawn back into the picture at its own size, whose other pixels stay the
-    same to the bit; else all of it comes out of the VAE, at the size that is drawn. `outpaint` adds
+    same to the bit; else, or "decoded", all of it comes out of the VAE, at the size that is drawn. `outpaint` adds
     pixels at the sides, and draws there: {"left": 64, "feather": 16} for instance, where the last
     is how far the old picture is blended into the new one; the old pixels behind that stay.
     """
@@ -83,7 +78,7 @@ class MaskedRequest:
     @property
     def pastes_back(self) -> bool:
         """Whether what is drawn is pasted into the picture at its own size."""
-        return any(each is not None for each in (self.only_masked, self.outside, self.outpaint))
+        return self.only_masked is not None or self.outside == EXACT or self.outpaint is not None
 
     def checked_masks(self) -> dict[str, Any]:
         """The fields as they are stored.
@@ -117,12 +112,10 @@ class MaskedRequest:
         return {} if mask is None else {"mask": (mask[index % len(mask)],)}
 
 
-def _check_among(name: str, value: object, allowed: object) -> None:
-    names = list(cast("Mapping[str, str]", allowed))
-    if value is not None and value not in names:
-        guess = nearest(value, names) if isinstance(value, str) else ""
+def _check_among(name: str, value: object, allowed: Iterable[str]) -> None:
+    if value is not None and value not in list(allowed):
         raise ArgumentError(
-            f"{{{name}}} must be {' or '.join(names)}, not {{0}}{{1}}", shown(value), guess
+            f"{{{name}}} must be one of {', '.join(allowed)}, not {{0}}", shown(value)
         )
 
 

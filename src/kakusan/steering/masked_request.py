@@ -6,7 +6,7 @@ from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Given, Inputs, check_again, check_masks_again
 from kakusan.request import MAX_SIZE, Request
-from kakusan.request.masks import FEATHER, MaskedRequest
+from kakusan.request.masks import EXACT, FEATHER, MaskedRequest
 from kakusan.steering.canvas import part_size, rounded_up, whole_canvas
 from kakusan.steering.img2img import check_no_budget, of_latents, of_pictures, unasked
 from kakusan.steering.masked import is_masked
@@ -115,7 +115,7 @@ def _alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
 
 
 def _check_needs_no_pixels(request: Request) -> None:
-    needing = ("only_masked", "outside", "outpaint")
+    needing = ("only_masked", "outpaint", *(("outside",) if request.outside == EXACT else ()))
     name = next((each for each in needing if getattr(request, each) is not None), None)
     if name is None and request.masked_content == "fill":
         name = "masked_content"
