@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import cast
 
+from kakusan.images.hires_words import hires_words, second_strength
 from kakusan.images.settings_line import find_settings
 from kakusan.prompts.as_webui import as_webui
 from kakusan.samplers import SAMPLERS, SCHEDULES, label_of
@@ -88,7 +89,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["variation_seed"]: record.get("variation_seed"),
         WORDS["variation_strength"]: record.get("variation_strength"),
         WORDS["seed_resize"]: _resized(record.get("seed_resize")),
-        WORDS["strength"]: record.get("strength"),
+        WORDS["strength"]: record.get("strength", second_strength(record)),
         # the web UI counts the last layer as 1, we count skipped layers
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         WORDS["ensd"]: record.get("ensd"),
@@ -99,6 +100,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["pad_conds"]: True if (padded := record.get("pad_conds")) is True else None,
         f"{WORDS['pad_conds']} v0": True if padded == "v0" else None,
         WORDS["old_timelines"]: record.get("old_timelines"),
+        **hires_words(record, lambda text: _written(text, record), _sampler, _schedule_type),
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "TI hashes": _hashes(record.get("embeddings")),
         "Version": f"kakusan {version}" if version else None,
@@ -120,9 +122,14 @@ def _prompt(record: Mapping[str, object], name: str) -> str:
 
     The backslashes that see to it are dropped when a prompt is read.
     """
-    text = as_webui(str(record.get(name) or ""), _syntax(record))
+    text = _written(record.get(name), record)
     text = text.replace(NEGATIVE, NEGATIVE.replace(" ", "\\ "))
     return text.replace("\nSteps:", "\nSteps\\:")
+
+
+def _written(text: object, record: Mapping[str, object]) -> str:
+    """A text of a record in AUTOMATIC1111's syntax."""
+    return as_webui(str(text or ""), _syntax(record))
 
 
 def _with_adapters(prompt: str, loras: object) -> str:

@@ -9,6 +9,7 @@ from kakusan.images.foreign import Settings, Told
 from kakusan.images.foreign.webui_extras import ANOTHER_PICTURE
 from kakusan.interchange.begun import begun
 from kakusan.interchange.families import of_family
+from kakusan.interchange.second_pass import second_pass
 from kakusan.request import Request
 from kakusan.request.randomness import RNGS
 from kakusan.request.syntaxes import PADDED_V0
@@ -98,6 +99,7 @@ def translated(
         _pixels(told.tool),
         _quirks(says),
         begun(told) if over else ({}, [], []),
+        second_pass(told),
     ):
         settings, does, lacks = part
         found |= settings

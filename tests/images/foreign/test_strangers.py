@@ -79,7 +79,6 @@ def png(folder: Path, **texts: Any) -> Told:
         ("freeu_enabled: True, freeu_b1: 1.01", "FreeU"),
         ("dynthres_enabled: True, dynthres_mimic_scale: 7", "thresholded"),
         ("hypertile_enabled: True", "HyperTile"),
-        ("Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: Latent", "second pass"),
         ("Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.8", "a refiner"),
         ('ControlNet 0: "Module: canny, Model: c [d14c016b], Weight: 1.0"', "control network"),
     ],

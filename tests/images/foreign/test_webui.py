@@ -245,7 +245,7 @@ def test_stable_diffusion_cpp() -> None:
 def test_hires_of_old_versions() -> None:
     told = read(", Denoising strength: 0.7, First pass size: 0x0")
     assert (told.settings.width, told.settings.height) == (448, 640)
-    assert told.settings.hires == {"width": 512, "height": 768}
+    assert told.settings.hires == {"width": 512, "height": 768, "upscaler": "None"}
     told = read(", Denoising strength: 0.7, First pass size: 256x384")
     assert (told.settings.width, told.settings.height) == (256, 384)
 

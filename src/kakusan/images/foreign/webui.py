@@ -9,7 +9,7 @@ from kakusan.images.foreign.fooocus import EXPANSION
 from kakusan.images.foreign.hashes import as_hash
 from kakusan.images.foreign.told import Settings, Told
 from kakusan.images.foreign.versions import WITH_SCHEDULE_TYPES, is_forge, quirks_of, webui_version
-from kakusan.images.foreign.webui_extras import ways_limits
+from kakusan.images.foreign.webui_extras import SECOND_PASS, ways_limits
 from kakusan.images.foreign.webui_networks import networks
 from kakusan.images.foreign.webui_passes import controls, hires, inpaint, old_first_pass, refiner
 from kakusan.images.parameters import OWN_RNG, OWN_SYNTAX, split_prompts
@@ -17,6 +17,8 @@ from kakusan.images.settings_line import find_settings
 
 _RNG = {None: "webui-gpu", "GPU": "webui-gpu", "CPU": "webui-cpu", "NV": "webui-nv"}
 _OF_COMFYUI = ("ComfyUI", "SwarmUI", "Fooocus", "RuinedFooocus")  # whose prompts it reads
+# Whose second pass is known, see `kakusan.interchange.second_pass`
+_TWO_PASSES = ("AUTOMATIC1111", "Forge", "kakusan")
 _TOOLS = ("Fooocus", "RuinedFooocus", "ComfyUI", "SwarmUI", "StableSwarmUI", "kakusan")
 _QUIRKS = {
     "Pad conds": "pad_conds",
@@ -93,6 +95,9 @@ def _read(fields: Fields, prompts: tuple[str, str], carrier: str, tool: str | No
     if size and first is not None:
         size, enlarged = old_first_pass(size, first)
         second = {**(second or {}), "width": enlarged[0], "height": enlarged[1]}
+        second.setdefault("upscaler", "None")  # as it was, where nobody chose another way
+    if second is not None and tool in _TWO_PASSES:
+        limits = [each for each in limits if each != SECOND_PASS]
     strength, mask = fields.fraction("Denoising strength"), inpaint(fields)
     given = {"image_hash": fields.text("Init image hash"), "mask": mask is not None or None}
     given = {key: value for key, value in given.items() if value is not None}

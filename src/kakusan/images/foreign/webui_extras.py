@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kakusan.images.foreign.fields import Fields
 
 ANOTHER_PICTURE = "it was drawn over another picture, which the file does not hold."
-SECOND_PASS = "it was drawn larger in a second pass (hires fix), which kakusan does not make."
+SECOND_PASS = "it was drawn larger in a second pass (hires fix), which is not made again."
 MASK = "parts of another picture were repainted (inpainting): picture and mask are not in the file."
 CONTROL = "it was steered by a control network, whose picture the file does not hold."
 REFINED = "a second model took over on the way (a refiner)."

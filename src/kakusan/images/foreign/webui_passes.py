@@ -21,11 +21,11 @@ _MASKS = {  # what the web UI leaves out -> how it names the rest
 
 def hires(fields: Fields) -> JSON | None:
     """The second, larger pass."""
-    size = fields.pair("Hires resize")
+    width, height = _resized(fields)
     told: JSON = {
         "scale": fields.number("Hires upscale", low=0.01, high=100),
-        "width": size[0] if size else None,
-        "height": size[1] if size else None,
+        "width": width,
+        "height": height,
         "steps": fields.whole("Hires steps", low=0, high=10_000),
         "upscaler": fields.text("Hires upscaler"),
         "sampler": fields.text("Hires sampler"),
@@ -36,6 +36,16 @@ def hires(fields: Fields) -> JSON | None:
         "guidance_scale": fields.weight("Hires CFG Scale", "Hires CFG scale"),
     }
     return _some(told)
+
+
+def _resized(fields: Fields) -> tuple[int | None, int | None]:
+    """The size it was made larger to; a side of 0 follows from the other one."""
+    text = str(fields.look("Hires resize") or "").strip()
+    match = re.fullmatch(r"(\d{1,6})x0|0x(\d{1,6})", text)
+    if match is None or int(match[1] or match[2]) == 0:
+        return fields.pair("Hires resize") or (None, None)
+    fields.take("Hires resize")
+    return (int(match[1]), None) if match[1] else (None, int(match[2]))
 
 
 def old_first_pass(size: tuple[int, int], first: tuple[int, int]) -> tuple[tuple[int, int], ...]:
