@@ -301,6 +301,10 @@ _OPTIONS_ELSEWHERE = {
     "--masked-content": ("inpainting-fill", "fill", "inpaint-fill"),
     "--only-masked": ("inpaint-full-res", "padding-mask-crop", "inpaint-full-res-padding"),
     "--input": ("init-img", "init-image", "image", "img", "inputs"),
+    "--hires": ("hires-fix", "highres", "highres-fix", "enable-hr", "hr", "hr-scale", "hrf"),
+    "--hires-upscaler": ("hr-upscaler", "upscaler", "upscale-method"),
+    "--hires-steps": ("hr-second-pass-steps", "hr-steps", "upscale-steps"),
+    "--hires-strength": ("hires-denoising-strength", "hr-denoising-strength", "hires-denoise"),
     "--clip-skip": ("clipskip", "clip-stop-at-last-layers", "stop-at-clip-layer"),
     "--syntax": ("prompt-syntax", "prompt-grammar", "grammar", "parser"),
     "--embedding": ("embeddings", "textual-inversion", "textual-inversions", "ti", "embed"),
@@ -349,7 +353,7 @@ _COMMANDS_ELSEWHERE = {
 OPTIONS_TO_COME = frozenset(
     (
         *("controlnet", "control-image", "ip-adapter"),
-        *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
+        *("upscale", "tiling"),
         *("refiner", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),
     )

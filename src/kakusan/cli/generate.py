@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kakusan.cli import embedding_options, lora_options, noise_options, options, prompt_options
+from kakusan.cli import (
+    embedding_options,
+    hires_options,
+    lora_options,
+    noise_options,
+    options,
+    prompt_options,
+)
 from kakusan.cli.console import remark
 from kakusan.cli.like import Like, settings_like, typed_only
 from kakusan.cli.live import live
@@ -116,6 +123,10 @@ def generate(
     variation_strength: noise_options.VariationStrength = None,
     seed_resize: noise_options.SeedResize = None,
     ensd: noise_options.Ensd = None,
+    hires: hires_options.Hires = None,
+    hires_upscaler: hires_options.Upscaler = None,
+    hires_steps: hires_options.Steps = None,
+    hires_strength: hires_options.Strength = None,
     lora: lora_options.Loras = None,
     lora_dir: lora_options.LoraDirs = None,
     fast: options.Fast = False,
@@ -161,6 +172,7 @@ def generate(
         "ensd": ensd,
         "loras": lora_options.read_loras(lora),
         **({} if begun is None else begun.settings),
+        "second_pass": hires_options.read(hires, hires_upscaler, hires_steps, hires_strength),
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,

@@ -16,7 +16,7 @@ from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
-from kakusan.request import SEEDS, Request, reproducible
+from kakusan.request import SEEDS, Request, SecondPass, reproducible
 from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
 from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import SHORT
@@ -67,6 +67,7 @@ def generate(
     outside: str | None = None,
     soft_mask: bool | None = None,
     outpaint: Mapping[str, int] | None = None,
+    second_pass: SecondPass | Mapping[str, Any] | float | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -136,6 +137,11 @@ def generate(
         soft_mask: Whether levels between black and white are shares of old and new.
         outpaint: What is added to `image`, in pixels: {"left": 64, "right": 0, "up": 32, "down":
             0}, and drawn; "feather" is how far into the old picture the new one reaches.
+        second_pass: Draws each picture again, larger: how many times, or a mapping of `scale`, or
+            `width` and `height`, and of `upscaler` ("Latent", "Lanczos" and others), `steps`,
+            `strength` (0.7 where not given), and where they are others than in the first pass,
+            `prompt`, `negative_prompt`, `scheduler` and `guidance_scale`. See
+            `kakusan.request.SecondPass`.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -194,6 +200,7 @@ def generate(
             outside=outside,
             soft_mask=soft_mask,
             outpaint=outpaint,
+            second_pass=second_pass,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,
