@@ -96,8 +96,8 @@ def test_an_argument_that_comes_later_may_be_none(pipe: Any) -> None:
         output_type="latent",
     )
     assert output.records[0]["seed"] == 1
-    with pytest.raises(NotYetError, match=r"mask_image=.* is not there yet"):
-        pipe.stream("a cat", mask_image=object())
+    with pytest.raises(NotYetError, match=r"depth_map=.* is not there yet"):
+        pipe.stream("a cat", depth_map=object())
 
 
 def test_an_attribute_that_nobody_knows(pipe: Any) -> None:

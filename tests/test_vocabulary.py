@@ -40,14 +40,14 @@ def test_the_command_line_has_these_options() -> None:
     folder = Path(inspect.getsourcefile(kakusan) or "").parent / "cli"
     nodes = [
         node
-        for name in ("generate", "img2img")
+        for name in ("generate", "img2img", "inpaint")
         for node in ast.walk(ast.parse((folder / f"{name}.py").read_text()))
     ]
     strings = {node.value for node in nodes if isinstance(node, ast.Constant)}
     arguments = {
         argument.arg
         for node in nodes
-        if isinstance(node, ast.FunctionDef) and node.name in ("generate", "img2img")
+        if isinstance(node, ast.FunctionDef) and node.name in ("generate", "img2img", "inpaint", "outpaint")
         for argument in node.args.args
     }
     for word in COMMAND_LINE.words.values():

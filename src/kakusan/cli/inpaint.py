@@ -60,7 +60,7 @@ def outpaint(
     keep_inputs: picture_options.KeepInputs = False,
     **options: Any,
 ) -> int:
-    """Draw more of PICTURE at its sides, as PROMPT says, and print the paths.
+    """Draw more of PICTURE at its sides and print the paths.
 
     The new part is blended into the old one at its edge (--feather); behind that, each pixel is
     that of PICTURE. PROMPT says what all of the new picture shows.

@@ -36,6 +36,12 @@ _SOURCES = {"webui-gpu": "GPU", "webui-cpu": "CPU", "webui-nv": "NV"}
 SCHEDULE, SCHEDULE_TYPE = "schedule_type", "Schedule type"
 # What other tools have no word for: whose rules noise follows, and in which syntax prompts were
 OWN_RNG, OWN_SYNTAX = "kakusan rng", "kakusan syntax"
+_MASKED_CONTENTS = {
+    "original": "original",
+    "fill": "fill",
+    "noise": "latent noise",
+    "nothing": "latent nothing",
+}
 NEGATIVE = f"{WORDS['negative_prompt']}:"
 _LARGEST = 2**64
 _FILES = (".safetensors", ".ckpt", ".gguf", ".pt", ".bin")  # of models and adapters
@@ -90,6 +96,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         WORDS["variation_strength"]: record.get("variation_strength"),
         WORDS["seed_resize"]: _resized(record.get("seed_resize")),
         WORDS["strength"]: record.get("strength", second_strength(record)),
+        **_masked(record),
         # the web UI counts the last layer as 1, we count skipped layers
         WORDS["clip_skip"]: clip_skip + 1 if isinstance(clip_skip, int) and clip_skip else None,
         WORDS["ensd"]: record.get("ensd"),
@@ -104,6 +111,19 @@ def _settings(record: Mapping[str, object]) -> Record:
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "TI hashes": _hashes(record.get("embeddings")),
         "Version": f"kakusan {version}" if version else None,
+    }
+
+
+def _masked(record: Mapping[str, object]) -> Record:
+    """What it says of masks, where that is not what it takes unsaid."""
+    blur, padding = record.get("mask_blur"), record.get("only_masked")
+    content = record.get("masked_content")
+    named = "original" if content is None else _MASKED_CONTENTS.get(str(content))
+    return {
+        WORDS["mask_blur"]: f"{blur:g}" if isinstance(blur, int | float) and blur > 0 else None,
+        "Inpaint area": None if padding is None else "Only masked",
+        WORDS["only_masked"]: padding,
+        WORDS["masked_content"]: None if named == "original" else named,
     }
 
 

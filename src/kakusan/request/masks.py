@@ -8,13 +8,8 @@ from kakusan.errors import ArgumentError, shown
 from kakusan.request import checks
 from kakusan.request.steered import PictureFile, pictures_of
 
-# What a masked part begins as, each in AUTOMATIC1111's words
-MASKED_CONTENTS: Mapping[str, str] = {
-    "original": "original",
-    "fill": "fill",
-    "noise": "latent noise",
-    "nothing": "latent nothing",
-}
+# What a masked part begins as: what is there, the colours around it, or latents
+MASKED_CONTENTS = ("original", "fill", "noise", "nothing")
 EXACT, DECODED = "exact", "decoded"
 OUTSIDES = (EXACT, DECODED)
 SIDES = ("left", "right", "up", "down")
@@ -57,9 +52,10 @@ class MaskedRequest:
     colours around it, "noise" and "nothing" are latents. `only_masked` draws only the part around
     the mask, with so many pixels on each side, at the full size, and pastes it back. `outside` of
     "exact" pastes what is drawn back into the picture at its own size, whose other pixels stay the
-    same to the bit; else, or "decoded", all of it comes out of the VAE, at the size that is drawn. `outpaint` adds
-    pixels at the sides, and draws there: {"left": 64, "feather": 16} for instance, where the last
-    is how far the old picture is blended into the new one; the old pixels behind that stay.
+    same to the bit; else, or "decoded", all of it comes out of the VAE, at the size that is drawn.
+    `outpaint` adds pixels at the sides, and draws there: {"left": 64, "feather": 16} for instance,
+    where the last is how far the old picture is blended into the new one; the old pixels behind
+    that stay.
     """
 
     mask: tuple[PictureFile, ...] | None = None
