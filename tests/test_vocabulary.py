@@ -47,7 +47,8 @@ def test_the_command_line_has_these_options() -> None:
     arguments = {
         argument.arg
         for node in nodes
-        if isinstance(node, ast.FunctionDef) and node.name in ("generate", "img2img", "inpaint", "outpaint")
+        if isinstance(node, ast.FunctionDef)
+        and node.name in ("generate", "img2img", "inpaint", "outpaint")
         for argument in node.args.args
     }
     for word in COMMAND_LINE.words.values():

@@ -149,8 +149,7 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
     ),
     _CONTROL: ("controlnet", "adapter"),
     _FROM_TEXT: (
-        *("load_ip_adapter", "set_ip_adapter_scale", "unload_ip_adapter", "encode_image"),
-        *("image_encoder", "prepare_ip_adapter_image_embeds", "prepare_image", "get_timesteps"),
+        *("prepare_image", "get_timesteps"),
         *("prepare_mask_latents", "feature_extractor_2"),
     ),
     _OTHER_FAMILY: (
@@ -171,8 +170,7 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
 # What to do instead -> arguments of a call
 _OF_A_CALL: Mapping[str, tuple[str, ...]] = {
     f"{_FROM_TEXT}; leave it out": (
-        *("ip_adapter_image", "ip_adapter_image_embeds", "image_guidance_scale"),
-        *("noise_level", "depth_map"),
+        *("image_guidance_scale", "noise_level", "depth_map"),
         *("pag_scale", "pag_adaptive_scale", "sag_scale"),
     ),
     f"{_CONTROL}; this one does not, leave it out": (

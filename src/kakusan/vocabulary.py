@@ -105,6 +105,7 @@ _SETTINGS = {
     "soft_mask": ("soft_mask", "--soft-mask", ""),
     "outpaint": ("outpaint", "--left", ""),
     "second_pass": ("second_pass", "--hires", ""),
+    "image_prompts": ("image_prompt", "--image-prompt", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -130,7 +131,7 @@ _OF_THE_PIPELINE = frozenset(
     {
         *("model", "commit", "variant", "unet", "vae", "prediction_type"),
         *("scheduler", "dtype", "device"),
-        *("loras", "lora_files", "lora_scale"),
+        *("loras", "lora_files", "lora_scale", "image_prompts"),
     }
 )
 # How other tools draw, which a call as the reference has it cannot say
@@ -143,8 +144,11 @@ _FILES = "embeddings"
 # What a call takes beside its request, as `kakusan.inputs.Inputs` has it
 INPUTS = ("generator", "latents", "prompt_embeds", "negative_prompt_embeds")
 POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+# The pictures that are attended to through the IP-Adapters that a pipeline has
+SEEN = ("ip_adapter_image", "ip_adapter_image_embeds")
 # And how it is to draw
 _WAYS = (
+    *SEEN,
     "batch_size",
     "output_type",
     "return_dict",
@@ -236,7 +240,7 @@ STREAM = Vocabulary(
     {
         **_of_a_call(
             *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, *_OF_PICTURES, *_OF_MASKS, _FILES),
-            *("force_zeros_for_empty_prompt", "batch_size", "steering", "wildcards"),
+            *("force_zeros_for_empty_prompt", "batch_size", "steering", "wildcards", *SEEN),
         ),
         **{name: name for name in ("loras", "lora_files", "lora_scale")},
     },

@@ -148,5 +148,5 @@ def test_a_record_finds_its_masks_again() -> None:
         again = masks_again("inputs", recorded.files(), None)
         assert np.array_equal(again.levels[0], recorded.levels[0])
         assert again.files() == recorded.files()
-    with pytest.raises(RequestError, match="the mask .* is not handed in; give it as inputs"):
+    with pytest.raises(RequestError, match=r"the mask .* is not handed in; give it as inputs"):
         masks_again("inputs", drawn.files(), picture)

@@ -3,6 +3,10 @@
 from kakusan.inputs.controls import ControlInput as ControlInput
 from kakusan.inputs.controls import ControlPictures as ControlPictures
 from kakusan.inputs.controls import control_pictures as control_pictures
+from kakusan.inputs.image_prompts import SeenPictures as SeenPictures
+from kakusan.inputs.image_prompts import ThroughAdapter as ThroughAdapter
+from kakusan.inputs.image_prompts import one_adapters as one_adapters
+from kakusan.inputs.image_prompts import seen_pictures as seen_pictures
 from kakusan.inputs.inputs import EMBEDS as EMBEDS
 from kakusan.inputs.inputs import POOLED as POOLED
 from kakusan.inputs.inputs import Inputs as Inputs

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kakusan.errors import ArgumentError
 from kakusan.inputs.controls import ControlInput
+from kakusan.inputs.image_prompts import SeenPictures, ThroughAdapter
 from kakusan.inputs.masks import Masks
 from kakusan.inputs.pictures import Given
 from kakusan.inputs.tensors import check_shape, check_tensor
@@ -32,7 +33,9 @@ class Inputs:
     caller has: one for each picture, or fewer of which each is for as many. `mask` says, as
     `given_masks` makes it, what of them is drawn anew, and `masked_image_latents`
     (pictures, c, h, w) what models that repaint see beside it. `controls` are the
-    networks that steer, in the request's order.
+    networks that steer, in the request's order. `seen` are the pictures that are attended to, an
+    entry for each IP-Adapter; `image_prompts` are the same with the adapters, which a pipeline
+    finds.
 
     Raises:
         RequestError: Not a generator, not a tensor, or a tensor with NaN or infinity.
@@ -48,6 +51,8 @@ class Inputs:
     mask: Masks | None = None
     masked_image_latents: Tensor | None = None
     controls: tuple[ControlInput, ...] = ()
+    seen: tuple[SeenPictures, ...] = ()
+    image_prompts: tuple[ThroughAdapter, ...] = ()
 
     def __post_init__(self) -> None:
         check_tensor("latents", self.latents)

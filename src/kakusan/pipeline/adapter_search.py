@@ -99,7 +99,7 @@ def _named(name: str, said: LoraFile | None, folders: Sequence[Path]) -> Path | 
     full = (name, *([] if said is None else [said.path]))
     found = find_adapters([*full, *map(_last, full)], folders)
     if said is not None and said.sha256 is not None:
-        found.sort(key=lambda file: _hash(file) != said.sha256)
+        found.sort(key=lambda file: hash_of_file(file) != said.sha256)
     return found[0] if found else None
 
 
@@ -144,16 +144,23 @@ def _known(said: LoraFile | None) -> str:
 
 def with_hashes(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record whose files of adapters have their hashes, as far as they are here."""
+    record = dict(record)
+    if prompts := record.get("image_prompts"):
+        hashes = [hash_of_file(each["model"]) if "model" in each else None for each in prompts]
+        record["image_prompts"] = [
+            each if digest is None else {**each, "sha256": digest}
+            for each, digest in zip(prompts, hashes, strict=True)
+        ]
     files = record.get("lora_files")
     if not files:
-        return dict(record)
-    hashed = {name: {**each, "sha256": _hash(each["path"])} for name, each in files.items()}
+        return record
+    hashed = {name: {**each, "sha256": hash_of_file(each["path"])} for name, each in files.items()}
     return {**record, "lora_files": hashed}
 
 
 def check_hash(name: str, file: LoraFile) -> None:
     """Raise ArgumentError where a file is not the one that a record tells of."""
-    if file.sha256 is not None and _hash(file.path) not in (None, file.sha256):
+    if file.sha256 is not None and hash_of_file(file.path) not in (None, file.sha256):
         raise ArgumentError(
             "the adapter {0}: {1} is another file than the one that the record tells of, whose "
             "SHA-256 begins with {2}; give the folder of that one with {lora_dirs}",
@@ -163,7 +170,8 @@ def check_hash(name: str, file: LoraFile) -> None:
         )
 
 
-def _hash(path: PathLike) -> str | None:
+def hash_of_file(path: PathLike) -> str | None:
+    """Its SHA-256; None where it is not there."""
     try:
         status = Path(path).stat()
         return _hash_of(os.fspath(path), status.st_mtime_ns, status.st_size)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.inputs import EMBEDS, Inputs, given_pictures
+from kakusan.inputs import EMBEDS, Inputs, given_pictures, seen_pictures
 from kakusan.later import without_later
 from kakusan.request import SEEDS, Request
 from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
-from kakusan.vocabulary import INPUTS, POOLED, STREAM
+from kakusan.vocabulary import INPUTS, POOLED, SEEN, STREAM
 
 
 def asked(
@@ -24,7 +24,10 @@ def asked(
     STREAM.check_known(settings)
     wildcards = settings.pop("wildcards", None)
     given = {name: settings.pop(name) for name in (*INPUTS, *POOLED) if name in settings}
-    inputs = Inputs(**given, image=given_pictures("image", settings.pop("image", None), files=True))
+    seen = seen_pictures(*(settings.pop(name, None) for name in SEEN))
+    inputs = Inputs(
+        **given, seen=seen, image=given_pictures("image", settings.pop("image", None), files=True)
+    )
     if isinstance(prompt, Request):
         if wildcards is not None:
             raise ArgumentError("the choices of a request are made; leave {wildcards} out")

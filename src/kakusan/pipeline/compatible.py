@@ -16,8 +16,7 @@ from kakusan.checkpoints.source import Source
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError, UnknownNameError, nearest, shown
 from kakusan.images import to_numpy, to_pil
-from kakusan.inputs import Inputs
-from kakusan.later import without_later
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.models import UNet2DConditionModel
 from kakusan.pipeline import bars
 from kakusan.pipeline.adapter_strengths import scaled_engine
@@ -222,12 +221,7 @@ def check_inputs(
     callback_on_step_end_tensor_inputs: Sequence[str] | None = None,
 ) -> None:
     """Raise RequestError where a call with these arguments would."""
-    without_later(
-        {
-            "ip_adapter_image": ip_adapter_image,
-            "ip_adapter_image_embeds": ip_adapter_image_embeds,
-        }
-    )
+    seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
     StepCallback.of_old(None, callback_steps)
     StepCallback.of(None, callback_on_step_end_tensor_inputs)
     request = Request.of(

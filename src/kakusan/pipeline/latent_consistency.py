@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from kakusan.errors import ArgumentError, check_no_unknown
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
@@ -51,6 +51,8 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
         generator: Generators = None,
         latents: Tensor | None = None,
         prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         negative_prompt: str | Sequence[str] | None = None,
         negative_prompt_embeds: Tensor | None = None,
@@ -113,6 +115,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
             latents=latents,
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
+            seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
         )
         given = StepCallback.of_call(
             callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps

@@ -24,6 +24,7 @@ from kakusan.pipeline.calling import answered, follow
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.drawing import Drawing, Steerings
 from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
+from kakusan.pipeline.image_prompts import resolved
 from kakusan.pipeline.model import Family, Model
 from kakusan.pipeline.outfits import Asked
 from kakusan.pipeline.output import Picture, PipelineOutput
@@ -238,6 +239,7 @@ class LatentDiffusionPipeline(Pipeline):
         engine = self.engine
         if not request.safety_checker:
             engine.safety_checker = None
+        inputs = resolved(self, self._ip_adapters, request, inputs)
         adapters = Asked(self, request, self._adapter_files, names_in(request))
         words = taught_for(request, parts, bundled_embeddings(adapters.all))
         reader = self

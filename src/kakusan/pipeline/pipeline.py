@@ -16,10 +16,17 @@ from kakusan.engine import Engine, Placement
 from kakusan.errors import RequestError, kind_of
 from kakusan.later import missing_attribute
 from kakusan.models import CLIPTextModel, UNet2DConditionModel, within
-from kakusan.pipeline import adapter_fusing, adapter_saving, adapter_strengths, adapters
+from kakusan.pipeline import (
+    adapter_fusing,
+    adapter_saving,
+    adapter_strengths,
+    adapters,
+    ip_adapters,
+)
 from kakusan.pipeline.checker import is_function
 from kakusan.pipeline.container import Container, check_family
 from kakusan.pipeline.file_loading import FileLoading
+from kakusan.pipeline.image_prompts import IPAdapters
 from kakusan.pipeline.index import INDEX, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, Loading, check_settings
 from kakusan.pipeline.outfits import AdapterFiles
@@ -92,6 +99,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
         self._preview: tuple[object, LatentPreview] | None = None
         self._placement = Placement()
         self._adapter_files = AdapterFiles()
+        self._ip_adapters = IPAdapters()
 
     @classmethod
     def from_pretrained(
@@ -239,6 +247,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
         if "scheduler" not in given:
             made._scheduler = pipeline._scheduler
             made._own_scheduler = pipeline._own_scheduler
+        made._ip_adapters = pipeline._ip_adapters
         made._placement, made._progress = pipeline._placement, dict(pipeline._progress)
         asked = asked_dtype(torch_dtype, dtype)
         return made if (torch_dtype is None and dtype is None) or asked is None else made.to(asked)
@@ -304,6 +313,12 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
     set_lora_device = adapters.set_lora_device
     enable_lora_hotswap = adapters.enable_lora_hotswap
     save_lora_weights = classmethod(adapter_saving.save_lora_weights)
+
+    load_ip_adapter = ip_adapters.load_ip_adapter
+    set_ip_adapter_scale = ip_adapters.set_ip_adapter_scale
+    unload_ip_adapter = ip_adapters.unload_ip_adapter
+    encode_image = ip_adapters.encode_image
+    prepare_ip_adapter_image_embeds = ip_adapters.prepare_ip_adapter_image_embeds
 
     def __getattr__(self, name: str) -> Any:
         if name in dir(type(self)):  # a property of ours that failed: its own error

@@ -78,6 +78,11 @@ def given_how(request: Request, inputs: Inputs) -> str | None:
         return "begun at latents handed in"
     if inputs.masked_image_latents is not None:
         return "painted beside latents handed in"
+    for each in inputs.image_prompts:
+        if each.seen.pictures is None:
+            return "attending to tensors handed in"
+        if each.adapter.path is None:
+            return "drawn with an IP-Adapter that came from no file"
     if given is not None and request.seed is None:
         return "begun at a picture with another's random numbers"
     return None

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kakusan.conditioning import encode_texts
 from kakusan.engine import Engine, present
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.models import (
     Autoencoder,
@@ -123,6 +123,8 @@ class StableDiffusionPipeline(OneEncoderPipeline):
         latents: Tensor | None = None,
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
@@ -197,6 +199,7 @@ class StableDiffusionPipeline(OneEncoderPipeline):
             latents=latents,
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
+            seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
         )
         request = Request.of(
             texts_or_embeds("prompt", prompt, prompt_embeds),

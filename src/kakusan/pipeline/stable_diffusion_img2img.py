@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
@@ -51,6 +51,8 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
         generator: Generators = None,
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
@@ -97,6 +99,7 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
             image=given,
+            seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
         )
         request = Request.of(
             texts_or_embeds("prompt", prompt, prompt_embeds),
@@ -138,12 +141,7 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] | None = None,
     ) -> None:
         """Raise RequestError where a call with these arguments would."""
-        without_later(
-            {
-                "ip_adapter_image": ip_adapter_image,
-                "ip_adapter_image_embeds": ip_adapter_image_embeds,
-            }
-        )
+        seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
         StepCallback.of_old(None, callback_steps)
         StepCallback.of(None, callback_on_step_end_tensor_inputs)
         Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kakusan.engine import Engine
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.models import (
     Autoencoder,
@@ -221,6 +221,8 @@ class StableDiffusionXLPipeline(XLPipeline):
         negative_prompt_embeds: Tensor | None = None,
         pooled_prompt_embeds: Tensor | None = None,
         negative_pooled_prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
@@ -282,6 +284,7 @@ class StableDiffusionXLPipeline(XLPipeline):
             negative_prompt_embeds=negative_prompt_embeds,
             pooled_prompt_embeds=pooled_prompt_embeds,
             negative_pooled_prompt_embeds=negative_pooled_prompt_embeds,
+            seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
         )
         request = Request.of(
             **texts_and_zeros(prompt, prompt_2, negative_prompt, negative_prompt_2, inputs),
@@ -339,12 +342,7 @@ class StableDiffusionXLPipeline(XLPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] | None = None,
     ) -> None:
         """Raise RequestError where a call with these arguments would."""
-        without_later(
-            {
-                "ip_adapter_image": ip_adapter_image,
-                "ip_adapter_image_embeds": ip_adapter_image_embeds,
-            }
-        )
+        seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
         StepCallback.of_old(None, callback_steps)
         StepCallback.of(None, callback_on_step_end_tensor_inputs, XL_TENSORS)
         inputs = Inputs(

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.models import (
     AutoencoderKL,
@@ -124,6 +124,8 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
         negative_prompt_embeds: Tensor | None = None,
         pooled_prompt_embeds: Tensor | None = None,
         negative_pooled_prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         cross_attention_kwargs: Mapping[str, Any] | None = None,
         guidance_rescale: float = 0.0,
@@ -182,6 +184,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             pooled_prompt_embeds=pooled_prompt_embeds,
             negative_pooled_prompt_embeds=negative_pooled_prompt_embeds,
             image=given,
+            seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
         )
         request = Request.of(
             **texts_and_zeros(prompt, prompt_2, negative_prompt, negative_prompt_2, inputs),

@@ -10,6 +10,7 @@ from kakusan.request import checks
 from kakusan.request.checks import MAX_STEPS
 from kakusan.request.controls import ControlledRequest
 from kakusan.request.embedded import EmbeddedRequest
+from kakusan.request.image_prompts import ImagePromptedRequest
 from kakusan.request.loras import AdaptedRequest
 from kakusan.request.masks import MaskedRequest
 from kakusan.request.pixels import PixelRequest
@@ -41,6 +42,7 @@ class Request(
     MaskedRequest,
     ControlledRequest,
     EnlargedRequest,
+    ImagePromptedRequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -138,6 +140,7 @@ class Request(
         self._set(**self.checked_steering(), **self.checked_masks())
         self._set(controls=self.checked_controls())
         self._set(second_pass=self.checked_second_pass(len(self.prompt)))
+        self._set(image_prompts=self.checked_image_prompts())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -244,13 +247,16 @@ class Request(
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
             *(*self.only_noise(), "embeddings", *self.only_pixels(), "second_pass"),
         )
-        left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks(), "controls"}
+        left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks()}
+        left |= {"controls", "image_prompts"}
         names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names} | self.adapted_record()
         record |= self.steered_record() | self.masks_record()
         if self.controls is not None:
             record["controls"] = [each.to_record() for each in self.controls]
+        if self.image_prompts is not None:
+            record["image_prompts"] = [each.to_record() for each in self.image_prompts]
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if self.second_pass is not None:

@@ -7,6 +7,8 @@ A `Way` completes a request before any network runs, and prepares what steers it
 from kakusan.steering.controlnet import ControlNets
 from kakusan.steering.img2img import ImageToImage
 from kakusan.steering.inpaint import Inpainting
+from kakusan.steering.ip_adapter import AttendedPictures
+from kakusan.steering.ip_adapter import features_of as features_of
 from kakusan.steering.masked import repaints as repaints
 from kakusan.steering.repainting import Repainting
 from kakusan.steering.t2i_adapter import T2IAdapters
@@ -15,6 +17,6 @@ from kakusan.steering.way import Prepared as Prepared
 from kakusan.steering.way import Way as Way
 
 WAYS: tuple[Way, ...] = (
-    *(Inpainting(), ImageToImage(), T2IAdapters(), ControlNets()),
+    *(Inpainting(), ImageToImage(), T2IAdapters(), ControlNets(), AttendedPictures()),
     Repainting(),  # last, as it alone shows the UNet more channels
 )
