@@ -159,8 +159,6 @@ _OF_A_PIPELINE: Mapping[str, tuple[str, ...]] = {
         *("text_encoder_2", "tokenizer_2"),
     ),
     _GRADUAL: (
-        "enable_freeu",
-        "disable_freeu",
         "enable_pag",
         "disable_pag",
         "set_pag_applied_layers",

@@ -106,6 +106,7 @@ _SETTINGS = {
     "outpaint": ("outpaint", "--left", ""),
     "second_pass": ("second_pass", "--hires", ""),
     "image_prompts": ("image_prompt", "--image-prompt", ""),
+    "freeu": ("freeu", "--freeu", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -131,7 +132,7 @@ _OF_THE_PIPELINE = frozenset(
     {
         *("model", "commit", "variant", "unet", "vae", "prediction_type"),
         *("scheduler", "dtype", "device"),
-        *("loras", "lora_files", "lora_scale", "image_prompts"),
+        *("loras", "lora_files", "lora_scale", "image_prompts", "freeu"),
     }
 )
 # How other tools draw, which a call as the reference has it cannot say
@@ -242,7 +243,7 @@ STREAM = Vocabulary(
             *(*POOLED, *_OF_SDXL, *_OF_OTHER_TOOLS, *_OF_PICTURES, *_OF_MASKS, _FILES),
             *("force_zeros_for_empty_prompt", "batch_size", "steering", "wildcards", *SEEN),
         ),
-        **{name: name for name in ("loras", "lora_files", "lora_scale")},
+        **{name: name for name in ("loras", "lora_files", "lora_scale", "freeu")},
     },
 )
 SHORT = Vocabulary(
@@ -315,6 +316,9 @@ _OPTIONS_ELSEWHERE = {
     "--embeddings-dir": ("embedding-dir", "embd-dir", "embeddings-folder", "embeddings-path"),
     "--vae": ("vae-path", "vae-name", "vae-model", "taesd", "taesd-path"),
     "--lora": ("loras", "lora-path", "lora-name", "lora-model", "lora-weights", "adapter"),
+    "--image-prompt": ("ip-adapter", "ipadapter", "ip-adapter-image", "image-prompts", "style"),
+    "--image-encoder": ("clip-vision", "clip-vision-model", "ip-adapter-encoder"),
+    "--freeu": ("free-u", "freeu-v1"),
     "--lora-dir": ("lora-model-dir", "lora-folder", "lora-directory", "loras-dir"),
     "--unet": ("unet-path", "unet-name", "diffusion-model", "transformer"),
     "--prediction": ("prediction-type", "parameterization", "v-pred", "vpred", "v-prediction"),
@@ -358,8 +362,11 @@ OPTIONS_TO_COME = frozenset(
     (
         *("controlnet", "control-image", "ip-adapter"),
         *("upscale", "tiling"),
+        *("mask", "mask-image"),
+        *("controlnet", "control-image"),
+        *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
         *("refiner", "eta", "batch-size"),
-        *("from-file", "prompts", "prompt-file", "preview", "freeu", "host", "port", "listen"),
+        *("from-file", "prompts", "prompt-file", "preview", "host", "port", "listen"),
     )
 )
 COMMANDS_TO_COME = frozenset(

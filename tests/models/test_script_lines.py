@@ -114,6 +114,7 @@ CALLS = [
     "unet.disable_gradient_checkpointing()",
     "text.gradient_checkpointing_enable()",
     "text.gradient_checkpointing_disable()",
+    "unet.enable_freeu(s1=0.9, s2=0.2, b1=1.5, b2=1.6)",
     "unet.disable_freeu()",
     "vae.enable_slicing()",
     "vae.disable_slicing(); vae.disable_tiling()",
@@ -221,7 +222,6 @@ def test_calls_that_only_some_versions_or_machines_have_do_nothing(folder: Path)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("unet.enable_freeu(s1=0.9, s2=0.2, b1=1.5, b2=1.6)", "enable_freeu.*not there yet"),
         ("unet.add_adapter(5, adapter_name='x')", "UNet2DConditionModel.add_adapter is not there"),
         ("vae.register_to_config(sample_size=9)", "AutoencoderKL.register_to_config is not there"),
         ("unet.set_attn_processor(torch.nn.Identity())", "'Identity' is not there yet"),

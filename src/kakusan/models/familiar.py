@@ -148,16 +148,6 @@ class Familiar(nn.Module):
             if isinstance(module, Attention | PictureAttention)
         }
 
-    def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
-        """Raises NotYetError: arXiv:2309.11497 changes what is drawn."""
-        raise NotYetError(
-            f"enable_freeu(s1={shown(s1)}, s2={shown(s2)}, b1={shown(b1)}, b2={shown(b2)}) is not "
-            "there yet; leave it out"
-        )
-
-    def disable_freeu(self) -> None:
-        """Do nothing: it is never on."""
-
     def _checkpointed(self) -> list[Checkpointed]:
         return [module for module in self.modules() if isinstance(module, Checkpointed)]
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kakusan.checkpoints.source import Source
-from kakusan.engine import Engine
+from kakusan.engine import Engine, present
 from kakusan.errors import ArgumentError, UnknownNameError, nearest, shown
 from kakusan.images import to_numpy, to_pil
 from kakusan.inputs import Inputs, seen_pictures
-from kakusan.models import UNet2DConditionModel
+from kakusan.models import UNet2DConditionModel, within
 from kakusan.pipeline import bars
 from kakusan.pipeline.adapter_strengths import scaled_engine
 from kakusan.pipeline.asked import negative_or_embeds, texts_or_embeds
@@ -331,6 +331,16 @@ def enable_vae_tiling(pipe: Pipe) -> None:
 def disable_vae_tiling(pipe: Pipe) -> None:
     """Decode whole pictures, where there is memory for them."""
     pipe.vae.disable_tiling()
+
+
+def enable_freeu(pipe: Pipe, s1: float, s2: float, b1: float, b2: float) -> None:
+    """Have the UNet weigh what its way up is made of, see `UNet2DConditionModel.enable_freeu`."""
+    within(present("unet", pipe.unet)).enable_freeu(s1, s2, b1, b2)
+
+
+def disable_freeu(pipe: Pipe) -> None:
+    """Draw without FreeU again."""
+    within(present("unet", pipe.unet)).disable_freeu()
 
 
 def upcast_vae(pipe: Pipe) -> None:

@@ -89,6 +89,8 @@ class LatentDiffusionPipeline(Pipeline):
     disable_vae_slicing = compatible.disable_vae_slicing
     enable_vae_tiling = compatible.enable_vae_tiling
     disable_vae_tiling = compatible.disable_vae_tiling
+    enable_freeu = compatible.enable_freeu
+    disable_freeu = compatible.disable_freeu
     upcast_vae = compatible.upcast_vae
     enable_attention_slicing = set_attention_slice = compatible.enable_attention_slicing
     disable_attention_slicing = compatible.disable_attention_slicing

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
@@ -70,6 +70,8 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
         latents: Tensor | None = None,
         prompt_embeds: Tensor | None = None,
         negative_prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         mask_blur: float | None = None,
         masked_content: str | None = None,
@@ -132,6 +134,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
                 image=given,
                 mask=masks,
                 masked_image_latents=masked_image_latents,
+                seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
             )
             request = Request.of(
                 texts_or_embeds("prompt", prompt, prompt_embeds),
@@ -183,12 +186,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
         padding_mask_crop: int | None = None,
     ) -> None:
         """Raise RequestError where a call with these arguments would."""
-        without_later(
-            {
-                "ip_adapter_image": ip_adapter_image,
-                "ip_adapter_image_embeds": ip_adapter_image_embeds,
-            }
-        )
+        seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
         StepCallback.of_old(None, callback_steps)
         StepCallback.of(None, callback_on_step_end_tensor_inputs)
         Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, seen_pictures
 from kakusan.later import without_later
 from kakusan.models import (
     AutoencoderKL,
@@ -134,6 +134,8 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
         negative_prompt_embeds: Tensor | None = None,
         pooled_prompt_embeds: Tensor | None = None,
         negative_pooled_prompt_embeds: Tensor | None = None,
+        ip_adapter_image: object = None,
+        ip_adapter_image_embeds: object = None,
         *,
         mask_blur: float | None = None,
         masked_content: str | None = None,
@@ -202,6 +204,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
                 image=given,
                 mask=masks,
                 masked_image_latents=masked_image_latents,
+                seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
             )
             request = Request.of(
                 **texts_and_zeros(prompt, prompt_2, negative_prompt, negative_prompt_2, inputs),

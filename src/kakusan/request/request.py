@@ -10,6 +10,7 @@ from kakusan.request import checks
 from kakusan.request.checks import MAX_STEPS
 from kakusan.request.controls import ControlledRequest
 from kakusan.request.embedded import EmbeddedRequest
+from kakusan.request.freeu import FreeURequest
 from kakusan.request.image_prompts import ImagePromptedRequest
 from kakusan.request.loras import AdaptedRequest
 from kakusan.request.masks import MaskedRequest
@@ -43,6 +44,7 @@ class Request(
     ControlledRequest,
     EnlargedRequest,
     ImagePromptedRequest,
+    FreeURequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -140,7 +142,7 @@ class Request(
         self._set(**self.checked_steering(), **self.checked_masks())
         self._set(controls=self.checked_controls())
         self._set(second_pass=self.checked_second_pass(len(self.prompt)))
-        self._set(image_prompts=self.checked_image_prompts())
+        self._set(image_prompts=self.checked_image_prompts(), freeu=self.checked_freeu())
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -248,7 +250,7 @@ class Request(
             *(*self.only_noise(), "embeddings", *self.only_pixels(), "second_pass"),
         )
         left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks()}
-        left |= {"controls", "image_prompts"}
+        left |= {"controls", "image_prompts", "freeu"}
         names = [field.name for field in fields(self) if field.name not in left]
         names += [name for name in apart if getattr(self, name) is not None]
         record = {name: getattr(self, name) for name in names} | self.adapted_record()
@@ -257,6 +259,8 @@ class Request(
             record["controls"] = [each.to_record() for each in self.controls]
         if self.image_prompts is not None:
             record["image_prompts"] = [each.to_record() for each in self.image_prompts]
+        if self.freeu is not None:
+            record["freeu"] = self.freeu._asdict()
         if self.embeddings is not None:
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if self.second_pass is not None:

@@ -5,6 +5,7 @@ A `Way` completes a request before any network runs, and prepares what steers it
 """
 
 from kakusan.steering.controlnet import ControlNets
+from kakusan.steering.freeu import WeighedWayUp
 from kakusan.steering.img2img import ImageToImage
 from kakusan.steering.inpaint import Inpainting
 from kakusan.steering.ip_adapter import AttendedPictures
@@ -17,6 +18,7 @@ from kakusan.steering.way import Prepared as Prepared
 from kakusan.steering.way import Way as Way
 
 WAYS: tuple[Way, ...] = (
-    *(Inpainting(), ImageToImage(), T2IAdapters(), ControlNets(), AttendedPictures()),
+    *(Inpainting(), ImageToImage(), T2IAdapters(), ControlNets()),
+    *(AttendedPictures(), WeighedWayUp()),
     Repainting(),  # last, as it alone shows the UNet more channels
 )

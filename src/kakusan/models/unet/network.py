@@ -1,11 +1,13 @@
 """The UNet: predicts the noise in latents from their noise level and a text."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.errors import RequestError, shown
 from kakusan.models.familiar import refuse_later
 from kakusan.models.layers.attention import TextContext, TransformerBlock
 from kakusan.models.layers.basic import Conv2d, GroupNorm
@@ -34,13 +36,18 @@ class UNetOutput(NamedTuple):
 
 
 class UNet2DConditionModel(UNetEncoder[UNetConfig]):
-    """The denoising network of Stable Diffusion 1, 2 and XL. arXiv:2112.10752, section 3.3."""
+    """The denoising network of Stable Diffusion 1, 2 and XL. arXiv:2112.10752, section 3.3.
+
+    Attributes:
+        freeu: weighs what its way up is made of where a call does not say otherwise; None is off.
+    """
 
     config_class = UNetConfig
     part_names = ("unet",)
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__(config)
+        self.freeu: FreeU | None = None
         width = config.block_out_channels[0]
         self.up_blocks = nn.ModuleList(up_levels(config, [*self.skip_channels]))
         self.conv_norm_out = GroupNorm(config.norm_num_groups, width, eps=NORM_EPS, silu=True)
@@ -63,6 +70,28 @@ class UNet2DConditionModel(UNetEncoder[UNetConfig]):
             for block in blocks
             if block.name.startswith(way)
         }
+
+    def enable_freeu(self, s1: float, s2: float, b1: float, b2: float) -> None:
+        """Weigh what the two coarsest levels on the way up are made of (arXiv:2309.11497).
+
+        Args:
+            s1, s2: of the lowest frequencies from the way down, 0.9 and 0.2 as a rule.
+            b1, b2: of half of the channels from below, 1.5 and 1.6, or 1.3 and 1.4 for SDXL.
+
+        Raises:
+            RequestError: One is no finite number.
+        """
+        weights = (b1, b2, s1, s2)
+        if not all(isinstance(each, int | float) and math.isfinite(each) for each in weights):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise RequestError(
+                f"FreeU's weights must be finite numbers, not s1={shown(s1)}, s2={shown(s2)}, "
+                f"b1={shown(b1)}, b2={shown(b2)}"
+            )
+        self.freeu = FreeU(*weights)
+
+    def disable_freeu(self) -> None:
+        """Draw without FreeU again."""
+        self.freeu = None
 
     def forward(
         self,
@@ -92,7 +121,8 @@ class UNet2DConditionModel(UNetEncoder[UNetConfig]):
             added_conditioning: SDXL only.
             residuals: what ControlNets and T2I-Adapters add.
             deep: stores what most of the work goes into, for a later call to take as it is.
-            freeu: weighs what enters the two coarsest levels on the way up.
+            freeu: weighs what enters the two coarsest levels on the way up; as `enable_freeu` says
+                where not given.
             return_dict: False gives a plain tuple.
             timestep_cond: networks distilled under guidance (LCM) only: its embedding, see
                 `guidance_embedding`, shape (batch or 1, guidance_dim).
@@ -111,6 +141,7 @@ class UNet2DConditionModel(UNetEncoder[UNetConfig]):
             UnknownArgumentError: an argument that does not exist.
         """
         refuse_later("the UNet", later, LATER)
+        freeu = self.freeu if freeu is None else freeu
         check_fits(self.config, sample, encoder_hidden_states)
         if added_cond_kwargs:
             added_conditioning = AddedConditioning.of_reference(added_cond_kwargs)
