@@ -360,11 +360,8 @@ _COMMANDS_ELSEWHERE = {
 # What other tools have, and kakusan will have
 OPTIONS_TO_COME = frozenset(
     (
-        *("controlnet", "control-image", "ip-adapter"),
-        *("upscale", "tiling"),
-        *("mask", "mask-image"),
         *("controlnet", "control-image"),
-        *("hires", "hires-fix", "enable-hr", "upscale", "upscaler", "tiling"),
+        *("upscale", "tiling"),
         *("refiner", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "host", "port", "listen"),
     )
