@@ -189,3 +189,18 @@ def test_a_learnt_word_has_a_place_for_each_vector(run: Command, here: Path) -> 
     told = run("tokens", "a embedding:nothing", "--syntax", "comfy", "--embeddings-dir", "words")
     assert told.code == 2
     assert "no embedding 'nothing'" in told.err
+
+
+def test_a_tag_that_is_written_wrongly_is_told(run: Command) -> None:
+    done = run("tokens", "a cat <lora:a<b:c>")
+    assert done.code == 0, done.err
+    assert "not taken, and refused by `kakusan generate`: <lora:a<b:c> has the weight 'c'" in (
+        done.out
+    )
+    told = json.loads(run("tokens", "--json", "a cat <lora:foo:abc>").out)
+    assert told["schedule"][0]["parts"][0]["segments"] == [["a cat", 1.0]]
+    assert "must be a number" in told["networks"][0]["fault"]
+    assert "fault" not in json.loads(run("tokens", "--json", "<lora:foo:1>").out)["networks"][0]
+    done = run("generate", "a cat <lora:foo:abc>", "-o", "x.png")
+    assert (done.code, done.out) == (2, "")
+    assert "<lora:foo:abc> has the weight 'abc'" in done.err

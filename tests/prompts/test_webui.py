@@ -72,7 +72,7 @@ def test_any_text_is_read_or_has_a_weight_that_is_none() -> None:
             said = ""
             assert all(part.schedule[-1].until == 10 for part in prompt.parts)
             assert json.dumps(prompt.schedule())
-        assert not said or "is no number" in said or "has the weight" in said, text
+        assert not said or "is no number" in said, text
 
 
 def test_a_text_without_special_characters_is_one_segment() -> None:
@@ -201,12 +201,16 @@ def test_what_is_no_tag_stays(text: str) -> None:
         ("<lora:te=1>", "has no name"),
         ("<lora: :1>", "has no name"),
         ("<lora:x:dyn=a>", "dyn 'a'; it must be a whole number"),
+        ("<lora:a<b:c>", "<lora:a<b:c> has the weight 'c'"),
+        ("<hypernet:x:c>", "has the weight 'c'"),
     ],
 )
-def test_a_tag_that_says_nothing_usable_is_one_line(tag: str, said: str) -> None:
-    with pytest.raises(RequestError, match="<lora:") as caught:
-        parse(tag, "webui", 4)
-    assert said in str(caught.value)
+def test_a_tag_that_says_nothing_usable_is_dropped_and_says_why(tag: str, said: str) -> None:
+    prompt = parse(f"a{tag} b", "webui", 4)
+    assert prompt.parts[0].schedule[0].text == "a b"
+    (network,) = prompt.networks
+    assert said in str(network.fault)
+    assert (network.text_weight, network.unet_weight) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,8 @@ def _record(reading: "ReadPrompt") -> dict[str, Any]:
 
 def _network(network: Network) -> dict[str, Any]:
     spans = network.spans
-    return {**vars(network), "spans": None if spans is None else [list(each) for each in spans]}
+    found = {**vars(network), "spans": None if spans is None else [list(each) for each in spans]}
+    return {key: value for key, value in found.items() if key != "fault" or value is not None}
 
 
 def _finite(value: Any) -> Any:
@@ -277,6 +278,8 @@ def _chunk_lines(chunks: "TokenChunks", room: int, margin: str) -> Iterator[str]
 
 
 def _network_line(network: Network, steps: int) -> str:
+    if network.fault is not None:
+        return f"not taken, and refused by `kakusan generate`: {network.fault}"
     weights = f"{network.text_weight:g}"
     if network.unet_weight != network.text_weight:
         weights = f"text encoder {network.text_weight:g}, UNet {network.unet_weight:g}"

@@ -10,6 +10,7 @@ from kakusan.images.foreign.webui_extras import ANOTHER_PICTURE
 from kakusan.interchange.begun import begun
 from kakusan.interchange.families import of_family
 from kakusan.interchange.second_pass import second_pass
+from kakusan.interchange.tags import unmade, without_unmade
 from kakusan.request import Request
 from kakusan.request.randomness import RNGS
 from kakusan.request.syntaxes import PADDED_V0
@@ -87,6 +88,8 @@ def translated(
         found.pop("emphasis", None)
     if found.get("prompt_syntax") == "novelai":
         del found["prompt_syntax"]
+    if found.get("prompt_syntax") == "webui" and "prompt" in found:
+        found["prompt"] = without_unmade(found["prompt"])
     if found.get("emphasis") == "Original":
         del found["emphasis"]
     followed = list[str]()
@@ -280,8 +283,11 @@ def _lacking(says: Settings, found: Mapping[str, Any]) -> Iterator[str]:
         yield _QUIRKS.get(quirk, shown(quirk))
     if says.vae is not None and says.vae.casefold() not in ("automatic", "none", "baked vae"):
         yield f"the VAE {shown(says.vae)} (say with --vae where it is)"
+    dropped = unmade(says.prompt) if says.prompt_syntax == "webui" else {}
+    yield from dropped.values()
     for each in says.loras:
-        yield f"the LoRA {shown(each.name)}"
+        if each.name not in dropped:
+            yield f"the LoRA {shown(each.name)}"
     for each in says.embeddings:
         yield f"the embedding {shown(each.name)}"
     for name in ("sigma_churn", "schedule_sigma_min", "schedule_sigma_max", "schedule_rho"):

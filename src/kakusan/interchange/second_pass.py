@@ -6,6 +6,7 @@ from typing import Any
 from kakusan.errors import InputError, shown
 from kakusan.images.foreign import Settings, Told
 from kakusan.images.foreign.versions import webui_version
+from kakusan.interchange.tags import without_unmade
 from kakusan.request.checks import SIZE_STEP
 from kakusan.request.second_pass import DEFAULT_UPSCALER, SECOND_STRENGTH, second_pass_of
 from kakusan.request.upscalers import needs_model
@@ -32,6 +33,8 @@ def second_pass(told: Told) -> Part:
         lacks = f"its second pass, whose upscaler {shown(upscaler)} is a model of its own"
         return {}, [], [lacks]
     asked: dict[str, Any] = {name: hires[name] for name in _ALIKE if hires.get(name)}
+    if "prompt" in asked:
+        asked["prompt"] = without_unmade(str(asked["prompt"]))
     for side in ("width", "height"):
         if side in asked:
             asked[side] -= asked[side] % SIZE_STEP

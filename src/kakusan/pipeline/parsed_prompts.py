@@ -131,7 +131,10 @@ def names_in(request: Request) -> list[str]:
         return []
     texts = [text for text in (*request.prompt, *(request.prompt_2 or ())) if text]
     tags = [tag for text in texts for tag in take_out(text)[1] if tag.kind in LORAS]
-    return [network_of(tag).name for tag in tags]
+    networks = list(map(network_of, tags))
+    if fault := next(filter(None, (each.fault for each in networks)), None):
+        raise RequestError(fault)
+    return [each.name for each in networks]
 
 
 class ParsedPrompts:
@@ -319,6 +322,8 @@ def _check(name: str, parsed: ParsedPrompt, emphasis: str) -> None:
 
 def _check_network(network: Network) -> None:
     """Raise RequestError for what is named in a prompt and not there, or out of its range."""
+    if network.fault is not None:
+        raise RequestError(network.fault)
     where = f"<{network.kind}:{shown(network.name)[1:-1]}>"
     if network.kind == HYPERNET or network.dyn is not None:
         what = "names a hypernetwork" if network.kind == HYPERNET else "says dyn"

@@ -3,10 +3,10 @@
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from kakusan.errors import RequestError, shown
+from kakusan.errors import shown
 from kakusan.prompts.groups import Taken
 from kakusan.prompts.parsed import Network
 
@@ -39,10 +39,15 @@ def take_out(text: str) -> tuple[str, tuple[Tag, ...]]:
 
 def without_loras(text: str) -> str:
     """The text without those tags that name adapters."""
+    return without_tags(text, lambda network: network.kind in LORAS)
+
+
+def without_tags(text: str, unwanted: Callable[[Network], bool]) -> str:
+    """The text without those of its tags of which `unwanted` is true."""
     texts: list[str] = []
     done = 0
     for match, end in _tags(text):
-        if match[1] in LORAS:
+        if unwanted(network_of(Tag(0, match[1], text[match.end() : end]))):
             texts.append(text[done : match.start()])
             done = end + 1
     return "".join((*texts, text[done:]))
@@ -65,28 +70,44 @@ def network_of(tag: Tag, spans: tuple[tuple[int, int], ...] | None = None) -> Ne
     `<lora:name:text:unet:dyn>`: weights are 1 where nothing is said, the UNet's is the text
     encoder's; `te=`, `unet=` and `dyn=` say them by name. `<hypernet:name:weight>` has one.
 
-    Raises:
-        RequestError: It has no name, or a weight that is no finite number.
+    Where there is no name, or a weight is no finite number, its `fault` says so: AUTOMATIC1111
+    takes the tag out of the text all the same, writes a line into its log, and draws.
     """
     items = tag.arguments.split(":")
     if tag.kind not in KINDS:
         return Network(tag.kind, items[0], spans=spans, arguments=tuple(items[1:]))
     named = _named(items) if tag.kind in LORAS else []
     plain = [item for item in items if item.count("=") != 1] if tag.kind in LORAS else items
-    if not plain or not plain[0].strip():
-        raise RequestError(f"{_tag(tag)} has no name; write <{tag.kind}:name:0.8>")
+    name = plain[0] if plain else ""
+    try:
+        if not name.strip():
+            raise _FaultError(f"{_tag(tag)} has no name; write <{tag.kind}:name:0.8>")
+        text, unet, dyn = _weights(tag, plain[1:], named)
+    except _FaultError as fault:
+        return Network(tag.kind, name, 0.0, 0.0, spans, fault=str(fault))
+    return Network(tag.kind, name, text, unet, spans, dyn)
+
+
+class _FaultError(Exception):
+    """What is wrong with a tag."""
+
+
+def _weights(
+    tag: Tag, plain: Sequence[str], named: Sequence[tuple[str, str]]
+) -> tuple[float, float, int | None]:
+    """The text encoder's, the UNet's, and `dyn`."""
     if tag.kind not in LORAS:
-        weight = _number(tag, plain[1]) if len(plain) > 1 else 1.0
-        return Network(tag.kind, plain[0], weight, weight, spans)
+        weight = _number(tag, plain[0]) if plain else 1.0
+        return weight, weight, None
     weights: dict[str, float] = {}
     dyn = None
-    for name, value in (*zip(("te", "unet", "dyn"), plain[1:], strict=False), *named):
+    for name, value in (*zip(("te", "unet", "dyn"), plain, strict=False), *named):
         if name == "dyn":
             dyn = _whole(tag, value)
         elif name in ("te", "unet"):
             weights[name] = _number(tag, value)
     text = weights.get("te", 1.0)
-    return Network(tag.kind, plain[0], text, weights.get("unet", text), spans, dyn)
+    return text, weights.get("unet", text), dyn
 
 
 def taken_of(tags: Sequence[Tag], first: int, last: int) -> list[Taken]:
@@ -107,7 +128,7 @@ def _number(tag: Tag, value: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise RequestError(
+        raise _FaultError(
             f"{_tag(tag)} has the weight {shown(value)}; it must be a number, as in "
             f"<{tag.kind}:name:0.8>"
         )
@@ -118,7 +139,7 @@ def _whole(tag: Tag, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise RequestError(
+        raise _FaultError(
             f"{_tag(tag)} has dyn {shown(value)}; it must be a whole number"
         ) from None
 

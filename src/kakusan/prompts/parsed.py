@@ -57,7 +57,8 @@ class Network:
 
     `spans` are the first and the last denoiser call of each stretch in which it holds; None is
     throughout. `dyn` is the rank that its weights are cut to, where that is said. `arguments` is
-    what stands behind the name, where the kind is one that nobody knows.
+    what stands behind the name, where the kind is one that nobody knows. `fault` says why it cannot
+    be taken, where it is not written as it should be; nobody draws with it.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Network:
     spans: tuple[tuple[int, int], ...] | None = None
     dyn: int | None = None
     arguments: tuple[str, ...] = ()
+    fault: str | None = None
 
 
 @dataclass(frozen=True)

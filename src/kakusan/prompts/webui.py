@@ -41,7 +41,7 @@ def parse_webui(
         comments: False for pictures of versions before 1.8, which had none.
 
     Raises:
-        RequestError: A weight is no number, or the prompt is too many texts for its length.
+        RequestError: The prompt is too many texts for its length.
     """
     if hires_steps is None or old_timelines:
         timeline = Timeline(steps, None, old_timelines)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from kakusan.errors import RequestError
 from kakusan.images.foreign.told import Lora
 from kakusan.prompts.networks import LORAS, network_of, take_out
 
@@ -37,9 +36,8 @@ def _tags(prompt: str, hashes: Mapping[str, str | None]) -> Iterator[Lora]:
         name = tag.arguments.partition(":")[0]
         if tag.kind not in LORAS or not name.strip():
             continue
-        try:
-            network = network_of(tag)
-        except RequestError:  # whose weight is no number; it is named all the same
+        network = network_of(tag)
+        if network.fault is not None:  # it is named all the same
             yield Lora(name=name, hash=hashes.get(name))
         else:
             weights = {"text_weight": network.text_weight, "unet_weight": network.unet_weight}
