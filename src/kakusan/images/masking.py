@@ -29,8 +29,9 @@ def blurred(levels: Levels, deviation: float) -> Levels:
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     weights = (weights / weights.sum()).astype(np.float32)
     for axis in (1, 0):
-        levels = np.rint(_along(levels, weights, axis) * 255) / np.float32(255)
-    return np.clip(levels, 0.0, 1.0).astype(np.float32)
+        rounded = np.rint(_along(levels, weights, axis) * 255) / 255
+        levels = np.clip(rounded, 0.0, 1.0).astype(np.float32)
+    return levels
 
 
 def _along(levels: Levels, weights: Levels, axis: int) -> Levels:

@@ -183,7 +183,7 @@ def _shapes_again(asked: PictureFile) -> Iterator[Levels]:
 
 def _masks_in(part: Given) -> Iterator[Levels]:
     if part.values is not None:
-        grey = part.values.mean(dim=1)[0].numpy() / 2 + np.float32(0.5)
+        grey: Levels = (part.values.mean(dim=1)[0] / 2 + 0.5).numpy()
         yield from (grey, 1.0 - grey)
         return
     for levels in (shapes.of_image(part.images[0]), shapes.of_transparency(part.images[0])):

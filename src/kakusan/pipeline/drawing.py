@@ -252,10 +252,10 @@ class Drawing:
             self.records.of_decode[batch.pictures.start + row] = notes
         if done.changed:
             self.altered.update(dict.fromkeys(batch.pictures, "changed by a function"))
-        pictures = [batch.pictures.start + row for row in done.rows]
-        for way in self._ways if done.pixels is not None else ():
-            done = done._replace(pixels=way.finished(pictures, done.pixels))
-        return done
+        pixels, pictures = done.pixels, [batch.pictures.start + row for row in done.rows]
+        for way in self._ways:
+            pixels = None if pixels is None else way.finished(pictures, pixels)
+        return done._replace(pixels=pixels)
 
     def pictures(self, batch: Batch) -> Iterator[Picture]:
         """The finished pictures of a batch, with their records.

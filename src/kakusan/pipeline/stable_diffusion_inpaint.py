@@ -125,7 +125,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
             if outside != EXACT:
                 size = painted_size(given, self.engine, height, width, crop)
             else:
-                size = {"height": height, "width": width, "only_masked": crop}
+                size = dict[str, Any](height=height, width=width, only_masked=crop)
             inputs = Inputs(
                 generator=generator,
                 latents=latents,

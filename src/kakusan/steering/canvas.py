@@ -162,7 +162,7 @@ def latent_mask(request: Request, levels: Tensor, factor: int) -> Tensor:
         return F.interpolate((levels >= _HALF).float(), size=size)
     resample = Image.Resampling.BICUBIC
     small = [
-        np.asarray(Image.fromarray(_bytes_of(each[0].numpy())).resize(size[::-1], resample))
+        np.asarray(Image.fromarray(_bytes_of(each[0].numpy())).resize((size[1], size[0]), resample))
         for each in levels
     ]
     found = torch.from_numpy(np.stack(small)[:, None].astype(np.float32) / 255)
