@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import kakusan
 from kakusan.errors import InputError, RequestError
+from kakusan.images import to_pil
 from kakusan.inputs import Inputs, given_pictures
+from kakusan.steering.canvas import Canvas
 
 RNG = np.random.default_rng(3)
 ARRAY = RNG.integers(0, 256, (64, 80, 3), np.uint8)
@@ -149,3 +152,29 @@ def test_a_request_needs_its_mask(tiny_v1: Path, draws: Any) -> None:
     inputs = Inputs(image=given_pictures("image", PICTURE))
     with pytest.raises(RequestError, match="the request needs the mask 'box:20"):
         pipe.prepared(request, inputs)
+
+
+@pytest.mark.parametrize("output_type", ["pil", "np", "pt"])
+def test_pipelines_paste_back_too(tiny_v1: Path, output_type: str) -> None:
+    pipe = kakusan.StableDiffusionInpaintPipeline.from_pretrained(tiny_v1)
+    mask = np.zeros((64, 80), np.float32)
+    mask[16:40, 20:52] = 1
+    call = {"image": PICTURE, "mask_image": mask, "num_inference_steps": 2, "seed": 1}
+    found = pipe("a cat", **call, outside="exact", output_type=output_type).images[0]
+    if output_type == "pt":
+        found = found.permute(1, 2, 0).numpy()
+    levels = np.asarray(found) if output_type == "pil" else np.rint(found * 255)
+    assert np.array_equal(levels[mask == 0], ARRAY[mask == 0])
+    assert (levels[mask == 1] != ARRAY[mask == 1]).any(-1).mean() > 0.9
+
+
+def test_a_pasted_half_is_exact() -> None:
+    every = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
+    canvas = Canvas(every, np.zeros((16, 16), np.float32), (0, 0, 16, 16))
+    share = np.zeros((16, 16), np.float32)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        for truncated in (False, True):
+            pixels = torch.zeros(1, 3, 16, 16, dtype=dtype)
+            found = canvas.pasted(pixels, share, truncated=truncated)
+            image = to_pil(found, truncated=truncated)[0]
+            assert np.array_equal(np.asarray(image), np.asarray(every))

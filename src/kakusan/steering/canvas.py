@@ -67,6 +67,7 @@ class Canvas:
             truncated: whether pixels will be cut off to levels.
         """
         left, top, right, bottom = self.box
+        pixels = pixels.float()  # half precision has not all levels
         if pixels.shape[-2:] != (bottom - top, right - left):
             part = to_pil(pixels)[0]
             pixels = _values_of(resized(part, right - left, bottom - top, "crop")).to(pixels)
