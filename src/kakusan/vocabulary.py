@@ -107,6 +107,7 @@ _SETTINGS = {
     "second_pass": ("second_pass", "--hires", ""),
     "image_prompts": ("image_prompt", "--image-prompt", ""),
     "freeu": ("freeu", "--freeu", ""),
+    "upscale": ("upscale", "", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -138,7 +139,7 @@ _OF_THE_PIPELINE = frozenset(
 # How other tools draw, which a call as the reference has it cannot say
 _OF_OTHER_TOOLS = (
     *("rng", "ensd", "variation_seed", "variation_strength", "seed_resize", "truncate_pixels"),
-    "second_pass",
+    *("second_pass", "upscale"),
 )
 # load_textual_inversion teaches a pipeline words; only a request names files of them
 _FILES = "embeddings"
@@ -341,6 +342,7 @@ _COMMANDS_ELSEWHERE = {
     "img2img": ("image-to-image", "i2i", "image2image", "imgtoimg", "edit"),
     "inpaint": ("inpainting", "repaint", "mask"),
     "outpaint": ("outpainting", "uncrop", "extend", "enlarge"),
+    "upscale": ("enlarge", "sd-upscale", "super-resolution", "hires", "upscaler", "ultimate"),
     "grid": ("xyz", "xy", "plot", "xyplot", "compare", "sweep", "experiment"),
     "info": ("metadata", "inspect", "exif", "png-info", "pnginfo", "show", "read"),
     "reproduce": ("again", "redo", "replay", "recreate"),
@@ -362,13 +364,15 @@ OPTIONS_TO_COME = frozenset(
     (
         *("controlnet", "control-image"),
         *("upscale", "tiling"),
+        *("controlnet", "control-image", "ip-adapter"),
+        "tiling",
         *("refiner", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "host", "port", "listen"),
     )
 )
 COMMANDS_TO_COME = frozenset(
     (
-        *("upscale", "hires", "controlnet", "serve", "server", "web", "webui", "ui", "gui"),
+        *("controlnet", "serve", "server", "web", "webui", "ui", "gui"),
         *("api", "batch", "queue", "worker", "workers", "convert", "merge", "embed", "video"),
         *("txt2vid", "img2vid", "interrogate", "caption", "app", "open"),
     )
@@ -380,6 +384,7 @@ _OF_ANOTHER_COMMAND = {
     "kakusan inpaint PICTURE PROMPT": (
         *("mask", "mask-image", "mask-blur", "masked-content", "only-masked", "invert-mask"),
     ),
+    "kakusan upscale PICTURE": ("upscale", "sd-upscale", "tile", "tile-size", "tile-overlap"),
     "kakusan outpaint PICTURE PROMPT": ("outpaint", "left", "right", "up", "down", "feather"),
     "kakusan img2img PICTURE PROMPT": (
         *("strength", "denoising-strength", "init-img", "init-image", "image", "img"),

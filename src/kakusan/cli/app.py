@@ -22,6 +22,7 @@ from kakusan.cli.look import grid
 from kakusan.cli.reproduce import reproduce
 from kakusan.cli.schedulers import schedulers
 from kakusan.cli.tokens import tokens
+from kakusan.cli.upscale import CommandWithoutPrompt, upscale
 from kakusan.cli.usage import Command, Group
 from kakusan.errors import InputError, KakusanError
 
@@ -37,6 +38,7 @@ app.command(cls=CommandWithLike)(generate)
 app.command(cls=CommandWithLike)(img2img)
 app.command(cls=CommandWithLike)(inpaint)
 app.command(cls=CommandWithLike)(outpaint)
+app.command(cls=CommandWithoutPrompt)(upscale)
 for command in (info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")

@@ -199,7 +199,8 @@ def generate(
             settings |= asked.settings
         each = 1 if asked is not None and asked.is_chosen else pictures
         request = Request.of(settings.pop("prompt"), num_images_per_prompt=each, **settings)
-    warn_of_no_words(request.prompt[0] or "")
+    if request.upscale is None:
+        warn_of_no_words(request.prompt[0] or "")
     if asked is not None:
         prompt_options.tell_grammar(asked, syntax or emphasis)
     place = Place.of(output, overwrite=overwrite)

@@ -1,7 +1,7 @@
 """`kakusan img2img`: from a picture to pictures in files."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,13 +62,18 @@ def drawn_over(
     return generate(context, **dict.fromkeys(_NOT_HERE, False), **options)
 
 
-def with_options_of(command: Any, own: Any) -> inspect.Signature:
-    """The signature of `own` with the options of another command, after its own arguments."""
+def with_options_of(command: Any, own: Any, without: Sequence[str] = ()) -> inspect.Signature:
+    """The signature of `own` with the options of another command, after its own arguments.
+
+    Args:
+        without: names of those that it does not take.
+    """
+    left = (*_NOT_HERE, *without)
     mine = inspect.signature(own, eval_str=True).parameters
     theirs = inspect.signature(command, eval_str=True).parameters
     arguments = [each for each in mine.values() if each.default is each.empty]
     options = [each for each in mine.values() if each.default is not each.empty]
-    shared = [each for name, each in theirs.items() if name not in (*mine, *_NOT_HERE)]
+    shared = [each for name, each in theirs.items() if name not in (*mine, *left)]
     first = [each for each in arguments if each.kind is not each.VAR_KEYWORD]
     # options by keyword, as those that follow them have no defaults
     return inspect.Signature([*first, *(shared[:1]), *options, *shared[1:]])

@@ -108,6 +108,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         f"{WORDS['pad_conds']} v0": True if padded == "v0" else None,
         WORDS["old_timelines"]: record.get("old_timelines"),
         **hires_words(record, lambda text: _written(text, record), _sampler, _schedule_type),
+        "SD upscale overlap": _overlap(record.get("upscale")),
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "TI hashes": _hashes(record.get("embeddings")),
         "Version": f"kakusan {version}" if version else None,
@@ -183,6 +184,15 @@ def _resized(size: object) -> str | None:
         return None
     height, width = cast("list[object]", size)
     return f"{width}x{height}"
+
+
+def _overlap(upscale: object) -> object:
+    """Of a picture that was drawn over in tiles, as the web UI's script SD upscale says it."""
+    return (
+        cast("Mapping[str, object]", upscale).get("overlap")
+        if isinstance(upscale, Mapping)
+        else None
+    )
 
 
 def _quoted(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -96,10 +96,13 @@ class Drawing:
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
         records: of the pictures.
+        parts: what one of the pictures that it draws is called.
 
     Raises:
         RequestError: The request, shapes or counts of what was given do not fit the model.
     """
+
+    parts: ClassVar[str] = "picture"
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ from kakusan.pipeline.running import (
     set_scale,
 )
 from kakusan.pipeline.second_pass import TwoPasses
+from kakusan.pipeline.tiled import TiledDrawing
 from kakusan.pipeline.understood import say_negative, say_understood
 from kakusan.request import Request
 from kakusan.sampling import Step
@@ -266,8 +267,7 @@ class LatentDiffusionPipeline(Pipeline):
             usual=self.usual or self._usual_of(adapters),
             named=(self.named_parts or {}) if self.source is not None else {},
         )
-        kind = Drawing if request.second_pass is None else TwoPasses
-        drawing = kind(model, request, inputs, batch_size)
+        drawing = _kind_of(request)(model, request, inputs, batch_size)
         if words is not None and words.unnamed:
             drawing.altered.update(handed_in(words, drawing.request.num_pictures))
         if decoded:
@@ -302,5 +302,12 @@ class LatentDiffusionPipeline(Pipeline):
         if tell is not None:
             together = drawing.request.seed is None
             pictures = 1 if together else drawing.request.num_pictures
-            return Told(tell, drawing.total_steps, pictures)
+            return Told(tell, drawing.total_steps, pictures, drawing.parts)
         return progress_bar(**{"total": drawing.total_steps, **self._progress})
+
+
+def _kind_of(request: Request) -> type[Drawing]:
+    """What draws a request: in one pass, or as several."""
+    if request.upscale is not None:
+        return TiledDrawing
+    return Drawing if request.second_pass is None else TwoPasses

@@ -15,10 +15,12 @@ class Told:
         tell: is called at the beginning and after each step.
         total: steps of all pictures.
         pictures: that are drawn one after the other.
+        word: for one of them.
     """
 
-    def __init__(self, tell: OnProgress, total: int, pictures: int) -> None:
+    def __init__(self, tell: OnProgress, total: int, pictures: int, word: str = "picture") -> None:
         self.tell, self.total, self.pictures, self.done = tell, total, pictures, 0
+        self.word = word
 
     def update(self, steps: int) -> None:
         self.done += steps
@@ -30,7 +32,7 @@ class Told:
         step = self.done - picture * each
         words = "decoding" if step == each else f"step {step} of {each}"
         if self.pictures > 1:
-            words = f"picture {picture + 1} of {self.pictures}, {words}"
+            words = f"{self.word} {picture + 1} of {self.pictures}, {words}"
         self.tell(self.done / self.total, words)
 
     def __enter__(self) -> Self:

@@ -16,7 +16,7 @@ from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
-from kakusan.request import SEEDS, Request, SecondPass, reproducible
+from kakusan.request import SEEDS, Request, SecondPass, Upscale, reproducible
 from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
 from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import SHORT
@@ -68,6 +68,7 @@ def generate(
     soft_mask: bool | None = None,
     outpaint: Mapping[str, int] | None = None,
     second_pass: SecondPass | Mapping[str, Any] | float | None = None,
+    upscale: Upscale | Mapping[str, Any] | float | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -142,6 +143,10 @@ def generate(
             `strength` (0.7 where not given), and where they are others than in the first pass,
             `prompt`, `negative_prompt`, `scheduler` and `guidance_scale`. See
             `kakusan.request.SecondPass`.
+        upscale: Makes `image` larger and draws it over in tiles: how many times, or a mapping of
+            `scale` and `overlap`, in pixels. `width` and `height` are those of a tile then, the
+            model's own where not given, and `strength` is 0.3 where not given. Tile i has the seed
+            `seed + i`.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -201,6 +206,7 @@ def generate(
             soft_mask=soft_mask,
             outpaint=outpaint,
             second_pass=second_pass,
+            upscale=upscale,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,

@@ -2,7 +2,7 @@
 
 `request.py` has the whole `Request`. What one subject asks for is a base of it in its own file: the
 sizes of SDXL, the syntax of prompts, whose randomness, LoRAs, embeddings, pictures that steer,
-masks, a second pass. `checks.py` checks one value.
+masks, a second pass, tiles. `checks.py` checks one value.
 """
 
 from kakusan.request.checks import MAX_SIZE as MAX_SIZE
@@ -25,3 +25,4 @@ from kakusan.request.second_pass import SecondPass as SecondPass
 from kakusan.request.steered import DEFAULT_STRENGTH as DEFAULT_STRENGTH
 from kakusan.request.steered import RESIZE_MODES as RESIZE_MODES
 from kakusan.request.steered import PictureFile as PictureFile
+from kakusan.request.tiled import Upscale as Upscale

@@ -20,6 +20,7 @@ from kakusan.request.second_pass import EnlargedRequest
 from kakusan.request.sizes import SizedRequest
 from kakusan.request.steered import SteeredRequest
 from kakusan.request.syntaxes import SyntaxRequest
+from kakusan.request.tiled import TiledRequest
 
 MAX_PICTURES = 1000
 MAX_SKIPPED = 64  # layers of a text encoder
@@ -45,6 +46,7 @@ class Request(
     EnlargedRequest,
     ImagePromptedRequest,
     FreeURequest,
+    TiledRequest,
 ):
     """Everything that decides what is drawn, as plain JSON: what is stored beside each picture.
 
@@ -143,6 +145,9 @@ class Request(
         self._set(controls=self.checked_controls())
         self._set(second_pass=self.checked_second_pass(len(self.prompt)))
         self._set(image_prompts=self.checked_image_prompts(), freeu=self.checked_freeu())
+        whole = ("second_pass", "resize_mode", "seed_resize", "controls", *self.only_masks())
+        others = {name: getattr(self, name) for name in whole}
+        self._set(upscale=self.checked_upscale(self.num_pictures, others))
         self._check_budget()
         if self.num_pictures > MAX_PICTURES:
             raise RequestError(
@@ -247,7 +252,7 @@ class Request(
         """A plain mapping, as stored beside a picture: of one picture the texts themselves."""
         apart = (
             *(*self.only_sdxl(), *self.only_syntaxes(), "unet", "vae", "prediction_type"),
-            *(*self.only_noise(), "embeddings", *self.only_pixels(), "second_pass"),
+            *(*self.only_noise(), "embeddings", *self.only_pixels(), "second_pass", "upscale"),
         )
         left = {*apart, *self.only_adapted(), *self.only_steered(), *self.only_masks()}
         left |= {"controls", "image_prompts", "freeu"}
@@ -265,6 +270,8 @@ class Request(
             record["embeddings"] = [dict(each) for each in self.embeddings]
         if self.second_pass is not None:
             record["second_pass"] = self.second_pass.to_record()
+        if self.upscale is not None:
+            record["upscale"] = self.upscale.to_record()
         if len(self.prompt) == 1:
             for name in ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2"):
                 if record.get(name) is not None:
