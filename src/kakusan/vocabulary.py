@@ -342,7 +342,7 @@ _COMMANDS_ELSEWHERE = {
     "img2img": ("image-to-image", "i2i", "image2image", "imgtoimg", "edit"),
     "inpaint": ("inpainting", "repaint", "mask"),
     "outpaint": ("outpainting", "uncrop", "extend", "enlarge"),
-    "upscale": ("enlarge", "sd-upscale", "super-resolution", "hires", "upscaler", "ultimate"),
+    "upscale": ("sd-upscale", "super-resolution", "hires", "upscaler", "ultimate"),
     "grid": ("xyz", "xy", "plot", "xyplot", "compare", "sweep", "experiment"),
     "info": ("metadata", "inspect", "exif", "png-info", "pnginfo", "show", "read"),
     "reproduce": ("again", "redo", "replay", "recreate"),

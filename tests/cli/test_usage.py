@@ -114,7 +114,7 @@ WRONG = [
         "there is no option --denoise; it is --strength here",
         "img2img",
     ),
-    (["upscale", "a.png"], "there is no command upscale yet", ""),
+    (["sd-upscale", "a.png"], "there is no command sd-upscale; it is `kakusan upscale`", ""),
     (["txt2img", "a cat"], "there is no command txt2img; it is `kakusan generate`", ""),
     (["models", "remove", "x"], "there is no command remove; it is `kakusan models rm`", "models"),
     (["models", "delete", "x"], "there is no command delete; it is `kakusan models rm`", "models"),

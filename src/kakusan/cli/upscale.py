@@ -76,7 +76,7 @@ def upscale(
     keep_inputs: picture_options.KeepInputs = False,
     **options: Any,
 ) -> int:
-    """Make PICTURE larger, draw it over in tiles, and print the path.
+    """Make PICTURE larger in tiles and print the path.
 
     It is resized by Lanczos, and each tile of it drawn over as PROMPT says, which every tile is
     drawn with: say what all of them show, or nothing. Tile i has SEED+i.
