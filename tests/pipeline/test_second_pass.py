@@ -15,11 +15,14 @@ from PIL import Image
 from kakusan import StableDiffusionPipeline, StableDiffusionXLPipeline
 from kakusan.errors import RequestError
 from kakusan.images import to_pil
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, given_pictures
+from kakusan.inputs.controls import ControlInput, control_pictures
+from kakusan.models import ControlNetModel
 from kakusan.pipeline import draw_together
 from kakusan.request import Request
 from kakusan.request.upscalers import UPSCALERS
 from kakusan.schedulers import SCHEDULERS
+from tests.models.test_controlnet import V1, written
 from tests.oracle import tiny
 
 PROMPT = "a cat on a red background"
@@ -287,3 +290,25 @@ def test_progress_counts_both_passes(pipe: Any) -> None:
     list(pipe.drawn(drawing, tell=lambda done, words: told.append((done, words))))
     assert [words for _, words in told[:3]] == ["step 0 of 6", "step 1 of 6", "step 2 of 6"]
     assert math.isclose(told[-1][0], 1.0)
+
+
+def test_a_controlnet_steers_both_passes(pipe: Any, tmp_path: Path) -> None:
+    """Its picture is brought to the size of each."""
+    written(tmp_path, **V1)
+    levels = np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8)
+    shown = control_pictures("control_image", Image.fromarray(levels))
+    controls = (ControlInput(ControlNetModel.from_pretrained(tmp_path), shown),)
+
+    def latents(request: Request, image: Any = None) -> torch.Tensor:
+        given = Inputs(controls=controls, image=given_pictures("image", image))
+        request = replace(request, controls=({"scale": 1.0},))
+        drawing = pipe.prepared(request, given)
+        (batch,) = drawing.batches()
+        *_, step = drawing.steps(batch)
+        return step.latents
+
+    found = latents(asked(second_pass={"scale": 1.5, "strength": 0.5}))
+    large = F.interpolate(latents(asked(second_pass=None)), (12, 12), mode="bilinear")
+    after = asked(num_inference_steps=8, strength=0.5625, width=96, height=96, second_pass=None)
+    assert torch.equal(found, latents(after, large))
+    assert not torch.equal(found, last(pipe, asked(second_pass={"scale": 1.5, "strength": 0.5})))
