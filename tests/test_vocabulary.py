@@ -32,6 +32,7 @@ def test_the_words_are_the_arguments(vocabulary: Vocabulary, function: Any) -> N
 
 def test_what_is_translated_is_a_request() -> None:
     beside = {"like", "on_picture", "progress", "lora_dirs", "wildcards"}
+    beside |= {"ip_adapter", "ip_adapter_scale", "image_encoder"}
     assert set(SHORT.words) - beside <= FIELDS
     assert set(COMMAND_LINE.words) - beside <= FIELDS
 

@@ -252,10 +252,17 @@ SHORT = Vocabulary(
     {
         **_column(0),
         **{name: name for name in ("like", "on_picture", "progress", "lora_dirs", "wildcards")},
+        **{name: name for name in ("ip_adapter", "ip_adapter_scale", "image_encoder")},
     },
 )
 COMMAND_LINE = Vocabulary(
-    "kakusan", {**_column(1), "lora_dirs": "--lora-dir", "wildcards": "--wildcards"}
+    "kakusan",
+    {
+        **_column(1),
+        "lora_dirs": "--lora-dir",
+        "wildcards": "--wildcards",
+        "image_encoder": "--image-encoder",
+    },
 )
 WEBUI = Vocabulary("parameters", _column(2))
 

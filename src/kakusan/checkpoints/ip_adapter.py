@@ -52,6 +52,18 @@ def read_ip_adapter(path: Path) -> IPAdapterFile:
     return ip_adapter_of(tensors, where)
 
 
+def check_is_ip_adapter(path: Path) -> None:
+    """Say what a file is that is none, as far as that is told without reading its numbers.
+
+    Raises:
+        CheckpointError: It is something else, or broken.
+    """
+    file = open_tensor_file(path)
+    heads = {_TRAINED.get(head, head) for head in (name.partition(".")[0] for name in file.entries)}
+    if file.entries and not {PROJECTION, LAYERS} <= heads:
+        raise _no_adapter(file.entries, shown_path(path))
+
+
 def ip_adapter_of(given: Mapping[str, object], where: str) -> IPAdapterFile:
     """The same for what is in memory already: tensors by name, or two mappings of them.
 
@@ -62,7 +74,7 @@ def ip_adapter_of(given: Mapping[str, object], where: str) -> IPAdapterFile:
     parts = _parted(tensors)
     projection, layers = parts[PROJECTION], parts[LAYERS]
     if not projection or not layers:
-        raise _no_adapter(tensors, where)
+        raise _no_adapter({n: Entry("F32", tuple(t.shape)) for n, t in tensors.items()}, where)
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise CheckpointError(f"{where}: {shown(name)} is of {tensor.dtype}: no weight.")
@@ -115,11 +127,11 @@ def _flat(given: Mapping[str, object], where: str) -> dict[str, Tensor]:
     return found
 
 
-def _no_adapter(tensors: Mapping[str, Tensor], where: str) -> CheckpointError:
-    entries = {name: Entry("F32", tuple(each.shape)) for name, each in tensors.items()}
+def _no_adapter(entries: Mapping[str, Entry], where: str) -> CheckpointError:
     other = other_kind(entries)
     if other is not None and other != "an IP-Adapter":
         return CheckpointError(f"{where} is {other}, not an IP-Adapter.")
-    lacks = [each for each in (PROJECTION, LAYERS) if not _parted(tensors)[each]]
-    has = f" (it has: {listed(tensors)})" if tensors else ""
+    heads = {_TRAINED.get(head, head) for head in (name.partition(".")[0] for name in entries)}
+    lacks = [each for each in (PROJECTION, LAYERS) if each not in heads]
+    has = f" (it has: {listed(entries)})" if entries else ""
     return CheckpointError(f"{where} is no IP-Adapter: it lacks {' and '.join(lacks)}{has}.")

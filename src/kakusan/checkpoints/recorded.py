@@ -6,9 +6,9 @@ cache.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kakusan.checkpoints.hub_file import hub_file
 from kakusan.checkpoints.source import BUILTIN, is_hub_id, local_file, locate
@@ -46,12 +46,32 @@ def check_parts_at_hand(record: Mapping[str, Any], given: Collection[str] = ()) 
                 f"{{{part}}} which you mean, or with {{trust_model}} that it may be used",
                 shown(name),
             )
+    for what, name in _seen_through(record, given):
+        raise ArgumentError(
+            f"the record names {what} {{0}}; say with {{trust_model}} that it may be used",
+            shown(name),
+        )
+
+
+def _seen_through(record: Mapping[str, Any], given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The files that a record names to attend to pictures, and what each is."""
+    prompts = record.get("image_prompts")
+    if "image_prompts" in given or not isinstance(prompts, list | tuple):
+        return
+    for prompt in cast("Sequence[object]", prompts):
+        told = cast("Mapping[str, object]", prompt if isinstance(prompt, Mapping) else {})
+        for key, what in (("model", "the IP-Adapter"), ("encoder", "the image encoder")):
+            name = told.get(key)
+            if isinstance(name, str):
+                yield what, name
 
 
 def names_parts(record: Mapping[str, Any], given: Collection[str] = ()) -> str | None:
     """Says which part a record names in place of the model's own, beside those that are given."""
     named = ((part, record.get(part)) for part in PARTS if part not in given)
-    return next((f"the {part} {shown(name)}" for part, name in named if name is not None), None)
+    parts = [f"the {part} {shown(name)}" for part, name in named if name is not None]
+    parts += [f"{what} {shown(name)}" for what, name in _seen_through(record, given)]
+    return parts[0] if parts else None
 
 
 def why_not_at_hand(record: Mapping[str, Any]) -> str | None:

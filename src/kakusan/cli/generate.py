@@ -4,6 +4,7 @@ import re
 import secrets
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from kakusan.cli import (
     embedding_options,
     hires_options,
+    image_prompt_options,
     lora_options,
     noise_options,
     options,
@@ -129,6 +131,10 @@ def generate(
     hires_strength: hires_options.Strength = None,
     lora: lora_options.Loras = None,
     lora_dir: lora_options.LoraDirs = None,
+    image_prompt: image_prompt_options.ImagePrompts = None,
+    image_encoder: image_prompt_options.ImageEncoder = None,
+    keep_inputs: image_prompt_options.KeepInputs = False,
+    freeu: image_prompt_options.FreeU = None,
     fast: options.Fast = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -142,6 +148,7 @@ def generate(
     begun = context.obj if isinstance(context.obj, Begun) else None
     shape, pictures = parse_grid(grid, count)
     lora_dirs = lora_options.read_dirs(lora_dir)
+    prompts = image_prompt_options.read(image_prompt, image_encoder)
     if like is None and models_dir:
         raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
     if text is None and wildcards is not None:
@@ -173,6 +180,8 @@ def generate(
         "loras": lora_options.read_loras(lora),
         **({} if begun is None else begun.settings),
         "second_pass": hires_options.read(hires, hires_upscaler, hires_steps, hires_strength),
+        "image_prompts": prompts.asked or None,
+        "freeu": image_prompt_options.read_freeu(freeu),
         "quality_budget": FAST if fast else None,
         "device": device,
         "dtype": dtype,
@@ -207,7 +216,11 @@ def generate(
     with live(quiet) as line:
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
         return run_and_report(
-            lambda: _draw(request, begun, saver, shape, lora_dirs), saver, COMMAND_LINE
+            lambda: _draw(
+                request, begun, prompts, saver, shape, lora_dirs, keep_inputs=keep_inputs
+            ),
+            saver,
+            COMMAND_LINE,
         )
 
 
@@ -223,15 +236,19 @@ def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _draw(
     request: Request,
     begun: Begun | None,
+    prompts: image_prompt_options.Prompts,
     saver: Saver,
     shape: tuple[int, int] | None,
     lora_dirs: list[str] | None,
+    *,
+    keep_inputs: bool,
 ) -> None:
     prepare(saver.line, request.model)
     from kakusan.images import grid_record, image_grid
+    from kakusan.inputs import Inputs
     from kakusan.pipeline import draw
 
-    inputs = None if begun is None else begun.inputs()
+    inputs = replace(Inputs() if begun is None else begun.inputs(), seen=prompts.seen())
 
     def take(picture: "Picture") -> None:
         if shape is not None and not saver.held:
@@ -239,7 +256,7 @@ def _draw(
         saver(picture)
 
     draw(request, inputs, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
-    if begun is not None and begun.keep and inputs is not None:
+    if keep_inputs or (begun is not None and begun.keep):
         keep(inputs, saver.place.folder)
     if shape is not None:
         image = image_grid([each.image for each in saver.held], *shape)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kakusan.inputs import Inputs
 
 PANEL = "The picture that it begins at"
-_FIELDS = ("image", "mask")  # of a record, that tell of pictures
+_FIELDS = ("image", "mask", "images")  # of a record or a part of it, that tell of pictures
+_PARTS = ("image_prompts",)  # of a record, that have such fields
 
 
 def complete_mode(incomplete: str) -> list[str]:
@@ -121,7 +122,9 @@ def keep(inputs: "Inputs", folder: Path) -> None:
     """
     from kakusan.checkpoints.files import write_bytes
 
-    for given, told in ((inputs.image, "picture that it began at"), (inputs.mask, "mask")):
+    seen = [(each.pictures, "picture that it was drawn like") for each in inputs.seen]
+    begun = [(inputs.image, "picture that it began at"), (inputs.mask, "mask")]
+    for given, told in (*begun, *seen):
         files = () if given is None else given.files()
         for image, file in zip(() if given is None else given.images, files, strict=True):
             path = folder / _kept_name(file.sha256)
@@ -142,6 +145,12 @@ def named_in(record: Mapping[str, object]) -> list[str]:
             told = cast("Mapping[str, object]", each if isinstance(each, Mapping) else {})
             digest = told.get("sha256")
             found += [digest] if isinstance(digest, str) and digest.isalnum() else []
+    for name in _PARTS:
+        value = record.get(name)
+        for each in cast("list[object]", value) if isinstance(value, list) else []:
+            found += (
+                named_in(cast("Mapping[str, object]", each)) if isinstance(each, Mapping) else []
+            )
     return found
 
 

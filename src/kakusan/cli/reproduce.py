@@ -239,7 +239,9 @@ def _check_inputs(
     for path in found:
         picture_options.read(path)
     if needed and not found:
-        images = (reproducible(record).image for record in records)
+        requests = [reproducible(record) for record in records]
+        images = [each.image for each in requests]
+        images += [seen.images for each in requests for seen in each.image_prompts or ()]
         first = next(image[0] for image in images if image)
         raise RequestError(
             f"{shown_path(picture)} was made from the picture {first.words}, "

@@ -191,8 +191,8 @@ class Resampler(ImageProjection):
         context = torch.cat([self._norm(x, f"{name}.norm1"), latents], dim=1)
         q = self._linear(latents, f"{name}.to_q")
         k, v = self._linear(context, f"{name}.to_kv").chunk(2, dim=-1)
-        heads = [each.unflatten(2, (-1, HEAD)).transpose(1, 2) for each in (q, k, v)]
-        seen = F.scaled_dot_product_attention(*heads, scale=1 / math.sqrt(HEAD))
+        q, k, v = (each.unflatten(2, (-1, HEAD)).transpose(1, 2) for each in (q, k, v))
+        seen = F.scaled_dot_product_attention(q, k, v, scale=1 / math.sqrt(HEAD))
         return self._linear(seen.transpose(1, 2).flatten(2), f"{name}.to_out")
 
 

@@ -24,6 +24,7 @@ from kakusan.pipeline.auto import (
 )
 from kakusan.pipeline.container import Container, Shape, check_exchanged
 from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
+from kakusan.pipeline.image_prompts import check_files
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.output import Picture, Pictures
@@ -89,6 +90,7 @@ def draw(
     request = located(request, lora_dirs, trusted=trusted)
     check_embeddings(request)
     inputs = Inputs() if inputs is None else inputs
+    check_files(request, inputs)
     Grammar.of(request, inputs, DEFAULT_STEPS)  # before a model is loaded
     for way in WAYS:
         way.check(request, inputs)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from kakusan.checkpoints.ip_adapter import read_ip_adapter
-from kakusan.checkpoints.source import PathLike, local_file
+from kakusan.checkpoints.ip_adapter import check_is_ip_adapter, read_ip_adapter
+from kakusan.checkpoints.source import local_file
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
 from kakusan.inputs import Inputs, SeenPictures, ThroughAdapter, told
@@ -122,15 +122,17 @@ def resolved(pipe: Pipe, adapters: IPAdapters, request: Request, inputs: Inputs)
     return replace(inputs, image_prompts=tuple(through))
 
 
-def check_files(request: Request) -> None:
-    """See that the files which a request names are there, before a model is loaded for it.
+def check_files(request: Request, inputs: Inputs) -> None:
+    """See that files and pictures which a request names are there, before a model is loaded.
 
     Raises:
         InputError: One is not, or is something else.
     """
+    if request.image_prompts is not None:
+        _check_handed_in(request.image_prompts, inputs.seen)
     for each in request.image_prompts or ():
         if each.model is not None:
-            read_ip_adapter(_file(each.model))
+            check_is_ip_adapter(_file(each.model))
         if each.encoder is not None and local_file(each.encoder) is None:
             _folder(each.encoder)
 
@@ -207,9 +209,9 @@ def _through(
     return ThroughAdapter(seen, adapter, asked.scale, asked.blocks, encoder, extractor)
 
 
-def _file(name: PathLike) -> Path:
+def _file(name: str) -> Path:
     path = local_file(name)
-    return Where(local_files_only=False).file(name) if path is None else path
+    return Where().file(name) if path is None else path
 
 
 def _folder(name: str) -> Path:
@@ -233,9 +235,10 @@ def _encoder(
     own = pipe.components.get("image_encoder")
     if own is not None:
         return own
-    folder = None if adapter.path is None else adapter.path.parent
-    for place in () if folder is None else BESIDE:
-        path = folder / place
+    if adapter.path is None:
+        return None
+    for place in BESIDE:
+        path = adapter.path.parent / place
         if (path / "config.json").is_file() and _fits(path, adapter):
             return adapters.encoder(path.resolve(), pipe.engine)
     return None

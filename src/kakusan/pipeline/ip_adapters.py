@@ -40,7 +40,7 @@ class Pipe(Protocol):
     layout: Layout
     image_encoder: Any
     feature_extractor: Any
-    _ip_adapters: IPAdapters
+    ip_adapters: IPAdapters
 
     @property
     def components(self) -> dict[str, Any]: ...
@@ -105,7 +105,7 @@ def load_ip_adapter(
     pipe.image_encoder = encoder
     if pipe.feature_extractor is None:
         pipe.feature_extractor = extractor_for(pipe, encoder)
-    pipe._ip_adapters.loaded = tuple(Loaded(each, unet.config) for each in adapters)
+    pipe.ip_adapters.loaded = tuple(Loaded(each, unet.config) for each in adapters)
 
 
 def set_ip_adapter_scale(pipe: Pipe, scale: Any) -> None:
@@ -118,7 +118,7 @@ def set_ip_adapter_scale(pipe: Pipe, scale: Any) -> None:
     Raises:
         ArgumentError: It is something else, there is no such block, or none is loaded.
     """
-    loaded = pipe._ip_adapters.loaded
+    loaded = pipe.ip_adapters.loaded
     if not loaded:
         raise ArgumentError("no IP-Adapter is loaded; call load_ip_adapter first")
     several = list(cast("Sequence[Any]", scale)) if isinstance(scale, list | tuple) else [scale]
@@ -131,7 +131,7 @@ def set_ip_adapter_scale(pipe: Pipe, scale: Any) -> None:
             len(loaded),
         )
     strengths = [strength_of(within(pipe.unet), each) for each in several]
-    pipe._ip_adapters.loaded = tuple(
+    pipe.ip_adapters.loaded = tuple(
         replace(each, scale=number, blocks=blocks)
         for each, (number, blocks) in zip(loaded, strengths, strict=True)
     )
@@ -139,7 +139,7 @@ def set_ip_adapter_scale(pipe: Pipe, scale: Any) -> None:
 
 def unload_ip_adapter(pipe: Pipe) -> None:
     """Forget the IP-Adapters, and the picture encoder with them."""
-    pipe._ip_adapters.loaded = ()
+    pipe.ip_adapters.loaded = ()
     pipe.image_encoder = None
     if "safety_checker" not in pipe.layout.parts:
         pipe.feature_extractor = None
@@ -188,7 +188,7 @@ def prepare_ip_adapter_image_embeds(
         looks at more than one vector; under guidance with as many rows of what is unconditional in
         front.
     """
-    loaded = pipe._ip_adapters.loaded
+    loaded = pipe.ip_adapters.loaded
     seen = seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
     if len(seen) != len(loaded):
         raise ArgumentError(

@@ -242,7 +242,7 @@ class LatentDiffusionPipeline(Pipeline):
         engine = self.engine
         if not request.safety_checker:
             engine.safety_checker = None
-        inputs = resolved(self, self._ip_adapters, request, inputs)
+        inputs = resolved(self, self.ip_adapters, request, inputs)
         adapters = Asked(self, request, self._adapter_files, names_in(request))
         words = taught_for(request, parts, bundled_embeddings(adapters.all))
         reader = self

@@ -57,6 +57,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
     Attributes:
         layout: which parts a pipeline of this class has.
         settings: what its index says besides, see `Layout.settings`.
+        ip_adapters: those that load_ip_adapter has loaded.
     """
 
     layout: ClassVar[Layout]
@@ -99,7 +100,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
         self._preview: tuple[object, LatentPreview] | None = None
         self._placement = Placement()
         self._adapter_files = AdapterFiles()
-        self._ip_adapters = IPAdapters()
+        self.ip_adapters = IPAdapters()
 
     @classmethod
     def from_pretrained(
@@ -247,7 +248,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
         if "scheduler" not in given:
             made._scheduler = pipeline._scheduler
             made._own_scheduler = pipeline._own_scheduler
-        made._ip_adapters = pipeline._ip_adapters
+        made.ip_adapters = pipeline.ip_adapters
         made._placement, made._progress = pipeline._placement, dict(pipeline._progress)
         asked = asked_dtype(torch_dtype, dtype)
         return made if (torch_dtype is None and dtype is None) or asked is None else made.to(asked)

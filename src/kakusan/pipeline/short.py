@@ -11,11 +11,20 @@ import torch
 from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, with_model
 from kakusan.checkpoints.recorded_embeddings import embeddings_again
 from kakusan.errors import ArgumentError, RequestError, shown
-from kakusan.inputs import Inputs, Masks, given_masks, given_pictures, inputs_again, masks_again
+from kakusan.inputs import (
+    Inputs,
+    Masks,
+    SeenPictures,
+    given_masks,
+    given_pictures,
+    inputs_again,
+    masks_again,
+)
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
+from kakusan.pipeline.prompted import image_prompts_of
 from kakusan.request import SEEDS, Request, SecondPass, Upscale, reproducible
 from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
 from kakusan.request.masks import with_usual_mask
@@ -23,6 +32,7 @@ from kakusan.vocabulary import SHORT
 
 # A file or a name, with its strength or its two, or several
 Loras = str | PathLike[str] | Sequence[Any] | None
+Files = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 
 
 def generate(
@@ -69,6 +79,11 @@ def generate(
     outpaint: Mapping[str, int] | None = None,
     second_pass: SecondPass | Mapping[str, Any] | float | None = None,
     upscale: Upscale | Mapping[str, Any] | float | None = None,
+    image_prompt: object = None,
+    ip_adapter: Files = None,
+    ip_adapter_scale: float | Sequence[float] | None = None,
+    image_encoder: str | PathLike[str] | None = None,
+    freeu: Sequence[float] | Mapping[str, float] | None = None,
     quality_budget: float | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
@@ -147,6 +162,15 @@ def generate(
             `scale` and `overlap`, in pixels. `width` and `height` are those of a tile then, the
             model's own where not given, and `strength` is 0.3 where not given. Tile i has the seed
             `seed + i`.
+        image_prompt: Pictures to attend to beside the prompt, through `ip_adapter`: one as `image`
+            takes it, or several in a list, which are attended to together; for several adapters a
+            list with an entry for each.
+        ip_adapter: The file of an IP-Adapter, or several in a list.
+        ip_adapter_scale: How strong it is; 1 where not given. Of several, one for each in a list.
+        image_encoder: The folder or file of CLIP's picture encoder, where the model has none and
+            none lies beside the adapter in a folder `image_encoder`.
+        freeu: FreeU's weights b1, b2, s1, s2 in this order, such as (1.5, 1.6, 0.9, 0.2); those of
+            the backbone (b) are above 1, those of the skips (s) below.
         quality_budget: The least PSNR in dB against the exact picture, see `kakusan.quality`; less
             time the lower it is. It chooses scheduler and steps. Exact where not given.
         dtype: float32, float16, bfloat16; what is fast on `device` where not given.
@@ -166,6 +190,7 @@ def generate(
     with SHORT.spoken():
         given = given_pictures("image", image, files=True)
         masks = given_masks("mask", mask, files=True, picture=given)
+        asked, seen = image_prompts_of(image_prompt, ip_adapter, ip_adapter_scale, image_encoder)
         request = short_request(
             like=like,
             prompt=prompt,
@@ -207,6 +232,8 @@ def generate(
             outpaint=outpaint,
             second_pass=second_pass,
             upscale=upscale,
+            image_prompt=asked or None,
+            freeu=freeu,
             quality_budget=quality_budget,
             device=device,
             dtype=dtype,
@@ -216,7 +243,7 @@ def generate(
         request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
         return draw(
             request,
-            Inputs(image=given, mask=masks),
+            Inputs(image=given, mask=masks, seen=seen),
             on_picture=on_picture,
             progress=progress,
             lora_dirs=lora_dirs,
@@ -336,10 +363,15 @@ def reproduce(
 def _inputs_again(request: Request, handed_in: object) -> Inputs:
     """The pictures that a request tells of, among those that were handed in."""
     given = given_pictures("inputs", handed_in, files=True)
+    seen = tuple(
+        SeenPictures(inputs_again("inputs", each.images, given))
+        for each in request.image_prompts or ()
+        if each.images is not None
+    )
     if request.image is None:
-        if given is not None:
+        if given is not None and not seen:
             raise ArgumentError("the picture was made from no other; leave {inputs} out")
-        return Inputs()
+        return Inputs(seen=seen)
     image = inputs_again("inputs", request.image, given)
     mask = None if request.mask is None else masks_again("inputs", request.mask, given)
-    return Inputs(image=image, mask=mask)
+    return Inputs(image=image, mask=mask, seen=seen)

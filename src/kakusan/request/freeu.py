@@ -50,7 +50,7 @@ def freeu_of(given: object) -> FreeUWeights | None:
     names = FreeUWeights._fields
     if isinstance(given, Mapping):
         told = cast("Mapping[Any, Any]", given)
-        if told.keys() != set(names):
+        if set(told) != set(names):
             _refuse(given)
         given = [told[name] for name in names]
     if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != len(names):  # pyright: ignore[reportUnknownArgumentType]
