@@ -182,6 +182,29 @@ def _begun(pipe: Any, asked: dict[str, Any]) -> Any:
         ).images
 
 
+def test_beside_a_controlnet_and_a_mask(places: Places, tmp_path: Path) -> None:
+    ours, theirs = places.both("v1", "plus")
+    plain = places.both("v1")[1].unet
+    net: Any = tiny.randomise(diffusers.ControlNetModel.from_unet(plain), seed=9)
+    net.save_pretrained(tmp_path)
+    control = kakusan.ControlNetModel.from_pretrained(tmp_path)
+    begun, mask = picture(4).resize((64, 64)), Image.new("L", (64, 64), 0)
+    mask.paste(255, (0, 0, 32, 64))
+    ways: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "ControlNet": ({"controlnet": control}, {"image": begun}),
+        "Inpaint": ({}, {"image": begun, "mask_image": mask, "strength": 0.8}),
+    }
+    for way, (parts, given) in ways.items():
+        name = f"StableDiffusion{way}Pipeline"
+        found: list[Any] = []
+        for library, pipe in ((kakusan, ours), (diffusers, theirs)):
+            beside = {"controlnet": net} if parts and library is diffusers else parts
+            made = getattr(library, name).from_pipe(pipe, **beside)
+            made.set_progress_bar_config(disable=True)
+            found.append(_begun(made, given))
+        assert_same(*found)
+
+
 def test_a_picture_alone_is_the_same_in_a_batch_and_beside_plain_ones(places: Places) -> None:
     pipe, _ = places.both("v1", "plain")
     asked = {"seed": 5, "num_inference_steps": STEPS, "ip_adapter_image": picture(1)}

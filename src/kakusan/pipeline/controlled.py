@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from kakusan.errors import ArgumentError
-from kakusan.inputs import ControlInput, ControlPictures, Inputs, control_pictures
+from kakusan.inputs import ControlInput, ControlPictures, Inputs, control_pictures, seen_pictures
 from kakusan.later import without_later
 from kakusan.models import ControlNetUnionModel, Model, within
 from kakusan.pipeline.adapter_strengths import scale_of
@@ -22,7 +22,7 @@ from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.parts import nets_of
 from kakusan.pipeline.stable_diffusion_xl import texts_and_zeros
 from kakusan.request import ControlAsked, Request
-from kakusan.vocabulary import INPUTS, POOLED, Vocabulary
+from kakusan.vocabulary import INPUTS, POOLED, SEEN, Vocabulary
 
 Numbers = float | Sequence[float]
 Controls = Sequence[tuple[ControlAsked, ControlInput]]
@@ -50,7 +50,8 @@ def called(
     check_no_request(given.get("prompt"))
     is_xl = bool(pipe.layout.only_here)
     of_inputs: dict[str, Any] = {n: given.pop(n) for n in (*INPUTS, *POOLED) if n in given}
-    inputs = Inputs(**of_inputs, controls=tuple(each for _, each in controls))
+    seen = seen_pictures(*(given.pop(name, None) for name in SEEN))
+    inputs = Inputs(**of_inputs, seen=seen, controls=tuple(each for _, each in controls))
     ways = {n: given.pop(n) for n in ("batch_size", "output_type", "return_dict") if n in given}
     step = StepCallback.of_call(
         given.pop("callback_on_step_end", None),
