@@ -49,7 +49,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         ),
         *("StableDiffusionLDM3DPipeline", "StableDiffusionGLIGENPipeline"),
         *("StableDiffusionMixin", "OnnxStableDiffusionPipeline", "StableDiffusionOnnxPipeline"),
-        *("PipelineImageInput", "VaeImageProcessorLDM3D", "IPAdapterScaleCutoffCallback"),
+        *("PipelineImageInput", "VaeImageProcessorLDM3D"),
     ),
     _CONTROL: (
         *("StableDiffusionControlNetImg2ImgPipeline", "StableDiffusionControlNetInpaintPipeline"),
@@ -122,11 +122,14 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     "use DDPMScheduler, whose steps are the same": ("DDPMParallelScheduler",),
     "use EulerDiscreteScheduler, the nearest that is there": ("FlowMatchEulerDiscreteScheduler",),
     _TOKENS: ("TextualInversionLoaderMixin",),
+    "every pipeline has load_ip_adapter": ("IPAdapterMixin",),
+    "load_ip_adapter and set_ip_adapter_scale do it": (
+        *("IPAdapterAttnProcessor2_0", "IPAdapterScaleCutoffCallback"),
+    ),
     _LOADERS: (
         *("LoraLoaderMixin", "StableDiffusionLoraLoaderMixin"),
         *(
             "FromSingleFileMixin",
-            "IPAdapterMixin",
             "AttnProcsLayers",
             "UNet2DConditionLoadersMixin",
         ),
@@ -134,7 +137,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
     _OWN_ATTENTION: (
         *("Attention", "AttentionProcessor", "SlicedAttnProcessor", "XFormersAttnProcessor"),
         *("LoRAAttnProcessor", "LoRAAttnProcessor2_0", "CustomDiffusionAttnProcessor"),
-        *("FusedAttnProcessor2_0", "AttnAddedKVProcessor", "IPAdapterAttnProcessor2_0"),
+        *("FusedAttnProcessor2_0", "AttnAddedKVProcessor"),
     ),
     "torch and kakusan.training do it": (
         *("cast_training_params", "free_memory", "compute_dream_and_update_latents"),

@@ -97,7 +97,8 @@ def _is_embedding(entries: Mapping[str, Entry]) -> bool:
 
 # What is to be done with each kind of file
 INSTEAD = {
-    "an IP-Adapter": "it steers a model by a picture and is none; IP-Adapters are not read yet",
+    "an IP-Adapter": "it has a model draw like a picture and is none; load_ip_adapter "
+    "loads it, and --image-prompt takes it beside a model",
     "an AnimateDiff motion module": "it makes films of a model and is none; kakusan draws pictures",
     "a T2I-Adapter": "it steers a model and is none",
     "a CLIP picture encoder": "it sees pictures and does not draw",
