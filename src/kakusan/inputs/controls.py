@@ -91,9 +91,13 @@ class ControlPictures:
 
 @dataclass(frozen=True, eq=False)
 class ControlInput:
-    """One network that steers, and what it is shown."""
+    """One network that steers, and what it is shown.
 
-    net: Model[Any]
+    Attributes:
+        net: None where the request names it, and it is yet to be loaded.
+    """
+
+    net: Model[Any] | None
     pictures: ControlPictures
 
 

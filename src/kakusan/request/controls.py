@@ -1,11 +1,13 @@
 """The fields of a request that say which networks steer it by pictures, and their checks."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from kakusan.errors import ArgumentError, shown
 from kakusan.request import checks
+from kakusan.request.preprocessors import made_by
 from kakusan.request.steered import RESIZE_MODES, PictureFile, pictures_of
 
 # What a net that steers acts on, in words
@@ -19,6 +21,7 @@ MAX_SCALE = 100.0
 MAX_CONTROLS = 20
 MAX_TYPE = 63
 _LONGEST = 4096
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class ControlAsked(NamedTuple):
@@ -27,8 +30,9 @@ class ControlAsked(NamedTuple):
     Attributes:
         image: the pictures that it is shown: one, or one for each prompt or each picture.
         model: where the network is from; None for one that was handed in.
-        kind: how the picture is made of the one that is given, by the name of a preprocessor; None
-            where it is taken as it is.
+        sha256: of its file, where that is known.
+        kind: how the picture is made of the one that is given, by the name of a preprocessor (see
+            `kakusan.request.preprocessors`); None where it is taken as it is.
         type: of a union of ControlNets the number of what the picture is of.
         scale: what is multiplied by what it gives.
         start, end: the part of the steps, from 0 to 1, in which it acts; none where it ends before
@@ -40,6 +44,7 @@ class ControlAsked(NamedTuple):
 
     image: tuple[PictureFile, ...] | None = None
     model: str | None = None
+    sha256: str | None = None
     kind: str | None = None
     type: int | None = None
     scale: float = 1.0
@@ -121,10 +126,15 @@ def _asked(given: object) -> ControlAsked:
     for text in cast("tuple[object, ...]", (given.model, given.kind)):
         if text is not None and not (isinstance(text, str) and 0 < len(text) <= _LONGEST):
             raise _refused(given._asdict())
+    if given.sha256 is not None and not (
+        isinstance(given.sha256, str) and _HASH.fullmatch(given.sha256)  # pyright: ignore[reportUnnecessaryIsInstance]
+    ):
+        raise _refused(given._asdict())
     _check_among("mode", given.mode, CONTROL_MODES)
     _check_among("resize_mode", given.resize_mode, RESIZE_MODES)
     return given._replace(
         image=pictures_of("controls", given.image),
+        kind=None if given.kind is None else str(made_by(given.kind)),
         type=checks.integer("control_mode", given.type, 0, MAX_TYPE),
         scale=_number("controlnet_conditioning_scale", given.scale, -MAX_SCALE, MAX_SCALE),
         start=_number("control_guidance_start", given.start, 0.0, 1.0),

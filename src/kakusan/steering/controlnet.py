@@ -13,11 +13,28 @@ from torch import Tensor
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
-from kakusan.models import Control, ControlNetUnionModel, Model, Steerer, UNetCall, guessing
+from kakusan.models import (
+    Control,
+    ControlNetUnionModel,
+    Model,
+    Steerer,
+    UNet2DConditionModel,
+    UNetCall,
+    guessing,
+)
 from kakusan.request import ControlAsked, Request
 from kakusan.sampling import Start, Steering, Step
 from kakusan.schedulers import Generators
-from kakusan.steering.nets import SOFT, Share, asked_of, check_family, completed, rows, share_of
+from kakusan.steering.nets import (
+    SOFT,
+    Share,
+    asked_of,
+    check_family,
+    completed,
+    pixels_of,
+    rows,
+    share_of,
+)
 from kakusan.steering.way import Call, Completed, Prepared, Way
 
 
@@ -27,20 +44,16 @@ class ControlNets(Way):
     def complete(self, request: Request, inputs: Inputs, engine: Engine) -> Completed:
         def check(net: Model[Any], asked: ControlAsked) -> None:
             assert isinstance(net, Steerer)
-            _check(net, asked, engine)
+            check_net(net, engine.unet)
+            _check_type(net, asked)
 
         return completed(request, inputs, Steerer, check, engine)
 
     def prepare(self, call: Call) -> Prepared | None:
-        request, found = call.request, list[_Shown]()
-        assert request.height is not None
-        assert request.width is not None
+        found = list[_Shown]()
         for asked, given in asked_of(call, Steerer):
             net: Any = given.net
-            channels = net.config.picture_channels
-            pixels = given.pictures.pixels(
-                request.width, request.height, asked.resize_mode, channels
-            )
+            pixels = pixels_of(asked, given, call, net.config.picture_channels)
             # each alone, so that none depends on its neighbours to the last bit
             hints = torch.cat([call.engine.control_hints(net, each) for each in pixels.split(1)])
             found.append(_Shown(net, asked, hints, share_of(asked, call)))
@@ -147,15 +160,15 @@ def _by_net(shown: Sequence[tuple[_Shown, Tensor]]) -> list[list[tuple[_Shown, T
     return found
 
 
-def _check(net: Steerer[Any], asked: ControlAsked, engine: Engine) -> None:
+def check_net(net: Steerer[Any], unet: UNet2DConditionModel) -> None:
     """Raise ArgumentError where a net does not fit the UNet."""
-    ours, theirs = engine.unet.config, net.config
+    ours, theirs = unet.config, net.config
     attends = any(ours.down_depth(level) for level in range(len(ours.block_out_channels)))
     if attends and any(theirs.transformer_depth):
         check_family(
             "ControlNet", theirs.cross_attention_dim, ours.cross_attention_dim, "text width"
         )
-    if net.skip_channels != engine.unet.skip_channels or (
+    if net.skip_channels != unet.skip_channels or (
         bool(theirs.added_time_dim) != bool(ours.added_time_dim)
     ):
         raise ArgumentError(
@@ -168,11 +181,15 @@ def _check(net: Steerer[Any], asked: ControlAsked, engine: Engine) -> None:
             f"the ControlNet takes {theirs.in_channels} channels of latents, and the UNet "
             f"{ours.in_channels}"
         )
+
+
+def _check_type(net: Steerer[Any], asked: ControlAsked) -> None:
+    """Raise ArgumentError where a union is not told what its picture is of, or another net is."""
     if isinstance(net, ControlNetUnionModel):
-        if asked.type is None or asked.type >= theirs.kinds:
+        if asked.type is None or asked.type >= net.config.kinds:
             raise ArgumentError(
                 "{control_mode} says what a picture is of, from 0 to {0}, not {1}",
-                theirs.kinds - 1,
+                net.config.kinds - 1,
                 asked.type,
             )
     elif asked.type is not None:

@@ -13,6 +13,7 @@ from kakusan.inputs.pictures import told
 from kakusan.models import Model
 from kakusan.request import ControlAsked, Request
 from kakusan.request.controls import row_of
+from kakusan.steering.hints import shown_to
 from kakusan.steering.way import Call, Completed
 
 # Levels of AUTOMATIC1111's soft weights: each finer residual counts so much less
@@ -52,6 +53,13 @@ def share_of(asked: ControlAsked, call: Call) -> Share:
     return Share(asked.start, asked.end, call.span.start, max(call.total - call.span.start, 1))
 
 
+def pixels_of(asked: ControlAsked, given: ControlInput, call: Call, channels: int) -> Tensor:
+    """What a network reads of the pictures that it is shown, (n, channels, height, width)."""
+    return shown_to(
+        asked, given.pictures, call.request, call.inputs, channels, call.engine.scale_factor
+    )
+
+
 def rows(tensor: Tensor, pictures: range, call: Call) -> Tensor:
     """Of what was made of the pictures that were given, the rows for these; one stands for all."""
     given, request = len(tensor), call.request
@@ -82,6 +90,8 @@ def completed(
             f"the request asks for {len(controls)} networks that steer, and {len(given)} were "
             "handed in; hand in as many, each with its picture"
         )
+    if any(each.net is None for each in given):
+        raise ArgumentError("a network of {controls} was named, and not loaded; hand it in")
     if not any(isinstance(each.net, kind) for each in given):
         return Completed(request)
     if request.quality_budget is not None:
@@ -111,7 +121,8 @@ def _told(asked: ControlAsked, given: ControlInput, request: Request) -> Control
             told(asked.image[0]),
             told(files[0]),
         )
-    return asked._replace(image=asked.image or files, model=asked.model or given.net.name_or_path)
+    own = None if given.net is None else given.net.name_or_path
+    return asked._replace(image=asked.image or files, model=asked.model or own)
 
 
 def _sized(request: Request, given: ControlInput, engine: Engine) -> Request:

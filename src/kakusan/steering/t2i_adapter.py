@@ -13,11 +13,11 @@ from torch import Tensor
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
-from kakusan.models import Model, Residuals, T2IAdapter, UNetCall
+from kakusan.models import Model, Residuals, T2IAdapter, UNet2DConditionModel, UNetCall
 from kakusan.request import ControlAsked, Request
 from kakusan.sampling import Start, Steering, Step
 from kakusan.schedulers import Generators
-from kakusan.steering.nets import Share, asked_of, completed, rows, share_of
+from kakusan.steering.nets import Share, asked_of, completed, pixels_of, rows, share_of
 from kakusan.steering.way import Call, Completed, Prepared, Way
 
 # AUTOMATIC1111's soft weights of the levels, the finest first
@@ -30,7 +30,8 @@ class T2IAdapters(Way):
     def complete(self, request: Request, inputs: Inputs, engine: Engine) -> Completed:
         def check(net: Model[Any], asked: ControlAsked) -> None:
             assert isinstance(net, T2IAdapter)
-            _check(net, asked, engine)
+            check_adapter(net, engine.unet)
+            _check_no_type(asked)
 
         return completed(request, inputs, T2IAdapter, check, engine)
 
@@ -46,9 +47,7 @@ class T2IAdapters(Way):
                     f"the T2I-Adapter takes pictures whose {{width}} and {{height}} are multiples "
                     f"of {factor}, not {request.width}x{request.height}"
                 )
-            pixels = given.pictures.pixels(
-                request.width, request.height, asked.resize_mode, net.config.in_channels
-            )
+            pixels = pixels_of(asked, given, call, net.config.in_channels)
             # each alone, so that none depends on its neighbours to the last bit
             alone = [call.engine.control_features(net, each) for each in pixels.split(1)]
             features = tuple(torch.cat(level) for level in zip(*alone, strict=True))
@@ -113,9 +112,9 @@ class Adapted(Steering):
         return step
 
 
-def _check(net: T2IAdapter, asked: ControlAsked, engine: Engine) -> None:
+def check_adapter(net: T2IAdapter, unet: UNet2DConditionModel) -> None:
     """Raise ArgumentError where an adapter does not fit the UNet."""
-    own = engine.unet.config.block_out_channels
+    own = unet.config.block_out_channels
     theirs = [leaving for _, leaving, _ in net.config.levels]
     # SDXL has a level less: the last is added to what the middle gives
     if tuple(theirs[: len(own)]) != own or len(theirs) > len(own) + 1:
@@ -123,6 +122,9 @@ def _check(net: T2IAdapter, asked: ControlAsked, engine: Engine) -> None:
             f"the T2I-Adapter is for another family of models: its levels have {theirs} channels, "
             f"the UNet's {list(own)}; take one for this model"
         )
+
+
+def _check_no_type(asked: ControlAsked) -> None:
     if asked.type is not None:
         raise ArgumentError(
             "{control_mode} is for a union of ControlNets, and this is a T2I-Adapter; leave it out"
