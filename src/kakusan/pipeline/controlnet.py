@@ -8,6 +8,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     ControlNetModel,
     ControlNetUnionModel,
     MultiControlNetModel,
@@ -163,6 +164,7 @@ class _ControlledXL(XLPipeline):
         force_zeros_for_empty_prompt: bool = True,
         add_watermarker: bool | None = None,
         feature_extractor: CLIPImageProcessor | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         **published: Any,
     ) -> None:
         """Put parts together; a list of ControlNets becomes a `MultiControlNetModel`.
@@ -186,6 +188,7 @@ class _ControlledXL(XLPipeline):
             "controlnet": as_one("controlnet", controlnet),
             "scheduler": scheduler,
             "feature_extractor": feature_extractor,
+            "image_encoder": image_encoder,
         }
         published = {"add_watermarker": add_watermarker, **published}
         super().__init__(

@@ -8,6 +8,7 @@ from kakusan.models import (
     CLIPImageProcessor,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionModelWithProjection,
     MultiAdapter,
     StableDiffusionSafetyChecker,
     T2IAdapter,
@@ -136,6 +137,7 @@ class StableDiffusionXLAdapterPipeline(XLPipeline):
         scheduler: Scheduler[Any] | None,
         force_zeros_for_empty_prompt: bool = True,
         feature_extractor: CLIPImageProcessor | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         **published: Any,
     ) -> None:
         """Put parts together; a list of T2I-Adapters becomes a `MultiAdapter`.
@@ -158,6 +160,7 @@ class StableDiffusionXLAdapterPipeline(XLPipeline):
             "adapter": as_one("adapter", adapter),
             "scheduler": scheduler,
             "feature_extractor": feature_extractor,
+            "image_encoder": image_encoder,
         }
         super().__init__(
             parts, published, {"force_zeros_for_empty_prompt": force_zeros_for_empty_prompt}
