@@ -10,7 +10,6 @@ from kakusan.cli.live import Live
 from kakusan.errors import shown
 from kakusan.prompts.networks import without_loras
 from kakusan.request import Request
-from kakusan.request.loras import MAX_LORAS, Lora, LoraFile
 
 if TYPE_CHECKING:
     from kakusan.images.foreign import Told
@@ -33,28 +32,20 @@ def with_loras(
     """
     if not where_loras_are(given):
         return _without_tags(request), translation
-    from kakusan.interchange import find_adapter
+    from kakusan.interchange.taken import adapters_told, found_adapters
     from kakusan.pipeline.adapter_search import adapter_folders
     from kakusan.pipeline.parsed_prompts import names_in
 
-    folders, hashes_of = adapter_folders(given or None), _Hashes(line)
-    tags, beside = {name.strip() for name in names_in(request)}, list[Lora]()
-    files, followed, left = dict[str, LoraFile](), list[str](), list[str]()
-    for says in told.settings.loras[:MAX_LORAS]:
-        found = find_adapter(says, folders, hashes_of)
-        if says.name.strip() not in tags and found is not None:
-            beside.append(Lora(says.name, says.text_weight, says.unet_weight))
-        if found is not None:
-            digest = hashes_of(found.file)["sha256"] if found.by_hash else None
-            files[says.name] = LoraFile(str(found.file), digest)
-            if found.told is not None:
-                (followed if found.by_hash else left).append(found.told)
-    worn = {f"the LoRA {shown(name)}" for name in (*tags, *files)}
-    request = replace(request, loras=tuple(beside) or None, lora_files=files or None)
+    tags = [name.strip() for name in names_in(request)]
+    loras, folders = adapters_told(told.settings), adapter_folders(given or None)
+    found = found_adapters(loras, tags, folders, Hashes(line))
+    worn = {f"the LoRA {shown(name)}" for name in (*tags, *found.files)}
+    request = replace(request, loras=found.beside or None, lora_files=found.files or None)
+    left = (*(each for each in translation.left if each not in worn), *found.left)
     return request, replace(
         translation,
-        followed=(*translation.followed, *followed),
-        left=(*(each for each in translation.left if each not in worn), *left),
+        followed=(*translation.followed, *found.followed),
+        left=tuple(dict.fromkeys(left)),
     )
 
 
@@ -65,14 +56,12 @@ def where_loras_are(given: Sequence[str] | None) -> bool:
 
 def _without_tags(request: Request) -> Request:
     """The request without the tags of adapters, which are said not to be made again."""
-    texts = {
-        name: tuple(text and without_loras(text) for text in getattr(request, name))
-        for name in ("prompt", "negative_prompt")
-    }
-    return replace(request, **texts) if request.syntax == "webui" else request
+    if request.syntax != "webui":
+        return request
+    return replace(request, prompt=tuple(text and without_loras(text) for text in request.prompt))
 
 
-class _Hashes:
+class Hashes:
     """The hashes of files, kept from one time to the next; it is shown what is being read."""
 
     def __init__(self, line: Live) -> None:

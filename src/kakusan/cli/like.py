@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kakusan.cli.console import remark
-from kakusan.cli.foreign_loras import where_loras_are
+from kakusan.cli.foreign_loras import Hashes, where_loras_are
 from kakusan.cli.info import load_record
 from kakusan.cli.live import Live
-from kakusan.cli.reproduce_foreign import told_in
+from kakusan.cli.reproduce_foreign import MOST_SAID, told_in
 from kakusan.cli.usage import Command
 from kakusan.errors import ArgumentError, InputError, shown, shown_path
-from kakusan.prompts.networks import without_loras
+
+if TYPE_CHECKING:
+    from kakusan.images.foreign import Told
 
 Like = Annotated[
     Path | None,
@@ -57,29 +59,35 @@ def settings_like(
 ) -> dict[str, Any]:
     """The settings for a picture like one that is there; what was typed among them.
 
-    Another tool's tags of adapters are kept where the user says in which folders these are.
+    Its adapters and learnt words are taken as far as they are in the folders and files that the
+    user names.
+
+    Args:
+        folders: with models, in which another tool's picture's is looked for.
+        lora_dirs: with adapters; those of KAKUSAN_LORA_DIR where there are none.
 
     Raises:
         InputError: The file tells no settings, or its model is not the user's own.
     """
-    from kakusan.interchange import files_of, settings_of, with_typed
+    from kakusan.interchange import settings_of, taken_of_record, taken_of_told, with_typed
 
     record = load_record(picture)
+    where, hashes_of = _adapter_folders(lora_dirs), Hashes(line)
     if "kakusan" in record:
         found = settings_of(record)
-        if lacking := [name for name in files_of(record) if not typed.get(name)]:
-            words = " and ".join(lacking).replace("_", " ")
-            remark(f"not taken from {shown_path(picture)}: its {words}; name them again")
-    else:
-        with_loras = where_loras_are(lora_dirs)
-        found = _of_another_tool(picture, typed, folders, line, with_loras=with_loras)
-    settings = with_typed(found, typed)
-    if "kakusan" in record:
+        settings = with_typed(found, typed)
         try:
             _check_own(settings, typed)
         except ArgumentError as error:
             raise error.in_words(WORDS) from None
-    _tell(picture, found, settings, typed)
+        settings, left = taken_of_record(record, settings, typed, where, hashes_of)
+    else:
+        told = told_in(picture)
+        found, left = _of_another_tool(told, typed, folders, line)
+        settings = with_typed(found, typed)
+        settings, more = taken_of_told(told.settings, settings, typed, where, hashes_of)
+        left = (*left, *more)
+    _tell(picture, found, settings, typed, left)
     if settings.get("prompt") is None:
         raise InputError(f"{shown_path(picture)} tells no prompt; give one")
     return settings
@@ -95,39 +103,41 @@ def _check_own(settings: Mapping[str, Any], typed: Mapping[str, Any]) -> None:
 
 
 def _of_another_tool(
-    picture: Path,
-    typed: Mapping[str, Any],
-    folders: Sequence[Path],
-    line: Live,
-    *,
-    with_loras: bool,
-) -> dict[str, Any]:
+    told: "Told", typed: Mapping[str, Any], folders: Sequence[Path], line: Live
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings, and what is not taken but for adapters and learnt words."""
     from kakusan.cli.finding import family_of, find_asked, find_told
-    from kakusan.interchange import translated
+    from kakusan.interchange import translated, without_files
 
-    told = told_in(picture)
     if "model" in typed:
         found, model = find_asked(str(typed["model"])), {}
     else:
         found, _ = find_told(told.settings, folders, line)
         model = {"model": found.name, "commit": found.commit}
     translation = translated(told, family_of(found), rng=typed.get("rng"))
-    settings: dict[str, Any] = {**translation.settings, **model}
-    left = list(translation.left)
-    if settings.get("prompt_syntax") == "webui" and not with_loras:
-        texts = ("prompt", "negative_prompt")
-        settings |= {name: without_loras(settings[name]) for name in texts if name in settings}
-    elif "<lora:" in str(settings.get("prompt")) and "prompt" not in typed:
-        left = [each for each in left if not each.startswith("the LoRA ")]
-    if left:
-        few = [each.removesuffix(".") for each in left[:6]]
-        remark(f"not taken from {shown_path(picture)}: {'; '.join(few)}")
-    return settings
+    left = without_files(translation.left, told.settings)
+    return {**translation.settings, **model}, left
+
+
+def _adapter_folders(given: Sequence[str] | None) -> list[Path] | None:
+    """Where the user says that adapters are; None where nothing is said."""
+    if not where_loras_are(given):
+        return None
+    from kakusan.pipeline.adapter_search import adapter_folders
+
+    return adapter_folders(given or None)
 
 
 def _tell(
-    picture: Path, found: Mapping[str, Any], settings: Mapping[str, Any], typed: Mapping[str, Any]
+    picture: Path,
+    found: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    typed: Mapping[str, Any],
+    left: Sequence[str],
 ) -> None:
+    if left:
+        few = [each.removesuffix(".") for each in left[:MOST_SAID]]
+        remark(f"not taken from {shown_path(picture)}: {'; '.join(few)}")
     seed = found.get("seed")
     said = f"like {shown_path(picture)}: model {shown(settings.get('model'))[1:-1]}"
     if "seed" not in typed and seed is not None:

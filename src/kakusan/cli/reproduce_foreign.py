@@ -15,7 +15,6 @@ from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run
 from kakusan.errors import InputError, shown, shown_path
-from kakusan.prompts.learnt import without_missing
 from kakusan.request import Request
 from kakusan.request.randomness import rng_called
 from kakusan.vocabulary import COMMAND_LINE
@@ -87,7 +86,7 @@ def request_for(told: "Told", asked: Asked, line: Live) -> "tuple[Request, Trans
             vae=asked.vae,
             device=asked.device,
         )
-    request = with_embeddings(request, asked.embeddings)
+    request, translation = with_embeddings(request, translation, told, asked.embeddings)
     with COMMAND_LINE.spoken():
         request, translation = with_loras(request, translation, told, asked.lora_dirs, line)
     return request, translation, model
@@ -97,12 +96,9 @@ def tell(
     translation: "Translation",
     model: str,
     vae: str | None,
-    embeddings: Sequence[str] = (),
 ) -> list[str]:
     """Say what is known, by which rules it is made again, and what is not; the last of these."""
-    there = {f"the embedding {shown(path.stem)}" for path in _files(embeddings)}
     left = [each for each in translation.left if vae is None or not each.startswith("the VAE ")]
-    left = [each for each in left if each not in there]
     remark(f"{translation.made}; drawn with {model}")
     remark(f"made again by its rules: {'; '.join(translation.followed) or 'none that are known'}")
     if left:
@@ -112,22 +108,24 @@ def tell(
     return left
 
 
-def with_embeddings(request: Request, given: Sequence[str]) -> Request:
+def with_embeddings(
+    request: Request, translation: "Translation", told: "Told", given: Sequence[str]
+) -> "tuple[Request, Translation]":
     """The request with the user's embeddings; ComfyUI passes by those that are not there."""
-    if request.syntax == "comfy":
-        known = [path.name for path in _files(given)]
-        changed = {
-            name: tuple(text and without_missing(text, known) for text in getattr(request, name))
-            for name in ("prompt", "negative_prompt")
-        }
-        request = replace(request, **changed)
-    return replace(request, embeddings=tuple({"file": each} for each in given) or None)
+    from kakusan.interchange import learnt_told, with_learnt
 
-
-def _files(given: Sequence[str]) -> list[Path]:
-    """The files that the user names, and those in folders."""
-    paths = [Path(each).expanduser() for each in given]
-    return [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    plain = {name: getattr(request, name)[0] for name in ("prompt", "negative_prompt")}
+    settings = {**plain, "prompt_syntax": request.syntax}
+    typed = {"embeddings": given}
+    found, left = with_learnt(settings, learnt_told(told.settings.embeddings), typed)
+    entries = [
+        {"file": each} if isinstance(each, str) else each for each in found.get("embeddings", given)
+    ]
+    texts = {name: (found[name],) for name in plain}
+    named = {f"the embedding {shown(each.name)}" for each in told.settings.embeddings}
+    others = tuple(each for each in translation.left if each not in named)
+    request = replace(request, **texts, embeddings=tuple(entries) or None)
+    return request, replace(translation, left=(*others, *left))
 
 
 def reproduce_foreign(
@@ -142,7 +140,7 @@ def reproduce_foreign(
 
     with live(quiet) as line:
         request, translation, model = request_for(told, asked, line)
-        left = tell(translation, model, asked.vae, asked.embeddings)
+        left = tell(translation, model, asked.vae)
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
         def draw_it() -> None:

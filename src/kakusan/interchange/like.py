@@ -28,14 +28,12 @@ _GOES_WITH = {
 }
 _TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2")
 _NEVER = ("device", "num_images_per_prompt")
-# What names files of the user's, and may be a stranger's
-FILES = ("loras", "lora_files", "embeddings")
+# What names files, which may be a stranger's
+_FILES = ("loras", "lora_files", "embeddings")
 
 
-def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of one picture that kakusan made, of a grid those of its first.
-
-    Adapters and learnt words, which are files, are left out.
+def request_of(record: Mapping[str, Any]) -> Request:
+    """What was asked for of a picture that kakusan made, of a grid for its first.
 
     Raises:
         InputError: The record is broken, or is of no request.
@@ -49,7 +47,18 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
         )
     if "grid" in record:
         record = grid_records(dict(record))[0][0]
-    request = Request.from_record(record)
+    return Request.from_record(record)
+
+
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of one picture that kakusan made, of a grid those of its first.
+
+    Adapters and learnt words, which are files, are left out.
+
+    Raises:
+        InputError: The record is broken, or is of no request.
+    """
+    request = request_of(record)
     plain = {each.name: each.default for each in fields(Request)}
     told = {name: getattr(request, name) for name in plain}
     for name in _TEXTS:  # of one picture, as a record has them
@@ -57,13 +66,8 @@ def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in told.items()
-        if value is not None and value != plain[name] and name not in (*_NEVER, *FILES)
+        if value is not None and value != plain[name] and name not in (*_NEVER, *_FILES)
     }
-
-
-def files_of(record: Mapping[str, Any]) -> list[str]:
-    """Which of the fields that `settings_of` leaves out a record has."""
-    return [name for name in FILES if record.get(name)]
 
 
 def with_typed(settings: Mapping[str, Any], typed: Mapping[str, Any]) -> dict[str, Any]:

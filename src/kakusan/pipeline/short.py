@@ -95,7 +95,8 @@ def generate(
 
     Args:
         like: The file of a picture, of kakusan or another tool: its settings are taken where none
-            are given here, the prompt and the seed too.
+            are given here, the prompt and the seed too. Its adapters and embeddings are taken where
+            `lora_dirs` and `embeddings` have them.
         model: "builtin" (comes with the package, and is taken where none is given), a folder, or a
             Hub id.
         revision: A branch, tag or commit of the model on the Hub.
@@ -193,6 +194,7 @@ def generate(
         asked, seen = image_prompts_of(image_prompt, ip_adapter, ip_adapter_scale, image_encoder)
         request = short_request(
             like=like,
+            lora_dirs=lora_dirs,
             prompt=prompt,
             negative_prompt=negative_prompt,
             model=model,
@@ -262,11 +264,16 @@ def _typed(prompt: object, negative_prompt: object) -> list[str]:
     return [name for name, value in given.items() if value is not None]
 
 
-def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> Request:
+def short_request(
+    *,
+    like: str | PathLike[str] | None = None,
+    lora_dirs: Sequence[str | PathLike[str]] | None = None,
+    **typed: Any,
+) -> Request:
     """The request for what `generate` is called with; paths, devices and dtypes become texts.
 
     Args:
-        like: see `generate`.
+        like, lora_dirs: see `generate`; the folders count where adapters of a picture are taken.
 
     Raises:
         UnknownArgumentError: `generate` has no such argument.
@@ -283,7 +290,7 @@ def short_request(*, like: str | PathLike[str] | None = None, **typed: Any) -> R
     if isinstance(settings.get("dtype"), torch.dtype):
         settings["dtype"] = str(settings["dtype"]).removeprefix("torch.")
     if like is not None:
-        settings = likened(like, settings)
+        settings = likened(like, settings, lora_dirs)
         for name, value in handed_in.items():
             if value is not None:
                 settings.pop(name, None)  # which was the other one's
