@@ -153,7 +153,7 @@ def differences(record: Mapping[str, object], device: str) -> list[str]:
     return [
         f"{name} {shown(then).strip(QUOTES)} then, {value} now"
         for name, then, value in pairs
-        if then != value
+        if then is not None and then != value
     ]
 
 

@@ -19,6 +19,7 @@ _TELLING = {
 }
 # Beside them, what a line without anything else may say
 _KNOWN = {*_TELLING, "Schedule type", "CFG scale", "Model hash", "Model", "Clip skip", "Version"}
+_ENOUGH = 3  # of these a line of nothing else is settings, whatever their values are
 # A name, a colon, then a JSON string or anything up to the next comma
 _PAIR = re.compile(
     r"[ \t]*(\w[\w \-/]{1,60}):[ \t]*"
@@ -82,7 +83,8 @@ def _settings_at(text: str, start: int) -> Settings | None:
     whole = whole and not text[at:end].strip()
     telling = [n for n, shape in _TELLING.items() if n in told and shape.fullmatch(told[n])]
     strong = whole and telling != ["Sampler"] and (count > 2 or told.keys() <= _KNOWN)
-    if not telling or not (len(telling) > 1 or strong):
+    formed = whole and next(iter(told), "") in _TELLING and len(told.keys() & _KNOWN) >= _ENOUGH
+    if not formed and (not telling or not (len(telling) > 1 or strong)):
         return None
     return Settings(start, end, told, next(iter(told)) in telling)
 

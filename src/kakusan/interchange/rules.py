@@ -1,6 +1,6 @@
 """From what another tool's picture tells to a request by that tool's rules."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -96,7 +96,7 @@ def translated(
     left = [each for each in told.limits if not over or each != ANOTHER_PICTURE]
     for part in (
         _size(says),
-        _scheduler(says, told.tool),
+        _scheduler(says, told.tool, told.limits),
         _noise(says, told.tool, rng),
         of_family(told, family),
         _pixels(told.tool),
@@ -179,11 +179,16 @@ def _size(says: Settings) -> Part:
     return dict(cut), [], [f"its size, {says.width}x{says.height}, which is no multiple of {_SIDE}"]
 
 
-def _scheduler(says: Settings, tool: str) -> Part:
+def _scheduler(says: Settings, tool: str, limits: Sequence[str]) -> Part:
     """The sampler on its schedule, with what was set of it."""
     name = says.scheduler
     if name is None:
-        return {}, [], [] if says.sampler is None else [f"the sampler {shown(says.sampler)}"]
+        told = any("sampler" in each for each in limits)
+        return (
+            {},
+            [],
+            [] if told or says.sampler is None else [f"the sampler {shown(says.sampler)}"],
+        )
     meaning = meaning_of(name)
     changes: dict[str, Any] = {}
     left: list[str] = []

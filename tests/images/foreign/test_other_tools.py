@@ -8,6 +8,8 @@ from xml.sax.saxutils import escape
 import pytest
 
 from kakusan.images.foreign import Lora, Told, read_foreign
+from kakusan.images.foreign.invokeai import read_metadata
+from kakusan.images.foreign.swarmui import read_swarmui
 from kakusan.samplers import meaning_of
 from tests.images import carried
 
@@ -479,3 +481,33 @@ def test_what_nobody_is_known_to_write_is_nothing(tmp_path: Path) -> None:
         {"Description": "a holiday, with: colons"},
     ):
         assert read_foreign(carried.written(tmp_path, carried.png_of(texts))) is None
+
+
+def test_an_entry_of_invokeai_that_names_nothing_is_unknown() -> None:
+    told = read_metadata({"app_version": "5.4.0", "model": [1], "vae": {"x": 2}}, "PNG")
+    assert told.settings.model is None
+    assert told.unknown == {"model": [1], "vae": {"x": 2}}
+
+
+def test_tags_in_prompts_of_swarmui() -> None:
+    prompt = "a <lora:foo:0.5> cat <lora:bar:0.25> <embed:bad> <segment:face> <b>"
+    told = read_swarmui(
+        {
+            "sui_image_params": {
+                "prompt": prompt,
+                "negativeprompt": "<embedding:sub/worse>, <lora:Foo>",
+                "loras": ["styles/Foo.safetensors"],
+                "loraweights": ["0.5"],
+            }
+        },
+        "PNG",
+    )
+    says = told.settings
+    assert says.prompt == "a  cat  embedding:bad <segment:face> <b>"
+    assert says.negative_prompt == "embedding:sub/worse, "
+    assert [(each.name, each.unet_weight) for each in says.loras] == [
+        ("styles/Foo.safetensors", 0.5),
+        ("bar", 0.25),
+    ]
+    assert [each.name for each in says.embeddings] == ["bad", "sub/worse"]
+    assert "its prompt has '<segment:face>', which stands as words here." in told.limits

@@ -291,3 +291,12 @@ def test_the_web_uis_own_parser_reads_the_same(text: str, theirs: dict[str, str]
     for name in sizes:
         theirs[name] = f"{theirs.pop(f'{name}-1')}x{theirs.pop(f'{name}-2')}"
     assert line.told == theirs
+
+
+def test_a_line_of_settings_with_impossible_values_is_no_prompt() -> None:
+    line = "Steps: many, Sampler: , CFG scale: x, Seed: none, Size: big, Model: "
+    told = read_webui(f"a cat\n{line}", "PNG")
+    assert (told.tool, told.settings.prompt) == ("AUTOMATIC1111", "a cat")
+    assert told.settings.seed is None
+    prose = "Steps: many, a cat, Seed: none"
+    assert read_webui(prose, "PNG").settings.prompt == prose

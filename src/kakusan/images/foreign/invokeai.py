@@ -17,8 +17,8 @@ def read_metadata(told: Mapping[str, object], carrier: str) -> Told:
     limits = _limits(fields)
     other_hash = _other_hash(fields.look("model"))
     scheduler, said = _scheduler(fields)
-    model, digits = _model(fields.take("model"))
-    vae, vae_hash = _model(fields.take("vae"))
+    model, digits = _named(fields, "model")
+    vae, vae_hash = _named(fields, "vae")
     mode = fields.text("generation_mode") or ""
     skipped = fields.whole("clip_skip", "skipped_layers", low=0, high=100)
     if "img2img" in mode or fields.look("init_image") is not None:
@@ -100,6 +100,15 @@ def _model(value: object) -> tuple[str | None, str | None]:
     return fields.text("name", "model_name"), as_hash(digits) if kind in ("", "sha256") else None
 
 
+def _named(fields: Fields, key: str) -> tuple[str | None, str | None]:
+    """The same of an entry, which stays among what is unknown where it tells no name."""
+    value = fields.take(key)
+    name, digits = _model(value)
+    if name is None and value:
+        fields.give(key, value)
+    return name, digits
+
+
 def _other_hash(value: object) -> JSON:
     """A model's hash of another kind than SHA-256, which newer versions write."""
     told = Fields(as_object(value) or {}).text("hash") or ""
@@ -143,7 +152,7 @@ def _hires(fields: Fields) -> dict[str, object] | None:
 
 
 def _refiner(fields: Fields) -> dict[str, object] | None:
-    name, digits = _model(fields.take("refiner_model"))
+    name, digits = _named(fields, "refiner_model")
     told: dict[str, object] = {
         "model": name,
         "model_hash": digits,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from kakusan.images.foreign import names
 from kakusan.images.foreign.fields import Fields, as_list, as_object, short
 from kakusan.images.foreign.hashes import as_hash
+from kakusan.images.foreign.swarmui_tags import without_tags
 from kakusan.images.foreign.told import Lora, Settings, Told
 from kakusan.images.foreign.webui_extras import (
     ANOTHER_PICTURE,
@@ -35,9 +36,13 @@ def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
     strength = fields.fraction("initimagecreativity")
     stop = fields.whole("clipstopatlayer", low=-100, high=-1)
     upscale = _hires(fields)
+    loras = _loras(fields, hashes)
+    prompt, tags = without_tags(fields.prompt("prompt"), loras)
+    negative, more = without_tags(fields.prompt("negativeprompt"), (*loras, *tags.loras))
+    limits += dict.fromkeys((*tags.limits, *more.limits))
     settings = Settings(
-        prompt=fields.prompt("prompt"),
-        negative_prompt=fields.prompt("negativeprompt"),
+        prompt=prompt,
+        negative_prompt=negative,
         seed=fields.seed("seed"),
         width=fields.side("width"),
         height=fields.side("height"),
@@ -50,7 +55,8 @@ def read_swarmui(told: Mapping[str, object], carrier: str) -> Told:
         strength=strength if "initimage" in fields else None,
         model=model,
         vae=_vae(fields),
-        loras=_loras(fields, hashes),
+        loras=(*loras, *tags.loras, *more.loras),
+        embeddings=tuple(dict.fromkeys((*tags.embeddings, *more.embeddings))),
         prompt_syntax="comfy",
         rng="comfyui",
         variation_seed=fields.seed("variationseed"),
