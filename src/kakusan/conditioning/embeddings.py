@@ -143,6 +143,8 @@ def _read(path: Path, file: str, _changed: int, _size: int) -> Embedding:
 def files_in(folder: Path) -> Iterator[tuple[Path, str]]:
     """The files below a folder that may be embeddings, with their paths in it; sorted.
 
+    Those without pickles come last, so that they are what counts of two of one name.
+
     Raises:
         CheckpointError: It cannot be read.
     """
@@ -164,7 +166,9 @@ def files_in(folder: Path) -> Iterator[tuple[Path, str]]:
             raise CheckpointError(
                 f"{shown_path(folder)} has more than {MOST_FILES} files; give a smaller folder."
             )
-    for name, path in sorted(found):
+    for name, path in sorted(
+        found, key=lambda each: (each[0].lower().endswith(".safetensors"), each)
+    ):
         yield path, name
 
 

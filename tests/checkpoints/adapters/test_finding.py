@@ -76,3 +76,10 @@ def test_the_nearest_are_named(folder: Path) -> None:
     assert nearest_adapters("catt", [folder]).startswith(" Did you mean 'cat'")
     assert len(nearest_adapters("y" * 1_000_000, [folder])) < 1000
     assert nearest_adapters("cat", [folder / "absent"]) == nearest_adapters("cat", []) == ""
+
+
+def test_of_files_side_by_side_the_one_without_a_pickle_counts(tmp_path: Path) -> None:
+    for suffix in (".bin", ".pt", ".safetensors"):
+        (tmp_path / f"kohya{suffix}").touch()
+    assert find_adapters(["kohya"], [tmp_path])[0] == tmp_path / "kohya.safetensors"
+    assert find_adapters(["kohya.pt"], [tmp_path]) == [tmp_path / "kohya.pt"]

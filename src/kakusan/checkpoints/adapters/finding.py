@@ -9,6 +9,7 @@ from kakusan.checkpoints.single_file.header import read_header
 from kakusan.errors import CheckpointError, nearest
 
 SUFFIXES = (".safetensors", ".sft", ".pt", ".bin", ".ckpt", ".pth")
+_PLAIN = (".safetensors", ".sft")
 DEEPEST, MOST = 6, 20_000  # folders below one that is given, and folders at all
 # AUTOMATIC1111's extensions write names so: cat(0123456789ab)
 _HASHED = re.compile(r"(.+?)\s*\([0-9a-fA-F]{8,64}\)")
@@ -39,7 +40,10 @@ def nearest_adapters(name: str, folders: Sequence[Path]) -> str:
 
 
 def adapter_files(folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each file that may be an adapter, with the folder that was given, in order."""
+    """Each file that may be an adapter, with the folder that was given, in order.
+
+    Of files side by side those without pickles come first, which nothing can hide in.
+    """
     for folder in folders:
         depth = len(folder.parts)
         for count, (parent, below, names) in enumerate(os.walk(folder)):
@@ -48,7 +52,8 @@ def adapter_files(folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             here = Path(parent)
             deepest = len(here.parts) - depth >= DEEPEST
             below[:] = [] if deepest else sorted(each for each in below if each[0] != ".")
-            ours = (each for each in sorted(names) if each.casefold().endswith(SUFFIXES))
+            named = (each for each in names if each.casefold().endswith(SUFFIXES))
+            ours = sorted(named, key=lambda each: (not each.casefold().endswith(_PLAIN), each))
             yield from ((folder, here / each) for each in ours)
 
 
