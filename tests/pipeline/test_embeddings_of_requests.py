@@ -139,9 +139,9 @@ def test_schedules_and_layers(pipe: StableDiffusionPipeline, folder: Path) -> No
 def test_what_is_not_there_is_said_before_the_work(
     pipe: StableDiffusionPipeline, folder: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"no embedding 'nothing'.*looked for in .*embeddings"):
+    with pytest.raises(InputError, match=r"'nothing', which the prompt names, in .*embeddings"):
         drawn(pipe, "a (embedding:nothing:1.2)", embeddings=[folder], prompt_syntax="comfy")
-    with pytest.raises(InputError, match=r"no embedding .nothing.*no file and no folder"):
+    with pytest.raises(InputError, match=r"the prompt names; say with embeddings where"):
         drawn(pipe, "a embedding:nothing", prompt_syntax="comfy")
     with pytest.raises(InputError, match=r"there is no embedding .*gone"):
         drawn(pipe, "a cat", embeddings=["gone.safetensors"])

@@ -330,8 +330,6 @@ def test_a_part_of_the_way_goes_on_counting(xl: Any) -> None:
 BAD = {
     "weight of a side": (f"a cat :{'9' * 400} AND tea", "weights and brackets in prompt make inf"),
     "number": ("a (cat:1.2.3)", "which is no number"),
-    "chunks": ("cat " * 20_000, "chunks of up to 75 tokens; at most 64"),
-    "breaks": ("cat BREAK " * 80, "at most 64"),
     "sides": ("cat AND " * 40, "joins 41 texts; at most 32"),
     "megabyte": ("cat " * 250_000, "at most 100000 are taken"),
 }
@@ -447,3 +445,12 @@ def test_the_short_call_and_its_record() -> None:
     assert not np.array_equal(np.asarray(plain.image), np.asarray(picture.image))
     with pytest.raises(InputError, match="which is no number"):
         kakusan.generate("a (cat:1.2.3)", prompt_syntax="webui", model="no/such", **made)
+
+
+@pytest.mark.parametrize(
+    "text", ["cat " * 2000, "cat BREAK " * 200, "[a:b:1] " + "red tea, " * 900]
+)
+def test_texts_have_any_length(pipe: Any, text: str) -> None:
+    one = latents(pipe, text)
+    assert torch.isfinite(one).all()
+    assert not torch.equal(one, latents(pipe, f"{text} dog"))

@@ -289,10 +289,10 @@ def _check_comfy(entries: Sequence[Entry], words: Sequence[Learnt], texts: Seque
             if lexicon.named(name, "comfy") is None:
                 looked = [shown_path(entry["file"]) for entry in entries[:8]]
                 raise ArgumentError(
-                    "there is no embedding {0}, which the prompt names; it was looked for in {1}. "
-                    "Say with {embeddings} where it is",
+                    "there is no embedding {0}, which the prompt names{1}; say with {embeddings} "
+                    "where it is",
                     shown(name),
-                    ", ".join(looked) or "no file and no folder",
+                    f", in {', '.join(looked)}" if looked else "",
                 )
 
 

@@ -33,8 +33,7 @@ from kakusan.text import not_said
 
 logger = logging.getLogger(__name__)
 
-MAX_CHUNKS = 64  # of one text: some five thousand tokens
-MAX_WORK = 1024  # chunks that are encoded for one request
+MAX_WORK = 32_768  # chunks that are encoded for one request; the longest text is a third of it
 MAX_PARTS = 32  # each is another question to the UNet, at every step
 MAX_LETTERS = 2_000_000  # of all texts of a schedule together
 NEGATIVE = "negative_prompt"
@@ -239,16 +238,7 @@ class ParsedPrompts:
                 MAX_LETTERS,
             )
         for text in texts.values():
-            chunks = self._dialect.chunks(text, reader)
-            if len(chunks) > MAX_CHUNKS:
-                raise ArgumentError(
-                    "{prompt} is {0} chunks of up to {1} tokens; at most {2} are read, so make it "
-                    "shorter",
-                    len(chunks),
-                    reader.room,
-                    MAX_CHUNKS,
-                )
-            yield from (chunk.ids for chunk in chunks)
+            yield from (chunk.ids for chunk in self._dialect.chunks(text, reader))
 
     def _encoded(
         self, readers: Sequence[Reader], *, negative: bool, like: Conditioning | None = None
