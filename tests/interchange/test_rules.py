@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kakusan.errors import InputError
@@ -191,3 +192,31 @@ def test_invokeais_sde_is_the_references(name: str, karras: bool | None) -> None
     assert type(made).class_name == "DPMSolverMultistepScheduler"
     assert made["algorithm_type"] == "sde-dpmsolver++"
     assert (made.get("use_karras_sigmas") or None) == karras
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M Karras", "DDIM", "UniPC"])
+def test_noise_levels_of_old_versions_are_rounded(sampler: str) -> None:
+    text = f"a\nSteps: 4, Seed: 5, Size: 64x64, Sampler: {sampler}, Version: v1.6.0"
+    found = translated(read_webui(text, "x"))
+    assert "noise levels rounded to float16" in found.followed
+    assert "noise levels rounded to float16" not in found.left
+    request = Request.of(**found.settings)
+    assert Request.from_record(request.to_record()) == request
+    model = EulerDiscreteScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
+    )
+    made = requested_scheduler(found.settings["scheduler"], model)
+    betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+    rounded = np.cumprod(1 - betas).astype(np.float16).astype(np.float64)
+    ours = made.alphas_cumprod.double().numpy()
+    assert np.array_equal(ours, made.alphas_cumprod.half().double().numpy())
+    # the reference's own cumprod, in float32, may round to the neighbour
+    assert np.mean(ours == rounded) > 0.97
+    assert np.abs(ours / rounded - 1).max() < 2**-10
+    if sampler == "Euler a":
+        sigmas = np.sqrt((1 - ours) / ours)
+        made.set_timesteps(4)
+        assert float(made.sigmas[0]) == pytest.approx(sigmas[-1], rel=1e-6)
+    newer = translated(read_webui(text.replace("v1.6.0", "v1.10.1"), "x"))
+    plain = requested_scheduler(newer.settings["scheduler"], model)
+    assert not np.array_equal(ours, plain.alphas_cumprod.double().numpy())

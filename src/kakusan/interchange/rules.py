@@ -43,8 +43,9 @@ _FOLLOWED = {
     "pad_conds_v0": ("pad_conds", PADDED_V0, "conditionings padded to one length, the old way"),
     "old_prompt_timelines": ("old_timelines", True, "the old counting of prompt schedules"),
 }
+_DOWNCAST = "downcast_alphas_cumprod"
 _QUIRKS = {
-    "downcast_alphas_cumprod": "noise levels rounded to float16",
+    _DOWNCAST: "noise levels rounded to float16",
     "refiner_by_sampling_steps": "the old switch to the refiner",
     "zero_terminal_snr": "noise levels changed to zero terminal SNR",
     "sgm_noise_multiplier": "its first noise multiplied as SGM does",
@@ -196,6 +197,8 @@ def _scheduler(says: Settings, tool: str, limits: Sequence[str]) -> Part:
         own = meaning.settings.get("discard_penultimate_sigma", False)
         if says.discard_penultimate_sigma != own:
             changes["discard_penultimate_sigma"] = says.discard_penultimate_sigma
+    if _DOWNCAST in says.quirks:
+        changes[_DOWNCAST] = True
     settings: dict[str, Any] = {}
     if says.eta is not None and meaning.kind == "DDIMScheduler":
         settings["eta"] = min(says.eta, 1.0)
@@ -206,7 +209,7 @@ def _scheduler(says: Settings, tool: str, limits: Sequence[str]) -> Part:
     elif says.eta not in (None, 1, 0):
         left.append(f"an eta of {says.eta:g}")
     settings["scheduler"] = {"name": name, **changes} if changes else name
-    does = [name, *(f"{key} {value}" for key, value in changes.items())]
+    does = [name, *(_QUIRKS.get(key, f"{key} {value}") for key, value in changes.items())]
     return settings, does, left
 
 
@@ -283,7 +286,7 @@ def _adds_noise(name: str) -> bool:
 def _lacking(says: Settings, found: Mapping[str, Any]) -> Iterator[str]:
     """What a request cannot say, or is not said in it."""
     for quirk in says.quirks:
-        if quirk in _FOLLOWED:
+        if quirk in _FOLLOWED or (quirk == _DOWNCAST and "scheduler" in found):
             continue
         yield _QUIRKS.get(quirk, shown(quirk))
     if says.vae is not None and says.vae.casefold() not in ("automatic", "none", "baked vae"):

@@ -16,9 +16,10 @@ from kakusan.schedulers.spacings import SIGMA_SPACINGS, TIMESTEP_SPACINGS, setti
 
 DEFAULTED = "_use_default_values"
 # Which no other library has, but for EDM's schedulers, whose `sigma_schedule` is one of their own
-OWN = frozenset({"sigma_schedule", "discard_penultimate_sigma", "edm_sigmas"})
+_HALVED = "downcast_alphas_cumprod"
+OWN = frozenset({"sigma_schedule", "discard_penultimate_sigma", "edm_sigmas", _HALVED})
 # The settings that say how noise levels are spaced, but for `timestep_spacing`
-SPACING = OWN - {"edm_sigmas"} | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
+SPACING = OWN - {"edm_sigmas", _HALVED} | {setting_of(spacing) for spacing in SIGMA_SPACINGS}
 _BOOKKEEPING = ("others", "defaulted")
 
 
@@ -72,6 +73,7 @@ class SchedulerConfig(Mapping[str, object]):
     prediction_type: str = "epsilon"
     timestep_spacing: str = "leading"
     steps_offset: int = 0
+    downcast_alphas_cumprod: bool = False  # to float16, as AUTOMATIC1111 did before 1.7
     others: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     defaulted: frozenset[str] = field(default=frozenset(), repr=False)
 
@@ -130,6 +132,11 @@ class SchedulerConfig(Mapping[str, object]):
     def zero_terminal_snr(self) -> bool:
         """Whether the noisiest training timestep is nothing but noise."""
         return self._says("rescale_betas_zero_snr", True)
+
+    @property
+    def downcasts_alphas(self) -> bool:
+        """Whether `alphas_cumprod` are rounded to float16 before noise levels are made of them."""
+        return self._says(_HALVED, True)
 
     @property
     def ends_at_sigma_min(self) -> bool:

@@ -41,6 +41,7 @@ class EdmConfig(LadderConfig):
         {
             *("beta_start", "beta_end", "beta_schedule", "trained_betas", "timestep_spacing"),
             *("steps_offset", "discard_penultimate_sigma", "edm_sigmas"),
+            "downcast_alphas_cumprod",
         }
     )
 

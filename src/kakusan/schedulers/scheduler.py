@@ -73,6 +73,8 @@ class Scheduler(Run, Configured[ConfigT], ABC):
     def _set_up(self) -> None:
         self.betas = self._make_betas()
         self.alphas_cumprod = torch.cumprod(1.0 - self.betas, dim=0)
+        if self.config.downcasts_alphas:
+            self.alphas_cumprod = self.alphas_cumprod.half().float()
         self.num_inference_steps = None
         self._prepare()
         self._keep_timesteps(None)
