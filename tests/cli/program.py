@@ -18,8 +18,8 @@ class Picture:
     flagged: bool = False
 
 
-def draw(request: Any, *, on_picture: Any, progress: Any, lora_dirs: Any) -> None:
-    del lora_dirs
+def draw(request: Any, inputs: Any, *, on_picture: Any, progress: Any, lora_dirs: Any) -> None:
+    del inputs, lora_dirs
     for index in range(request.num_pictures):
         for step in range(5) if progress else ():
             time.sleep(0.01)

@@ -512,7 +512,6 @@ def test_a_pipeline_of_nothing_has_a_device() -> None:
 
 
 INDEXES: dict[str, dict[str, Any]] = {
-    "inpaint": {"_class_name": "StableDiffusionInpaintPipeline"},
     "legacy": {"_class_name": "StableDiffusionInpaintPipelineLegacy"},
     "safe": {"_class_name": "StableDiffusionPipelineSafe", "safety_text_concept": "hate"},
     "checked": {"_class_name": "SomePipeline", "requires_safety_checker": True},
@@ -521,6 +520,15 @@ INDEXES: dict[str, dict[str, Any]] = {
     "ip": {"image_encoder": ["transformers", "CLIPVisionModelWithProjection"]},
     "no ip": {"image_encoder": [None, None], "unet_extra": [None, None]},
 }
+
+
+def test_an_index_of_an_inpainting_pipeline(folder: Path) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    named = {"_class_name": "StableDiffusionInpaintPipeline"}
+    (folder / "model_index.json").write_text(json.dumps(index | named))
+    assert type(load(folder)) is kakusan.StableDiffusionPipeline
+    for kind in (kakusan.DiffusionPipeline, kakusan.AutoPipelineForInpainting):
+        assert type(kind.from_pretrained(folder)) is kakusan.StableDiffusionInpaintPipeline
 
 
 @pytest.mark.parametrize("kind", PIPELINES)
@@ -535,7 +543,6 @@ def test_the_parts_are_what_counts(folder: Path, kind: Any, changes: dict[str, A
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"controlnet": ["diffusers", "ControlNetModel"]}, "the part 'controlnet'"),
         ({"depth_estimator": ["transformers", "DPTForDepthEstimation"]}, "'depth_estimator'"),
         ({"text_encoder": ["transformers", "T5EncoderModel"]}, "'T5EncoderModel', which kakusan"),
         ({"unet": None, "transformer": ["diffusers", "FluxTransformer2DModel"]}, "'transformer'"),

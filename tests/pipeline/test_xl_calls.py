@@ -65,7 +65,7 @@ def pixels(picture: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", [*LOADERS, XL])
 @pytest.mark.parametrize(
-    "name", ["StableDiffusionPipeline", "StableDiffusionXLInpaintPipeline", None, 5]
+    "name", ["StableDiffusionPipeline", "StableDiffusionXLPAGPipeline", None, 5]
 )
 def test_the_parts_say_which_pipeline_it_is(folder: Path, kind: Any, name: Any) -> None:
     index = json.loads((folder / "model_index.json").read_text())
@@ -445,7 +445,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "what quality_budget would cost was not measured for SDXL",
     ),
     "attention": ({"cross_attention_kwargs": {"gligen": 1}}, "cross_attention_kwargs"),
-    "a picture": ({"image": 5}, "image="),
+    "a picture": ({"image": 5}, "no argument 'image'"),
     "a third text": ({"prompt_3": "x"}, "prompt_3="),
     "a slip": ({"orginal_size": (64, 64)}, "orginal_size"),
     "a tensor": (

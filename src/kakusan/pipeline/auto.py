@@ -1,6 +1,6 @@
 """Pipelines by what a model's folder holds, as users of the reference library load them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from kakusan.checkpoints.source import PathLike
@@ -112,7 +112,9 @@ class DiffusionPipeline(metaclass=_Kind):
         return kind.from_container(container, source, asked.loading)
 
     @classmethod
-    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+    def kind(
+        cls, container: Container, given: Mapping[str, object]
+    ) -> type[LatentDiffusionPipeline]:
         """The class of pipelines that the parts of a model make.
 
         Args:
@@ -161,8 +163,10 @@ class AutoPipelineForText2Image(DiffusionPipeline):
     pipelines = PIPELINES
 
     @classmethod
-    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
-        if "controlnet" in given:
+    def kind(
+        cls, container: Container, given: Mapping[str, object]
+    ) -> type[LatentDiffusionPipeline]:
+        if given.get("controlnet") is not None:
             return _of_family(CONTROLLED, container, given)
         kind = _of_family(PIPELINES, container, given)
         if kind is StableDiffusionXLPipeline:
@@ -176,7 +180,9 @@ class AutoPipelineForImage2Image(DiffusionPipeline):
     pipelines = BEGUN
 
     @classmethod
-    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+    def kind(
+        cls, container: Container, given: Mapping[str, object]
+    ) -> type[LatentDiffusionPipeline]:
         return _of_family(BEGUN, container, given)
 
 
@@ -186,7 +192,9 @@ class AutoPipelineForInpainting(DiffusionPipeline):
     pipelines = PAINTED
 
     @classmethod
-    def kind(cls, container: Container, given: Collection[str]) -> type[LatentDiffusionPipeline]:
+    def kind(
+        cls, container: Container, given: Mapping[str, object]
+    ) -> type[LatentDiffusionPipeline]:
         return _of_family(PAINTED, container, given)
 
 
