@@ -11,7 +11,10 @@ import pytest
 import torch
 
 import kakusan
+from kakusan.checkpoints.facts import hashes_of
 from kakusan.errors import CheckpointError, InputError, KakusanError, UnknownNameError
+from kakusan.images.foreign.webui import read_webui
+from kakusan.images.parameters import parameters_text
 from kakusan.pipeline import draw_together
 from kakusan.pipeline.draw import loaded
 from kakusan.request import Request
@@ -361,6 +364,23 @@ def test_a_tag_that_is_nowhere(pipe: Any, folder: Path) -> None:
     pipe.load_lora_weights(folder / "one.safetensors", adapter_name="three")
     pipe.disable_lora()
     assert picture(pipe, "a<lora:three:0.5>", prompt_syntax="webui").record["lora_files"]
+
+
+def test_adapters_are_told_as_automatic1111_tells_them(pipe: Any, folder: Path) -> None:
+    file = folder / "one.safetensors"
+    record = picture(pipe, "a cat", loras=[(file, 0.5)]).record
+    known = hashes_of(file)
+    assert record["lora_files"][str(file)] == {
+        "path": str(file),
+        "sha256": known["sha256"],
+        "lora_hash": known["lora hash"],
+    }
+    text = parameters_text(record)
+    assert "<lora:one:0.5>" in text
+    assert f'Lora hashes: "one: {known["lora hash"]}"' in text
+    (told,) = read_webui(text, "png:parameters").settings.loras
+    assert (told.name, told.hash) == ("one", known["lora hash"])
+    assert Request.from_record(record).lora_files == {str(file): (str(file), known["sha256"])}
 
 
 @pytest.mark.parametrize("base", ["base", "own scheduler"])

@@ -110,6 +110,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         **hires_words(record, lambda text: _written(text, record), _sampler, _schedule_type),
         "SD upscale overlap": _overlap(record.get("upscale")),
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
+        "Lora hashes": _lora_hashes(record.get("lora_files")),
         "TI hashes": _hashes(record.get("embeddings")),
         "Version": f"kakusan {version}" if version else None,
     }
@@ -163,6 +164,18 @@ def _with_adapters(prompt: str, loras: object) -> str:
             said = ":".join(map(str, dict.fromkeys(weights)))
             tags.append(f"<lora:{_model(name)}:{said}>")
     return " ".join([prompt, *tags]).strip() if tags else prompt
+
+
+def _lora_hashes(files: object) -> str | None:
+    """Names of adapters as the prompt's tags have them, and what the web UI tells them by."""
+    found: list[str] = []
+    named = cast("Mapping[object, object]", files if isinstance(files, Mapping) else {})
+    for name, each in named.items():
+        entry = cast("Mapping[str, object]", each if isinstance(each, Mapping) else {})
+        digest = entry.get("lora_hash")
+        if isinstance(digest, str):
+            found.append(f"{_model(name)}: {digest}")
+    return ", ".join(found) or None
 
 
 def _hashes(embeddings: object) -> str | None:

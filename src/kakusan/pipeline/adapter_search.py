@@ -1,6 +1,5 @@
 """Where the adapters are that a request names: among the files that the user named or keeps."""
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,10 @@ from typing import Any
 
 from kakusan.checkpoints.adapters.finding import find_adapters, nearest_adapters
 from kakusan.checkpoints.adapters.refusals import check_is_adapter
+from kakusan.checkpoints.facts import hashes_of
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.source import PathLike, local_file
-from kakusan.errors import ArgumentError, listed, shown, shown_path
+from kakusan.errors import ArgumentError, InputError, listed, shown, shown_path
 from kakusan.pipeline.adapter_files import USUAL_NAMES, files_in, local_folder
 from kakusan.pipeline.parsed_prompts import names_in
 from kakusan.request import Request
@@ -154,8 +154,14 @@ def with_hashes(record: Mapping[str, Any]) -> dict[str, Any]:
     files = record.get("lora_files")
     if not files:
         return record
-    hashed = {name: {**each, "sha256": hash_of_file(each["path"])} for name, each in files.items()}
-    return {**record, "lora_files": hashed}
+    return {**record, "lora_files": {name: _hashed(each) for name, each in files.items()}}
+
+
+def _hashed(file: Mapping[str, Any]) -> dict[str, Any]:
+    """With its SHA-256 and, if it has one, what AUTOMATIC1111 tells it by, of the same reading."""
+    found = _hashes(file["path"])
+    short = {"lora_hash": found["lora hash"]} if "lora hash" in found else {}
+    return {**file, "sha256": found.get("sha256"), **short}
 
 
 def check_hash(name: str, file: LoraFile) -> None:
@@ -172,15 +178,18 @@ def check_hash(name: str, file: LoraFile) -> None:
 
 def hash_of_file(path: PathLike) -> str | None:
     """Its SHA-256; None where it is not there."""
+    return _hashes(path).get("sha256")
+
+
+def _hashes(path: PathLike) -> Mapping[str, str]:
     try:
         status = Path(path).stat()
-        return _hash_of(os.fspath(path), status.st_mtime_ns, status.st_size)
-    except OSError:
-        return None
+        return _hashes_of(os.fspath(path), status.st_mtime_ns, status.st_size)
+    except (OSError, InputError):
+        return {}
 
 
 @lru_cache(maxsize=64)
-def _hash_of(path: str, modified: int, size: int) -> str:  # noqa: ARG001
-    """The SHA-256 of a file, which is read once as long as it stays the same."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hashes_of(path: str, modified: int, size: int) -> Mapping[str, str]:  # noqa: ARG001
+    """The hashes of a file, which is read once as long as it stays the same."""
+    return hashes_of(Path(path))
