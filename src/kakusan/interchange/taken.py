@@ -109,7 +109,7 @@ def with_adapters(
     tags = names_in(settings.get("prompt")) if webui else []
     named = [each for each in loras if "loras" not in typed or each.name.strip() in tags]
     found = found_adapters(named, tags, folders, hashes_of)
-    more = {"lora_files": found.files} if found.files else {}
+    more: dict[str, Any] = {"lora_files": found.files} if found.files else {}
     if found.beside:
         more["loras"] = found.beside
     return {**settings, **more}, found.left
