@@ -108,6 +108,7 @@ _SETTINGS = {
     "image_prompts": ("image_prompt", "--image-prompt", ""),
     "freeu": ("freeu", "--freeu", ""),
     "upscale": ("upscale", "", ""),
+    "controls": ("controls", "--control", ""),
     "embeddings": ("embeddings", "--embedding", ""),
     "loras": ("loras", "--lora", ""),
     "dtype": ("dtype", "--dtype", ""),
@@ -139,7 +140,7 @@ _OF_THE_PIPELINE = frozenset(
 # How other tools draw, which a call as the reference has it cannot say
 _OF_OTHER_TOOLS = (
     *("rng", "ensd", "variation_seed", "variation_strength", "seed_resize", "truncate_pixels"),
-    *("second_pass", "upscale"),
+    *("second_pass", "upscale", "controls"),
 )
 # load_textual_inversion teaches a pipeline words; only a request names files of them
 _FILES = "embeddings"
@@ -308,6 +309,16 @@ _OPTIONS_ELSEWHERE = {
     "--scheduler": ("sampler", "sampler-name", "sampling-method", "sample-method", "A"),
     "--fast": ("turbo", "quick"),
     "--strength": ("denoising-strength", "denoise", "denoising", "init-strength", "image-strength"),
+    "--control": (
+        "controlnet",
+        "control-net",
+        "controlnets",
+        "control-image",
+        "cnet",
+        "t2i-adapter",
+    ),
+    "--control-mode": ("controlnet-mode", "guess-mode"),
+    "--control-model": ("controlnet-model", "control-net-model", "control-model-dir"),
     "--resize-mode": ("resize", "fit"),
     "--mask": ("mask-image", "mask-img", "init-mask", "mask-path", "inpaint-mask"),
     "--invert-mask": ("mask-invert", "inpainting-mask-invert"),
@@ -369,9 +380,6 @@ _COMMANDS_ELSEWHERE = {
 # What other tools have, and kakusan will have
 OPTIONS_TO_COME = frozenset(
     (
-        *("controlnet", "control-image"),
-        *("upscale", "tiling"),
-        *("controlnet", "control-image", "ip-adapter"),
         "tiling",
         *("refiner", "eta", "batch-size"),
         *("from-file", "prompts", "prompt-file", "preview", "host", "port", "listen"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kakusan.cli import (
+    control_options,
     embedding_options,
     hires_options,
     image_prompt_options,
@@ -135,6 +136,8 @@ def generate(
     image_encoder: image_prompt_options.ImageEncoder = None,
     keep_inputs: image_prompt_options.KeepInputs = False,
     freeu: image_prompt_options.FreeU = None,
+    control: control_options.Controls = None,
+    control_mode: control_options.ControlMode = None,
     fast: options.Fast = False,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -146,6 +149,10 @@ def generate(
     """Draw pictures of PROMPT and print their paths."""
     text = None if prompt is None else read_prompt(prompt)
     begun = context.obj if isinstance(context.obj, Begun) else None
+    controls = control_options.read(control, control_mode)
+    keeps = keep_inputs or (begun is not None and begun.keep)
+    if keeps and begun is None and controls is None:
+        raise RequestError("--keep-inputs saves pictures that were given, and there is none")
     shape, pictures = parse_grid(grid, count)
     lora_dirs = lora_options.read_dirs(lora_dir)
     prompts = image_prompt_options.read(image_prompt, image_encoder)
@@ -179,6 +186,7 @@ def generate(
         "ensd": ensd,
         "loras": lora_options.read_loras(lora),
         **({} if begun is None else begun.settings),
+        "controls": None if controls is None else controls.asked,
         "second_pass": hires_options.read(hires, hires_upscaler, hires_steps, hires_strength),
         "image_prompts": prompts.asked or None,
         "freeu": image_prompt_options.read_freeu(freeu),
@@ -217,7 +225,7 @@ def generate(
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
         return run_and_report(
             lambda: _draw(
-                request, begun, prompts, saver, shape, lora_dirs, keep_inputs=keep_inputs
+                request, begun, (prompts, controls), saver, shape, lora_dirs, keeps=keeps
             ),
             saver,
             COMMAND_LINE,
@@ -236,28 +244,32 @@ def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _draw(
     request: Request,
     begun: Begun | None,
-    prompts: image_prompt_options.Prompts,
+    steering: tuple[image_prompt_options.Prompts, control_options.ReadControls | None],
     saver: Saver,
     shape: tuple[int, int] | None,
     lora_dirs: list[str] | None,
     *,
-    keep_inputs: bool,
+    keeps: bool,
 ) -> None:
     prepare(saver.line, request.model)
     from kakusan.images import grid_record, image_grid
     from kakusan.inputs import Inputs
     from kakusan.pipeline import draw
 
+    prompts, controls = steering
     inputs = replace(Inputs() if begun is None else begun.inputs(), seen=prompts.seen())
+    if controls is not None:
+        inputs = controls.handed_in(inputs)
 
     def take(picture: "Picture") -> None:
         if shape is not None and not saver.held:
             _check_grid_fits(saver.place, picture, *shape)
         saver(picture)
 
-    draw(request, inputs, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
-    if keep_inputs or (begun is not None and begun.keep):
+    drawn = draw(request, inputs, on_picture=take, progress=saver.progress, lora_dirs=lora_dirs)
+    if keeps:
         keep(inputs, saver.place.folder)
+        control_options.keep(inputs, drawn[0].record, saver.place.folder)
     if shape is not None:
         image = image_grid([each.image for each in saver.held], *shape)
         saver.save_together(image, grid_record([each.record for each in saver.held], *shape))

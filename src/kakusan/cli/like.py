@@ -81,6 +81,8 @@ def settings_like(
         except ArgumentError as error:
             raise error.in_words(WORDS) from None
         settings, left = taken_of_record(record, settings, typed, where, hashes_of)
+        if record.get("controls") and not typed.get("controls"):
+            left = (*left, "what steered it (give it with --control)")
     else:
         told = told_in(picture)
         found, left = _of_another_tool(told, typed, folders, line)

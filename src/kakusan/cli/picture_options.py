@@ -1,5 +1,6 @@
 """Options of commands that begin at pictures, and how pictures are read, kept and found again."""
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from kakusan.request import RESIZE_MODES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from kakusan.inputs import Inputs
+    from kakusan.inputs import Given, Inputs, Masks
 
 PANEL = "The picture that it begins at"
 _FIELDS = ("image", "mask", "images")  # of a record or a part of it, that tell of pictures
-_PARTS = ("image_prompts",)  # of a record, that have such fields
+_PARTS = ("image_prompts", "controls")  # of a record, that have such fields
 
 
 def complete_mode(incomplete: str) -> list[str]:
@@ -120,19 +121,40 @@ def keep(inputs: "Inputs", folder: Path) -> None:
     Raises:
         OutputError: One cannot be written.
     """
-    from kakusan.checkpoints.files import write_bytes
-
     seen = [(each.pictures, "picture that it was drawn like") for each in inputs.seen]
     begun = [(inputs.image, "picture that it began at"), (inputs.mask, "mask")]
     for given, told in (*begun, *seen):
-        files = () if given is None else given.files()
-        for image, file in zip(() if given is None else given.images, files, strict=True):
-            path = folder / _kept_name(file.sha256)
-            if not path.exists():
-                data = io.BytesIO()
-                image.save(data, format="PNG")
-                write_bytes(path, data.getvalue())
-            remark(f"'{path}' is the {told}")
+        if given is not None:
+            keep_each(given, told, folder)
+
+
+def keep_each(given: "Given | Masks", told: str, folder: Path) -> None:
+    """Save pictures or masks, each under a name with its hash.
+
+    Args:
+        told: what they are, for people.
+    """
+    for image, file in zip(given.images, given.files(), strict=True):
+        path = folder / _kept_name(file.sha256)
+        _save(image, path)
+        remark(f"'{path}' is the {told}")
+
+
+def keep_one(image: "Image", kind: str, folder: Path) -> Path:
+    """Save a picture that was made on the way, under a name with a hash of its pixels."""
+    digest = hashlib.sha256(image.tobytes()).hexdigest()
+    path = folder / f"{kind}-{digest[:16]}.png"
+    _save(image, path)
+    return path
+
+
+def _save(image: "Image", path: Path) -> None:
+    from kakusan.checkpoints.files import write_bytes
+
+    if not path.exists():
+        data = io.BytesIO()
+        image.save(data, format="PNG")
+        write_bytes(path, data.getvalue())
 
 
 def named_in(record: Mapping[str, object]) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 
 from kakusan import __version__
 from kakusan.cli import (
+    control_options,
     embedding_options,
     lora_options,
     noise_options,
@@ -26,7 +27,7 @@ from kakusan.cli.process import prepare
 from kakusan.cli.reproduce_foreign import Asked, reproduce_foreign
 from kakusan.cli.saver import Saver, run
 from kakusan.errors import ArgumentError, InputError, RequestError, shown, shown_path
-from kakusan.request import MAX_PICTURES, reproducible
+from kakusan.request import MAX_PICTURES, PictureFile, Request, reproducible
 from kakusan.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -42,11 +43,14 @@ WORDS = {
     "trust_model": "--yes",
     "lora_dirs": "--lora-dir",
     "inputs": "--input",
+    "control_models": "--control-model",
 }
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
 # whose settings have the names of a Request
-OF_A_RECORD = Vocabulary("a record", {"lora_dirs": "--lora-dir", "inputs": "--input"})
+OF_A_RECORD = Vocabulary(
+    "a record", {name: WORDS[name] for name in ("lora_dirs", "inputs", "control_models")}
+)
 
 
 def check_record(record: Mapping[str, object]) -> None:
@@ -169,6 +173,7 @@ def draw_again(
     vae: str | None,
     loras: tuple[list[str] | None, bool] = (None, False),
     inputs: Sequence[Path] = (),
+    control_models: Sequence[str] = (),
 ) -> tuple["Image", dict[str, object]]:
     """The picture, or the grid, that the records tell of, and its new record."""
     name = records[0].get("model")
@@ -188,6 +193,7 @@ def draw_again(
                 lora_dirs=loras[0] or None,
                 trust_loras=loras[1],
                 inputs=_those_of(records[index], inputs),
+                control_models=list(control_models) or None,
                 device=device,
                 on_picture=saver,
                 progress=saver.progress_of(index, len(records)),
@@ -239,13 +245,36 @@ def _check_inputs(
     for path in found:
         picture_options.read(path)
     if needed and not found:
-        requests = [reproducible(record) for record in records]
-        images = [each.image for each in requests]
-        images += [seen.images for each in requests for seen in each.image_prompts or ()]
-        first = next(image[0] for image in images if image)
+        first = next(each for record in records for each in _pictures_of(reproducible(record)))
         raise RequestError(
             f"{shown_path(picture)} was made from the picture {first.words}, "
             f"{first.width}x{first.height}; name its file with --input"
+        )
+
+
+def _pictures_of(request: Request) -> list[PictureFile]:
+    """What it was made from, but for masks, which may be shapes."""
+    steering = [each for asked in request.controls or () for each in asked.image or ()]
+    seen = [each for prompt in request.image_prompts or () for each in prompt.images or ()]
+    return [*(request.image or ()), *seen, *steering]
+
+
+def _check_nets(
+    records: Sequence[Mapping[str, object]], given: Sequence[str] | None, *, trusted: bool
+) -> None:
+    """See that networks which steered the pictures are named, before a model is loaded.
+
+    Raises:
+        RequestError: A record's own would have to be used unasked, or none is needed.
+    """
+    nets = [asked for record in records for asked in reproducible(record).controls or ()]
+    if given and not nets:
+        raise RequestError("no network steered the picture; leave --control-model out")
+    if nets and not given and not trusted:
+        named = nets[0].model or "one that was handed in"
+        raise RequestError(
+            f"the picture was steered by the network {shown(named)}; say with --control-model "
+            "where it is"
         )
 
 
@@ -304,6 +333,7 @@ def reproduce(
     embeddings_dir: embedding_options.Folder = None,
     lora_dir: lora_options.LoraDirs = None,
     inputs: picture_options.InputFiles = None,
+    control_model: control_options.ControlModels = None,
     device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
@@ -364,6 +394,7 @@ def reproduce(
         records = [with_embeddings(each, files, trusted=agreed) for each in records]
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
+    _check_nets(records, control_model, trusted=agreed)
     found = picture_options.found_again(records, inputs, picture.parent)
     _check_inputs(records, picture, found)
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
@@ -383,6 +414,7 @@ def reproduce(
             vae=vae,
             loras=(lora_dirs, yes),
             inputs=found,
+            control_models=control_model or (),
         )
         compared.append(same_pixels(then, image))
         if compare and (near := compared_with(picture, image)) is not None:

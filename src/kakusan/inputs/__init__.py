@@ -1,5 +1,6 @@
 """What a caller hands in ready-made beside the request, and its checks."""
 
+from kakusan.inputs.asked_controls import asked_controls as asked_controls
 from kakusan.inputs.controls import ControlInput as ControlInput
 from kakusan.inputs.controls import ControlPictures as ControlPictures
 from kakusan.inputs.controls import control_pictures as control_pictures

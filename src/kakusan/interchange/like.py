@@ -29,7 +29,7 @@ _GOES_WITH = {
 _TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2")
 _NEVER = ("device", "num_images_per_prompt")
 # What names files, which may be a stranger's
-_FILES = ("loras", "lora_files", "embeddings")
+_FILES = ("loras", "lora_files", "embeddings", "controls")
 
 
 def request_of(record: Mapping[str, Any]) -> Request:

@@ -14,7 +14,7 @@ from kakusan.checkpoints.single_file.loading import checkpoint_of
 from kakusan.checkpoints.source import BUILTIN, PathLike, locate
 from kakusan.errors import DecodeError, GenerationInterrupted, undecoded_of
 from kakusan.inputs import Inputs
-from kakusan.models import AutoencoderKL
+from kakusan.models import AutoencoderKL, UNet2DConditionModel, within
 from kakusan.pipeline.adapter_check import check_adapters, check_learnt_words
 from kakusan.pipeline.adapter_search import located
 from kakusan.pipeline.auto import (
@@ -23,6 +23,7 @@ from kakusan.pipeline.auto import (
     DiffusionPipeline,
 )
 from kakusan.pipeline.container import Container, Shape, check_exchanged
+from kakusan.pipeline.control_nets import NamedNet, named_nets, with_nets
 from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
 from kakusan.pipeline.image_prompts import check_files
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -96,8 +97,13 @@ def draw(
         way.check(request, inputs)
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
+    nets = named_nets(request, inputs, local_files_only=local_files_only)
     begun = inputs.image is not None
-    pipe = copy.copy(loaded(Wanted(model, device, request, local_files_only, begun=begun)))
+    wanted = Wanted(model, device, request, local_files_only, begun=begun, nets=nets)
+    pipe = copy.copy(loaded(wanted))
+    unet = within(pipe.unet)
+    if nets:
+        request, inputs = with_nets(request, inputs, nets, unet.stored_dtype, unet)
     tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
     # It is the one that the request names, as this machine calls it
@@ -114,6 +120,7 @@ class Wanted:
 
     Attributes:
         begun: whether what is drawn begins at a picture.
+        nets: that steer, and are named.
     """
 
     def __init__(
@@ -124,12 +131,13 @@ class Wanted:
         local_files_only: bool,
         *,
         begun: bool = False,
+        nets: Sequence[NamedNet] = (),
     ) -> None:
         self.model, self.device, self.request = model, device, request
-        self.local_files_only, self.begun = local_files_only, begun
+        self.local_files_only, self.begun, self.nets = local_files_only, begun, tuple(nets)
         version = (request.commit, request.variant, request.dtype, request.safety_checker)
         parts = (request.unet, request.vae, request.prediction_type)
-        self._key = (model, device, version, parts, local_files_only)
+        self._key = (model, device, version, parts, local_files_only, self.nets)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Wanted) and self._key == other._key
@@ -216,6 +224,11 @@ def _planned(
         return None
     if vae is not None:
         shapes += _shapes_of_vae(vae, loading, local_files_only=wanted.local_files_only)
+    unet = next((s.network for s in shapes if isinstance(s.network, UNet2DConditionModel)), None)
+    for net in wanted.nets:
+        if unet is not None:
+            net.check(unet)
+        shapes.append(Shape(net.network, None))
     return plan(shapes, wanted.request, wanted.device, dtypes)
 
 

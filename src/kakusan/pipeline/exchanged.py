@@ -94,24 +94,25 @@ def _in_folder(part: str, folder: Path) -> NamedPart:
 
 def _in_file(part: str, file: Path, own_vae: Callable[[], Mapping[str, JSON] | None]) -> NamedPart:
     if part == "unet":
-        return _in_checkpoint(UNet2DConditionModel, checkpoint_of(file, {}))
+        return in_checkpoint(UNet2DConditionModel, checkpoint_of(file, {}))
     if is_tiny(open_tensor_file(file).entries):
         kind = AutoencoderTiny  # small enough to be read for its shape
         return NamedPart(kind.from_file(file, None), lambda dtype: kind.from_file(file, dtype))
     checkpoint = checkpoint_of(file, {})
     own = own_vae() if checkpoint.family is None else None  # a whole model's is known
     if own is None:
-        return _in_checkpoint(AutoencoderKL, checkpoint)
+        return in_checkpoint(AutoencoderKL, checkpoint)
     config = VAEConfig.from_published(own)
     said = checkpoint_of(file, {"scaling_factor": config.scaling_factor})
-    return _in_checkpoint(AutoencoderKL, said, lambda vae: _with_statistics(vae, config))
+    return in_checkpoint(AutoencoderKL, said, lambda vae: _with_statistics(vae, config))
 
 
-def _in_checkpoint(
+def in_checkpoint(
     kind: type[Model[Any]],
     checkpoint: Checkpoint,
     then: Callable[[Any], Model[Any]] = lambda network: network,
 ) -> NamedPart:
+    """A part of a single file that was opened."""
     return NamedPart(
         then(kind.unfilled(checkpoint)),
         lambda dtype: then(kind.from_checkpoint(checkpoint, dtype)),

@@ -16,7 +16,7 @@ from kakusan.engine.needs import unet_bytes
 from kakusan.engine.parts import USUAL_SCALE
 from kakusan.engine.portions import pixel_bytes, portions
 from kakusan.errors import RequestError
-from kakusan.models import Autoencoder, Model, UNet2DConditionModel
+from kakusan.models import Autoencoder, Model, Steerer, UNet2DConditionModel
 from kakusan.pipeline.container import Container, Shape
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
@@ -208,7 +208,7 @@ def _working(
     rows, height, width = size
     network = part.network
     computes = network.would_compute_in(dtype, device)
-    if isinstance(network, UNet2DConditionModel):
+    if isinstance(network, UNet2DConditionModel | Steerer):
         latents = (rows, height // factor, width // factor)
         found = unet_bytes(network.config, latents, computes, device)
         return found, found, None

@@ -12,14 +12,18 @@ from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, wit
 from kakusan.checkpoints.recorded_embeddings import embeddings_again
 from kakusan.errors import ArgumentError, RequestError, shown
 from kakusan.inputs import (
+    ControlInput,
+    ControlPictures,
     Inputs,
     Masks,
     SeenPictures,
+    asked_controls,
     given_masks,
     given_pictures,
     inputs_again,
     masks_again,
 )
+from kakusan.pipeline.control_nets import nets_again
 from kakusan.pipeline.draw import OnPicture, draw
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
@@ -78,6 +82,7 @@ def generate(
     soft_mask: bool | None = None,
     outpaint: Mapping[str, int] | None = None,
     second_pass: SecondPass | Mapping[str, Any] | float | None = None,
+    controls: object = None,
     upscale: Upscale | Mapping[str, Any] | float | None = None,
     image_prompt: object = None,
     ip_adapter: Files = None,
@@ -159,6 +164,10 @@ def generate(
             `strength` (0.7 where not given), and where they are others than in the first pass,
             `prompt`, `negative_prompt`, `scheduler` and `guidance_scale`. See
             `kakusan.request.SecondPass`.
+        controls: Networks that steer by pictures (ControlNets, T2I-Adapters): each a text such as
+            "canny:picture.png@FOLDER:0.8", see `kakusan.request.typed_controls`, or a mapping with
+            `image` (as above) and `model` (a folder, a file, a Hub id, or a network of kakusan's),
+            and as wanted `kind`, `scale`, `start`, `end`, `mode`, `resize_mode` and `type`.
         upscale: Makes `image` larger and draws it over in tiles: how many times, or a mapping of
             `scale` and `overlap`, in pixels. `width` and `height` are those of a tile then, the
             model's own where not given, and `strength` is 0.3 where not given. Tile i has the seed
@@ -191,6 +200,7 @@ def generate(
     with SHORT.spoken():
         given = given_pictures("image", image, files=True)
         masks = given_masks("mask", mask, files=True, picture=given)
+        steered = asked_controls(controls)
         asked, seen = image_prompts_of(image_prompt, ip_adapter, ip_adapter_scale, image_encoder)
         request = short_request(
             like=like,
@@ -233,6 +243,7 @@ def generate(
             soft_mask=soft_mask,
             outpaint=outpaint,
             second_pass=second_pass,
+            controls=steered.asked,
             upscale=upscale,
             image_prompt=asked or None,
             freeu=freeu,
@@ -245,7 +256,7 @@ def generate(
         request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
         return draw(
             request,
-            Inputs(image=given, mask=masks, seen=seen),
+            Inputs(image=given, mask=masks, seen=seen, controls=steered.given),
             on_picture=on_picture,
             progress=progress,
             lora_dirs=lora_dirs,
@@ -315,6 +326,7 @@ def reproduce(
     trust_loras: bool = False,
     lora_dirs: Sequence[str | PathLike[str]] | None = None,
     inputs: object = None,
+    control_models: Sequence[str | PathLike[str]] | None = None,
     device: str | torch.device | None = None,
     on_picture: OnPicture | None = None,
     progress: bool | OnProgress | None = True,
@@ -337,6 +349,7 @@ def reproduce(
             KAKUSAN_LORA_DIR in the environment where not given.
         inputs: The pictures that it was made from, if it was: files, pictures of PIL's or arrays,
             in any order; they are told by their hashes.
+        control_models: Where the networks are now that steered it; they are told by their hashes.
         device: Where to compute; the record's kind of device where not given.
 
     Raises:
@@ -351,6 +364,8 @@ def reproduce(
     request = replace(reproducible(record), **given)
     found = embeddings_again(request.embeddings, embeddings, trusted=trust_model)
     request = replace(request, embeddings=found)
+    nets = nets_again(request.controls, control_models, trusted=trust_model)
+    request = replace(request, controls=nets)
     unasked = model is None and not trust_model
     if unasked:
         check_at_hand(record)
@@ -375,10 +390,15 @@ def _inputs_again(request: Request, handed_in: object) -> Inputs:
         for each in request.image_prompts or ()
         if each.images is not None
     )
-    if request.image is None:
+    if request.image is None and request.controls is None:
         if given is not None and not seen:
             raise ArgumentError("the picture was made from no other; leave {inputs} out")
         return Inputs(seen=seen)
-    image = inputs_again("inputs", request.image, given)
+    image = None if request.image is None else inputs_again("inputs", request.image, given)
     mask = None if request.mask is None else masks_again("inputs", request.mask, given)
-    return Inputs(image=image, mask=mask, seen=seen)
+    shown_to_nets = [
+        ControlPictures(inputs_again("inputs", each.image or (), given))
+        for each in request.controls or ()
+    ]
+    controls = tuple(ControlInput(None, pictures) for pictures in shown_to_nets)
+    return Inputs(image=image, mask=mask, seen=seen, controls=controls)

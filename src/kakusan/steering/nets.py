@@ -14,6 +14,7 @@ from kakusan.models import Model
 from kakusan.request import ControlAsked, Request
 from kakusan.request.controls import row_of
 from kakusan.steering.hints import shown_to
+from kakusan.steering.img2img import unasked
 from kakusan.steering.way import Call, Completed
 
 # Levels of AUTOMATIC1111's soft weights: each finer residual counts so much less
@@ -126,11 +127,16 @@ def _told(asked: ControlAsked, given: ControlInput, request: Request) -> Control
 
 
 def _sized(request: Request, given: ControlInput, engine: Engine) -> Request:
-    """As large as the first control picture, rounded down, where nothing else says the size."""
+    """As large as the first control picture, rounded down, where nothing else says the size.
+
+    Of a far larger one about as large as the model's own, in its shape.
+    """
     if request.height is not None and request.width is not None:
         return request
     width, height = given.pictures.sizes[0]
     factor = engine.scale_factor
+    wide, high = unasked(width, height, engine)[0]
+    width, height = int(wide), int(high)
     own = {"height": height - height % factor, "width": width - width % factor}
     if min(own.values()) < factor:
         raise ArgumentError(

@@ -103,6 +103,12 @@ def control_group(entries: Mapping[str, Entry]) -> Group | None:
     return None
 
 
+def control_class(entries: Mapping[str, Entry]) -> str | None:
+    """The class that reads the network of a file that steers; None where there is none."""
+    group = control_group(entries)
+    return None if group is None else _READERS[_kind(group)]
+
+
 def _form(names: Mapping[str, str]) -> str | None:
     if "input_hint_block.0.weight" in names and "middle_block_out.0.weight" in names:
         return "ldm"
