@@ -24,12 +24,24 @@ from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
 from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistencyModelPipeline
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionAdapterPipeline as StableDiffusionAdapterPipeline
+from kakusan.pipeline import (
+    StableDiffusionControlNetImg2ImgPipeline as StableDiffusionControlNetImg2ImgPipeline,
+)
+from kakusan.pipeline import (
+    StableDiffusionControlNetInpaintPipeline as StableDiffusionControlNetInpaintPipeline,
+)
 from kakusan.pipeline import StableDiffusionControlNetPipeline as StableDiffusionControlNetPipeline
 from kakusan.pipeline import StableDiffusionImg2ImgPipeline as StableDiffusionImg2ImgPipeline
 from kakusan.pipeline import StableDiffusionInpaintPipeline as StableDiffusionInpaintPipeline
 from kakusan.pipeline import StableDiffusionPipeline as StableDiffusionPipeline
 from kakusan.pipeline import StableDiffusionPipelineOutput as StableDiffusionPipelineOutput
 from kakusan.pipeline import StableDiffusionXLAdapterPipeline as StableDiffusionXLAdapterPipeline
+from kakusan.pipeline import (
+    StableDiffusionXLControlNetImg2ImgPipeline as StableDiffusionXLControlNetImg2ImgPipeline,
+)
+from kakusan.pipeline import (
+    StableDiffusionXLControlNetInpaintPipeline as StableDiffusionXLControlNetInpaintPipeline,
+)
 from kakusan.pipeline import (
     StableDiffusionXLControlNetPipeline as StableDiffusionXLControlNetPipeline,
 )

@@ -52,11 +52,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("PipelineImageInput", "VaeImageProcessorLDM3D"),
     ),
     _CONTROL: (
-        *("StableDiffusionControlNetImg2ImgPipeline", "StableDiffusionControlNetInpaintPipeline"),
-        *(
-            "StableDiffusionXLControlNetImg2ImgPipeline",
-            "StableDiffusionXLControlNetInpaintPipeline",
-        ),
+        *(),
         *("StableDiffusionXLControlNetUnionImg2ImgPipeline",),
         *("StableDiffusionXLControlNetUnionInpaintPipeline", "MultiControlNetUnionModel"),
         *("ControlNetXSAdapter", "UNetControlNetXSModel", "StableDiffusionControlNetXSPipeline"),

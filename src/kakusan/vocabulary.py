@@ -237,6 +237,17 @@ XL_INPAINTING = Vocabulary(
     "the pipeline", _of_a_painting_call(*POOLED, *_OF_SDXL, *_OF_THE_REFINER), _IN_PLACE
 )
 CONTROLLED = Vocabulary("the pipeline", _of_a_call(*_WAYS))
+CONTROLLED_IMAGE = Vocabulary("the pipeline", _of_a_begun_call("height", "width"))
+CONTROLLED_IMAGE_XL = Vocabulary(
+    "the pipeline",
+    _of_a_begun_call(
+        *("height", "width", "aesthetic_score", "negative_aesthetic_score"), *POOLED, *_OF_SDXL
+    ),
+)
+CONTROLLED_INPAINTING = Vocabulary("the pipeline", _of_a_painting_call(), _IN_PLACE)
+CONTROLLED_INPAINTING_XL = Vocabulary(
+    "the pipeline", _of_a_painting_call(*POOLED, *_OF_SDXL, *_OF_THE_REFINER), _IN_PLACE
+)
 CONTROLLED_XL = Vocabulary("the pipeline", _of_a_call(*POOLED, *_OF_SDXL, *_WAYS))
 STREAM = Vocabulary(
     "the pipeline's stream",

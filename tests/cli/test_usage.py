@@ -60,7 +60,11 @@ WRONG = [
     (["generate", "cat", "--ckpt", "x"], "there is no option --ckpt; it is --model here", None),
     (["generate", "cat", "--out", "x"], "there is no option --out; it is --output here", None),
     (["generate", "cat", "-steps", "5"], "there is no option -steps; did you mean --steps?", None),
-    (["generate", "cat", "--controlnet", "x"], "there is no option --controlnet yet", "generate"),
+    (
+        ["generate", "cat", "--controlnet", "x"],
+        "there is no option --controlnet; it is --control here",
+        "generate",
+    ),
     (
         ["train", "unet", "p", "--learning-rate", "1"],
         "there is no option --learning-rate; it",

@@ -151,11 +151,11 @@ def generate(
     begun = context.obj if isinstance(context.obj, Begun) else None
     controls = control_options.read(control, control_mode)
     keeps = keep_inputs or (begun is not None and begun.keep)
-    if keeps and begun is None and controls is None:
-        raise RequestError("--keep-inputs saves pictures that were given, and there is none")
     shape, pictures = parse_grid(grid, count)
     lora_dirs = lora_options.read_dirs(lora_dir)
     prompts = image_prompt_options.read(image_prompt, image_encoder)
+    if keeps and begun is None and controls is None and not prompts.asked:
+        raise RequestError("--keep-inputs saves pictures that were given, and there is none")
     if like is None and models_dir:
         raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
     if text is None and wildcards is not None:

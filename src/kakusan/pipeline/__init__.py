@@ -11,6 +11,14 @@ from kakusan.pipeline.controlnet import (
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLControlNetUnionPipeline,
 )
+from kakusan.pipeline.controlnet_img2img import (
+    StableDiffusionControlNetImg2ImgPipeline,
+    StableDiffusionXLControlNetImg2ImgPipeline,
+)
+from kakusan.pipeline.controlnet_inpaint import (
+    StableDiffusionControlNetInpaintPipeline,
+    StableDiffusionXLControlNetInpaintPipeline,
+)
 from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
@@ -44,12 +52,16 @@ __all__ = [
     "LatentDiffusionPipeline",
     "Picture",
     "StableDiffusionAdapterPipeline",
+    "StableDiffusionControlNetImg2ImgPipeline",
+    "StableDiffusionControlNetInpaintPipeline",
     "StableDiffusionControlNetPipeline",
     "StableDiffusionImg2ImgPipeline",
     "StableDiffusionInpaintPipeline",
     "StableDiffusionPipeline",
     "StableDiffusionPipelineOutput",
     "StableDiffusionXLAdapterPipeline",
+    "StableDiffusionXLControlNetImg2ImgPipeline",
+    "StableDiffusionXLControlNetInpaintPipeline",
     "StableDiffusionXLControlNetPipeline",
     "StableDiffusionXLControlNetUnionPipeline",
     "StableDiffusionXLImg2ImgPipeline",

@@ -33,12 +33,17 @@ def called(
     words: Vocabulary,
     settings: Mapping[str, Any],
     controls: Controls,
+    handed_in: Mapping[str, Any] | None = None,
+    sized: Mapping[str, Any] | None = None,
 ) -> Any:
     """What a call gives that is steered; the rest is as the plain pipeline has it.
 
     Args:
         words: the arguments that such a call has.
         settings: those that were given, but for what the controls were made of.
+        handed_in: what else `Inputs` are to have: a picture that is drawn over, and its mask.
+        sized: the size that is drawn, and how pictures come to it; None where that is the first
+            control picture's.
 
     Raises:
         UnknownArgumentError: An argument that does not exist.
@@ -51,7 +56,8 @@ def called(
     is_xl = bool(pipe.layout.only_here)
     of_inputs: dict[str, Any] = {n: given.pop(n) for n in (*INPUTS, *POOLED) if n in given}
     seen = seen_pictures(*(given.pop(name, None) for name in SEEN))
-    inputs = Inputs(**of_inputs, seen=seen, controls=tuple(each for _, each in controls))
+    nets = tuple(each for _, each in controls)
+    inputs = Inputs(**of_inputs, seen=seen, controls=nets, **(handed_in or {}))
     ways = {n: given.pop(n) for n in ("batch_size", "output_type", "return_dict") if n in given}
     step = StepCallback.of_call(
         given.pop("callback_on_step_end", None),
@@ -64,7 +70,13 @@ def called(
     lora_scale = scale_of(given.pop("cross_attention_kwargs", None))
     first = controls[0][1].pictures if controls else None
     texts = _texts(given, inputs, is_xl=is_xl)
-    size: dict[str, Any] = {} if first is None else _size(given, first, pipe.engine.scale_factor)
+    size: Mapping[str, Any] = (
+        sized
+        if sized is not None
+        else {}
+        if first is None
+        else _size(given, first, pipe.engine.scale_factor)
+    )
     request = Request.of(
         **texts,
         **given,

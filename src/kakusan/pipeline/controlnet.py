@@ -29,7 +29,7 @@ from kakusan.vocabulary import CONTROLLED, CONTROLLED_XL
 Nets = ControlNetModel | Sequence[ControlNetModel] | MultiControlNetModel
 
 
-def _mode(part: object, guess_mode: bool) -> str:
+def mode_of(part: object, guess_mode: bool) -> str:
     """As the reference: the first net's pooling decides for all."""
     first = nets_of(part)[0]
     return "guess" if guess_mode or first.config.pools else "balanced"
@@ -123,7 +123,7 @@ class StableDiffusionControlNetPipeline(OneEncoderPipeline):
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=_mode(self.controlnet, guess_mode),
+            mode=mode_of(self.controlnet, guess_mode),
         )
         plain = {
             "prompt": prompt,
@@ -138,7 +138,7 @@ class StableDiffusionControlNetPipeline(OneEncoderPipeline):
         return called(self, CONTROLLED, {**settings, **plain}, controls)
 
 
-class _ControlledXL(XLPipeline):
+class ControlledXL(XLPipeline):
     """What SDXL's two share: their parts."""
 
     family = Family(
@@ -191,9 +191,13 @@ class _ControlledXL(XLPipeline):
             "image_encoder": image_encoder,
         }
         published = {"add_watermarker": add_watermarker, **published}
-        super().__init__(
-            parts, published, {"force_zeros_for_empty_prompt": force_zeros_for_empty_prompt}
-        )
+        settings = {"force_zeros_for_empty_prompt": force_zeros_for_empty_prompt}
+        self._put_together(parts, published, settings)
+
+    def _put_together(
+        self, parts: dict[str, Any], published: dict[str, Any], settings: dict[str, bool]
+    ) -> None:
+        super().__init__(parts, published, settings)
 
     @property
     def control_image_processor(self) -> VaeImageProcessor:
@@ -201,7 +205,7 @@ class _ControlledXL(XLPipeline):
         return control_processor(self.vae_scale_factor)
 
 
-class StableDiffusionXLControlNetPipeline(_ControlledXL):
+class StableDiffusionXLControlNetPipeline(ControlledXL):
     """Text to picture with SDXL, steered by pictures (arXiv:2302.05543)."""
 
     layout = CONTROLNET_XL
@@ -243,7 +247,7 @@ class StableDiffusionXLControlNetPipeline(_ControlledXL):
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=_mode(self.controlnet, guess_mode),
+            mode=mode_of(self.controlnet, guess_mode),
         )
         plain = {
             "prompt": prompt,
@@ -261,7 +265,7 @@ class StableDiffusionXLControlNetPipeline(_ControlledXL):
         return called(self, CONTROLLED_XL, {**settings, **plain}, controls)
 
 
-class StableDiffusionXLControlNetUnionPipeline(_ControlledXL):
+class StableDiffusionXLControlNetUnionPipeline(ControlledXL):
     """Text to picture with SDXL, steered by pictures of several kinds and one network."""
 
     layout = CONTROLNET_UNION_XL
@@ -308,7 +312,7 @@ class StableDiffusionXLControlNetUnionPipeline(_ControlledXL):
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=_mode(self.controlnet, guess_mode),
+            mode=mode_of(self.controlnet, guess_mode),
             types=types,
         )
         plain = {

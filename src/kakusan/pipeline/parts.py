@@ -166,6 +166,16 @@ def steered(layout: Layout, class_name: str, part: str) -> Layout:
 
 CONTROLNET = steered(STABLE_DIFFUSION, "StableDiffusionControlNetPipeline", "controlnet")
 CONTROLNET_XL = steered(STABLE_DIFFUSION_XL, "StableDiffusionXLControlNetPipeline", "controlnet")
+CONTROLNET_IMAGE = steered(IMAGE_TO_IMAGE, "StableDiffusionControlNetImg2ImgPipeline", "controlnet")
+CONTROLNET_IMAGE_XL = steered(
+    STABLE_DIFFUSION_XL_REFINER, "StableDiffusionXLControlNetImg2ImgPipeline", "controlnet"
+)
+CONTROLNET_INPAINTING = steered(
+    INPAINTING, "StableDiffusionControlNetInpaintPipeline", "controlnet"
+)
+CONTROLNET_INPAINTING_XL = steered(
+    XL_INPAINTING, "StableDiffusionXLControlNetInpaintPipeline", "controlnet"
+)
 CONTROLNET_UNION_XL = replace(CONTROLNET_XL, class_name="StableDiffusionXLControlNetUnionPipeline")
 ADAPTER = steered(STABLE_DIFFUSION, "StableDiffusionAdapterPipeline", "adapter")
 ADAPTER_XL = steered(STABLE_DIFFUSION_XL, "StableDiffusionXLAdapterPipeline", "adapter")
