@@ -57,6 +57,8 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("StableDiffusionXLControlNetUnionInpaintPipeline", "MultiControlNetUnionModel"),
         *("ControlNetXSAdapter", "UNetControlNetXSModel", "StableDiffusionControlNetXSPipeline"),
         *("StableDiffusionControlNetPAGPipeline", "StableDiffusionXLControlNetPAGPipeline"),
+        *("StableDiffusionControlNetPAGInpaintPipeline",),
+        *("StableDiffusionXLControlNetPAGImg2ImgPipeline",),
         "StableDiffusionXLControlNetXSPipeline",
     ),
     _OTHER_FAMILY: (
@@ -68,6 +70,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"),
         *("FluxMultiControlNetModel", "SD3ControlNetModel", "SD3MultiControlNetModel"),
         "StableDiffusion3ControlNetPipeline",
+        "StableDiffusion3ControlNetInpaintingPipeline",
         *("StableVideoDiffusionPipeline",),
     ),
     "AutoencoderKL is there, which gives better pictures": (
