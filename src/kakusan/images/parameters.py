@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import cast
 
+from kakusan.images.control_text import control_settings
 from kakusan.images.hires_words import hires_words, second_strength
 from kakusan.images.settings_line import find_settings
 from kakusan.prompts.as_webui import as_webui
@@ -111,6 +112,7 @@ def _settings(record: Mapping[str, object]) -> Record:
         "SD upscale overlap": _overlap(record.get("upscale")),
         **{WORDS[name]: record.get(name) for name in ("template", "negative_template")},
         "Lora hashes": _lora_hashes(record.get("lora_files")),
+        **control_settings(record),
         "TI hashes": _hashes(record.get("embeddings")),
         "Version": f"kakusan {version}" if version else None,
     }
