@@ -65,7 +65,8 @@ def test_parts_and_sizes(pair: Any) -> None:
         assert np.abs(ours - theirs).max() <= 2
     else:
         odd = {"image": picture(3, 70, 67), "control_image": picture(4, 64, 64)}
-        assert_same(pair, **{**given(pair), **odd})
+        settings: dict[str, Any] = {**given(pair), **odd}
+        assert_same(pair, 1.0, **settings)
 
 
 def _cropped(pair: Any) -> dict[str, Any]:
