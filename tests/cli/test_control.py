@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from kakusan.images import read_picture, read_record
 from kakusan.images.preprocessing import preprocessed
@@ -168,3 +169,24 @@ def test_modes_that_are_none(run: Command, original: Path) -> None:
     done = run("generate", "a", "--control", f"canny:{original.name}@x", "--control-mode", "x")
     assert "--control-mode must be one of balanced, guess, prompt, control, not 'x'" in done.err
     assert "there is none" in run("generate", "a", "--keep-inputs").err
+
+
+def test_another_tools_picture_is_steered_again(
+    run: Command, here: Path, original: Path, net: str, tiny_v1: Path
+) -> None:
+    info = PngInfo()
+    unit = "Module: canny, Model: control_canny [d14c016b], Weight: 0.8, Guidance End: 1"
+    said = "Steps: 2, Sampler: Euler, CFG scale: 7, Seed: 3, Size: 64x40, Version: v1.6.0"
+    info.add_text("parameters", f'a cat\n{said}, ControlNet 0: "{unit}"')
+    Image.new("RGB", (64, 40)).save(here / "theirs.png", pnginfo=info)
+    words = ["reproduce", "theirs.png", "--model", str(tiny_v1), "--device", "cpu"]
+    done = run(*words)
+    assert done.code == 0, done.err
+    wanted = "what steered it: ControlNet 'control_canny', made by 'canny', weight 0.8 (give"
+    assert wanted in done.err
+    done = run(*words, "--control", f"canny:{original.name}@{net}:0.8", "-o", "b.png")
+    assert done.code == 0, done.err
+    assert "what steered it" not in done.err
+    record = read_record(here / "b.png")
+    assert record is not None
+    assert "controls" in record

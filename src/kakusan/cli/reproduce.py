@@ -334,6 +334,7 @@ def reproduce(
     lora_dir: lora_options.LoraDirs = None,
     inputs: picture_options.InputFiles = None,
     control_model: control_options.ControlModels = None,
+    control: control_options.Controls = None,
     device: options.RecordedDevice = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="Use the model that PICTURE names, whatever it is.")
@@ -377,10 +378,16 @@ def reproduce(
         asked = Asked(
             *(model, tuple(models_dir or ()), unet, vae, rng, device),
             *(tuple(files), tuple(lora_dirs or ()), tuple(inputs or ())),
+            controls=control_options.read(control, None),
         )
         place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
         return reproduce_foreign(
             picture, asked, place, compare=compare, as_json=as_json, quiet=quiet
+        )
+    if control:
+        raise RequestError(
+            "--control is for pictures of other tools; say of kakusan's own with --control-model "
+            "where the network is"
         )
     if rng is not None:
         raise RequestError("--rng is for pictures of other tools; kakusan's own tell it themselves")

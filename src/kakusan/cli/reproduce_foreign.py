@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kakusan.cli import picture_options
+from kakusan.cli import control_options, picture_options
 from kakusan.cli.compared import as_compared, compared_with
 from kakusan.cli.console import remark, say, say_json
 from kakusan.cli.exits import DONE
@@ -39,6 +39,7 @@ class Asked:
     embeddings: Sequence[str] = ()
     lora_dirs: Sequence[str] = ()
     inputs: Sequence[Path] = ()
+    controls: "control_options.ReadControls | None" = None
 
 
 def told_in(picture: Path) -> "Told":
@@ -140,6 +141,12 @@ def reproduce_foreign(
 
     with live(quiet) as line:
         request, translation, model = request_for(told, asked, line)
+        if asked.controls is not None:
+            from kakusan.interchange.rules import STEERED
+
+            request = replace(request, controls=asked.controls.asked)
+            given = [each for each in translation.left if not each.startswith(STEERED)]
+            translation = replace(translation, left=tuple(given))
         left = tell(translation, model, asked.vae)
         saver = Saver(place, 1, line, together=True, quiet=quiet, as_json=as_json)
 
@@ -149,9 +156,12 @@ def reproduce_foreign(
             from kakusan.pipeline import draw
 
             given = [Given((image,), names=(name,)) for image, name in over]
+            inputs = Inputs(image=given[0] if given else None)
+            if asked.controls is not None:
+                inputs = asked.controls.handed_in(inputs)
             draw(
                 request,
-                Inputs(image=given[0] if given else None),
+                inputs,
                 on_picture=saver,
                 progress=saver.progress,
                 lora_dirs=list(asked.lora_dirs) or None,

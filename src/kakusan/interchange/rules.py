@@ -167,6 +167,7 @@ def made_by(told: Told) -> str:
     return f"{tool}: {', '.join(part for part in parts if part is not None)}"
 
 
+STEERED = "what steered it: ControlNet"
 Part = tuple[dict[str, Any], list[str], list[str]]
 
 
@@ -305,5 +306,13 @@ def _lacking(says: Settings, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"the prompt's grammar ({says.prompt_syntax}): it is read as plain words"
     if says.emphasis not in (None, "Original", found.get("emphasis")):
         yield f"the emphasis {shown(says.emphasis)}"
-    if says.controlnets:
-        yield "what steered it (ControlNet)"
+    yield from map(_steered, says.controlnets)
+
+
+def _steered(unit: Mapping[str, object]) -> str:
+    """A network that steered the picture, as far as the file tells of it."""
+    module, model, weight = (unit.get(name) for name in ("module", "model", "weight"))
+    named = "" if model is None else f" {shown(model)}"
+    how = "" if module is None else f", made by {shown(module)}"
+    strength = f", weight {weight:g}" if isinstance(weight, int | float) else ""
+    return f"{STEERED}{named}{how}{strength} (give it with --control)"
