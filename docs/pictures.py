@@ -5,13 +5,15 @@ phone without making its words too small to read.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import kakusan
 from kakusan import StableDiffusionPipeline
+from kakusan.images.edges import canny
 from kakusan.inspect import (
     attention_maps,
     denoising,
@@ -38,6 +40,7 @@ GRID = (
     "a rocket in space",
     "森の宇宙飛行士",
 )
+OUTSIDE = ("a tree to the left of a house, meadow", "sky, meadow")
 CAT, DOG = "a cat on a red background", "a dog on a blue background"
 
 
@@ -102,12 +105,93 @@ def prompts() -> None:
     save("prompts", wide, narrow)
 
 
-def drawn_as_the_web_ui(prompt: str) -> Image.Image:
-    (picture,) = kakusan.generate(prompt, seed=7, prompt_syntax="webui", progress=False)
+def steering() -> None:
+    """The figures of the guide to steering."""
+    over_a_picture()
+    parts_of_a_picture()
+    edges()
+    two_passes()
+    free_u()
+
+
+def over_a_picture() -> None:
+    """How far back towards noise a picture goes before another prompt takes over."""
+    cat = drawn(CAT)
+    strengths = (0.1, 0.2, 0.3, 0.4, 0.6)
+    row = [drawn("a fox, meadow", image=cat, strength=each) for each in strengths]
+    names = ("the picture", *map(str, strengths))
+    wide = sheet([[cat, *row]], columns=names)
+    save("img2img", wide, in_rows([cat, *row], names, 3, title=""))
+
+
+def parts_of_a_picture() -> None:
+    """Half a picture with another object in it, and a picture with more of it."""
+    scene, half = drawn("a cat to the left of a house", seed=5), (64, 0, 64, 128)
+    mask = Image.new("L", scene.size)
+    mask.paste(255, (half[0], half[1], half[0] + half[2], half[1] + half[3]))
+    ImageDraw.Draw(mask).rectangle((0, 0, mask.width - 1, mask.height - 1), outline=128)
+    row = [scene, mask.convert("RGB")]
+    for name in ("tree", "robot", "snowman"):
+        box = f"box:{','.join(map(str, half))}"
+        prompt = f"a cat to the left of a {name}"
+        row.append(drawn(prompt, seed=5, image=scene, mask=box, strength=1.0))
+    names = ("the picture", "the mask", "a tree", "a robot", "a snowman")
+    save("inpainting", sheet([row], columns=names), in_rows(row, names, 3, title=""))
+    house = drawn("a house, meadow")
+    row = [house, *(drawn(each, image=house, outpaint={"left": 64}) for each in OUTSIDE)]
+    names = ("the picture", "a tree to its left", "sky, meadow")
+    save("outpainting", sheet([row], columns=names), in_rows(row, names, 1, title=""))
+
+
+def edges() -> None:
+    """What a ControlNet of edges is shown."""
+    scene = drawn("a cat to the left of a house", seed=5)
+    row = [scene, Image.fromarray(canny(np.asarray(scene))).convert("RGB")]
+    figure = sheet([row], columns=("a picture", "its edges"))
+    save("edges", figure, figure)
+
+
+def two_passes() -> None:
+    """What is twice as large as the model knows, at once and in two passes."""
+    fox = "a fox on a blue background"
+    row = [drawn(fox, width=256, height=256)]
+    passes = (("Latent", 0.03), ("Lanczos", 0.03), ("Lanczos", 0.1))
+    for upscaler, strength in passes:
+        second = {"scale": 2, "upscaler": upscaler, "strength": strength}
+        row.append(drawn(fox, second_pass=second))
+    row = [each.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for each in row]
+    names = ("one pass", *(f"{upscaler}, {strength}" for upscaler, strength in passes))
+    save("hires", sheet([row], columns=names), in_rows(row, names, 2, title=""))
+
+
+def free_u() -> None:
+    """The same picture with more of what the UNet's depth says."""
+    pipe = StableDiffusionPipeline.from_pretrained("builtin")
+    pipe.set_progress_bar_config(disable=True)
+    weights = {"off": (), "1.2, 1.2, 0.9, 0.5": (1.2, 1.2, 0.9, 0.5)}
+    weights["1.5, 1.6, 0.9, 0.2"] = (1.5, 1.6, 0.9, 0.2)
+    rows: list[list[Image.Image]] = [[], []]
+    for values in weights.values():
+        if values:
+            pipe.enable_freeu(**dict(zip(("b1", "b2", "s1", "s2"), values, strict=True)))
+        for row, prompt in zip(rows, ("a whale, sea", "a yellow bus"), strict=True):
+            row += pipe(prompt, seed=7).images
+    figure = sheet(rows, columns=tuple(weights))
+    save("freeu", figure, figure)
+
+
+def drawn(prompt: str, **settings: Any) -> Image.Image:
+    """A picture of the built-in model, of seed 7 unless it is said otherwise."""
+    (picture,) = kakusan.generate(prompt, **{"seed": 7, "progress": False, **settings})
     return picture.image
+
+
+def drawn_as_the_web_ui(prompt: str) -> Image.Image:
+    return drawn(prompt, prompt_syntax="webui")
 
 
 if __name__ == "__main__":
     grid()
     prompts()
+    steering()
     inside()
