@@ -111,6 +111,7 @@ def steering() -> None:
     parts_of_a_picture()
     edges()
     two_passes()
+    in_tiles()
     free_u()
 
 
@@ -162,6 +163,16 @@ def two_passes() -> None:
     row = [each.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for each in row]
     names = ("one pass", *(f"{upscaler}, {strength}" for upscaler, strength in passes))
     save("hires", sheet([row], columns=names), in_rows(row, names, 2, title=""))
+
+
+def in_tiles() -> None:
+    """A picture of twice the size, resized and drawn over."""
+    cat, strengths = drawn(CAT), (0.05, 0.1, 0.3)
+    row = [cat.resize((256, 256), Image.Resampling.LANCZOS)]
+    row += [drawn("", image=cat, upscale=2, strength=each) for each in strengths]
+    row = [each.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for each in row]
+    names = ("Lanczos alone", *map(str, strengths))
+    save("upscaling", sheet([row], columns=names), in_rows(row, names, 2, title=""))
 
 
 def free_u() -> None:
