@@ -10,8 +10,13 @@ RECORD: dict[str, Any] = {
     "num_inference_steps": 20,
     "controls": [
         {
-            "kind": "canny=50,150", "model": "/nets/control_v11p_sd15_canny.safetensors",
-            "scale": 0.8, "start": 0.0, "end": 0.6, "mode": "prompt", "resize_mode": "crop",
+            "kind": "canny=50,150",
+            "model": "/nets/control_v11p_sd15_canny.safetensors",
+            "scale": 0.8,
+            "start": 0.0,
+            "end": 0.6,
+            "mode": "prompt",
+            "resize_mode": "crop",
         },
         {"kind": "none", "model": "owner/net", "scale": 1.0},
     ],
