@@ -19,7 +19,7 @@ _TELLING = {
 }
 # Beside them, what a line without anything else may say
 _KNOWN = {*_TELLING, "Schedule type", "CFG scale", "Model hash", "Model", "Clip skip", "Version"}
-_ENOUGH = 3  # of these a line of nothing else is settings, whatever their values are
+_ENOUGH = 5  # of these a line of nothing else is settings, whatever their values are
 # A name, a colon, then a JSON string or anything up to the next comma
 _PAIR = re.compile(
     r"[ \t]*(\w[\w \-/]{1,60}):[ \t]*"

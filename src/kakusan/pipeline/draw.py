@@ -3,7 +3,7 @@
 import copy
 import functools
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -200,7 +200,7 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
 
 
 def _kind(
-    container: Container, given: Collection[str], *, begun: bool
+    container: Container, given: Mapping[str, object], *, begun: bool
 ) -> type[LatentDiffusionPipeline]:
     """The pipeline of a model; any draws both, but the refiner, which begins at pictures."""
     if begun and DiffusionPipeline.refines(container, given):
