@@ -1,4 +1,4 @@
-"""kakusan: Stable Diffusion in Python. Text in, pictures out.
+"""kakusan: Stable Diffusion in Python. Texts and pictures in, pictures out.
 
 Every public name is imported on first use, so that `import kakusan` costs nothing;
 `__init__.pyi` tells the same to type checkers.

@@ -51,7 +51,7 @@ def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Say the version and end.")] = False,
 ) -> None:
-    """Stable Diffusion: text in, pictures out.
+    """Stable Diffusion: texts and pictures in, pictures out.
 
     Results go to stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 bad usage,
     3 partly done, 130 interrupted, 141 nobody reads stdout any more.
