@@ -354,4 +354,4 @@ def test_a_pipeline_is_copied_in_any_state(tiny_v1: Path, state: str, through: A
         np.asarray(again("a cat", **settings).images[0])
         == np.asarray(pipe("a cat", **settings).images[0])
     ).all()
-    assert not hasattr(again, "load_ip_adapter")
+    assert not hasattr(again, "enable_pag")

@@ -23,11 +23,13 @@ from tests.pipeline.test_oracle import both
 THERE = """
 callbacks: MultiPipelineCallbacks PipelineCallback SDCFGCutoffCallback SDXLCFGCutoffCallback
 image_processor: VaeImageProcessor
-models: AutoencoderKL AutoencoderTiny UNet2DConditionModel
+models: AutoencoderKL AutoencoderTiny ControlNetModel UNet2DConditionModel
 models.attention_processor: AttnProcessor AttnProcessor2_0
 pipelines: AutoPipelineForText2Image DiffusionPipeline StableDiffusionPipeline
 pipelines: AutoPipelineForImage2Image StableDiffusionImg2ImgPipeline
 pipelines: StableDiffusionXLPipeline StableDiffusionXLImg2ImgPipeline
+pipelines: StableDiffusionXLInpaintPipeline StableDiffusionControlNetPipeline
+pipelines.stable_diffusion: StableDiffusionInpaintPipeline StableDiffusionImg2ImgPipeline
 pipelines.stable_diffusion_xl: StableDiffusionXLPipeline StableDiffusionXLPipelineOutput
 pipelines.stable_diffusion: StableDiffusionPipelineOutput StableDiffusionSafetyChecker
 pipelines.stable_diffusion.pipeline_stable_diffusion: StableDiffusionPipeline
@@ -39,13 +41,13 @@ training_utils: compute_snr set_seed
 LATER = """
 callbacks: IPAdapterScaleCutoffCallback
 image_processor: PipelineImageInput VaeImageProcessorLDM3D
-models: ControlNetModel
+models: MotionAdapter SD3ControlNetModel
 schedulers: FlowMatchEulerDiscreteScheduler KarrasDiffusionSchedulers SchedulerMixin
 loaders: LoraLoaderMixin StableDiffusionLoraLoaderMixin AttnProcsLayers
 models.attention_processor: Attention LoRAAttnProcessor XFormersAttnProcessor
 optimization: get_scheduler get_cosine_schedule_with_warmup
-pipelines: StableDiffusionXLInpaintPipeline
-pipelines.stable_diffusion: StableDiffusionInpaintPipeline
+pipelines: StableDiffusionXLPAGPipeline
+pipelines.stable_diffusion: StableDiffusionUpscalePipeline
 training_utils: EMAModel cast_training_params
 """
 

@@ -228,7 +228,10 @@ def test_integers_are_called_what_people_call_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("ip_adapter.1.to_k_ip.weight", "is an IP-Adapter: it steers a model by a picture"),
+        (
+            "ip_adapter.1.to_k_ip.weight",
+            "is an IP-Adapter: it has a model draw like a picture and is none; load_ip_adapter",
+        ),
         (
             "down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight",
             "is an AnimateDiff motion module: it makes films",

@@ -100,13 +100,15 @@ INSTEAD = {
     "an IP-Adapter": "it has a model draw like a picture and is none; load_ip_adapter "
     "loads it, and --image-prompt takes it beside a model",
     "an AnimateDiff motion module": "it makes films of a model and is none; kakusan draws pictures",
-    "a T2I-Adapter": "it steers a model and is none",
+    "a T2I-Adapter": "it steers a model and is none; T2IAdapter.from_single_file loads it, and "
+    "--control takes it beside a model",
     "a CLIP picture encoder": "it sees pictures and does not draw",
     "a safety checker": "it looks at pictures and does not draw",
     "a LoRA": "it changes a model and is none; --lora and load_lora_weights take it beside a model",
     "an embedding (textual inversion)": "it adds a word to a model and is none; "
     "load_textual_inversion loads it, and --embedding takes it beside a model",
-    "a ControlNet": "it steers a model and is none",
+    "a ControlNet": "it steers a model and is none; ControlNetModel.from_single_file loads it, and "
+    "--control takes it beside a model",
     "a TAESD": "AutoencoderTiny.from_single_file loads it, and --vae takes it beside a model",
     "a T5 text encoder": "Stable Diffusion 1, 2 and XL have CLIP's",
     "an upscaler": "it enlarges pictures and does not draw",
