@@ -23,24 +23,30 @@ def required_pictures(image: object) -> Given:
     return given
 
 
-def own_size(given: Given, factor: int) -> dict[str, Any]:
+def own_size(
+    given: Given, factor: int, height: int | None = None, width: int | None = None
+) -> dict[str, Any]:
     """How large the reference draws: as the first picture, rounded down, and stretched to that.
 
     Args:
         factor: pixels along one side of a latent.
+        height, width: in place of the picture's, where the call says one.
 
     Raises:
         ArgumentError: Nothing is left.
     """
-    width, height = given.sizes[0]
+    wide, high = given.sizes[0]
     if given.latents is not None:
-        return {"height": height * factor, "width": width * factor}
-    rounded = [side - side % factor for side in (height, width)]
-    if min(rounded) < factor:
-        raise ArgumentError(
-            "{image} has {0}x{1} pixels, and the smallest that is drawn is {2}x{2}",
-            width,
-            height,
-            factor,
-        )
-    return {"height": rounded[0], "width": rounded[1], "resize_mode": "stretch"}
+        found: dict[str, Any] = {"height": high * factor, "width": wide * factor}
+    else:
+        rounded = [side - side % factor for side in (high, wide)]
+        if min(rounded) < factor:
+            raise ArgumentError(
+                "{image} has {0}x{1} pixels, and the smallest that is drawn is {2}x{2}",
+                wide,
+                high,
+                factor,
+            )
+        found = {"height": rounded[0], "width": rounded[1], "resize_mode": "stretch"}
+    sides = {"height": height, "width": width}
+    return found | {name: side for name, side in sides.items() if side is not None}

@@ -17,6 +17,7 @@ from kakusan.models import (
 )
 from kakusan.pipeline.controlled import Numbers, called, controls_of
 from kakusan.pipeline.image_processor import VaeImageProcessor
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from kakusan.pipeline.parts import CONTROLNET, CONTROLNET_UNION_XL, CONTROLNET_XL, as_one, nets_of
@@ -33,6 +34,12 @@ def mode_of(part: object, guess_mode: bool) -> str:
     """As the reference: the first net's pooling decides for all."""
     first = nets_of(part)[0]
     return "guess" if guess_mode or first.config.pools else "balanced"
+
+
+def control_processor(pipe: LatentDiffusionPipeline) -> VaeImageProcessor:
+    """Turns pictures that steer into numbers in [0, 1]."""
+    factor = pipe.vae_scale_factor
+    return VaeImageProcessor(vae_scale_factor=factor, do_convert_rgb=True, do_normalize=False)
 
 
 class StableDiffusionControlNetPipeline(OneEncoderPipeline):
@@ -75,10 +82,7 @@ class StableDiffusionControlNetPipeline(OneEncoderPipeline):
             **published,
         )
 
-    @property
-    def control_image_processor(self) -> VaeImageProcessor:
-        """Turns pictures that steer into numbers in [0, 1]."""
-        return control_processor(self.vae_scale_factor)
+    control_image_processor = property(control_processor)
 
     def __call__(
         self,
@@ -199,10 +203,7 @@ class ControlledXL(XLPipeline):
     ) -> None:
         super().__init__(parts, published, settings)
 
-    @property
-    def control_image_processor(self) -> VaeImageProcessor:
-        """Turns pictures that steer into numbers in [0, 1]."""
-        return control_processor(self.vae_scale_factor)
+    control_image_processor = property(control_processor)
 
 
 class StableDiffusionXLControlNetPipeline(ControlledXL):
@@ -329,8 +330,3 @@ class StableDiffusionXLControlNetUnionPipeline(ControlledXL):
             "negative_prompt_2": negative_prompt_2,
         }
         return called(self, CONTROLLED_XL, {**settings, **plain}, controls)
-
-
-def control_processor(factor: int) -> VaeImageProcessor:
-    """Turns pictures that steer into numbers in [0, 1]."""
-    return VaeImageProcessor(vae_scale_factor=factor, do_convert_rgb=True, do_normalize=False)

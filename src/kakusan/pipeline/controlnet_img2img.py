@@ -81,7 +81,7 @@ class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline
             mode=mode_of(self.controlnet, guess_mode),
         )
         given = required_pictures(image)
-        size = own_size(given, self.vae_scale_factor)
+        sized = own_size(given, self.vae_scale_factor, height, width)
         plain = {
             "prompt": prompt,
             "strength": strength,
@@ -89,7 +89,6 @@ class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline
             "guidance_scale": guidance_scale,
             "negative_prompt": negative_prompt,
         }
-        sized = {**size, **_sides(height, width)}
         words = CONTROLLED_IMAGE
         return called(self, words, {**settings, **plain}, controls, {"image": given}, sized)
 
@@ -199,7 +198,7 @@ class StableDiffusionXLControlNetImg2ImgPipeline(BegunXL):
             mode=mode_of(self.controlnet, guess_mode),
         )
         given = required_pictures(image)
-        size = own_size(given, self.vae_scale_factor)
+        sized = own_size(given, self.vae_scale_factor, height, width)
         plain = {
             "prompt": prompt,
             "prompt_2": prompt_2,
@@ -209,11 +208,5 @@ class StableDiffusionXLControlNetImg2ImgPipeline(BegunXL):
             "negative_prompt": negative_prompt,
             "negative_prompt_2": negative_prompt_2,
         }
-        sized = {**size, **_sides(height, width)}
         words = CONTROLLED_IMAGE_XL
         return called(self, words, {**settings, **plain}, controls, {"image": given}, sized)
-
-
-def _sides(height: int | None, width: int | None) -> dict[str, int]:
-    sides = {"height": height, "width": width}
-    return {name: side for name, side in sides.items() if side is not None}

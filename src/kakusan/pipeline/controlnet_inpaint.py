@@ -8,7 +8,6 @@ from kakusan.pipeline.begun import own_size
 from kakusan.pipeline.controlled import Numbers, called, controls_of
 from kakusan.pipeline.controlnet import StableDiffusionControlNetPipeline, mode_of
 from kakusan.pipeline.controlnet_img2img import BegunXL
-from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from kakusan.pipeline.painted import PAINTS, mask_processor, required_masks
@@ -31,10 +30,7 @@ class StableDiffusionControlNetInpaintPipeline(StableDiffusionControlNetPipeline
         measured=False,
     )
 
-    @property
-    def mask_processor(self) -> VaeImageProcessor:
-        """Turns masks into what the loop takes."""
-        return mask_processor(self.vae_scale_factor)
+    mask_processor = property(mask_processor)
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -106,10 +102,7 @@ class StableDiffusionXLControlNetInpaintPipeline(BegunXL):
         measured=False,
     )
 
-    @property
-    def mask_processor(self) -> VaeImageProcessor:
-        """Turns masks into what the loop takes."""
-        return mask_processor(self.vae_scale_factor)
+    mask_processor = property(mask_processor)
 
     def __call__(
         self,
@@ -179,8 +172,7 @@ def _sized(
     given: Given, height: int | None, width: int | None, crop: int | None, factor: int
 ) -> dict[str, Any]:
     """As large as the first picture, rounded down, where the call does not say."""
-    sides = {"height": height, "width": width}
-    found = own_size(given, factor) | {n: side for n, side in sides.items() if side is not None}
+    found = own_size(given, factor, height, width)
     if crop is not None:  # the part around the mask is cut out in the size's shape
         del found["resize_mode"]
         found["only_masked"] = crop

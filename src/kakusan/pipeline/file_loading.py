@@ -8,14 +8,14 @@ from kakusan.checkpoints.single_file.loading import SINGLE_FILE, opened
 from kakusan.checkpoints.source import PathLike, Source
 from kakusan.errors import RequestError
 from kakusan.pipeline.container import Container
-from kakusan.pipeline.loading import ARGUMENTS, EXTRA_PARTS, Loading
+from kakusan.pipeline.loading import ARGUMENTS, Loading
 from kakusan.pipeline.single_file import SingleFile
 
 # What is said of the file, see `kakusan.checkpoints.single_file.settings.Settings`
 SAID = ("prediction_type", "image_size", "num_in_channels", "scaling_factor")
 _CONFIGS = ("config", "original_config", "original_config_file")
 # What the reference takes of single files alone, and changes nothing here
-_EXTRAS = SINGLE_FILE.keys() - {*PIPELINE_LOADING, *ARGUMENTS, *EXTRA_PARTS}
+_EXTRAS = SINGLE_FILE.keys() - {*PIPELINE_LOADING, *ARGUMENTS}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,12 +23,9 @@ ARGUMENTS = (
     *("torch_dtype", "dtype", "revision", "variant", "token", "cache_dir", "local_files_only"),
     *("force_download", "use_safetensors", "device_map", "prediction_type"),
 )
-# Parts of other pipelines that may be given as None, which is to go without
-EXTRA_PARTS: dict[str, Published] = {}
 # What the reference's `to`, its constructor and its `from_pipe` take besides
 MOVING = {"silence_dtype_warnings": Published()}
 CONSTRUCTION = {
-    **EXTRA_PARTS,
     "controlnet": Published(
         (None,), "StableDiffusionControlNetPipeline draws with one; leave it out"
     ),
@@ -93,12 +90,11 @@ class Loading:
             UnknownArgumentError: An argument that does not exist.
             RequestError: A value that cannot be honoured.
         """
-        names = [name for name in (*PARTS, *EXTRA_PARTS) if name in rest]
+        names = [name for name in PARTS if name in rest]
         parts = {name: as_one(name, rest.pop(name)) for name in names}
         settings = {name: rest.pop(name) for name in SETTINGS if name in rest}
         known = (*PARTS, *SETTINGS, *ARGUMENTS)
         check_published(where, rest, {**PIPELINE_LOADING, **CONSTRUCTION}, known)
-        check_published(where, _extra(parts), EXTRA_PARTS)
         if "safety_checker" in parts and parts["safety_checker"] is None:
             parts.setdefault("feature_extractor", None)
         return cls(
@@ -170,10 +166,6 @@ def check_settings(layout: Layout, settings: Mapping[str, object]) -> None:
     for name, value in settings.items():
         if not isinstance(value, bool):
             raise RequestError(f"{name} must be True or False, not {shown(value)}")
-
-
-def _extra(parts: Mapping[str, Any]) -> dict[str, object]:
-    return {name: value for name, value in parts.items() if name in EXTRA_PARTS}
 
 
 def _dtypes(

@@ -7,6 +7,7 @@ from kakusan.errors import ArgumentError, nearest
 from kakusan.inputs import Given, Masks, given_masks
 from kakusan.pipeline.begun import required_pictures
 from kakusan.pipeline.image_processor import OUTPUT_TYPES, VaeImageProcessor
+from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 
 PAINTS = "a picture, and a mask that is white where it is drawn anew"
 
@@ -38,8 +39,9 @@ def painted_size(
     return {**engine.full_size(height or None, width or None), **how}
 
 
-def mask_processor(factor: int) -> VaeImageProcessor:
+def mask_processor(pipe: LatentDiffusionPipeline) -> VaeImageProcessor:
     """Turns masks into what the loop takes."""
+    factor = pipe.vae_scale_factor
     return VaeImageProcessor(
         vae_scale_factor=factor, do_normalize=False, do_binarize=True, do_convert_grayscale=True
     )

@@ -15,7 +15,6 @@ from kakusan.pipeline.asked import (
     with_choices_made,
 )
 from kakusan.pipeline.callbacks import StepCallback
-from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.painted import (
@@ -44,10 +43,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
         name="inpainting with Stable Diffusion 1 and 2", begins_at=PAINTS, measured=False
     )
 
-    @property
-    def mask_processor(self) -> VaeImageProcessor:
-        """Turns masks into what the loop takes."""
-        return mask_processor(self.vae_scale_factor)
+    mask_processor = property(mask_processor)
 
     def __call__(
         self,

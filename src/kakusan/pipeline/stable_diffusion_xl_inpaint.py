@@ -18,7 +18,6 @@ from kakusan.models import (
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import check_no_request, with_choices_made
 from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
-from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
 from kakusan.pipeline.painted import PAINTS, mask_processor, painted_size, required_masks
@@ -102,10 +101,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
         }
         super().__init__(parts, published, settings)
 
-    @property
-    def mask_processor(self) -> VaeImageProcessor:
-        """Turns masks into what the loop takes."""
-        return mask_processor(self.vae_scale_factor)
+    mask_processor = property(mask_processor)
 
     def __call__(
         self,
