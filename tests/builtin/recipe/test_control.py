@@ -79,6 +79,16 @@ def test_it_is_told_the_edges_of_its_own_picture(model: Path) -> None:
     assert not torch.allclose(one[1], other[1], atol=1e-3)
 
 
+def test_edges_are_seen_from_the_first_step(model: Path) -> None:
+    net = small(UNet2DConditionModel.from_pretrained(model / "unet").float(), (16, 32, 64, 96))
+    edges = torch.zeros(1, 3, 64, 64)
+    edges[..., 20] = 1.0
+    with torch.no_grad():
+        said = net.controlnet_cond_embedding(edges) - net.controlnet_cond_embedding(edges * 0)
+        beside = net.conv_in(torch.randn(1, net.config.in_channels, 8, 8))
+    assert said.std() > 0.2 * beside.std()
+
+
 def test_its_weights_are_those_of_the_unet_where_it_has_them(model: Path) -> None:
     network = steered(model)
     ours, theirs = network.controlnet.state_dict(), network.unet.state_dict()
