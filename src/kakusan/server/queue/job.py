@@ -119,7 +119,8 @@ class Event:
 
     Attributes:
         seq: rises over all jobs, so that a reader goes on after the last one that it has.
-        kind: "queued", "started", "picture", "done", "failed" or "cancelled".
+        kind: "queued" (also when it is moved or waits again), "started", "picture" (with its
+            `index`), "done", "failed" (with its `error`), "cancelled" or "deleted".
     """
 
     seq: int

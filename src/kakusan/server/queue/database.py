@@ -1,0 +1,98 @@
+"""What the store asks of a database, and which one an address means."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError as BadAddress
+
+from kakusan.errors import InputError, shown
+from kakusan.server.queue.errors import StoreTooNew
+from kakusan.server.queue.schema import VERSION, meta, metadata
+from kakusan.server.queue.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Database(ABC):
+    """A database that may be down, locked or full for a while: it is tried again meanwhile.
+
+    Attributes:
+        shared: whether other processes write too, so that changes must be looked for.
+        notices: what whoever started it should know, a line each.
+    """
+
+    shared: bool
+    notices: tuple[str, ...] = ()
+
+    @abstractmethod
+    def write(self, work: Callable[[Transaction], T], patience: float) -> tuple[T, Transaction]:
+        """Do some work in one transaction, which is on the disk when this returns.
+
+        Raises:
+            StoreError: It was not possible for `patience` seconds, or never will be.
+        """
+
+    @abstractmethod
+    def read(self, work: Callable[[Connection], T], patience: float) -> T:
+        """Look at one state of the database. Raises `StoreError` as `write` does."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it; what was committed stays."""
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables where there are none, and see that they are of this version.
+
+    Raises:
+        StoreTooNew: A newer version of the program made them.
+        InputError: The database is another program's.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if meta.name not in tables:
+        if tables & metadata.tables.keys():
+            raise InputError(
+                f"the database holds tables of another program ({shown(sorted(tables)[0])}, …); "
+                "name one of its own with --database"
+            )
+        metadata.create_all(connection)
+        connection.execute(insert(meta).values(name="schema_version", value=str(VERSION)))
+    found = connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version"))
+    if found is None or not found.isdecimal() or int(found) > VERSION:
+        raise StoreTooNew(
+            f"the database is of version {shown(found)}, and this program knows up to {VERSION}; "
+            "install a newer kakusan, or name another database"
+        )
+
+
+def open_database(address: str) -> Database:
+    """Open `sqlite:////folder/file.db` or `postgresql://user@host/name`.
+
+    Raises:
+        InputError: It is no address of either, or another program's or server's database.
+        StoreTooNew: A newer version of the program wrote it.
+        StoreError: It cannot be opened now.
+    """
+    try:
+        url = make_url(address)
+    except (BadAddress, ValueError):
+        raise InputError(
+            "the database's address is not understood; write sqlite:////folder/file.db or "
+            "postgresql://user:password@host/name"
+        ) from None
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        from kakusan.server.queue.sqlite import SQLite
+
+        if not url.database or url.database == ":memory:":
+            raise InputError("SQLite needs a file: write sqlite:////folder/file.db")
+        return SQLite(Path(url.database))
+    if kind in ("postgresql", "postgres"):
+        from kakusan.server.queue.postgres import Postgres
+
+        return Postgres(url)
+    raise InputError(f"the database is sqlite:// or postgresql://, not {shown(kind)}")

@@ -1,0 +1,42 @@
+"""Taking back what no worker holds any more."""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from kakusan.server.queue.job import State
+from kakusan.server.queue.leases import back_or_ended
+from kakusan.server.queue.schema import jobs
+from kakusan.server.queue.transaction import Transaction
+
+
+def sweep(t: Transaction, most_attempts: int, is_gone: Callable[[str], bool]) -> list[str]:
+    """Let jobs wait again whose leases ended or whose workers are gone; fail what ends them.
+
+    Args:
+        most_attempts: how often a job may be begun without getting further.
+        is_gone: whether the holder of a lease is known to live no more.
+    """
+    swept: list[str] = []
+    for row in t.connection.execute(select(jobs).where(jobs.c.state == State.RUNNING)).all():
+        if row.lease_until >= t.now and not is_gone(row.lease_owner):
+            continue
+        same = (
+            (jobs.c.id == row.id)
+            & (jobs.c.fence == row.fence)
+            & (jobs.c.state == State.RUNNING)
+            & (jobs.c.lease_until == row.lease_until)
+        )
+        poison = row.vain >= most_attempts
+        told = {"error": _poisonous(row.vain, row.error)} if poison else {}
+        if back_or_ended(t, row.id, same, State.FAILED if poison else State.QUEUED, told):
+            swept.append(row.id)
+    return swept
+
+
+def _poisonous(attempts: int, error: str | None) -> str:
+    before = f"; an error before that: {error}" if error else ""
+    return (
+        f"begun {attempts} times, and each time the program ended before the job got further; "
+        f"it is not tried again{before}"
+    )
