@@ -48,5 +48,7 @@ class FileLock:
             os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
-        """Let the next process have it."""
-        os.close(self._descriptor)
+        """Let the next process have it; once is enough."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1

@@ -1,19 +1,21 @@
 """The queue: what was accepted is kept, given to one worker at a time, and found again."""
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, func, select, update
 
-from kakusan.errors import InputError
-from kakusan.server.queue import changing, claiming, leases, submitting, sweeping
+from kakusan.errors import InputError, shown
+from kakusan.server.queue import changing, claiming, leases, retention, submitting, sweeping
 from kakusan.server.queue.database import Database, open_database
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.files import Files
 from kakusan.server.queue.ids import Ids, is_id
 from kakusan.server.queue.job import Event, Job, State, Stop, StoredPicture, Submission
 from kakusan.server.queue.owners import is_gone
+from kakusan.server.queue.retention import Limits
 from kakusan.server.queue.rows import (
     events_where,
     job_of,
@@ -21,6 +23,7 @@ from kakusan.server.queue.rows import (
     place_of,
     searched,
     state_counts,
+    storable,
 )
 from kakusan.server.queue.schema import events, jobs, meta
 from kakusan.server.queue.transaction import Transaction
@@ -132,14 +135,19 @@ class Store:
         Args:
             text: words that the prompt has, in whatever case.
             after: the last id of the page before.
+
+        Raises:
+            InputError: `after` is no id of a job.
         """
+        if after is not None and not is_id(after):
+            raise InputError(f"a page goes on after the id of a job, not after {shown(after)}")
         wanted = [
             jobs.c.prompt.contains(word, autoescape=True) for word in searched(text or "").split()
         ]
         if state is not None:
             wanted.append(jobs.c.state == state)
         if client is not None:
-            wanted.append(jobs.c.client == client)
+            wanted.append(jobs.c.client == storable(client))
         if after is not None:
             wanted.append(jobs.c.id < after)
         return self._read(lambda c: jobs_where(c, *wanted, limit=limit))
@@ -190,9 +198,9 @@ class Store:
         """What happened after an event, the oldest first."""
         wanted = [events.c.seq > after]
         if job is not None:
-            wanted.append(events.c.job == job)
+            wanted.append(events.c.job == storable(job))
         if client is not None:
-            wanted.append(events.c.client == client)
+            wanted.append(events.c.client == storable(client))
         return self._read(lambda c: events_where(c, *wanted, limit=limit))
 
     def last_event(self) -> int:
@@ -260,6 +268,20 @@ class Store:
     def sweep(self) -> list[str]:
         """Take back jobs whose leases ended or whose workers are gone; says which."""
         return self._write(lambda t: sweeping.sweep(t, self._most_attempts, is_gone))
+
+    def tidy(self, limits: Limits) -> int:
+        """Delete ended jobs beyond limits, old keys and files without rows; says how many jobs.
+
+        Rows go first and files after, so whatever happens in between, no row lacks its file.
+        """
+        doomed = self._read(lambda c: retention.beyond(retention.ended(c), limits, time.time()))
+        for begin in range(0, len(doomed), retention.AT_ONCE):
+            ids = doomed[begin : begin + retention.AT_ONCE]
+            self._write(lambda t, ids=ids: changing.remove(t, ids))
+        self._write(retention.forget_old)
+        if self._files is not None:
+            self._files.sweep_orphans(lambda: self._read(retention.known))
+        return len(doomed)
 
     def healthy(self) -> bool:
         """Whether something can be written now, without waiting for long."""
