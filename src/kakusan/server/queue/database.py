@@ -52,12 +52,16 @@ def prepare(connection: Connection) -> None:
         StoreTooNew: A newer version of the program made them.
         InputError: The database is another program's.
     """
-    tables = set(inspect(connection).get_table_names())
-    if meta.name not in tables:
-        if tables & metadata.tables.keys():
+    there = inspect(connection)
+    tables = set(there.get_table_names())
+    known = meta.name in tables and {each["name"] for each in there.get_columns(meta.name)}
+    if known != set(meta.c.keys()):
+        # a file is ours alone, a server's database need only have room for our tables
+        foreign = tables if connection.dialect.name == "sqlite" else tables & metadata.tables.keys()
+        if foreign:
             raise InputError(
-                f"the database holds tables of another program ({shown(sorted(tables)[0])}, …); "
-                "name one of its own with --database"
+                f"the database holds tables of another program, such as {shown(min(foreign))}; "
+                "name another one with --database"
             )
         metadata.create_all(connection)
         connection.execute(insert(meta).values(name="schema_version", value=str(VERSION)))

@@ -1,10 +1,10 @@
 """How much of what has ended is kept, for each client: so many jobs, so long, so many bytes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from kakusan.server.queue.job import State
 from kakusan.server.queue.schema import events, idempotency, jobs, pictures
@@ -33,6 +33,15 @@ class Limits:
     most_bytes: int | None = None
 
 
+class Ended(NamedTuple):
+    """A job that has ended, when that was, and how large its pictures are."""
+
+    id: str
+    client: str
+    finished: float
+    size: int
+
+
 def known(connection: Connection) -> set[str]:
     """Names of all pictures, ids of all given ones, and of jobs that have not ended."""
     told = set(connection.scalars(select(pictures.c.file)))
@@ -42,24 +51,25 @@ def known(connection: Connection) -> set[str]:
     return told
 
 
-def ended(connection: Connection) -> Sequence[Row[Any]]:
-    """Each ended job's id, client, time of its end, and bytes; the newest first."""
-    size = func.coalesce(func.sum(pictures.c.size), 0).label("size")
-    return connection.execute(
+def ended(connection: Connection) -> list[Ended]:
+    """The jobs that have ended, the newest first."""
+    size = func.coalesce(func.sum(pictures.c.size), 0)
+    rows = connection.execute(
         select(jobs.c.id, jobs.c.client, jobs.c.finished, size)
         .outerjoin(pictures, pictures.c.job == jobs.c.id)
         .where(jobs.c.state.in_(_FINAL))
         .group_by(jobs.c.id, jobs.c.client, jobs.c.finished)
         .order_by(jobs.c.id.desc())
-    ).all()
+    )
+    return [Ended(row[0], row[1], row[2], int(row[3])) for row in rows]
 
 
-def beyond(newest_first: Iterable[Row[Any]], limits: Limits, now: float) -> list[str]:
+def beyond(newest_first: Iterable[Ended], limits: Limits, now: float) -> list[str]:
     """Which of some ended jobs are not kept."""
     counts, sizes, doomed = dict[str, int](), dict[str, int](), list[str]()
     for job in newest_first:
         counts[job.client] = counts.get(job.client, 0) + 1
-        sizes[job.client] = sizes.get(job.client, 0) + int(job.size)
+        sizes[job.client] = sizes.get(job.client, 0) + job.size
         age = now - job.finished
         old = limits.oldest_s is not None and age > limits.oldest_s
         many = limits.most_jobs is not None and counts[job.client] > limits.most_jobs

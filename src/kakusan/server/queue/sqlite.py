@@ -138,16 +138,21 @@ def _configure(connection: sqlite3.Connection, read_only: bool) -> None:
         connection.execute("PRAGMA query_only = 1")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
     else:
-        connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL may lose what was committed when the power goes, and a job was promised by then
         connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = 1")
 
 
 def _prepared(engine: Engine) -> None:
+    """Make the tables, and only then change the file's mode: it may be another program's."""
+
     def once(_: int) -> None:
-        with engine.connect() as connection, connection.begin():
-            prepare(connection)
+        with engine.connect() as connection:
+            with connection.begin():
+                prepare(connection)
+            own = connection.connection.driver_connection
+            assert own is not None
+            own.execute("PRAGMA journal_mode = WAL")
 
     retried(once, 2 * _BUSY, is_passing)
 
