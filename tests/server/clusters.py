@@ -57,6 +57,11 @@ class Cluster:
         self.sql(f"CREATE DATABASE {name}")
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
+    def drop(self, address: str) -> None:
+        """Let a database go, whoever is connected to it."""
+        name = address.split("/")[3].partition("?")[0]
+        self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
     def sql(self, statement: str, database: str = "postgres") -> None:
         _run(
             "psql", "-q", "-X", "-h", str(self.folder), "-U", "postgres", "-c", statement, database

@@ -22,11 +22,15 @@ def cluster() -> Iterator[clusters.Cluster]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a new database, of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/queue.db"
-    return request.getfixturevalue("cluster").database()
+        yield f"sqlite:///{tmp_path}/queue.db"
+        return
+    cluster = request.getfixturevalue("cluster")
+    made = cluster.database()
+    yield made
+    cluster.drop(made)
 
 
 @pytest.fixture

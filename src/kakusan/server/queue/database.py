@@ -73,8 +73,8 @@ def prepare(connection: Connection) -> None:
         )
 
 
-def open_database(address: str) -> Database:
-    """Open `sqlite:////folder/file.db` or `postgresql://user@host/name`.
+def open_database(address: str, patience: float) -> Database:
+    """Open `sqlite:////folder/file.db` or `postgresql://user@host/name`, within some seconds.
 
     Raises:
         InputError: It is no address of either, or another program's or server's database.
@@ -94,9 +94,9 @@ def open_database(address: str) -> Database:
 
         if not url.database or url.database == ":memory:":
             raise InputError("SQLite needs a file: write sqlite:////folder/file.db")
-        return SQLite(Path(url.database))
+        return SQLite(Path(url.database), patience)
     if kind in ("postgresql", "postgres"):
         from kakusan.server.queue.postgres import Postgres
 
-        return Postgres(url)
+        return Postgres(url, patience)
     raise InputError(f"the database is sqlite:// or postgresql://, not {shown(kind)}")

@@ -40,7 +40,7 @@ class Postgres(Database):
 
     shared = True
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, patience: float) -> None:
         try:
             import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport]
         except ImportError:
@@ -55,7 +55,7 @@ class Postgres(Database):
         )
         event.listen(self._engine, "connect", _configure)
         try:
-            retried(self._prepare, 2.0 * _CONNECT_S, is_passing)
+            retried(self._prepare, patience, is_passing)
         except BaseException:
             self._engine.dispose()
             raise

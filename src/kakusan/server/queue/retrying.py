@@ -1,6 +1,7 @@
 """When to try again what a database would not take, and when to give up."""
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -38,7 +39,7 @@ def retried(
     while True:
         try:
             return work(tries)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             if not is_passing(error) or time.monotonic() >= end:
                 raise given_up(error) from error
         tries += 1

@@ -55,14 +55,14 @@ class SQLite(Database):
 
     shared = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float) -> None:
         path = path.absolute()
         self._lock = FileLock(path)
         try:
             self.notices = _aside(path) if _is_damaged(path) else ()
             self._writing = _engine(path, read_only=False)
             try:
-                _prepared(self._writing)
+                _prepared(self._writing, patience)
             except BaseException:
                 self._writing.dispose()
                 raise
@@ -143,7 +143,7 @@ def _configure(connection: sqlite3.Connection, read_only: bool) -> None:
     connection.execute("PRAGMA foreign_keys = 1")
 
 
-def _prepared(engine: Engine) -> None:
+def _prepared(engine: Engine, patience: float) -> None:
     """Make the tables, and only then change the file's mode: it may be another program's."""
 
     def once(_: int) -> None:
@@ -154,7 +154,7 @@ def _prepared(engine: Engine) -> None:
             assert own is not None
             own.execute("PRAGMA journal_mode = WAL")
 
-    retried(once, 2 * _BUSY, is_passing)
+    retried(once, patience, is_passing)
 
 
 def _is_damaged(path: Path) -> bool:

@@ -84,7 +84,7 @@ class Store:
             InputError: It is no such address, or another server or program uses the file.
             StoreTooNew: A newer version of the program wrote it.
         """
-        database = open_database(url)
+        database = open_database(url, patience_s)
         try:
             return cls(database, files, patience_s=patience_s, most_attempts=most_attempts)
         except BaseException:
