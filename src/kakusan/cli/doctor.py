@@ -84,7 +84,7 @@ def kernels() -> str:
 
 def diagnosis() -> dict[str, object]:
     """All that `doctor` says, as one JSON object."""
-    from kakusan.cli.inventory import builtin_model, cached_models
+    from kakusan.checkpoints.inventory import builtin_model, cached_models
 
     builtin = builtin_model()
     return {
@@ -141,7 +141,7 @@ def _say_extras() -> None:
 
 
 def _say_models() -> None:
-    from kakusan.cli.inventory import builtin_model, cached_models
+    from kakusan.checkpoints.inventory import builtin_model, cached_models
 
     builtin, cached = builtin_model(), cached_models()
     state = f"{readable_size(builtin.size)} in {builtin.folder}" if builtin else "MISSING"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kakusan.cli.inventory import AvailableModel, available_models, find_model, models_in
+from kakusan.checkpoints.inventory import AvailableModel, available_models, find_model, models_in
 from kakusan.cli.live import Live
 from kakusan.errors import CheckpointError, InputError
 from kakusan.images.foreign import Settings

@@ -17,7 +17,7 @@ from kakusan.errors import InputError
 
 if TYPE_CHECKING:
     from kakusan.checkpoints.facts import Facts, Weights
-    from kakusan.cli.inventory import AvailableModel
+    from kakusan.checkpoints.inventory import AvailableModel
 
 WIDTH = 80
 SIZE = 8  # characters of a size
@@ -74,7 +74,7 @@ def list_models(
 
     These are the built-in one, those in the Hub's cache, and those below each FOLDER.
     """
-    from kakusan.cli.inventory import available_models, models_in
+    from kakusan.checkpoints.inventory import available_models, models_in
 
     below = [model for folder in folders or () for model in models_in(folder)]
     models = [*available_models(), *below]
@@ -181,7 +181,7 @@ def show(model: Name, as_json: options.AsJson = False) -> int:
     which AUTOMATIC1111's web UI calls it. It fetches nothing and reads no weights but for the hash.
     """
     from kakusan.checkpoints.facts import hashes_of
-    from kakusan.cli.inventory import card_of, find_model
+    from kakusan.checkpoints.inventory import card_of, find_model
 
     with live(quiet=False) as line:
         found = find_model(model)
