@@ -114,18 +114,31 @@ def save_image(
         OutputError: Unknown suffix, a size the format cannot hold, or nowhere to write.
     """
     path = Path(path)
-    data = _encoded(image, path, record, quality)
+    kind = format_of(path)
+    check_fits(path, *image.size)
+    data = encoded(image, kind, record, quality)
     if not replace:
         return write_new(candidates(path), data)
     write_bytes(path, data)
     return path
 
 
-def _encoded(
-    image: Image.Image, path: Path, record: Mapping[str, object] | None, quality: int
+def encoded(
+    image: Image.Image, kind: str, record: Mapping[str, object] | None = None, quality: int = 95
 ) -> bytes:
-    kind = format_of(path)
-    check_fits(path, *image.size)
+    """The bytes of a picture's file, with its record.
+
+    Args:
+        kind: PNG, JPEG or WEBP.
+
+    Raises:
+        OutputError: The format cannot hold a picture of this size.
+    """
+    limit = LARGEST_SIDE[kind]
+    if max(image.size) > limit:
+        raise OutputError(
+            f"{kind} cannot hold {image.width}x{image.height} pixels: its largest side is {limit}"
+        )
     if image.mode != "RGB" and (kind == "JPEG" or image.mode not in ("RGBA", "L")):
         image = image.convert("RGB")
     buffer = io.BytesIO()
