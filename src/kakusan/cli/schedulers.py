@@ -5,7 +5,8 @@ import textwrap
 from kakusan.cli import options
 from kakusan.cli.console import say, say_json
 from kakusan.cli.exits import DONE
-from kakusan.samplers import SAMPLERS, SCHEDULES, Sampler, label_of, schedules_of
+from kakusan.samplers import SAMPLERS, Sampler
+from kakusan.samplers.told import schedules_told, told_of
 
 WIDTH = 80
 HEADINGS = ("NAME", "AUTOMATIC1111", "COMFYUI", "CLASS", "")
@@ -20,11 +21,13 @@ NOTES = (
 def schedulers(as_json: options.AsJson = False) -> int:
     """List the schedulers, and what other tools call them."""
     if as_json:
-        say_json({"schedulers": [_facts(each) for each in SAMPLERS], "schedules": _schedules()})
+        say_json(
+            {"schedulers": [told_of(each) for each in SAMPLERS], "schedules": schedules_told()}
+        )
         return DONE
     _say_table([HEADINGS, *(_row(each) for each in SAMPLERS if each.in_webui)])
     _say_table([ELSEWHERE, *(_row(each) for each in SAMPLERS if not each.in_webui)])
-    for note in (*NOTES, ", ".join(each["name"] for each in _schedules()) + "."):
+    for note in (*NOTES, ", ".join(each["name"] for each in schedules_told()) + "."):
         say("\n".join(textwrap.wrap(note, WIDTH)))
     return DONE
 
@@ -41,21 +44,3 @@ def _row(sampler: Sampler) -> tuple[str, ...]:
     webui = (sampler.webui,) if sampler.in_webui else ()
     kind = sampler.kind.removesuffix("Scheduler")
     return sampler.short, *webui, sampler.comfyui or "", kind, mark
-
-
-def _facts(sampler: Sampler) -> dict[str, object]:
-    return {
-        "name": sampler.short,
-        "automatic1111": sampler.webui if sampler.in_webui else None,
-        "comfyui": sampler.comfyui,
-        "other_names": list(sampler.others),
-        "class": sampler.kind,
-        "calls_per_step": sampler.calls,
-        "random": sampler.random,
-        "schedule": sampler.automatic,
-        "schedules": list(schedules_of(sampler)),
-    }
-
-
-def _schedules() -> list[dict[str, str]]:
-    return [{"name": name, "automatic1111": label_of(name)} for name in SCHEDULES]
