@@ -1,0 +1,173 @@
+"""Jobs: handed in, listed, shown, moved, stopped, forgotten."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from kakusan.errors import shown
+from kakusan.server.access import caller_of, json_of
+from kakusan.server.api.schema import CHANGE, JOB, JOBS, NEW_JOB, described
+from kakusan.server.api.sent import with_pictures
+from kakusan.server.api.shown import job_json
+from kakusan.server.errors import FieldError
+from kakusan.server.queue.job import Job, Priority, State, Stop, Submission
+from kakusan.server.service import Service
+
+MOST_LISTED = 200
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_PRIORITIES = (int(Priority.BATCH), int(Priority.WAITING))
+
+
+def router(service: Service) -> APIRouter:
+    """`/v1/jobs`, but for events and pictures."""
+    found = APIRouter(tags=["jobs"])
+
+    @found.post("/v1/jobs", status_code=202, **described(NEW_JOB, 202, JOB))
+    async def submit(request: Request) -> Response:
+        """Hand a job in; it is kept when the answer comes.
+
+        The fields are those of a `kakusan.Request`; pictures are ids of `/v1/inputs`, or base64.
+        With the header `Idempotency-Key`, the same again is the same job.
+        """
+        sent = _object(await json_of(request))
+        key = _key(request)
+        priority = _priority(sent.pop("priority", None))
+        asked = await service.asked(await with_pictures(sent, service))
+        job = await service.submit(
+            Submission(
+                request=asked.request.to_record(),
+                inputs=asked.inputs,
+                client=caller_of(request).name,
+                priority=Priority.QUEUED if priority is None else priority,
+                key=key,
+                body_hash=None if key is None else _hash(await request.body()),
+            )
+        )
+        return JSONResponse(await _shown(service, job), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+    @found.get("/v1/jobs", **described(None, 200, JOBS))
+    async def jobs(
+        request: Request,
+        state: State | None = None,
+        q: Annotated[str | None, Query(max_length=500)] = None,
+        after: Annotated[str | None, Query(max_length=64)] = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
+    ) -> Response:
+        """List the caller's jobs, the newest first; `q` are words of the prompt."""
+        own = caller_of(request).name
+        listed = await service.jobs(state=state, client=own, text=q, after=after, limit=limit)
+        shown_jobs = [await _shown(service, job) for job in listed]
+        more = listed[-1].id if len(listed) == limit else None
+        return JSONResponse({"jobs": shown_jobs, "next": more})
+
+    @found.get("/v1/jobs/{id}", **described(None, 200, JOB))
+    async def job(request: Request, id: str) -> Response:
+        """Show a job: its state, its progress, and its pictures."""
+        return JSONResponse(
+            await _shown(service, await service.job(id, client=caller_of(request).name))
+        )
+
+    @found.delete("/v1/jobs/{id}", **described(None, 200, JOB, empty=204))
+    async def delete(request: Request, id: str) -> Response:
+        """Cancel a job that waits or runs; forget one that is at its end, and its pictures."""
+        known = await service.job(id, client=caller_of(request).name)
+        if known.state.is_final:
+            await service.delete(id)
+            return Response(status_code=204)
+        return JSONResponse(await _shown(service, await service.stop(id, Stop.CANCEL)))
+
+    @found.patch("/v1/jobs/{id}", **described(CHANGE, 200, JOB))
+    async def change(request: Request, id: str) -> Response:
+        """Move a job that waits, or ask one to end early.
+
+        `position` is how many go before it; `before` is the id of another; `to` is "first" or
+        "last"; `stop` is "cancel", or "interrupt", which keeps what is drawn by then.
+        """
+        own = caller_of(request).name
+        await service.job(id, client=own)
+        sent = _object(await json_of(request))
+        changed = await _changed(service, id, own, sent)
+        return JSONResponse(await _shown(service, changed))
+
+    return found
+
+
+async def _changed(service: Service, id: str, own: str, sent: Mapping[str, Any]) -> Job:
+    known = ("priority", "position", "to", "before", "stop")
+    if unknown := [name for name in sent if name not in known]:
+        why = f"there is no field {shown(unknown[0])}; there are {', '.join(known)}"
+        raise FieldError(unknown[0][:60], why)
+    given = {name: value for name, value in sent.items() if value is not None}
+    where = [name for name in ("position", "to", "before") if name in given]
+    if len(where) > 1:
+        raise FieldError(where[1], f"{where[0]} and {where[1]} were both given; give one of them")
+    if "stop" in given:
+        if given["stop"] not in list(Stop):
+            raise FieldError("stop", "stop must be cancel or interrupt")
+        return await service.stop(id, Stop(given["stop"]))
+    to, before = given.get("to"), given.get("before")
+    if to not in (None, "first", "last"):
+        raise FieldError("to", "to must be first or last")
+    if before is not None:
+        if not isinstance(before, str):
+            raise FieldError("before", "before must be the id of a job")
+        await service.job(before, client=own)
+    if "position" in given:
+        to, before = await _at(service, id, given["position"])
+    priority = _priority(given.get("priority"))
+    return await service.move(id, priority=priority, to=cast("Any", to), before=before)
+
+
+async def _at(service: Service, id: str, position: object) -> tuple[str | None, str | None]:
+    """To where, or before which job, so that so many are before it."""
+    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
+        raise FieldError("position", "position must be a whole number, how many go before the job")
+    if position == 0:
+        return "first", None
+    waiting = await service.jobs(state=State.QUEUED, limit=service.settings.most_waiting + 100)
+    order = sorted(waiting, key=lambda each: (-each.submission.priority, each.position, each.id))
+    others = [each.id for each in order if each.id != id]
+    return ("last", None) if position >= len(others) else (None, others[position])
+
+
+async def _shown(service: Service, job: Job) -> dict[str, Any]:
+    place = None
+    if job.state is State.QUEUED:
+        place = await service.in_store(service.store.place, job.id)
+    seen = service.board.progress(job.id) if job.state is State.RUNNING else None
+    return job_json(job, place, None if seen is None else seen.eta_s)
+
+
+def _object(sent: object) -> dict[str, Any]:
+    if not isinstance(sent, dict):
+        raise FieldError("body", "the body must be a JSON object")
+    return cast("dict[str, Any]", sent)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise FieldError(
+            "Idempotency-Key", "Idempotency-Key must be 1 to 200 letters, digits and signs"
+        )
+    return key
+
+
+def _priority(given: object) -> int | None:
+    if given is None:
+        return None
+    least, most = _PRIORITIES
+    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
+        raise FieldError("priority", f"priority must be a whole number from {least} to {most}")
+    return given
+
+
+def _hash(body: bytes) -> str:
+    """Of what a body says, whatever its spaces and the order of its names."""
+    said = json.dumps(json.loads(body), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""The web application: the gate, our own API, the page, and other tools' APIs beside it."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from kakusan import __version__
+from kakusan.errors import KakusanError
+from kakusan.server.access.gate import Gate
+from kakusan.server.access.headers import SafeHeaders
+from kakusan.server.access.hosts import Hosts
+from kakusan.server.access.limits import Limits
+from kakusan.server.access.tokens import Tokens
+from kakusan.server.api import routers
+from kakusan.server.api.observing import Observed
+from kakusan.server.api.session import router as session
+from kakusan.server.problems import Problem, problem_of
+from kakusan.server.service import Service
+
+# Other tools' APIs, each with a `router(service)`
+DIALECTS = ("a1111", "openai", "ollama")
+PUBLIC = frozenset({"/", "/session", "/healthz", "/readyz", "/favicon.ico"})
+PUBLIC_FOLDER = "/page/"  # the page's own files, which hold no secret
+_JSON = "application/problem+json"
+
+
+def is_public(path: str) -> bool:
+    """Whether a path needs no token: what shows nothing of anybody's."""
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDER)
+
+
+def gated(app: FastAPI, service: Service, tokens: Tokens, public: Callable[[str], bool]) -> FastAPI:
+    """The application, with every request checked before it comes to a route."""
+    settings = service.settings
+    app.user_middleware = [
+        Middleware(Observed),
+        Middleware(SafeHeaders),
+        Middleware(Gate, hosts=Hosts(settings), tokens=tokens, public=public),
+        Middleware(Limits, most=settings.most_bytes, patience=settings.patience),
+    ]
+    app.add_exception_handler(KakusanError, _told)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(Exception, _told)
+    return app
+
+
+def app_of(service: Service, tokens: Tokens) -> FastAPI:
+    """All of it on the main port."""
+
+    @asynccontextmanager
+    async def alive(_app: FastAPI) -> AsyncGenerator[None]:
+        async with service:
+            yield
+
+    app = FastAPI(
+        title="kakusan",
+        version=__version__,
+        lifespan=alive,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(session(tokens))
+    for each in routers(service):
+        app.include_router(each)
+    for each in _others(service):
+        app.include_router(each)
+    return gated(app, service, tokens, is_public)
+
+
+def _others(service: Service) -> list[APIRouter]:
+    names = [f"kakusan.server.dialects.{name}" for name in DIALECTS]
+    there = [name for name in names if _is_there(name)]
+    found = [import_module(name).router(service) for name in there]
+    if _is_there("kakusan.server.api.page"):
+        found.append(import_module("kakusan.server.api.page").router())
+    return found
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """A problem as our own API tells it."""
+    return JSONResponse(problem.to_json(), problem.status, problem.headers, _JSON)
+
+
+async def _told(_request: Request, error: Exception) -> JSONResponse:
+    return answer(problem_of(error))
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    title = {404: "There is no such address", 405: "The address does not take this method"}
+    problem = Problem(
+        error.status_code,
+        {404: "unknown_address", 405: "wrong_method"}.get(error.status_code, "refused"),
+        title.get(error.status_code, "The request was refused"),
+        str(error.detail)[:1000],
+    )
+    found = answer(problem)
+    found.headers.update(error.headers or {})
+    return found
+
+
+async def _malformed(_request: Request, error: Exception) -> JSONResponse:
+    """What the framework finds wrong with a path, a query or a header; that is not said again."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = [str(each) for each in first["loc"] if each not in ("query", "path", "body", "header")]
+    field = ".".join(where)[:60] or None
+    detail = f"{field or 'the request'}: {first['msg']}"[:500]
+    return answer(Problem(422, "invalid", "Something cannot be used", detail, field))
