@@ -21,6 +21,7 @@ from kakusan.cli.like import CommandWithLike
 from kakusan.cli.look import grid
 from kakusan.cli.reproduce import reproduce
 from kakusan.cli.schedulers import schedulers
+from kakusan.cli.serve import serve
 from kakusan.cli.tokens import tokens
 from kakusan.cli.upscale import CommandWithoutPrompt, upscale
 from kakusan.cli.usage import Command, Group
@@ -43,6 +44,7 @@ for command in (info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
+app.command(cls=Command)(serve)
 app.command(cls=Command)(doctor)
 
 
