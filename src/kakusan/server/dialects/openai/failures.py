@@ -1,0 +1,79 @@
+"""What OpenAI's API says when a request cannot be answered."""
+
+from collections.abc import Mapping
+from string import Formatter
+from typing import Any
+
+from kakusan.errors import ArgumentError, InputError, UnknownNameError
+from kakusan.server.dialects.openai.fields import WORDS
+
+# The status, and what kind of error OpenAI calls it
+_KINDS: Mapping[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_MAY_SUCCEED_LATER = frozenset({408, 429, 503, 507})
+
+
+class Refusal(Exception):  # noqa: N818
+    """A request that is not answered as it was hoped.
+
+    Attributes:
+        status: of HTTP.
+        message: one line for the caller.
+        param: the field that is at fault.
+        code: a word for programs.
+        retry_after: seconds until it is worth to try again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.param, self.code = message, status, param, code
+        self.retry_after = retry_after
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """As clients read it, also in a stream."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        return {
+            "error": {
+                "message": self.message,
+                "type": _KINDS.get(self.status, kind),
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """OpenAI's clients try twice again by themselves unless they are told not to."""
+        if self.status not in _MAY_SUCCEED_LATER:
+            return {"x-should-retry": "false"}
+        wait = self.retry_after
+        return {} if wait is None else {"retry-after": str(max(1, round(wait)))}
+
+
+def invalid(message: str, param: str | None = None, code: str = "invalid_value") -> Refusal:
+    """For a field that cannot be used."""
+    return Refusal(message, param=param, code=code)
+
+
+def of_input(error: InputError) -> Refusal:
+    """For what kakusan says of a setting, in the words of the API."""
+    param = None
+    if isinstance(error, ArgumentError):
+        named = (name for _, name, _, _ in Formatter().parse(error.template))
+        param = next((name for name in named if name and not name.isdigit()), None)
+        param = WORDS.get(param, param) if param else None
+        error = error.in_words(WORDS)
+    code = "not_found" if isinstance(error, UnknownNameError) else "invalid_value"
+    return invalid(str(error), param, code)
