@@ -124,7 +124,7 @@ def _status(told: Mapping[str, Any]) -> Status:
         state=_text(told, "state"),
         step=_whole(told.get("step")) or 0,
         steps=_whole(told.get("steps")) or 0,
-        ahead=_whole(told.get("place")),
+        ahead=_whole(told.get("position")),
         error=str(told["error"]) if told.get("error") else None,
         pictures=[_drawn(job, each, index) for index, each in enumerate(pictures)],
     )
@@ -166,5 +166,6 @@ def _list(value: object) -> Sequence[object]:
 
 
 def _whole(value: object) -> int | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return int(value) if is_number and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if math.isfinite(value) else None

@@ -67,7 +67,8 @@ class Studio(Protocol):
     async def submit(self, settings: Mapping[str, Any]) -> str:
         """The id of the job that draws this; settings have a `Request`'s names.
 
-        `image` and `mask` are what `put_picture` gave.
+        `image` and `mask` are what `put_picture` gave; a mask may be a shape such as
+        `box:0,0,64,64`, too.
         """
         ...
 

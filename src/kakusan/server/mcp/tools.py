@@ -6,14 +6,13 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
-from kakusan.images import open_picture
 from kakusan.server.mcp.drawing import drawn, shown
-from kakusan.server.mcp.masks import is_shape, painted
 from kakusan.server.mcp.studio import Drawn, PictureId, Studio, StudioError
 from kakusan.server.mcp.words import read_picture_id, told_model, told_status
 
 MOST_PICTURES = 4
 STRENGTH = 0.75
+_SHAPES = ("box:", "ellipse:")
 
 Prompt = Annotated[str, Field(min_length=1, description="What to draw, in words")]
 Negative = Annotated[str | None, Field(description="What not to draw")]
@@ -108,14 +107,17 @@ class Tools:
             "num_images_per_prompt": n,
         }
         if mask is not None:
-            painting = await self._mask(mask, open_picture(whole).size)
-            settings["mask"] = await self._studio.put_picture(painting)
+            settings["mask"] = await self._mask(mask)
         return await drawn(self._studio, _given(settings), context)
 
-    async def _mask(self, given: str, size: tuple[int, int]) -> bytes:
-        if is_shape(given):
-            return painted(given, size)
-        return await self._studio.picture(read_picture_id(given), file_format="png", size=None)
+    async def _mask(self, given: str) -> object:
+        """A shape as it is, which the studio reads; of a picture what stands for it."""
+        if given.startswith(_SHAPES):
+            return given
+        which = read_picture_id(given)
+        return await self._studio.put_picture(
+            await self._studio.picture(which, file_format="png", size=None)
+        )
 
     async def get_picture(self, picture: Picture) -> CallToolResult:
         """Show a picture that was drawn before, with its settings and a link to it."""

@@ -6,7 +6,7 @@ from typing import get_type_hints
 import pytest
 from openai.types import image_edit_params, image_generate_params
 
-from kakusan.server.dialects.openai.answers import ignored_header
+from kakusan.server.dialects.ignored import ignored_header
 from kakusan.server.dialects.openai.asking import Wanted, wanted
 from kakusan.server.dialects.openai.failures import Refusal
 from kakusan.server.dialects.openai.fields import (
@@ -36,7 +36,7 @@ USED = {
     "quality": ("low", lambda w: w.settings["num_inference_steps"] == 15 and w.quality == "low"),
     "output_format": ("webp", lambda w: w.output_format == "webp"),
     "output_compression": (40, lambda w: w.compression == 40),
-    "response_format": ("url", lambda w: w.as_url),
+    "response_format": ("url", lambda w: w.as_url and not w.as_data),
     "background": ("opaque", lambda w: True),
     "stream": (True, lambda w: w.stream),
     "partial_images": (2, lambda w: w.partial_images == 2),
@@ -147,6 +147,15 @@ def test_what_cannot_be_used_is_refused_by_name(sent: dict[str, object], param: 
     assert "\n" not in refused.value.message
     assert refused.value.headers == {"x-should-retry": "false"}
     json.dumps(refused.value.body)
+
+
+def test_pictures_are_data_unless_links_are_asked_for() -> None:
+    found = [read(), read(response_format="b64_json"), read(model="dall-e-3")]
+    assert [(each.as_data, each.as_url) for each in found] == [
+        *((True, False), (True, False), (True, True))
+    ]
+    named = read(model="dall-e-3", response_format="b64_json")
+    assert (named.as_data, named.as_url) == (True, False)
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:

@@ -1,7 +1,8 @@
 """What Ollama's API says when a request cannot be answered."""
 
-from kakusan.errors import ArgumentError, InputError
+from kakusan.errors import ArgumentError, KakusanError
 from kakusan.server.dialects.ollama.fields import WORDS
+from kakusan.server.problems import problem_of
 
 
 class Refusal(Exception):  # noqa: N818
@@ -17,11 +18,10 @@ class Refusal(Exception):  # noqa: N818
         return {"error": self.message}
 
 
-def of_input(error: InputError) -> Refusal:
-    """For what kakusan says of a setting, in the words of the API."""
-    if isinstance(error, ArgumentError):
-        error = error.in_words(WORDS)
-    return Refusal(str(error))
+def of_error(error: KakusanError) -> Refusal:
+    """For what kakusan says of a setting, or of a job, in the words of the API."""
+    problem = problem_of(error.in_words(WORDS) if isinstance(error, ArgumentError) else error)
+    return Refusal(problem.detail, status=400 if problem.status == 422 else problem.status)
 
 
 def no_model(name: str) -> Refusal:

@@ -4,13 +4,10 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 from kakusan.server.dialects.openai.asking import Wanted
 from kakusan.server.queue.job import Job, StoredPicture
 
-IGNORED = "X-Kakusan-Ignored"
-_MOST_NAMED, _LONGEST_NAME = 20, 40
 _CELL = 8  # pixels of a side that one cell of the latents is
 
 Kind = Literal["image_generation", "image_edit"]
@@ -41,25 +38,16 @@ def cells(width: int, height: int) -> int:
     return -(-width // _CELL) * -(-height // _CELL)
 
 
-def ignored_header(names: Sequence[str]) -> dict[str, str]:
-    """The names of fields that counted for nothing, in a header, whatever characters they have."""
-    if not names:
-        return {}
-    told = [quote(name[:_LONGEST_NAME], safe="[]_") for name in names[:_MOST_NAMED]]
-    more = len(names) - len(told)
-    return {IGNORED: ", ".join(told) + (f" and {more} more" if more else "")}
-
-
 def images_response(
-    job: Job, wanted: Wanted, tokens: Tokens, given: Sequence[bytes | str]
+    job: Job, wanted: Wanted, tokens: Tokens, given: Sequence[Mapping[str, str]]
 ) -> dict[str, Any]:
     """The answer to a request that does not stream.
 
     Args:
-        given: of each picture the bytes of a file, or a link.
+        given: what each picture is answered as.
     """
     data = [
-        {**_carried(each), "seed": picture.record.get("seed")}
+        {**each, "seed": picture.record.get("seed")}
         for each, picture in zip(given, job.pictures, strict=True)
     ]
     return {
@@ -76,7 +64,7 @@ def partial_event(
     """A half-drawn picture in a stream."""
     return {
         "type": f"{kind}.partial_image",
-        "b64_json": _base64(data),
+        "b64_json": as_base64(data),
         "partial_image_index": index,
         "created_at": int(at),
         "size": size,
@@ -92,7 +80,7 @@ def completed_event(
     """A finished picture in a stream."""
     return {
         "type": f"{kind}.completed",
-        "b64_json": _base64(data),
+        "b64_json": as_base64(data),
         "created_at": int(at),
         "seed": picture.record.get("seed"),
         **_told(picture, wanted),
@@ -112,9 +100,6 @@ def _told(picture: StoredPicture, wanted: Wanted) -> dict[str, Any]:
     return {**told, **({} if named is None else {"safety_identifier": named})}
 
 
-def _carried(given: bytes | str) -> dict[str, str]:
-    return {"url": given} if isinstance(given, str) else {"b64_json": _base64(given)}
-
-
-def _base64(data: bytes) -> str:
+def as_base64(data: bytes) -> str:
+    """As JSON carries a file."""
     return base64.b64encode(data).decode("ascii")

@@ -36,7 +36,8 @@ class Wanted:
         quality: one of five, as the answer has it.
         output_format: "png", "jpeg" or "webp".
         compression: the quality of JPEG and WebP, 0 to 100.
-        as_url: whether links are answered in place of pictures.
+        as_url, as_data: whether pictures are answered as links, as base64, or as both: DALL-E's
+            tools, which ask for neither, look for links.
         partial_images: how many half-drawn pictures a stream has of each.
         identifier: of whoever stands behind the caller.
         ignored: the names of fields that count for nothing, as they were sent.
@@ -48,6 +49,7 @@ class Wanted:
     output_format: str
     compression: int
     as_url: bool
+    as_data: bool
     stream: bool
     partial_images: int
     identifier: str | None
@@ -73,14 +75,16 @@ def wanted(
         if name in fields.given:
             raise invalid(f"{name} cannot be used: {why}; leave it out", name, "unsupported_value")
     ignored = [name for name in fields.given if known.get(name, Use.IGNORED) is Use.IGNORED]
-    output_format, as_url = _output_format(fields), _as_url(fields)
+    output_format = _output_format(fields)
+    response_format = fields.choice("response_format", ("b64_json", "url"), "")
+    is_dalle = (fields.text("model") or "").startswith("dall-e")
     compression = fields.whole("output_compression", 0, 100)
     stream = fields.switch("stream")
     partial = fields.whole("partial_images", 0, MOST_PARTIAL)
     ignored += [
         *(["output_compression"] if compression is not None and output_format == "png" else []),
         *(["partial_images"] if partial and not stream else []),
-        *(["response_format"] if as_url and stream else []),
+        *(["response_format"] if response_format == "url" and stream else []),
     ]
     quality = fields.choice("quality", QUALITIES, "auto")
     steps = own_steps if own_steps is not None else STEPS[QUALITIES[quality]]
@@ -90,7 +94,8 @@ def wanted(
         quality=QUALITIES[quality],
         output_format=output_format,
         compression=100 if compression is None else compression,
-        as_url=as_url,
+        as_url=response_format == "url" or (is_dalle and not response_format),
+        as_data=response_format != "url",
         stream=stream,
         partial_images=partial or 0,
         identifier=fields.text("safety_identifier") or fields.text("user") or None,
@@ -154,10 +159,6 @@ def _output_format(fields: _Fields) -> str:
             "unsupported_value",
         )
     return fields.choice("output_format", FORMATS, "png")
-
-
-def _as_url(fields: _Fields) -> bool:
-    return fields.choice("response_format", ("b64_json", "url"), "b64_json") == "url"
 
 
 def _settings(fields: _Fields, steps: int, *, edit: bool) -> dict[str, Any]:

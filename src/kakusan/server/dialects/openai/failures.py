@@ -1,11 +1,11 @@
 """What OpenAI's API says when a request cannot be answered."""
 
 from collections.abc import Mapping
-from string import Formatter
 from typing import Any
 
-from kakusan.errors import ArgumentError, InputError, UnknownNameError
+from kakusan.errors import ArgumentError, KakusanError
 from kakusan.server.dialects.openai.fields import WORDS
+from kakusan.server.problems import problem_of
 
 # The status, and what kind of error OpenAI calls it
 _KINDS: Mapping[int, str] = {
@@ -67,13 +67,13 @@ def invalid(message: str, param: str | None = None, code: str = "invalid_value")
     return Refusal(message, param=param, code=code)
 
 
-def of_input(error: InputError) -> Refusal:
-    """For what kakusan says of a setting, in the words of the API."""
-    param = None
-    if isinstance(error, ArgumentError):
-        named = (name for _, name, _, _ in Formatter().parse(error.template))
-        param = next((name for name in named if name and not name.isdigit()), None)
-        param = WORDS.get(param, param) if param else None
-        error = error.in_words(WORDS)
-    code = "not_found" if isinstance(error, UnknownNameError) else "invalid_value"
-    return invalid(str(error), param, code)
+def of_error(error: KakusanError) -> Refusal:
+    """For what kakusan says of a setting, or of a job, in the words of the API."""
+    problem = problem_of(error.in_words(WORDS) if isinstance(error, ArgumentError) else error)
+    return Refusal(
+        problem.detail,
+        status=400 if problem.status == 422 else problem.status,
+        param=WORDS.get(problem.field or "", problem.field),
+        code=problem.type,
+        retry_after=problem.retry_after,
+    )

@@ -1,4 +1,4 @@
-"""Callers who hold a connection open, and find their job again when they try once more.
+"""Callers who hold a connection open: their job is cancelled when they go.
 
 OpenAI's clients close the socket when their time is over, and send the same again after half a
 second, twice, with `x-stainless-retry-count`. A job is cancelled when nobody waits for it any more,
@@ -35,7 +35,7 @@ class Waiting:
 
     @asynccontextmanager
     async def job(
-        self, key: str, submit: Callable[[], Awaitable[str]], *, is_retry: bool
+        self, key: str, submit: Callable[[], Awaitable[str]], *, is_retry: bool = False
     ) -> AsyncGenerator[str]:
         """The id of a job to wait for: a new one, or of a retry the one that was asked for before.
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kakusan.server.dialects.openai.waiting import Waiting
+from kakusan.server.dialects.waiting import Waiting
 
 pytestmark = pytest.mark.anyio
 
