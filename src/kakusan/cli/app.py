@@ -19,6 +19,7 @@ from kakusan.cli.info import info
 from kakusan.cli.inpaint import inpaint, outpaint
 from kakusan.cli.like import CommandWithLike
 from kakusan.cli.look import grid
+from kakusan.cli.mcp import mcp
 from kakusan.cli.reproduce import reproduce
 from kakusan.cli.schedulers import schedulers
 from kakusan.cli.serve import serve
@@ -46,6 +47,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 app.command(cls=Command)(serve)
 app.command(cls=Command)(doctor)
+app.command(cls=Command)(mcp)
 
 
 @app.callback(invoke_without_command=True)
