@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from kakusan import __version__
 from kakusan.errors import KakusanError
-from kakusan.server.access.gate import Gate
+from kakusan.server.access.gate import LINKED, Gate
 from kakusan.server.access.headers import SafeHeaders
 from kakusan.server.access.hosts import Hosts
 from kakusan.server.access.limits import Limits
@@ -28,13 +28,13 @@ from kakusan.server.service import Service
 # Other tools' APIs, each with a `router(service)`
 DIALECTS = ("a1111", "openai", "ollama")
 PUBLIC = frozenset({"/", "/session", "/healthz", "/readyz", "/favicon.ico"})
-PUBLIC_FOLDER = "/page/"  # the page's own files, which hold no secret
+PUBLIC_FOLDERS = ("/page/", LINKED)  # the page's own files, and links that are signed
 _JSON = "application/problem+json"
 
 
 def is_public(path: str) -> bool:
     """Whether a path needs no token: what shows nothing of anybody's."""
-    return path in PUBLIC or path.startswith(PUBLIC_FOLDER)
+    return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
 
 
 def gated(app: FastAPI, service: Service, tokens: Tokens, public: Callable[[str], bool]) -> FastAPI:

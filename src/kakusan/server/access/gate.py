@@ -24,6 +24,9 @@ _TOKEN = Problem(
 _ENCODED = Problem(415, "encoded", "The body is compressed", "send it as it is")
 
 
+LINKED = "/files/"  # whose addresses are signed, for pages of other sites too
+
+
 class Gate:
     """Checks Host, Origin and token, in this order.
 
@@ -75,5 +78,7 @@ def is_foreign(scope: Scope, headers: Headers) -> bool:
         return not is_own(origin, headers.get("host", ""))
     if headers.get("sec-fetch-site", "").casefold() != "cross-site":
         return False
-    follows_link = headers.get("sec-fetch-mode") == "navigate" and method == "GET"
-    return not (follows_link and scope["path"] == "/")
+    if method != "GET":
+        return True
+    follows_link = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
+    return not (follows_link or scope["path"].startswith(LINKED))
