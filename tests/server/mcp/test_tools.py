@@ -82,7 +82,10 @@ class Fake:
         return f"input-{len(self.put)}"
 
     async def models(self) -> Sequence[Mapping[str, Any]]:
-        return [{"name": "builtin", "width": 256, "height": 256, "steps": 25}, {"name": "other"}]
+        return [
+            {"name": "builtin", "width": 256, "height": 256, "num_inference_steps": 25},
+            {"name": "other"},
+        ]
 
 
 def words(result: CallToolResult) -> str:

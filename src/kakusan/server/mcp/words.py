@@ -73,4 +73,8 @@ def told_model(model: Mapping[str, Any]) -> str:
     return f"{model.get('name')}{': ' if told else ''}{', '.join(told)}"
 
 
-_OF_MODELS = {"family": "family", "steps": "steps", "guidance": "guidance"}
+_OF_MODELS = {
+    "family": "family",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+}

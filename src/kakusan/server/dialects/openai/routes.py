@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from kakusan.errors import KakusanError
+from kakusan.errors import KakusanError, UnknownNameError
 from kakusan.server.access import caller_of
+from kakusan.server.api.lists import model_json
 from kakusan.server.dialects.ignored import ignored_header
 from kakusan.server.dialects.openai.answers import Kind, as_base64, images_response
 from kakusan.server.dialects.openai.asking import Wanted
@@ -45,6 +46,7 @@ class Images:
         found.add_api_route("/v1/images/generations", self.generations, methods=["POST"])
         found.add_api_route("/v1/images/edits", self.edits, methods=["POST"])
         found.add_api_route("/v1/images/variations", self.variations, methods=["POST"])
+        found.add_api_route("/v1/models/{name:path}", self.model, methods=["GET"])
         found.add_api_route("/files/{job}/{name}", self.file, methods=["GET"])
         return found
 
@@ -72,6 +74,16 @@ class Images:
     async def variations(self) -> Response:
         """What OpenAI has retired."""
         return refused(Refusal(_NO_VARIATIONS, status=404, code="not_found"))
+
+    async def model(self, name: str) -> Response:
+        """What a model is."""
+        catalog = self._service.catalog
+        try:
+            entry = catalog.find("model", name)
+        except UnknownNameError as error:
+            return refused(Refusal(str(error), status=404, param="model", code="model_not_found"))
+        usual = catalog.usual_model.name
+        return JSONResponse(await self._service.in_store(model_json, entry, usual))
 
     async def file(self, job: str, name: str, request: Request) -> Response:
         """The picture that a signed link leads to."""
