@@ -3,9 +3,10 @@
 import http.client
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 
@@ -14,6 +15,7 @@ from kakusan.server.mcp.studio import Drawn, PictureId, Status, StudioError
 
 _PATIENCE = 30.0  # seconds for one answer
 _MOST_BYTES = 64 * 2**20
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 class Remote:
@@ -48,18 +50,16 @@ class Remote:
 
     async def status(self, job: str) -> Status:
         """Where a job stands."""
-        return _status(await self._json("GET", f"/v1/jobs/{quote(job, safe='')}"))
+        return _status(await self._json("GET", _path(job)))
 
     async def cancel(self, job: str) -> Status:
         """Cancel a job, and say where it stands then."""
-        path = f"/v1/jobs/{quote(job, safe='')}"
-        return _status(await self._json("PATCH", path, {"stop": "cancel"}))
+        return _status(await self._json("PATCH", _path(job), {"stop": "cancel"}))
 
     async def picture(self, which: PictureId, *, file_format: str, size: int | None) -> bytes:
         """A picture's file."""
         query = urlencode({"format": file_format} | ({} if size is None else {"size": size}))
-        path = f"/v1/jobs/{quote(which.job, safe='')}/pictures/{which.index}?{query}"
-        return await self._ask("GET", path)
+        return await self._ask("GET", f"{_path(which.job)}/pictures/{which.index}?{query}")
 
     async def put_picture(self, data: bytes) -> object:
         """Hand a picture in; what stands for it in settings."""
@@ -102,6 +102,12 @@ class Remote:
         if answer.status >= 300:
             raise StudioError(_why(answer.status, body))
         return body
+
+
+def _path(job: str) -> str:
+    if not _ID.fullmatch(job):
+        raise StudioError("there is no job of this id")
+    return f"/v1/jobs/{job}"
 
 
 def _why(status: int, body: bytes) -> str:
