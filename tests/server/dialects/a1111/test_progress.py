@@ -8,9 +8,9 @@ from sd_backend_client.api.webui.response_formats import ProgressResponseBody
 from kakusan.server.dialects.a1111.progress import (
     Seen,
     current,
-    internal_progress,
-    pending_tasks,
+    pending,
     progress_of,
+    progress_of_task,
 )
 from kakusan.server.queue.job import Job, State, Stop, Submission
 
@@ -69,21 +69,21 @@ def test_an_interrupted_job_says_so() -> None:
 
 def test_by_task() -> None:
     seen = Seen(5, 20, 3.0, b"\xff\xd8", "image/webp")
-    running = internal_progress(job(State.RUNNING), seen, shown=-1, wanted=True)
+    running = progress_of_task(job(State.RUNNING), seen, shown=-1, wanted=True)
     assert (running["active"], running["progress"], running["eta"]) == (True, 0.25, 3.0)
     assert (running["live_preview"], running["id_live_preview"]) == (
         "data:image/webp;base64,/9g=",
         5,
     )
-    again = internal_progress(job(State.RUNNING), seen, shown=5, wanted=True)
+    again = progress_of_task(job(State.RUNNING), seen, shown=5, wanted=True)
     assert again["live_preview"] is None
-    waiting = internal_progress(job(State.QUEUED), Seen(), shown=-1, wanted=True)
+    waiting = progress_of_task(job(State.QUEUED), Seen(), shown=-1, wanted=True)
     assert (waiting["queued"], waiting["textinfo"]) == (True, "In queue...")
-    assert internal_progress(job(State.DONE), Seen(), shown=-1, wanted=True)["completed"]
-    nothing = internal_progress(None, Seen(), shown=-1, wanted=True)
+    assert progress_of_task(job(State.DONE), Seen(), shown=-1, wanted=True)["completed"]
+    nothing = progress_of_task(None, Seen(), shown=-1, wanted=True)
     assert not any(nothing[name] for name in ("active", "queued", "completed"))
 
 
 def test_tasks_that_wait() -> None:
     jobs = [job(State.QUEUED, 2), job(State.RUNNING, 1), job(State.DONE, 0)]
-    assert pending_tasks(jobs) == {"size": 2, "tasks": [TASK, TASK]}
+    assert pending(jobs) == {"size": 2, "tasks": [TASK, TASK]}

@@ -1,7 +1,7 @@
 """sd-webui-controlnet's units, as `alwayson_scripts` and `/controlnet/detect` have them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from kakusan.errors import shown
@@ -144,6 +144,16 @@ def module_list() -> dict[str, Any]:
                 for name, each in listed.items()
             },
         },
+    }
+
+
+def control_type(models: Sequence[str]) -> dict[str, Any]:
+    """One of GET /controlnet/control_types, with all preprocessors."""
+    return {
+        "module_list": module_list()["module_list"],
+        "model_list": list(models),
+        "default_option": RAW,
+        "default_model": models[0],
     }
 
 

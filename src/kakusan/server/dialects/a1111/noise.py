@@ -1,22 +1,21 @@
 """What a call says of seeds, and how a request says it."""
 
+import secrets
 from typing import Any
 
 from kakusan.server.dialects.a1111.values import Body
 
-_RANDOM = -1
+_SEEDS = 2**32  # random ones: more is lost in clients' numbers
 
 
 def seeds(body: Body) -> dict[str, Any]:
-    """The settings of a request for a call's seeds; a random one is left out.
-
-    Of variations, `variation_seed` is -1 where it is to be drawn.
-    """
+    """The settings of a request for a call's seeds, of which those below 0 are random."""
     found: dict[str, Any] = {}
-    if body["seed"] != _RANDOM:
+    if body["seed"] >= 0:
         found["seed"] = body["seed"]
     if body["subseed_strength"]:
-        found["variation_seed"] = body["subseed"]
+        random = body["subseed"] < 0
+        found["variation_seed"] = secrets.randbelow(_SEEDS) if random else body["subseed"]
         found["variation_strength"] = body["subseed_strength"]
     height, width = body["seed_resize_from_h"], body["seed_resize_from_w"]
     if height > 0 and width > 0:

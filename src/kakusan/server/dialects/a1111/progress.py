@@ -52,7 +52,7 @@ def progress_of(job: Job | None, seen: Seen) -> dict[str, Any]:
     return told
 
 
-def internal_progress(job: Job | None, seen: Seen, *, shown: int, wanted: bool) -> dict[str, Any]:
+def progress_of_task(job: Job | None, seen: Seen, *, shown: int, wanted: bool) -> dict[str, Any]:
     """The body of POST /internal/progress.
 
     Args:
@@ -82,7 +82,7 @@ def internal_progress(job: Job | None, seen: Seen, *, shown: int, wanted: bool) 
     return found
 
 
-def pending_tasks(jobs: Sequence[Job]) -> dict[str, Any]:
+def pending(jobs: Sequence[Job]) -> dict[str, Any]:
     """The body of GET /internal/pending-tasks: what waits or is drawn, the oldest first."""
     live = sorted((job for job in jobs if not job.state.is_final), key=lambda job: job.created)
     tasks = [task_of(job) or job.id for job in live]

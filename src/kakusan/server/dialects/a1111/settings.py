@@ -1,6 +1,5 @@
 """From a call of txt2img or img2img to the settings of a request."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,6 @@ from kakusan.server.dialects.a1111.controls import Unit
 from kakusan.server.dialects.a1111.errors import ApiError, refused
 from kakusan.server.dialects.a1111.values import Body
 
-SEEDS = 2**32  # random ones: more is lost in clients' numbers
 NO_INIT_IMAGE = "Init image not found"
 
 
@@ -88,8 +86,6 @@ def drawing(
     if units:
         found["controls"], more = _controls(units, pictures)
         ignored += more
-    if found.get("variation_seed") == -1:
-        found["variation_seed"] = secrets.randbelow(SEEDS)
     return Drawing(found, sampler, (size, iterations), tuple(dict.fromkeys(ignored)))
 
 
