@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kakusan.errors import ArgumentError, InputError
+from kakusan.errors import ArgumentError, KakusanError
+from kakusan.server.problems import problem_of
 
 # What its users call the settings of a request
 WORDS: Mapping[str, str] = {
@@ -57,8 +58,8 @@ def refused(detail: str) -> ApiError:
     return ApiError(422, detail)
 
 
-def of_input(error: InputError) -> ApiError:
-    """For what kakusan says of a setting, in the words of the API."""
+def of_kakusan(error: KakusanError) -> ApiError:
+    """For what kakusan says, in the words of the API."""
     if isinstance(error, ArgumentError):
         error = error.in_words(WORDS)
-    return ApiError(422, str(error), type(error).__name__)
+    return ApiError(problem_of(error).status, str(error), type(error).__name__)
