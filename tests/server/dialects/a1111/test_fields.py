@@ -174,9 +174,9 @@ def test_neutral_values_are_taken(sent: dict[str, Any]) -> None:
 
 
 def test_what_counts_for_nothing_is_named() -> None:
-    sent = {"url": "http://x", "clip_skip": 2, "styles": ["old"], "init_images": ["AAAA"]}
+    sent = {"url": "http://x", "clip_skip": 2, "comments": {"x": 1}, "init_images": ["AAAA"]}
     body = read(sent, is_img2img=False)
-    assert body.ignored == ("url", "clip_skip", "styles", "init_images")
+    assert body.ignored == ("url", "clip_skip", "comments", "init_images")
 
 
 def test_few_of_many_unknown_fields_are_named() -> None:

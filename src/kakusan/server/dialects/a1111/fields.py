@@ -44,7 +44,7 @@ _NO_CHURN = "noise on the way is the sampler's own here"
 FIELDS: Mapping[str, Field] = {
     "prompt": Field("str", ""),
     "negative_prompt": Field("str", ""),
-    "styles": Field("list", [], Use.IGNORED),
+    "styles": Field("list", []),
     "seed": Field("int", -1),
     "subseed": Field("int", -1),
     "subseed_strength": Field("float", 0.0),

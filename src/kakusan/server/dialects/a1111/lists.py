@@ -16,7 +16,6 @@ NOTHING: Mapping[str, Any] = {
     "hypernetworks": [],
     "face-restorers": [],
     "realesrgan-models": [],
-    "prompt-styles": [],
     "extensions": [],
     "scripts": {"txt2img": [], "img2img": []},
     "script-info": [],

@@ -10,6 +10,7 @@ from kakusan.prompts.networks import without_loras
 from kakusan.server.dialects.a1111 import hires, masks, noise, options, samplers, scripts
 from kakusan.server.dialects.a1111.controls import Unit
 from kakusan.server.dialects.a1111.errors import ApiError, refused
+from kakusan.server.dialects.a1111.styles import Style, applied
 from kakusan.server.dialects.a1111.values import Body
 
 NO_INIT_IMAGE = "Init image not found"
@@ -51,6 +52,7 @@ def drawing(
     pictures: Pictures,
     units: Sequence[Unit],
     chosen_options: Mapping[str, Any],
+    styles: Sequence[Style] = (),
     *,
     is_img2img: bool,
 ) -> Drawing:
@@ -59,6 +61,7 @@ def drawing(
     Args:
         units: of ControlNet, in the order of their pictures.
         chosen_options: all settings, those of this call among them.
+        styles: all that there are.
 
     Raises:
         ApiError: Something of it is not there, or out of range.
@@ -67,9 +70,12 @@ def drawing(
     ignored = [*body.ignored, *scripts.inactive(body)]
     ignored += ["scheduler"] if sampler.ignored else []
     size, iterations = _batch(body, len(pictures.init))
+    texts = (_prompt(body, "prompt"), _prompt(body, "negative_prompt"))
+    prompt, negative, unknown = applied(body["styles"], styles, *texts)
+    ignored += unknown
     found: dict[str, Any] = {
-        "prompt": _prompt(body, "prompt"),
-        "negative_prompt": _prompt(body, "negative_prompt"),
+        "prompt": prompt,
+        "negative_prompt": negative,
         "num_inference_steps": body["steps"],
         "guidance_scale": body["cfg_scale"],
         "num_images_per_prompt": size * iterations,
