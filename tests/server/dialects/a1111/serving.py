@@ -32,7 +32,7 @@ class Served:
 
     port: int
     data: Path
-    store: Store
+    service: Service
 
     @property
     def url(self) -> str:
@@ -40,7 +40,7 @@ class Served:
 
     def jobs(self, state: State) -> list[Job]:
         """The newest first."""
-        return self.store.jobs(state=state)
+        return self.service.store.jobs(state=state)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def serving(
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.01)
-        yield Served(server.servers[0].sockets[0].getsockname()[1], data, store)
+        yield Served(server.servers[0].sockets[0].getsockname()[1], data, service)
     finally:
         server.should_exit = True
         worker.drain(20)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kakusan.server.queue.job import State
+from kakusan.server.queue.job import Job, State
 from tests.server.dialects.a1111.serving import Served, serving
 from tests.server.dialects.a1111.test_webuiapi import wait_until
 
@@ -159,6 +160,13 @@ def test_other_formats(http: httpx.Client, kind: str) -> None:
     sent = {"prompt": "a cat", "override_settings": {"samples_format": kind}, **SMALL}
     image = decoded(http.post("/sdapi/v1/txt2img", json=sent).json()["images"][0])
     assert image.format == {"jpg": "JPEG", "webp": "WEBP"}[kind]
+    assert image.getexif()
+    sent["override_settings"] = {"samples_format": kind, "jpeg_quality": 5}
+    text = http.post("/sdapi/v1/txt2img", json={**sent, "seed": 1}).json()["images"][0]
+    sent["override_settings"] = {"samples_format": kind, "jpeg_quality": 95}
+    assert len(text) < len(
+        http.post("/sdapi/v1/txt2img", json={**sent, "seed": 1}).json()["images"][0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -262,6 +270,17 @@ def test_a_model_that_text_tells_may_be_nowhere(http: httpx.Client) -> None:
     assert json.loads(found["info"])["sd_model_name"] == "builtin"
 
 
+def test_a_job_that_fails(
+    http: httpx.Client, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failed(_request: object, job: Job) -> Job:
+        return replace(job, state=State.FAILED, error="the model is gone")
+
+    monkeypatch.setattr(served.service, "while_connected", failed)
+    answer = http.post("/sdapi/v1/txt2img", json={"prompt": "a", **SMALL})
+    assert (answer.status_code, answer.json()["detail"]) == (500, "the model is gone")
+
+
 def test_who_leaves_cancels(served: Served) -> None:
     sent = {"prompt": "left", "steps": 900, "width": 256, "height": 256}
     body = json.dumps(sent).encode()
@@ -308,7 +327,10 @@ def test_previews(http: httpx.Client, served: Served) -> None:
         assert max(decoded(told["current_image"]).size) <= 512
         skipped = http.get("/sdapi/v1/progress?skip_current_image=true").json()
         assert skipped["current_image"] is None
+        http.post("/sdapi/v1/options", json={"live_previews_enable": False})
+        assert http.get("/sdapi/v1/progress").json()["current_image"] is None
     finally:
+        http.post("/sdapi/v1/options", json={"live_previews_enable": True})
         http.post("/sdapi/v1/interrupt")
         thread.join(60)
 

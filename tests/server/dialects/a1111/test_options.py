@@ -38,6 +38,8 @@ def test_what_is_set_is_served() -> None:
         {"samples_format": "gif"},
         {"jpeg_quality": 0},
         {"sd_hypernetwork": "old"},
+        {"return_grid": True},
+        {"enable_pnginfo": False},
         {"forge_additional_modules": ["x"]},
         {"inpainting_mask_weight": 0.5},
     ],

@@ -15,7 +15,8 @@ from kakusan.server.dialects.a1111 import controls, lists, looking, samplers
 from kakusan.server.dialects.a1111.calls import Calls
 from kakusan.server.dialects.a1111.memory import memory
 from kakusan.server.dialects.a1111.route import A1111Route, body_of
-from kakusan.server.dialects.a1111.state import Options
+from kakusan.server.dialects.a1111.state import FILE, Options
+from kakusan.server.dialects.a1111.styles import listed, read_styles
 from kakusan.server.dialects.a1111.watching import Watching
 from kakusan.server.service import Service
 
@@ -26,10 +27,10 @@ _REFRESHES = ("refresh-checkpoints", "refresh-loras", "refresh-vae")
 def router(service: Service) -> APIRouter:
     """All addresses of the dialect."""
     found = APIRouter(route_class=A1111Route, include_in_schema=False)
-    options = Options(service.catalog)
+    options = Options(service.catalog, service.settings.data / FILE)
     _add_calls(found, service, options)
-    _add_watching(found, service)
-    _add_options(found, options)
+    _add_watching(found, service, options)
+    _add_options(found, service, options)
     _add_lists(found, service)
     _add_controlnet(found, service)
     return found
@@ -64,8 +65,8 @@ def _add_calls(router: APIRouter, service: Service, options: Options) -> None:
         return await looking.png_info(await body_of(request))
 
 
-def _add_watching(router: APIRouter, service: Service) -> None:
-    watching = Watching(service)
+def _add_watching(router: APIRouter, service: Service, options: Options) -> None:
+    watching = Watching(service, options)
     router.add_api_route(f"{_V1}/progress", watching.progress, methods=["GET"])
     router.add_api_route(f"{_V1}/interrupt", watching.interrupt, methods=["POST"])
     router.add_api_route(f"{_V1}/skip", watching.skip, methods=["POST"])
@@ -73,7 +74,7 @@ def _add_watching(router: APIRouter, service: Service) -> None:
     router.add_api_route("/internal/pending-tasks", watching.pending_tasks, methods=["GET"])
 
 
-def _add_options(router: APIRouter, options: Options) -> None:
+def _add_options(router: APIRouter, service: Service, options: Options) -> None:
     @router.get(f"{_V1}/options")
     async def get_options(request: Request) -> dict[str, Any]:
         """The caller's settings."""
@@ -84,18 +85,18 @@ def _add_options(router: APIRouter, options: Options) -> None:
         """Change some of the caller's settings; what is unknown or as before is left."""
         caller, sent = caller_of(request).name, await body_of(request)
         changed, _ = options.with_changes(caller, sent, absent=404)
-        options.keep(caller, changed)
+        await service.in_store(options.keep, caller, changed)
 
 
 def _add_lists(router: APIRouter, service: Service) -> None:
     catalog = service.catalog
 
     def add(name: str, made: Any) -> None:
-        async def listed() -> Any:
-            return made()
+        async def told() -> Any:
+            return await service.in_store(made)
 
-        listed.__doc__ = f"What {name} lists."
-        router.add_api_route(f"{_V1}/{name}", listed, methods=["GET"], name=name)
+        told.__doc__ = f"What {name} lists."
+        router.add_api_route(f"{_V1}/{name}", told, methods=["GET"], name=name)
 
     of = catalog.of_kind
     add("samplers", samplers.sampler_list)
@@ -108,6 +109,7 @@ def _add_lists(router: APIRouter, service: Service) -> None:
     add("loras", lambda: lists.loras(of("lora")))
     add("embeddings", lambda: lists.embeddings(of("embedding")))
     add("memory", memory)
+    add("prompt-styles", lambda: listed(read_styles(service.settings.data)))
     for name, empty in lists.NOTHING.items():
         add(name, lambda empty=empty: empty)
     for name in _REFRESHES:

@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from PIL import Image
 
+from kakusan.images.metadata import encoded
 from kakusan.server.access import caller_of
 from kakusan.server.asked import Asked
 from kakusan.server.dialects.a1111 import answer, lists, scripts, settings
@@ -23,6 +24,7 @@ from kakusan.server.dialects.a1111.options import FORMATS, NO_VAE, VAE
 from kakusan.server.dialects.a1111.pictures import picture_bytes, picture_text
 from kakusan.server.dialects.a1111.route import body_of
 from kakusan.server.dialects.a1111.state import Options
+from kakusan.server.dialects.a1111.styles import Style, read_styles
 from kakusan.server.dialects.a1111.told import with_infotext
 from kakusan.server.dialects.a1111.values import Body, read
 from kakusan.server.pictures import InputPicture
@@ -54,15 +56,20 @@ class Calls:
         chosen, unknown = self.options.for_call(caller, body["override_settings"], filled.model)
         units = scripts.asked_units(body)
         given = await self._given(body, units, is_img2img=is_img2img)
-        found = settings.drawing(body, given.plain, units, chosen, is_img2img=is_img2img)
+        styles = await self._styles(body)
+        found = settings.drawing(body, given.plain, units, chosen, styles, is_img2img=is_img2img)
         wanted, passed = await self._request(found.settings, chosen, given)
         if not body["override_settings_restore_afterwards"]:
-            self.options.keep(caller, chosen)
+            await self.service.in_store(self.options.keep, caller, chosen)
         job = await self._submitted(
             wanted, caller=caller, note=self._note(body, found, chosen), hash=_hash(sent, chosen)
         )
         job = await self.service.while_connected(request, job)
         return await self._answer(job, body, chosen, [*found.ignored, *unknown, *passed])
+
+    async def _styles(self, body: Body) -> list[Style]:
+        folder = self.service.settings.data
+        return await self.service.in_store(read_styles, folder) if body["styles"] else []
 
     async def _given(self, body: Body, units: Sequence[Unit], *, is_img2img: bool) -> "_Given":
         """The pictures of a call."""
@@ -153,11 +160,10 @@ class Calls:
     ) -> JSONResponse:
         if job.state is State.FAILED:
             raise ApiError(500, job.error or "the job failed", "RuntimeError")
-        kind = FORMATS[chosen["samples_format"]]
         images: list[str] = []
         for each in job.pictures if body["send_images"] else ():
-            data, _ = await self.service.picture(job, each.index, format=kind)
-            images.append(picture_text(data))
+            data, _ = await self.service.picture(job, each.index)
+            images.append(await self.service.in_pictures(_sent, data, each.record, chosen))
         if ignored:
             _LOG.info("ignored of a call of %s: %s", DIALECT, ", ".join(ignored)[:1000])
         parameters = answer.echo(body, ignored)
@@ -187,6 +193,15 @@ class _Given:
         """The one that has this very picture."""
         several = (*self.init, self.mask, *self.units)
         return next((e for e in several if e is not None and e.image is image), None)
+
+
+def _sent(data: bytes, record: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """A picture's file in the format that is set, in base64."""
+    kind = FORMATS[chosen["samples_format"]]
+    if kind != "PNG":
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            data = encoded(image, kind, record, chosen["jpeg_quality"])
+    return picture_text(data)
 
 
 def _png(image: Image.Image) -> bytes:

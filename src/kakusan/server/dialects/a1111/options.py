@@ -11,7 +11,7 @@ from kakusan.server.dialects.a1111.values import READERS
 RNG = {"CPU": "webui-cpu", "GPU": "webui-gpu", "NV": "webui-nv"}
 CHECKPOINT, VAE = "sd_model_checkpoint", "sd_vae"
 NO_VAE = ("", "Automatic", "None")
-FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
 _MOST_SKIPPED = 64
 
 
@@ -44,8 +44,8 @@ OPTIONS: Mapping[str, Option] = {
     "use_old_scheduling": Option("bool", False),
     "show_progress_every_n_steps": Option("int", 10),
     "live_previews_enable": Option("bool", True),
-    "enable_pnginfo": Option("bool", True),
-    "return_grid": Option("bool", False),
+    "enable_pnginfo": Option("bool", True, (True,)),
+    "return_grid": Option("bool", False, (False,)),
     "grid_only_if_multiple": Option("bool", True),
     "inpainting_mask_weight": Option("float", 1.0, (1.0,)),
     "sd_lora": Option("str", "None", ("None", "")),
@@ -66,7 +66,7 @@ OPTIONS: Mapping[str, Option] = {
     "face_restoration": Option("bool", False, (False,)),
     "forge_additional_modules": Option("list", [], ([],)),
 }
-_READ_ONLY = ("sd_checkpoint_hash",)
+READ_ONLY = ("sd_checkpoint_hash",)
 
 
 class Changed(NamedTuple):
@@ -85,7 +85,7 @@ def changed(sent: Mapping[str, Any], before: Mapping[str, Any]) -> Changed:
     known: dict[str, Any] = {}
     for name, value in sent.items():
         option = OPTIONS.get(name)
-        if option is None or value is None or name in _READ_ONLY:
+        if option is None or value is None or name in READ_ONLY:
             continue
         if value != before.get(name):
             known[name] = _value(name, option, value)

@@ -1,29 +1,51 @@
 """What the dialect remembers of its callers: the settings that each has made."""
 
+import json
+import logging
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from kakusan.errors import UnknownNameError
+from kakusan.checkpoints.files import write_bytes
+from kakusan.errors import OutputError, UnknownNameError
 from kakusan.server.dialects.a1111.errors import ApiError
-from kakusan.server.dialects.a1111.options import CHECKPOINT, NO_VAE, VAE, changed, served
+from kakusan.server.dialects.a1111.options import (
+    CHECKPOINT,
+    NO_VAE,
+    OPTIONS,
+    READ_ONLY,
+    VAE,
+    changed,
+    served,
+)
 from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.entries import Entry, Kind
 
+FILE = "a1111.json"
 _MOST_CALLERS = 1000
+_LOG = logging.getLogger(__name__)
 
 
 class Options:
-    """The settings of each caller, in memory, so that nobody changes those of another."""
+    """The settings of each caller, so that nobody changes those of another; kept in a file."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._made: dict[str, dict[str, Any]] = {}
+    def __init__(self, catalog: Catalog, file: Path) -> None:
+        self._catalog, self._file = catalog, file
+        self._lock = threading.Lock()
+        self._made = read_settings(file)
 
     def of(self, caller: str) -> dict[str, Any]:
-        """All settings as they are for a caller."""
-        made = self._made.get(caller, {})
-        entry = self._entry(made.get(CHECKPOINT))
+        """All settings as they are for a caller; models that are there no more are forgotten."""
+        made = dict(self._made.get(caller, {}))
+        entry = self._catalog.usual_model
+        with suppress(UnknownNameError):
+            entry = self._catalog.find("model", made[CHECKPOINT]) if CHECKPOINT in made else entry
+        try:
+            self._catalog.find("vae", made.get(VAE, ""))
+        except UnknownNameError:
+            made.pop(VAE, None)
         return served(made, title=entry.title, digest=entry.short_hash or "")
 
     def with_changes(
@@ -70,24 +92,42 @@ class Options:
         return found, [*ignored, *(["infotext: model"] if words else [])]
 
     def keep(self, caller: str, options: Mapping[str, Any]) -> None:
-        """Make settings those of a caller from now on."""
-        if len(self._made) >= _MOST_CALLERS and caller not in self._made:
-            self._made.pop(next(iter(self._made)))
-        self._made[caller] = dict(options)
+        """Make settings those of a caller from now on; what is as usual is not kept."""
+        usual = served({}, title=self._catalog.usual_model.title, digest="")
+        made = {
+            name: value
+            for name, value in options.items()
+            if name not in READ_ONLY and value != usual[name]
+        }
+        with self._lock:
+            if len(self._made) >= _MOST_CALLERS and caller not in self._made:
+                self._made.pop(next(iter(self._made)))
+            self._made[caller] = made
+            try:
+                write_bytes(self._file, json.dumps(self._made).encode())
+            except OutputError as error:
+                _LOG.warning("settings of %s are kept until the server ends: %s", caller, error)
 
     def model_of(self, options: Mapping[str, Any]) -> Entry:
         """The checkpoint that settings name."""
         return self._find("model", options[CHECKPOINT], 404)
-
-    def _entry(self, chosen: str | None) -> Entry:
-        """The checkpoint that a caller has chosen, or the usual one where it is there no more."""
-        try:
-            return self._catalog.usual_model if chosen is None else self._find("model", chosen, 404)
-        except ApiError:
-            return self._catalog.usual_model
 
     def _find(self, kind: Kind, word: str, absent: int) -> Entry:
         try:
             return self._catalog.find(kind, word)
         except UnknownNameError as error:
             raise ApiError(absent, str(error), "UnknownNameError") from None
+
+
+def read_settings(file: Path) -> dict[str, dict[str, Any]]:
+    """The settings of callers in a file; none where there is none, or a broken one."""
+    found: dict[str, dict[str, Any]] = {}
+    usual = {name: option.default for name, option in OPTIONS.items()}
+    try:
+        told: object = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return found
+    for caller, each in cast("dict[str, Any]", told if isinstance(told, dict) else {}).items():
+        with suppress(ApiError):
+            found[caller] = dict(changed(each if isinstance(each, dict) else {}, usual).values)
+    return found

@@ -18,6 +18,7 @@ from kakusan.server.dialects.a1111.progress import (
     task_of,
 )
 from kakusan.server.dialects.a1111.route import body_of
+from kakusan.server.dialects.a1111.state import Options
 from kakusan.server.dialects.a1111.values import as_bool, as_int
 from kakusan.server.queue.job import Job, State, Stop
 from kakusan.server.service import Service
@@ -31,13 +32,14 @@ class Watching:
     """What looks at one server's jobs have in common."""
 
     service: Service
+    options: Options
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, Any])
 
     async def progress(self, request: Request) -> dict[str, Any]:
         """How far the caller's oldest job is."""
-        skipped = request.query_params.get("skip_current_image", "false")
+        wanted = not _is_true(request.query_params.get("skip_current_image", "false"))
         job = current(await self._live(request))
-        return progress_of(job, self._seen(job, with_preview=not _is_true(skipped)))
+        return progress_of(job, self._seen(job, with_preview=wanted and self._shows(request)))
 
     async def internal_progress(self, request: Request) -> dict[str, Any]:
         """How far the caller's job of one task is."""
@@ -45,7 +47,7 @@ class Watching:
         task, shown = sent.get("id_task"), _whole(sent.get("id_live_preview"))
         jobs = [job for job in await self._jobs(request) if task_of(job) == task]
         job = jobs[0] if task and jobs else None
-        wanted = _is_true(sent.get("live_preview", True))
+        wanted = _is_true(sent.get("live_preview", True)) and self._shows(request)
         seen = self._seen(job, with_preview=wanted)
         return progress_of_task(job, seen, shown=shown, wanted=wanted)
 
@@ -79,6 +81,10 @@ class Watching:
         caller = caller_of(request).name
         jobs = await self.service.jobs(state=state, client=caller, limit=_MOST_JOBS)
         return [job for job in jobs if job.submission.dialect == DIALECT]
+
+    def _shows(self, request: Request) -> bool:
+        """Whether the caller's settings want previews."""
+        return self.options.of(caller_of(request).name)["live_previews_enable"]
 
     def _seen(self, job: Job | None, *, with_preview: bool) -> Seen:
         if job is None or job.state is not State.RUNNING:
