@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kakusan.images.foreign import Lora, Told
-from kakusan.images.foreign.comfyui import read_graphs
+from kakusan.images.foreign.comfyui import drawn_at, read_graphs
+from kakusan.images.foreign.comfyui.graph import graph_of_prompt
 from kakusan.interchange import translated
 from kakusan.samplers import meaning_of
 
@@ -89,6 +90,35 @@ def test_loras_and_clip_skip_in_their_order() -> None:
     )
     assert (told.settings.clip_skip, told.settings.model) == (1, "v1-5.safetensors")
     assert told.limits == ()
+
+
+def test_a_lora_of_the_texts_alone() -> None:
+    lora = {"lora_name": "a.st", "strength_model": 0.8, "strength_clip": 0.6}
+    told = read(
+        changed(
+            _10=("LoraLoader", {**lora, "model": ["4", 0], "clip": ["4", 1]}),
+            _6=("CLIPTextEncode", {"clip": ["10", 1]}),
+        )
+    )
+    assert told.settings.loras == (Lora(name="a.st", text_weight=0.6, unet_weight=0.0),)
+
+
+def test_latents_that_are_repeated_are_several() -> None:
+    repeated = changed(
+        _5=("EmptyLatentImage", {"batch_size": 2}),
+        _10=("RepeatLatentBatch", {"samples": ["5", 0], "amount": 3}),
+        _3=("KSampler", {"latent_image": ["10", 0]}),
+    )
+    assert "it is one of 6 drawn together, and which is not told." in read(repeated).limits
+
+
+def test_one_output_alone_is_read() -> None:
+    graph = graph_of_prompt(changed(_5=("EmptyLatentImage", {"batch_size": 2})))
+    assert graph is not None
+    drawn = drawn_at(graph, graph.nodes["9"])
+    assert drawn is not None
+    assert (drawn.count, list(drawn.limits), drawn.settings.seed) == (2, [], 156680208700286)
+    assert drawn_at(graph, graph.nodes["4"]) is None
 
 
 def test_the_stack_of_rgthree() -> None:

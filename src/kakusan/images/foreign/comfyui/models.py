@@ -1,7 +1,7 @@
 """From a sampler's `model` back to its checkpoint, through LoRAs and patches."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kakusan.images.foreign.comfyui.graph import Graph, Node
 from kakusan.images.foreign.fields import Fields, as_object
@@ -46,11 +46,11 @@ class Loaded:
 def loaded_by(graph: Graph, start: tuple[Node, int] | None, encoders: list[Node]) -> Loaded:
     """The checkpoint and the LoRAs, in the order in which they were put on."""
     found = Loaded()
-    read = {node.id for encoder in encoders for node in chain(graph, encoder, "clip")}
+    texts = {node.id: node for encoder in encoders for node in chain(graph, encoder, "clip")}
     loras: list[Lora] = []
     for node in _upwards(graph, start, "model"):
         name = _first_text(graph, node)
-        loras[:0] = _loras_of(graph, node, in_text=node.id in read)
+        loras[:0] = _loras_of(graph, node, in_text=texts.pop(node.id, None) is not None)
         if node.kind in _CHANGED:
             found.limits.append(_CHANGED[node.kind])
         elif node.kind in _SAMPLING:
@@ -60,6 +60,8 @@ def loaded_by(graph: Graph, start: tuple[Node, int] | None, encoders: list[Node]
         if name is not None:
             found.model = name
             break
+    for node in texts.values():  # those that the UNet does without
+        loras += [replace(lora, unet_weight=0.0) for lora in _loras_of(graph, node, in_text=True)]
     found.loras = tuple(loras)
     return found
 

@@ -1,6 +1,7 @@
 """What a graph of ComfyUI tells of the picture that came out of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from kakusan.images.foreign import names
 from kakusan.images.foreign.comfyui import conditioning, models, samplers
@@ -23,6 +24,22 @@ _PLAIN = (
     *("EmptyLatentImage", "RepeatLatentBatch", "LatentFromBatch", "SaveAnimatedWEBP"),
     *(*_PICTURES, *_MASKS, *ENLARGING, *models.LOADERS),
 )
+
+
+class Drawn(NamedTuple):
+    """What one way through a graph draws.
+
+    Attributes:
+        count: how many pictures are drawn together.
+        strange: the nodes that are not known.
+        limits: in whole sentences what the settings do not say of the graph, but for `count`, and
+            for the picture and the mask that they tell of.
+    """
+
+    settings: Settings
+    count: int
+    strange: Sequence[Node]
+    limits: Sequence[str]
 
 
 def read_graphs(
@@ -66,8 +83,19 @@ def read_graph(
     if len({tuple(node.id for node in way[0]) for way in ways}) > 1:
         limits.append("its graph makes several pictures; this may be another one of them.")
     found, on_the_way = max(ways, key=lambda way: _likeness(graph, way, size))
-    settings, strange, more = _settings(graph, found, on_the_way)
-    return _told(carrier, settings, _shown(strange), [*limits, *more])
+    drawn = _drawn(graph, found, on_the_way)
+    limits += drawn.limits
+    if drawn.count > 1:
+        limits.append(f"it is one of {drawn.count} drawn together, and which is not told.")
+    if drawn.settings.img2img is not None:
+        limits.append(ANOTHER_PICTURE if drawn.settings.inpaint is None else MASK)
+    return _told(carrier, drawn.settings, _shown(drawn.strange), limits)
+
+
+def drawn_at(graph: Graph, end: Node) -> Drawn | None:
+    """What leads to one node where pictures come out; None where no sampler does."""
+    found, on_the_way = samplers.way_to(graph, end)
+    return _drawn(graph, found, on_the_way) if found else None
 
 
 def _told(
@@ -91,8 +119,13 @@ def _likeness(
     return exact, len(way[0])
 
 
-def _latent_size(graph: Graph, nodes: Iterable[Node]) -> tuple[tuple[int, int] | None, int]:
+def _latent_size(graph: Graph, nodes: Sequence[Node]) -> tuple[tuple[int, int] | None, int]:
     """The size of the latents that it began with, and how many there were."""
+    repeated = 1
+    for node in nodes:
+        if node.kind == "RepeatLatentBatch":
+            amount = Fields({"amount": graph.value(node, "amount")})
+            repeated *= amount.whole("amount", low=1, high=64) or 1
     for node in nodes:
         if "empty" not in node.kind.casefold() and "empty_latent_width" not in node.inputs:
             continue
@@ -100,14 +133,13 @@ def _latent_size(graph: Graph, nodes: Iterable[Node]) -> tuple[tuple[int, int] |
         width = fields.side("width", "empty_latent_width")
         height = fields.side("height", "empty_latent_height")
         if width is not None and height is not None:
-            return (width, height), fields.whole("batch_size", low=1, high=100_000) or 1
-    return None, 1
+            count = fields.whole("batch_size", low=1, high=100_000) or 1
+            return (width, height), count * repeated
+    return None, repeated
 
 
-def _settings(
-    graph: Graph, found: list[Node], on_the_way: list[Node]
-) -> tuple[Settings, list[Node], list[str]]:
-    """The settings of the first pass, the nodes that are not known, and the limits."""
+def _drawn(graph: Graph, found: list[Node], on_the_way: list[Node]) -> Drawn:
+    """The settings of the first pass, and what is to be said of it and of the others."""
     first, *later = samplers.passes(graph, found)
     fields = samplers.fields_of(first)
     positive = conditioning.said_by(graph, first.positive, "positive")
@@ -116,8 +148,6 @@ def _settings(
     loaded = models.loaded_by(graph, first.model, encoders)
     limits = [*positive.limits, *negative.limits, *loaded.limits, *first.limits]
     size, count = _latent_size(graph, on_the_way)
-    if count > 1:
-        limits.append(f"it is one of {count} drawn together, and which is not told.")
     controls = tuple(_control(graph, node) for node in [*positive.controls, *negative.controls])
     controls = tuple(each for n, each in enumerate(controls) if each not in controls[:n])
     limits.extend([CONTROL] if controls else [])
@@ -125,9 +155,7 @@ def _settings(
     denoise = fields.fraction("denoise")
     given = _given(graph, on_the_way) if begun & set(_PICTURES) else None
     masked = bool(begun & set(_MASKS))
-    if given is not None:
-        limits.append(MASK if masked else ANOTHER_PICTURE)
-    elif denoise is not None and denoise < 1:
+    if given is None and denoise is not None and denoise < 1:
         limits.append("it was denoised in part only, from empty latents.")
     limits += [] if later else samplers.cut_short(fields)
     passes, said = later_passes(graph, first, later)
@@ -182,7 +210,7 @@ def _settings(
         f"its graph has the node {node.kind!r}, which kakusan does not know."
         for node in strange[:8]
     ]
-    return settings, strange, [*limits, *unsaid, *fields.refused]
+    return Drawn(settings, count, strange, [*limits, *unsaid, *fields.refused])
 
 
 def _given(graph: Graph, nodes: list[Node]) -> dict[str, object]:
