@@ -1,7 +1,7 @@
 """What a graph of ComfyUI tells of the picture that came out of it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from kakusan.images.foreign import names
 from kakusan.images.foreign.comfyui import conditioning, models, samplers
@@ -26,7 +26,8 @@ _PLAIN = (
 )
 
 
-class Drawn(NamedTuple):
+@dataclass(frozen=True)
+class Drawn:
     """What one way through a graph draws.
 
     Attributes:
