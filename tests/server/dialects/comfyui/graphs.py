@@ -58,3 +58,11 @@ def over_a_picture(name: str = "in.png", denoise: float = 0.5) -> Prompt:
         _11=("VAEEncode", {"pixels": ["10", 0], "vae": ["4", 2]}),
         _3=("KSampler", {"latent_image": ["11", 0], "denoise": denoise}),
     )
+
+
+def titled(graph: Prompt) -> Prompt:
+    """The same with a title for each node, as the editor writes it."""
+    return {
+        name: {**copy.deepcopy(node), "_meta": {"title": node["class_type"]}}
+        for name, node in graph.items()
+    }

@@ -150,7 +150,7 @@ def test_what_is_told_at_the_beginning() -> None:
 
 
 def test_what_is_told_at_the_end_in_this_order() -> None:
-    assert told(messages.ended(job(), 2)) == [
+    assert told(messages.ended(job())) == [
         ("executing", "8"),
         ("executing", "9"),
         ("executed", "9"),
@@ -158,21 +158,20 @@ def test_what_is_told_at_the_end_in_this_order() -> None:
         ("executed", "10"),
         ("execution_success", None),
         ("executing", None),
-        ("status", None),
     ]
-    executed = [json.loads(each) for each in messages.ended(job(), 2)][2]["data"]
+    executed = [json.loads(each) for each in messages.ended(job())][2]["data"]
     assert executed["output"] == {"images": answers.files_of(job())["9"]}
     assert executed["prompt_id"] == ID
-    last = [json.loads(each) for each in messages.ended(job(), 2)][-1]["data"]
+    last = json.loads(messages.status(2))["data"]
     assert last == {"status": {"exec_info": {"queue_remaining": 2}}}
 
 
 def test_what_is_told_of_ends_without_pictures() -> None:
-    failed = told(messages.ended(job(State.FAILED, error="x"), 0))
-    assert failed == [("execution_error", None), ("executing", None), ("status", None)]
-    stopped = told(messages.ended(job(State.CANCELLED), 0))
-    assert stopped == [("execution_interrupted", None), ("executing", None), ("status", None)]
-    assert told(messages.ended(job(State.CANCELLED, started=None), 0)) == [("status", None)]
+    failed = told(messages.ended(job(State.FAILED, error="x")))
+    assert failed == [("execution_error", None), ("executing", None)]
+    stopped = told(messages.ended(job(State.CANCELLED)))
+    assert stopped == [("execution_interrupted", None), ("executing", None)]
+    assert told(messages.ended(job(State.CANCELLED, started=None))) == []
 
 
 def test_steps_and_previews() -> None:

@@ -59,7 +59,7 @@ def progress(job: Job, step: int, steps: int) -> str:
     return message("progress", data)
 
 
-def ended(job: Job, remaining: int) -> Iterator[str]:
+def ended(job: Job) -> Iterator[str]:
     """When it is over, in the history, and out of the queue."""
     if job.state is State.DONE:
         order = job.submission.note["order"]
@@ -73,7 +73,6 @@ def ended(job: Job, remaining: int) -> Iterator[str]:
     if job.state is not State.CANCELLED or job.started is not None:
         yield message(*end_of(job))
         yield executing(job, None)
-    yield status(remaining)
 
 
 def preview(job: Job, data: bytes, *, with_metadata: bool) -> bytes:

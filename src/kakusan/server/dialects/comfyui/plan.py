@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kakusan.errors import RequestError
 from kakusan.images.foreign import Settings, Told
 from kakusan.images.foreign.comfyui import Drawn, drawn_at
 from kakusan.images.foreign.comfyui.graph import Graph, Node
@@ -17,11 +18,12 @@ from kakusan.server.dialects.comfyui.latents import Begun, begun_at
 from kakusan.server.dialects.comfyui.nodes import KINDS
 from kakusan.server.dialects.comfyui.refusals import not_drawn_at
 from kakusan.server.dialects.comfyui.validation import Checked, before
+from kakusan.server.errors import FieldError
 
 SAMPLING = ("KSampler", "KSamplerAdvanced")
 _DECODING = ("VAEDecode", "VAEDecodeTiled")
 # ComfyUI cuts pixels off to levels; here a picture equals that of `kakusan.generate`
-_LEFT_OPEN = ("truncate_pixels", "width", "height", "model")
+_LEFT_OPEN = ("truncate_pixels", "model")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def settings_of(plan: Plan, family: str | None) -> dict[str, Any]:
     Raises:
         GraphError: Something of it is not drawn.
     """
-    says = replace(plan.told, loras=(), vae=None)
+    says = replace(plan.told, loras=(), vae=None, width=None, height=None)
     told = Told(tool="ComfyUI", carrier="", settings=says)
     translation = translated(told, family)
     for sentence in translation.left:
@@ -109,11 +111,18 @@ def settings_of(plan: Plan, family: str | None) -> dict[str, Any]:
 
 
 def learnt_words(plan: Plan) -> list[str]:
-    """The names of embeddings in the texts, once each."""
-    texts = (plan.told.prompt or "", plan.told.negative_prompt or "")
-    found = [
-        name for text in texts for part in comfy_weights(text) for name in comfy_names(part.text)
-    ]
+    """The names of embeddings in the texts, once each.
+
+    Raises:
+        FieldError: A weight in a text is infinite.
+    """
+    found: list[str] = []
+    for field in ("prompt", "negative_prompt"):
+        try:
+            parts = comfy_weights(getattr(plan.told, field) or "")
+        except RequestError as error:
+            raise FieldError(field, str(error)) from None
+        found += [name for part in parts for name in comfy_names(part.text)]
     return list(dict.fromkeys(found))
 
 

@@ -111,5 +111,14 @@ def short(value: object) -> str:
 def not_drawn_at(name: str, kind: str, why: str, value: str | None = None) -> GraphError:
     """The answer to a graph one of whose nodes does what is not done here."""
     errors = [not_drawn(why, value)]
-    error = {"errors": errors, "dependent_outputs": [name], "class_type": kind}
+    error = {"errors": errors, "dependent_outputs": list[str](), "class_type": kind}
     return failed({name: error})
+
+
+def with_outputs(error: GraphError, ends: Sequence[str]) -> GraphError:
+    """The same, with the outputs that depend on what is wrong, where it does not say so."""
+    told = {
+        name: {**each, "dependent_outputs": each["dependent_outputs"] or list(ends)}
+        for name, each in error.node_errors.items()
+    }
+    return GraphError(error.error, told)

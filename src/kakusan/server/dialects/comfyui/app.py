@@ -1,0 +1,32 @@
+"""The application on the port that ComfyUI's clients call."""
+
+from fastapi import FastAPI
+
+from kakusan import __version__
+from kakusan.server.access.tokens import Tokens
+from kakusan.server.app import gated
+from kakusan.server.dialects.comfyui.routes import Routes
+from kakusan.server.service import Service
+
+
+def app(service: Service, tokens: Tokens) -> FastAPI:
+    """ComfyUI's routes over the one queue, all of which need a token.
+
+    Args:
+        service: which is begun by whoever calls it.
+    """
+    routes = Routes(service)
+    found = FastAPI(
+        title="kakusan, as ComfyUI",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    found.router.routes.extend([*routes.all(""), *routes.all("/api")])
+    return gated(found, service, tokens, _is_public)
+
+
+def _is_public(path: str) -> bool:  # noqa: ARG001
+    return False
