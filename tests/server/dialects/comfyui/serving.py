@@ -110,6 +110,7 @@ class Serving:
     """
 
     def __init__(self, folder: Path, tokens: dict[str, str], **settings: Any) -> None:
+        folder.mkdir(exist_ok=True)
         self.settings = Settings(data=folder, **settings)
         self.files = Files(folder)
         self.store = Store.open(self.settings.database_url, self.files)
@@ -168,6 +169,9 @@ class Client:
         self.url, self.session = serving.url, requests.Session()
         if token is not None:
             self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def __del__(self) -> None:
+        self.session.close()
 
     def post(self, path: str, body: Any = None, **named: Any) -> requests.Response:
         return self.session.post(f"{self.url}{path}", json=body, timeout=30, **named)
