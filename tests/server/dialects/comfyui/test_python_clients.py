@@ -1,5 +1,6 @@
 """Packages that people drive ComfyUI with, unchanged, against a server of ours."""
 
+import gc
 import io
 import time
 from pathlib import Path
@@ -12,6 +13,16 @@ from tests.server.dialects.comfyui.graphs import DEFAULT, over_a_picture, titled
 from tests.server.dialects.comfyui.serving import OTHER, TOKEN, Pretender, Serving, png, pretending
 
 Served = tuple[Serving, Pretender]
+# They leave sockets open, of which nobody else is to hear
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Any:
+    yield
+    gc.collect()
 
 
 class TestSdBackendClient:

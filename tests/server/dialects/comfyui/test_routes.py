@@ -189,6 +189,8 @@ def test_the_history_by_pages(client: Client) -> None:
     assert list(client.get("/history").json()) == ids
     assert list(client.get("/history", max_items=2).json()) == ids[3:]
     assert list(client.get("/history", max_items=2, offset=1).json()) == ids[1:3]
+    assert list(client.get("/history", max_items=2, offset=0).json()) == ids[:2]
+    assert list(client.get("/history", max_items=2, offset=-1).json()) == ids[3:]
     assert list(client.get("/history", max_items="many").json()) == ids
     assert client.get("/history", max_items=0).json() == {}
     assert client.get("/history/unknown").json() == {}
@@ -368,6 +370,7 @@ def test_what_every_node_takes(client: Client) -> None:
     assert sampler["scheduler"][0] == list(SCHEDULER_NAMES)
     assert sampler["seed"][1]["max"] == 2**64 - 1
     assert info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0] == ["builtin"]
+    assert info["UNETLoader"]["input"]["required"]["unet_name"][0] == []
     assert info["SaveImage"]["output_node"] is True
     assert list(client.get("/object_info/KSampler").json()) == ["KSampler"]
     assert client.get("/object_info/ControlNetApplyAdvanced").json() == {}

@@ -22,6 +22,8 @@ from tests.server.dialects.comfyui.serving import (
     pretending,
 )
 
+Served = tuple[Serving, Pretender]
+
 
 def joined(serving: Serving, sid: str = "", prefix: str = "", **more: Any) -> ClientConnection:
     return connect(f"ws://{serving.host}{prefix}/ws?clientId={sid}", open_timeout=10, **more)
@@ -45,7 +47,7 @@ def is_idle(kind: str, data: Any) -> bool:
     return kind == "status" and data["status"]["exec_info"]["queue_remaining"] == 0
 
 
-def test_the_whole_way_of_a_job(served: tuple[Serving, Pretender], client: Client) -> None:
+def test_the_whole_way_of_a_job(served: Served, client: Client) -> None:
     serving, worker = served
     worker.may_draw.clear()
     graph = changed(_10=("PreviewImage", {"images": ["8", 0]}))
@@ -87,7 +89,7 @@ def test_the_whole_way_of_a_job(served: tuple[Serving, Pretender], client: Clien
 
 
 def test_a_job_that_was_there_before_its_socket(
-    served: tuple[Serving, Pretender], client: Client, worker: Pretender
+    served: Served, client: Client, worker: Pretender
 ) -> None:
     worker.may_draw.clear()
     prompt_id = client.submit(DEFAULT, client_id="late")
@@ -102,17 +104,13 @@ def test_a_job_that_was_there_before_its_socket(
         assert "executed" in [kind for kind, _ in told]
 
 
-def test_a_job_that_ended_before_its_socket(
-    served: tuple[Serving, Pretender], client: Client
-) -> None:
+def test_a_job_that_ended_before_its_socket(served: Served, client: Client) -> None:
     client.wait(client.submit(DEFAULT, client_id="late"))
     with joined(served[0], "late") as socket:
         assert is_idle(*next_of(socket))
 
 
-def test_others_are_told_of_the_queue_alone(
-    served: tuple[Serving, Pretender], client: Client
-) -> None:
+def test_others_are_told_of_the_queue_alone(served: Served, client: Client) -> None:
     with joined(served[0], "other") as other, joined(served[0]) as nameless:
         assert next_of(other)[1]["sid"] == "other"
         assert len(next_of(nameless)[1]["sid"]) == 32
@@ -121,9 +119,7 @@ def test_others_are_told_of_the_queue_alone(
             assert {kind for kind, _ in until(socket, is_idle)} == {"status"}
 
 
-def test_the_newest_socket_of_a_name_is_told(
-    served: tuple[Serving, Pretender], client: Client
-) -> None:
+def test_the_newest_socket_of_a_name_is_told(served: Served, client: Client) -> None:
     with joined(served[0], "me") as old:
         next_of(old)
         with joined(served[0], "me") as new:
@@ -138,9 +134,7 @@ def ending(socket: ClientConnection) -> list[str]:
     return [kind for kind, _ in until(socket, is_idle)][-3:]
 
 
-def test_ends_without_pictures(
-    served: tuple[Serving, Pretender], client: Client, worker: Pretender
-) -> None:
+def test_ends_without_pictures(served: Served, client: Client, worker: Pretender) -> None:
     with joined(served[0], "me") as socket:
         next_of(socket)
         worker.failing = "no luck"
@@ -180,7 +174,7 @@ def binaries(socket: ClientConnection) -> list[bytes]:
     ],
 )
 def test_previews_only_where_they_can_be_told_from_results(
-    served: tuple[Serving, Pretender],
+    served: Served,
     client: Client,
     worker: Pretender,
     features: dict[str, Any] | None,
@@ -205,9 +199,7 @@ def test_previews_only_where_they_can_be_told_from_results(
     "said",
     ["", "{", "[]", "3", '{"type": "x"}', b"\0\1", "x" * 200_000, '{"type":"feature_flags"}'],
 )
-def test_whatever_a_client_says(
-    served: tuple[Serving, Pretender], client: Client, said: str | bytes
-) -> None:
+def test_whatever_a_client_says(served: Served, client: Client, said: str | bytes) -> None:
     with joined(served[0], "me") as socket:
         next_of(socket)
         socket.send(said)
@@ -215,12 +207,12 @@ def test_whatever_a_client_says(
         assert "executed" in [kind for kind, _ in until(socket, is_idle)]
 
 
-def test_under_api_too(served: tuple[Serving, Pretender]) -> None:
+def test_under_api_too(served: Served) -> None:
     with joined(served[0], "me", "/api") as socket:
         assert next_of(socket)[0] == "status"
 
 
-def test_a_socket_after_all_have_gone(served: tuple[Serving, Pretender], client: Client) -> None:
+def test_a_socket_after_all_have_gone(served: Served, client: Client) -> None:
     for _ in range(3):
         with joined(served[0], "me") as socket:
             next_of(socket)
@@ -238,6 +230,22 @@ def test_the_end_of_the_server_closes_sockets(tmp_path: Path) -> None:
             assert time.monotonic() - began < 5
             with pytest.raises(ConnectionClosed):
                 socket.recv(timeout=5)
+
+
+def test_many_quick_jobs_keep_the_order(served: Served, client: Client) -> None:
+    with joined(served[0], "me") as socket:
+        next_of(socket)
+        served[1].may_claim.clear()
+        time.sleep(0.1)
+        ids = [client.submit(DEFAULT, client_id="me") for _ in range(8)]
+        served[1].may_claim.set()
+        told = until(socket, is_idle)
+    for prompt_id in ids:
+        own = [kind for kind, data in told if data.get("prompt_id") == prompt_id]
+        assert own[0] == "execution_start"
+        assert own[-3:] == ["executed", "execution_success", "executing"]
+    done = [kind for kind, _ in told]
+    assert (done.count("execution_success"), done[-1]) == (8, "status")
 
 
 def test_callers_do_not_see_each_other(tmp_path: Any) -> None:

@@ -85,7 +85,13 @@ def test_no_output() -> None:
             *("4", "value_not_in_list", "ckpt_name: '3' not in ['builtin']"),
         ),
         (changed(_6=("CLIPTextEncode", {"text": {}})), "6", "invalid_input_type", "text, {}"),
-        (changed(_6=("CLIPTextEncode", {"text": None})), "6", "invalid_input_type", "text, None"),
+        (
+            changed(
+                _10=("UNETLoader", {"unet_name": "unet.safetensors"}),
+                _3=("KSampler", {"model": ["10", 0]}),
+            ),
+            *("10", "value_not_in_list", "unet_name: 'unet.safetensors' not in []"),
+        ),
         (changed(_5=("EmptyLatentImage", {"width": 8})), "5", "value_smaller_than_min", "width"),
         (
             changed(_3=("KSampler", {"model": ["4"]})),
@@ -177,6 +183,12 @@ def test_inputs_that_no_node_has_are_named() -> None:
     prompt = changed(_6=("CLIPTextEncode", {"speak_and_recognation": True}))
     (line,) = checked(prompt, CHOICES).ignored
     assert line == "6.speak_and_recognation: CLIPTextEncode has no such input"
+
+
+def test_null_is_an_empty_text() -> None:
+    found = checked(changed(_7=("CLIPTextEncode", {"text": None})), CHOICES)
+    assert found.graph.nodes["7"].inputs["text"] == ""
+    assert found.ignored == ("7.text: null is taken for an empty text",)
 
 
 def test_values_of_other_nodes_are_checked_too() -> None:

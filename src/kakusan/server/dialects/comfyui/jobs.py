@@ -18,7 +18,8 @@ from kakusan.server.queue.job import Job, State, Stop
 from kakusan.server.service import Service
 
 _PAGE = 200
-_MOST_LISTED = 1000  # of a history that is asked for whole
+_MOST_LISTED = 1000  # of a history
+_USUAL_LISTED = 200  # where it is asked for whole, as some do ten times a second
 
 
 class Jobs:
@@ -30,6 +31,7 @@ class Jobs:
 
     def __init__(self, service: Service, hidden: set[str]) -> None:
         self._service, self._hidden = service, hidden
+        self._told: dict[str, tuple[object, JSON]] = {}
 
     async def of(self, prompt_id: str, client: str) -> Job | None:
         """The job that a client knows by this id."""
@@ -50,10 +52,10 @@ class Jobs:
         """Those that are drawn, the oldest first."""
         return [job async for job in self._all(client, State.RUNNING)][::-1]
 
-    async def remaining(self, client: str) -> int:
-        """How many are not at their end."""
+    async def unfinished(self, client: str | None) -> list[Job]:
+        """Those that are not at their end."""
         waiting, running = await self._unfinished(client)
-        return len(waiting) + len(running)
+        return [*running, *waiting]
 
     async def queue(self, client: str) -> JSON:
         """The answer of `/queue`."""
@@ -65,16 +67,22 @@ class Jobs:
 
     async def history(self, client: str, most: int | None, offset: int | None) -> JSON:
         """The answer of `/history`: the latest so many, or so many from an offset, oldest first."""
-        wanted = _MOST_LISTED if most is None or (offset or 0) > 0 else min(most, _MOST_LISTED)
+        seen = await self._service.in_store(self._service.store.last_event)
+        asked = (seen, len(self._hidden), most, offset)
+        if client not in self._told or self._told[client][0] != asked:
+            self._told[client] = asked, await self._history(client, most, offset)
+        return self._told[client][1]
+
+    async def _history(self, client: str, most: int | None, offset: int | None) -> JSON:
+        wanted = _USUAL_LISTED if most is None else min(most, _MOST_LISTED)
+        from_the_first = offset is not None
         found: list[Job] = []
         async for job in self._all(client):
-            if len(found) >= wanted:
+            if len(found) >= (_MOST_LISTED if from_the_first else wanted):
                 break
             if is_history(job) and job.id not in self._hidden:
                 found.append(job)
-        found.reverse()
-        if offset is not None and offset > 0:
-            found = found[offset:][: _MOST_LISTED if most is None else most]
+        found = found[::-1][offset or 0 :][:wanted]
         return {prompt_id_of(job): history_entry(job) for job in found}
 
     async def history_of(self, prompt_id: str, client: str) -> JSON:
@@ -129,8 +137,8 @@ class Jobs:
 
     async def next_number(self) -> int:
         """Larger than that of any job that waits or is drawn, whoever's."""
-        waiting, running = await self._unfinished(None)
-        return max((int(abs(number_of(job))) for job in (*waiting, *running)), default=-1) + 1
+        jobs = await self.unfinished(None)
+        return max((int(abs(number_of(job))) for job in jobs), default=-1) + 1
 
     async def _unfinished(self, client: str | None) -> tuple[list[Job], list[Job]]:
         """Those that wait, and those that run; looked at in this order, so that none is missed."""

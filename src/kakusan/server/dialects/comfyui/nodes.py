@@ -8,7 +8,9 @@ from kakusan.request import MAX_PICTURES, MAX_SIZE, MAX_STEPS, SEEDS
 # Lists that depend on what is here
 CHECKPOINTS, LORAS, VAES, IMAGES = "checkpoints", "loras", "vae", "images"
 SAMPLERS, SCHEDULERS = "samplers", "schedulers"
-LISTS = (CHECKPOINTS, LORAS, VAES, IMAGES, SAMPLERS, SCHEDULERS)
+# Of parts of models, of which none is offered; clients look for their nodes, and fail without
+PARTS = "parts"
+LISTS = (CHECKPOINTS, LORAS, VAES, IMAGES, SAMPLERS, SCHEDULERS, PARTS)
 
 Value = str | int | float | bool
 
@@ -106,6 +108,10 @@ KINDS: Mapping[str, Kind] = {
     "CheckpointLoaderSimple": Kind(
         "Load Checkpoint", "loaders", {"ckpt_name": Input(CHECKPOINTS)}, ("MODEL", "CLIP", "VAE")
     ),
+    "UNETLoader": Kind(
+        "Load Diffusion Model", "advanced/loaders", {"unet_name": Input(PARTS)}, ("MODEL",)
+    ),
+    "CLIPLoader": Kind("Load CLIP", "advanced/loaders", {"clip_name": Input(PARTS)}, ("CLIP",)),
     "VAELoader": Kind("Load VAE", "loaders", {"vae_name": Input(VAES)}, ("VAE",)),
     "LoraLoader": Kind(
         "Load LoRA",

@@ -82,7 +82,7 @@ class Routes:
         return JSONResponse(accepted.answer, headers=headers)
 
     async def remaining(self, request: Request) -> Response:
-        count = await self._jobs.remaining(caller_of(request).name)
+        count = len(await self._jobs.unfinished(caller_of(request).name))
         return JSONResponse({"exec_info": {"queue_remaining": count}})
 
     async def queue(self, request: Request) -> Response:

@@ -19,7 +19,7 @@ from kakusan.server.stream import Previewed, Progressed
 
 _LONGEST_ID = 200  # characters of a client's id
 _MOST_HELD = 2000  # messages that a slow client may be behind
-_FINAL = ("done", "failed", "cancelled")
+_LAST = ("done", "failed", "cancelled", "deleted")
 
 
 class Socket:
@@ -77,6 +77,8 @@ class Hub:
         self._sockets: dict[tuple[str, str], Socket] = {}
         self._steps: dict[str, int] = {}
         self._known: dict[str, Job] = {}
+        # Whose jobs are not at their end, as far as was told: what follows comes in its order
+        self._open: dict[str, str] = {}
         self._reader: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
 
@@ -110,7 +112,8 @@ class Hub:
                     await websocket.close(1001)
 
     async def _greet(self, socket: Socket) -> None:
-        lines = [messages.status(await self._jobs.remaining(socket.client), socket.sid)]
+        remaining = len(await self._jobs.unfinished(socket.client))
+        lines = [messages.status(remaining, socket.sid)]
         for job in await self._jobs.running(socket.client):
             if client_id_of(job) == socket.sid:
                 lines.append(messages.at_work(job))
@@ -139,13 +142,14 @@ class Hub:
         if self._reader is not None:
             self._reader.cancel()
             self._reader = None
-        self._known.clear()
-        self._steps.clear()
+        for each in (self._known, self._steps, self._open):
+            each.clear()
 
     async def _read(self) -> None:
         """Tell sockets what happens, as long as the server runs."""
         service = self._service
         seen = await service.in_store(service.store.last_event)
+        self._open = {job.id: job.submission.client for job in await self._jobs.unfinished(None)}
         self._ready.set()
         while not service.changes.closed:
             previews = self._wants_previews
@@ -183,24 +187,32 @@ class Hub:
     async def _tell_event(self, event: Event) -> None:
         self._known.pop(event.job, None)
         job = await self._job(event.job)
-        if job is None or event.kind == "picture":
+        client = self._open.get(event.job) if job is None else job.submission.client
+        if client is None or event.kind == "picture":
             return
-        socket = self._socket_of(job)
-        remaining = await self._jobs.remaining(job.submission.client)
-        if socket is not None and event.kind == "started":
+        if event.kind in _LAST:
+            self._open.pop(event.job, None)
+        else:
+            self._open[event.job] = client
+        if job is not None and (socket := self._socket_of(job)) is not None:
+            self._tell_of(socket, job, event.kind)
+        if event.kind in _LAST:
+            self._known.pop(event.job, None)
+            self._steps.pop(event.job, None)
+        remaining = sum(owner == client for owner in self._open.values())
+        for each in self._sockets.values():
+            if each.client == client:
+                each.tell(messages.status(remaining))
+
+    def _tell_of(self, socket: Socket, job: Job, kind: str) -> None:
+        if kind == "started":
             for line in messages.begun(job):
                 socket.tell(line)
-        if socket is not None and event.kind in _FINAL:
-            if event.kind == "done" and job.steps:
+        elif kind in _LAST and job.state.is_final:
+            if kind == "done" and job.steps:
                 self._tell_step(socket, job, job.steps, job.steps)
             for line in messages.ended(job):
                 socket.tell(line)
-        if event.kind in _FINAL:
-            self._known.pop(job.id, None)
-            self._steps.pop(job.id, None)
-        for each in self._sockets.values():
-            if each.client == job.submission.client:
-                each.tell(messages.status(remaining))
 
     def _tell_step(self, socket: Socket, job: Job, step: int, steps: int) -> None:
         if step and self._steps.get(job.id) != step:

@@ -155,6 +155,9 @@ def _checked_node(
             continue
         value = node.inputs[name]
         try:
+            if value is None and asked.kind == "STRING":
+                ignored.append(f"{node.id}.{name}: null is taken for an empty text")
+                value = ""
             if isinstance(value, list):
                 found[name] = _checked_link(graph, name, asked, cast("list[object]", value))
                 told = graph.value(node, name) if asked.is_value else None
