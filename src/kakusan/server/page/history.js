@@ -1,0 +1,183 @@
+/** All pictures that were drawn, the latest first: found by words, page by page. */
+
+import * as api from "./api.js";
+import { announce, byId, fill, h, iconButton, later } from "./dom.js";
+import { t } from "./i18n.js";
+import { emit, forget, jobs, on } from "./store.js";
+import { save, show as view } from "./viewer.js";
+
+const PAGE = 40;
+
+/** @type {import("./store.js").Job[]} */
+let shown = [];
+let after = "";
+let wanted = "";
+/** @type {Set<string>} */
+const picked = new Set();
+let picking = false;
+let asking = 0;
+
+/** Every picture on the shelf, as `{job, picture}`, in its order. */
+export function pictures() {
+  return shown.flatMap((job) => job.pictures.map((picture) => ({ job, picture })));
+}
+
+export function begin() {
+  const find = byId("find");
+  find.addEventListener(
+    "input",
+    later(250, () => {
+      wanted = find.value.trim();
+      void load(true);
+    }),
+  );
+  byId("shelf-more").addEventListener("click", () => void load(false));
+  byId("choose").addEventListener("click", () => pick(!picking));
+  byId("shelf").addEventListener("keydown", arrows);
+  on("job", ({ job, before }) => {
+    if (job.pictures.length && job.pictures.length !== before?.pictures.length) add(job);
+  });
+  on("gone", ({ id }) => {
+    shown = shown.filter((each) => each.id !== id);
+    draw();
+  });
+  on("language", draw);
+  on("start", () => void load(true));
+}
+
+/** @param {boolean} anew */
+async function load(anew) {
+  const mine = ++asking;
+  try {
+    const found = await api.list({ q: wanted, after: anew ? "" : after, limit: PAGE });
+    if (mine !== asking) return;
+    for (const job of found.jobs) if (!jobs.has(job.id)) jobs.set(job.id, job);
+    const drawn = found.jobs.filter((job) => job.pictures.length);
+    shown = anew ? drawn : [...shown, ...drawn];
+    after = found.jobs.at(-1)?.id ?? after;
+    byId("shelf-more").hidden = found.jobs.length < PAGE;
+    draw();
+    if (wanted) announce(t("history.found", { n: pictures().length }));
+  } catch {
+    // the line at the top says that the server is away
+  }
+}
+
+/** @param {import("./store.js").Job} job */
+function add(job) {
+  const at = shown.findIndex((each) => each.id === job.id);
+  if (at >= 0) shown[at] = job;
+  else if (!wanted || String(job.request.prompt).toLowerCase().includes(wanted.toLowerCase())) {
+    shown = [job, ...shown].sort((a, b) => (a.id < b.id ? 1 : -1));
+  } else return;
+  draw();
+}
+
+function draw() {
+  const shelf = byId("shelf");
+  const focused = document.activeElement;
+  const back = shelf.contains(focused) ? /** @type {any} */ (focused).dataset.key : null;
+  const old = new Map([...shelf.children].map((each) => [each.dataset.key, each]));
+  fill(
+    shelf,
+    pictures().map(({ job, picture }) => {
+      const key = `${job.id}/${picture.index}`;
+      const item = old.get(key) ?? tile(job, picture, key);
+      name(item.firstElementChild, picture, key);
+      return item;
+    }),
+  );
+  if (back) /** @type {any} */ (shelf.querySelector(`button[data-key="${back}"]`))?.focus();
+  const empty = byId("shelf-empty");
+  empty.hidden = pictures().length > 0;
+  empty.textContent = t(wanted ? "history.nothing" : "history.empty");
+  byId("choose").hidden = !pictures().length;
+  chosen();
+}
+
+/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture @param {string} key */
+function tile(job, picture, key) {
+  const src = api.pictureAt(job.id, picture.index, { size: 256, format: "webp" });
+  const pressed = () => {
+    if (!picking)
+      return view(
+        pictures(),
+        pictures().findIndex((each) => `${each.job.id}/${each.picture.index}` === key),
+      );
+    if (!picked.delete(key)) picked.add(key);
+    return draw();
+  };
+  const image = h("img", {
+    src,
+    alt: "",
+    loading: "lazy",
+    decoding: "async",
+    width: 256,
+    height: 256,
+  });
+  return h(
+    "li",
+    { data: { key } },
+    h("button", { type: "button", data: { key }, on: { click: pressed } }, image),
+  );
+}
+
+/** @param {any} button @param {import("./store.js").Picture} picture @param {string} key */
+function name(button, picture, key) {
+  const what = picture.record.prompt || t("queue.untitled");
+  button.setAttribute("aria-label", t(picking ? "history.pick" : "view", { what }));
+  if (picking) button.setAttribute("aria-pressed", String(picked.has(key)));
+  else button.removeAttribute("aria-pressed");
+}
+
+/** @param {boolean} now */
+function pick(now) {
+  picking = now;
+  picked.clear();
+  byId("choose").setAttribute("aria-pressed", String(now));
+  draw();
+}
+
+function chosen() {
+  const bar = byId("chosen");
+  byId("choose").textContent = t(picking ? "history.chosen" : "history.choose");
+  bar.hidden = !picking;
+  if (!picking) return;
+  const some = pictures().filter(({ job, picture }) => picked.has(`${job.id}/${picture.index}`));
+  const keepAll = () => some.forEach(({ job, picture }) => save({ job, picture }));
+  const buttons = [
+    iconButton("save", t("save"), keepAll, { shown: true }),
+    iconButton("bin", t("delete"), () => void remove(new Set(some.map(({ job }) => job.id))), {
+      shown: true,
+    }),
+  ];
+  for (const each of buttons) each.disabled = !some.length;
+  fill(bar, h("span", {}, t("history.count", { n: some.length })), buttons);
+}
+
+/** A job is deleted with all its pictures. @param {Set<string>} ids */
+async function remove(ids) {
+  const several = [...ids].reduce((n, id) => n + (jobs.get(id)?.pictures.length ?? 0), 0);
+  if (!confirm(t("history.sure", { n: several }))) return;
+  for (const id of ids) {
+    await api.remove(id).then(
+      () => forget(id),
+      () => emit("back"),
+    );
+  }
+  pick(false);
+  byId("choose").focus();
+}
+
+/** Arrow keys go from picture to picture. @param {KeyboardEvent} event */
+function arrows(event) {
+  const buttons = [...byId("shelf").querySelectorAll("button")];
+  const here = buttons.indexOf(document.activeElement);
+  const across = buttons.filter((each) => each.offsetTop === buttons[0]?.offsetTop).length;
+  /** @type {Record<string, number>} */
+  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across };
+  const next = buttons[here + by[event.key]];
+  if (here < 0 || !next) return;
+  event.preventDefault();
+  next.focus();
+}

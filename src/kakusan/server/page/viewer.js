@@ -1,0 +1,238 @@
+/** One picture, large: its settings, its neighbours, and a slider between it and another. */
+
+import * as api from "./api.js";
+import { announce, dialog, fill, h, iconButton } from "./dom.js";
+import { number, t, when } from "./i18n.js";
+import { schedulerName, useAll, usePrompt, useSeed, useSize } from "./request.js";
+import { emit, forget, keep, recall } from "./store.js";
+import { hasModel } from "./submit.js";
+
+/** @typedef {{job: import("./store.js").Job, picture: import("./store.js").Picture}} Entry */
+
+/** @type {Entry[]} */
+let entries = [];
+let at = 0;
+let comparing = false;
+/** @type {any} */
+let open = null;
+let told = recall("info", false);
+
+/** @param {Entry} entry @param {any} [how] */
+const address = ({ job, picture }, how) => api.pictureAt(job.id, picture.index, how);
+
+/** @param {Entry} entry */
+export function save({ job, picture }) {
+  const link = h("a", {
+    href: address({ job, picture }),
+    download: `kakusan-${picture.record.seed ?? job.id}.png`,
+  });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+/** @param {Entry[]} several @param {number} first */
+export function show(several, first) {
+  if (open) open.close();
+  [entries, at, comparing] = [several, Math.max(0, first), false];
+  const inside = h(
+    "div",
+    { class: "inside" },
+    h("div", { class: "view" }),
+    h("div", { class: "info" }),
+  );
+  const shown = dialog(t("viewer"), { class: "viewer", close: t("close") }, inside, h("footer"));
+  open = shown;
+  shown.addEventListener("close", () => (open === shown ? (open = null) : null));
+  shown.addEventListener("keydown", pressed);
+  draw();
+}
+
+function draw() {
+  const { job, picture } = entries[at];
+  const [view, info] = open.querySelectorAll(".view, .info");
+  const focused =
+    view.contains(document.activeElement) ||
+    open.querySelector("footer").contains(document.activeElement);
+  const act = focused ? /** @type {any} */ (document.activeElement).dataset.act : null;
+  open.querySelector("h2").textContent =
+    entries.length > 1 ? t("picture.of", { n: at + 1, all: entries.length }) : t("viewer");
+  const alt = String(picture.record.prompt || t("picture"));
+  const size = { width: picture.width, height: picture.height };
+  const image = h("img", { src: address(entries[at]), alt, ...size });
+  grown(image, picture);
+  fill(
+    view,
+    comparing ? compared(image) : image,
+    turn("previous", "left", -1),
+    turn("next", "right", 1),
+  );
+  info.hidden = !told;
+  fill(info, told ? facts(job, picture) : null);
+  fill(open.querySelector("footer"), acts(job, picture));
+  if (act) open.querySelector(`[data-act="${act}"]`)?.focus();
+}
+
+/** A small picture is shown at up to four times its size. @param {any} image @param {any} picture */
+function grown(image, { width, height }) {
+  const most = Math.max(1, Math.min(4, 1024 / Math.max(width, height)));
+  image.style.width = `min(100%, ${width * most}px, calc((100dvh - 14rem) * ${width / height}))`;
+  image.style.height = "auto";
+}
+
+/** @param {string} key @param {any} picture @param {number} by */
+function turn(key, picture, by) {
+  if (!entries[at + by]) return null;
+  return iconButton(picture, t(`viewer.${key}`), () => go(by), {
+    class: `turn ${key}`,
+    data: { act: key },
+  });
+}
+
+/** @param {number} by */
+function go(by) {
+  if (!entries[at + by]) return;
+  at += by;
+  draw();
+  announce(t("picture.of", { n: at + 1, all: entries.length }));
+}
+
+/** What it is compared with: the picture it began at, else its neighbour. */
+function other() {
+  const { job } = entries[at];
+  if (job.request.image && job.inputs[0])
+    return { src: api.inputAt(job.inputs[0]), name: t("start") };
+  const near = entries[at + 1] ?? entries[at - 1];
+  return near ? { src: address(near), name: t("viewer.neighbour") } : null;
+}
+
+/** @param {HTMLImageElement} image */
+function compared(image) {
+  const below = other();
+  if (!below) return image;
+  const edge = h("div", { class: "edge" });
+  const under = h("img", {
+    src: below.src,
+    alt: below.name,
+    width: image.width,
+    height: image.height,
+  });
+  under.style.cssText = image.style.cssText;
+  const slide = h("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    value: "50",
+    "aria-label": t("compare.slide"),
+    data: { act: "slide" },
+  });
+  const put = () => {
+    image.style.clipPath = `inset(0 0 0 ${slide.value}%)`;
+    edge.style.left = `${slide.value}%`;
+  };
+  slide.addEventListener("input", put);
+  put();
+  const both = h("div", { class: "compared" }, under, image, edge, slide);
+  both.style.width = image.style.width;
+  both.style.aspectRatio = `${image.width} / ${image.height}`;
+  under.style.width = image.style.width = "100%";
+  return both;
+}
+
+/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
+function facts(job, picture) {
+  const { record } = picture;
+  /** @type {[string, any][]} */
+  const rows = [
+    ["prompt", record.prompt],
+    ["negative", record.negative_prompt],
+    ["size", `${picture.width} × ${picture.height}`],
+    ["steps", record.num_inference_steps],
+    ["guidance", record.guidance_scale === undefined ? null : number(record.guidance_scale)],
+    ["seed", record.seed],
+    ["scheduler", schedulerName(record.scheduler)],
+    ["model", record.model],
+    ["start.strength", record.image ? record.strength : null],
+    ["variation", record.variation_strength],
+    ["loras", (record.loras ?? []).map((/** @type {any} */ each) => each.name).join(", ")],
+    ["drawn", when(job.finished ?? job.created)],
+    ["notes", (record.notes ?? []).join("\n")],
+  ];
+  return h(
+    "dl",
+    {},
+    rows
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, String(value))]),
+  );
+}
+
+/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
+function acts(job, picture) {
+  const { record } = picture;
+  /** @param {any} sign @param {string} key @param {string} letter @param {() => void} work */
+  const act = (sign, key, letter, work) =>
+    iconButton(sign, t(key), work, { shown: true, key: letter, data: { act: letter || key } });
+  const made = [
+    act("again", "use.all", "a", () => used(() => useAll(record, hasModel))),
+    act("dice", "use.seed", "s", () => used(() => useSeed(record))),
+    act("brush", "use.prompt", "p", () => used(() => usePrompt(record))),
+    act("swap", "use.size", "d", () => used(() => useSize(record))),
+    act("help", "info", "i", information),
+    act("compare", "compare", "c", compare),
+    act("picture", "use.start", "", () => {
+      emit("use-start", { job, picture });
+      open.close();
+    }),
+    act("save", "save", "", () => save({ job, picture })),
+    act("bin", "delete", "", () => void remove(job)),
+  ];
+  made[4].setAttribute("aria-pressed", String(told));
+  made[5].setAttribute("aria-pressed", String(comparing));
+  made[5].disabled = !other();
+  return made;
+}
+
+/** @param {() => void} work */
+function used(work) {
+  work();
+  announce(t("used"));
+  open.close();
+  document.getElementById("prompt")?.focus();
+}
+
+function information() {
+  told = !told;
+  keep("info", told);
+  draw();
+}
+
+function compare() {
+  comparing = !comparing && other() !== null;
+  draw();
+  if (comparing) open.querySelector("input[type=range]")?.focus();
+}
+
+/** @param {import("./store.js").Job} job */
+async function remove(job) {
+  if (!confirm(t("history.sure", { n: job.pictures.length }))) return;
+  await api.remove(job.id).catch(() => {});
+  forget(job.id);
+  entries = entries.filter((each) => each.job.id !== job.id);
+  if (!entries.length) return open.close();
+  at = Math.min(at, entries.length - 1);
+  draw();
+}
+
+/** @param {KeyboardEvent} event */
+function pressed(event) {
+  const inSlider = /** @type {HTMLElement} */ (event.target).matches("input");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!inSlider && event.key === "ArrowLeft") go(-1);
+  else if (!inSlider && event.key === "ArrowRight") go(1);
+  else if (/^[aspdic]$/i.test(event.key) && recall("letters", true)) {
+    const button = open.querySelector(`[data-act="${event.key.toLowerCase()}"]`);
+    if (button && !button.disabled) button.click();
+  } else return;
+  event.preventDefault();
+}
