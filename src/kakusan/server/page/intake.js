@@ -73,7 +73,9 @@ async function come(file) {
   try {
     told = settingsOf(await api.read(file));
   } catch (error) {
-    problem = explained(/** @type {any} */ (error));
+    const { status, message } = /** @type {api.ApiError} */ (error);
+    const silent = status === 422 && message.includes("tells nothing");
+    problem = silent ? "" : explained(/** @type {any} */ (error));
   }
   ask(file, told, problem);
 }
@@ -82,7 +84,7 @@ async function come(file) {
 function settingsOf(answer) {
   const settings = answer?.settings ?? answer?.request ?? null;
   if (!settings || settings.prompt === undefined) return null;
-  return { tool: answer.tool ?? answer.program ?? "", settings, notes: answer.notes ?? [] };
+  return { tool: answer.tool ?? answer.program ?? "", settings, notes: answer.left ?? [] };
 }
 
 /** @param {File} file @param {any} told @param {string} problem */
@@ -149,7 +151,7 @@ function words(told, problem) {
     h("p", { class: "note" }, told.tool ? t("intake.from", { tool: told.tool }) : t("intake.told")),
     h(
       "dl",
-      {},
+      { class: "facts" },
       rows
         .filter(([, value]) => value)
         .map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, String(value))]),

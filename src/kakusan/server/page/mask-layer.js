@@ -14,6 +14,8 @@ export class Layer {
     this.width = width;
     this.height = height;
     this.canvas = h("canvas", { width, height, role: "img", "aria-label": name });
+    /** @type {CanvasRenderingContext2D} */
+    this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
     this.colour = getComputedStyle(document.documentElement).getPropertyValue("--ai").trim();
     /** @type {Deed[]} */
     this.deeds = old ? [{ kind: "old", image: old }] : [];
@@ -32,13 +34,13 @@ export class Layer {
   }
 
   draw() {
-    this.canvas.getContext("2d").clearRect(0, 0, this.width, this.height);
+    this.pen.clearRect(0, 0, this.width, this.height);
     for (const deed of this.deeds) this.deed(deed);
   }
 
   /** @param {Deed} deed */
   deed(deed) {
-    const pen = this.canvas.getContext("2d");
+    const { pen } = this;
     pen.save();
     pen.fillStyle = pen.strokeStyle = this.colour;
     if ("erase" in deed && deed.erase) pen.globalCompositeOperation = "destination-out";
@@ -71,7 +73,7 @@ export class Layer {
   }
 
   pixels() {
-    return this.canvas.getContext("2d").getImageData(0, 0, this.width, this.height);
+    return this.pen.getImageData(0, 0, this.width, this.height);
   }
 
   share() {

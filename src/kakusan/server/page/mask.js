@@ -80,7 +80,7 @@ class Painter {
       this.pressedTools();
     };
     this.brush = iconButton("brush", t("mask.brush"), tool(false), { shown: true, key: "b" });
-    this.rubber = iconButton("close", t("mask.eraser"), tool(true), { shown: true, key: "e" });
+    this.rubber = iconButton("eraser", t("mask.eraser"), tool(true), { shown: true, key: "e" });
     this.sized = h("input", {
       type: "range",
       min: 2,
@@ -136,7 +136,7 @@ class Painter {
       { class: "numbers", role: "group", "aria-label": t("mask.box") },
       inputs.map((input, i) => h("label", {}, t(`mask.${names[i]}`), input)),
       iconButton("plus", t("mask.box.add"), box(false), { shown: true }),
-      iconButton("close", t("mask.box.remove"), box(true), { shown: true }),
+      iconButton("eraser", t("mask.box.remove"), box(true), { shown: true }),
     );
   }
 

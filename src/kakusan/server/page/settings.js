@@ -37,6 +37,7 @@ export function begin() {
     keep("seed", job.request.seed);
     show({});
   });
+  draw();
 }
 
 /** A number and the slider beside it. @param {string} id @param {any} name */

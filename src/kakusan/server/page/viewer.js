@@ -160,7 +160,7 @@ function facts(job, picture) {
   ];
   return h(
     "dl",
-    {},
+    { class: "facts" },
     rows
       .filter(([, value]) => value !== null && value !== undefined && value !== "")
       .map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, String(value))]),
@@ -178,7 +178,7 @@ function acts(job, picture) {
     act("dice", "use.seed", "s", () => used(() => useSeed(record))),
     act("brush", "use.prompt", "p", () => used(() => usePrompt(record))),
     act("swap", "use.size", "d", () => used(() => useSize(record))),
-    act("help", "info", "i", information),
+    act("info", "info", "i", information),
     act("compare", "compare", "c", compare),
     act("picture", "use.start", "", () => {
       emit("use-start", { job, picture });
