@@ -4,10 +4,12 @@ import asyncio
 import io
 import itertools
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image, ImageDraw
@@ -42,7 +44,7 @@ class Fake:
             "state": "queued",
             "request": request,
             "priority": 10,
-            "position": float(number),
+            "place": float(number),
             "created": time.time(),
             "step": 0,
             "steps": 0,
@@ -54,6 +56,13 @@ class Fake:
         self.wake.set()
         return job
 
+    def shown(self, job: dict[str, Any]) -> dict[str, Any]:
+        """With its place among those that wait, as the real one says it."""
+        waiting = [each["place"] for each in self.jobs.values() if each["state"] == "queued"]
+        queued = job["state"] == "queued"
+        place = sum(each < job["place"] for each in waiting) if queued else None
+        return {**job, "position": place}
+
     async def work(self) -> None:
         while True:
             waiting = [each for each in self.jobs.values() if each["state"] == "queued"]
@@ -61,7 +70,7 @@ class Fake:
                 self.wake.clear()
                 await self.wake.wait()
                 continue
-            await self.draw(min(waiting, key=lambda each: each["position"]))
+            await self.draw(min(waiting, key=lambda each: each["place"]))
 
     async def draw(self, job: dict[str, Any]) -> None:
         request = job["request"]
@@ -132,7 +141,7 @@ def _routes(fake: Fake) -> APIRouter:
         if asked.get("width", 8) % 8:
             detail = f"width must be a multiple of 8, not {asked['width']}"
             return JSONResponse({"detail": detail, "field": "width"}, 422)
-        return JSONResponse(fake.add(asked), 202)
+        return JSONResponse(fake.shown(fake.add(asked)), 202)
 
     @routes.get("/v1/jobs")
     def jobs(state: str = "", q: str = "", after: str = "", limit: int = 50) -> dict[str, Any]:
@@ -143,11 +152,12 @@ def _routes(fake: Fake) -> APIRouter:
             and q.lower() in each["request"]["prompt"].lower()
             and (not after or each["id"] < after)
         ]
-        return {"jobs": found[:limit]}
+        return {"jobs": [fake.shown(each) for each in found[:limit]]}
 
     @routes.get("/v1/jobs/{id}")
     def job(id: str) -> Any:
-        return fake.jobs.get(id) or JSONResponse({"detail": "no such job"}, 404)
+        job = fake.jobs.get(id)
+        return fake.shown(job) if job else JSONResponse({"detail": "no such job"}, 404)
 
     @routes.patch("/v1/jobs/{id}")
     async def change(id: str, request: Request) -> Any:
@@ -157,16 +167,16 @@ def _routes(fake: Fake) -> APIRouter:
             if job["state"] == "queued":
                 job["state"] = "cancelled"
                 fake.tell("cancelled", job)
-            return job
-        places = sorted(e["position"] for e in fake.jobs.values() if e["state"] == "queued")
+            return fake.shown(job)
+        places = sorted(e["place"] for e in fake.jobs.values() if e["state"] == "queued")
         if asked.get("to") == "first":
-            job["position"] = places[0] - 1
+            job["place"] = places[0] - 1
         elif asked.get("to") == "last":
-            job["position"] = places[-1] + 1
+            job["place"] = places[-1] + 1
         else:
-            job["position"] = fake.jobs[asked["before"]]["position"] - 0.01
-        fake.tell("moved", job)
-        return job
+            job["place"] = fake.jobs[asked["before"]]["place"] - 0.01
+        fake.tell("queued", job)
+        return fake.shown(job)
 
     @routes.delete("/v1/jobs/{id}")
     def delete(id: str) -> Any:
@@ -191,7 +201,7 @@ def _routes(fake: Fake) -> APIRouter:
 
     @routes.post("/v1/read")
     async def read() -> dict[str, Any]:
-        settings = {"prompt": "a cat", "seed": 7, "num_inference_steps": 12, "width": 64, "height": 96}
+        settings = {"prompt": "a cat", "seed": 7, "num_inference_steps": 12}
         return {"tool": "AUTOMATIC1111", "settings": settings}
 
     @routes.get("/v1/models")
@@ -213,6 +223,12 @@ def _routes(fake: Fake) -> APIRouter:
     return routes
 
 
+def main() -> None:
+    """Serve on a port of one's own choice, a step every so many seconds."""
+    port, pace = int(sys.argv[1]), float(sys.argv[2])
+    uvicorn.run(app(Fake(pace)), host="127.0.0.1", port=port, log_level="warning")
+
+
 async def _stream(fake: Fake) -> AsyncIterator[str]:
     mine: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
     fake.listeners.append(mine)
@@ -223,3 +239,7 @@ async def _stream(fake: Fake) -> AsyncIterator[str]:
             yield f"event: {kind}\ndata: {json.dumps(data)}\n\n"
     finally:
         fake.listeners.remove(mine)
+
+
+if __name__ == "__main__":
+    main()

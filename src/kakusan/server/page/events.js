@@ -1,11 +1,12 @@
 /** What happens on the server, as it happens: one stream for all the tabs of a browser. */
 
 import * as api from "./api.js";
+import { later } from "./dom.js";
 import { emit, forget, isFinal, jobs, learn } from "./store.js";
 
 const KINDS = /** @type {const} */ ([
   ...["queued", "started", "step", "preview", "picture", "done", "failed", "cancelled"],
-  ...["deleted", "moved"],
+  "deleted",
 ]);
 const AGAIN = 1500; // ms until a stream that ended is opened again
 
@@ -70,6 +71,9 @@ function open() {
   }
 }
 
+/** Others have another place when one has moved. */
+const moved = later(300, () => emit("back"));
+
 /** @param {any} told */
 function take(told) {
   const id = told.job;
@@ -80,6 +84,7 @@ function take(told) {
     if (isFinal(known)) return undefined;
     return learn({ ...known, ...shown(told), state: "running" });
   }
+  if (told.kind === "queued" && known) moved();
   return fetched(id);
 }
 

@@ -27,6 +27,7 @@ function waiting() {
 }
 
 function draw() {
+  if (dragged) return;
   const list = byId("queue");
   const [running, queued, failed] = [those("running"), waiting(), those("failed")];
   byId("queue-part").hidden = !queued.length && !failed.length && running.length < 2;
@@ -36,7 +37,7 @@ function draw() {
   const back = list.contains(focused) ? { ...focused?.dataset } : null;
   fill(
     list,
-    running.map((job) => item(job, t("state.running"), [])),
+    running.map((job) => item(job, progress(job), [canceller(job)])),
     queued.map((job, i) => item(job, t("queue.place", { n: i + 1 }), buttons(job, i, queued))),
     failed.map((job) => item(job, job.error ?? t("said.failed"), repairs(job))),
   );
@@ -45,6 +46,17 @@ function draw() {
     const near = same ?? list.querySelector("button");
     /** @type {HTMLElement | null} */ (near)?.focus();
   }
+}
+
+/** @param {import("./store.js").Job} job */
+function progress({ step, steps }) {
+  return steps ? t("step", { n: step, steps }) : t("state.running");
+}
+
+/** @param {import("./store.js").Job} job */
+function canceller({ id }) {
+  const data = { job: id, act: "cancel" };
+  return iconButton("close", t("queue.cancel"), () => void cancel(id), { data });
 }
 
 /** @param {import("./store.js").Job} job @param {string} note @param {any[]} acts */
@@ -75,7 +87,7 @@ function buttons(job, i, all) {
     iconButton("top", t("queue.top"), () => move(job.id, { to: "first" }, 1), data("top")),
     iconButton("up", t("queue.up"), up, data("up")),
     iconButton("down", t("queue.down"), down, data("down")),
-    iconButton("close", t("queue.cancel"), () => void cancel(job.id), data("cancel")),
+    canceller(job),
   ];
   made[0].disabled = made[1].disabled = i === 0;
   made[2].disabled = i === all.length - 1;
