@@ -116,9 +116,9 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
 
         def heard(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning"):
-                if not any(each in message.text for each in expected):
-                    complaints.append(message.text)
+            known = any(each in message.text for each in expected)
+            if message.type in ("error", "warning") and not known:
+                complaints.append(message.text)
 
         page.on("console", heard)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -206,13 +206,15 @@ def _routes(fake: Fake) -> APIRouter:
 
     @routes.get("/v1/models")
     def models() -> dict[str, Any]:
-        builtin = {"name": "builtin", "width": SIDE, "height": SIDE, "steps": 25, "guidance": 3.0}
-        return {"models": [{**builtin, "default": True}]}
+        builtin = {"name": "builtin", "width": SIDE, "height": SIDE, "num_inference_steps": 25}
+        other = {"name": "other", "title": "Other", "width": 512, "height": 512}
+        other |= {"num_inference_steps": 20, "guidance_scale": 7.5}
+        return {"data": [{**builtin, "guidance_scale": 3.0, "default": True}, other]}
 
     @routes.get("/v1/schedulers")
     def schedulers() -> dict[str, Any]:
         named = {"ddim": "DDIM", "euler": "Euler", "dpmpp-2m": "DPM++ 2M"}
-        return {"schedulers": [{"name": n, "title": t} for n, t in named.items()]}
+        return {"schedulers": [{"name": n, "automatic1111": t} for n, t in named.items()]}
 
     @routes.get("/v1/{kind}")
     async def rest(kind: str) -> Any:

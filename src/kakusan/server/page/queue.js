@@ -9,9 +9,15 @@ import { explained, hasModel, refuse } from "./submit.js";
 
 /** @type {string | null} */
 let dragged = null;
+/** What the list shows; steps alone make no new rows, as somebody may be pressing a button. */
+let shown = "";
 
 export function begin() {
-  for (const name of ["job", "gone", "language"]) on(name, draw);
+  for (const name of ["job", "gone"]) on(name, draw);
+  on("language", () => {
+    shown = "";
+    draw();
+  });
   byId("queue-clear").addEventListener("click", clear);
 }
 
@@ -33,6 +39,9 @@ function draw() {
   byId("queue-part").hidden = !queued.length && !failed.length && running.length < 2;
   byId("queue-name").textContent = t("queue.count", { n: queued.length });
   byId("queue-clear").hidden = !queued.length;
+  const now = [...running, ...queued, ...failed].map(({ id, state }) => id + state).join();
+  if (now === shown) return steps(running);
+  shown = now;
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   const back = list.contains(focused) ? { ...focused?.dataset } : null;
   fill(
@@ -45,6 +54,14 @@ function draw() {
     const same = list.querySelector(`[data-job="${back.job}"][data-act="${back.act}"]`);
     const near = same ?? list.querySelector("button");
     /** @type {HTMLElement | null} */ (near)?.focus();
+  }
+}
+
+/** @param {import("./store.js").Job[]} running */
+function steps(running) {
+  for (const job of running) {
+    const note = byId("queue").querySelector(`[data-id="${job.id}"] .note`);
+    if (note) note.textContent = progress(job);
   }
 }
 

@@ -20,8 +20,8 @@ export function usual() {
   return {
     width: known.width ?? 512,
     height: known.height ?? 512,
-    steps: known.steps ?? 25,
-    guidance: known.guidance ?? 7.5,
+    steps: known.num_inference_steps ?? 25,
+    guidance: known.guidance_scale ?? 7.5,
   };
 }
 

@@ -125,7 +125,7 @@ function draw() {
   fill(
     byId("scheduler"),
     h("option", { value: "" }, t("scheduler.own")),
-    options(catalog.schedulers),
+    options(catalog.schedulers.map(called)),
   );
   fill(
     byId("syntax"),
@@ -133,6 +133,11 @@ function draw() {
   );
   shapes();
   show({});
+}
+
+/** By the name that most tools have for it. @param {any} each */
+function called({ name, automatic1111, comfyui }) {
+  return { name, title: automatic1111 ?? comfyui ?? name };
 }
 
 /** @param {any} each */

@@ -17,6 +17,10 @@ export function begin() {
   });
   on("language", draw);
   on("use-start", (entry) => void use(entry));
+  on(
+    "take-start",
+    (file) => void take(file).catch((error) => refuse(explained(/** @type {any} */ (error)))),
+  );
   draw();
 }
 

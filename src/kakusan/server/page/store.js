@@ -147,7 +147,9 @@ function fits(name, usual, value) {
 }
 
 /** @param {any} each */
-const isAdapter = (each) => typeof each?.name === "string" && Number.isFinite(each.weight);
+function isAdapter(each) {
+  return typeof each?.name === "string" && Number.isFinite(each.weight);
+}
 
 /**
  * Changes some of the form, keeps it, and tells.
