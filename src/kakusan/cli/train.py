@@ -69,6 +69,12 @@ Overwrite = Annotated[
 Folder = Annotated[
     Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")
 ]
+Taught = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="What `train builtin` wrote; the built-in model if not given."
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -116,12 +122,7 @@ def control(
     run: Run = Path("runs/control"),
     output: Folder = Path("runs/control/controlnet"),
     overwrite: Overwrite = False,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="What `train builtin` wrote; the built-in model if not given."
-        ),
-    ] = None,
+    model: Taught = None,
 ) -> int:
     """Teach the built-in model a ControlNet that follows edges.
 
@@ -136,6 +137,30 @@ def control(
 
     with _going_on_later(run):
         build_control(ControlRecipe(), locate(model or BUILTIN).folder, run, output)
+    say(str(output))
+    return DONE
+
+
+@app.command("image-prompt", cls=Command)
+def image_prompt(
+    run: Run = Path("runs/image-prompt"),
+    output: Folder = Path("runs/image-prompt/ip-adapter"),
+    overwrite: Overwrite = False,
+    model: Taught = None,
+) -> int:
+    """Teach the built-in model an IP-Adapter.
+
+    It draws like the picture that it is shown. It needs the Noto Color Emoji font.
+    """
+    check_free(output, overwrite)
+    check_writable(output)
+    with live(quiet=False) as line:
+        _prepare_process(line)
+        from kakusan.builtin.recipe.image_prompt import ImagePromptRecipe, build_image_prompt
+        from kakusan.checkpoints.source import BUILTIN, locate
+
+    with _going_on_later(run):
+        build_image_prompt(ImagePromptRecipe(), locate(model or BUILTIN).folder, run, output)
     say(str(output))
     return DONE
 

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.build import emphasis, frozen
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.diffusion import DenoisingStage, Indices, encode_pictures
@@ -92,7 +93,12 @@ class ControlStage(DenoisingStage[Steered]):
     name = "control"
 
     def predict(
-        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Indices
+        self,
+        noised: Tensor,
+        timesteps: Tensor,
+        embeddings: Tensor,
+        chosen: Indices,
+        rng: Rng | None = None,  # noqa: ARG002
     ) -> Tensor:
         return self.networks(noised, timesteps, embeddings, chosen)
 

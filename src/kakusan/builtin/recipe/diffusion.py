@@ -67,6 +67,7 @@ class DenoisingStage(Stage[NetworksT]):
             signal, and there this weight is close to nothing.
         emphasis: shape (n, height, width), how much the error at each place of the latents counts;
             None counts them alike.
+        lean: timesteps are random shares to its power; below 1 there is more often much noise.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class DenoisingStage(Stage[NetworksT]):
         lesson: Lesson | None = None,
         min_snr: float | None = None,
         emphasis: Tensor | None = None,
+        lean: float = 1.0,
     ) -> None:
         self.networks = networks
         self.text_encoder = text_encoder
@@ -101,13 +103,23 @@ class DenoisingStage(Stage[NetworksT]):
         self.lesson = lesson
         self.min_snr = min_snr
         self.emphasis = emphasis
+        self.lean = lean
         self.scheduler = noise_scheduler()
 
     @abstractmethod
     def predict(
-        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Indices
+        self,
+        noised: Tensor,
+        timesteps: Tensor,
+        embeddings: Tensor,
+        chosen: Indices,
+        rng: Rng | None = None,
     ) -> Tensor:
-        """What is said of noised latents, which are those with the indices `chosen`."""
+        """What is said of noised latents, which are those with the indices `chosen`.
+
+        Args:
+            rng: decides what else is random; None is a sample grid, where nothing is.
+        """
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the mean squared error of the velocity at random timesteps."""
@@ -123,12 +135,12 @@ class DenoisingStage(Stage[NetworksT]):
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
         # One timestep from each of `count` equal ranges: the same law, less variance.
         spread = (np.arange(count) + rng.random(count)) / count
-        timesteps = torch.from_numpy((spread * len(self.scheduler)).astype(np.int64))
+        timesteps = torch.from_numpy((spread**self.lean * len(self.scheduler)).astype(np.int64))
         timesteps = timesteps.to(self.device)
         noised = self.scheduler.add_noise(latents, noise, timesteps)
         target = self.scheduler.training_target(latents, noise, timesteps)
         with mixed_precision(self.device):
-            prediction = self.predict(noised, timesteps, self.read(captions), chosen)
+            prediction = self.predict(noised, timesteps, self.read(captions), chosen, rng)
         errors = F.mse_loss(prediction.float(), target, reduction="none").mean(1)
         if self.emphasis is not None:
             errors = errors * self.emphasis[torch.from_numpy(chosen)].to(errors)
@@ -174,6 +186,7 @@ class DiffusionStage(DenoisingStage[UNet2DConditionModel]):
         timesteps: Tensor,
         embeddings: Tensor,
         chosen: Indices,  # noqa: ARG002  # the same for all
+        rng: Rng | None = None,  # noqa: ARG002
     ) -> Tensor:
         return self.networks(noised, timesteps, embeddings)[0]
 
