@@ -62,7 +62,7 @@ def _seen_through(record: Mapping[str, Any], given: Collection[str]) -> Iterator
         told = cast("Mapping[str, object]", prompt if isinstance(prompt, Mapping) else {})
         for key, what in (("model", "the IP-Adapter"), ("encoder", "the image encoder")):
             name = told.get(key)
-            if isinstance(name, str):
+            if isinstance(name, str) and name != BUILTIN:
                 yield what, name
 
 

@@ -267,11 +267,14 @@ def _check_nets(
     Raises:
         RequestError: A record's own would have to be used unasked, or none is needed.
     """
+    from kakusan.checkpoints.source import BUILTIN
+
     nets = [asked for record in records for asked in reproducible(record).controls or ()]
     if given and not nets:
         raise RequestError("no network steered the picture; leave --control-model out")
-    if nets and not given and not trusted:
-        named = nets[0].model or "one that was handed in"
+    asked = [each for each in nets if each.model != BUILTIN]
+    if asked and not given and not trusted:
+        named = asked[0].model or "one that was handed in"
         raise RequestError(
             f"the picture was steered by the network {shown(named)}; say with --control-model "
             "where it is"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from kakusan.checkpoints.files import JSON
+from kakusan.checkpoints.own import IMAGE_ENCODER
 from kakusan.checkpoints.single_file.vision import VisionCheckpoint
 from kakusan.errors import RequestError
 from kakusan.models.familiar import refuse_later
@@ -52,6 +53,7 @@ class CLIPVisionModelWithProjection(Model[VisionConfig]):
     weights_stem = "model"
     ignored = OTHER_PARTS
     part_names = ("image_encoder",)
+    packaged = IMAGE_ENCODER
     checkpoint_class = VisionCheckpoint
 
     def __init__(self, config: VisionConfig) -> None:

@@ -1,13 +1,14 @@
 """Networks as scripts load them, from the Hub or from here, and save them."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
+from kakusan.checkpoints.own import own
 from kakusan.checkpoints.single_file.loading import SINGLE_FILE, opened
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
@@ -26,7 +27,13 @@ PUBLISHED_VERSION = "0.30.0"
 
 
 class Model(Stored[ConfigT], Sendable):
-    """A network as scripts load and save it, by a name or a path."""
+    """A network as scripts load and save it, by a name or a path.
+
+    Attributes:
+        packaged: where the package has one that is called "builtin"; None where that is the model.
+    """
+
+    packaged: ClassVar[str | None] = None
 
     @classmethod
     def load_config(
@@ -76,8 +83,9 @@ class Model(Stored[ConfigT], Sendable):
         """
         check_published(f"{cls.__name__}.from_pretrained", published, LOADING, ARGUMENTS)
         stored, device = asked_dtype(torch_dtype, dtype), mapped_device(device_map)
+        name = pretrained_model_name_or_path
         source = locate(
-            pretrained_model_name_or_path,
+            name if cls.packaged is None or subfolder else own(name, cls.packaged),
             subfolder=subfolder,
             revision=revision,
             variant=variant,

@@ -11,6 +11,7 @@ from typing import Any
 from kakusan.checkpoints.adapters.finding import find_adapters, nearest_adapters
 from kakusan.checkpoints.adapters.refusals import check_is_adapter
 from kakusan.checkpoints.facts import hashes_of
+from kakusan.checkpoints.own import IP_ADAPTER, own
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.source import PathLike, local_file
 from kakusan.errors import ArgumentError, InputError, listed, shown, shown_path
@@ -146,7 +147,8 @@ def with_hashes(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record whose files of adapters have their hashes, as far as they are here."""
     record = dict(record)
     if prompts := record.get("image_prompts"):
-        hashes = [hash_of_file(each["model"]) if "model" in each else None for each in prompts]
+        files = [own(each["model"], IP_ADAPTER) if "model" in each else None for each in prompts]
+        hashes = [None if file is None else hash_of_file(file) for file in files]
         record["image_prompts"] = [
             each if digest is None else {**each, "sha256": digest}
             for each, digest in zip(prompts, hashes, strict=True)

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 from kakusan.checkpoints.files import file_names, read_json
+from kakusan.checkpoints.own import CONTROLNET, own
 from kakusan.checkpoints.selection import is_weights
 from kakusan.checkpoints.single_file.control import control_class
 from kakusan.checkpoints.single_file.opening import open_tensor_file
-from kakusan.checkpoints.source import PathLike, locate
+from kakusan.checkpoints.source import BUILTIN, PathLike, locate
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
 from kakusan.inputs import Inputs
 from kakusan.models import (
@@ -41,7 +42,7 @@ class NamedNet:
     """A network that a request names, whose weights are yet to be read; equal if it is the same.
 
     Args:
-        name: a folder, a file or a Hub id.
+        name: "builtin", a folder, a file or a Hub id.
 
     Attributes:
         network: as its files describe it.
@@ -53,7 +54,7 @@ class NamedNet:
 
     def __init__(self, name: str, *, local_files_only: bool = False) -> None:
         self.name = name
-        source = locate(name, local_files_only=local_files_only, files=True)
+        source = locate(own(name, CONTROLNET), local_files_only=local_files_only, files=True)
         folder = _own_folder(source.folder)
         part = _in_folder(folder) if source.file is None else _in_file(source.file)
         self.network, self._read = part.network, part.read
@@ -170,7 +171,7 @@ def _again(
     named = [name for name in untold if _last(name) == _last(asked.model or "")]
     for name in (*same, *named, *(untold if alone and len(known) == 1 else ())):
         return asked._replace(model=name)
-    if trusted and asked.model is not None and not known:
+    if asked.model == BUILTIN or (trusted and asked.model is not None and not known):
         return asked
     digest = "" if asked.sha256 is None else f" (SHA-256 {asked.sha256[:10]}...)"
     where = f"; it is not {', '.join(map(shown_path, known))}" if known else ""

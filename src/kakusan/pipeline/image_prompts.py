@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import fspath
 from pathlib import Path
 from typing import Any, Protocol
 
 from kakusan.checkpoints.ip_adapter import check_is_ip_adapter, read_ip_adapter
+from kakusan.checkpoints.own import IMAGE_ENCODER, IP_ADAPTER, own
 from kakusan.checkpoints.source import local_file
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError, CheckpointError, shown, shown_path
@@ -210,12 +212,13 @@ def _through(
 
 
 def _file(name: str) -> Path:
-    path = local_file(name)
-    return Where().file(name) if path is None else path
+    given = fspath(own(name, IP_ADAPTER))
+    path = local_file(given)
+    return Where().file(given) if path is None else path
 
 
 def _folder(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = Path(own(name, IMAGE_ENCODER)).expanduser()
     if not path.is_dir():
         raise ArgumentError(
             "there is no image encoder {0}; give its folder, with config.json and weights, or its "

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.ip_adapter import ip_adapter_of, read_ip_adapter
+from kakusan.checkpoints.own import IP_ADAPTER, own
 from kakusan.checkpoints.source import local_file
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError, RequestError, shown, shown_path
@@ -68,8 +69,8 @@ def load_ip_adapter(
     as they were.
 
     Args:
-        pretrained_model_name_or_path_or_dict: A folder, a file, OWNER/NAME of the Hugging Face Hub,
-            or a mapping of tensors.
+        pretrained_model_name_or_path_or_dict: "builtin" (the built-in model's), a folder, a file,
+            OWNER/NAME of the Hugging Face Hub, or a mapping of tensors.
         weight_name: The file's name in a folder or repository, and `subfolder` where it lies there.
         image_encoder_folder: Where CLIP's picture encoder is: a folder's name in `subfolder`, or
             with a slash in it a path in the folder or repository. None loads none. It is passed by
@@ -243,7 +244,7 @@ def _read(unet: UNet2DConditionModel, name: Any, place: Where) -> IPAdapter:
     if isinstance(name, Mapping):
         file = ip_adapter_of(cast("Mapping[str, object]", name), "the IP-Adapter")
         return ip_adapter_for(unet, file, "the IP-Adapter")
-    path = place.file(name)
+    path = place.file(own(name, IP_ADAPTER))
     return ip_adapter_for(unet, read_ip_adapter(path), shown_path(path.name), path)
 
 
@@ -256,7 +257,7 @@ def _read_encoder(
             "an IP-Adapter of tensors has no image encoder beside it; give the pipeline one "
             "(pipe.image_encoder = ...), or image_encoder_folder=None to go without"
         )
-    text, inside = fspath(name), folder
+    text, inside = fspath(own(name, IP_ADAPTER)), folder
     if place.subfolder and "/" not in folder:
         inside = f"{place.subfolder}/{folder}"
     if (file := local_file(text)) is not None:

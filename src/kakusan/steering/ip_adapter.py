@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kakusan.checkpoints.own import called
 from kakusan.engine import Engine
 from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs, ThroughAdapter, check_again
@@ -139,13 +140,14 @@ def _with(conditioning: Conditioning, tokens: tuple[ImageTokens, ...]) -> Condit
 def _told(given: ThroughAdapter, asked: ImagePrompt) -> ImagePrompt:
     """What a record says of it."""
     path, pictures = given.adapter.path, given.seen.pictures
+    encoder = None if given.encoder is None else given.encoder.name_or_path
     if asked.images is not None:
         check_again("image_prompts", asked.images, pictures)
     return asked._replace(
-        model=asked.model or (None if path is None else str(path)),
+        model=asked.model or (None if path is None else called(path)),
         scale=given.scale,
         blocks=given.blocks,
-        encoder=asked.encoder or (None if given.encoder is None else given.encoder.name_or_path),
+        encoder=asked.encoder or (None if encoder is None else called(encoder)),
         images=asked.images or (None if pictures is None else pictures.files()),
     )
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kakusan.checkpoints.own import CONTROLNET
 from kakusan.checkpoints.single_file.control import ControlCheckpoint
 from kakusan.errors import RequestError, kind_of
 from kakusan.models.control.config import ControlNetConfig, check_hints
@@ -137,6 +138,7 @@ class ControlNetModel(Steerer[ControlNetConfig]):
 
     config_class = ControlNetConfig
     part_names = ("controlnet",)
+    packaged = CONTROLNET
     checkpoint_class = ControlCheckpoint
 
     def forward(
