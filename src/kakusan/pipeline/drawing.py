@@ -11,7 +11,7 @@ from kakusan.engine import Engine, overflow_note
 from kakusan.errors import ArgumentError, GenerationInterrupted, Undecoded, decode_error
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs
-from kakusan.models import within
+from kakusan.models import AdapterSet, within
 from kakusan.pipeline.budget import within_budget
 from kakusan.pipeline.dressed_prompts import dressed_prompts
 from kakusan.pipeline.finishing import Finished, finish
@@ -92,6 +92,7 @@ class Drawing:
         span: which of them are gone through.
         calls: of the denoiser, that changes of prompts are counted in.
         grammar: what the prompts say when their grammar is read; None where they are plain.
+        merged: the sets of adapters that it has in the UNet's weights, and not beside them.
         understood: what of each prompt is not understood.
         altered: the pictures that something beside the request has changed, and what it was;
             their records cannot make them again.
@@ -144,14 +145,15 @@ class Drawing:
         self.grammar = Grammar.of(self.request, inputs, self.calls, before)
         guided = self.guidance.on or (self.grammar is not None and self.grammar.composes)
         self.outfits = self._dressed()
+        self.merged: list[AdapterSet] = []
         if self.outfits is not None:
-            merged = self.outfits.merged(
+            self.merged = self.outfits.merged(
                 len(self.scheduler.schedule),
                 within(self.engine.unet),
                 self.engine.device,
                 together=batch_size > 1,
             )
-            self.engine = self.engine.wearing({}, merged)
+            self.engine = self.engine.wearing({}, self.merged)
         self._prompts = dressed_prompts(
             model.engine, lambda engine: self._reads(engine, guided), self.outfits, self.calls
         )

@@ -1,29 +1,19 @@
 """Several requests drawn at once: their calls of the UNet are made together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
 from kakusan.errors import DecodeError, NumericalError, RequestError, shown
 from kakusan.inputs import Inputs
-from kakusan.pipeline.drawing import Batch, Drawing
+from kakusan.pipeline.company import JOINED as JOINED
+from kakusan.pipeline.company import Company, Way
+from kakusan.pipeline.drawing import Drawing
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.output import Picture
 from kakusan.request import Request
-from kakusan.sampling import Driven, Predict, drive
 from kakusan.text import said_once
 
 # Above this, a joined call of the UNet gains little and takes more memory
 MOST_AT_A_TIME = 8
-JOINED = "computed beside other pictures: alone it may differ by a rounding"
-
-
-class _Part(NamedTuple):
-    """A trajectory, and the request whose picture it draws."""
-
-    trajectory: Driven
-    number: int
-    drawing: Drawing
 
 
 def draw_together(
@@ -57,56 +47,46 @@ def draw_together(
             raise RequestError(f"each must be a Request, not {shown(request)}")
     with said_once():
         drawings = [pipe.prepared(request, Inputs()) for request in requests]
-    engine = pipe.engine
-    # recordings are of one number of rows, which changes here all the time
-    engine.placement = replace(engine.placement, acceleration=None)
-    return _drawn(drawings, engine.predict, most)
+    return _drawn(drawings, Company(pipe.engine), most)
 
 
 def _drawn(
-    drawings: Sequence[Drawing], predict: Predict, most: int
+    drawings: Sequence[Drawing], company: Company, most: int
 ) -> Iterator[tuple[int, Picture]]:
-    waiting = _parts(drawings)
-    under_way: dict[int, _Part] = {}
-    live: list[Driven] = []
-    joined: set[int] = set()
+    waiting = _ways(drawings)
+    live: list[tuple[int, Way]] = []
     errors: list[NumericalError | DecodeError] = []
 
     def fill() -> None:
-        while len(live) < most and (part := next(waiting, None)) is not None:
-            if isinstance(part, NumericalError):
-                errors.append(part)
+        while len(live) < most and (found := next(waiting, None)) is not None:
+            if isinstance(found, NumericalError):
+                errors.append(found)
                 continue
-            under_way[id(part.trajectory)] = part
-            live.append(part.trajectory)
+            company.joined_by(found[1].drawing)
+            live.append(found)
 
     fill()
-    for trajectory in drive(live, predict):
-        if len(under_way) > 1:
-            joined |= under_way.keys()
-        if not trajectory.is_over:
-            continue
-        _, number, drawing = under_way.pop(id(trajectory))
-        if id(trajectory) in joined:
-            joined.discard(id(trajectory))
-            drawing.records.note(trajectory.pictures, JOINED)
-        fill()
-        try:
-            if trajectory.error is not None:
-                raise trajectory.error
-            for picture in drawing.pictures(Batch([trajectory])):
-                yield number, picture
-        except (NumericalError, DecodeError) as error:
-            errors.append(error)
+    while live:
+        for way in company.round([way for _, way in live]):
+            if not way.trajectory.is_over:
+                continue
+            number = next(number for number, each in live if each is way)
+            live[:] = [each for each in live if each[1] is not way]
+            fill()
+            try:
+                for picture in way.finished():
+                    yield number, picture
+            except (NumericalError, DecodeError) as error:
+                errors.append(error)
     if errors:
         raise errors[0]
 
 
-def _parts(drawings: Sequence[Drawing]) -> Iterator[_Part | NumericalError]:
-    """Every trajectory of every request, made when it is its turn; or why there is none."""
+def _ways(drawings: Sequence[Drawing]) -> Iterator[tuple[int, Way] | NumericalError]:
+    """Every way of every request, made when it is its turn; or why there is none."""
     for number, drawing in enumerate(drawings):
         try:
             for batch in drawing.batches(watched=False):
-                yield from (_Part(trajectory, number, drawing) for trajectory in batch.trajectories)
+                yield from ((number, Way(each, drawing)) for each in batch.trajectories)
         except NumericalError as error:
             yield error
