@@ -3,9 +3,10 @@
 from kakusan.sampling.chained import Chained
 from kakusan.sampling.composed import Composed
 from kakusan.sampling.guidance import Guidance, Guided, Prompt
-from kakusan.sampling.loop import Driven, Predict, drive
+from kakusan.sampling.loop import Driven, Predict, drive, one_round
 from kakusan.sampling.reuse import Reused
 from kakusan.sampling.start import Start
+from kakusan.sampling.state import ChainedState, TrajectoryState
 from kakusan.sampling.steering import Steering
 from kakusan.sampling.step import Step, View
 from kakusan.sampling.timeline import Scheduled, Timeline
@@ -13,6 +14,7 @@ from kakusan.sampling.trajectory import Trajectory, step_options
 
 __all__ = [
     "Chained",
+    "ChainedState",
     "Composed",
     "Driven",
     "Guidance",
@@ -26,7 +28,9 @@ __all__ = [
     "Step",
     "Timeline",
     "Trajectory",
+    "TrajectoryState",
     "View",
     "drive",
+    "one_round",
     "step_options",
 ]

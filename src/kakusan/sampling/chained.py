@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from kakusan.errors import NumericalError
+from kakusan.errors import NumericalError, RequestError
 from kakusan.models import UNetCall
 from kakusan.sampling.loop import Driven
+from kakusan.sampling.state import ChainedState, TrajectoryState
 from kakusan.sampling.step import Step
 
 
@@ -29,8 +30,10 @@ class Chained:
         self.is_second = False
         self._first, self._then, self._now = first, then, first
         self._error: NumericalError | None = None
+        self._overflowed = False
+        self._between: Tensor | None = None
         if first.is_over:
-            self._go_on()
+            self._go_on(first.latents)
 
     @property
     def step(self) -> Step | None:
@@ -42,7 +45,7 @@ class Chained:
 
     @property
     def overflowed(self) -> bool:
-        return self._first.overflowed or self._now.overflowed
+        return self._overflowed or self._first.overflowed or self._now.overflowed
 
     @property
     def is_over(self) -> bool:
@@ -59,15 +62,30 @@ class Chained:
         was_taken = self._now.take(predictions)
         if was_taken and not self.is_second and self._first.is_over and not self._is_stopped:
             try:
-                self._go_on()
+                self._go_on(self._first.latents)
             except NumericalError as error:
                 self._error = error
         return was_taken
+
+    def state(self) -> ChainedState | None:
+        now = self._now.state()
+        if not isinstance(now, TrajectoryState):
+            return None
+        return ChainedState(now, self._between, self._first.overflowed)
+
+    def resume(self, state: TrajectoryState | ChainedState) -> None:
+        if not isinstance(state, ChainedState):
+            raise RequestError("a way in two passes cannot go on from a state of one pass")
+        self._overflowed = state.overflowed
+        if state.first is not None:
+            self._go_on(state.first)
+        self._now.resume(state.now)
 
     @property
     def _is_stopped(self) -> bool:
         step = self._first.step
         return self._first.error is not None or (step is not None and step.stop)
 
-    def _go_on(self) -> None:
-        self._now, self.is_second = self._then(self._first.latents), True
+    def _go_on(self, first: Tensor) -> None:
+        self._between = first
+        self._now, self.is_second = self._then(first), True

@@ -61,6 +61,10 @@ class Composed:
         self.unconditional = self._inner.unconditional
         return found
 
+    @property
+    def holds_nothing(self) -> bool:
+        return self._inner.holds_nothing
+
     def restart(self) -> None:
         """Forget earlier answers: the next step follows from something else."""
         self._inner.restart()

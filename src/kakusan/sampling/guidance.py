@@ -81,6 +81,11 @@ class Predictor(Protocol):
     guidance: Guidance
     unconditional: Tensor | None
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether each step is asked without anything of the one before."""
+        ...
+
     def ask(self, sample: Tensor, timestep: Tensor, prompt: Prompt) -> list[UNetCall]:
         """What to ask about `sample` (b, c, h, w), as the UNet wants to see it."""
         ...
@@ -112,6 +117,10 @@ class Guided:
             return predictions[0]
         self.unconditional, text = predictions
         return self.guidance.combine(self.unconditional, text)
+
+    @property
+    def holds_nothing(self) -> bool:
+        return True
 
     def restart(self) -> None:
         """No answer is held."""

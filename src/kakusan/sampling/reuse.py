@@ -18,6 +18,10 @@ class Reused:
         self.guidance, self._interval = guidance, interval
         self.restart()
 
+    @property
+    def holds_nothing(self) -> bool:
+        return False
+
     def restart(self) -> None:
         """Empty the cache: the next step is a full one."""
         self._until_full = 0

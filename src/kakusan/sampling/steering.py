@@ -32,6 +32,17 @@ class Steering:
         """Where to begin; image-to-image would put a picture there. Once, at the start."""
         return start
 
+    def resume(self, step: int, prompt: Prompt) -> Prompt:  # noqa: ARG002
+        """Go on before a step that is not the first, as if the ones before had been taken here.
+
+        Args:
+            prompt: that the first step is asked with.
+
+        Returns:
+            The one that this step is asked with.
+        """
+        return prompt
+
     def ask(self, call: UNetCall) -> UNetCall:
         """Each question to the UNet; a ControlNet would add its residuals."""
         return call

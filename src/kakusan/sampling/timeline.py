@@ -52,6 +52,10 @@ class Scheduled(Steering):
             return step
         return replace(step, prompt=self._as_others_have_it(prompt))
 
+    def resume(self, step: int, prompt: Prompt) -> Prompt:
+        now = self._timeline.at(step - self._first)
+        return prompt if now is self._timeline.at(0) else self._as_others_have_it(now)
+
     def _as_others_have_it(self, prompt: Prompt) -> Prompt:
         """The same object whenever it is the same prompt's turn."""
         if id(prompt) not in self._conditioned:

@@ -12,9 +12,11 @@ from kakusan.runtime.changes import changes
 from kakusan.runtime.device import queues
 from kakusan.sampling.guidance import Predictor, Prompt
 from kakusan.sampling.start import Start
+from kakusan.sampling.state import ChainedState, TrajectoryState
 from kakusan.sampling.steering import Steering
 from kakusan.sampling.step import Step, View
 from kakusan.schedulers import Generators, Scheduler, rewinder
+from kakusan.schedulers.noise import go_to, positions
 
 
 class Trajectory:
@@ -112,6 +114,30 @@ class Trajectory:
         for steering in self._steering:
             calls = [steering.ask(call) for call in calls]
         return calls
+
+    def state(self) -> TrajectoryState | None:
+        if not self._predictor.holds_nothing or self._is_over:
+            return None
+        noise = positions(self._options.get("generator"))
+        run = self._scheduler.state()
+        return TrajectoryState(self._index, self._latents, run, noise, self.overflowed)
+
+    def resume(self, state: TrajectoryState | ChainedState) -> None:
+        if not isinstance(state, TrajectoryState) or not 0 <= state.index < len(self._schedule):
+            raise RequestError("the state is of another kind of way, or of one with more steps")
+        if state.latents.shape != self._latents.shape:
+            raise RequestError(
+                f"the state has latents {tuple(state.latents.shape)}, and the way has "
+                f"{tuple(self._latents.shape)}"
+            )
+        self._scheduler.resume(state.run)
+        go_to(self._options.get("generator"), state.noise)
+        self._index, self._latents = state.index, state.latents
+        self._computed = (self._latents, changes(self._latents))
+        if state.overflowed:
+            self._precise = self.overflowed = True
+        for each in self._steering:
+            self._prompt = each.resume(self._index, self._prompt)
 
     def _worn(self) -> AdapterSet | None:
         """What the UNet has on now; what was cached of one with others on is forgotten."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.runtime.device import send
-from kakusan.schedulers.source import NoiseSource
+from kakusan.schedulers.source import NoiseSource, Position
 
 LOW = 2**32 - 1  # what torch looks at of a CPU generator's seed
 Generators = torch.Generator | Sequence[torch.Generator] | NoiseSource | None
@@ -68,10 +68,39 @@ def noise_like(like: Tensor, generator: Generators) -> Tensor:
     return draw_noise(like.shape, generator, dtype=like.dtype, device=like.device)
 
 
+def positions(generator: Generators) -> tuple[Position, ...]:
+    """Where generators are, to be kept; torch's global one is nowhere."""
+    return tuple(
+        each.position() if isinstance(each, NoiseSource) else each.get_state()
+        for each in _several(generator)
+    )
+
+
+def go_to(generator: Generators, places: Sequence[Position]) -> None:
+    """Put generators where others of the same seeds were.
+
+    Raises:
+        RequestError: They are more, or fewer.
+    """
+    several = _several(generator)
+    if len(several) != len(places):
+        raise RequestError(f"{len(places)} generators were kept, and there are {len(several)}")
+    for each, place in zip(several, places, strict=True):
+        if isinstance(each, NoiseSource):
+            each.go_to(place)
+        elif isinstance(place, Tensor):
+            each.set_state(place)
+
+
+def _several(generator: Generators) -> list[torch.Generator | NoiseSource]:
+    if isinstance(generator, torch.Generator | NoiseSource):
+        return [generator]
+    return list(generator or ())
+
+
 def rewinder(generator: Generators) -> Callable[[], None]:
     """A function that puts generators back to where they are now; torch's global one stays."""
-    one = isinstance(generator, torch.Generator | NoiseSource)
-    generators = [generator] if one else list(generator or ())
+    generators = _several(generator)
     states = [each.get_state() for each in generators]
 
     def rewind() -> None:

@@ -19,6 +19,14 @@ class _Taken(NamedTuple):
     history: Any
 
 
+class RunState(NamedTuple):
+    """Where a run is: what `resume` makes another run of the same timesteps go on from."""
+
+    step_index: int | None
+    begin_index: int | None
+    history: Any
+
+
 class Run:
     """Timesteps in order, how many of them are done, and what that left for the next.
 
@@ -107,6 +115,23 @@ class Run:
         run = copy.copy(self)
         run._begin_run(start)
         return run
+
+    def state(self) -> RunState:
+        """Where the run is, between two steps."""
+        return RunState(self._step_index, self._begin_index, self.history)
+
+    def resume(self, state: RunState) -> None:
+        """Go on from where another run of the same timesteps was.
+
+        Raises:
+            RequestError: that was a longer one.
+        """
+        if state.step_index is not None and state.step_index > len(self.schedule):
+            raise RequestError(
+                f"the state is of step {state.step_index}, and this run has {len(self.schedule)}"
+            )
+        self._step_index, self._begin_index, self.history = state
+        self._taken = None
 
     def _check_start(self, start: int) -> None:
         if start not in self.starts:

@@ -10,6 +10,7 @@ from torch import Tensor
 from kakusan.schedulers.philox import philox_normal
 
 SEEDS = 2**64
+Position = Tensor | int  # of a stream, in a form that can be kept
 
 
 class NoiseSource(ABC):
@@ -36,6 +37,14 @@ class NoiseSource(ABC):
     @abstractmethod
     def set_state(self, state: Any) -> None:
         """Go back, or on, to where `get_state` said that the stream was."""
+
+    def position(self) -> Position:
+        """Where the stream is, once the first latents were drawn, to be kept."""
+        return self.get_state()
+
+    def go_to(self, position: Position) -> None:
+        """Go on, once the first latents were drawn, to where another of the same seed was."""
+        self.set_state(position)
 
 
 class TorchNoise(NoiseSource):

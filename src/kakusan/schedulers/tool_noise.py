@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kakusan.errors import RequestError
 from kakusan.schedulers.noise import seeded
-from kakusan.schedulers.source import NoiseSource, PhiloxNoise, TorchNoise
+from kakusan.schedulers.source import NoiseSource, PhiloxNoise, Position, TorchNoise
 
 Kind = Callable[[int], NoiseSource]
 ALIKE = 0.9995  # of two noises whose mean cosine is above, AUTOMATIC1111 takes a plain mean
@@ -109,6 +109,12 @@ class PictureNoise(NoiseSource):
     def set_state(self, state: Any) -> None:
         self._is_first, self._stream, inner = state
         self._stream.set_state(inner)
+
+    def position(self) -> Position:
+        return self._stream.position()
+
+    def go_to(self, position: Position) -> None:
+        self._stream.go_to(position)
 
     def _go_on(self) -> None:
         """From the first latents to further noise."""

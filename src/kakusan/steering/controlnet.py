@@ -23,7 +23,7 @@ from kakusan.models import (
     guessing,
 )
 from kakusan.request import ControlAsked, Request
-from kakusan.sampling import Start, Steering, Step
+from kakusan.sampling import Prompt, Start, Steering, Step
 from kakusan.schedulers import Generators
 from kakusan.steering.nets import (
     SOFT,
@@ -130,6 +130,10 @@ class Controlled(Steering):
         acting = [net.at(self._step) for net in asked]
         controls = tuple(each for each in acting if each is not None)
         return call._replace(controls=(*call.controls, *controls)) if controls else call
+
+    def resume(self, step: int, prompt: Prompt) -> Prompt:
+        self._step = step
+        return prompt
 
     def after(self, step: Step) -> Step:
         self._step = step.index + 1

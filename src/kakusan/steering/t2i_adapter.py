@@ -15,7 +15,7 @@ from kakusan.errors import ArgumentError
 from kakusan.inputs import Inputs
 from kakusan.models import Model, Residuals, T2IAdapter, UNet2DConditionModel, UNetCall
 from kakusan.request import ControlAsked, Request
-from kakusan.sampling import Start, Steering, Step
+from kakusan.sampling import Prompt, Start, Steering, Step
 from kakusan.schedulers import Generators
 from kakusan.steering.nets import Share, asked_of, completed, pixels_of, rows, share_of
 from kakusan.steering.way import Call, Completed, Prepared, Way
@@ -106,6 +106,10 @@ class Adapted(Steering):
             if share.holds(self._step) and not (text_alone and call.is_negative):
                 total = residuals if total is None else total.plus(residuals)
         return call if total is call.residuals else call._replace(residuals=total)
+
+    def resume(self, step: int, prompt: Prompt) -> Prompt:
+        self._step = step
+        return prompt
 
     def after(self, step: Step) -> Step:
         self._step = step.index + 1
