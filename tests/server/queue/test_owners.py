@@ -11,17 +11,16 @@ TELLS = "from kakusan.server.queue.owners import own_name; print(own_name(), flu
 
 
 def test_a_process_is_gone_once_it_has_ended() -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", TELLS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    name = process.stdout.readline().strip()
-    assert name != own_name()
-    assert not is_gone(name)
-    process.kill()
-    process.stdout.read()  # it has ended by now, though nobody has waited for it
-    assert is_gone(name)
-    process.communicate()
+    ) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        assert name != own_name()
+        assert not is_gone(name)
+        process.kill()
+        process.stdout.read()  # it has ended by now, though nobody has waited for it
+        assert is_gone(name)
     assert is_gone(name)
 
 
