@@ -3,9 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Never, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +12,7 @@ from kakusan.cli.console import say, say_json
 from kakusan.cli.exits import DONE
 from kakusan.cli.generate import read_prompt
 from kakusan.cli.live import live
-from kakusan.errors import CheckpointError, ModelNotFoundError, RequestError, shown
+from kakusan.errors import RequestError, shown
 from kakusan.prompts import (
     SYNTAXES,
     Network,
@@ -25,11 +23,18 @@ from kakusan.prompts import (
     resolve,
 )
 from kakusan.request.checks import texts
+from kakusan.server.readings import (
+    finite,
+    reading_json,
+    rules_of,
+    tokenizer_of,
+    without_choices,
+)
 from kakusan.vocabulary import COMMAND_LINE
 
 if TYPE_CHECKING:
     from kakusan.text import CLIPTokenizer
-    from kakusan.text.chunked import CutText, ReadPrompt, TokenChunks
+    from kakusan.text.chunked import ReadPrompt, TokenChunks
 
 _STEPS = 20
 _MOST = 12  # stretches of a schedule, segments, chunks and networks that people are shown
@@ -85,18 +90,18 @@ def tokens(
         line.wait("loading the tokenizer")
         from kakusan.text.chunked import read_tokens
 
-        tokenizer = _tokenizer(model)
+        tokenizer = tokenizer_of(model)
         files = embedding_options.read(embedding, embeddings_dir)
         if files is not None:
             tokenizer = _with_words(tokenizer, parsed, files)
-        reading = read_tokens(parsed, tokenizer, _rules(name, tokenizer))
+        reading = read_tokens(parsed, tokenizer, rules_of(name, tokenizer))
     is_open = text == written and name != "plain" and has_choices(text)
     if is_open:
-        reading = _without_choices(reading)
+        reading = without_choices(reading)
     if as_json:
         chosen = {"open_choices": True} if is_open else {}
         chosen |= {} if text == written else {"template": written}
-        say_json(_finite({"prompt": text, **chosen, **_record(reading)}))
+        say_json(finite({"prompt": text, **chosen, **reading_json(reading)}))
     else:
         told = [] if text == written else [f"chosen: {_cut(text, _LONGEST_PROMPT)}"]
         say("\n".join([*told, *_lines(reading), *([_OPEN] if is_open else [])]))
@@ -108,32 +113,6 @@ def _taken(text: str) -> str:
     with COMMAND_LINE.spoken():
         texts("prompt", text)
     return text
-
-
-def _without_choices(reading: "ReadPrompt") -> "ReadPrompt":
-    """The same where what the seed chooses of does not count as words."""
-    known = reading.understanding
-    left = tuple(form for form in known.unread_grammar if not has_choices(form))
-    return replace(reading, understanding=replace(known, unread_grammar=left))
-
-
-def _tokenizer(model: str) -> "CLIPTokenizer":
-    """A model's tokenizer; SDXL's refiner has the second of two alone, and a file has CLIP's."""
-    from kakusan.text import CLIPTokenizer
-
-    if Path(model).is_file():
-        from kakusan.text.clip_vocabulary import clip_vocabulary
-
-        return CLIPTokenizer(clip_vocabulary())
-    try:
-        return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
-    except ModelNotFoundError:
-        raise
-    except CheckpointError as error:
-        try:
-            return CLIPTokenizer.from_pretrained(model, subfolder="tokenizer_2")
-        except CheckpointError:
-            raise error from None
 
 
 def _with_words(
@@ -148,61 +127,6 @@ def _with_words(
     entries = [{"file": each} for each in files]
     with COMMAND_LINE.spoken():
         return reading_tokenizer(tokenizer, entries, list(dict.fromkeys(texts)), prompt.syntax)
-
-
-def _rules(syntax: str, tokenizer: "CLIPTokenizer") -> "CutText | None":
-    """ComfyUI's and compel's rules for chunks, which are where texts are encoded."""
-    if syntax not in ("comfy", "compel"):
-        return None
-    from kakusan.conditioning.compel import Compel
-    from kakusan.conditioning.dialects import Comfy
-    from kakusan.conditioning.reader import Reader
-    from kakusan.text import pieces
-
-    def encode(*_: object) -> Never:
-        raise AssertionError("nothing is encoded where tokens are only shown")
-
-    dialect = Comfy() if syntax == "comfy" else Compel()
-    reader = Reader(tokenizer, encode, pieces(syntax))
-    return lambda text: dialect.chunks(text, reader)
-
-
-def _record(reading: "ReadPrompt") -> dict[str, Any]:
-    prompt = reading.prompt
-    used = [token for text in reading.texts[:1] for chunk in text.chunks for token in chunk]
-    return {
-        "syntax": prompt.syntax,
-        "schedule": prompt.schedule(),
-        "joined": prompt.joined,
-        "chunks": [
-            {
-                "part": text.part,
-                "until": text.until,
-                "chunks": [[token._asdict() for token in chunk] for chunk in text.chunks],
-            }
-            for text in reading.texts
-        ],
-        "networks": [_network(each) for each in prompt.networks],
-        "room": reading.room,
-        "used": [{"id": token.id, "text": token.text} for token in used],
-        "cut": [{"id": token.id, "text": token.text} for token in reading.cut],
-        **reading.understanding.to_record(),
-    }
-
-
-def _network(network: Network) -> dict[str, Any]:
-    spans = network.spans
-    found = {**vars(network), "spans": None if spans is None else [list(each) for each in spans]}
-    return {key: value for key, value in found.items() if key != "fault" or value is not None}
-
-
-def _finite(value: Any) -> Any:
-    """The same with null for numbers that JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in cast("list[Any]", value)]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _lines(reading: "ReadPrompt") -> Iterator[str]:
