@@ -1,5 +1,6 @@
 """The web application: the gate, our own API, the page, and other tools' APIs beside it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -20,8 +21,12 @@ from kakusan.server.access.hosts import Hosts
 from kakusan.server.access.limits import Limits
 from kakusan.server.access.tokens import Tokens
 from kakusan.server.api import routers
+from kakusan.server.api.counting import Counting
+from kakusan.server.api.counting import router as counted
+from kakusan.server.api.docs import router as docs
 from kakusan.server.api.observing import Observed
 from kakusan.server.api.session import router as session
+from kakusan.server.metrics import Metrics
 from kakusan.server.problems import Problem, problem_of
 from kakusan.server.service import Service
 
@@ -37,11 +42,17 @@ def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(PUBLIC_FOLDERS)
 
 
-def gated(app: FastAPI, service: Service, tokens: Tokens, public: Callable[[str], bool]) -> FastAPI:
+def gated(
+    app: FastAPI,
+    service: Service,
+    tokens: Tokens,
+    public: Callable[[str], bool],
+    metrics: Metrics | None = None,
+) -> FastAPI:
     """The application, with every request checked before it comes to a route."""
     settings = service.settings
     app.user_middleware = [
-        Middleware(Observed),
+        Middleware(Observed, metrics=metrics or Metrics()),
         Middleware(SafeHeaders),
         Middleware(Gate, hosts=Hosts(settings), tokens=tokens, public=public),
         Middleware(Limits, most=settings.most_bytes, patience=settings.patience),
@@ -56,10 +67,15 @@ def gated(app: FastAPI, service: Service, tokens: Tokens, public: Callable[[str]
 def app_of(service: Service, tokens: Tokens) -> FastAPI:
     """All of it on the main port."""
 
+    metrics = Metrics()
+    counting = Counting(service, metrics)
+
     @asynccontextmanager
     async def alive(_app: FastAPI) -> AsyncGenerator[None]:
         async with service:
+            task = asyncio.create_task(counting.run())
             yield
+            task.cancel()
 
     app = FastAPI(
         title="kakusan",
@@ -72,9 +88,11 @@ def app_of(service: Service, tokens: Tokens) -> FastAPI:
     app.include_router(session(tokens))
     for each in routers(service):
         app.include_router(each)
+    app.include_router(counted(counting, metrics))
+    app.include_router(docs(app))
     for each in _others(service):
         app.include_router(each)
-    return gated(app, service, tokens, is_public)
+    return gated(app, service, tokens, is_public, metrics)
 
 
 def _others(service: Service) -> list[APIRouter]:

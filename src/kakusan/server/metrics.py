@@ -33,9 +33,7 @@ class Metrics:
             "kakusan_job_seconds", "From the first step to the end.", buckets=_SECONDS, registry=own
         )
         self.pictures = Counter("kakusan_pictures", "Pictures that are finished.", registry=own)
-        self.resumed = Counter(
-            "kakusan_jobs_resumed", "Jobs that were begun again.", registry=own
-        )
+        self.resumed = Counter("kakusan_jobs_resumed", "Jobs that were begun again.", registry=own)
         self.database = Histogram(
             "kakusan_db_seconds", "Calls of the database.", buckets=_FAST, registry=own
         )

@@ -1,0 +1,90 @@
+"""Counts what happens to jobs, from the events that the queue keeps, and answers `/metrics`."""
+
+import asyncio
+import logging
+import time
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from kakusan.server.metrics import Metrics, Now
+from kakusan.server.queue.errors import StoreError
+from kakusan.server.queue.job import Event, State
+from kakusan.server.service import Service
+from kakusan.server.stream import FINAL, PATIENCE
+
+logger = logging.getLogger(__name__)
+_WAITING = 1000  # jobs that are looked through for the oldest
+
+
+class Counting:
+    """Follows the queue's events; to be run as a task."""
+
+    def __init__(self, service: Service, metrics: Metrics) -> None:
+        self._service, self._metrics = service, metrics
+        self._now = Now(metrics.registry)
+
+    async def run(self) -> None:
+        """Count until it is cancelled."""
+        service = self._service
+        seen: int | None = None
+        with service.changes.listener() as changes:
+            while not service.changes.closed:
+                try:
+                    if seen is None:
+                        seen = await service.in_store(service.store.last_event)
+                    for event in await service.in_store(service.store.events, after=seen):
+                        seen = event.seq
+                        await self._count(event)
+                except StoreError as error:
+                    self._metrics.database_errors.inc()
+                    logger.warning("%s", error)
+                await changes.wait(PATIENCE)
+
+    async def _count(self, event: Event) -> None:
+        metrics = self._metrics
+        if event.kind == "picture":
+            metrics.pictures.inc()
+        if event.kind not in ("started", *FINAL):
+            return
+        job = await self._service.in_store(self._service.store.job, event.job)
+        if job is None:
+            return
+        if event.kind == "started":
+            if job.attempts > 1:
+                metrics.resumed.inc()
+            elif job.started is not None:
+                metrics.queue_wait.observe(max(0.0, job.started - job.created))
+            return
+        metrics.jobs.labels(event.kind, job.submission.dialect).inc()
+        if job.started is not None and job.finished is not None:
+            metrics.job_seconds.observe(max(0.0, job.finished - job.started))
+        logger.info("job %s %s", job.id, event.kind)
+
+    async def look(self) -> None:
+        """Note what is so now."""
+        service, now = self._service, self._now
+        began = time.perf_counter()
+        counts = await service.in_store(service.store.counts)
+        self._metrics.database.observe(time.perf_counter() - began)
+        now.set("kakusan_jobs_waiting", "Jobs that wait.", counts.get(State.QUEUED, 0))
+        now.set("kakusan_jobs_running", "Jobs that run.", counts.get(State.RUNNING, 0))
+        waiting = await service.jobs(state=State.QUEUED, limit=_WAITING)
+        oldest = time.time() - min((each.created for each in waiting), default=time.time())
+        now.set("kakusan_queue_oldest_seconds", "Since the oldest was handed in.", max(0.0, oldest))
+        free = await service.in_store(service.files.free_bytes)
+        now.set("kakusan_disk_free_bytes", "Of the disk with the pictures.", free)
+
+
+def router(counting: Counting, metrics: Metrics) -> APIRouter:
+    """`/metrics`."""
+    found = APIRouter(tags=["operations"])
+
+    @found.get("/metrics", response_class=Response)
+    async def shown() -> Response:
+        """Prometheus' text."""
+        await counting.look()
+        text = await asyncio.to_thread(generate_latest, metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    return found
