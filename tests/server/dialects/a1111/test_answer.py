@@ -14,6 +14,7 @@ from kakusan.server.dialects.a1111.answer import (
     echo,
     ignored_header,
     info_of,
+    named,
     note_of,
 )
 from kakusan.server.dialects.a1111.values import read
@@ -117,12 +118,14 @@ def test_pictures_come_back_where_asked_for() -> None:
 
 def test_a_header_has_plain_letters_only() -> None:
     names = ["url", "a\r\nSet-Cookie: x", "\u732b", "x" * 500, "y,z"]
-    (name,) = ignored_header(names)
-    text = ignored_header(names)[name]
+    found = named([*names, "url"])
+    assert found[:3] == ["url", "a\\r\\nSet-Cookie: x", "\u732b"]
+    (name,) = ignored_header(found)
+    text = ignored_header(found)[name]
     assert name == HEADER
     assert text.isascii()
     assert text.isprintable()
-    assert text.startswith("url, aSet-Cookie: x, ")
+    assert text.startswith("url, a\\r\\nSet-Cookie: x, xxx")
     assert ignored_header([]) == {}
 
 

@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from kakusan.errors import printable
 from kakusan.images.parameters import parameters_text
 from kakusan.images.settings_line import find_settings
 from kakusan.server.dialects.a1111.fields import FIELDS
@@ -13,7 +14,7 @@ from kakusan.server.queue.job import Job
 
 IGNORED = "kakusan_ignored"  # in `parameters`
 HEADER = "X-Kakusan-Ignored"
-_LONGEST_HEADER = 1000
+_LONGEST_HEADER, _LONGEST_NAME, _MOST_NAMED = 1000, 60, 100
 _IMAGES = ("init_images", "mask")
 # What every text has, so that it is told in fields of its own
 _PLAIN = ("Steps", "Sampler", "CFG scale", "Seed", "Size", "Model", "Version", "Clip skip")
@@ -51,9 +52,14 @@ def echo(body: Body, ignored: Sequence[str]) -> dict[str, Any]:
     return found | {IGNORED: list(ignored)}
 
 
+def named(ignored: Iterable[str]) -> list[str]:
+    """What was ignored, each once and in a few letters, whatever clients call their fields."""
+    return list(dict.fromkeys(printable(name[:_LONGEST_NAME]) for name in ignored))[:_MOST_NAMED]
+
+
 def ignored_header(ignored: Sequence[str]) -> dict[str, str]:
     """The names of what was ignored, in letters that a header may have."""
-    names = ("".join(c for c in name[:60] if c.isascii() and c.isprintable()) for name in ignored)
+    names = ("".join(c for c in name if c.isascii() and c.isprintable()) for name in ignored)
     text = ", ".join(name.replace(",", " ").strip() for name in names if name.strip())
     return {HEADER: text[:_LONGEST_HEADER]} if text else {}
 

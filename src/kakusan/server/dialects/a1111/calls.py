@@ -65,7 +65,8 @@ class Calls:
             wanted, caller=caller, note=self._note(body, found, chosen), hash=_hash(sent, chosen)
         )
         job = await self.service.while_connected(request, job)
-        return await self._answer(job, body, chosen, [*found.ignored, *unknown, *passed])
+        ignored = answer.named([*found.ignored, *unknown, *passed])
+        return await self._answer(job, body, chosen, ignored)
 
     async def _styles(self, body: Body) -> list[Style]:
         folder = self.service.settings.data

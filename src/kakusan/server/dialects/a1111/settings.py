@@ -67,32 +67,25 @@ def drawing(
         ApiError: Something of it is not there, or out of range.
     """
     sampler = samplers.chosen(body["sampler_name"] or body["sampler_index"], body["scheduler"])
-    ignored = [*body.ignored, *scripts.inactive(body)]
-    ignored += ["scheduler"] if sampler.ignored else []
-    size, iterations = _batch(body, len(pictures.init))
-    texts = (_prompt(body, "prompt"), _prompt(body, "negative_prompt"))
-    prompt, negative, unknown = applied(body["styles"], styles, *texts)
-    ignored += unknown
+    batch = _batch(body, len(pictures.init))
+    texts, unknown = _texts(body, styles)
     found: dict[str, Any] = {
-        "prompt": prompt,
-        "negative_prompt": negative,
+        **texts,
         "num_inference_steps": body["steps"],
         "guidance_scale": body["cfg_scale"],
-        "num_images_per_prompt": size * iterations,
+        "num_images_per_prompt": batch[0] * batch[1],
         **samplers.with_eta(sampler, body["eta"]),
         **noise.seeds(body),
         **options.settings_of(chosen_options),
+        **_begun(body, pictures, is_img2img=is_img2img),
     }
-    if is_img2img:
-        ignored += ["enable_hr"] if body["enable_hr"] else []
-        found |= masks.begun(body, list(pictures.init), pictures.mask)
-    else:
-        sizes = {side: body[side] for side in ("width", "height") if body[side] is not None}
-        found |= sizes | hires.second_pass(body)
+    ignored = [*body.ignored, *scripts.inactive(body), *unknown]
+    ignored += ["scheduler"] if sampler.ignored else []
+    ignored += ["enable_hr"] if is_img2img and body["enable_hr"] else []
     if units:
         found["controls"], more = _controls(units, pictures)
         ignored += more
-    return Drawing(found, sampler, (size, iterations), tuple(dict.fromkeys(ignored)))
+    return Drawing(found, sampler, batch, tuple(dict.fromkeys(ignored)))
 
 
 def check_begun(body: Body) -> None:
@@ -101,8 +94,22 @@ def check_begun(body: Body) -> None:
         raise ApiError(404, NO_INIT_IMAGE)
 
 
-def _prompt(body: Body, name: str) -> str:
-    return without_loras(body[name]) if body["disable_extra_networks"] else body[name]
+def _texts(body: Body, styles: Sequence[Style]) -> tuple[dict[str, str], list[str]]:
+    """Both prompts with their styles, and the styles that are nowhere."""
+    prompt, negative = (
+        without_loras(body[name]) if body["disable_extra_networks"] else body[name]
+        for name in ("prompt", "negative_prompt")
+    )
+    prompt, negative, unknown = applied(body["styles"], styles, prompt, negative)
+    return {"prompt": prompt, "negative_prompt": negative}, unknown
+
+
+def _begun(body: Body, pictures: Pictures, *, is_img2img: bool) -> dict[str, Any]:
+    """The size, and what it is drawn from."""
+    if is_img2img:
+        return masks.begun(body, list(pictures.init), pictures.mask)
+    sizes = {side: body[side] for side in ("width", "height") if body[side] is not None}
+    return sizes | hires.second_pass(body)
 
 
 def _batch(body: Body, given: int) -> tuple[int, int]:
