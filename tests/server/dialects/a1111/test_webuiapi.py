@@ -248,7 +248,7 @@ def wait_until(met: Any, seconds: float = 30.0) -> None:
 
 
 def test_a_network_that_steers(api: webuiapi.WebUIApi, served: Served) -> None:
-    (name,) = api.controlnet_model_list()
+    name = next(each for each in api.controlnet_model_list() if each.startswith(NET))
     unit = webuiapi.ControlNetUnit(
         image=blob(), module="canny", model=name, weight=0.8, threshold_a=100, threshold_b=200
     )
