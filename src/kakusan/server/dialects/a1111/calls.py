@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 
 from kakusan.images.metadata import encoded
+from kakusan.images.opening import opened
 from kakusan.server.access import caller_of
 from kakusan.server.asked import Asked
 from kakusan.server.dialects.a1111 import answer, lists, scripts, settings
@@ -200,7 +201,7 @@ def _sent(data: bytes, record: Mapping[str, Any], chosen: Mapping[str, Any]) -> 
     """A picture's file in the format that is set, in base64."""
     kind = FORMATS[chosen["samples_format"]]
     if kind != "PNG":
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        with opened(data) as (image, _):
             data = encoded(image, kind, record, chosen["jpeg_quality"])
     return picture_text(data)
 
