@@ -134,9 +134,12 @@ async def test_over_stdin_and_stdout(server: Running, tmp_path: Path) -> None:
         told.append(message)
 
     async with Client(stdio_client(started)) as client:
+        server.inside.worker.pause = 0.4
         drawn = await client.call_tool("draw", SMALL, progress_callback=progress)
+        server.inside.worker.pause = 0.0
         assert not drawn.is_error, words(drawn)
         assert "64x64, seed 7" in words(drawn)
+        assert any("of 3." in (each or "") for each in told)
         refused = await client.call_tool("draw", {**SMALL, "cfg": 3})
         assert refused.is_error
 
