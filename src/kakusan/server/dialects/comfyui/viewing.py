@@ -9,6 +9,7 @@ from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kakusan.images import open_picture
 from kakusan.server.dialects.comfyui.jobs import Jobs
 from kakusan.server.dialects.comfyui.uploads import INPUT, Uploads, as_png
 from kakusan.server.service import Service
@@ -47,8 +48,8 @@ async def view(
 
 def _made(data: bytes, wanted: str | None, channel: str) -> tuple[bytes, str]:
     """One of our own pictures as ComfyUI makes it for a preview, or a part of its channels."""
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as file:
-        image = file.convert("RGBA" if "A" in file.getbands() else "RGB")
+    image = open_picture(data)
+    image = image.convert("RGBA" if "A" in image.getbands() else "RGB")
     if channel == "a":
         covered = Image.new("RGBA", image.size)
         alpha = image.getchannel("A") if image.mode == "RGBA" else Image.new("L", image.size, 255)
