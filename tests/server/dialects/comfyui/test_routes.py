@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from PIL import Image
 from kakusan.server.dialects.comfyui.choices import SCHEDULER_NAMES
 from kakusan.server.dialects.comfyui.nodes import KINDS
 from tests.server.dialects.comfyui.graphs import DEFAULT, changed, over_a_picture
-from tests.server.dialects.comfyui.serving import Client, Pretender, Serving, png
+from tests.server.dialects.comfyui.serving import Client, Pretender, Serving, png, pretending
 
 
 def waiting(worker: Pretender) -> None:
@@ -127,6 +128,16 @@ def test_what_changes_nothing_is_named(client: Client) -> None:
     assert "3.scheduler: LCM has timesteps of its own" in ignored
     assert client.pictures(client.wait(answer.json()["prompt_id"]))[0].size == (128, 128)
     assert "X-Kakusan-Ignored" not in client.post("/prompt", {"prompt": DEFAULT}).headers
+
+
+def test_what_is_too_long_to_keep(client: Client) -> None:
+    long = changed(_6=("CLIPTextEncode", {"text": "a" * 2**20}))
+    answer = client.post("/prompt", {"prompt": long})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_prompt")
+    body = {"prompt": DEFAULT, "extra_data": {"extra_pnginfo": "a" * 2**20}, "client_id": "b" * 999}
+    answer = client.post("/prompt", body)
+    assert "extra_data: it is longer" in answer.headers["X-Kakusan-Ignored"]
+    assert client.wait(answer.json()["prompt_id"])["prompt"][3] == {"client_id": "b" * 200}
 
 
 def test_the_queue_in_its_order(client: Client, worker: Pretender) -> None:
@@ -418,9 +429,7 @@ def test_probes_of_other_servers_find_nothing(client: Client) -> None:
     assert patched.status_code == 404
 
 
-def test_a_full_queue(tmp_path: Any) -> None:
-    from tests.server.dialects.comfyui.serving import pretending
-
+def test_a_full_queue(tmp_path: Path) -> None:
     with pretending(tmp_path, most_waiting=1) as (serving, worker):
         waiting(worker)
         client = Client(serving)
@@ -429,3 +438,21 @@ def test_a_full_queue(tmp_path: Any) -> None:
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) > 0
         assert answer.json()["error"]["type"] == "queue_full"
+
+
+def test_what_was_accepted_outlasts_the_server(tmp_path: Path) -> None:
+    chosen = str(uuid4())
+    with pretending(tmp_path) as (serving, worker):
+        client = Client(serving)
+        entry = client.wait(client.submit(DEFAULT, prompt_id=chosen))
+        name = upload(client, png()).json()["name"]
+        waiting(worker)
+        over = client.submit(over_a_picture(name))
+    with pretending(tmp_path) as (serving, worker):
+        client = Client(serving)
+        assert client.get(f"/history/{chosen}").json() == {chosen: entry}
+        assert client.pictures(entry)[0].size == (128, 128)
+        assert client.pictures(client.wait(over))[0].size == (64, 64)
+        again = client.post("/prompt", {"prompt": over_a_picture(name)})
+        assert again.status_code == 200  # under its hash; labels are forgotten
+        assert client.post("/prompt", {"prompt": over_a_picture()}).status_code == 400

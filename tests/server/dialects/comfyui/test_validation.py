@@ -156,6 +156,7 @@ def test_a_long_chain_ends() -> None:
     assert checked(prompt, CHOICES).ends == ("9",)
     many = {str(n): {"class_type": "PreviewImage", "inputs": {}} for n in range(1001)}
     assert "1001 nodes" in refusal(many).error["message"]
+    assert "900 outputs" in refusal(dict(list(many.items())[:900])).error["message"]
 
 
 def test_numbers_may_be_texts_and_ids_numbers() -> None:

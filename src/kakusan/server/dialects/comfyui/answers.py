@@ -11,6 +11,7 @@ from kakusan.server.queue.job import Job, State
 
 DIALECT = "comfyui"
 OUTPUT, TEMPORARY = "output", "temp"
+LONGEST_ID = 200  # characters of how a client calls itself
 _LONGEST_PREFIX = 100
 _NAME = re.compile(r".*_([0-9a-f]{32})_(\d{5})_\.png", re.DOTALL)
 _UNFIT = re.compile(r"[^\w\-.,+=@()\[\] ]")

@@ -10,15 +10,15 @@ from typing import Any, cast
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from kakusan.server.dialects.comfyui import messages
-from kakusan.server.dialects.comfyui.answers import client_id_of, is_ours
+from kakusan.server.dialects.comfyui.answers import LONGEST_ID, client_id_of, is_ours
 from kakusan.server.dialects.comfyui.jobs import Jobs
 from kakusan.server.errors import UnknownJob
 from kakusan.server.queue.job import Event, Job
 from kakusan.server.service import Service
 from kakusan.server.stream import Previewed, Progressed
 
-_LONGEST_ID = 200  # characters of a client's id
 _MOST_HELD = 2000  # messages that a slow client may be behind
+_MOST_SEEN = 20  # of them, before previews are left out
 _LAST = ("done", "failed", "cancelled", "deleted")
 
 
@@ -52,7 +52,7 @@ class Socket:
         """Send something soon, after what was said before."""
         if len(self._held) >= _MOST_HELD:
             self.is_behind = True
-        else:
+        elif isinstance(line, str) or len(self._held) < _MOST_SEEN:
             self._held.append(line)
         self._more.set()
 
@@ -90,7 +90,7 @@ class Hub:
             sid: how it calls itself in `client_id`; one is made for it where it is empty.
         """
         await websocket.accept()
-        socket = Socket(websocket, client, sid[:_LONGEST_ID] or uuid.uuid4().hex)
+        socket = Socket(websocket, client, sid[:LONGEST_ID] or uuid.uuid4().hex)
         key = (client, socket.sid)
         self._sockets[key] = socket  # in place of an older one, as in ComfyUI
         sender = asyncio.create_task(socket.send_all())

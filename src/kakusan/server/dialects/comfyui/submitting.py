@@ -15,7 +15,7 @@ from kakusan.errors import InputError, shown
 from kakusan.request import Request
 from kakusan.server.asked import Asked
 from kakusan.server.dialects.comfyui import refusals
-from kakusan.server.dialects.comfyui.answers import DIALECT, JSON, note_of
+from kakusan.server.dialects.comfyui.answers import DIALECT, JSON, LONGEST_ID, note_of
 from kakusan.server.dialects.comfyui.jobs import Jobs, key_of
 from kakusan.server.dialects.comfyui.latents import drawn_over, steps_of
 from kakusan.server.dialects.comfyui.lists import choices_of, family_of
@@ -31,6 +31,7 @@ from kakusan.server.service import Service
 
 _LOADING = ("LoadImage", "LoadImageMask")
 _MOST_LOADED = 16
+_LONGEST = 2**20  # characters of a graph, and of what comes beside it
 # The nodes that fields of a request come from
 _BY_FIELD: Mapping[str, tuple[str, ...]] = {
     "model": ("CheckpointLoaderSimple",),
@@ -44,13 +45,18 @@ _BY_FIELD: Mapping[str, tuple[str, ...]] = {
 
 
 class Body(NamedTuple):
-    """What `POST /prompt` has."""
+    """What `POST /prompt` has.
+
+    Attributes:
+        ignored: what of it is not kept.
+    """
 
     graph: dict[str, Any]
     prompt_id: str | None
     number: float | None
     front: bool
     extra: dict[str, Any]
+    ignored: tuple[str, ...] = ()
 
 
 class Accepted(NamedTuple):
@@ -94,7 +100,7 @@ class Submitting:
             "number": job.submission.note["number"],
             "node_errors": dict(found.node_errors),
         }
-        return Accepted(answer, plan.ignored)
+        return Accepted(answer, (*body.ignored, *plan.ignored))
 
     async def _pictures(self, client: str, graph: Mapping[str, Any]) -> dict[str, InputPicture]:
         """The pictures that a graph loads, by its names for them."""
@@ -186,6 +192,8 @@ def body_of(told: object) -> Body:
     graph = body.get("prompt")
     if not isinstance(graph, dict) or not graph:
         raise refusals.no_prompt()
+    if len(json.dumps(graph)) > _LONGEST:
+        raise refusals.invalid_prompt(f"The graph is longer than {_LONGEST} characters.")
     prompt_id = body.get("prompt_id")
     if prompt_id is not None and not _is_canonical(prompt_id):
         raise _bad_id(f"is {shown(prompt_id)}, and no UUID such as {UUID(int=0)}")
@@ -196,9 +204,13 @@ def body_of(told: object) -> Body:
         raise refusals.invalid_prompt("The number is not finite.")
     extra = body.get("extra_data")
     extra = dict(cast("dict[str, Any]", extra)) if isinstance(extra, dict) else {}
+    ignored: tuple[str, ...] = ()
+    if len(json.dumps(extra)) > _LONGEST:
+        extra, ignored = {}, (f"extra_data: it is longer than {_LONGEST} characters",)
     if isinstance(body.get("client_id"), str):
-        extra["client_id"] = body["client_id"]
-    return Body(cast("dict[str, Any]", graph), prompt_id, number, bool(body.get("front")), extra)
+        extra["client_id"] = body["client_id"][:LONGEST_ID]
+    front, told_graph = bool(body.get("front")), cast("dict[str, Any]", graph)
+    return Body(told_graph, prompt_id, number, front, extra, ignored)
 
 
 def _is_canonical(value: object) -> bool:

@@ -21,7 +21,7 @@ from kakusan.server.service import Service
 INPUT = "input"
 _HASHED = re.compile(r"([0-9a-f]{64})\.png")
 _ANNOTATED = re.compile(r"(.*) \[(input|output|temp)\]", re.DOTALL)
-_MOST_LABELS = 10_000
+_MOST_LABELS, _MOST_LISTED = 10_000, 200
 _LONGEST = 300  # characters of a label
 
 
@@ -66,7 +66,7 @@ class Uploads:
     def listed(self, client: str) -> list[str]:
         """What `/object_info` offers: the names of a caller's pictures."""
         own = {id: None for (owner, _), id in self._labels.items() if owner == client}
-        return [_file(id) for id in own]
+        return [_file(id) for id in own][-_MOST_LISTED:]
 
     async def find(self, client: str, name: str, kind: str = INPUT) -> InputPicture | None:
         """The picture that a graph or an address means; None where there is none.

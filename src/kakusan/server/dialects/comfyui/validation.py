@@ -12,7 +12,7 @@ from kakusan.server.dialects.comfyui.choices import Choices
 from kakusan.server.dialects.comfyui.nodes import KINDS, Input
 from kakusan.server.dialects.comfyui.refusals import Fault, GraphError
 
-MOST_NODES = 1000
+MOST_NODES, MOST_ENDS = 1000, 50
 _CIRCLE = "dependency_cycle"
 
 
@@ -43,6 +43,8 @@ def checked(prompt: object, choices: Choices) -> Checked:
     ends = [name for name, node in graph.nodes.items() if KINDS[node.kind].is_end]
     if not ends:
         raise GraphError(refusals.fault("prompt_no_outputs", "Prompt has no outputs"))
+    if len(ends) > MOST_ENDS:
+        raise refusals.invalid_prompt(f"The graph has {len(ends)} outputs; at most {MOST_ENDS}.")
     faults: dict[str, list[Fault]] = {}
     typed: dict[str, Node] = {}
     node_errors: dict[str, Any] = {}
