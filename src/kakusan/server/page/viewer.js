@@ -39,7 +39,7 @@ export function show(several, first) {
     "div",
     { class: "inside" },
     h("div", { class: "view" }),
-    h("div", { class: "info" }),
+    h("div", { class: "info", role: "region", tabindex: 0, "aria-label": t("info") }),
   );
   const shown = dialog(t("viewer"), { class: "viewer", close: t("close") }, inside, h("footer"));
   open = shown;
