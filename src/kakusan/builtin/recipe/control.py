@@ -47,18 +47,18 @@ class ControlRecipe:
     things: int = Recipe.things
     pixels: int = Recipe.pixels
     object_weight: float = Recipe.object_weight
-    scenes: int = 12_000
+    scenes: int = 8000
     unspoken: float = 0.5
     hint_channels: tuple[int, ...] = (16, 32, 64, 96)
     settings: StageSettings = field(
         default=StageSettings(
-            steps=6000,
+            steps=4000,
             batch_size=16,
-            learning_rate=5e-4,
+            learning_rate=6e-4,
             warmup_steps=200,
             ema_decay=0.998,
-            save_every=250,
-            sample_every=500,
+            save_every=100,
+            sample_every=250,
         )
     )
 
