@@ -28,7 +28,19 @@ class Cluster:
         atexit.register(self.remove)
         if os.geteuid() == 0:
             os.chown(self.folder, _user().pw_uid, _user().pw_gid)
-        _run("initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-D", str(self._data))
+        _run(
+            "initdb",
+            "--no-sync",
+            "--no-locale",
+            "-E",
+            "UTF8",
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-D",
+            str(self._data),
+        )
         self._made = 0
         self.start()
 

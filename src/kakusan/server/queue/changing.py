@@ -102,7 +102,8 @@ def _to_end(t: Transaction, id: str, to: Literal["first", "last"]) -> None:
     if to == "last":
         _place(t, id, position=last_position(t))
         return
-    among = (jobs.c.state == State.QUEUED) & (jobs.c.priority == own) & (jobs.c.id != id)
+    unfinished = jobs.c.state.in_([State.QUEUED, State.RUNNING])  # one that runs may come back
+    among = unfinished & (jobs.c.priority == own) & (jobs.c.id != id)
     first = t.connection.scalar(select(func.min(jobs.c.position)).where(among))
     if first is not None:
         _place(t, id, position=first - 1)
