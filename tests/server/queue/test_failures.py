@@ -383,6 +383,21 @@ def test_a_newer_schema_is_refused_and_left(address: str) -> None:
         Store.open(address)
 
 
+def test_tables_of_another_program_are_left_alone(cluster: clusters.Cluster) -> None:
+    address = cluster.database()
+    with other_connection(address) as execute:
+        execute("CREATE TABLE songs (title text)")  # in nobody's way
+        execute("CREATE TABLE events (title text)")
+        execute("COMMIT")
+    with pytest.raises(InputError, match="tables of another program, such as 'events'"):
+        Store.open(address)
+    with other_connection(address) as execute:
+        execute("DROP TABLE events")
+        execute("COMMIT")
+    Store.open(address).close()
+    cluster.drop(address)
+
+
 def test_the_driver_of_postgres_is_named_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

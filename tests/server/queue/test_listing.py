@@ -37,6 +37,15 @@ def test_jobs_are_listed_by_state_and_client(store: Store, files: Files) -> None
     assert store.counts() == counts
 
 
+def test_the_oldest_that_waits_is_known(store: Store) -> None:
+    assert store.waiting_since() is None
+    first, second = store.submit(asked()), store.submit(asked())
+    store.move(second.id, to="first")
+    assert store.waiting_since() == first.created
+    begun(store, limit=2)
+    assert store.waiting_since() is None
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

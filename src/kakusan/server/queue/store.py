@@ -156,6 +156,11 @@ class Store:
         """How many jobs there are in each state."""
         return self._read(state_counts)
 
+    def waiting_since(self) -> float | None:
+        """When the oldest of the jobs that wait was handed in; None where none waits."""
+        oldest = select(func.min(jobs.c.created)).where(jobs.c.state == State.QUEUED)
+        return self._read(lambda c: c.scalar(oldest))
+
     def place(self, id: str) -> int | None:
         """How many queued jobs go before a queued one; None if it does not wait."""
         return self._read(lambda c: place_of(c, id))
