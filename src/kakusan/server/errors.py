@@ -6,6 +6,7 @@ DiskLow      there is too little room for pictures
 Busy         so much is being worked on that this has to wait
 ClientLeft   who waited for a job has gone; it was cancelled
 FieldError   a field of what was sent cannot be used
+WrongType    a body is called something else than what is taken
 """
 
 from kakusan.errors import InputError, KakusanError, RequestError
@@ -48,3 +49,7 @@ class FieldError(RequestError):
 
     def __reduce__(self) -> tuple[type["FieldError"], tuple[str, str]]:
         return type(self), (self.field, str(self.args[0]))
+
+
+class WrongType(FieldError):  # noqa: N818
+    """A body is called something else than what is taken."""

@@ -12,6 +12,7 @@ from kakusan.server.errors import (
     FieldError,
     UnknownFile,
     UnknownJob,
+    WrongType,
 )
 from kakusan.server.queue.errors import (
     KeyReused,
@@ -68,6 +69,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str, int | None], ...] = (
     (UnknownPicture, 404, "unknown_picture", "There is no such picture", None),
     (UnknownInput, 422, "unknown_input", "There is no such input", None),
     (UnknownNameError, 422, "unknown_name", "Nothing has this name", None),
+    (WrongType, 415, "wrong_type", "The body is of another type", None),
     (InputError, 422, "invalid", "Something cannot be used", None),
     (KakusanError, 500, "failed", "Something went wrong", None),
 )

@@ -105,7 +105,7 @@ async def _run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    servers = [_Quiet(_config(app, settings)) for app, _ in apps]
+    servers = [_Quiet(config_of(app, settings)) for app, _ in apps]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
         for server, (_, listener) in zip(servers, apps, strict=True)
@@ -137,7 +137,8 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How an application is served: patiently, but not for ever."""
     return uvicorn.Config(
         app,
         http=patient(settings.patience, settings.most_connections),

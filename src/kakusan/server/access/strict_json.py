@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 
 from starlette.requests import Request
 
-from kakusan.server.errors import FieldError
+from kakusan.server.errors import FieldError, WrongType
 
 DEEPEST = 32
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -18,13 +18,6 @@ class NotJson(FieldError):  # noqa: N818
 
     def __init__(self, why: str) -> None:
         super().__init__("body", f"the body is no JSON that is taken: {why}")
-
-
-class WrongType(FieldError):  # noqa: N818
-    """The body is not said to be JSON."""
-
-    def __init__(self) -> None:
-        super().__init__("body", "send the body as JSON, with Content-Type: application/json")
 
 
 async def json_of(request: Request, *, any_type: bool = False) -> Any:
@@ -38,7 +31,7 @@ async def json_of(request: Request, *, any_type: bool = False) -> Any:
         NotJson: It is none, or has what not every reader takes.
     """
     if not any_type and not is_json(request.headers.get("content-type", "")):
-        raise WrongType
+        raise WrongType("body", "send the body as JSON, with Content-Type: application/json")
     return parsed(await request.body())
 
 

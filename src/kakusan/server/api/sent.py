@@ -31,7 +31,7 @@ async def sent_picture(request: Request) -> bytes:
             raise FieldError("body", "the body is empty; send a PNG, JPEG or WebP picture")
         return body
     async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS) as form:
-        files = [each for each in form.values() if not isinstance(each, str)]
+        files = [each for _, each in form.multi_items() if not isinstance(each, str)]
         if len(files) != 1:
             raise FieldError("body", f"the form has {len(files)} files; send one picture")
         return await files[0].read()

@@ -1,0 +1,139 @@
+"""From a client's fields to a request: every field of a `Request` is one of a few kinds."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from kakusan.errors import InputError
+from kakusan.request import Request
+from kakusan.server.asked import asked
+from kakusan.server.errors import FieldError
+from kakusan.server.fields import ALLOWED, NAMED, PICTURED, PLAIN, REFUSED, SCHEDULED
+from kakusan.server.pictures import InputPicture
+from kakusan.server.settings import Settings
+from kakusan.server.worker.catalog import Catalog
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog.of()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path)
+
+
+def picture(id: str = "a" * 64) -> InputPicture:
+    return InputPicture(id, Image.new("RGB", (64, 48), "red"))
+
+
+def test_every_field_of_a_request_is_of_one_kind() -> None:
+    kinds = (PLAIN, SCHEDULED, NAMED, PICTURED, frozenset(REFUSED))
+    for each in fields(Request):
+        assert sum(each.name in kind for kind in kinds) == 1, each.name
+    assert {*ALLOWED, *REFUSED} == {each.name for each in fields(Request)}
+
+
+def test_a_prompt_alone_is_enough(catalog: Catalog, server: Settings) -> None:
+    request, inputs = asked({"prompt": "a cat"}, catalog=catalog, server=server)
+    assert request.model == "builtin"
+    assert request.seed is not None
+    assert request.seed < 2**32
+    assert inputs == ()
+
+
+def test_pictures_are_told_by_their_hashes(catalog: Catalog, server: Settings) -> None:
+    settings = {"prompt": "a", "image": picture(), "mask": [picture("b" * 64)], "strength": 0.5}
+    request, inputs = asked(settings, catalog=catalog, server=server)
+    assert inputs == ("a" * 64, "b" * 64)
+    assert request.image is not None
+    assert (request.image[0].width, request.image[0].height) == (64, 48)
+    assert request.mask is not None
+    assert request.outside == "exact"
+    assert Request.from_record(request.to_record()) == request
+
+
+def test_a_mask_may_be_said_in_words(catalog: Catalog, server: Settings) -> None:
+    settings = {"prompt": "a", "image": picture(), "mask": "box:0,0,32,32"}
+    request, inputs = asked(settings, catalog=catalog, server=server)
+    assert request.mask is not None
+    assert request.mask[0].name == "box:0,0,32,32"
+    assert inputs == ("a" * 64,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({}, "prompt"),
+        ({"prompt": None}, "prompt"),
+        ({"prompt": "a", "colour": 1}, "colour"),
+        ({"prompt": "a", "dtype": "float16"}, "dtype"),
+        ({"prompt": "a", "device": "cuda"}, "device"),
+        ({"prompt": "a", "unet": "/etc/passwd"}, "unet"),
+        ({"prompt": "a", "lora_files": {"a": "/etc/passwd"}}, "lora_files"),
+        ({"prompt": "a", "model": "/etc/passwd"}, "model"),
+        ({"prompt": "a", "model": "../builtin"}, "model"),
+        ({"prompt": "a", "model": 5}, "model"),
+        ({"prompt": "a", "vae": "/etc/passwd"}, "vae"),
+        ({"prompt": "a", "loras": ["/etc/passwd"]}, "loras"),
+        ({"prompt": "a", "loras": {"name": "../x", "text_weight": 1}}, "loras"),
+        ({"prompt": "a", "embeddings": ["/etc/passwd"]}, "embeddings"),
+        ({"prompt": "a", "embeddings": [{"file": "x", "hash": "y"}]}, "embeddings"),
+        ({"prompt": "a", "image": "/etc/passwd"}, "image"),
+        ({"prompt": "a", "image": []}, "image"),
+        ({"prompt": "a", "mask": "/etc/passwd"}, "mask"),
+        ({"prompt": "a", "controls": [{"model": "/etc/passwd", "image": picture()}]}, "controls"),
+        ({"prompt": "a", "controls": ["canny:/etc/passwd@x"]}, "controls"),
+        ({"prompt": "a", "controls": [{"model": "x"}]}, "controls"),
+        (
+            {"prompt": "a", "image_prompts": [{"model": "/x", "images": picture()}]},
+            "image_prompts",
+        ),
+        (
+            {
+                "prompt": "a",
+                "image_prompts": [{"model": "x", "images": picture(), "encoder": "/etc/passwd"}],
+            },
+            "image_prompts",
+        ),
+        ({"prompt": "<lora:../../x:1>", "prompt_syntax": "webui"}, "prompt"),
+        ({"prompt": ["a", None]}, "prompt"),
+        ({"prompt": "__/etc/passwd__", "prompt_syntax": "webui"}, "prompt"),
+        ({"prompt": "a", "scheduler": {"_class_name": "os.system"}}, "scheduler"),
+        (
+            {"prompt": "a", "scheduler": {"name": "euler", "num_train_timesteps": 10**9}},
+            "scheduler",
+        ),
+        ({"prompt": "a", "upscale": 16, "image": picture(), "width": 8192}, None),
+        ({"prompt": "a", "num_images_per_prompt": 101}, "num_images_per_prompt"),
+        ({"prompt": "a", "height": 65}, "height"),
+    ],
+)
+def test_what_is_not_a_clients_to_say_is_refused(
+    catalog: Catalog, server: Settings, settings: dict[str, Any], field: str | None
+) -> None:
+    from kakusan.server.problems import field_of
+
+    with pytest.raises(InputError) as caught:
+        asked(settings, catalog=catalog, server=server)
+    assert len(str(caught.value)) < 1500
+    if field is not None:
+        assert field_of(caught.value) == field
+
+
+def test_wildcards_tell_no_folder(catalog: Catalog, tmp_path: Path) -> None:
+    folder = tmp_path / "words"
+    folder.mkdir()
+    (folder / "animals.txt").write_text("fox\n")
+    server = Settings(data=tmp_path, wildcards=(folder,))
+    settings = {"prompt": "a __animals__", "prompt_syntax": "webui", "seed": 1}
+    request, _ = asked(settings, catalog=catalog, server=server)
+    assert request.prompt == ("a fox",)
+    assert request.template == "a __animals__"
+    with pytest.raises(FieldError) as caught:
+        asked({**settings, "prompt": "__nothing__"}, catalog=catalog, server=server)
+    assert str(tmp_path) not in str(caught.value)
