@@ -24,6 +24,7 @@ from kakusan.pipeline.auto import (
 )
 from kakusan.pipeline.container import Container, Shape, check_exchanged
 from kakusan.pipeline.control_nets import NamedNet, named_nets, with_nets
+from kakusan.pipeline.drawing import Drawing
 from kakusan.pipeline.exchanged import INDEX, class_of, named_parts, read_parts
 from kakusan.pipeline.image_prompts import check_files
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -87,32 +88,57 @@ def draw(
             were finished.
         GenerationInterrupted: Ctrl-C; it carries the pictures that were finished.
     """
-    check_scheduler(request.scheduler)
-    request = located(request, lora_dirs, trusted=trusted)
-    check_embeddings(request)
     inputs = Inputs() if inputs is None else inputs
-    check_files(request, inputs)
-    Grammar.of(request, inputs, DEFAULT_STEPS)  # before a model is loaded
-    for way in WAYS:
-        way.check(request, inputs)
+    request = checked(request, inputs, lora_dirs, trusted=trusted)
     model = BUILTIN if request.model is None else request.model
     device = parse_device(request.device)
     nets = named_nets(request, inputs, local_files_only=local_files_only)
     begun = inputs.image is not None
     wanted = Wanted(model, device, request, local_files_only, begun=begun, nets=nets)
     pipe = copy.copy(loaded(wanted))
-    unet = within(pipe.unet)
-    if nets:
-        request, inputs = with_nets(request, inputs, nets, unet.stored_dtype, unet)
     tell = progress if callable(progress) else None
     pipe.set_progress_bar_config(disable=None if progress is None else not progress)
-    # It is the one that the request names, as this machine calls it
-    named = replace(request, **dict.fromkeys(NAMED_BY_LOADING))
-    drawing = pipe.prepared(named, inputs)
+    drawing = drawing_of(pipe, request, inputs, nets)
     said = (drawing.usual, ignored_by(request.scheduler), *drawing.told)
     for told in not_said(each for each in said if each):
         logger.warning("%s", told)
     return _collected(pipe.drawn(drawing, tell=tell), on_picture)
+
+
+def checked(
+    request: Request, inputs: Inputs, lora_dirs: Sequence[PathLike] | None, *, trusted: bool
+) -> Request:
+    """A request whose files are there, with what can be said before a model is loaded.
+
+    Raises:
+        InputError: Something of it cannot be used.
+    """
+    check_scheduler(request.scheduler)
+    request = located(request, lora_dirs, trusted=trusted)
+    check_embeddings(request)
+    check_files(request, inputs)
+    Grammar.of(request, inputs, DEFAULT_STEPS)
+    for way in WAYS:
+        way.check(request, inputs)
+    return request
+
+
+def drawing_of(
+    pipe: LatentDiffusionPipeline, request: Request, inputs: Inputs, nets: Sequence[NamedNet]
+) -> Drawing:
+    """What draws a checked request with the pipeline that was loaded for it.
+
+    Args:
+        nets: those that the request names.
+
+    Raises:
+        InputError: Something of it does not fit the model.
+    """
+    unet = within(pipe.unet)
+    if nets:
+        request, inputs = with_nets(request, inputs, nets, unet.stored_dtype, unet)
+    # It is the one that the request names, as this machine calls it
+    return pipe.prepared(replace(request, **dict.fromkeys(NAMED_BY_LOADING)), inputs)
 
 
 class Wanted:

@@ -373,7 +373,7 @@ def reproduce(
         request = replace(request, device=str(device))
     return draw(
         request,
-        _inputs_again(request, inputs),
+        told_inputs(request, inputs),
         on_picture=on_picture,
         progress=progress,
         local_files_only=unasked,
@@ -382,7 +382,7 @@ def reproduce(
     )[0]
 
 
-def _inputs_again(request: Request, handed_in: object) -> Inputs:
+def told_inputs(request: Request, handed_in: object) -> Inputs:
     """The pictures that a request tells of, among those that were handed in."""
     given = given_pictures("inputs", handed_in, files=True)
     seen = tuple(

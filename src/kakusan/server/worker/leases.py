@@ -1,0 +1,50 @@
+"""Holding jobs while they are drawn: a thread that renews leases, and hears of stops."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from kakusan.server.queue.errors import LeaseLost, StoreError
+from kakusan.server.queue.store import Store
+from kakusan.server.worker.running import Running
+
+logger = logging.getLogger(__name__)
+
+
+class Leases(threading.Thread):
+    """Renews the leases of jobs after each third of their length, whatever the worker computes.
+
+    Args:
+        running: gives the jobs that are held.
+    """
+
+    def __init__(self, store: Store, running: Callable[[], Sequence[Running]], lease_s: float):
+        super().__init__(name="leases", daemon=True)
+        self._store, self._running, self._lease_s = store, running, lease_s
+        self._ended = threading.Event()
+        self.lost = 0
+
+    def run(self) -> None:
+        while not self._ended.wait(self._lease_s / 3):
+            for each in self._running():
+                self.renew(each)
+
+    def renew(self, running: Running) -> None:
+        """Hold one job for another while, tell how far it is, and hear whether to stop."""
+        if running.lost:
+            return
+        steps = running.steps or None
+        step = running.step if steps else None
+        try:
+            stop = self._store.renew(running.job, self._lease_s, step=step, steps=steps)
+        except LeaseLost:
+            running.lost = True
+            self.lost += 1
+        except StoreError as error:  # the lease may last until it answers again
+            logger.warning("a lease was not renewed: %s", error)
+        else:
+            running.stop = stop or running.stop
+
+    def end(self) -> None:
+        """Renew no more."""
+        self._ended.set()

@@ -1,0 +1,43 @@
+"""How a worker goes about its work. Plain values, with what is usual."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Place(Protocol):
+    """Where to compute, as whoever runs the server says it."""
+
+    @property
+    def device(self) -> str | None:
+        """None is what is fast here."""
+        ...
+
+    @property
+    def dtype(self) -> str | None:
+        """In what weights are stored; None is what is fast on the device."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Limits and intervals; times are in seconds.
+
+    Attributes:
+        most_rows: of one call of the UNet.
+        most_live: pictures under way at a time.
+        lease_s: for how long a job is held; it is renewed after a third of that.
+        lift_s: after so long without a step a picture is lifted by a class.
+        poll_s: between two looks for what other processes queued.
+        sweep_s: between two looks for jobs that nobody holds any more.
+        save_s: between two savings of where a job is, if that takes a fiftieth of the time.
+        preview_s: between two previews of a job.
+    """
+
+    most_rows: int = 8
+    most_live: int = 16
+    lease_s: float = 60.0
+    lift_s: float = 5.0
+    poll_s: float = 1.0
+    sweep_s: float = 30.0
+    save_s: float = 20.0
+    preview_s: float = 0.5
