@@ -55,7 +55,7 @@ class Service:
         self.store, self.files, self.catalog, self.board = store, files, catalog, board
         self.settings = settings
         self.draining = False
-        self.beat: Callable[[], float] | None = None
+        self.beat: Callable[[], float | None] | None = None
         self.changes = Changes()
         self._budget = PixelBudget()
         self._in_store = ThreadPoolExecutor(_STORE_THREADS, "store")
@@ -322,7 +322,8 @@ class Service:
 
     def is_worker_alive(self, longest: float) -> bool:
         """Whether the worker has done something within so many seconds; true where none is here."""
-        return self.beat is None or time.monotonic() - self.beat() < longest
+        beat = None if self.beat is None else self.beat()
+        return beat is None or time.monotonic() - beat < longest
 
     async def in_store(
         self, call: Callable[Args, Result], *args: Args.args, **named: Args.kwargs
