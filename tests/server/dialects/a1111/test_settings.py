@@ -174,6 +174,18 @@ def test_a_picture_that_is_drawn_over() -> None:
     assert "mask" not in found
 
 
+@pytest.mark.parametrize(
+    ("strength", "steps", "found"),
+    [(0.0, 4, 0.0), (0.1, 4, 0.25), (0.75, 1, 1.0), (0.5, 4, 0.5), (0.01, 30, 0.04)],
+)
+def test_a_step_is_taken_where_anything_is_to_change(
+    strength: float, steps: int, found: float
+) -> None:
+    sent = {"denoising_strength": strength, "steps": steps}
+    assert settings(sent, over=True)["strength"] == found
+    assert int(steps * found) >= (strength > 0)
+
+
 def test_img2img_without_a_picture() -> None:
     for sent in ({}, {"init_images": []}, {"init_images": None}):
         with pytest.raises(ApiError, match=r"^Init image not found$") as caught:

@@ -5,6 +5,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from kakusan.images.resizing import resized
+from kakusan.interchange.begun import share
 from kakusan.server.dialects.a1111.errors import refused
 from kakusan.server.dialects.a1111.values import Body
 
@@ -21,7 +22,7 @@ def begun(body: Body, images: list[Image.Image], mask: Image.Image | None) -> di
         ApiError: A way is asked for that there is not.
     """
     mode = _among("resize_mode", body["resize_mode"], RESIZE_MODES)
-    found: dict[str, Any] = {"strength": body["denoising_strength"]}
+    found: dict[str, Any] = {"strength": _strength(body)}
     size = {side: body[side] for side in ("width", "height") if body[side] is not None}
     if mask is None:
         return {**found, **size, "image": images, "resize_mode": mode}
@@ -54,6 +55,13 @@ def white_where_drawn(mask: Image.Image, *, inverted: bool) -> Image.Image:
     if mask.mode == "RGBA" and mask.getchannel("A").getextrema() != (_OPAQUE, _OPAQUE):
         levels = mask.getchannel("A")
     return ImageOps.invert(levels) if inverted else levels
+
+
+def _strength(body: Body) -> float:
+    """How far to go back: at least one step where it is any at all, as there."""
+    strength, steps = body["denoising_strength"], body["steps"]
+    none_taken = steps > 0 and 0.0 < strength <= 1.0 and int(steps * strength) == 0
+    return share(1, steps) if none_taken else strength
 
 
 def _both(size: dict[str, int], own: tuple[int, int]) -> tuple[int, int]:
