@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kakusan.server.queue.job import Job, State
+from kakusan.server.queue.errors import QueueFull
+from kakusan.server.queue.job import Job, Priority, State, Submission
+from kakusan.server.worker.entries import Entry
 from tests.server.dialects.a1111.serving import Served, serving
 from tests.server.dialects.a1111.test_webuiapi import wait_until
 
@@ -268,6 +270,29 @@ def test_a_model_that_text_tells_may_be_nowhere(http: httpx.Client) -> None:
     found = http.post("/sdapi/v1/txt2img", json={"infotext": text}).json()
     assert found["parameters"]["kakusan_ignored"] == ["infotext: model"]
     assert json.loads(found["info"])["sd_model_name"] == "builtin"
+
+
+@pytest.mark.parametrize(("family", "skipped"), [("v1", 1), ("v2", None), ("xl", None)])
+def test_clip_skip_counts_where_it_does_there(
+    http: httpx.Client,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    family: str,
+    skipped: int | None,
+) -> None:
+    found: list[Submission] = []
+
+    async def full(submission: Submission) -> Job:
+        found.append(submission)
+        raise QueueFull("full")
+
+    monkeypatch.setattr(Entry, "family", family)
+    monkeypatch.setattr(served.service, "submit", full)
+    sent = {"prompt": "a", "override_settings": {"CLIP_stop_at_last_layers": 2}, **SMALL}
+    assert http.post("/sdapi/v1/txt2img", json=sent).status_code == 429
+    assert found[0].request["clip_skip"] == skipped
+    assert (found[0].client, found[0].dialect) == ("local", "a1111")
+    assert found[0].priority == Priority.WAITING
 
 
 def test_a_job_that_fails(
