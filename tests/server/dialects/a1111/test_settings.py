@@ -9,7 +9,7 @@ from kakusan.request import Request
 from kakusan.server.dialects.a1111.errors import ApiError
 from kakusan.server.dialects.a1111.options import OPTIONS
 from kakusan.server.dialects.a1111.scripts import asked_units, with_fields_of_scripts
-from kakusan.server.dialects.a1111.settings import Drawing, Pictures, check_begun, drawing
+from kakusan.server.dialects.a1111.settings import Drawing, Pictures, check, drawing
 from kakusan.server.dialects.a1111.told import with_infotext
 from kakusan.server.dialects.a1111.values import read
 
@@ -189,7 +189,7 @@ def test_a_step_is_taken_where_anything_is_to_change(
 def test_img2img_without_a_picture() -> None:
     for sent in ({}, {"init_images": []}, {"init_images": None}):
         with pytest.raises(ApiError, match=r"^Init image not found$") as caught:
-            check_begun(read(sent, is_img2img=True))
+            check(read(sent, is_img2img=True), is_img2img=True)
         assert caught.value.status == 404
 
 

@@ -51,8 +51,7 @@ class Calls:
         sent = await body_of(request)
         filled = with_infotext(scripts.with_fields_of_scripts(sent))
         body = read(filled.sent, is_img2img=is_img2img)
-        if is_img2img:
-            settings.check_begun(body)
+        settings.check(body, is_img2img=is_img2img)
         caller = caller_of(request).name
         chosen, unknown = self.options.for_call(caller, body["override_settings"], filled.model)
         units = scripts.asked_units(body)
@@ -75,10 +74,9 @@ class Calls:
 
     async def _given(self, body: Body, units: Sequence[Unit], *, is_img2img: bool) -> "_Given":
         """The pictures of a call."""
-        over = is_img2img
-        init = [await self._input("init_images", each) for each in body["init_images"] or ()]
-        init = init if over else []
-        mask = await self._input("mask", body["mask"]) if over and body["mask"] else None
+        over = body["init_images"] if is_img2img else ()
+        init = [await self._input("init_images", each) for each in over]
+        mask = await self._input("mask", body["mask"]) if init and body["mask"] else None
         shown = [
             None if unit.image is None else await self._input("ControlNet's image", unit.image)
             for unit in units

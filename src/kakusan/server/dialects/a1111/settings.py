@@ -66,7 +66,7 @@ def drawing(
     Raises:
         ApiError: Something of it is not there, or out of range.
     """
-    sampler = samplers.chosen(body["sampler_name"] or body["sampler_index"], body["scheduler"])
+    sampler = _sampler(body)
     batch = _batch(body, len(pictures.init))
     texts, unknown = _texts(body, styles)
     found: dict[str, Any] = {
@@ -88,10 +88,15 @@ def drawing(
     return Drawing(found, sampler, batch, tuple(dict.fromkeys(ignored)))
 
 
-def check_begun(body: Body) -> None:
-    """Raise ApiError where img2img has no picture to draw over."""
-    if not body["init_images"]:
+def check(body: Body, *, is_img2img: bool) -> None:
+    """Raise ApiError for what can be seen before any picture is decoded."""
+    if is_img2img and not body["init_images"]:
         raise ApiError(404, NO_INIT_IMAGE)
+    _sampler(body)
+
+
+def _sampler(body: Body) -> samplers.Chosen:
+    return samplers.chosen(body["sampler_name"] or body["sampler_index"], body["scheduler"])
 
 
 def _texts(body: Body, styles: Sequence[Style]) -> tuple[dict[str, str], list[str]]:
