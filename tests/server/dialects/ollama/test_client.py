@@ -154,7 +154,7 @@ def test_a_call_without_a_prompt_draws_nothing(client: ollama.Client, server: Ru
         ({"model": "other"}, 404, "model 'other' not found"),
         ({"width": 65}, 400, "width must be a multiple of 8"),
         ({"steps": 5000}, 400, "steps must be"),
-        ({"options": {"seed": -1}}, 400, "options.seed must be"),
+        ({"options": {"seed": 2**64}}, 400, "options.seed must be"),
         ({"images": [b"no picture"]}, 400, "picture"),
     ],
 )

@@ -56,6 +56,10 @@ def test_unknown_fields_are_named() -> None:
     assert read(other=1).ignored == ("other",)
 
 
+def test_a_seed_below_zero_is_a_random_one() -> None:
+    assert read(options={"seed": -1}) == read()
+
+
 def test_zero_is_no_wish_for_a_size() -> None:
     assert read(width=0, height=0, steps=0) == read()
 

@@ -158,6 +158,10 @@ def test_pictures_are_data_unless_links_are_asked_for() -> None:
     assert (named.as_data, named.as_url) == (True, False)
 
 
+def test_a_seed_below_zero_is_a_random_one() -> None:
+    assert read(seed=-1) == read()
+
+
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert read(n=2.0).settings["num_images_per_prompt"] == 2
 

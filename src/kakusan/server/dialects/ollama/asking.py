@@ -56,7 +56,7 @@ def wanted(sent: Mapping[str, object]) -> Wanted:
             "width": given.get("width") or None,  # Ollama's own clients send 0 for no wish
             "height": given.get("height") or None,
             "num_inference_steps": given.get("steps") or None,
-            "seed": options.get("seed"),
+            "seed": _seed(options.get("seed")),
             "strength": None if image is None else STRENGTH,
         }
         settings = {name: value for name, value in settings.items() if value is not None}
@@ -104,6 +104,11 @@ def _options(given: Mapping[str, object]) -> dict[str, object]:
         raise Refusal(f"options must be an object, not {shown(value)}")
     options = cast("dict[str, object]", value)
     return {name: each for name, each in options.items() if each is not None}
+
+
+def _seed(given: object) -> object:
+    """None, which is a random one, for what is below 0, as Ollama has it."""
+    return None if isinstance(given, int) and given < 0 else given
 
 
 def _image(given: object) -> bytes | None:

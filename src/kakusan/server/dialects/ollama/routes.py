@@ -74,6 +74,8 @@ class Ollama:
         try:
             sent = await read_json(request)
             entry = self._model(model_name(sent.get("model") or sent.get("name")))
+        except KakusanError as error:
+            return refused(of_error(error))
         except Refusal as refusal:
             return refused(refusal)
         return JSONResponse(await self._service.in_store(models.shown, entry))
@@ -124,6 +126,8 @@ class Ollama:
                     yield progress(named, each.step, each.steps, time.time())
                 elif isinstance(each, Event) and each.kind in FINAL:
                     yield await self._told(await self._service.job(job), named)
+                    return
+        raise Refusal("the server stops; ask again later", status=503)
 
     async def _told(self, job: Job, named: str) -> dict[str, Any]:
         if job.state is not State.DONE:

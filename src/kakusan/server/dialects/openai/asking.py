@@ -185,6 +185,9 @@ def _settings(fields: _Fields, steps: int, *, edit: bool) -> dict[str, Any]:
     for name, setting in (EDIT_EXTENSIONS if edit else EXTENSIONS).items():
         if name in fields.given:
             found[setting] = fields.given[name]
+    seed = found.get("seed")
+    if isinstance(seed, int) and seed < 0:  # a random one, as clients of other servers say it
+        del found["seed"]
     if not isinstance(found.get("scheduler"), str | None):
         raise invalid("scheduler must be a name", "scheduler", "invalid_type")
     return {name: value for name, value in found.items() if value is not None}
