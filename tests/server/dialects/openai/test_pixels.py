@@ -138,6 +138,17 @@ def test_other_formats_have_the_same_picture(client: openai.OpenAI) -> None:
         assert np.abs(pixels(first(made)) - exact).mean() < 6
 
 
+def test_less_quality_is_a_smaller_file(client: openai.OpenAI) -> None:
+    asked: Any = {"prompt": PROMPT, "size": "64x64", "extra_body": OWN}
+    for kind in ("jpeg", "webp"):
+        sizes = list[int]()
+        for quality in (0, 50, 100):
+            made = client.images.generate(**asked, output_format=kind, output_compression=quality)
+            assert made.data is not None
+            sizes.append(len(made.data[0].b64_json or ""))
+        assert sizes[0] < sizes[1] < sizes[2]
+
+
 def test_a_stream_ends_in_the_same_picture(client: openai.OpenAI) -> None:
     own = {**OWN, "num_inference_steps": 40}
     events = list(
