@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kakusan.errors import InputError
+from kakusan.server.dialects.comfyui.body import body_of
 from kakusan.server.dialects.comfyui.latents import steps_of
 from kakusan.server.dialects.comfyui.nodes import KINDS
 from kakusan.server.dialects.comfyui.plan import planned, settings_of
 from kakusan.server.dialects.comfyui.refusals import GraphError
-from kakusan.server.dialects.comfyui.submitting import body_of
 from kakusan.server.dialects.comfyui.validation import checked
 from tests.server.dialects.comfyui.graphs import DEFAULT, over_a_picture
 from tests.server.dialects.comfyui.test_validation import CHOICES

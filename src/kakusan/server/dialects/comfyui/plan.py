@@ -1,6 +1,6 @@
 """From a graph that is in order to what it asks to be drawn, under a request's names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,6 @@ from kakusan.errors import RequestError
 from kakusan.images.foreign import Settings, Told
 from kakusan.images.foreign.comfyui import Drawn, drawn_at
 from kakusan.images.foreign.comfyui.graph import Graph, Node
-from kakusan.images.foreign.comfyui.models import chain
 from kakusan.interchange import translated
 from kakusan.prompts.comfy import comfy_weights
 from kakusan.prompts.learnt import comfy_names
@@ -16,6 +15,7 @@ from kakusan.samplers import meaning_of
 from kakusan.server.dialects.comfyui import refusals
 from kakusan.server.dialects.comfyui.latents import Begun, begun_at
 from kakusan.server.dialects.comfyui.nodes import KINDS
+from kakusan.server.dialects.comfyui.parts import check_one_model, one_vae, source
 from kakusan.server.dialects.comfyui.refusals import not_drawn_at
 from kakusan.server.dialects.comfyui.validation import Checked, before
 from kakusan.server.errors import FieldError
@@ -137,8 +137,8 @@ def _plan_of(whole: Graph, end: str) -> Plan:
         raise not_drawn_at(end, node.kind, "no sampler leads to its pictures", "images")
     for sentence in _unsaid(drawn):
         raise not_drawn_at(sampler.id, sampler.kind, sentence.rstrip("."))
-    _check_one_model(graph, sampler, drawn)
-    told = replace(drawn.settings, vae=_one_vae(graph, decoder, begun, drawn))
+    check_one_model(graph, sampler, drawn)
+    told = replace(drawn.settings, vae=one_vae(graph, decoder, begun, drawn))
     prefix = graph.value(node, "filename_prefix")
     kept = str(prefix) if "filename_prefix" in KINDS[node.kind].inputs else None
     return Plan(
@@ -154,13 +154,13 @@ def _plan_of(whole: Graph, end: str) -> Plan:
 
 def _decoder_and_sampler(graph: Graph, end: Node) -> tuple[Node, Node]:
     """The two nodes before one where pictures come out."""
-    decoder = _source(graph, end, "images")
+    decoder = source(graph, end, "images")
     if decoder is None or decoder.kind not in _DECODING:
         kind = "nothing" if decoder is None else decoder.kind
         raise not_drawn_at(
             end.id, end.kind, f"pictures come from VAEDecode alone here, not from {kind}", "images"
         )
-    sampler = _source(graph, decoder, "samples")
+    sampler = source(graph, decoder, "samples")
     if sampler is None or sampler.kind not in SAMPLING:
         kind = "nothing" if sampler is None else sampler.kind
         raise not_drawn_at(
@@ -195,78 +195,3 @@ def _ignored(drawn: Drawn, sampler: Node, begun: Begun) -> Iterator[str]:
     if ignored is not None:
         yield f"{sampler.id}.scheduler: {ignored}"
     yield from begun.ignored
-
-
-def _check_one_model(graph: Graph, sampler: Node, drawn: Drawn) -> None:
-    """Both texts are read by one encoder, of the model that draws."""
-    read = {role: _read_by(graph, sampler, role) for role in ("positive", "negative")}
-    if read["positive"] != read["negative"]:
-        raise not_drawn_at(
-            sampler.id,
-            sampler.kind,
-            "both texts are read by one CLIP here: the same checkpoint, LoRAs and last layer",
-            "negative",
-        )
-    if read["positive"][0] != drawn.settings.model:
-        raise not_drawn_at(
-            sampler.id,
-            sampler.kind,
-            f"texts are read by the model that draws, {drawn.settings.model!r}, and not by "
-            f"{read['positive'][0]!r}",
-            "positive",
-        )
-
-
-def _read_by(graph: Graph, sampler: Node, role: str) -> tuple[object, object, Sequence[object]]:
-    """The checkpoint, the last layer and the LoRAs that a text is read with."""
-    encoder = _source(graph, sampler, role)
-    nodes = [] if encoder is None else list(chain(graph, encoder, "clip"))
-    layers = [
-        node.inputs["stop_at_clip_layer"] for node in nodes if node.kind == "CLIPSetLastLayer"
-    ]
-    loras = [
-        (node.inputs["lora_name"], node.inputs["strength_clip"])
-        for node in nodes
-        if node.kind == "LoraLoader" and node.inputs["strength_clip"]
-    ]
-    model = nodes[-1].inputs.get("ckpt_name") if nodes else None
-    return model, layers[0] if layers else -1, sorted(loras, key=str)
-
-
-def _one_vae(graph: Graph, decoder: Node, begun: Begun, drawn: Drawn) -> str | None:
-    """The VAE's file; None where it is the model's own.
-
-    Raises:
-        GraphError: There are two, or it is another checkpoint's.
-    """
-    name = _vae_of(graph, decoder)
-    if begun.encoder is not None and _vae_of(graph, graph.nodes[begun.encoder]) != name:
-        raise not_drawn_at(
-            begun.encoder,
-            graph.nodes[begun.encoder].kind,
-            "one VAE encodes and decodes here; link both to the same",
-            "vae",
-        )
-    kind, file = name
-    if kind == "vae_name":
-        return str(file)
-    if file != drawn.settings.model:
-        raise not_drawn_at(
-            decoder.id,
-            decoder.kind,
-            f"the VAE is the model's own, or VAELoader's, and not that of {file!r}",
-            "vae",
-        )
-    return None
-
-
-def _vae_of(graph: Graph, node: Node) -> tuple[str, object]:
-    loader = _source(graph, node, "vae")
-    assert loader is not None
-    name = "vae_name" if "vae_name" in loader.inputs else "ckpt_name"
-    return name, loader.inputs[name]
-
-
-def _source(graph: Graph, node: Node, name: str) -> Node | None:
-    found = graph.linked(node, name)
-    return None if found is None else found[0]

@@ -3,19 +3,18 @@
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
-from uuid import UUID
 
 from PIL import Image
 
-from kakusan.errors import InputError, shown
+from kakusan.errors import InputError
 from kakusan.request import Request
 from kakusan.server.asked import Asked
 from kakusan.server.dialects.comfyui import refusals
-from kakusan.server.dialects.comfyui.answers import DIALECT, JSON, LONGEST_ID, note_of
+from kakusan.server.dialects.comfyui.answers import DIALECT, JSON, note_of
+from kakusan.server.dialects.comfyui.body import Body, bad_id, body_of
 from kakusan.server.dialects.comfyui.jobs import Jobs, key_of
 from kakusan.server.dialects.comfyui.latents import drawn_over, steps_of
 from kakusan.server.dialects.comfyui.lists import choices_of, family_of
@@ -31,7 +30,6 @@ from kakusan.server.service import Service
 
 _LOADING = ("LoadImage", "LoadImageMask")
 _MOST_LOADED = 16
-_LONGEST = 2**20  # characters of a graph, and of what comes beside it
 # The nodes that fields of a request come from
 _BY_FIELD: Mapping[str, tuple[str, ...]] = {
     "model": ("CheckpointLoaderSimple",),
@@ -42,21 +40,6 @@ _BY_FIELD: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("width", "height"), ("EmptyLatentImage", *_LOADING)),
     "num_images_per_prompt": ("EmptyLatentImage", "RepeatLatentBatch"),
 }
-
-
-class Body(NamedTuple):
-    """What `POST /prompt` has.
-
-    Attributes:
-        ignored: what of it is not kept.
-    """
-
-    graph: dict[str, Any]
-    prompt_id: str | None
-    number: float | None
-    front: bool
-    extra: dict[str, Any]
-    ignored: tuple[str, ...] = ()
 
 
 class Accepted(NamedTuple):
@@ -174,54 +157,10 @@ class Submitting:
         try:
             job = await self._service.submit(submission)
         except KeyReused:
-            raise _bad_id("stands for another graph of yours; take a new one") from None
+            raise bad_id("stands for another graph of yours; take a new one") from None
         if body.number is not None or body.front:
             await self._jobs.place(job, number)
         return job
-
-
-def body_of(told: object) -> Body:
-    """What a body asks for.
-
-    Raises:
-        GraphError: It has no graph, or something in it cannot be.
-    """
-    if not isinstance(told, dict):
-        raise refusals.no_prompt()
-    body = cast("dict[str, Any]", told)
-    graph = body.get("prompt")
-    if not isinstance(graph, dict) or not graph:
-        raise refusals.no_prompt()
-    if len(json.dumps(graph)) > _LONGEST:
-        raise refusals.invalid_prompt(f"The graph is longer than {_LONGEST} characters.")
-    prompt_id = body.get("prompt_id")
-    if prompt_id is not None and not _is_canonical(prompt_id):
-        raise _bad_id(f"is {shown(prompt_id)}, and no UUID such as {UUID(int=0)}")
-    number = body.get("number")
-    if isinstance(number, bool) or not isinstance(number, int | float | None):
-        raise refusals.invalid_prompt("The number is none.", refusals.short(number))
-    if number is not None and not math.isfinite(number):
-        raise refusals.invalid_prompt("The number is not finite.")
-    extra = body.get("extra_data")
-    extra = dict(cast("dict[str, Any]", extra)) if isinstance(extra, dict) else {}
-    ignored: tuple[str, ...] = ()
-    if len(json.dumps(extra)) > _LONGEST:
-        extra, ignored = {}, (f"extra_data: it is longer than {_LONGEST} characters",)
-    if isinstance(body.get("client_id"), str):
-        extra["client_id"] = body["client_id"][:LONGEST_ID]
-    front, told_graph = bool(body.get("front")), cast("dict[str, Any]", graph)
-    return Body(told_graph, prompt_id, number, front, extra, ignored)
-
-
-def _is_canonical(value: object) -> bool:
-    try:
-        return isinstance(value, str) and str(UUID(value)) == value
-    except ValueError:
-        return False
-
-
-def _bad_id(why: str) -> GraphError:
-    return GraphError(refusals.fault("invalid_prompt_id", f"The prompt_id {why}."))
 
 
 def _loaded(graph: Mapping[str, Any]) -> list[str]:
