@@ -59,8 +59,10 @@ function open() {
   source.addEventListener("error", () => {
     if (source?.readyState !== EventSource.CLOSED) return emit("reached", false);
     source.close(); // an answer that is no stream, such as 401 or 503
-    setTimeout(() => source && (open(), undefined), AGAIN);
-    return void api.list({ limit: 1 }).catch(() => {});
+    void api.list({ limit: 1 }).catch(({ status }) => {
+      if (status === 401) source = null; // the page asks for the token
+    });
+    return void setTimeout(() => source && open(), AGAIN);
   });
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {

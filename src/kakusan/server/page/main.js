@@ -40,14 +40,20 @@ for (const part of [prompt, settings, start, adapters, stage, queue, history, in
 }
 composer();
 online();
-on("stranger", signIn);
+let known = true;
+on("stranger", () => {
+  known = false;
+  signIn();
+});
 on("back", () => void catchUp());
 await enter(said.get("token"));
 if (said.has("settings") && takeLink(said.get("settings") ?? "")) announce(t("used"));
 await stock();
-await resend();
-events.begin();
-emit("start");
+if (known) {
+  await resend();
+  events.begin();
+  emit("start");
+}
 
 /** Exchanges the token of the address for a cookie. @param {string | null} token */
 async function enter(token) {

@@ -33,6 +33,8 @@ export async function send({ request: given, first = false, quiet = false } = {}
   const asked = given ?? request();
   if (!given && !form.prompt.trim() && !form.start) return refuse(t("problem.empty"), "prompt");
   const { key } = pending(asked);
+  const busy = byId("generate");
+  busy.setAttribute("aria-busy", "true");
   try {
     const job = await api.submit(asked, key);
     settle(key);
@@ -47,6 +49,8 @@ export async function send({ request: given, first = false, quiet = false } = {}
     const { status, field } = /** @type {any} */ (error);
     if (status !== 0 && status < 500) settle(key);
     return refuse(explained(/** @type {any} */ (error)), field);
+  } finally {
+    busy.removeAttribute("aria-busy");
   }
 }
 
