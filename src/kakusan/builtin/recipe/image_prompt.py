@@ -56,8 +56,8 @@ class ImagePromptRecipe:
     pixels: int = Recipe.pixels
     object_weight: float = Recipe.object_weight
     scenes: int = 8000
-    unspoken: float = 0.8
-    unseen: float = 0.1
+    unspoken: float = 0.9
+    unseen: float = 0.05
     asked: int = 16
     lean: float = 0.6
     encoder: ImageEncoderConfig = field(
@@ -73,7 +73,7 @@ class ImagePromptRecipe:
     )
     looking_settings: StageSettings = field(
         default=StageSettings(
-            steps=4000,
+            steps=10_000,
             batch_size=32,
             learning_rate=1e-3,
             warmup_steps=200,
@@ -83,10 +83,10 @@ class ImagePromptRecipe:
     )
     settings: StageSettings = field(
         default=StageSettings(
-            steps=2000,
-            batch_size=32,
-            learning_rate=4e-4,
-            warmup_steps=100,
+            steps=4000,
+            batch_size=16,
+            learning_rate=6e-4,
+            warmup_steps=50,
             ema_decay=0.998,
             save_every=100,
             sample_every=250,
