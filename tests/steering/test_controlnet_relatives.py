@@ -100,3 +100,34 @@ def test_from_a_pipe_and_back(pair: Any) -> None:
     base = plain.from_pipe(pair[0])
     again = kind.from_pipe(base, controlnet=pair[0].controlnet)
     assert again.unet is pair[0].unet
+
+
+def test_a_pipeline_is_chosen_by_its_controlnet(pair: Any) -> None:
+    kind, net = type(pair[0]), pair[0].controlnet
+    paints = "Inpaint" in kind.__name__
+    auto = kakusan.AutoPipelineForInpainting if paints else kakusan.AutoPipelineForImage2Image
+    plain = kakusan.AutoPipelineForText2Image.from_pipe(pair[0])
+    assert "ControlNet" not in type(plain).__name__
+    assert type(auto.from_pipe(plain, controlnet=net)) is kind
+    assert "ControlNet" not in type(auto.from_pipe(plain)).__name__
+    family = (
+        kakusan.StableDiffusionXLControlNetPipeline
+        if "XL" in kind.__name__
+        else (kakusan.StableDiffusionControlNetPipeline)
+    )
+    steered = kakusan.AutoPipelineForText2Image.from_pipe(plain, controlnet=net)
+    assert type(steered) is family
+
+
+def test_a_part_of_latents_is_no_key_error(pair: Any) -> None:
+    if "mask_image" in given(pair):
+        latents = torch.zeros(1, 4, 8, 8)
+        with pytest.raises(RequestError, match=r"latents"):
+            pair[0](**{**_cropped(pair), "image": latents})
+
+
+def test_a_mask_of_nothing_is_told(pair: Any, caplog: pytest.LogCaptureFixture) -> None:
+    if "mask_image" in given(pair):
+        black = Image.new("L", (64, 64))
+        pair[0](**{**given(pair), "mask_image": black, "num_inference_steps": 2})
+        assert "the mask is all black" in caplog.text

@@ -11,6 +11,14 @@ from kakusan.pipeline.controlnet import (
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLControlNetUnionPipeline,
 )
+from kakusan.pipeline.controlnet_img2img import (
+    StableDiffusionControlNetImg2ImgPipeline,
+    StableDiffusionXLControlNetImg2ImgPipeline,
+)
+from kakusan.pipeline.controlnet_inpaint import (
+    StableDiffusionControlNetInpaintPipeline,
+    StableDiffusionXLControlNetInpaintPipeline,
+)
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -45,6 +53,15 @@ PAINTED: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionInpaintPipeline,
 )
 
+# Those that ControlNets steer which begin at pictures, or draw a part of them anew
+CONTROLLED_BEGUN: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLControlNetImg2ImgPipeline,
+    StableDiffusionControlNetImg2ImgPipeline,
+)
+CONTROLLED_PAINTED: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLControlNetInpaintPipeline,
+    StableDiffusionControlNetInpaintPipeline,
+)
 # Those that networks steer, by the part that does; of a family the last, unless it is named
 CONTROLLED: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLControlNetUnionPipeline,
@@ -71,9 +88,11 @@ class DiffusionPipeline(metaclass=_Kind):
 
     Attributes:
         pipelines: those that it makes of others' parts; None leaves them what they are.
+        controlled: likewise where a ControlNet is given.
     """
 
     pipelines: ClassVar[tuple[type[LatentDiffusionPipeline], ...] | None] = None
+    controlled: ClassVar[tuple[type[LatentDiffusionPipeline], ...]] = ()
 
     @classmethod
     def from_pretrained(
@@ -152,6 +171,8 @@ class DiffusionPipeline(metaclass=_Kind):
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )
         kind, wanted = type(pipeline), cls.pipelines
+        if cls.controlled and parts.get("controlnet") is not None:
+            wanted = cls.controlled
         if wanted is not None and not issubclass(kind, wanted):
             kind = _fitting(wanted, kind.layout)[-1]
         return kind.from_pipe(pipeline, **parts)
@@ -160,7 +181,7 @@ class DiffusionPipeline(metaclass=_Kind):
 class AutoPipelineForText2Image(DiffusionPipeline):
     """Loads whichever pipeline draws from a text alone with the parts of a model."""
 
-    pipelines = PIPELINES
+    pipelines, controlled = PIPELINES, CONTROLLED
 
     @classmethod
     def kind(
@@ -177,25 +198,27 @@ class AutoPipelineForText2Image(DiffusionPipeline):
 class AutoPipelineForImage2Image(DiffusionPipeline):
     """Loads whichever pipeline begins at pictures with the parts of a model."""
 
-    pipelines = BEGUN
+    pipelines, controlled = BEGUN, CONTROLLED_BEGUN
 
     @classmethod
     def kind(
         cls, container: Container, given: Mapping[str, object]
     ) -> type[LatentDiffusionPipeline]:
-        return _of_family(BEGUN, container, given)
+        steered = given.get("controlnet") is not None
+        return _of_family(CONTROLLED_BEGUN if steered else BEGUN, container, given)
 
 
 class AutoPipelineForInpainting(DiffusionPipeline):
     """Loads whichever pipeline draws a part of pictures anew with the parts of a model."""
 
-    pipelines = PAINTED
+    pipelines, controlled = PAINTED, CONTROLLED_PAINTED
 
     @classmethod
     def kind(
         cls, container: Container, given: Mapping[str, object]
     ) -> type[LatentDiffusionPipeline]:
-        return _of_family(PAINTED, container, given)
+        steered = given.get("controlnet") is not None
+        return _of_family(CONTROLLED_PAINTED if steered else PAINTED, container, given)
 
 
 def _of_family(

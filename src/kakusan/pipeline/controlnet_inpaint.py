@@ -174,6 +174,6 @@ def _sized(
     """As large as the first picture, rounded down, where the call does not say."""
     found = own_size(given, factor, height, width)
     if crop is not None:  # the part around the mask is cut out in the size's shape
-        del found["resize_mode"]
+        found.pop("resize_mode", None)  # latents have none
         found["only_masked"] = crop
     return found

@@ -1,5 +1,6 @@
 """What every pipeline has that draws pictures by latent diffusion: streams, pictures, previews."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -46,6 +47,9 @@ from kakusan.pipeline.tiled import TiledDrawing
 from kakusan.pipeline.understood import say_negative, say_understood
 from kakusan.request import Request
 from kakusan.sampling import Step
+from kakusan.text import not_said
+
+logger = logging.getLogger(__name__)
 
 
 class LatentDiffusionPipeline(Pipeline):
@@ -294,6 +298,8 @@ class LatentDiffusionPipeline(Pipeline):
                 nearest(str(output_type), OUTPUT_TYPES),
             )
         drawing = self.prepared(request, inputs, batch_size, decoded=output_type != "latent")
+        for told in not_said(drawing.told):
+            logger.warning("%s", told)
         bar = self._bar(drawing)
         output = answered(self, drawing, bar, callback, output_type, self.output_class)
         return output if return_dict else output.to_tuple()
