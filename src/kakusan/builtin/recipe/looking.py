@@ -66,8 +66,11 @@ class Adapter(nn.Module):
     def forward(self, features: Tensor) -> ImageTokens:
         """What a UNet attends to of pictures' features (pictures, features)."""
         projection = PlainProjection(dict(self.image_proj.named_parameters()))
-        pairs = [[w.weight for w in pair.values()] for pair in self.ip_adapter.values()]
-        layers = {name: (k, v) for name, (k, v) in zip(self.names, pairs, strict=True)}
+        weights = dict(self.ip_adapter.named_parameters())
+        layers = {
+            name: (weights[f"{n}.to_k_ip.weight"], weights[f"{n}.to_v_ip.weight"])
+            for name, n in zip(self.names, self.ip_adapter, strict=True)
+        }
         return ImageTokens(projection(features), ImageLayers(layers))
 
 
@@ -273,7 +276,7 @@ class LookingStage(Stage[Naming]):
     ) -> Tensor:
         """The share of one attention's answers that is missed."""
         queries = self.queries[name][torch.from_numpy(chosen)].float().to(self.device)
-        out = attention.to_out[0].weight
+        out = cast(nn.Linear, attention.to_out[0]).weight
         with torch.no_grad():
             said, nothing = text[:-1], text[-1:].expand(len(queries), -1, -1)
             wanted = [
