@@ -109,7 +109,7 @@ def test_a_state_of_something_else_is_refused() -> None:
     state = stopped.state()
     assert state is not None
     with pytest.raises(RequestError, match="more steps"):
-        way("euler").resume(state._replace(index=90))
+        way("euler").resume(state._replace(step=90))
     with pytest.raises(RequestError, match="latents"):
         way("euler").resume(state._replace(latents=noise(1, 1, 4, 8, 16)))
     with pytest.raises(RequestError, match="generators"):

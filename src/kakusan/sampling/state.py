@@ -12,14 +12,14 @@ class TrajectoryState(NamedTuple):
     """A trajectory between two steps.
 
     Attributes:
-        index: the number of the next step.
+        step: the number of the next one.
         latents: where it is, shape (b, c, h, w).
         run: of its scheduler.
         noise: where the generators are that its steps draw from; empty where they draw nothing.
         overflowed: whether the UNet had to be asked in float32.
     """
 
-    index: int
+    step: int
     latents: Tensor
     run: RunState
     noise: tuple[Position, ...] = ()

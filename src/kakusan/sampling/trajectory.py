@@ -123,7 +123,7 @@ class Trajectory:
         return TrajectoryState(self._index, self._latents, run, noise, self.overflowed)
 
     def resume(self, state: TrajectoryState | ChainedState) -> None:
-        if not isinstance(state, TrajectoryState) or not 0 <= state.index < len(self._schedule):
+        if not isinstance(state, TrajectoryState) or not 0 <= state.step < len(self._schedule):
             raise RequestError("the state is of another kind of way, or of one with more steps")
         if state.latents.shape != self._latents.shape:
             raise RequestError(
@@ -132,7 +132,7 @@ class Trajectory:
             )
         self._scheduler.resume(state.run)
         go_to(self._options.get("generator"), state.noise)
-        self._index, self._latents = state.index, state.latents
+        self._index, self._latents = state.step, state.latents
         self._computed = (self._latents, changes(self._latents))
         if state.overflowed:
             self._precise = self.overflowed = True

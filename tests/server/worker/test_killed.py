@@ -1,0 +1,71 @@
+"""A worker that is killed: each job is drawn once, and long ones go on from where they were."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import kakusan
+from kakusan.request import Request
+from kakusan.server.queue.files import Files
+from kakusan.server.queue.job import State, Submission
+from kakusan.server.queue.store import Store
+
+PROGRAM = Path(__file__).with_name("program.py")
+KILLS = 4
+STEPS = [2, 3, 4, 2, 60]
+
+
+def test_each_job_is_drawn_once_however_often_the_worker_is_killed(tmp_path: Path) -> None:
+    files, url = Files(tmp_path), f"sqlite:///{tmp_path / 'jobs.db'}"
+    store = Store.open(url, files)
+    ids: list[str] = []
+    for seed, steps in enumerate(STEPS):
+        request = Request.of(
+            "a dog", seed=seed, num_inference_steps=steps, scheduler="dpmpp-2m-sde"
+        )
+        ids.append(store.submit(Submission(request=request.to_record())).id)
+    store.close()
+    log = tmp_path / "log"
+    for attempt in range(KILLS):
+        with log.open("ab") as output:
+            worker = subprocess.Popen(
+                [sys.executable, PROGRAM, tmp_path], stdout=output, env=dict(os.environ)
+            )
+            began = time.monotonic()
+            while log.read_bytes().count(b"started") <= attempt:
+                assert time.monotonic() - began < 60
+                assert worker.poll() is None
+                time.sleep(0.05)
+            latents = tmp_path / "latents"
+            while not any(latents.iterdir()) and time.monotonic() - began < 20:
+                time.sleep(0.02)
+            time.sleep(0.3 * attempt)
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+    with log.open("ab") as output:
+        worker = subprocess.Popen([sys.executable, PROGRAM, tmp_path], stdout=output)
+        deadline = time.monotonic() + 120
+        while len(list((tmp_path / "pictures").iterdir())) < len(STEPS):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(1.0)
+        worker.kill()
+        worker.wait()
+    store = Store.open(url, files)
+    jobs = [store.job(id) for id in ids]
+    store.close()
+    assert b"resumed" in log.read_bytes()
+    for job, seed, steps in zip(jobs, range(len(STEPS)), STEPS, strict=True):
+        assert job is not None
+        assert (job.state, job.error, len(job.pictures)) == (State.DONE, None, 1)
+        drawn = np.asarray(Image.open(files.picture(job.pictures[0].file))).astype(int)
+        expected = kakusan.generate(
+            "a dog", seed=seed, steps=steps, scheduler="dpmpp-2m-sde", progress=False
+        )
+        assert np.abs(drawn - np.asarray(expected[0].image).astype(int)).max() <= 3
