@@ -383,6 +383,7 @@ class Worker(threading.Thread):
             since = time.monotonic() - each.saved_at
             if each.live and since > max(self.pace.save_s, 50 * each.save_cost):
                 self._keeping.save(each)
+                self._leases.renew(each)  # it got further, should this process end now
 
     def _over(self, running: Running) -> None:
         """All pictures of a job are finished, or failed."""
