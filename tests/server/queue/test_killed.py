@@ -87,7 +87,7 @@ def check_kills(address: str, folder: Path, rounds: int, longest: float) -> None
     accepted = killed_rounds(address, folder, rounds, longest)
     assert len(accepted) > rounds // 5  # they had time to do something
     files = Files(folder)
-    store = Store.open(address, files)
+    store = Store.open(address, files, most_attempts=10**6)
     assert store.notices == ()
     store.sweep()
     assert store.counts()[State.RUNNING] == 0
