@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from kakusan.server.access import json_of
-from kakusan.server.access.callers import CALLER
+from kakusan.server.access.callers import LOCAL
 from kakusan.server.access.tokens import Tokens, cookie_name
 from kakusan.server.api.schema import SESSION, SESSION_BODY, described
 from kakusan.server.errors import FieldError
@@ -21,13 +21,11 @@ def router(tokens: Tokens) -> APIRouter:
     @found.post("/session", **described(SESSION_BODY, 200, SESSION))
     async def begin(request: Request) -> Response:
         """Take a token, and set the cookie that stands for it."""
-        caller = request.scope.get(CALLER)
-        if caller is None or tokens:
-            sent = await json_of(request)
-            token = sent.get("token") if isinstance(sent, dict) else None
-            if not isinstance(token, str):
-                raise FieldError("token", 'the body must be {"token": TOKEN}')
-            caller = tokens.of_token(token)
+        sent = await json_of(request)
+        token = sent.get("token") if isinstance(sent, dict) else None
+        if not isinstance(token, str):
+            raise FieldError("token", 'the body must be {"token": TOKEN}')
+        caller = tokens.of_token(token) if tokens else LOCAL
         if caller is None:
             return JSONResponse(_WRONG.to_json(), 401, {"WWW-Authenticate": "Bearer"})
         answer = JSONResponse({"name": caller.name})
