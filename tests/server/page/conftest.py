@@ -12,12 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DESKTOP, PHONE = (1280, 800), (390, 844)
 ROOT = Path(__file__).parents[3]
 START = 60.0  # seconds a server may take
+expect.set_options(timeout=15_000)
 
 
 class Server:
@@ -111,7 +112,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
             reduced_motion=reduced,
             accept_downloads=True,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
 

@@ -35,6 +35,7 @@ if (said.size) window.history.replaceState(null, "", location.pathname + locatio
 
 await speak();
 tools();
+await enter(said.get("token"));
 for (const part of [prompt, settings, start, adapters, stage, queue, history, intake, grid, keys]) {
   part.begin();
 }
@@ -46,7 +47,6 @@ on("stranger", () => {
   signIn();
 });
 on("back", () => void catchUp());
-await enter(said.get("token"));
 if (said.has("settings") && takeLink(said.get("settings") ?? "")) announce(t("used"));
 await stock();
 if (known) {

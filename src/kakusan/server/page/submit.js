@@ -47,7 +47,7 @@ export async function send({ request: given, first = false, quiet = false } = {}
     return job;
   } catch (error) {
     const { status, field } = /** @type {any} */ (error);
-    if (status !== 0 && status < 500) settle(key);
+    if (![0, 401].includes(status) && status < 500) settle(key);
     return refuse(explained(/** @type {any} */ (error)), field);
   } finally {
     busy.removeAttribute("aria-busy");
@@ -85,7 +85,8 @@ export async function resend() {
     emit("submitted", job);
     settle(last.key);
   } catch (error) {
-    if (/** @type {any} */ (error).status) settle(last.key);
+    const { status } = /** @type {any} */ (error);
+    if (![0, 401].includes(status) && status < 500) settle(last.key);
   }
 }
 
