@@ -206,7 +206,7 @@ export const isFinal = (job) => ["done", "failed", "cancelled"].includes(job.sta
  */
 export function learn(job) {
   const before = jobs.get(job.id);
-  const preview = isFinal(job) ? undefined : before?.preview;
+  const preview = isFinal(job) ? undefined : (job.preview ?? before?.preview);
   const after = { ...before, ...job, preview };
   jobs.set(job.id, after);
   emit("job", { job: after, before });
