@@ -14,10 +14,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image, ImageDraw
 
-from kakusan.cli.tokens import _record, _tokenizer
-from kakusan.prompts import parse
 from kakusan.server.api import page
-from kakusan.text.chunked import read_tokens
+from kakusan.server.api.tokens import read as read_tokens
 
 SIDE = 128
 
@@ -117,11 +115,10 @@ def painted(job: dict[str, Any], index: int) -> bytes:
 def app(fake: Fake) -> FastAPI:
     made = FastAPI()
     made.include_router(page.router())
-    tokenizer = _tokenizer("builtin")
 
     @made.get("/v1/tokens")
     def tokens(text: str, syntax: str = "webui") -> dict[str, Any]:
-        return _record(read_tokens(parse(text, syntax, 20), tokenizer, None))
+        return read_tokens(text, "builtin", syntax, 20)
 
     made.include_router(_routes(fake))
 
