@@ -1,7 +1,9 @@
 """A small ControlNet of edges for the built-in model: it learns from scenes and their edges."""
 
+import re
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
-from kakusan.builtin.recipe.build import emphasis, frozen
+from kakusan.builtin.recipe.build import frozen
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.diffusion import DenoisingStage, Indices, encode_pictures
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
-from kakusan.builtin.recipe.scenes import Scene, training_scene
+from kakusan.builtin.recipe.scenes import training_scene
 from kakusan.images.edges import canny
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.models.control.config import ControlNetConfig
@@ -32,6 +34,8 @@ from kakusan.training.grids import grid
 from kakusan.training.trainer import StageSettings, fingerprint, train
 
 SHOWN = 12
+_MIRRORED = {"left": "right", "right": "left", "左": "右", "右": "左"}
+_SIDES = re.compile("left|right|左|右")
 _LINES = 64  # pixels of the pictures that the first weights are scaled by
 
 
@@ -39,14 +43,14 @@ _LINES = 64  # pixels of the pictures that the first weights are scaled by
 class ControlRecipe:
     """Everything that decides what a training run gives.
 
-    `things`, `pixels` and `object_weight` are as in `Recipe`. Half of the captions are left out, so
-    that the net learns to read the edges themselves (arXiv:2302.05543, section 3.3).
+    `things` and `pixels` are as in `Recipe`. Half of the captions are left out, so that the net
+    learns to read the edges themselves (arXiv:2302.05543, section 3.3); and scenes are looked at
+    from elsewhere, see `Look`, for the model knows by heart where each thing usually is.
     """
 
     seed: int = 21
     things: int = Recipe.things
     pixels: int = Recipe.pixels
-    object_weight: float = Recipe.object_weight
     scenes: int = 8000
     unspoken: float = 0.5
     hint_channels: tuple[int, ...] = (16, 32, 64, 96)
@@ -61,6 +65,48 @@ class ControlRecipe:
             sample_every=250,
         )
     )
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where a scene is looked at from: everything in it comes to lie elsewhere.
+
+    Attributes:
+        mirrored: whether left and right are exchanged.
+        zoom: how large things are.
+        shift: how far they move, right and down, in shares of the picture.
+    """
+
+    mirrored: bool
+    zoom: float
+    shift: tuple[float, float]
+
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> "Look":
+        right, down = rng.uniform(-0.3, 0.3, 2)
+        return cls(bool(rng.random() < 0.5), float(rng.uniform(0.5, 1.2)), (right, down))
+
+    def at(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The picture from there, as large as before; what is beyond its edges goes on as they do.
+
+        Args:
+            picture: shape (height, width, 3).
+        """
+        seen = picture[:, ::-1] if self.mirrored else picture
+        height, width = seen.shape[:2]
+        wide = np.pad(seen, ((height, height), (width, width), (0, 0)), mode="edge")
+        side = width / self.zoom
+        left = 1.5 * width - side / 2 - self.shift[0] * width
+        top = 1.5 * height - side / 2 - self.shift[1] * height
+        box = (left, top, left + side, top + side)
+        resized = Image.fromarray(wide).resize((width, height), Image.Resampling.BICUBIC, box)
+        return np.asarray(resized)
+
+    def said(self, caption: str) -> str:
+        """What a caption says from there."""
+        if not self.mirrored:
+            return caption
+        return _SIDES.sub(lambda found: _MIRRORED[found[0]], caption)
 
 
 class Steered(nn.Module):
@@ -153,7 +199,9 @@ def seeing(embedding: HintEmbedding) -> None:
         x = F.silu(layer(x))
 
 
-def build_control(recipe: ControlRecipe, model: Path, run: Path, output: Path) -> None:
+def build_control(
+    recipe: ControlRecipe, model: Path, run: Path, output: Path, begun: Path | None = None
+) -> None:
     """Train in the folder `run`, going on where it was stopped, and write the net to `output`.
 
     Args:
@@ -161,6 +209,7 @@ def build_control(recipe: ControlRecipe, model: Path, run: Path, output: Path) -
         model: the folder of the built-in model, or of one that its recipe made.
         run: checkpoints, encoded scenes and sample grids.
         output: the folder of the net.
+        begun: that of a net to begin with, in place of a copy of the UNet's way down.
 
     Raises:
         InputError: The font that scenes are drawn with is not installed.
@@ -168,32 +217,36 @@ def build_control(recipe: ControlRecipe, model: Path, run: Path, output: Path) -
     began, began_cpu = time.monotonic(), time.process_time()
     painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
+    looks = [Look.of(rng) for _ in scenes]
     vae = frozen(AutoencoderKL.from_pretrained(model / "vae").float().to(best_device()))
     unet = UNet2DConditionModel.from_pretrained(model / "unet").float().to(best_device())
     text = frozen(CLIPTextModel.from_pretrained(model / "text_encoder").float().to(best_device()))
     tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
     latents = encode_pictures(
         vae,
-        lambda index: painter.draw(scenes[index]),
+        lambda index: looks[index].at(painter.draw(scenes[index])),
         len(scenes),
         run / "latents.safetensors",
-        of=f"{recipe.scenes} scenes of {recipe.things} things, seed {recipe.seed}",
+        of=f"{recipe.scenes} scenes of {recipe.things} things from elsewhere, seed {recipe.seed}",
     )
+    pictures = (look.at(painter.draw(scene)) for look, scene in zip(looks, scenes, strict=True))
+    net = small(unet, recipe.hint_channels)
+    if begun is not None:
+        net.load_state_dict(ControlNetModel.from_pretrained(begun).float().state_dict())
     torch.manual_seed(recipe.seed)
     scale, writes = vae.config.scaling_factor, np.random.default_rng(recipe.seed)
     stage = ControlStage(
-        Steered(unet, small(unet, recipe.hint_channels).to(vae.device), edges_of(scenes, painter)),
+        Steered(unet, net.to(vae.device), edges_of(pictures)),
         text,
         vae,
         tokenizer,
         (latents.float() * scale).half(),
-        lambda index, rng: caption(scenes[index], rng),
+        lambda index, rng: looks[index].said(caption(scenes[index], rng)),
         recipe.settings,
-        prompts=[caption(scene, writes) for scene in scenes[:SHOWN]],
+        prompts=[looks[i].said(caption(scenes[i], writes)) for i in range(min(SHOWN, len(scenes)))],
         seed=recipe.seed,
         scale=scale,
         unspoken=recipe.unspoken,
-        emphasis=emphasis(scenes, latents.shape[-1], recipe.object_weight),
     )
     stage.origin = fingerprint(unet)
     train(stage, run)
@@ -202,7 +255,6 @@ def build_control(recipe: ControlRecipe, model: Path, run: Path, output: Path) -
     print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
 
 
-def edges_of(scenes: list[Scene], painter: Painter) -> Tensor:
-    """Where each scene has edges, bool, shape (scenes, height, width)."""
-    found: list[npt.NDArray[np.bool_]] = [canny(painter.draw(scene)) > 0 for scene in scenes]
-    return torch.from_numpy(np.stack(found))
+def edges_of(pictures: Iterable[npt.NDArray[np.uint8]]) -> Tensor:
+    """Where each picture has edges, bool, shape (pictures, height, width)."""
+    return torch.from_numpy(np.stack([canny(picture) > 0 for picture in pictures]))
