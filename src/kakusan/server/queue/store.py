@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select, update
 
 from kakusan.errors import InputError, shown
 from kakusan.server.queue import changing, claiming, leases, retention, submitting, sweeping
-from kakusan.server.queue.database import Database, open_database
+from kakusan.server.queue.address import open_database
+from kakusan.server.queue.database import Database
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.files import Files
 from kakusan.server.queue.ids import Ids, is_id
