@@ -23,6 +23,7 @@ _FORMATS = ("text", "json")
 _DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
 _MORE = "What requests may name"
 _LIMITS = "Limits"
+_DAY = 24 * 3600.0  # seconds
 
 
 def _places(name: str, what: str) -> typer.models.OptionInfo:
@@ -113,6 +114,33 @@ def serve(
             rich_help_panel=_LIMITS,
         ),
     ] = 256,
+    keep_jobs: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            parser=options.whole_number(1, 10**9),
+            help="Of each caller's ended jobs, the newest; older ones go, with their pictures.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = 10_000,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DAYS",
+            parser=options.any_number(0),
+            help="For which ended jobs are kept; else for ever.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    keep_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MB",
+            parser=options.whole_number(1, 10**9),
+            help="Of each caller's pictures together; else as the disk takes.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
     drain: Annotated[
         float,
         typer.Option(
@@ -145,7 +173,7 @@ def serve(
         )
     if log_format not in _FORMATS:
         raise InputError(f"--log-format must be text or json, not {shown(log_format)}")
-    from kakusan.server.settings import Settings, usual_data_folder
+    from kakusan.server.settings import MEGABYTE, Settings, usual_data_folder
 
     settings = Settings(
         data=(usual_data_folder() if data is None else data.expanduser()).absolute(),
@@ -164,7 +192,10 @@ def serve(
         dtype=dtype,
         most_waiting=max_waiting,
         most_pictures=max_pictures,
-        disk_floor=keep_free * 2**20,
+        disk_floor=keep_free * MEGABYTE,
+        keep_jobs=keep_jobs,
+        keep_seconds=None if keep_days is None else keep_days * _DAY,
+        keep_bytes=None if keep_size is None else keep_size * MEGABYTE,
         drain=drain,
         comfyui_port=comfyui_port,
     )

@@ -29,6 +29,7 @@ from kakusan.server.api.session import router as session
 from kakusan.server.metrics import Metrics
 from kakusan.server.problems import Problem, problem_of
 from kakusan.server.service import Service
+from kakusan.server.tidying import tidying
 
 # Other tools' APIs, each with a `router(service)`
 DIALECTS = ("a1111", "openai", "ollama")
@@ -73,9 +74,10 @@ def app_of(service: Service, tokens: Tokens) -> FastAPI:
     @asynccontextmanager
     async def alive(_app: FastAPI) -> AsyncGenerator[None]:
         async with service:
-            task = asyncio.create_task(counting.run())
+            tasks = [asyncio.create_task(each) for each in (counting.run(), tidying(service))]
             yield
-            task.cancel()
+            for task in tasks:
+                task.cancel()
 
     app = FastAPI(
         title="kakusan",

@@ -30,6 +30,8 @@ class Settings:
         most_connections: at once.
         patience: seconds for a request's head, and between two pieces of its body.
         disk_floor: bytes that stay free on the disk.
+        keep_jobs, keep_seconds, keep_bytes: of each caller's ended jobs, how many are kept, how
+            long, and how large their pictures are together; None is without limit.
         drain: seconds for running jobs when the server is asked to stop.
         comfyui_port: of the API that ComfyUI's clients speak; None has none.
     """
@@ -55,6 +57,9 @@ class Settings:
     most_connections: int = 4000
     patience: float = 30.0
     disk_floor: int = 256 * MEGABYTE
+    keep_jobs: int | None = 10_000
+    keep_seconds: float | None = None
+    keep_bytes: int | None = None
     drain: float = 20.0
     comfyui_port: int | None = None
 
