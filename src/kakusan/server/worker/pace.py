@@ -31,6 +31,7 @@ class Pace:
         sweep_s: between two looks for jobs that nobody holds any more.
         save_s: between two savings of where a job is, if that takes a fiftieth of the time.
         preview_s: between two previews of a job.
+        hash_s: between two looks for files whose hash is not known.
     """
 
     most_rows: int = 8
@@ -41,3 +42,4 @@ class Pace:
     sweep_s: float = 30.0
     save_s: float = 20.0
     preview_s: float = 0.5
+    hash_s: float = 60.0

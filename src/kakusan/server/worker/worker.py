@@ -115,9 +115,12 @@ class Worker(threading.Thread):
             self._store.on_change.remove(self._changed)
 
     def _hash(self) -> None:
-        """What has to be read for its hash is read beside the work."""
-        for _ in self._catalog.hash_files():
-            if self._draining.is_set():
+        """What has to be read for its hash is read beside the work, and what comes later too."""
+        while True:
+            for _ in self._catalog.hash_files():
+                if self._draining.is_set():
+                    return
+            if self._draining.wait(self.pace.hash_s):
                 return
 
     def _beat(self) -> None:
