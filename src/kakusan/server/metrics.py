@@ -5,13 +5,14 @@ Labels are of few values: a route's template, a state, a dialect; never a prompt
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kakusan import __version__
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+Values = dict[str, tuple[str, float]]  # by name: what it is, and how much
 _FAST = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -50,19 +51,21 @@ class Metrics:
             buckets=_FAST,
             registry=own,
         )
+        ProcessCollector(registry=own)  # memory, processor seconds and open files, on Linux
         build = Gauge("kakusan_build_info", "The version.", ["version"], registry=own)
         build.labels(version=__version__).set(1)
 
 
 class Now(Collector):
-    """What is so at the moment of asking; filled before each answer."""
+    """What is so at the moment of asking.
+
+    Attributes:
+        values: replaced before each answer, as a whole.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.values: dict[str, tuple[str, float]] = {}
+        self.values = Values()
         registry.register(self)
-
-    def set(self, name: str, says: str, value: float) -> None:
-        self.values[name] = (says, value)
 
     def collect(self) -> Iterator[Metric]:
         for name, (says, value) in self.values.items():

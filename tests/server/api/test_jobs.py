@@ -14,6 +14,7 @@ pytest.importorskip("fastapi")
 
 from starlette.testclient import TestClient
 
+from kakusan.server.queue.errors import StoreError
 from tests.server.fakes import HOST, TOKEN, Served, png, served
 
 
@@ -231,6 +232,25 @@ def test_tokens_are_told(client: TestClient) -> None:
     assert client.get("/v1/tokens").status_code == 422
 
 
+def test_metrics_are_told_where_the_database_does_not_answer(
+    server: Served, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise StoreError("the database is locked")
+
+    assert "kakusan_jobs_waiting" in client.get("/metrics").text
+    monkeypatch.setattr(server.store, "counts", refused)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert "kakusan_ready 0.0" in answer.text
+    assert "kakusan_db_errors_total 1.0" in answer.text
+    assert "kakusan_jobs_waiting" not in answer.text
+    monkeypatch.undo()
+    assert "kakusan_ready 1.0" in client.get("/metrics").text
+    server.service.draining = True
+    assert "kakusan_ready 0.0" in client.get("/metrics").text
+
+
 def test_metrics_and_docs(client: TestClient) -> None:
     id = client.post("/v1/jobs", json={"prompt": "a", "num_inference_steps": 2}).json()["id"]
     finished(client, id)
@@ -239,6 +259,7 @@ def test_metrics_and_docs(client: TestClient) -> None:
     assert 'kakusan_http_requests_total{code="202",method="POST",route="/v1/jobs"}' in text
     assert 'kakusan_jobs_total{dialect="kakusan",state="done"} 1.0' in text
     assert "kakusan_jobs_waiting 0.0" in text
+    assert "kakusan_ready 1.0" in text
     assert id not in text
     page = client.get("/docs").text
     assert "POST /v1/jobs" in page

@@ -7,7 +7,8 @@ import time
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from kakusan.server.metrics import Metrics, Now
+from kakusan.server.api.health import reasons
+from kakusan.server.metrics import Metrics, Now, Values
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.job import Event, State
 from kakusan.server.service import Service
@@ -62,18 +63,32 @@ class Counting:
         logger.info("job %s %s", job.id, event.kind)
 
     async def look(self) -> None:
-        """Note what is so now."""
-        service, now = self._service, self._now
+        """Note what is so now, as far as it can be told."""
+        values, why = Values(), list[str]()
+        try:
+            why = await reasons(self._service)
+            await self._look_into_store(values)
+        except StoreError as error:
+            self._metrics.database_errors.inc()
+            why.append("database")
+            logger.warning("%s", error)
+        ready = "1 where a job would be taken and drawn, as /readyz tells."
+        values["kakusan_ready"] = (ready, 0 if why else 1)
+        self._now.values = values
+
+    async def _look_into_store(self, values: Values) -> None:
+        service = self._service
         began = time.perf_counter()
         counts = await service.in_store(service.store.counts)
         self._metrics.database.observe(time.perf_counter() - began)
-        now.set("kakusan_jobs_waiting", "Jobs that wait.", counts.get(State.QUEUED, 0))
-        now.set("kakusan_jobs_running", "Jobs that run.", counts.get(State.RUNNING, 0))
+        values["kakusan_jobs_waiting"] = ("Jobs that wait.", counts.get(State.QUEUED, 0))
+        values["kakusan_jobs_running"] = ("Jobs that run.", counts.get(State.RUNNING, 0))
         waiting = await service.jobs(state=State.QUEUED, limit=_WAITING)
         oldest = time.time() - min((each.created for each in waiting), default=time.time())
-        now.set("kakusan_queue_oldest_seconds", "Since the oldest was handed in.", max(0.0, oldest))
+        says = "Since the oldest that waits was handed in."
+        values["kakusan_queue_oldest_seconds"] = (says, max(0.0, oldest))
         free = await service.in_store(service.files.free_bytes)
-        now.set("kakusan_disk_free_bytes", "Of the disk with the pictures.", free)
+        values["kakusan_disk_free_bytes"] = ("Of the disk with the pictures.", free)
 
 
 def router(counting: Counting, metrics: Metrics) -> APIRouter:
