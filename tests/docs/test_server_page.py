@@ -93,7 +93,7 @@ def test_both_languages_show_the_same() -> None:
 def test_the_commands_of_curl_do_what_is_said(served: Served) -> None:
     lines = "\n".join(code_blocks(PAGE.read_text("utf-8"), "bash")).splitlines()
     script = "\n".join(each for each in lines if not each.startswith(("kakusan", "pip")))
-    assert script.count("curl") == 8
+    assert script.count("curl -s") == 9
     said = served.run(["bash", "-e", "-o", "pipefail", "-c", served.here(script)])
     job = json.loads((served.home / "job.json").read_text())
     assert job["state"] in ("queued", "running")
