@@ -101,3 +101,8 @@ def test_it_needs_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_steers_the_builtin_model_comes_with_it(hashes: HashCache) -> None:
+    found = Catalog.of(hashes=hashes).find("controlnet", "builtin")
+    assert (found.source, found.path is not None) == ("builtin", True)

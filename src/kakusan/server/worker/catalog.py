@@ -11,6 +11,7 @@ from kakusan.checkpoints.adapters.finding import adapter_files
 from kakusan.checkpoints.facts import INDEX
 from kakusan.checkpoints.hash_cache import HashCache
 from kakusan.checkpoints.inventory import AvailableModel, builtin_model, cached_models, models_in
+from kakusan.checkpoints.own import CONTROLNET, FOLDER, IP_ADAPTER
 from kakusan.checkpoints.source import BUILTIN, local_file
 from kakusan.errors import InputError, UnknownNameError, nearest, shown, shown_path
 from kakusan.request.upscalers import UPSCALERS
@@ -137,6 +138,7 @@ def _all(models: Paths, others: Mapping[Kind, Paths], hashes: HashCache) -> Iter
     if not any(entry.source == BUILTIN for entry in found):
         found.append(Entry(BUILTIN, "model", BUILTIN, _builtin_folder(), _hashes=hashes))
     yield from found
+    yield from _own(hashes)
     for kind, several in others.items():
         for path in dict.fromkeys(file for each in several for file in _found(kind, each)):
             yield Entry(path.stem, kind, str(path), path, _hashes=hashes)
@@ -208,6 +210,14 @@ def _is_whole(model: AvailableModel) -> bool:
     return facts is not None and (
         (model.path / INDEX).is_file() or ("unet" in facts.weights and not facts.missing)
     )
+
+
+def _own(hashes: HashCache) -> Iterator[Entry]:
+    """What comes with the package to steer the built-in model."""
+    own: dict[Kind, str] = {"controlnet": CONTROLNET, "ip_adapter": IP_ADAPTER}
+    for kind, place in own.items():
+        if (path := FOLDER / place).exists():
+            yield Entry(BUILTIN, kind, BUILTIN, path, _hashes=hashes)
 
 
 def _builtin_folder() -> Path | None:
