@@ -34,7 +34,7 @@ def serve(address: str, folder: str, told: str, round: int, log: str) -> None:
     errors = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(errors, 2)
     files = Files(Path(folder))
-    store = Store.open(address, files, most_attempts=10**6)
+    store = Store.open(address, files, most_ends=10**6)
     store.sweep()
     for number in itertools.count():
         key = f"{round}/{number}"
@@ -87,7 +87,7 @@ def check_kills(address: str, folder: Path, rounds: int, longest: float) -> None
     accepted = killed_rounds(address, folder, rounds, longest)
     assert len(accepted) > rounds // 5  # they had time to do something
     files = Files(folder)
-    store = Store.open(address, files, most_attempts=10**6)
+    store = Store.open(address, files, most_ends=10**6)
     assert store.notices == ()
     store.sweep()
     assert store.counts()[State.RUNNING] == 0

@@ -7,6 +7,7 @@ from kakusan.server.queue.errors import LeaseLost
 from kakusan.server.queue.files import Files
 from kakusan.server.queue.job import State, Stop
 from kakusan.server.queue.store import Store
+from kakusan.server.queue.sweeping import MOST_ENDS
 from tests.server.queue.making import asked, begun, drawn, prompts
 
 
@@ -128,14 +129,14 @@ def test_a_poison_job_has_failed_and_says_why(store: Store) -> None:
     job = store.submit(asked())
     (held,) = begun(store)
     store.release(held, "no memory")
-    for _ in range(2):
+    for _ in range(MOST_ENDS - 1):
         assert begun(store, lease_s=-1)
         assert store.sweep() == [job.id]
     found = store.job(job.id)
     assert found is not None
-    assert (found.state, found.attempts) == (State.FAILED, 3)
+    assert (found.state, found.attempts) == (State.FAILED, MOST_ENDS)
     assert found.error is not None
-    assert found.error.startswith("begun 3 times, and each time the program ended")
+    assert found.error.startswith(f"begun {MOST_ENDS} times, and each time the program ended")
     assert found.error.endswith("an error before that: no memory")
     assert store.events(after=0)[-1].data == {"error": found.error}
     assert store.sweep() == []

@@ -27,6 +27,7 @@ from kakusan.server.queue.rows import (
     storable,
 )
 from kakusan.server.queue.schema import events, jobs, meta
+from kakusan.server.queue.sweeping import MOST_ENDS
 from kakusan.server.queue.transaction import Transaction
 
 T = TypeVar("T")
@@ -57,14 +58,16 @@ class Store:
         *,
         patience_s: float = 10.0,
         most_attempts: int = 3,
+        most_ends: int = MOST_ENDS,
     ) -> None:
         self._database, self._files = database, files
         self._patience, self._most_attempts = patience_s, most_attempts
+        self._most_ends = most_ends
         self.on_change: list[Callable[[str], object]] = []
         self.shared, self.notices = database.shared, database.notices
         self._ids = Ids(self._read(lambda c: c.scalar(select(func.max(jobs.c.id)))))
         # Nobody else has the file, so whoever held something of it is gone
-        self._write(lambda t: sweeping.sweep(t, most_attempts, is_gone if self.shared else _any))
+        self._write(lambda t: sweeping.sweep(t, most_ends, is_gone if self.shared else _any))
 
     @classmethod
     def open(
@@ -74,12 +77,14 @@ class Store:
         *,
         patience_s: float = 10.0,
         most_attempts: int = 3,
+        most_ends: int = MOST_ENDS,
     ) -> "Store":
         """Open `sqlite:////folder/file.db` or `postgresql://user@host/name`; made if need be.
 
         Args:
             files: where the pictures are, so that those of deleted jobs go with them.
-            most_attempts: how often a job may be begun without getting further.
+            most_attempts: how often a job may be given back with an error.
+            most_ends: how often a job may be begun, without getting further, by workers that end.
 
         Raises:
             InputError: It is no such address, or another server or program uses the file.
@@ -87,7 +92,13 @@ class Store:
         """
         database = open_database(url, patience_s)
         try:
-            return cls(database, files, patience_s=patience_s, most_attempts=most_attempts)
+            return cls(
+                database,
+                files,
+                patience_s=patience_s,
+                most_attempts=most_attempts,
+                most_ends=most_ends,
+            )
         except BaseException:
             database.close()
             raise
@@ -273,7 +284,7 @@ class Store:
 
     def sweep(self) -> list[str]:
         """Take back jobs whose leases ended or whose workers are gone; says which."""
-        return self._write(lambda t: sweeping.sweep(t, self._most_attempts, is_gone))
+        return self._write(lambda t: sweeping.sweep(t, self._most_ends, is_gone))
 
     def tidy(self, limits: Limits) -> int:
         """Delete ended jobs beyond limits, old keys and files without rows; says how many jobs.

@@ -9,12 +9,16 @@ from kakusan.server.queue.leases import back_or_ended
 from kakusan.server.queue.schema import jobs
 from kakusan.server.queue.transaction import Transaction
 
+# A job that ends the process looks like one that was drawn when somebody else ended it; from the
+# third time on it runs alone, so that few of these ends are another's
+MOST_ENDS = 10
 
-def sweep(t: Transaction, most_attempts: int, is_gone: Callable[[str], bool]) -> list[str]:
+
+def sweep(t: Transaction, most_ends: int, is_gone: Callable[[str], bool]) -> list[str]:
     """Let jobs wait again whose leases ended or whose workers are gone; fail what ends them.
 
     Args:
-        most_attempts: how often a job may be begun without getting further.
+        most_ends: how often a job may be begun without getting further.
         is_gone: whether the holder of a lease is known to live no more.
     """
     swept: list[str] = []
@@ -27,7 +31,7 @@ def sweep(t: Transaction, most_attempts: int, is_gone: Callable[[str], bool]) ->
             & (jobs.c.state == State.RUNNING)
             & (jobs.c.lease_until == row.lease_until)
         )
-        poison = row.vain >= most_attempts
+        poison = row.vain >= most_ends
         told = {"error": _poisonous(row.vain, row.error)} if poison else {}
         if back_or_ended(t, row.id, same, State.FAILED if poison else State.QUEUED, told):
             swept.append(row.id)

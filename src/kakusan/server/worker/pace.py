@@ -30,6 +30,7 @@ class Pace:
         poll_s: between two looks for what other processes queued.
         sweep_s: between two looks for jobs that nobody holds any more.
         save_s: between two savings of where a job is, if that takes a fiftieth of the time.
+        save_again_s: likewise of a job that was begun before: what ended that may come again.
         preview_s: between two previews of a job.
         hash_s: between two looks for files whose hash is not known.
     """
@@ -41,5 +42,6 @@ class Pace:
     poll_s: float = 1.0
     sweep_s: float = 30.0
     save_s: float = 20.0
+    save_again_s: float = 1.0
     preview_s: float = 0.5
     hash_s: float = 60.0

@@ -384,7 +384,8 @@ class Worker(threading.Thread):
         """Keep where long jobs are, as long as that takes next to nothing of the time."""
         for each in self._jobs:
             since = time.monotonic() - each.saved_at
-            if each.live and since > max(self.pace.save_s, 50 * each.save_cost):
+            usual = self.pace.save_s if each.job.attempts == 1 else self.pace.save_again_s
+            if each.live and since > max(usual, 50 * each.save_cost):
                 self._keeping.save(each)
                 self._leases.renew(each)  # it got further, should this process end now
 
