@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from kakusan.errors import InputError
+from kakusan.errors import ArgumentError, InputError
 from kakusan.request import Request
 from kakusan.server.asked import asked
 from kakusan.server.errors import FieldError
 from kakusan.server.fields import ALLOWED, NAMED, PICTURED, PLAIN, REFUSED, SCHEDULED
 from kakusan.server.pictures import InputPicture
+from kakusan.server.problems import field_of
 from kakusan.server.settings import Settings
 from kakusan.server.worker.catalog import Catalog
 
@@ -137,3 +138,40 @@ def test_wildcards_tell_no_folder(catalog: Catalog, tmp_path: Path) -> None:
     with pytest.raises(FieldError) as caught:
         asked({**settings, "prompt": "__nothing__"}, catalog=catalog, server=server)
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"strength": 0.5}, "strength"),
+        ({"resize_mode": "crop"}, "resize_mode"),
+        ({"image": True, "strength": 0.1, "num_inference_steps": 4}, "strength"),
+        ({"mask_blur": 4}, "mask_blur"),
+        ({"image": True, "mask_blur": 4}, "mask_blur"),
+        ({"mask": True}, "mask"),
+        ({"image": True, "quality_budget": 0.1}, "quality_budget"),
+        ({"upscale": 2}, "upscale"),
+        ({"aesthetic_score": 6.0}, "aesthetic_score"),
+        ({"denoising_end": 0.5}, "denoising_end"),
+        ({"timesteps": [900, 1], "scheduler": "unipc"}, "timesteps"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_once(
+    settings: dict[str, Any], field: str, catalog: Catalog, server: Settings
+) -> None:
+    given = {name: picture() if value is True else value for name, value in settings.items()}
+    with pytest.raises(ArgumentError) as refused:
+        asked({"prompt": "a", **given}, catalog=catalog, server=server)
+    assert field_of(refused.value) == field
+
+
+def test_a_mask_is_as_large_as_its_picture(catalog: Catalog, server: Settings) -> None:
+    small = InputPicture("b" * 64, Image.new("L", (32, 32), 255))
+    with pytest.raises(InputError, match="a mask is as large as its picture"):
+        asked({"prompt": "a", "image": picture(), "mask": small}, catalog=catalog, server=server)
+
+
+def test_strength_zero_and_usual_strength_are_taken(catalog: Catalog, server: Settings) -> None:
+    for strength in (0.0, None, 1.0):
+        settings = {"prompt": "a", "image": picture(), "strength": strength}
+        assert asked(settings, catalog=catalog, server=server).request.image is not None

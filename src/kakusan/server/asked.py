@@ -3,19 +3,23 @@
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kakusan.errors import ArgumentError, InputError, nearest, shown
 from kakusan.request import Request
 from kakusan.request.loras import Lora, loras_of
 from kakusan.request.masks import with_usual_mask
 from kakusan.request.second_pass import second_pass_of
+from kakusan.server.ahead import check_ahead
 from kakusan.server.errors import FieldError
 from kakusan.server.fields import ALLOWED, CONTROL_FIELDS, IMAGE_PROMPT_FIELDS, REFUSED
 from kakusan.server.pictures import InputPicture
 from kakusan.server.settings import Settings
 from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.entries import Kind
+
+if TYPE_CHECKING:  # torch comes with them
+    from kakusan.inputs import ControlInput, Given, Inputs, Masks, SeenPictures
 
 SEEDS = 2**32  # of random ones: programs in JavaScript lose the digits of larger numbers
 _LONGEST_CONFIG = 20_000  # characters of a scheduler's
@@ -59,6 +63,7 @@ def asked(given: Mapping[str, Any], *, catalog: Catalog, server: Settings) -> As
     _check_texts(request)
     _check_adapters_in_prompts(request, catalog)
     check_size(request, pictures.first, server)
+    check_ahead(request, pictures.inputs(), catalog.find("model", settings["model"]))
     return Asked(request, tuple(dict.fromkeys(pictures.ids)))
 
 
@@ -117,6 +122,10 @@ class _Pictures:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.first: tuple[int, int] | None = None
+        self._image: Given | None = None
+        self._masks: Masks | None = None
+        self._controls: list[ControlInput] = []
+        self._seen: list[SeenPictures] = []
 
     def of(self, settings: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
         """The fields that tell of pictures, with their hashes."""
@@ -133,6 +142,7 @@ class _Pictures:
             mask = given_masks("mask", masks, files=True, picture=image)
             assert mask is not None
             found["mask"] = mask.files()
+        self._image, self._masks = image, mask
         if mask is not None or "outpaint" in settings:
             names = () if mask is None else mask.names
             found = with_usual_mask({**settings, **found}, names)
@@ -143,6 +153,17 @@ class _Pictures:
             each = listed(settings["image_prompts"])
             found["image_prompts"] = [self._prompt(one, catalog) for one in each]
         return found
+
+    def inputs(self) -> "Inputs":
+        """What the request is told of, to be checked with it."""
+        from kakusan.inputs import Inputs
+
+        return Inputs(
+            image=self._image,
+            mask=self._masks,
+            controls=tuple(self._controls),
+            seen=tuple(self._seen),
+        )
 
     def _images(self, field: str, given: object) -> list[Any]:
         several = listed(given)
@@ -170,14 +191,16 @@ class _Pictures:
         images = self._images("controls", told["image"])
         steered = asked_controls([{**told, "image": images, "model": name}])
         assert steered.asked is not None
+        self._controls += steered.given
         return steered.asked[0]._replace(image=steered.given[0].pictures.files())
 
     def _prompt(self, given: object, catalog: Catalog) -> dict[str, Any]:
-        from kakusan.inputs import given_pictures
+        from kakusan.inputs import SeenPictures, given_pictures
 
         told = _mapping("image_prompts", given, IMAGE_PROMPT_FIELDS, needed=("images", "model"))
         pictures = given_pictures("image_prompts", self._images("image_prompts", told["images"]))
         assert pictures is not None
+        self._seen.append(SeenPictures(pictures))
         name = _name(catalog, "ip_adapter", told["model"], "image_prompts")
         return {**told, "model": name, "images": pictures.files()}
 
