@@ -87,6 +87,15 @@ def serve(
     wildcards: Annotated[list[Path] | None, _places("--wildcards", "Files of __file__")] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    together: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            parser=options.whole_number(1, 256),
+            help="Pictures drawn at a time, which share steps; 1 is one after the other.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = 16,
     max_waiting: Annotated[
         int,
         typer.Option(
@@ -190,6 +199,7 @@ def serve(
         wildcards=tuple(wildcards or ()),
         device=device,
         dtype=dtype,
+        together=together,
         most_waiting=max_waiting,
         most_pictures=max_pictures,
         disk_floor=keep_free * MEGABYTE,

@@ -21,6 +21,7 @@ from kakusan.server.queue.store import Store
 from kakusan.server.service import Service
 from kakusan.server.settings import Settings
 from kakusan.server.worker.catalog import Catalog
+from kakusan.server.worker.pace import Pace
 from kakusan.server.worker.watching import Board
 from kakusan.server.worker.worker import Worker
 
@@ -54,7 +55,8 @@ def serve(settings: Settings, tokens: Tokens, announce: Announce) -> int:
         store = Store.open(settings.database_url, files)
         more.callback(store.close)
         board = Board()
-        worker = Worker(store, files, catalog, board, settings)
+        pace = Pace(most_live=settings.together)
+        worker = Worker(store, files, catalog, board, settings, pace)
         service = Service(store, files, catalog, board, settings)
         service.beat = lambda: worker.last_beat
         apps = [app_of(service, tokens)]

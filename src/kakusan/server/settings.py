@@ -23,6 +23,7 @@ class Settings:
         loras, embeddings, controls, vaes, ip_adapters, wildcards: files and folders of what
             requests may name.
         device, dtype: where and in what numbers to compute; None is what is fast here.
+        together: pictures that are drawn at a time and share steps; 1 is one after the other.
         most_waiting: jobs in the queue; more are answered 429.
         most_pictures: of one job.
         most_pixels: of one picture that is asked for.
@@ -50,6 +51,7 @@ class Settings:
     wildcards: tuple[Path, ...] = ()
     device: str | None = None
     dtype: str | None = None
+    together: int = 16
     most_waiting: int = 500
     most_pictures: int = 100
     most_pixels: int = 4096 * 4096
