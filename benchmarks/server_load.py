@@ -214,6 +214,7 @@ def job_of(number: int, options: argparse.Namespace) -> dict[str, Any]:
 def compare(options: argparse.Namespace, folder: Path) -> list[str]:
     """Both ways in turn: the table, and the ratio of the medians."""
     loads = {name: Load() for name in TOGETHER}
+    jobs = lambda number: job_of(number, options)  # noqa: E731
     with ExitStack() as stack:
         servers = {
             name: stack.enter_context(serving(folder / str(count), count))
@@ -221,7 +222,6 @@ def compare(options: argparse.Namespace, folder: Path) -> list[str]:
         }
 
         def take(name: str, load: Load, each: int) -> None:
-            jobs = lambda number: job_of(number, options)  # noqa: E731
             round_of(servers[name], load, jobs, options.clients, lambda done: done < each)
 
         for name in servers:  # the model is loaded, and memory has its size
@@ -239,10 +239,13 @@ def soak(options: argparse.Namespace, folder: Path) -> list[str]:
     """The server that shares for a long time, in parts."""
     loads = [Load() for _ in range(PARTS)]
     seconds = 60 * options.soak / PARTS
+    jobs = lambda number: job_of(number, options)  # noqa: E731
     with serving(folder / "soak", TOGETHER["shared steps"]) as server:
+        round_of(
+            server, Load(), jobs, options.clients, lambda done: done < 1
+        )  # the model is loaded
         for load in loads:
             end = time.monotonic() + seconds
-            jobs = lambda number: job_of(number, options)  # noqa: E731
             goes_on = lambda done: done == 0 or time.monotonic() < end  # noqa: B023, E731
             round_of(server, load, jobs, options.clients, goes_on)
     whole = Load(
@@ -255,7 +258,7 @@ def soak(options: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def growth(loads: Sequence[Load]) -> str:
-    """How memory grew from the second part, when all is loaded, to the last."""
+    """How memory grew from the second part, when it has its size, to the last."""
     first, last = (statistics.median(loads[index].memory) / MB for index in (1, -1))
     return f"Memory, median of part 2: {first:.0f} MB; of part {len(loads)}: {last:.0f} MB"
 

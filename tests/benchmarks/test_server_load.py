@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -74,6 +76,31 @@ def test_what_is_not_drawn_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             server.draw(job_of(1, SMALL))
     with pytest.raises(LoadError, match="does not answer"):
         server.draw(job_of(2, SMALL))
+
+
+def test_both_ways_take_turns_and_a_soak_has_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[int]()
+
+    @contextmanager
+    def serving(data: Path, together: int) -> Generator[Server]:
+        begun.append(together)
+        with live(data, token=None) as (_, port):
+            yield server_at(port)
+
+    monkeypatch.setattr(server_load, "serving", serving)
+    options = argparse.Namespace(**vars(SMALL), clients=2, jobs=1, rounds=3, soak=0.001)
+    lines = server_load.compare(options, tmp_path)
+    assert begun == list(TOGETHER.values())
+    assert [row.split(" | ")[1] for row in lines[0].splitlines()[2:]] == ["6", "6"]
+    assert "(ratio of medians)" in lines[-1]
+    lines = server_load.soak(options, tmp_path)
+    counts = [int(row.split(" | ")[1]) for row in lines[0].splitlines()[2:]]
+    assert len(counts) == server_load.PARTS + 1
+    assert sum(counts[:-1]) == counts[-1]
+    assert min(counts) >= 2  # each client's one
+    assert lines[-1].startswith("Memory, median of part 2: ")
 
 
 def test_servers_share_as_they_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
