@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 import kakusan
 from kakusan import StableDiffusionPipeline
@@ -41,6 +41,7 @@ GRID = (
     "森の宇宙飛行士",
 )
 OUTSIDE = ("a tree to the left of a house, meadow", "sky, meadow")
+FOLLOWED = {"lemons": "three lemons, meadow", "balloons": "three balloons in the sky"}
 CAT, DOG = "a cat on a red background", "a dog on a blue background"
 
 
@@ -109,7 +110,7 @@ def steering() -> None:
     """The figures of the guide to steering."""
     over_a_picture()
     parts_of_a_picture()
-    edges()
+    followed()
     two_passes()
     in_tiles()
     free_u()
@@ -144,12 +145,16 @@ def parts_of_a_picture() -> None:
     save("outpainting", sheet([row], columns=names), in_rows(row, names, 1, title=""))
 
 
-def edges() -> None:
-    """What a ControlNet of edges is shown."""
-    scene = drawn("a cat to the left of a house", seed=5)
-    row = [scene, Image.fromarray(canny(np.asarray(scene))).convert("RGB")]
-    figure = sheet([row], columns=("a picture", "its edges"))
-    save("edges", figure, figure)
+def followed() -> None:
+    """What the built-in model's ControlNet makes of edges, and what is drawn without it."""
+    source = ImageOps.flip(drawn("three red apples", seed=2))
+    steer = {"kind": "canny", "image": source, "model": "builtin"}
+    steered = [drawn(prompt, controls=steer) for prompt in FOLLOWED.values()]
+    free = [drawn(prompt) for prompt in FOLLOWED.values()]
+    edges = Image.fromarray(canny(np.asarray(source))).convert("RGB")
+    columns = ("a picture, its edges", *FOLLOWED)
+    figure = sheet([[source, *steered], [edges, *free]], columns=columns)
+    save("controlnet", figure, in_rows([source, edges, *steered], ["", "", *FOLLOWED], 2, title=""))
 
 
 def two_passes() -> None:
