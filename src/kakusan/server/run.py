@@ -66,9 +66,13 @@ def serve(settings: Settings, tokens: Tokens, announce: Announce) -> int:
             apps.append(comfyui(service, tokens))
         for notice in store.notices:
             logger.warning("%s", notice)
-        return asyncio.run(
+        code = asyncio.run(
             _run(settings, service, worker, list(zip(apps, sockets, strict=True)), announce)
         )
+    if worker.is_alive():  # in a step that takes minutes, which the interpreter may wait for
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 def catalog_of(settings: Settings) -> Catalog:
