@@ -210,6 +210,8 @@ _LONGEST_LIST = 200  # characters of the names that a message lists
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: ` Did you mean "x"? Known: x, y, z.`"""
     names = sorted(known)
+    if not names:
+        return " None is known."
     by_folded = {candidate.casefold(): candidate for candidate in names}
     close = difflib.get_close_matches(name[:100].casefold(), by_folded, n=3, cutoff=0.5)
     guess = (

@@ -175,3 +175,8 @@ def test_strength_zero_and_usual_strength_are_taken(catalog: Catalog, server: Se
     for strength in (0.0, None, 1.0):
         settings = {"prompt": "a", "image": picture(), "strength": strength}
         assert asked(settings, catalog=catalog, server=server).request.image is not None
+
+
+def test_where_there_is_nothing_to_name_that_is_said(catalog: Catalog, server: Settings) -> None:
+    with pytest.raises(FieldError, match=r"there is no LoRA 'x'\. None is known\."):
+        asked({"prompt": "a", "loras": ["x"]}, catalog=catalog, server=server)
