@@ -40,8 +40,8 @@ def _check_scheduler(request: Request, model: Entry) -> None:
     from kakusan.pipeline.scheduling import requested_scheduler
     from kakusan.schedulers import PNDMScheduler, scheduler_class
 
-    given = [name for name in ("timesteps", "sigmas") if getattr(request, name) is not None]
-    if not given:
+    timesteps, sigmas = request.timesteps, request.sigmas
+    if timesteps is None and sigmas is None:
         return
     asked: str | Mapping[str, Any] | None = request.scheduler
     if asked is not None:
@@ -50,7 +50,10 @@ def _check_scheduler(request: Request, model: Entry) -> None:
         kind = scheduler_class(model.scheduler)
     else:
         return
-    kind().set_timesteps(**{name: list(getattr(request, name)) for name in given})
+    kind().set_timesteps(
+        timesteps=None if timesteps is None else list(timesteps),
+        sigmas=None if sigmas is None else list(sigmas),
+    )
 
 
 def _check_strength(request: Request, model: Entry) -> None:
