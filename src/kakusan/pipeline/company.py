@@ -34,6 +34,12 @@ class Way:
         parts = 1 if drawing.grammar is None else drawing.grammar.most_parts
         return len(self.trajectory.pictures) * (parts + drawing.guidance.on)
 
+    @property
+    def pixels(self) -> int:
+        """Of one of its pictures."""
+        height, width = self.trajectory.latents.shape[-2:]
+        return height * width * self.drawing.engine.scale_factor**2
+
     def finished(self) -> Iterator[Picture]:
         """The pictures that it became.
 

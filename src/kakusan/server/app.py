@@ -65,10 +65,13 @@ def gated(
     return app
 
 
-def app_of(service: Service, tokens: Tokens) -> FastAPI:
-    """All of it on the main port."""
+def app_of(service: Service, tokens: Tokens, metrics: Metrics | None = None) -> FastAPI:
+    """All of it on the main port.
 
-    metrics = Metrics()
+    Args:
+        metrics: which the worker's are in, too.
+    """
+    metrics = Metrics() if metrics is None else metrics
     counting = Counting(service, metrics)
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ from kakusan import __version__
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 Values = dict[str, tuple[str, float]]  # by name: what it is, and how much
+_ROWS = (1, 2, 4, 8, 16, 32, 64)
 _FAST = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -34,7 +35,7 @@ class Metrics:
             "kakusan_job_seconds", "From the first step to the end.", buckets=_SECONDS, registry=own
         )
         self.pictures = Counter("kakusan_pictures", "Pictures that are finished.", registry=own)
-        self.resumed = Counter("kakusan_jobs_resumed", "Jobs that were begun again.", registry=own)
+        self._of_work(own)
         self.database = Histogram(
             "kakusan_db_seconds", "Calls of the database.", buckets=_FAST, registry=own
         )
@@ -54,6 +55,42 @@ class Metrics:
         ProcessCollector(registry=own)  # memory, processor seconds and open files, on Linux
         build = Gauge("kakusan_build_info", "The version.", ["version"], registry=own)
         build.labels(version=__version__).set(1)
+
+    def _of_work(self, own: CollectorRegistry) -> None:
+        """What the worker tells of."""
+        self.step_seconds = Histogram(
+            "kakusan_step_seconds",
+            "A step of pictures that share the calls of the UNet.",
+            ["model", "size", "rows"],
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self.batch_rows = Histogram(
+            "kakusan_batch_rows", "Rows of the UNet in a step.", buckets=_ROWS, registry=own
+        )
+        self.text_seconds = Histogram(
+            "kakusan_text_seconds",
+            "Encoding the prompts and the given pictures of a job.",
+            buckets=_SECONDS,
+            registry=own,
+        )
+        self.decode_seconds = Histogram(
+            "kakusan_decode_seconds", "Decoding a picture.", buckets=_SECONDS, registry=own
+        )
+        self.lease_lost = Counter(
+            "kakusan_lease_lost",
+            "Jobs that another worker took, or that were deleted, while they were drawn.",
+            registry=own,
+        )
+        self.resumed = Counter(
+            "kakusan_jobs_resumed", "Jobs that went on from a saved state.", registry=own
+        )
+        self.redone = Counter(
+            "kakusan_nan_redo", "Pictures that were computed again in float32.", registry=own
+        )
+        self.model_loaded = Gauge(
+            "kakusan_model_loaded", "1 for the model that is loaded.", ["model"], registry=own
+        )
 
 
 class Now(Collector):

@@ -15,7 +15,9 @@ from fastapi import FastAPI
 from kakusan.errors import InputError, reason, shown_path
 from kakusan.server.access.patience import patient
 from kakusan.server.access.tokens import Tokens
+from kakusan.server.api.working import Working
 from kakusan.server.app import app_of
+from kakusan.server.metrics import Metrics
 from kakusan.server.queue.files import Files
 from kakusan.server.queue.store import Store
 from kakusan.server.service import Service
@@ -55,11 +57,12 @@ def serve(settings: Settings, tokens: Tokens, announce: Announce) -> int:
         store = Store.open(settings.database_url, files)
         more.callback(store.close)
         board = Board()
+        metrics = Metrics()
         pace = Pace(most_live=settings.together)
-        worker = Worker(store, files, catalog, board, settings, pace)
+        worker = Worker(store, files, catalog, board, settings, pace, Working(metrics))
         service = Service(store, files, catalog, board, settings)
         service.beat = lambda: worker.last_beat
-        apps = [app_of(service, tokens)]
+        apps = [app_of(service, tokens, metrics)]
         if settings.comfyui_port is not None:
             from kakusan.server.dialects.comfyui import app as comfyui
 

@@ -12,6 +12,7 @@ from kakusan.server.queue.files import Files
 from kakusan.server.queue.job import Job, Submission
 from kakusan.server.queue.store import Store
 from kakusan.server.worker.catalog import Catalog
+from kakusan.server.worker.observing import Observer
 from kakusan.server.worker.pace import Pace
 from kakusan.server.worker.watching import Board
 from kakusan.server.worker.worker import Worker
@@ -33,11 +34,11 @@ class Bench:
         self.catalog, self.board = Catalog.of(), Board()
         self.worker: Worker | None = None
 
-    def start(self, **pace: Any) -> Worker:
+    def start(self, *, observer: Observer | None = None, **pace: Any) -> Worker:
         settings = {"poll_s": 0.05, "save_s": 1e9, "preview_s": 0.0, **pace}
         place = Here()
         self.worker = Worker(
-            self.store, self.files, self.catalog, self.board, place, Pace(**settings)
+            self.store, self.files, self.catalog, self.board, place, Pace(**settings), observer
         )
         self.worker.start()
         return self.worker

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -15,7 +17,6 @@ from kakusan.server.service import Service
 from kakusan.server.stream import FINAL, PATIENCE
 
 logger = logging.getLogger(__name__)
-_WAITING = 1000  # jobs that are looked through for the oldest
 
 
 class Counting:
@@ -29,7 +30,7 @@ class Counting:
         """Count until it is cancelled."""
         service = self._service
         seen: int | None = None
-        with service.changes.listener() as changes:
+        with service.changes.listener() as changes, self._calls():
             while not service.changes.closed:
                 try:
                     if seen is None:
@@ -38,9 +39,24 @@ class Counting:
                         seen = event.seq
                         await self._count(event)
                 except StoreError as error:
-                    self._metrics.database_errors.inc()
                     logger.warning("%s", error)
                 await changes.wait(PATIENCE)
+
+    @contextmanager
+    def _calls(self) -> Generator[None]:
+        """Counts calls of the database meanwhile."""
+        metrics, told = self._metrics, self._service.store.on_call
+
+        def count(seconds: float, failed: bool) -> None:
+            metrics.database.observe(seconds)
+            if failed:
+                metrics.database_errors.inc()
+
+        told.append(count)
+        try:
+            yield
+        finally:
+            told.remove(count)
 
     async def _count(self, event: Event) -> None:
         metrics = self._metrics
@@ -52,9 +68,7 @@ class Counting:
         if job is None:
             return
         if event.kind == "started":
-            if job.attempts > 1:
-                metrics.resumed.inc()
-            elif job.started is not None:
+            if job.attempts == 1 and job.started is not None:
                 metrics.queue_wait.observe(max(0.0, job.started - job.created))
             return
         metrics.jobs.labels(event.kind, job.submission.dialect).inc()
@@ -69,7 +83,6 @@ class Counting:
             why = await reasons(self._service)
             await self._look_into_store(values)
         except StoreError as error:
-            self._metrics.database_errors.inc()
             why.append("database")
             logger.warning("%s", error)
         ready = "1 where a job would be taken and drawn, as /readyz tells."
@@ -78,15 +91,15 @@ class Counting:
 
     async def _look_into_store(self, values: Values) -> None:
         service = self._service
-        began = time.perf_counter()
         counts = await service.in_store(service.store.counts)
-        self._metrics.database.observe(time.perf_counter() - began)
         values["kakusan_jobs_waiting"] = ("Jobs that wait.", counts.get(State.QUEUED, 0))
         values["kakusan_jobs_running"] = ("Jobs that run.", counts.get(State.RUNNING, 0))
-        waiting = await service.jobs(state=State.QUEUED, limit=_WAITING)
-        oldest = time.time() - min((each.created for each in waiting), default=time.time())
+        since = await service.in_store(service.store.waiting_since)
+        oldest = 0.0 if since is None else max(0.0, time.time() - since)
         says = "Since the oldest that waits was handed in."
-        values["kakusan_queue_oldest_seconds"] = (says, max(0.0, oldest))
+        values["kakusan_queue_oldest_seconds"] = (says, oldest)
+        size = await service.in_store(service.store.size)
+        values["kakusan_store_bytes"] = ("Of all pictures that are kept.", size)
         free = await service.in_store(service.files.free_bytes)
         values["kakusan_disk_free_bytes"] = ("Of the disk with the pictures.", free)
 

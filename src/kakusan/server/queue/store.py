@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, func, select, update
@@ -26,7 +27,7 @@ from kakusan.server.queue.rows import (
     state_counts,
     storable,
 )
-from kakusan.server.queue.schema import events, jobs, meta
+from kakusan.server.queue.schema import events, jobs, meta, pictures
 from kakusan.server.queue.sweeping import MOST_ENDS
 from kakusan.server.queue.transaction import Transaction
 
@@ -44,6 +45,7 @@ class Store:
     Attributes:
         on_change: called with a job's id after each commit that changed it, from whatever thread
             wrote. What other processes write is not told: look at `events`.
+        on_call: called after each call of the database with its seconds, and whether it failed.
         shared: whether other processes may write to the same database.
         notices: what whoever started the server should know, a line each.
 
@@ -64,6 +66,7 @@ class Store:
         self._patience, self._most_attempts = patience_s, most_attempts
         self._most_ends = most_ends
         self.on_change: list[Callable[[str], object]] = []
+        self.on_call: list[Callable[[float, bool], object]] = []
         self.shared, self.notices = database.shared, database.notices
         self._ids = Ids(self._read(lambda c: c.scalar(select(func.max(jobs.c.id)))))
         # Nobody else has the file, so whoever held something of it is gone
@@ -172,6 +175,10 @@ class Store:
         """When the oldest of the jobs that wait was handed in; None where none waits."""
         oldest = select(func.min(jobs.c.created)).where(jobs.c.state == State.QUEUED)
         return self._read(lambda c: c.scalar(oldest))
+
+    def size(self) -> int:
+        """Bytes of all pictures that are kept."""
+        return int(self._read(lambda c: c.scalar(select(func.sum(pictures.c.size)))) or 0)
 
     def place(self, id: str) -> int | None:
         """How many queued jobs go before a queued one; None if it does not wait."""
@@ -310,7 +317,8 @@ class Store:
         return True
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        return self._database.read(work, self._patience)
+        with self._told():
+            return self._database.read(work, self._patience)
 
     def _write(self, work: Callable[[Transaction], T], patience: float | None = None) -> T:
         def recorded(t: Transaction) -> T:
@@ -318,7 +326,8 @@ class Store:
             t.record()
             return result
 
-        result, t = self._database.write(recorded, patience or self._patience)
+        with self._told():
+            result, t = self._database.write(recorded, patience or self._patience)
         if self._files is not None:
             self._files.drop(t.unkept, t.ended)
         for id in dict.fromkeys(t.touched):
@@ -328,6 +337,19 @@ class Store:
                 except Exception:  # what was written stays, whoever hears of it
                     logger.exception("telling of a change failed")
         return result
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Tells of a call of the database."""
+        began, failed = time.perf_counter(), False
+        try:
+            yield
+        except StoreError:
+            failed = True
+            raise
+        finally:
+            for tell in list(self.on_call):
+                tell(time.perf_counter() - began, failed)
 
 
 def _any(owner: str) -> bool:  # noqa: ARG001

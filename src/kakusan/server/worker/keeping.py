@@ -69,13 +69,14 @@ class Keeping:
         self._until_taken(running, write)
         running.finished.add(index)
 
-    def finish(self, running: Running, state: State, error: str | None) -> None:
-        """End a job; one that another holds by now is left to that one."""
+    def finish(self, running: Running, state: State, error: str | None) -> bool:
+        """End a job; whether that was possible: one that another holds is left to that one."""
         try:
             self._until_taken(running, lambda: self._store.finish(running.job, state, error))
         except LeaseLost:
-            return
+            return False
         self._files.drop_latents(running.job.id)
+        return True
 
     def release(self, running: Running) -> None:
         """Let a job wait again."""

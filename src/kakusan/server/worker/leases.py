@@ -22,7 +22,6 @@ class Leases(threading.Thread):
         super().__init__(name="leases", daemon=True)
         self._store, self._running, self._lease_s = store, running, lease_s
         self._ended = threading.Event()
-        self.lost = 0
 
     def run(self) -> None:
         while not self._ended.wait(self._lease_s / 3):
@@ -39,7 +38,6 @@ class Leases(threading.Thread):
             stop = self._store.renew(running.job, self._lease_s, step=step, steps=steps)
         except LeaseLost:
             running.lost = True
-            self.lost += 1
         except StoreError as error:  # the lease may last until it answers again
             logger.warning("a lease was not renewed: %s", error)
         else:

@@ -27,6 +27,7 @@ class Running:
         wanted: the model that it is drawn with.
         drawing: None before it was begun.
         ways: those of its pictures that have none yet, made when it is their turn.
+        has_begun: whether one was made.
         live: the lanes of those that have one.
         finished: the numbers of the pictures that are kept.
         taken: by the number of a picture how many steps were taken of it.
@@ -40,6 +41,7 @@ class Running:
     wanted: Wanted | None = None
     drawing: Drawing | None = None
     ways: Iterator[Way] | None = None
+    has_begun: bool = False
     live: list[Lane["Running.Of"]] = field(default_factory=list["Lane[Running.Of]"])
     finished: set[int] = field(default_factory=set[int])
     taken: dict[int, int] = field(default_factory=dict[int, int])

@@ -4,7 +4,7 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from kakusan.checkpoints.source import BUILTIN
@@ -13,6 +13,7 @@ from kakusan.pipeline.company import Company, Way
 from kakusan.pipeline.control_nets import named_nets
 from kakusan.pipeline.draw import Wanted, checked, drawing_of, loaded
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+from kakusan.pipeline.output import Picture
 from kakusan.pipeline.tiled import TiledDrawing
 from kakusan.runtime.device import parse_device
 from kakusan.server.queue.errors import LeaseLost, StoreError
@@ -26,6 +27,7 @@ from kakusan.server.worker.keeping import Keeping
 from kakusan.server.worker.lanes import Lane, Lanes
 from kakusan.server.worker.leases import Leases
 from kakusan.server.worker.memory import is_out_of_memory
+from kakusan.server.worker.observing import Observer
 from kakusan.server.worker.pace import Pace, Place
 from kakusan.server.worker.previews import preview_of
 from kakusan.server.worker.running import Running
@@ -55,9 +57,11 @@ class Worker(threading.Thread):
         board: Board,
         settings: Place,
         pace: Pace | None = None,
+        observer: Observer | None = None,
     ) -> None:
         super().__init__(name="worker", daemon=True)
         self.pace = Pace() if pace is None else pace
+        self._observer = Observer() if observer is None else observer
         self.last_beat: float | None = None
         self.loaded_model: str | None = None
         self.rounds = self.rows = self.resumed = 0
@@ -165,7 +169,7 @@ class Worker(threading.Thread):
                     each.stop = (found.stop if found is not None else None) or each.stop
         for each in list(self._jobs):
             if each.lost:
-                self._drop(each)
+                self._lost(each)
             elif each.stop is Stop.CANCEL:
                 self._end(each, State.CANCELLED)
             elif each.stop is Stop.INTERRUPT:
@@ -214,7 +218,7 @@ class Worker(threading.Thread):
         try:
             return work()
         except LeaseLost:
-            self._drop(running)
+            self._lost(running)
         except StoreError:
             raise
         except KakusanError as error:
@@ -263,16 +267,22 @@ class Worker(threading.Thread):
 
     def _load(self, wanted: Wanted, name: str) -> None:
         self._pipe = self._company = self._wanted = self.loaded_model = None
+        self._observer.loaded(None)
         pipe = copy.copy(loaded(wanted))
         pipe.set_progress_bar_config(disable=True)
         self._pipe, self._company = pipe, Company(pipe.engine)
         self._wanted, self.loaded_model = wanted, name
+        self._observer.loaded(name)
 
     def _with_a_lane(self, running: Running) -> bool:
         """Give a job's next picture a lane; whether there is another."""
         assert running.ways is not None
-        ways = running.ways
+        ways, is_first = running.ways, not running.has_begun
+        running.has_begun = True
+        began = time.perf_counter()
         way = self._tried(running, lambda: next(ways, None))
+        if is_first and way is not None:  # what comes before the first of them is done once
+            self._observer.encoded(time.perf_counter() - began)
         if way is None:
             running.ways = None
             if running in self._jobs and not running.live:
@@ -290,7 +300,9 @@ class Worker(threading.Thread):
             device, source = running.drawing.engine.device, running.noise_of(start)
             try:
                 if running.kept.resume(way.trajectory, device, source):
-                    self.resumed += not running.resumed
+                    if not running.resumed:
+                        self.resumed += 1
+                        self._observer.resumed()
                     running.resumed = True
             except KakusanError as error:
                 logger.warning("a saved state is not gone on from: %s", error)
@@ -308,14 +320,19 @@ class Worker(threading.Thread):
     def _round(self, chosen: list[Lane[Of]]) -> None:
         """A step of each lane that was chosen."""
         assert self._company is not None
+        began = time.perf_counter()
         try:
             ways = self._company.round([lane.of.way for lane in chosen])
         except Exception as error:
             self._failed(chosen, error)
             return
         self._lanes.stepped(chosen, time.monotonic())
-        self.rounds += 1
-        self.rows += sum(lane.rows for lane in chosen)
+        rows = sum(lane.rows for lane in chosen)
+        self.rounds, self.rows = self.rounds + 1, self.rows + rows
+        sizes = {lane.of.way.pixels for lane in chosen}
+        pixels = sizes.pop() if len(sizes) == 1 else None
+        spent = time.perf_counter() - began
+        self._observer.stepped(self.loaded_model or "", pixels, rows, spent)
         of = {id(lane.of.way): lane for lane in chosen}
         self._moved([of[id(way)] for way in ways])
 
@@ -348,6 +365,8 @@ class Worker(threading.Thread):
                 self._preview(running, lane)
             if trajectory.is_over:
                 self._leave(lane)
+                if trajectory.overflowed:
+                    self._observer.redone()
                 self._tried(running, lambda: self._pictures(running, lane))  # noqa: B023
                 if running in self._jobs and not running.live and running.ways is None:
                     self._over(running)
@@ -360,7 +379,7 @@ class Worker(threading.Thread):
         whole = isinstance(running.drawing, TiledDrawing)
         index = 0 if whole else first
         try:
-            for picture in found:
+            while (picture := self._decoded(found)) is not None:
                 if index not in running.finished:
                     self._keeping.keep(running, index, picture)
                 index += 1
@@ -368,6 +387,13 @@ class Worker(threading.Thread):
             if isinstance(error, LeaseLost | StoreError):
                 raise
             running.error = running.error or str(error)
+
+    def _decoded(self, found: Iterator[Picture]) -> Picture | None:
+        began = time.perf_counter()
+        picture = next(found, None)
+        if picture is not None:
+            self._observer.decoded(time.perf_counter() - began)
+        return picture
 
     def _preview(self, running: Running, lane: Lane[Of]) -> None:
         id, now = running.job.id, time.monotonic()
@@ -400,7 +426,12 @@ class Worker(threading.Thread):
     def _end(self, running: Running, state: State, error: str | None = None) -> None:
         text = None if error is None else self._catalog.without_paths(error)
         self._drop(running)
-        self._keeping.finish(running, state, text)
+        if not self._keeping.finish(running, state, text):
+            self._observer.lost()
+
+    def _lost(self, running: Running) -> None:
+        self._drop(running)
+        self._observer.lost()
 
     def _drop(self, running: Running) -> None:
         """Draw nothing more of a job."""
