@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -73,7 +74,9 @@ def logged(kind: str, *, prompts: bool = False) -> Generator[None]:
         each.setLevel(logging.INFO if each.name == "kakusan" else logging.WARNING)
     _prompts = prompts
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            yield
     finally:
         _prompts = False
         for each, (level, propagate, handlers) in zip(loggers, before, strict=True):
@@ -82,6 +85,16 @@ def logged(kind: str, *, prompts: bool = False) -> Generator[None]:
 
 
 _prompts = False
+
+
+def _warned(message: Warning | str, *_where: object, **_more: object) -> None:
+    """A warning as a line of the log; of a prompt that is cut, without what was cut."""
+    from kakusan.text.tokenizer import PromptCutWarning
+
+    text = str(message)
+    if isinstance(message, PromptCutWarning) and not _prompts:
+        text = text.partition("; cut off:")[0]
+    logging.getLogger("kakusan.server").warning("%s", text)
 
 
 def writes_prompts() -> bool:

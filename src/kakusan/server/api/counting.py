@@ -5,14 +5,17 @@ import logging
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kakusan.server.api.health import reasons
+from kakusan.server.logs import details, writes_prompts
+from kakusan.server.metrics import Metrics, Now
 from kakusan.server.metrics import Metrics, Now, Values
 from kakusan.server.queue.errors import StoreError
-from kakusan.server.queue.job import Event, State
+from kakusan.server.queue.job import Event, Job, State
 from kakusan.server.service import Service
 from kakusan.server.stream import FINAL, PATIENCE
 
@@ -74,7 +77,7 @@ class Counting:
         metrics.jobs.labels(event.kind, job.submission.dialect).inc()
         if job.started is not None and job.finished is not None:
             metrics.job_seconds.observe(max(0.0, job.finished - job.started))
-        logger.info("job %s %s", job.id, event.kind)
+        logger.info("job %s %s", job.id, event.kind, extra=_told(job))
 
     async def look(self) -> None:
         """Note what is so now, as far as it can be told."""
@@ -102,6 +105,18 @@ class Counting:
         values["kakusan_store_bytes"] = ("Of all pictures that are kept.", size)
         free = await service.in_store(service.files.free_bytes)
         values["kakusan_disk_free_bytes"] = ("Of the disk with the pictures.", free)
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """What the log says of a job that has ended."""
+    began, ended = job.started, job.finished
+    request = job.submission.request if writes_prompts() else {}
+    return details(
+        job_id=job.id,
+        ms=None if began is None or ended is None else round(1000 * (ended - began)),
+        prompt=request.get("prompt"),
+        negative_prompt=request.get("negative_prompt"),
+    )
 
 
 def router(counting: Counting, metrics: Metrics) -> APIRouter:
