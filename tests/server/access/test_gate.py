@@ -58,7 +58,8 @@ def test_every_route_needs_a_token(server: Served, client: TestClient) -> None:
         assert method != "WEBSOCKET", "the test has to open it"
         answer = client.request(method, path)
         assert answer.status_code == 401, (method, path)
-        assert answer.headers["www-authenticate"] == "Bearer"
+        scheme = "Basic" if path.startswith("/sdapi/") else "Bearer"
+        assert answer.headers["www-authenticate"].split()[0] == scheme
 
 
 @pytest.mark.parametrize(
@@ -255,3 +256,20 @@ def test_without_tokens_everybody_is_local(tmp_path: Path) -> None:
     ):
         assert client.get("/v1/jobs").status_code == 200
         assert client.get("/v1/jobs", headers={"Authorization": "Bearer x"}).status_code == 200
+
+
+def test_each_api_says_in_its_way_that_a_token_is_needed(client: TestClient) -> None:
+    a1111 = client.post("/sdapi/v1/txt2img", json={}, auth=("user", "wrong"))
+    assert a1111.status_code == 401
+    assert a1111.headers["www-authenticate"].startswith('Basic realm="')
+    assert a1111.json()["detail"] == "Incorrect username or password"
+    openai = client.post("/v1/images/generations", json={}, headers={"Authorization": "Bearer no"})
+    assert openai.status_code == 401
+    assert openai.headers["content-type"] == "application/json"
+    error = openai.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert (error["type"], error["param"]) == ("invalid_request_error", None)
+    assert error["code"] == "invalid_api_key"
+    own = client.get("/v1/jobs")
+    assert own.headers["content-type"] == "application/problem+json"
+    assert own.json()["type"] == "no_token"

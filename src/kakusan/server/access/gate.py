@@ -10,6 +10,7 @@ from kakusan.server.access.callers import CALLER
 from kakusan.server.access.hosts import SAFE, Hosts, is_own
 from kakusan.server.access.refusals import refuse
 from kakusan.server.access.tokens import Tokens
+from kakusan.server.access.unauthorized import PROBLEM
 from kakusan.server.problems import Problem
 
 _HOST = Problem(
@@ -17,9 +18,6 @@ _HOST = Problem(
 )
 _FOREIGN = Problem(
     403, "foreign_page", "Another site's page sent this", "open the server's own page"
-)
-_TOKEN = Problem(
-    401, "no_token", "A token is needed", "send Authorization: Bearer TOKEN, or log in at /session"
 )
 _ENCODED = Problem(415, "encoded", "The body is compressed", "send it as it is")
 
@@ -47,8 +45,7 @@ class Gate:
         if problem is None:
             await self._app(scope, receive, send)
         else:
-            headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
-            await refuse(problem, scope, send, headers)
+            await refuse(problem, scope, send)
 
     def _problem(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -65,7 +62,7 @@ class Gate:
         if caller is not None:
             scope[CALLER] = caller
         elif not self._public(scope["path"]):
-            return _TOKEN
+            return PROBLEM
         return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from starlette.types import Scope, Send
 
+from kakusan.server.access.unauthorized import unauthorized
 from kakusan.server.problems import Problem
 
 
@@ -12,9 +13,13 @@ async def refuse(
     problem: Problem, scope: Scope, send: Send, more: Mapping[str, str] | None = None
 ) -> None:
     """Answer with a problem, a WebSocket too where the server can; else it is closed."""
-    body = json.dumps(problem.to_json()).encode()
-    told = {"content-type": "application/problem+json", "content-length": str(len(body))}
-    told |= {**problem.headers, **(more or {})}
+    found, kind = problem.to_json(), "application/problem+json"
+    more = {**problem.headers, **(more or {})}
+    if problem.status == 401:
+        found, scheme, kind = unauthorized(scope["path"])
+        more["www-authenticate"] = scheme
+    body = json.dumps(found).encode()
+    told = {"content-type": kind, "content-length": str(len(body)), **more}
     headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
     prefix = "http"
     if scope["type"] == "websocket":
