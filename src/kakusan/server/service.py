@@ -222,6 +222,9 @@ class Service:
                             yield Placed(job=job, place=place)
                 for each in watched.news():
                     yield each
+                if self.store.shared and watched.misses:
+                    for each in await self.in_store(watched.drawn_elsewhere, self.store.job):
+                        yield each
                 await changes.wait(TICK if watched else PATIENCE)
 
     async def _running(self, job: str | None, client: str | None) -> list[Job]:

@@ -1,16 +1,18 @@
 """What happens, as it happens: kept events, and steps and previews that are not kept."""
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from kakusan.server.queue.job import Event, State
+from kakusan.server.queue.job import Event, Job, State
 from kakusan.server.worker.watching import Board
 
 TICK = 0.25  # seconds between two looks at running jobs
 PATIENCE = 2.0  # seconds between two looks at the table, where another process may write it
+_ELSEWHERE_S = 1.0  # between two looks for steps that another process takes
 FINAL = frozenset(state.value for state in State if state.is_final)
 
 
@@ -122,6 +124,8 @@ class Watched:
         self._board, self._previews = board, previews
         self._held: dict[str, ExitStack] = {}
         self._told: dict[str, tuple[object, object]] = {}
+        self._steps: dict[str, int] = {}
+        self._looked = 0.0
 
     def __enter__(self) -> "Watched":
         return self
@@ -143,6 +147,7 @@ class Watched:
     def leave(self, job: str) -> None:
         """It runs no longer."""
         self._told.pop(job, None)
+        self._steps.pop(job, None)
         if (stack := self._held.pop(job, None)) is not None:
             stack.close()
 
@@ -152,6 +157,25 @@ class Watched:
             self.take(event.job)
         elif event.kind in FINAL or event.kind == State.QUEUED:
             self.leave(event.job)
+
+    @property
+    def misses(self) -> bool:
+        """Whether jobs run that this process does not draw; not again before a second is over."""
+        missed = any(self._board.progress(job) is None for job in self._held)
+        return missed and time.monotonic() - self._looked > _ELSEWHERE_S
+
+    def drawn_elsewhere(self, job_of: Callable[[str], Job | None]) -> list[Progressed]:
+        """How far they are, by the table, where that has changed."""
+        self._looked = time.monotonic()
+        found = list[Progressed]()
+        for id in list(self._held):
+            job = None if self._board.progress(id) is not None else job_of(id)
+            if job is not None and job.steps and self._steps.get(id) != job.step:
+                self._steps[id] = job.step
+                picture = len(job.pictures)
+                each = Progressed(job=id, step=job.step, steps=job.steps, eta=None, picture=picture)
+                found.append(each)
+        return found
 
     def news(self) -> Iterator[Progressed | Previewed]:
         """What has changed since the last call."""

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kakusan.server.api.health import reasons
 from kakusan.server.logs import details, writes_prompts
-from kakusan.server.metrics import Metrics, Now
 from kakusan.server.metrics import Metrics, Now, Values
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.job import Event, Job, State

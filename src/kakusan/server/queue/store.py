@@ -14,6 +14,7 @@ from kakusan.server.queue.address import open_database
 from kakusan.server.queue.database import Database
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.files import Files
+from kakusan.server.queue.following import Following
 from kakusan.server.queue.ids import Ids, is_id
 from kakusan.server.queue.job import Event, Job, State, Stop, StoredPicture, Submission
 from kakusan.server.queue.owners import is_gone
@@ -44,7 +45,7 @@ class Store:
 
     Attributes:
         on_change: called with a job's id after each commit that changed it, from whatever thread
-            wrote. What other processes write is not told: look at `events`.
+            wrote; of what other processes wrote, a moment later and where it left an event.
         on_call: called after each call of the database with its seconds, and whether it failed.
         shared: whether other processes may write to the same database.
         notices: what whoever started the server should know, a line each.
@@ -71,6 +72,10 @@ class Store:
         self._ids = Ids(self._read(lambda c: c.scalar(select(func.max(jobs.c.id)))))
         # Nobody else has the file, so whoever held something of it is gone
         self._write(lambda t: sweeping.sweep(t, most_ends, is_gone if self.shared else _any))
+        self._following: Following | None = None
+        if self.shared:
+            self._following = Following(self._news, self._changed, self.last_event())
+            self._following.start()
 
     @classmethod
     def open(
@@ -108,6 +113,8 @@ class Store:
 
     def close(self) -> None:
         """End it; what was committed stays."""
+        if self._following is not None:
+            self._following.end()
         self._database.close()
 
     def submit(self, submission: Submission, *, most_waiting: int | None = None) -> Job:
@@ -331,12 +338,18 @@ class Store:
         if self._files is not None:
             self._files.drop(t.unkept, t.ended)
         for id in dict.fromkeys(t.touched):
-            for tell in list(self.on_change):
-                try:
-                    tell(id)
-                except Exception:  # what was written stays, whoever hears of it
-                    logger.exception("telling of a change failed")
+            self._changed(id)
         return result
+
+    def _changed(self, id: str) -> None:
+        for tell in list(self.on_change):
+            try:
+                tell(id)
+            except Exception:  # what was written stays, whoever hears of it
+                logger.exception("telling of a change failed")
+
+    def _news(self, after: int) -> list[Event]:
+        return self.events(after=after) if self.on_change else []
 
     @contextmanager
     def _told(self) -> Generator[None]:

@@ -9,10 +9,14 @@ from kakusan.server.queue.store import Store
 from kakusan.server.worker.running import Running
 
 logger = logging.getLogger(__name__)
+_SHARED_S = 2.0
 
 
 class Leases(threading.Thread):
     """Renews the leases of jobs after each third of their length, whatever the worker computes.
+
+    Where other processes share the queue, it does so more often: they see how far a job is, and
+    their wish to stop it is heard of.
 
     Args:
         running: gives the jobs that are held.
@@ -21,10 +25,11 @@ class Leases(threading.Thread):
     def __init__(self, store: Store, running: Callable[[], Sequence[Running]], lease_s: float):
         super().__init__(name="leases", daemon=True)
         self._store, self._running, self._lease_s = store, running, lease_s
+        self._pause_s = min(lease_s / 3, _SHARED_S) if store.shared else lease_s / 3
         self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(self._lease_s / 3):
+        while not self._ended.wait(self._pause_s):
             for each in self._running():
                 self.renew(each)
 
