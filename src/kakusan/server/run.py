@@ -61,7 +61,7 @@ def serve(settings: Settings, tokens: Tokens, announce: Announce) -> int:
         pace = Pace(most_live=settings.together)
         worker = Worker(store, files, catalog, board, settings, pace, Working(metrics))
         service = Service(store, files, catalog, board, settings)
-        service.beat = lambda: worker.last_beat
+        service.is_worker_late = lambda: worker.is_late
         apps = [app_of(service, tokens, metrics)]
         if settings.comfyui_port is not None:
             from kakusan.server.dialects.comfyui import app as comfyui

@@ -5,7 +5,6 @@ The store and pictures work in threads; nothing here blocks the loop.
 
 import asyncio
 import tempfile
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -46,7 +45,8 @@ class Service:
 
     Attributes:
         draining: whether nothing new is taken, as the server is about to stop.
-        beat: tells when the worker was last alive, by `time.monotonic`; None where there is none.
+        is_worker_late: tells whether the worker should have been seen alive by now; None where
+            there is none here.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Service:
         self.store, self.files, self.catalog, self.board = store, files, catalog, board
         self.settings = settings
         self.draining = False
-        self.beat: Callable[[], float | None] | None = None
+        self.is_worker_late: Callable[[], bool] | None = None
         self.changes = Changes()
         self._budget = PixelBudget()
         self._in_store = ThreadPoolExecutor(_STORE_THREADS, "store")
@@ -323,10 +323,10 @@ class Service:
         """
         return await self.in_pictures(_read, data, self.settings.data, self.catalog)
 
-    def is_worker_alive(self, longest: float) -> bool:
-        """Whether the worker has done something within so many seconds; true where none is here."""
-        beat = None if self.beat is None else self.beat()
-        return beat is None or time.monotonic() - beat < longest
+    @property
+    def is_worker_alive(self) -> bool:
+        """Whether the worker does something, as far as can be told; true where none is here."""
+        return self.is_worker_late is None or not self.is_worker_late()
 
     async def in_store(
         self, call: Callable[Args, Result], *args: Args.args, **named: Args.kwargs

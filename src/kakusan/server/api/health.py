@@ -5,8 +5,6 @@ from fastapi.responses import JSONResponse
 
 from kakusan.server.service import Service
 
-LONGEST_BEAT = 300.0  # seconds of one step, at most
-
 
 def router(service: Service) -> APIRouter:
     """`/healthz` and `/readyz`, which need no token and tell nothing of anybody's."""
@@ -15,7 +13,7 @@ def router(service: Service) -> APIRouter:
     @found.get("/healthz")
     async def healthz() -> JSONResponse:
         """Whether the process and its worker are alive."""
-        alive = service.is_worker_alive(LONGEST_BEAT)
+        alive = service.is_worker_alive
         return JSONResponse({"status": "ok" if alive else "stuck"}, 200 if alive else 503)
 
     @found.get("/readyz")
@@ -37,6 +35,6 @@ async def reasons(service: Service) -> list[str]:
         found.append("database")
     if await service.in_store(service.files.free_bytes) < service.settings.disk_floor:
         found.append("disk")
-    if not service.is_worker_alive(LONGEST_BEAT):
+    if not service.is_worker_alive:
         found.append("worker")
     return found

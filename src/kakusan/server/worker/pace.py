@@ -33,6 +33,8 @@ class Pace:
         save_again_s: likewise of a job that was begun before: what ended that may come again.
         preview_s: between two previews of a job.
         hash_s: between two looks for files whose hash is not known.
+        beat_s, call_s, load_s: within which a worker is to be seen alive again: usually, in a call
+            of the networks, and while it loads a model, which may have to be fetched.
     """
 
     most_rows: int = 8
@@ -45,3 +47,6 @@ class Pace:
     save_again_s: float = 1.0
     preview_s: float = 0.5
     hash_s: float = 60.0
+    beat_s: float = 120.0
+    call_s: float = 1200.0
+    load_s: float = 3600.0

@@ -42,8 +42,6 @@ class Worker(threading.Thread):
     """Draws what a store holds, until it is drained.
 
     Attributes:
-        last_beat: when it was last seen alive, by `time.monotonic`; None before it began. A model
-            that is loaded, and a call of a network, take as long as they take between two beats.
         loaded_model: the name of the model that is loaded.
         rounds, rows: how many calls were shared out, and rows in them.
         resumed: jobs that went on from a saved state.
@@ -62,7 +60,7 @@ class Worker(threading.Thread):
         super().__init__(name="worker", daemon=True)
         self.pace = Pace() if pace is None else pace
         self._observer = Observer() if observer is None else observer
-        self.last_beat: float | None = None
+        self._due: float | None = None  # when it is to be seen alive again
         self.loaded_model: str | None = None
         self.rounds = self.rows = self.resumed = 0
         self._store, self._files, self._catalog, self._board = store, files, catalog, board
@@ -84,6 +82,13 @@ class Worker(threading.Thread):
         """Look for jobs now."""
         self._look = True
         self._woken.set()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have been seen alive by now; a model that is loaded has an hour."""
+        if self._due is None or self._draining.is_set():
+            return False
+        return not self.is_alive() or time.monotonic() > self._due
 
     def drain(self, timeout: float) -> bool:
         """Take no new jobs; finish those that run, or save where they are and give them back.
@@ -127,8 +132,10 @@ class Worker(threading.Thread):
             if self._draining.wait(self.pace.hash_s):
                 return
 
-    def _beat(self) -> None:
-        self.last_beat = time.monotonic()
+    def _beat(self, within_s: float | None = None) -> None:
+        """It lives, and is to be seen again within so many seconds."""
+        within_s = self.pace.beat_s if within_s is None else within_s
+        self._due = time.monotonic() + within_s
 
     def _is_done(self) -> bool:
         if not self._draining.is_set():
@@ -230,6 +237,7 @@ class Worker(threading.Thread):
         return None
 
     def _ready(self, running: Running) -> bool:
+        self._beat(self.pace.call_s)
         if running.asked is None:
             running.asked = asked_by(running.job, self._catalog, self._files)
             running.wanted = self._wanted_by(running)
@@ -268,17 +276,20 @@ class Worker(threading.Thread):
     def _load(self, wanted: Wanted, name: str) -> None:
         self._pipe = self._company = self._wanted = self.loaded_model = None
         self._observer.loaded(None)
+        self._beat(self.pace.load_s)
         pipe = copy.copy(loaded(wanted))
         pipe.set_progress_bar_config(disable=True)
         self._pipe, self._company = pipe, Company(pipe.engine)
         self._wanted, self.loaded_model = wanted, name
         self._observer.loaded(name)
+        self._beat(self.pace.call_s)
 
     def _with_a_lane(self, running: Running) -> bool:
         """Give a job's next picture a lane; whether there is another."""
         assert running.ways is not None
         ways, is_first = running.ways, not running.has_begun
         running.has_begun = True
+        self._beat(self.pace.call_s)
         began = time.perf_counter()
         way = self._tried(running, lambda: next(ways, None))
         if is_first and way is not None:  # what comes before the first of them is done once
@@ -320,6 +331,7 @@ class Worker(threading.Thread):
     def _round(self, chosen: list[Lane[Of]]) -> None:
         """A step of each lane that was chosen."""
         assert self._company is not None
+        self._beat(self.pace.call_s)
         began = time.perf_counter()
         try:
             ways = self._company.round([lane.of.way for lane in chosen])
@@ -389,6 +401,7 @@ class Worker(threading.Thread):
             running.error = running.error or str(error)
 
     def _decoded(self, found: Iterator[Picture]) -> Picture | None:
+        self._beat(self.pace.call_s)
         began = time.perf_counter()
         picture = next(found, None)
         if picture is not None:
