@@ -127,6 +127,7 @@ def test_the_limits_are_those_of_the_page(page: Path) -> None:
     text, usual = page.read_text("utf-8"), Settings(data=Path("x"))
     assert usual.most_bytes == 32 * MEGABYTE
     assert "32 MB" in text
+    assert f"{usual.keep_jobs:,}" in text
     assert usual.disk_floor == 256 * MEGABYTE
     assert "256 MB" in text
     assert str(usual.most_waiting) in text
