@@ -26,6 +26,7 @@
 # 3. [What Stable Diffusion is](#3.-What-Stable-Diffusion-is): autoencoder, U-Net, text encoder, and why latents make it fast
 # 4. [A look inside](#4.-A-look-inside): every step, and what each word attends to
 # 5. [The pipeline by hand](#5.-The-pipeline-by-hand)
+# 6. [Steering by pictures](#6.-Steering-by-pictures): from a picture to a picture, masks, ControlNet
 
 # %% [markdown]
 # ## 1. The machine, and installing
@@ -553,3 +554,196 @@ image
 # - Replace `LMSDiscreteScheduler` by another scheduler, or change `guidance_scale` in the middle of the loop.
 # - Keep `latents` of every step and decode them.
 # - Set `MODEL` to `"CompVis/stable-diffusion-v1-4"` on a machine with a GPU and run everything again.
+
+# %% [markdown]
+# ## 6. Steering by pictures
+#
+# A prompt says what to draw and hardly where. A picture can say that, and it can take part at three places of the loop: as what drawing *begins* at, as what *stays*, and as what a second network *looks at* in every step. The U-Net remains as it is.
+#
+# So we write the loop once more, as a function that leaves room at these places. The scheduler is **DDIM**, whose steps depend on nothing but the latents as they are, so that one may begin anywhere.
+#
+# - `begin` is the number of the first step that is taken.
+# - `beside`, if there is one, is called before the U-Net and gives it something more to work with.
+# - `after`, if there is one, is called after each step and may change its latents.
+
+# %%
+from kakusan import DDIMScheduler
+
+scheduler = DDIMScheduler.from_pretrained(MODEL, subfolder="scheduler")
+scheduler.set_timesteps(25)
+
+
+def embed(text):
+    tokens = tokenizer(["", text], padding="max_length", truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        return text_encoder(tokens.input_ids.to(DEVICE))[0]
+
+
+def denoise(latents, text, begin=0, beside=None, after=None):
+    embeddings = embed(text)
+    for i in range(begin, len(scheduler.timesteps)):
+        t = scheduler.timesteps[i]
+        twice = torch.cat([latents] * 2)
+        more = {} if beside is None else beside(twice, t, embeddings)
+        with torch.no_grad():
+            noise_pred = unet(twice, t, encoder_hidden_states=embeddings, **more).sample
+        without, with_text = noise_pred.chunk(2)
+        noise_pred = without + guidance_scale * (with_text - without)
+        latents = scheduler.step(noise_pred, t, latents).prev_sample
+        if after is not None:
+            latents = after(latents, i)
+    return latents
+
+
+def to_latents(picture):
+    pixels = torch.from_numpy(np.asarray(picture) / 127.5 - 1).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        found = vae.encode(pixels.to(DEVICE, vae.dtype)).latent_dist.mode()
+    return found * vae.config.scaling_factor
+
+
+def to_picture(latents):
+    with torch.no_grad():
+        return to_pil(vae.decode(latents / vae.config.scaling_factor).sample)[0]
+
+
+# %% [markdown]
+# ### From a picture to a picture
+#
+# Drawing begins with noise alone, at the first timestep. But the U-Net cannot tell how latents came to be as noisy as they are. So take a picture, lay as much noise over it as belongs to a *later* timestep, and go on from there ([Meng et al., 2021](https://arxiv.org/abs/2108.01073)): what the noise has not covered stays, the rest is drawn anew. That is all of "img2img": **starting further down the noise**. How far up one goes is its `strength`.
+#
+# - `scheduler.add_noise(picture, noise, timestep)` mixes the two as they are mixed at that timestep.
+#
+# Above, what drawing begins at, for strengths from 0.1 to 1; below, what "a fox, meadow" makes of it:
+
+# %%
+cat = pipe("a cat on a red background", seed=7).images[0]
+cat_latents = to_latents(cat)
+noise = torch.randn(cat_latents.shape, generator=torch.manual_seed(7)).to(DEVICE)
+
+beginnings, results = [], []
+for strength in (0.1, 0.2, 0.3, 0.4, 0.7, 1.0):
+    begin = len(scheduler.timesteps) - int(len(scheduler.timesteps) * strength)
+    noised = scheduler.add_noise(cat_latents, noise, scheduler.timesteps[begin : begin + 1])
+    beginnings.append(to_picture(noised))
+    results.append(to_picture(denoise(noised, "a fox, meadow", begin)))
+image_grid(beginnings + results, rows=2, cols=6)
+
+# %% [markdown]
+# At 0.1 the cat's outline is still to be seen and the fox has to take its shape; at 0.3 the place and the dark ground are left; at 1 nothing is. (The small model decides early and firmly; with v1.4 the interesting strengths lie higher, at 0.5 to 0.8.)
+
+# %% [markdown]
+# ### Masks
+#
+# A mask says what may change. After every step, the latents outside it are replaced by those of the picture, with the noise that belongs to the *next* timestep, so that both halves are always equally noisy. The U-Net sees the whole and makes what is new fit to what stays.
+#
+# - `mask` is 1 where something new is drawn: the right half. Latents are eight times smaller than the picture, so the mask is too.
+# - `scheduler.timesteps[i + 1 : i + 2]` is the next timestep; after the last there is none, and the picture comes in without noise.
+#
+# From left to right: the picture, the mask, and the latents after steps 1, 13, 19, 22 and 25, with the prompt "a cat to the left of a tree":
+
+# %%
+scene = pipe("a cat to the left of a house", seed=5).images[0]
+scene_latents = to_latents(scene)
+mask = torch.zeros_like(scene_latents[:, :1])
+mask[..., mask.shape[-1] // 2 :] = 1
+on_the_way = []
+
+
+def keep_the_left(latents, i):
+    following = scheduler.timesteps[i + 1 : i + 2]
+    old = scheduler.add_noise(scene_latents, noise, following) if len(following) else scene_latents
+    latents = mask * latents + (1 - mask) * old
+    if i + 1 in (1, 13, 19, 22, 25):
+        on_the_way.append(to_picture(latents))
+    return latents
+
+
+denoise(noise, "a cat to the left of a tree", after=keep_the_left)
+shown = Image.fromarray((mask[0, 0] * 255).byte().cpu().numpy()).convert("RGB")
+image_grid([scene, shown.resize(scene.size, Image.Resampling.NEAREST), *on_the_way], rows=1, cols=7)
+
+# %% [markdown]
+# The cat went through encoder and decoder and so is not the same to the last pixel. `kakusan inpaint` therefore pastes the new part into the picture at the end, and all else stays as it was.
+
+# %% [markdown]
+# ### ControlNet
+#
+# A **ControlNet** ([Zhang et al., 2023](https://arxiv.org/abs/2302.05543)) is a copy of the U-Net's first half that sees one thing more: a picture of edges, of depth, or of a pose. It was trained beside the U-Net, which itself stayed as it was, to say one thing: what has to be *added* to the tensors that go from the first half to the second, so that what is drawn fits to the picture. These additions are called residuals.
+#
+# One for edges comes with the small model. `canny` finds the edges, white on black. We turn the picture upside down first, because the small model would always put one apple below two:
+
+# %%
+from kakusan import ControlNetModel
+from kakusan.images.edges import canny
+
+CONTROLNET = "builtin" if MODEL == "builtin" else "lllyasviel/sd-controlnet-canny"
+controlnet = ControlNetModel.from_pretrained(CONTROLNET).to(DEVICE)
+apples = pipe("three red apples", seed=2).images[0].transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+edges = canny(np.asarray(apples))
+hint = torch.from_numpy(edges / 255).float().expand(2, 3, -1, -1).to(DEVICE)
+print(f"{millions(controlnet):.1f} million parameters")
+image_grid([apples, Image.fromarray(edges).convert("RGB")], rows=1, cols=2)
+
+# %% [markdown]
+# At every step it is asked before the U-Net, and the U-Net takes what it says:
+#
+# - `hint` is the picture of edges, from 0 to 1, twice: once for each half of the guidance.
+# - `down_block_res_samples` are the residuals for the shortcuts of the U, `mid_block_res_sample` is the one for its middle.
+#
+# Above with the edges, below without, from the same noise:
+
+# %%
+residuals = {}
+
+
+def look_at_the_edges(latents, t, embeddings):
+    with torch.no_grad():
+        said = controlnet(latents, t, encoder_hidden_states=embeddings, controlnet_cond=hint)
+    residuals[int(t)] = [*said.down_block_res_samples, said.mid_block_res_sample]
+    return {
+        "down_block_additional_residuals": said.down_block_res_samples,
+        "mid_block_additional_residual": said.mid_block_res_sample,
+    }
+
+
+texts = ["three red apples", "three lemons, meadow", "three balloons in the sky"]
+steered = [to_picture(denoise(noise, text, beside=look_at_the_edges)) for text in texts]
+free = [to_picture(denoise(noise, text)) for text in texts]
+image_grid(steered + free, rows=2, cols=len(texts))
+
+# %% [markdown]
+# And the residuals themselves: how strong they are at each place, bright is strong. Each row is a timestep, from much noise to little; each column is one of the shortcuts, from fine to coarse, and the last one is the middle of the U.
+
+# %%
+
+
+def strengths(residual):
+    strength = residual[-1].float().square().mean(0).sqrt()
+    levels = (255 * strength / strength.max()).byte().cpu().numpy()
+    return Image.fromarray(levels).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+
+
+rows = [residuals[int(scheduler.timesteps[i])] for i in (0, 8, 16, 24)]
+image_grid([strengths(each) for row in rows for each in row], rows=4, cols=len(rows[0]))
+
+# %% [markdown]
+# The net says the same at every timestep: here are lines, there is nothing. What becomes of it the U-Net decides, and what the thing is the prompt.
+
+# %% [markdown]
+# ### The short way
+#
+# All of this is in the usual call, too. What is handed in is checked and brought to size, and the record of each picture tells of it.
+
+# %%
+import kakusan
+
+options = {"model": MODEL, "seed": 5, "progress": False}
+half = f"box:{width // 2},0,{width // 2},{height}"
+(over,) = kakusan.generate("a fox, meadow", image=cat, strength=0.3, **options)
+(part,) = kakusan.generate(
+    "a cat to the left of a tree", image=scene, mask=half, strength=1.0, **options
+)
+steer = {"kind": "canny", "image": apples, "model": CONTROLNET}
+(followed,) = kakusan.generate("three lemons, meadow", controls=steer, **options)
+image_grid([over.image, part.image, followed.image], rows=1, cols=3)

@@ -26,6 +26,7 @@
 # 3. [Stable Diffusion とは](#3.-Stable-Diffusion-とは)：オートエンコーダー、U-Net、テキストエンコーダー、潜在表現を使うと速い理由
 # 4. [中をのぞく](#4.-中をのぞく)：ステップごとの画像と、それぞれの単語が見ている場所
 # 5. [パイプラインを手で書く](#5.-パイプラインを手で書く)
+# 6. [画像で導く](#6.-画像で導く)：画像から画像へ、マスク、ControlNet
 
 # %% [markdown]
 # ## 1. 実行環境の確認とインストール
@@ -551,3 +552,196 @@ image
 # - `LMSDiscreteScheduler` を別のスケジューラーに替える。ループの途中で `guidance_scale` を変える。
 # - 各ステップの `latents` を取っておき、画像に戻して見る。
 # - GPU のあるマシンで、`MODEL` を `"CompVis/stable-diffusion-v1-4"` にして、最初から実行する。
+
+# %% [markdown]
+# ## 6. 画像で導く
+#
+# プロンプトは「何を」描くかを伝えますが、「どこに、どんな形で」はほとんど伝えられません。それを伝えるのが画像です。画像は、ループの 3 か所で使えます。描き始めの状態として、変えずに残す部分として、そして、ステップごとに別のネットワークが見る手がかりとしてです。U-Net そのものは何も変わりません。
+#
+# そこで、この 3 か所に手を加えられるように、ループを関数に書き直します。スケジューラーは **DDIM** にします。1 ステップの計算がその時点の潜在表現だけで決まるので、途中のどこからでも始められます。
+#
+# - `begin` … 最初に実行するステップの番号です。
+# - `beside` … U-Net の前に呼ばれる関数で、U-Net に渡す追加の情報を返します。
+# - `after` … ステップの後に呼ばれる関数で、潜在表現を書き換えられます。
+
+# %%
+from kakusan import DDIMScheduler
+
+scheduler = DDIMScheduler.from_pretrained(MODEL, subfolder="scheduler")
+scheduler.set_timesteps(25)
+
+
+def embed(text):
+    tokens = tokenizer(["", text], padding="max_length", truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        return text_encoder(tokens.input_ids.to(DEVICE))[0]
+
+
+def denoise(latents, text, begin=0, beside=None, after=None):
+    embeddings = embed(text)
+    for i in range(begin, len(scheduler.timesteps)):
+        t = scheduler.timesteps[i]
+        twice = torch.cat([latents] * 2)
+        more = {} if beside is None else beside(twice, t, embeddings)
+        with torch.no_grad():
+            noise_pred = unet(twice, t, encoder_hidden_states=embeddings, **more).sample
+        without, with_text = noise_pred.chunk(2)
+        noise_pred = without + guidance_scale * (with_text - without)
+        latents = scheduler.step(noise_pred, t, latents).prev_sample
+        if after is not None:
+            latents = after(latents, i)
+    return latents
+
+
+def to_latents(picture):
+    pixels = torch.from_numpy(np.asarray(picture) / 127.5 - 1).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        found = vae.encode(pixels.to(DEVICE, vae.dtype)).latent_dist.mode()
+    return found * vae.config.scaling_factor
+
+
+def to_picture(latents):
+    with torch.no_grad():
+        return to_pil(vae.decode(latents / vae.config.scaling_factor).sample)[0]
+
+
+# %% [markdown]
+# ### 画像から画像へ
+#
+# ふつうは、最初のタイムステップで、ノイズだけの状態から描き始めます。ところが U-Net には、目の前のノイズ混じりの潜在表現がどうやってできたのかは分かりません。それなら、手元の画像に「途中の」タイムステップと同じ量のノイズを混ぜて、そこから続きを描かせることもできるはずです（[Meng ほか、2021 年](https://arxiv.org/abs/2108.01073)）。ノイズに埋もれずに残ったものは引き継がれ、埋もれたものは新しく描かれます。img2img の仕組みはこれだけで、つまり**ノイズ除去の途中から始める**ということです。どこまでさかのぼるかを表すのが `strength` です。
+#
+# - `scheduler.add_noise(picture, noise, timestep)` … そのタイムステップと同じ割合で、画像とノイズを混ぜます。
+#
+# 上の段は描き始めの状態（`strength` は左から 0.1～1）、下の段は、そこから「a fox, meadow」で描いた結果です。
+
+# %%
+cat = pipe("a cat on a red background", seed=7).images[0]
+cat_latents = to_latents(cat)
+noise = torch.randn(cat_latents.shape, generator=torch.manual_seed(7)).to(DEVICE)
+
+beginnings, results = [], []
+for strength in (0.1, 0.2, 0.3, 0.4, 0.7, 1.0):
+    begin = len(scheduler.timesteps) - int(len(scheduler.timesteps) * strength)
+    noised = scheduler.add_noise(cat_latents, noise, scheduler.timesteps[begin : begin + 1])
+    beginnings.append(to_picture(noised))
+    results.append(to_picture(denoise(noised, "a fox, meadow", begin)))
+image_grid(beginnings + results, rows=2, cols=6)
+
+# %% [markdown]
+# 0.1 では猫の輪郭が残っていて、キツネはその形に合わせるしかありません。0.3 では位置と暗い地面だけが残り、1 では何も残りません（内蔵モデルは、早い段階ではっきりと絵を決めてしまいます。v1.4 では、もっと大きい 0.5～0.8 あたりが面白いところです）。
+
+# %% [markdown]
+# ### マスク
+#
+# マスクは、変えてよい場所を示します。ステップが終わるたびに、マスクの外側の潜在表現を、元の画像のもので置き換えます。このとき、元の画像には「次の」タイムステップと同じ量のノイズを混ぜておきます。こうすると、内側と外側のノイズの量がいつも同じになります。U-Net は全体を見ているので、新しく描く部分を、残っている部分になじませてくれます。
+#
+# - `mask` … 1 の場所を新しく描きます。ここでは右半分です。潜在表現の 1 辺は画像の 8 分の 1 なので、マスクもその大きさです。
+# - `scheduler.timesteps[i + 1 : i + 2]` … 次のタイムステップです。最後のステップの後には次がないので、元の画像をノイズなしで使います。
+#
+# 左から順に、元の画像、マスク、そして 1、13、19、22、25 ステップ後の潜在表現です。プロンプトは「a cat to the left of a tree」です。
+
+# %%
+scene = pipe("a cat to the left of a house", seed=5).images[0]
+scene_latents = to_latents(scene)
+mask = torch.zeros_like(scene_latents[:, :1])
+mask[..., mask.shape[-1] // 2 :] = 1
+on_the_way = []
+
+
+def keep_the_left(latents, i):
+    following = scheduler.timesteps[i + 1 : i + 2]
+    old = scheduler.add_noise(scene_latents, noise, following) if len(following) else scene_latents
+    latents = mask * latents + (1 - mask) * old
+    if i + 1 in (1, 13, 19, 22, 25):
+        on_the_way.append(to_picture(latents))
+    return latents
+
+
+denoise(noise, "a cat to the left of a tree", after=keep_the_left)
+shown = Image.fromarray((mask[0, 0] * 255).byte().cpu().numpy()).convert("RGB")
+image_grid([scene, shown.resize(scene.size, Image.Resampling.NEAREST), *on_the_way], rows=1, cols=7)
+
+# %% [markdown]
+# 猫もエンコーダーとデコーダーを通っているので、最後の 1 ピクセルまで同じというわけではありません。`kakusan inpaint` は、最後に新しい部分だけを元の画像に貼り付けるので、ほかの部分は元のまま残ります。
+
+# %% [markdown]
+# ### ControlNet
+#
+# **ControlNet**（[Zhang ほか、2023 年](https://arxiv.org/abs/2302.05543)）は、U-Net の前半の複製で、手がかりになる画像をもう 1 つ見ます。輪郭、奥行き、姿勢などの画像です。U-Net は変えずに、そのとなりで学習させます。学習するのは、前半から後半へ渡されるテンソルに何を「足せば」、手がかりどおりの絵になるかです。この足すものを残差と呼びます。
+#
+# 内蔵モデルには、輪郭用の ControlNet が付いています。`canny` は、輪郭を黒地に白で取り出します。内蔵モデルはリンゴをいつも「上に 2 つ、下に 1 つ」並べるので、先に画像を上下逆さまにしておきます。
+
+# %%
+from kakusan import ControlNetModel
+from kakusan.images.edges import canny
+
+CONTROLNET = "builtin" if MODEL == "builtin" else "lllyasviel/sd-controlnet-canny"
+controlnet = ControlNetModel.from_pretrained(CONTROLNET).to(DEVICE)
+apples = pipe("three red apples", seed=2).images[0].transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+edges = canny(np.asarray(apples))
+hint = torch.from_numpy(edges / 255).float().expand(2, 3, -1, -1).to(DEVICE)
+print(f"パラメーター数 {millions(controlnet):.1f} 百万")
+image_grid([apples, Image.fromarray(edges).convert("RGB")], rows=1, cols=2)
+
+# %% [markdown]
+# ステップごとに、まず ControlNet を呼び、その答えを U-Net に渡します。
+#
+# - `hint` … 輪郭の画像です。値は 0～1 で、ガイダンスの 2 つの予測のために 2 枚並べてあります。
+# - `down_block_res_samples` … U の字の近道に足す残差です。`mid_block_res_sample` は、U の字の底に足す残差です。
+#
+# 同じノイズから描いて比べます。上の段が輪郭あり、下の段が輪郭なしです。
+
+# %%
+residuals = {}
+
+
+def look_at_the_edges(latents, t, embeddings):
+    with torch.no_grad():
+        said = controlnet(latents, t, encoder_hidden_states=embeddings, controlnet_cond=hint)
+    residuals[int(t)] = [*said.down_block_res_samples, said.mid_block_res_sample]
+    return {
+        "down_block_additional_residuals": said.down_block_res_samples,
+        "mid_block_additional_residual": said.mid_block_res_sample,
+    }
+
+
+texts = ["three red apples", "three lemons, meadow", "three balloons in the sky"]
+steered = [to_picture(denoise(noise, text, beside=look_at_the_edges)) for text in texts]
+free = [to_picture(denoise(noise, text)) for text in texts]
+image_grid(steered + free, rows=2, cols=len(texts))
+
+# %% [markdown]
+# 残差そのものも見てみましょう。明るい場所ほど、強く足しています。行はタイムステップで、上がノイズの多いとき、下が少ないときです。列は U の字の近道で、左が細かいもの、右へ行くほど粗くなり、いちばん右が U の字の底です。
+
+# %%
+
+
+def strengths(residual):
+    strength = residual[-1].float().square().mean(0).sqrt()
+    levels = (255 * strength / strength.max()).byte().cpu().numpy()
+    return Image.fromarray(levels).convert("RGB").resize((64, 64), Image.Resampling.NEAREST)
+
+
+rows = [residuals[int(scheduler.timesteps[i])] for i in (0, 8, 16, 24)]
+image_grid([strengths(each) for row in rows for each in row], rows=4, cols=len(rows[0]))
+
+# %% [markdown]
+# ControlNet が言うことは、どのタイムステップでもほとんど同じです。ここには線がある、ここには何もない、ということだけです。それをどんな絵にするかは U-Net が、何の絵にするかはプロンプトが決めます。
+
+# %% [markdown]
+# ### 1 回の呼び出しで
+#
+# ここまでのことは、いつもの呼び出しでもできます。渡した画像は確認されて適切な大きさになり、何を渡したかは、できた画像の記録に残ります。
+
+# %%
+import kakusan
+
+options = {"model": MODEL, "seed": 5, "progress": False}
+half = f"box:{width // 2},0,{width // 2},{height}"
+(over,) = kakusan.generate("a fox, meadow", image=cat, strength=0.3, **options)
+(part,) = kakusan.generate(
+    "a cat to the left of a tree", image=scene, mask=half, strength=1.0, **options
+)
+steer = {"kind": "canny", "image": apples, "model": CONTROLNET}
+(followed,) = kakusan.generate("three lemons, meadow", controls=steer, **options)
+image_grid([over.image, part.image, followed.image], rows=1, cols=3)
