@@ -163,6 +163,18 @@ def test_a_short_job_behind_long_ones_is_soon_finished(bench: Any, until: Any) -
     bench.ended(*long)
 
 
+def test_a_job_of_many_pictures_leaves_room_for_others(bench: Any, until: Any) -> None:
+    many = bench.submit("a dog", seed=7, num_images_per_prompt=40)
+    bench.start(most_live=4, most_rows=2)
+    until(lambda: bench.store.job(many.id).state is State.RUNNING)
+    (quick,) = bench.ended(bench.submit("a cat", seed=1, num_inference_steps=2))
+    left = bench.store.job(many.id)
+    assert (quick.state, left.state) == (State.DONE, State.RUNNING)
+    assert len(left.pictures) < 30
+    (left,) = bench.ended(many)
+    assert (left.state, len(left.pictures)) == (State.DONE, 40)
+
+
 def test_previews_are_made_for_who_watches_and_change_nothing(bench: Any, until: Any) -> None:
     watched = bench.submit("a dog", seed=2, num_inference_steps=30)
     seen = list[bytes]()

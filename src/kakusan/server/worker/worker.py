@@ -194,8 +194,8 @@ class Worker(threading.Thread):
             self._store.sweep()
             self._look = True
         free = self.pace.most_live - len(self._lanes.live)
-        waits = any(each.drawing is None or each.ways is not None for each in self._jobs)
-        if not self._look or free <= 0 or waits:
+        held = any(each.drawing is None for each in self._jobs)
+        if not self._look or free <= 0 or held or len(self._jobs) >= self.pace.most_live:
             return
         self._look = False
         if not self._store.counts().get(State.QUEUED):
@@ -206,19 +206,24 @@ class Worker(threading.Thread):
         self._jobs += [Running(job) for job in claimed]
 
     def _fill(self) -> None:
-        """Begin jobs, and give their pictures lanes, as far as there is room."""
-        for each in list(self._jobs):
-            if len(self._lanes.live) >= self.pace.most_live:
-                return
-            if each.drawing is None and not self._draining.is_set() and not self._begin(each):
-                continue
-            while each.ways is not None and len(self._lanes.live) < self.pace.most_live:
-                if not self._with_a_lane(each):
-                    break
+        """Begin jobs, and give their pictures lanes, as far as there is room.
 
-    def _begin(self, running: Running) -> bool:
-        """Make a job ready; whether it is."""
-        return self._tried(running, lambda: self._ready(running)) or False
+        A job of many pictures leaves room for others: it has no more lanes than a call has rows,
+        and the next lane is of the job with the fewest.
+        """
+        if not self._draining.is_set():
+            for each in list(self._jobs):
+                if each.drawing is None and len(self._lanes.live) < self.pace.most_live:
+                    self._begin(each)
+        while len(self._lanes.live) < self.pace.most_live:
+            able = [e for e in self._jobs if e.ways and len(e.live) < self.pace.most_rows]
+            if not able:
+                return
+            self._with_a_lane(min(able, key=lambda each: len(each.live)))
+
+    def _begin(self, running: Running) -> None:
+        """Make a job ready, unless the model of others has to be there for a while."""
+        self._tried(running, lambda: self._ready(running))
 
     def _tried(self, running: Running, work: Callable[[], T]) -> T | None:
         """What some work of a job gives; None where it fails, which ends the job alone."""
@@ -236,7 +241,7 @@ class Worker(threading.Thread):
             self._end(running, State.FAILED, _said(error))
         return None
 
-    def _ready(self, running: Running) -> bool:
+    def _ready(self, running: Running) -> None:
         self._beat(self.pace.call_s)
         if running.asked is None:
             running.asked = asked_by(running.job, self._catalog, self._files)
@@ -245,7 +250,7 @@ class Worker(threading.Thread):
         assert running.wanted is not None
         if running.wanted != self._wanted:
             if self._lanes.live:  # the loaded model's pictures first
-                return False
+                return
             self._load(running.wanted, model.name)
         assert self._pipe is not None
         assert self._company is not None
@@ -260,7 +265,6 @@ class Worker(threading.Thread):
         done = len(running.finished)
         self._board.began(running.job.id, steps, step=running.step, pictures=done)
         self._leases.renew(running)
-        return True
 
     def _wanted_by(self, running: Running) -> Wanted:
         assert running.asked is not None
@@ -284,8 +288,8 @@ class Worker(threading.Thread):
         self._observer.loaded(name)
         self._beat(self.pace.call_s)
 
-    def _with_a_lane(self, running: Running) -> bool:
-        """Give a job's next picture a lane; whether there is another."""
+    def _with_a_lane(self, running: Running) -> None:
+        """Give a job's next picture a lane, if there is another."""
         assert running.ways is not None
         ways, is_first = running.ways, not running.has_begun
         running.has_begun = True
@@ -298,11 +302,10 @@ class Worker(threading.Thread):
             running.ways = None
             if running in self._jobs and not running.live:
                 self._over(running)
-            return False
+            return
         lane = self._lane(running, way)
         if lane.of.way.trajectory.is_over:
             self._moved([lane])
-        return True
 
     def _lane(self, running: Running, way: Way) -> Lane[Of]:
         assert running.drawing is not None
@@ -456,6 +459,7 @@ class Worker(threading.Thread):
         self._look = True
 
     def _leave(self, lane: Lane[Of]) -> None:
+        self._look = True  # there is room now
         self._lanes.leave(lane)
         live = lane.of.running.live
         live[:] = [each for each in live if each is not lane]
