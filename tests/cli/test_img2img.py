@@ -94,7 +94,7 @@ def test_like_takes_the_settings_for_another_picture(
     assert first["image"] != second["image"]
     done = run("generate", *like)
     assert done.code == 2
-    assert "the request needs the picture 'original.png' (64x40" in done.err
+    assert "began at the picture 'original.png', which is not kept" in done.err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from kakusan.cli.picture_options import keep_each
 from kakusan.images import read_picture, save_image
+from kakusan.inputs import given_pictures
 from kakusan.request import Request
 from tests.cli.fakes import FakeDrawing, Run
 from tests.cli.test_reproduce_foreign import a1111
@@ -167,3 +169,40 @@ def test_files_that_a_record_names_are_not_opened(
     assert done.code == 0
     assert "not taken from 'cat.png': its loras and embeddings; name them again" in done.err
     assert not any(getattr(asked(fake), name, None) for name in more)
+
+
+def test_what_it_was_made_from_is_kept_or_named(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    sea = fake.image(3)
+    sea.save(here / "sea.png")
+    told = given_pictures("image", sea)
+    assert told is not None
+    began = {"image": told.files()[0].to_record(), "strength": 0.5}
+    save_image(fake.image(7), here / "cat.png", {**fake.record("a cat", 7), **began})
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1].endswith(
+        "is not kept beside it; give it, as in `kakusan img2img PICTURE --like cat.png`"
+    )
+    keep_each(told, "picture", here)
+    assert run("generate", "--like", "cat.png", "a dog").code == 0
+    assert fake.inputs.image.files()[0].sha256 == began["image"]["sha256"]
+    assert run("generate", "--like", "cat.png", "a dog", "--keep-inputs").code == 0
+
+
+def test_what_steered_it_is_taken_where_it_is_kept(
+    run: Command, fake: FakeDrawing, here: Path
+) -> None:
+    told = given_pictures("image", fake.image(3))
+    assert told is not None
+    net = {"model": "builtin", "kind": "canny", "image": told.files()[0].to_record()}
+    save_image(fake.image(7), here / "cat.png", {**fake.record("a cat", 7), "controls": [net]})
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert "not taken from 'cat.png': what steered it (give it with --control)" in done.err
+    assert asked(fake).controls is None
+    keep_each(told, "picture", here)
+    done = run("generate", "--like", "cat.png", "a dog")
+    assert (done.code, "not taken" in done.err) == (0, False), done.err
+    assert [each.kind for each in asked(fake).controls or ()] == ["canny"]
+    assert len(fake.inputs.controls) == 1

@@ -6,7 +6,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 import kakusan
+from kakusan.cli.picture_options import keep_each
 from kakusan.errors import ArgumentError, InputError
+from kakusan.inputs import given_pictures
+from kakusan.pipeline import Picture
 
 TEXT = "a red cat\nSteps: 2, Sampler: Euler a, CFG scale: 5, Seed: 5, Size: 64x64, Model: {}"
 
@@ -54,3 +57,26 @@ def test_what_tells_nothing_is_refused(tmp_path: Path) -> None:
         kakusan.generate(like=tmp_path / "a.png")
     with pytest.raises(ArgumentError, match="prompt is not given"):
         kakusan.generate()
+
+
+def kept(folder: Path, picture: Picture) -> None:
+    given = given_pictures("image", picture.image)
+    assert given is not None
+    keep_each(given, "picture", folder)
+
+
+def test_pictures_that_are_kept_beside_it_are_taken(tmp_path: Path) -> None:
+    (cat,) = kakusan.generate("a cat", seed=4, steps=1, progress=False)
+    cat.save(tmp_path / "cat.png")
+    steered = {"controls": f"canny:{tmp_path / 'cat.png'}@builtin:0.5"}
+    settings = {"image": cat.image, "strength": 0.5, "steps": 2, "seed": 1, "progress": False}
+    (fox,) = kakusan.generate("a fox", **settings, **steered)
+    like = fox.save(tmp_path / "fox.png")
+    with pytest.raises(ArgumentError, match="not handed in"):
+        kakusan.generate(like=like, progress=False)
+    kept(tmp_path, cat)
+    (again,) = kakusan.generate(like=like, progress=False)
+    assert again.image.tobytes() == fox.image.tobytes()
+    (other,) = kakusan.generate("a dog", like=like, image=fox.image, progress=False)
+    assert other.record["image"] != fox.record["image"]
+    assert other.record["controls"] == fox.record["controls"]

@@ -3,7 +3,7 @@
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,9 +27,10 @@ from kakusan.cli.picture_options import Begun, keep
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
 from kakusan.cli.saver import Saver, run_and_report
-from kakusan.errors import RequestError, shown
+from kakusan.errors import RequestError, shown, shown_path
 from kakusan.quality import FAST
 from kakusan.request import MAX_PICTURES, Request
+from kakusan.request.kept import are_kept, kept_beside
 from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import COMMAND_LINE
 
@@ -154,8 +155,6 @@ def generate(
     shape, pictures = parse_grid(grid, count)
     lora_dirs = lora_options.read_dirs(lora_dir)
     prompts = image_prompt_options.read(image_prompt, image_encoder)
-    if keeps and begun is None and controls is None and not prompts.asked:
-        raise RequestError("--keep-inputs saves pictures that were given, and there is none")
     if like is None and models_dir:
         raise RequestError("--models-dir is where the model of a --like PICTURE is looked for")
     if text is None and wildcards is not None:
@@ -216,6 +215,12 @@ def generate(
             settings |= asked.settings
         each = 1 if asked is not None and asked.is_chosen else pictures
         request = Request.of(settings.pop("prompt"), num_images_per_prompt=each, **settings)
+    kept = [] if like is None else kept_beside(request, like.parent)
+    if like is not None and begun is None:
+        _check_kept(request, like)
+    given = (begun, controls, request.image, request.controls, request.image_prompts)
+    if keeps and not any(given):
+        raise RequestError("--keep-inputs saves pictures that were given, and there is none")
     if request.upscale is None:
         warn_of_no_words(request.prompt[0] or "")
     if asked is not None:
@@ -225,7 +230,9 @@ def generate(
         saver = Saver(place, pictures, line, shape is not None, as_json, quiet)
         return run_and_report(
             lambda: _draw(
-                request, begun, (prompts, controls), saver, shape, lora_dirs, keeps=keeps
+                *(request, begun, (prompts, controls), saver, shape, lora_dirs),
+                kept=kept,
+                keeps=keeps,
             ),
             saver,
             COMMAND_LINE,
@@ -241,6 +248,21 @@ def _seeded(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _check_kept(request: Request, like: Path) -> None:
+    """See that what a picture began at is kept beside it.
+
+    Raises:
+        RequestError: It is not.
+    """
+    if request.image is None or are_kept(request.image, like.parent):
+        return
+    command = "img2img" if request.mask is None else "inpaint"
+    raise RequestError(
+        f"{shown_path(like)} began at the picture {request.image[0].words}, which is not kept "
+        f"beside it; give it, as in `kakusan {command} PICTURE --like {like}`"
+    )
+
+
 def _draw(
     request: Request,
     begun: Begun | None,
@@ -249,6 +271,7 @@ def _draw(
     shape: tuple[int, int] | None,
     lora_dirs: list[str] | None,
     *,
+    kept: Sequence[Path],
     keeps: bool,
 ) -> None:
     prepare(saver.line, request.model)
@@ -260,6 +283,10 @@ def _draw(
     inputs = replace(Inputs() if begun is None else begun.inputs(), seen=prompts.seen())
     if controls is not None:
         inputs = controls.handed_in(inputs)
+    if kept:
+        from kakusan.pipeline.kept import with_kept
+
+        inputs = with_kept(request, inputs, kept)
 
     def take(picture: "Picture") -> None:
         if shape is not None and not saver.held:

@@ -69,7 +69,13 @@ def settings_like(
     Raises:
         InputError: The file tells no settings, or its model is not the user's own.
     """
-    from kakusan.interchange import settings_of, taken_of_record, taken_of_told, with_typed
+    from kakusan.interchange import (
+        controls_of_record,
+        settings_of,
+        taken_of_record,
+        taken_of_told,
+        with_typed,
+    )
 
     record = load_record(picture)
     where, hashes_of = _adapter_folders(lora_dirs), Hashes(line)
@@ -81,7 +87,8 @@ def settings_like(
         except ArgumentError as error:
             raise error.in_words(WORDS) from None
         settings, left = taken_of_record(record, settings, typed, where, hashes_of)
-        if record.get("controls") and not typed.get("controls"):
+        settings = controls_of_record(record, settings, typed, picture.parent)
+        if record.get("controls") and not settings.get("controls"):
             left = (*left, "what steered it (give it with --control)")
     else:
         told = told_in(picture)

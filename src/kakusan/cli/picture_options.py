@@ -12,6 +12,7 @@ import typer
 from kakusan.cli.console import remark
 from kakusan.cli.options import any_number
 from kakusan.request import RESIZE_MODES
+from kakusan.request.kept import kept_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -135,7 +136,7 @@ def keep_each(given: "Given | Masks", told: str, folder: Path) -> None:
         told: what they are, for people.
     """
     for image, file in zip(given.images, given.files(), strict=True):
-        path = folder / _kept_name(file.sha256)
+        path = folder / kept_name(file.sha256)
         _save(image, path)
         remark(f"'{path}' is the {told}")
 
@@ -181,9 +182,5 @@ def found_again(
 ) -> list[Path]:
     """The files that the user names, and those that were kept beside a picture."""
     hashes = dict.fromkeys(digest for record in records for digest in named_in(record))
-    kept = [folder / _kept_name(digest) for digest in hashes]
+    kept = [folder / kept_name(digest) for digest in hashes]
     return [*(given or ()), *(path for path in kept if path.is_file())]
-
-
-def _kept_name(digest: str) -> str:
-    return f"input-{digest[:16]}.png"

@@ -6,6 +6,7 @@ from kakusan.interchange.likeness import Likeness, likeness
 from kakusan.interchange.models import Candidate, find_named, says_which
 from kakusan.interchange.rules import Translation, check_can_be_made, translated
 from kakusan.interchange.taken import (
+    controls_of_record,
     learnt_told,
     taken_of_record,
     taken_of_told,
@@ -19,6 +20,7 @@ __all__ = [
     "Likeness",
     "Translation",
     "check_can_be_made",
+    "controls_of_record",
     "find_adapter",
     "find_named",
     "learnt_told",

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from kakusan.checkpoints.recorded_embeddings import embeddings_again
+from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import ArgumentError, shown
 from kakusan.images.foreign import Settings
 from kakusan.images.foreign.told import Embedding, Lora
@@ -17,6 +18,7 @@ from kakusan.prompts.learnt import without_missing
 from kakusan.prompts.networks import LORAS, Tag, network_of, take_out, without_loras
 from kakusan.request import Request
 from kakusan.request.embedded import Entry
+from kakusan.request.kept import are_kept
 from kakusan.request.loras import MAX_LORAS, LoraFile
 from kakusan.request.loras import Lora as Worn
 
@@ -192,6 +194,27 @@ def taken_of_record(
         lacking.append("embeddings")
     again = (f"its {' and '.join(lacking)}; name them again",) if lacking else ()
     return found, (*again, *left)
+
+
+def controls_of_record(
+    record: Mapping[str, Any], settings: Mapping[str, Any], typed: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    """What steered a picture, where it is the built-in model's and its pictures are kept.
+
+    Args:
+        settings: the picture's, and over them those that were typed.
+        folder: in which the pictures are looked for.
+
+    Returns:
+        The settings, and with them `controls` if these can be had again.
+    """
+    controls = request_of(record).controls
+    if not controls or typed.get("controls") or settings.get("model", BUILTIN) != BUILTIN:
+        return dict(settings)
+    own = all(each.model == BUILTIN and each.image is not None for each in controls)
+    if not own or not all(are_kept(each.image, folder) for each in controls):
+        return dict(settings)
+    return {**settings, "controls": controls}
 
 
 def taken_of_told(

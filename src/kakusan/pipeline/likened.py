@@ -16,6 +16,7 @@ from kakusan.errors import ArgumentError, CheckpointError, InputError, shown_pat
 from kakusan.images import read_record
 from kakusan.images.foreign import Told, read_foreign
 from kakusan.interchange import (
+    controls_of_record,
     settings_of,
     taken_of_record,
     taken_of_told,
@@ -61,6 +62,9 @@ def likened(
             check_at_hand(settings)
         check_parts_at_hand(settings, given)
         settings, left = taken_of_record(record, settings, given, folders, hashes_of)
+        settings = controls_of_record(record, settings, given, path.parent)
+        if record.get("controls") and not settings.get("controls"):
+            left = (*left, "what steered it (give it as controls)")
     if left:
         logger.warning("not taken from %s: %s", shown_path(path), "; ".join(left))
     return {"seed": secrets.randbelow(2**32), **settings}

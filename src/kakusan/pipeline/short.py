@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,12 +26,14 @@ from kakusan.inputs import (
 )
 from kakusan.pipeline.control_nets import nets_again
 from kakusan.pipeline.draw import OnPicture, draw
+from kakusan.pipeline.kept import with_kept
 from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.prompted import image_prompts_of
 from kakusan.request import SEEDS, Request, SecondPass, Upscale, reproducible
 from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
+from kakusan.request.kept import kept_beside
 from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import SHORT
 
@@ -254,9 +257,12 @@ def generate(
         folders = wildcard_folders(wildcards, request.syntax)
         say_left(request)
         request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
+        inputs = Inputs(image=given, mask=masks, seen=seen, controls=steered.given)
+        if like is not None and (kept := kept_beside(request, Path(fspath(like)).parent)):
+            inputs = with_kept(request, inputs, kept)
         return draw(
             request,
-            Inputs(image=given, mask=masks, seen=seen, controls=steered.given),
+            inputs,
             on_picture=on_picture,
             progress=progress,
             lora_dirs=lora_dirs,
