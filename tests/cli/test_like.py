@@ -178,7 +178,8 @@ def test_what_it_was_made_from_is_kept_or_named(
     sea.save(here / "sea.png")
     told = given_pictures("image", sea)
     assert told is not None
-    began = {"image": told.files()[0].to_record(), "strength": 0.5}
+    (file,) = told.files()
+    began = {"image": file.to_record(), "strength": 0.5}
     save_image(fake.image(7), here / "cat.png", {**fake.record("a cat", 7), **began})
     done = run("generate", "--like", "cat.png", "a dog")
     assert (done.code, done.out) == (2, "")
@@ -187,7 +188,7 @@ def test_what_it_was_made_from_is_kept_or_named(
     )
     keep_each(told, "picture", here)
     assert run("generate", "--like", "cat.png", "a dog").code == 0
-    assert fake.inputs.image.files()[0].sha256 == began["image"]["sha256"]
+    assert fake.inputs.image.files()[0].sha256 == file.sha256
     assert run("generate", "--like", "cat.png", "a dog", "--keep-inputs").code == 0
 
 

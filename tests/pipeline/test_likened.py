@@ -68,9 +68,10 @@ def kept(folder: Path, picture: Picture) -> None:
 def test_pictures_that_are_kept_beside_it_are_taken(tmp_path: Path) -> None:
     (cat,) = kakusan.generate("a cat", seed=4, steps=1, progress=False)
     cat.save(tmp_path / "cat.png")
-    steered = {"controls": f"canny:{tmp_path / 'cat.png'}@builtin:0.5"}
-    settings = {"image": cat.image, "strength": 0.5, "steps": 2, "seed": 1, "progress": False}
-    (fox,) = kakusan.generate("a fox", **settings, **steered)
+    steered = f"canny:{tmp_path / 'cat.png'}@builtin:0.5"
+    (fox,) = kakusan.generate(
+        "a fox", image=cat.image, strength=0.5, steps=2, controls=steered, progress=False
+    )
     like = fox.save(tmp_path / "fox.png")
     with pytest.raises(ArgumentError, match="not handed in"):
         kakusan.generate(like=like, progress=False)
