@@ -106,8 +106,9 @@ def test_a_pipeline_is_chosen_by_its_controlnet(pair: Any) -> None:
     kind, net = type(pair[0]), pair[0].controlnet
     paints = "Inpaint" in kind.__name__
     auto = kakusan.AutoPipelineForInpainting if paints else kakusan.AutoPipelineForImage2Image
-    plain = kakusan.AutoPipelineForText2Image.from_pipe(pair[0])
+    plain = kakusan.AutoPipelineForText2Image.from_pipe(pair[0], controlnet=None)
     assert "ControlNet" not in type(plain).__name__
+    assert "ControlNet" not in type(auto.from_pipe(pair[0], controlnet=None)).__name__
     assert type(auto.from_pipe(plain, controlnet=net)) is kind
     assert "ControlNet" not in type(auto.from_pipe(plain)).__name__
     family = (
@@ -117,6 +118,10 @@ def test_a_pipeline_is_chosen_by_its_controlnet(pair: Any) -> None:
     )
     steered = kakusan.AutoPipelineForText2Image.from_pipe(plain, controlnet=net)
     assert type(steered) is family
+    # as in the reference library, the net stays where nothing else is said
+    assert type(kakusan.AutoPipelineForText2Image.from_pipe(pair[0])) is family
+    assert auto.from_pipe(steered).controlnet is net
+    assert type(auto.from_pipe(steered)) is kind
 
 
 def test_a_part_of_latents_is_no_key_error(pair: Any) -> None:

@@ -163,6 +163,8 @@ class DiffusionPipeline(metaclass=_Kind):
     def from_pipe(cls, pipeline: object, **parts: Any) -> LatentDiffusionPipeline:
         """A pipeline with the parts of another; see `StableDiffusionPipeline.from_pipe`.
 
+        What ControlNets steer stays so, unless `controlnet` is None.
+
         Raises:
             RequestError: It is no pipeline of kakusan, or a part does not fit.
         """
@@ -171,9 +173,13 @@ class DiffusionPipeline(metaclass=_Kind):
                 f"{cls.__name__}.from_pipe takes a pipeline of kakusan, not {kind_of(pipeline)}"
             )
         kind, wanted = type(pipeline), cls.pipelines
-        if cls.controlled and parts.get("controlnet") is not None:
+        net = parts.get("controlnet", getattr(pipeline, "controlnet", None))
+        if cls.controlled and net is not None:
             wanted = cls.controlled
-        if wanted is not None and not issubclass(kind, wanted):
+        elif cls.controlled:
+            parts.pop("controlnet", None)
+        relatives = (*CONTROLLED_BEGUN, *CONTROLLED_PAINTED) if wanted is CONTROLLED else ()
+        if wanted is not None and (not issubclass(kind, wanted) or issubclass(kind, relatives)):
             kind = _fitting(wanted, kind.layout)[-1]
         return kind.from_pipe(pipeline, **parts)
 
