@@ -113,3 +113,14 @@ def test_for_another_family_they_are_refused(packaged: Path, tiny_xl: Path) -> N
             controls={"image": picture(), "model": "builtin", "kind": "canny"},
             **ASKED,
         )
+
+
+def test_a_pipelines_record_calls_it_builtin(packaged: Path, tiny_v1: Path) -> None:
+    net = kakusan.ControlNetModel.from_pretrained("builtin")
+    pipe = kakusan.StableDiffusionControlNetPipeline.from_pretrained(tiny_v1, controlnet=net)
+    drawn: Any = pipe("a cat", image=picture(), num_inference_steps=2, seed=3)
+    (record,) = drawn.records
+    assert record["controls"][0]["model"] == "builtin"
+    assert str(packaged) not in str(record)
+    again = kakusan.reproduce(record, model=tiny_v1, inputs=picture(), progress=False)
+    assert again.image.tobytes() == drawn.images[0].tobytes()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kakusan.checkpoints.arguments import LOADING, check_published, token_of
 from kakusan.checkpoints.files import JSON, read_json, write_json
-from kakusan.checkpoints.own import own
+from kakusan.checkpoints.own import called, own
 from kakusan.checkpoints.single_file.loading import SINGLE_FILE, opened
 from kakusan.checkpoints.source import PathLike, locate
 from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
@@ -103,7 +103,7 @@ class Model(Stored[ConfigT], Sendable):
                 source.folder, stored, variant=variant, use_safetensors=use_safetensors
             )
         if source.commit is None:
-            model.name_or_path = str(source.file or source.folder)
+            model.name_or_path = called(source.file or source.folder)
         elif not (subfolder or revision):
             model.name_or_path = source.name
         return model if device is None else model.to(device)
