@@ -124,3 +124,14 @@ def test_a_pipelines_record_calls_it_builtin(packaged: Path, tiny_v1: Path) -> N
     assert str(packaged) not in str(record)
     again = kakusan.reproduce(record, model=tiny_v1, inputs=picture(), progress=False)
     assert again.image.tobytes() == drawn.images[0].tobytes()
+
+
+def test_a_strip_is_told_as_large_as_it_is(
+    run: Command, here: Path, packaged: Path, tiny_v1: Path
+) -> None:
+    Image.new("RGB", (40000, 10)).save(here / "strip.png")
+    words = ["--control", "canny:strip.png@builtin", "--model", str(tiny_v1), *OPTIONS]
+    done = run("generate", "a cat", *words)
+    assert done.code == 2
+    assert "the control picture has 40000x10 pixels" in done.err
+    assert "say with --width and --height" in done.err

@@ -336,7 +336,7 @@ def test_a_net_that_overflows_is_asked_in_float32(tiny_v1: Path, tmp_path: Path)
         ({"image": None}, "image is missing"),
         ({"image": "nowhere.png"}, "must be a picture"),
         ({"image": [picture(1)] * 3}, "3 control pictures were given for 1"),
-        ({"image": picture(1, 4, 4)}, "the smallest that is drawn"),
+        ({"image": picture(1, 4, 4)}, "4x4 pixels, and the smallest that is drawn"),
         ({"image": torch.full((1, 3, 64, 64), 200.0)}, "floats are taken in"),
         ({"image": torch.full((1, 3, 64, 64), float("nan"))}, "NaN"),
         ({"image": torch.zeros(1, 5, 64, 64)}, "5 channels"),

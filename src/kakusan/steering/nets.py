@@ -136,12 +136,12 @@ def _sized(request: Request, given: ControlInput, engine: Engine) -> Request:
     width, height = given.pictures.sizes[0]
     factor = engine.scale_factor
     wide, high = unasked(width, height, engine)[0]
-    width, height = int(wide), int(high)
-    own = {"height": height - height % factor, "width": width - width % factor}
+    own = {"height": int(high) - int(high) % factor, "width": int(wide) - int(wide) % factor}
     if min(own.values()) < factor:
         raise ArgumentError(
-            f"the control picture has {width}x{height} pixels, and the smallest that is drawn is "
-            f"{factor}x{factor}"
+            "the control picture has {0}x{1} pixels, and the smallest that is drawn is {2}x{2}; "
+            "say with {width} and {height} how large",
+            *(width, height, factor),
         )
     return replace(
         request, height=request.height or own["height"], width=request.width or own["width"]
