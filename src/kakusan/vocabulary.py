@@ -370,6 +370,7 @@ _COMMANDS_ELSEWHERE = {
     ),
     "img2img": ("image-to-image", "i2i", "image2image", "imgtoimg", "edit"),
     "inpaint": ("inpainting", "repaint", "mask"),
+    "serve": ("server", "web", "webui", "ui", "gui", "api", "app"),
     "outpaint": ("outpainting", "uncrop", "extend", "enlarge"),
     "upscale": ("sd-upscale", "super-resolution", "hires", "upscaler", "ultimate"),
     "grid": ("xyz", "xy", "plot", "xyplot", "compare", "sweep", "experiment"),
@@ -398,9 +399,8 @@ OPTIONS_TO_COME = frozenset(
 )
 COMMANDS_TO_COME = frozenset(
     (
-        *("controlnet", "serve", "server", "web", "webui", "ui", "gui"),
-        *("api", "batch", "queue", "worker", "workers", "convert", "merge", "embed", "video"),
-        *("txt2vid", "img2vid", "interrogate", "caption", "app", "open"),
+        *("controlnet", "batch", "queue", "worker", "workers", "convert", "merge", "embed"),
+        *("video", "txt2vid", "img2vid", "interrogate", "caption", "open"),
     )
 )
 

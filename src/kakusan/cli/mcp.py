@@ -45,10 +45,10 @@ def mcp(
     device: options.Device = None,
     dtype: options.Dtype = None,
 ) -> int:
-    """Let an assistant draw: a server of the Model Context Protocol on stdin and stdout.
+    """Let an assistant draw, by the Model Context Protocol.
 
-    Programs such as Claude Desktop start it themselves; its tools are draw, edit_picture,
-    get_picture, list_models, job_status and cancel_job.
+    It speaks on stdin and stdout. Programs such as Claude Desktop start it themselves; its tools
+    are draw, edit_picture, get_picture, list_models, job_status and cancel_job.
     """
     _check_installed(("mcp",), "mcp")
     if url is None:

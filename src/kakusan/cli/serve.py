@@ -170,9 +170,9 @@ def serve(
         bool, typer.Option("--log-prompts", help="Write prompts into the log, too.")
     ] = False,
 ) -> int:
-    """Serve a page to draw with, and the APIs of other tools, until Ctrl-C.
+    """Serve a page to draw with, and the APIs of other tools.
 
-    Jobs are kept: those that wait or run when it ends go on at the next start.
+    It ends with Ctrl-C. Jobs are kept: those that wait or run when it ends go on at the next start.
     """
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:

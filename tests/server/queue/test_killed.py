@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def serve(address: str, folder: str, told: str, round: int, log: str) -> None:
                 store.finish(held, State.DONE)
 
 
+def serve_from(begun: Event, address: str, folder: str, told: str, round: int, log: str) -> None:
+    begun.set()
+    serve(address, folder, told, round, log)
+
+
 def killed_rounds(address: str, folder: Path, rounds: int, longest: float) -> dict[str, str]:
     """Ids of accepted jobs by their keys, after so many processes that were killed."""
     told, log = folder / "told", folder / "log"
@@ -57,11 +63,13 @@ def killed_rounds(address: str, folder: Path, rounds: int, longest: float) -> di
     context.set_forkserver_preload(PRELOADED)
     chance = random.Random(17)
     for round in range(rounds):
+        begun = context.Event()
         process = context.Process(
-            target=serve, args=(address, str(folder), str(told), round, str(log))
+            target=serve_from, args=(begun, address, str(folder), str(told), round, str(log))
         )
         process.start()
         assert process.pid is not None
+        assert begun.wait(60)  # a busy machine imports for a while
         time.sleep(chance.uniform(0.02, longest))
         os.kill(process.pid, signal.SIGKILL)
         process.join()

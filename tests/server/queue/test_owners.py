@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 from kakusan.server.queue.owners import is_gone, own_name
 from kakusan.server.queue.store import Store
@@ -19,7 +20,10 @@ def test_a_process_is_gone_once_it_has_ended() -> None:
         assert name != own_name()
         assert not is_gone(name)
         process.kill()
-        process.stdout.read()  # it has ended by now, though nobody has waited for it
+        process.stdout.read()  # it ends now, though nobody has waited for it
+        patience = time.monotonic() + 10
+        while not is_gone(name) and time.monotonic() < patience:
+            time.sleep(0.01)
         assert is_gone(name)
     assert is_gone(name)
 
