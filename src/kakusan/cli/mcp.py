@@ -1,7 +1,5 @@
 """`kakusan mcp`: assistants draw."""
 
-import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -10,12 +8,11 @@ import typer
 
 from kakusan.cli import options
 from kakusan.cli.exits import DONE
+from kakusan.cli.server_options import SERVER, DataFolder, Models, check_installed
 from kakusan.errors import InputError
 
 if TYPE_CHECKING:
     from kakusan.server.mcp.remote import Remote
-
-_OWN = ("fastapi", "uvicorn", "sqlalchemy", "multipart", "prometheus_client")  # extra `server`
 
 
 def mcp(
@@ -30,18 +27,8 @@ def mcp(
         Path | None,
         typer.Option(metavar="FILE", help="With the token that the server asks for."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where jobs and pictures are kept; else your own."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="builtin, a folder, a file, or a Hub id; may be given again.",
-            autocompletion=options.complete_model,
-        ),
-    ] = None,
+    data: DataFolder = None,
+    model: Models = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
 ) -> int:
@@ -50,7 +37,7 @@ def mcp(
     It speaks on stdin and stdout. Programs such as Claude Desktop start it themselves; its tools
     are draw, edit_picture, get_picture, list_models, job_status and cancel_job.
     """
-    _check_installed(("mcp",), "mcp")
+    check_installed("mcp", ("mcp",), "mcp")
     if url is None:
         return _with_own_server(token_file, data, model, device, dtype)
     given = {"--data": data, "--model": model, "--device": device, "--dtype": dtype}
@@ -72,7 +59,7 @@ def _with_own_server(
 ) -> int:
     if token_file is not None:
         raise InputError("--token-file is for the server at --url; name that, or leave it out")
-    _check_installed(_OWN, "mcp,server")
+    check_installed("mcp", SERVER, "mcp,server")
     from kakusan.server.mcp.local import with_own_server
     from kakusan.server.settings import Settings, usual_data_folder
 
@@ -102,13 +89,3 @@ def _token(url: str, token_file: Path | None) -> str | None:
     own = usual_data_folder() / OWN_FILE
     is_near = is_loopback(urlsplit(url).hostname or "")
     return tokens_in(own).first if is_near and own.is_file() else None
-
-
-def _check_installed(needed: Sequence[str], extra: str) -> None:
-    """Raise `InputError` where a package is missing."""
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"`kakusan mcp` needs {missing[0]}, which is not installed: "
-            f'pip install "kakusan[{extra}]"'
-        )

@@ -1,6 +1,5 @@
 """`kakusan serve`: a page to draw with, and a server that other tools know."""
 
-import importlib.util
 import os
 import sys
 import webbrowser
@@ -11,6 +10,7 @@ import typer
 
 from kakusan.cli import options
 from kakusan.cli.console import say
+from kakusan.cli.server_options import SERVER, DataFolder, Models, check_installed, limit, places
 from kakusan.cli.streams import is_terminal
 from kakusan.errors import InputError, shown
 
@@ -18,18 +18,9 @@ if TYPE_CHECKING:
     from kakusan.server.access.tokens import Tokens
     from kakusan.server.settings import Settings
 
-_NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "multipart", "prometheus_client")
 _FORMATS = ("text", "json")
 _DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
-_MORE = "What requests may name"
-_LIMITS = "Limits"
 _DAY = 24 * 3600.0  # seconds
-
-
-def _places(name: str, what: str) -> typer.models.OptionInfo:
-    return typer.Option(
-        name, metavar="PATH", help=f"{what}; may be given again.", rich_help_panel=_MORE
-    )
 
 
 def serve(
@@ -42,18 +33,8 @@ def serve(
             metavar="N", parser=options.whole_number(0, 65535), help="0 takes one that is free."
         ),
     ] = 7860,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where jobs and pictures are kept; else your own."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="builtin, a folder, a file, or a Hub id; may be given again.",
-            autocompletion=options.complete_model,
-        ),
-    ] = None,
+    data: DataFolder = None,
+    model: Models = None,
     token_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The token, or a line NAME:TOKEN for each caller."),
@@ -77,86 +58,62 @@ def serve(
             help="Speak ComfyUI's API here, whose own port is 8188.",
         ),
     ] = None,
-    lora_dir: Annotated[list[Path] | None, _places("--lora-dir", "LoRAs")] = None,
-    embeddings: Annotated[list[Path] | None, _places("--embeddings", "Learnt words")] = None,
+    lora_dir: Annotated[list[Path] | None, places("--lora-dir", "LoRAs")] = None,
+    embeddings: Annotated[list[Path] | None, places("--embeddings", "Learnt words")] = None,
     control_model: Annotated[
-        list[Path] | None, _places("--control-model", "ControlNets and T2I-Adapters")
+        list[Path] | None, places("--control-model", "ControlNets and T2I-Adapters")
     ] = None,
-    vae: Annotated[list[Path] | None, _places("--vae", "VAEs")] = None,
-    ip_adapter: Annotated[list[Path] | None, _places("--ip-adapter", "IP-Adapters")] = None,
-    wildcards: Annotated[list[Path] | None, _places("--wildcards", "Files of __file__")] = None,
+    vae: Annotated[list[Path] | None, places("--vae", "VAEs")] = None,
+    ip_adapter: Annotated[list[Path] | None, places("--ip-adapter", "IP-Adapters")] = None,
+    wildcards: Annotated[list[Path] | None, places("--wildcards", "Files of __file__")] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     together: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number(1, 256),
-            help="Pictures drawn at a time, which share steps; 1 is one after the other.",
-            rich_help_panel=_LIMITS,
+        limit(
+            "N",
+            options.whole_number(1, 256),
+            "Pictures drawn at a time, which share steps; 1 is one after the other.",
         ),
     ] = 16,
     max_waiting: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number(1, 1_000_000),
-            help="Jobs that may wait; more are refused.",
-            rich_help_panel=_LIMITS,
-        ),
+        limit("N", options.whole_number(1, 1_000_000), "Jobs that may wait; more are refused."),
     ] = 500,
     max_pictures: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number(1, 1000),
-            help="Pictures of one job.",
-            rich_help_panel=_LIMITS,
-        ),
+        limit("N", options.whole_number(1, 1000), "Pictures of one job."),
     ] = 100,
     keep_free: Annotated[
         int,
-        typer.Option(
-            metavar="MB",
-            parser=options.whole_number(0, 10**9),
-            help="Of the disk; below it, no job is taken.",
-            rich_help_panel=_LIMITS,
-        ),
+        limit("MB", options.whole_number(0, 10**9), "Of the disk; below it, no job is taken."),
     ] = 256,
     keep_jobs: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number(1, 10**9),
-            help="Of each caller's ended jobs, the newest; older ones go, with their pictures.",
-            rich_help_panel=_LIMITS,
+        limit(
+            "N",
+            options.whole_number(1, 10**9),
+            "Of each caller's ended jobs, the newest; older ones go, with their pictures.",
         ),
     ] = 10_000,
     keep_days: Annotated[
         float | None,
-        typer.Option(
-            metavar="DAYS",
-            parser=options.any_number(0),
-            help="For which ended jobs are kept; else for ever.",
-            rich_help_panel=_LIMITS,
-        ),
+        limit("DAYS", options.any_number(0), "For which ended jobs are kept; else for ever."),
     ] = None,
     keep_size: Annotated[
         int | None,
-        typer.Option(
-            metavar="MB",
-            parser=options.whole_number(1, 10**9),
-            help="Of each caller's pictures together; else as the disk takes.",
-            rich_help_panel=_LIMITS,
+        limit(
+            "MB",
+            options.whole_number(1, 10**9),
+            "Of each caller's pictures together; else as the disk takes.",
         ),
     ] = None,
     drain: Annotated[
         float,
-        typer.Option(
-            metavar="SECONDS",
-            parser=options.any_number(0),
-            help="That running jobs have when the server is asked to stop.",
-            rich_help_panel=_LIMITS,
+        limit(
+            "SECONDS",
+            options.any_number(0),
+            "That running jobs have when the server is asked to stop.",
         ),
     ] = 20.0,
     open_page: Annotated[
@@ -174,12 +131,7 @@ def serve(
 
     It ends with Ctrl-C. Jobs are kept: those that wait or run when it ends go on at the next start.
     """
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"`kakusan serve` needs {missing[0]}, which is not installed: "
-            'pip install "kakusan[server]"'
-        )
+    check_installed("serve", SERVER, "server")
     if log_format not in _FORMATS:
         raise InputError(f"--log-format must be text or json, not {shown(log_format)}")
     from kakusan.server.settings import MEGABYTE, Settings, usual_data_folder

@@ -1,0 +1,52 @@
+"""Options that `serve` and `mcp` share, and what they need to be installed."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kakusan.cli import options
+from kakusan.errors import InputError
+
+# What the extra `server` brings
+SERVER = ("fastapi", "uvicorn", "sqlalchemy", "multipart", "prometheus_client")
+
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where jobs and pictures are kept; else your own."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="builtin, a folder, a file, or a Hub id; may be given again.",
+        autocompletion=options.complete_model,
+    ),
+]
+
+
+def places(name: str, what: str) -> Any:
+    """An option for files and folders of what requests may name."""
+    return typer.Option(
+        name,
+        metavar="PATH",
+        help=f"{what}; may be given again.",
+        rich_help_panel="What requests may name",
+    )
+
+
+def limit(metavar: str, parser: Any, text: str) -> Any:
+    """An option that bounds what the server does."""
+    return typer.Option(metavar=metavar, parser=parser, help=text, rich_help_panel="Limits")
+
+
+def check_installed(command: str, needed: Sequence[str], extras: str) -> None:
+    """Raise `InputError` where a command lacks a package, which says the extras that bring it."""
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"`kakusan {command}` needs {missing[0]}, which is not installed: "
+            f'pip install "kakusan[{extras}]"'
+        )
