@@ -17,7 +17,6 @@ import httpx
 import pytest
 
 pytest.importorskip("fastapi")
-pytest.importorskip("kakusan.server.worker.worker")
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,14 +1,11 @@
 """A server on a thread that draws with the built-in model, at an address of its own."""
 
-import threading
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import uvicorn
 
 from kakusan.models import ControlNetModel
 from kakusan.pipeline import StableDiffusionPipeline
@@ -22,6 +19,7 @@ from kakusan.server.settings import Settings
 from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.watching import Board
 from kakusan.server.worker.worker import Worker
+from tests.server.on_a_thread import on_a_thread
 
 NET = "edges"
 
@@ -53,21 +51,13 @@ def serving(
     store = Store.open(settings.database_url, files)
     catalog = Catalog.of(controls=[write_net(data / NET)])
     service = Service(store, files, catalog, board, settings)
-    app = app_of(service, Tokens(tokens or {}))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
     worker = Worker(store, files, catalog, board, settings)
-    thread.start()
     worker.start()
     try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield Served(server.servers[0].sockets[0].getsockname()[1], data, service)
+        with on_a_thread(app_of(service, Tokens(tokens or {}))) as port:
+            yield Served(port, data, service)
     finally:
-        server.should_exit = True
         worker.drain(20)
-        thread.join(20)
         store.close()
 
 

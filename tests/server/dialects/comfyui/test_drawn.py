@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import kakusan
+from kakusan.server.worker.worker import Worker
 from tests.server.dialects.comfyui.graphs import changed, over_a_picture
 from tests.server.dialects.comfyui.serving import Client, Serving, png
 
-working = pytest.importorskip("kakusan.server.worker.worker")
 PROMPT, NEGATIVE = "a red (cat:1.2) in a meadow", "a dog"
 TEXTS: dict[str, Any] = {
     "_6": ("CLIPTextEncode", {"text": PROMPT}),
@@ -33,9 +33,7 @@ USUAL: dict[str, Any] = {
 def client(tmp_path_factory: pytest.TempPathFactory) -> Generator[Client]:
     """A client of a server that draws with the built-in model."""
     serving = Serving(Path(tmp_path_factory.mktemp("drawn")), {})
-    worker = working.Worker(
-        serving.store, serving.files, serving.catalog, serving.board, serving.settings
-    )
+    worker = Worker(serving.store, serving.files, serving.catalog, serving.board, serving.settings)
     worker.start()
     try:
         yield Client(serving)
