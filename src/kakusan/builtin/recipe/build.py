@@ -2,8 +2,6 @@
 
 import dataclasses
 import shutil
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +18,7 @@ from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.reading import ReadingStage
 from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
 from kakusan.builtin.recipe.scenes import Scene, covered, is_plain, training_scene
+from kakusan.builtin.recipe.stopwatch import Stopwatch
 from kakusan.builtin.recipe.vae import DecoderStage, Draw, VAEStage, new_vae
 from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
 from kakusan.builtin.recipe.words import known_words
@@ -55,7 +54,7 @@ def build(
     Raises:
         CheckpointError: `vae` or `start` is of another shape than the recipe's.
     """
-    began, began_cpu = time.monotonic(), time.process_time()
+    clock = Stopwatch()
     Painter(recipe.pixels)  # needs a font, which may be missing
     if start is None:
         begun = None if vae is None else known_vae(recipe, vae)
@@ -74,8 +73,7 @@ def build(
         tokenizer.save_pretrained(run / "tokenizer")
     stage = train_unet(recipe, run, autoencoder, text_encoder, tokenizer, unet, new=start is None)
     export(recipe, stage, run / "tokenizer", output)
-    minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
-    print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
+    clock.say_written(output)
 
 
 def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:

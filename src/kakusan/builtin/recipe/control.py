@@ -1,8 +1,6 @@
 """A small ControlNet of edges for the built-in model: it learns from scenes and their edges."""
 
 import re
-import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,21 +13,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.beside import Taught
 from kakusan.builtin.recipe.build import frozen
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.diffusion import DenoisingStage, Indices, encode_pictures
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.scenes import training_scene
+from kakusan.builtin.recipe.stopwatch import Stopwatch
 from kakusan.images.edges import canny
-from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from kakusan.models import UNet2DConditionModel
 from kakusan.models.control.config import ControlNetConfig
 from kakusan.models.control.controlnet import ControlNetModel
 from kakusan.models.control.hint import HintEmbedding
 from kakusan.models.layers.basic import Conv2d
 from kakusan.models.unet.residuals import Residuals
-from kakusan.runtime.device import best_device
-from kakusan.text import CLIPTokenizer
 from kakusan.training.grids import grid
 from kakusan.training.trainer import StageSettings, fingerprint, train
 
@@ -214,14 +212,11 @@ def build_control(
     Raises:
         InputError: The font that scenes are drawn with is not installed.
     """
-    began, began_cpu = time.monotonic(), time.process_time()
+    clock = Stopwatch()
     painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
     looks = [Look.of(rng) for _ in scenes]
-    vae = frozen(AutoencoderKL.from_pretrained(model / "vae").float().to(best_device()))
-    unet = UNet2DConditionModel.from_pretrained(model / "unet").float().to(best_device())
-    text = frozen(CLIPTextModel.from_pretrained(model / "text_encoder").float().to(best_device()))
-    tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+    vae, unet, text, tokenizer = Taught.of(model)
     latents = encode_pictures(
         vae,
         lambda index: looks[index].at(painter.draw(scenes[index])),
@@ -251,8 +246,7 @@ def build_control(
     stage.origin = fingerprint(unet)
     train(stage, run)
     stage.networks.controlnet.cpu().half().save_pretrained(output)
-    minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
-    print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
+    clock.say_written(output)
 
 
 def edges_of(pictures: Iterable[npt.NDArray[np.uint8]]) -> Tensor:

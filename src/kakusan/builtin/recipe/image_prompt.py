@@ -1,7 +1,5 @@
 """A small IP-Adapter for the built-in model: it learns to draw what a picture shows."""
 
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.beside import Taught
 from kakusan.builtin.recipe.build import emphasis, frozen
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.diffusion import (
@@ -25,16 +24,13 @@ from kakusan.builtin.recipe.looking import LookingStage, Looks, Sight, attention
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.scenes import Scene, random_scene, training_scene
+from kakusan.builtin.recipe.stopwatch import Stopwatch
 from kakusan.checkpoints.files import atomic
 from kakusan.models import (
-    AutoencoderKL,
-    CLIPTextModel,
     ImageEncoderConfig,
     UNet2DConditionModel,
 )
 from kakusan.models.layers.attention import TextContext
-from kakusan.runtime.device import best_device
-from kakusan.text import CLIPTokenizer
 from kakusan.training.grids import grid
 from kakusan.training.trainer import StageSettings, fingerprint, mixed_precision, train
 
@@ -163,13 +159,10 @@ def build_image_prompt(recipe: ImagePromptRecipe, model: Path, run: Path, output
     Raises:
         InputError: The font that scenes are drawn with is not installed.
     """
-    began, began_cpu = time.monotonic(), time.process_time()
+    clock = Stopwatch()
     painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
-    vae = frozen(AutoencoderKL.from_pretrained(model / "vae").float().to(best_device()))
-    unet = UNet2DConditionModel.from_pretrained(model / "unet").float().to(best_device())
-    text = frozen(CLIPTextModel.from_pretrained(model / "text_encoder").float().to(best_device()))
-    tokenizer = CLIPTokenizer.from_pretrained(model, subfolder="tokenizer")
+    vae, unet, text, tokenizer = Taught.of(model)
     latents = encode_pictures(
         vae,
         lambda index: painter.draw(scenes[index]),
@@ -216,8 +209,7 @@ def build_image_prompt(recipe: ImagePromptRecipe, model: Path, run: Path, output
     stage.origin = fingerprint(sight)
     train(stage, run)
     export(sight, output)
-    minutes, cpu = (time.monotonic() - began) / 60, (time.process_time() - began_cpu) / 60
-    print(f"{output} written after {minutes:.1f} min ({cpu:.1f} min of CPU)", file=sys.stderr)
+    clock.say_written(output)
 
 
 @torch.no_grad()
