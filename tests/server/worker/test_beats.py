@@ -21,7 +21,7 @@ def test_a_worker_is_not_late_before_it_begins_and_while_it_has_nothing_to_do(
 def test_loading_has_a_time_of_its_own(
     bench: Any, until: Any, monkeypatch: Any, load_s: float, late: bool
 ) -> None:
-    from kakusan.server.worker import worker as module
+    from kakusan.server.worker import loading as module
 
     begun, go_on, load = threading.Event(), threading.Event(), module.loaded
 

@@ -1,21 +1,15 @@
 """The thread that draws: it claims jobs, shares steps between them, and keeps their pictures."""
 
-import copy
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from kakusan.checkpoints.source import BUILTIN
 from kakusan.errors import KakusanError, reason
-from kakusan.pipeline.company import Company, Way
-from kakusan.pipeline.control_nets import named_nets
-from kakusan.pipeline.draw import Wanted, checked, drawing_of, loaded
-from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+from kakusan.pipeline.company import Way
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.tiled import TiledDrawing
-from kakusan.runtime.device import parse_device
 from kakusan.server.queue.errors import LeaseLost, StoreError
 from kakusan.server.queue.files import Files
 from kakusan.server.queue.job import State, Stop
@@ -26,6 +20,7 @@ from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.keeping import Keeping
 from kakusan.server.worker.lanes import Lane, Lanes
 from kakusan.server.worker.leases import Leases
+from kakusan.server.worker.loading import LoadedModel
 from kakusan.server.worker.memory import is_out_of_memory
 from kakusan.server.worker.observing import Observer
 from kakusan.server.worker.pace import Pace, Place
@@ -42,7 +37,6 @@ class Worker(threading.Thread):
     """Draws what a store holds, until it is drained.
 
     Attributes:
-        loaded_model: the name of the model that is loaded.
         rounds, rows: how many calls were shared out, and rows in them.
         resumed: jobs that went on from a saved state.
     """
@@ -61,10 +55,9 @@ class Worker(threading.Thread):
         self.pace = Pace() if pace is None else pace
         self._observer = Observer() if observer is None else observer
         self._due: float | None = None  # when it is to be seen alive again
-        self.loaded_model: str | None = None
         self.rounds = self.rows = self.resumed = 0
         self._store, self._files, self._catalog, self._board = store, files, catalog, board
-        self._settings, self._owner = settings, own_name()
+        self._owner = own_name()
         self._keeping = Keeping(store, files, catalog, board, self._beat)
         self._lanes = Lanes[Of](self.pace.most_rows, self.pace.lift_s)
         self._jobs: list[Running] = []
@@ -74,9 +67,7 @@ class Worker(threading.Thread):
         self._news: set[str] = set()
         self._look = True
         self._swept = time.monotonic()
-        self._wanted: Wanted | None = None
-        self._pipe: LatentDiffusionPipeline | None = None
-        self._company: Company | None = None
+        self._model = LoadedModel(settings, self._observer)
 
     def wake(self) -> None:
         """Look for jobs now."""
@@ -201,7 +192,7 @@ class Worker(threading.Thread):
         if not self._store.counts().get(State.QUEUED):
             return
         claimed = self._store.claim(
-            self._owner, limit=free, lease_s=self.pace.lease_s, prefer=self.loaded_model
+            self._owner, limit=free, lease_s=self.pace.lease_s, prefer=self._model.name
         )
         self._jobs += [Running(job) for job in claimed]
 
@@ -245,48 +236,24 @@ class Worker(threading.Thread):
         self._beat(self.pace.call_s)
         if running.asked is None:
             running.asked = asked_by(running.job, self._catalog, self._files)
-            running.wanted = self._wanted_by(running)
-        request, inputs, model = running.asked
+            running.wanted = self._model.wanted_by(running.asked)
         assert running.wanted is not None
-        if running.wanted != self._wanted:
+        model = running.asked.model
+        if not self._model.is_of(running.wanted):
             if self._lanes.live:  # the loaded model's pictures first
                 return
-            self._load(running.wanted, model.name)
-        assert self._pipe is not None
-        assert self._company is not None
-        request = checked(request, inputs, [], trusted=True)
-        nets = named_nets(request, inputs, local_files_only=True)
-        drawing = drawing_of(copy.copy(self._pipe), request, inputs, nets)
+            self._model.load(running.wanted, model.name, lambda: self._beat(self.pace.load_s))
+            self._beat(self.pace.call_s)
+        assert self._model.company is not None
+        drawing = self._model.drawing(running.asked)
         path = self._files.latents(running.job.id)
         running.kept = None if path is None else self._keeping.kept(path, running.job, model)
         running.begin(drawing)
-        self._company.joined_by(drawing)
+        self._model.company.joined_by(drawing)
         steps = drawing.total_steps
         done = len(running.finished)
         self._board.began(running.job.id, steps, step=running.step, pictures=done)
         self._leases.renew(running)
-
-    def _wanted_by(self, running: Running) -> Wanted:
-        assert running.asked is not None
-        request, inputs, model = running.asked
-        device = parse_device(request.device or self._settings.device)
-        changed = {"device": str(device), "dtype": request.dtype or self._settings.dtype}
-        changed = {name: value for name, value in changed.items() if value is not None}
-        asked = type(request).from_record({**request.to_record(), **changed})
-        begun = inputs.image is not None
-        name = request.model or BUILTIN
-        return Wanted(name, device, asked, not model.fetched, begun=begun)
-
-    def _load(self, wanted: Wanted, name: str) -> None:
-        self._pipe = self._company = self._wanted = self.loaded_model = None
-        self._observer.loaded(None)
-        self._beat(self.pace.load_s)
-        pipe = copy.copy(loaded(wanted))
-        pipe.set_progress_bar_config(disable=True)
-        self._pipe, self._company = pipe, Company(pipe.engine)
-        self._wanted, self.loaded_model = wanted, name
-        self._observer.loaded(name)
-        self._beat(self.pace.call_s)
 
     def _with_a_lane(self, running: Running) -> None:
         """Give a job's next picture a lane, if there is another."""
@@ -333,11 +300,11 @@ class Worker(threading.Thread):
 
     def _round(self, chosen: list[Lane[Of]]) -> None:
         """A step of each lane that was chosen."""
-        assert self._company is not None
+        assert self._model.company is not None
         self._beat(self.pace.call_s)
         began = time.perf_counter()
         try:
-            ways = self._company.round([lane.of.way for lane in chosen])
+            ways = self._model.company.round([lane.of.way for lane in chosen])
         except Exception as error:
             self._failed(chosen, error)
             return
@@ -347,7 +314,7 @@ class Worker(threading.Thread):
         sizes = {lane.of.way.pixels for lane in chosen}
         pixels = sizes.pop() if len(sizes) == 1 else None
         spent = time.perf_counter() - began
-        self._observer.stepped(self.loaded_model or "", pixels, rows, spent)
+        self._observer.stepped(self._model.name or "", pixels, rows, spent)
         of = {id(lane.of.way): lane for lane in chosen}
         self._moved([of[id(way)] for way in ways])
 
