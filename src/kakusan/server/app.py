@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -20,19 +18,18 @@ from kakusan.server.access.headers import SafeHeaders
 from kakusan.server.access.hosts import Hosts
 from kakusan.server.access.limits import Limits
 from kakusan.server.access.tokens import Tokens
-from kakusan.server.api import routers
+from kakusan.server.api import page, routers
 from kakusan.server.api.counting import Counting
 from kakusan.server.api.counting import router as counted
 from kakusan.server.api.docs import router as docs
 from kakusan.server.api.observing import Observed
 from kakusan.server.api.session import router as session
+from kakusan.server.dialects import a1111, ollama, openai
 from kakusan.server.metrics import Metrics
 from kakusan.server.problems import Problem, problem_of
 from kakusan.server.service import Service
 from kakusan.server.tidying import tidying
 
-# Other tools' APIs, each with a `router(service)`
-DIALECTS = ("a1111", "openai", "ollama")
 PUBLIC = frozenset({"/", "/session", "/healthz", "/readyz", "/favicon.ico"})
 PUBLIC_FOLDERS = ("/page/", LINKED)  # the page's own files, and links that are signed
 _JSON = "application/problem+json"
@@ -95,25 +92,10 @@ def app_of(service: Service, tokens: Tokens, metrics: Metrics | None = None) -> 
         app.include_router(each)
     app.include_router(counted(counting, metrics))
     app.include_router(docs(app))
-    for each in _others(service):
+    for each in (a1111.router(service), openai.router(service), ollama.router(service)):
         app.include_router(each)
+    app.include_router(page.router())
     return gated(app, service, tokens, is_public, metrics)
-
-
-def _others(service: Service) -> list[APIRouter]:
-    names = [f"kakusan.server.dialects.{name}" for name in DIALECTS]
-    there = [name for name in names if _is_there(name)]
-    found = [import_module(name).router(service) for name in there]
-    if _is_there("kakusan.server.api.page"):
-        found.append(import_module("kakusan.server.api.page").router())
-    return found
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def answer(problem: Problem) -> JSONResponse:
