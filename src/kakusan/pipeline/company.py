@@ -66,13 +66,10 @@ class Company:
         engine.placement = replace(engine.placement, acceleration=None)
         self._engine = engine
 
-    def joined_by(self, drawing: Drawing) -> None:
-        """Have adapters in the weights that the drawing has there alone."""
-        if drawing.merged:
-            self._engine = self._engine.wearing({}, drawing.merged)
-
     def round(self, ways: Sequence[Way]) -> list[Way]:
         """A step of each; pictures of one size share the UNet's calls.
+
+        Adapters that a drawing alone would have in the weights are there for its calls here, too.
 
         Returns:
             Those that took one, or are over.
@@ -82,4 +79,6 @@ class Company:
         for way in ways:
             way.shared = way.shared or sizes[way.trajectory.latents.shape[1:]] > 1
         live = [way.trajectory for way in ways]
-        return [of[id(each)] for each in one_round(live, self._engine.predict)]
+        merged = [each for way in ways for each in way.drawing.merged]
+        engine = self._engine.wearing({}, merged) if merged else self._engine
+        return [of[id(each)] for each in one_round(live, engine.predict)]

@@ -62,7 +62,6 @@ def _drawn(
             if isinstance(found, NumericalError):
                 errors.append(found)
                 continue
-            company.joined_by(found[1].drawing)
             live.append(found)
 
     fill()

@@ -68,13 +68,12 @@ class LoadedModel:
         self._observer.loaded(name)
 
     def drawing(self, asked: Asked) -> Drawing:
-        """What a job comes to, whose model is loaded; its calls join those of the company.
+        """What a job comes to, whose model is loaded.
 
         Raises:
             KakusanError: The request does not fit the model, or a network is not there.
         """
         assert self._pipe is not None
-        assert self.company is not None
         request = checked(asked.request, asked.inputs, [], trusted=True)
         nets = named_nets(request, asked.inputs, local_files_only=True)
         return drawing_of(copy.copy(self._pipe), request, asked.inputs, nets)

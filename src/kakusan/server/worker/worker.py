@@ -244,12 +244,10 @@ class Worker(threading.Thread):
                 return
             self._model.load(running.wanted, model.name, lambda: self._beat(self.pace.load_s))
             self._beat(self.pace.call_s)
-        assert self._model.company is not None
         drawing = self._model.drawing(running.asked)
         path = self._files.latents(running.job.id)
         running.kept = None if path is None else self._keeping.kept(path, running.job, model)
         running.begin(drawing)
-        self._model.company.joined_by(drawing)
         steps = drawing.total_steps
         done = len(running.finished)
         self._board.began(running.job.id, steps, step=running.step, pictures=done)
