@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
 _STORE_THREADS, _DECODE_THREADS = 16, 2
-_QUIET = 15.0  # seconds between two looks of a stream at which nothing runs
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
 
