@@ -246,7 +246,7 @@ def pair(loaded: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
     __import__("kakusan.utils.torch_utils")
     __import__("diffusers.utils.torch_utils")
     libraries = (kakusan.utils.logging, diffusers.utils.logging)
-    before = [each.get_verbosity() for each in libraries]
+    before = [each.get_logger().level for each in libraries]  # not what it inherits
     yield copy.deepcopy(loaded)
     for each, level in zip(libraries, before, strict=True):  # what lines are about
         each.set_verbosity(level)

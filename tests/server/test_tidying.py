@@ -68,7 +68,7 @@ def test_it_goes_on_after_the_database_did_not_answer(
             return 3
 
         monkeypatch.setattr(server.store, "tidy", tidy)
-        with caplog.at_level(logging.INFO), client_of(server):
+        with caplog.at_level(logging.INFO, "kakusan"), client_of(server):
             until(lambda: len(told) > 2)
         assert "was not tidied: the database is locked" in caplog.text
         assert "3 jobs that had ended were let go" in caplog.text

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,7 @@ def test_each_job_is_drawn_once_however_often_the_worker_is_killed(tmp_path: Pat
     with log.open("ab") as output:
         worker = subprocess.Popen([sys.executable, PROGRAM, tmp_path], stdout=output)
         deadline = time.monotonic() + 120
-        while len(list((tmp_path / "pictures").iterdir())) < len(STEPS):
+        while not _all_have_ended(tmp_path / "jobs.db"):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         time.sleep(1.0)
@@ -69,6 +71,13 @@ def test_each_job_is_drawn_once_however_often_the_worker_is_killed(tmp_path: Pat
             "a dog", seed=seed, steps=steps, scheduler="dpmpp-2m-sde", progress=False
         )
         assert np.abs(drawn - np.asarray(expected[0].image).astype(int)).max() <= 3
+
+
+def _all_have_ended(database: Path) -> bool:
+    """Whether no job waits or runs, read beside the worker that has the file."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)) as found:
+        states = [state for (state,) in found.execute("select state from jobs")]
+    return all(State(state).is_final for state in states)
 
 
 def _has_written_since(folder: Path, then: float) -> bool:

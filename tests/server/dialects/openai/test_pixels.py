@@ -150,7 +150,7 @@ def test_less_quality_is_a_smaller_file(client: openai.OpenAI) -> None:
 
 
 def test_a_stream_ends_in_the_same_picture(client: openai.OpenAI) -> None:
-    own = {**OWN, "num_inference_steps": 40}
+    own = {**OWN, "num_inference_steps": 200}  # long enough to be looked at on the way
     events = list(
         client.images.generate(prompt=PROMPT, stream=True, partial_images=3, extra_body=own)
     )
@@ -158,7 +158,7 @@ def test_a_stream_ends_in_the_same_picture(client: openai.OpenAI) -> None:
     assert partial
     assert [each.partial_image_index for each in partial] == list(range(len(partial)))
     assert all(max(opened(each.b64_json).size) <= 512 for each in partial)
-    (again,) = kakusan.generate(PROMPT, **{**SHORT, "steps": 40})
+    (again,) = kakusan.generate(PROMPT, **{**SHORT, "steps": 200})
     np.testing.assert_array_equal(pixels(opened(last.b64_json)), pixels(again.image))
 
 
