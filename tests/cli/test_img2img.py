@@ -168,3 +168,17 @@ def test_another_tools_picture_over_another(
     record = read_record(here / "b.png")
     assert record is not None
     assert (record["strength"], record["num_inference_steps"]) == (0.8, 20)
+
+
+def test_another_picture_is_refused_where_the_kept_one_lies_beside(
+    run: Command, here: Path, original: Path, tiny_v1: Path
+) -> None:
+    model = ["--model", str(tiny_v1)]
+    run("img2img", original.name, "a", *OPTIONS, *model, "--keep-inputs", "-o", "a.png")
+    done = run("reproduce", "a.png", "--yes", "--input", "other.png")
+    assert (done.code, done.lines) == (2, [])
+    assert "--input has 'other.png' (64x40, SHA-256 " in done.err
+    assert "and the picture was made from 'original.png' (64x40, SHA-256 " in done.err
+    assert not (here / "a-reproduced.png").exists()
+    done = run("reproduce", "a.png", "-q", "--yes", "--input", original.name)
+    assert (done.code, done.lines) == (0, ["a-reproduced.png"])

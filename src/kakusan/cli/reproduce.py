@@ -33,6 +33,7 @@ from kakusan.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from kakusan.inputs import Given
     from kakusan.interchange import Likeness
 
 WORDS = {
@@ -179,9 +180,12 @@ def draw_again(
     name = records[0].get("model")
     prepare(saver.line, name if isinstance(name, str) else None)
     from kakusan.images import grid_record, image_grid
+    from kakusan.inputs import given_pictures
     from kakusan.pipeline import reproduce
     from kakusan.text import said_once
 
+    requests = [reproducible(record) for record in records]
+    given = given_pictures("inputs", [str(path) for path in inputs] or None, files=True)
     with said_once():
         for index in range(len(records)):
             reproduce(
@@ -192,7 +196,7 @@ def draw_again(
                 trust_model=trusted,
                 lora_dirs=loras[0] or None,
                 trust_loras=loras[1],
-                inputs=_those_of(records[index], inputs),
+                inputs=_those_of(requests[index], requests, given),
                 control_models=list(control_models) or None,
                 device=device,
                 on_picture=saver,
@@ -205,9 +209,21 @@ def draw_again(
     return image, grid_record([picture.record for picture in drawn], rows, cols)
 
 
-def _those_of(record: Mapping[str, object], inputs: Sequence[Path]) -> list[str] | None:
-    """The files that a record is made again from; of a plain one none."""
-    return [str(path) for path in inputs] or None if named_in(record) else None
+def _those_of(
+    request: Request, requests: Sequence[Request], given: "Given | None"
+) -> "Given | None":
+    """What one request tells of, and what none does, which is refused where it is drawn."""
+    from kakusan.inputs import joined, tells_of
+
+    if given is None:
+        return None
+    others = [each for each in requests if each is not request]
+    kept = [
+        part
+        for part in given.parts()
+        if tells_of(request, part) or not any(tells_of(each, part) for each in others)
+    ]
+    return joined(kept) if kept else None
 
 
 def _files(record: Mapping[str, object]) -> list[str]:

@@ -20,6 +20,9 @@ from kakusan.inputs.pictures import Given as Given
 from kakusan.inputs.pictures import check_again as check_again
 from kakusan.inputs.pictures import given_pictures as given_pictures
 from kakusan.inputs.pictures import inputs_again as inputs_again
+from kakusan.inputs.pictures import joined as joined
 from kakusan.inputs.pictures import told as told
+from kakusan.inputs.recorded import recorded_inputs as recorded_inputs
+from kakusan.inputs.recorded import tells_of as tells_of
 from kakusan.inputs.tensors import check_shape as check_shape
 from kakusan.inputs.tensors import check_tensor as check_tensor

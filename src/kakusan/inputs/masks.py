@@ -154,6 +154,11 @@ def masks_again(name: str, recorded: Sequence[PictureFile], handed_in: Given | N
     return Masks(tuple(found), tuple(each.name for each in recorded))
 
 
+def is_mask_of(picture: Given, file: PictureFile) -> bool:
+    """Whether one picture, its opposite or its transparency is the mask that a record tells of."""
+    return any(_hash_of(each) == file.sha256 for each in _masks_in(picture))
+
+
 def check_masks_again(recorded: Sequence[PictureFile], found: Masks | None) -> None:
     """See that the masks which a request tells of were handed in.
 

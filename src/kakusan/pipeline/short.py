@@ -13,16 +13,12 @@ from kakusan.checkpoints.recorded import check_at_hand, check_parts_at_hand, wit
 from kakusan.checkpoints.recorded_embeddings import embeddings_again
 from kakusan.errors import ArgumentError, RequestError, shown
 from kakusan.inputs import (
-    ControlInput,
-    ControlPictures,
     Inputs,
     Masks,
-    SeenPictures,
     asked_controls,
     given_masks,
     given_pictures,
-    inputs_again,
-    masks_again,
+    recorded_inputs,
 )
 from kakusan.pipeline.control_nets import nets_again
 from kakusan.pipeline.draw import OnPicture, draw
@@ -379,32 +375,10 @@ def reproduce(
         request = replace(request, device=str(device))
     return draw(
         request,
-        told_inputs(request, inputs),
+        recorded_inputs(request, inputs),
         on_picture=on_picture,
         progress=progress,
         local_files_only=unasked,
         lora_dirs=lora_dirs,
         trusted=trust_loras,
     )[0]
-
-
-def told_inputs(request: Request, handed_in: object) -> Inputs:
-    """The pictures that a request tells of, among those that were handed in."""
-    given = given_pictures("inputs", handed_in, files=True)
-    seen = tuple(
-        SeenPictures(inputs_again("inputs", each.images, given))
-        for each in request.image_prompts or ()
-        if each.images is not None
-    )
-    if request.image is None and request.controls is None:
-        if given is not None and not seen:
-            raise ArgumentError("the picture was made from no other; leave {inputs} out")
-        return Inputs(seen=seen)
-    image = None if request.image is None else inputs_again("inputs", request.image, given)
-    mask = None if request.mask is None else masks_again("inputs", request.mask, given)
-    shown_to_nets = [
-        ControlPictures(inputs_again("inputs", each.image or (), given))
-        for each in request.controls or ()
-    ]
-    controls = tuple(ControlInput(None, pictures) for pictures in shown_to_nets)
-    return Inputs(image=image, mask=mask, seen=seen, controls=controls)

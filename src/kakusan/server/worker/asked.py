@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from kakusan.errors import ArgumentError
-from kakusan.inputs import Inputs
+from kakusan.inputs import Inputs, recorded_inputs
 from kakusan.pipeline.parsed_prompts import names_in
-from kakusan.pipeline.short import told_inputs
 from kakusan.request import Request
 from kakusan.request.controls import ControlAsked
 from kakusan.request.image_prompts import ImagePrompt
@@ -39,7 +38,7 @@ def asked_by(job: Job, catalog: Catalog, files: Files) -> Asked:
     name = request.model
     model = catalog.usual_model if name is None else catalog.find("model", name)
     handed_in = [os.fspath(files.input(id)) for id in job.submission.inputs]
-    inputs = told_inputs(request, handed_in or None)
+    inputs = recorded_inputs(request, handed_in or None)
     vae = None if request.vae is None else catalog.find("vae", request.vae).source
     loras = [*(lora.name for lora in request.loras or ()), *names_in(request)]
     found = {each: _lora(each, catalog) for each in dict.fromkeys(loras)}
