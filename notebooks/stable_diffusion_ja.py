@@ -680,7 +680,7 @@ controlnet = ControlNetModel.from_pretrained(CONTROLNET).to(DEVICE)
 apples = pipe("three red apples", seed=2).images[0].transpose(Image.Transpose.FLIP_TOP_BOTTOM)
 edges = canny(np.asarray(apples))
 hint = torch.from_numpy(edges / 255).float().expand(2, 3, -1, -1).to(DEVICE)
-print(f"パラメーター数は約 {100 * millions(controlnet):.0f} 万です")
+print(f"{millions(controlnet):.1f} million parameters")
 image_grid([apples, Image.fromarray(edges).convert("RGB")], rows=1, cols=2)
 
 # %% [markdown]
