@@ -123,6 +123,10 @@ def control(
     output: Folder = Path("runs/control/controlnet"),
     overwrite: Overwrite = False,
     model: Taught = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Go on teaching this ControlNet instead."),
+    ] = None,
 ) -> int:
     """Teach the built-in model a ControlNet that follows edges.
 
@@ -136,7 +140,8 @@ def control(
         from kakusan.checkpoints.source import BUILTIN, locate
 
     with _going_on_later(run):
-        build_control(ControlRecipe(), locate(model or BUILTIN).folder, run, output)
+        taught = locate(model or BUILTIN).folder
+        build_control(ControlRecipe(), taught, run, output, start=start)
     say(str(output))
     return DONE
 

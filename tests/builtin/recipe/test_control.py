@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from kakusan.builtin.recipe.build import build
 from kakusan.builtin.recipe.control import ControlRecipe, Steered, build_control, small
 from kakusan.builtin.recipe.painter import FONT_PATHS
+from kakusan.errors import InputError, KakusanError
 from kakusan.models import UNet2DConditionModel
 from kakusan.models.control.controlnet import ControlNetModel
 from kakusan.training import trainer
@@ -116,6 +117,29 @@ def test_killed_and_resumed_equals_uninterrupted(
     ours, theirs = (load_file(each / "control.safetensors") for each in (tmp_path, taught))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert not any("unet" in key for key in ours)
+
+
+def test_it_goes_on_from_a_net_that_is_there(model: Path, taught: Path, tmp_path: Path) -> None:
+    once = dataclasses.replace(CONTROL, settings=settings(1))
+    build_control(once, model, tmp_path / "a", tmp_path / "a/net", start=taught / "net")
+    build_control(once, model, tmp_path / "b", tmp_path / "b/net")
+    before, after, fresh = (
+        ControlNetModel.from_pretrained(folder / "net").float().state_dict()
+        for folder in (taught, tmp_path / "a", tmp_path / "b")
+    )
+    name = "controlnet_down_blocks.0.weight"  # which begins at zero
+    far = (fresh[name] - before[name]).abs().max()
+    assert (after[name] - before[name]).abs().max() < far / 2
+
+
+def test_a_net_of_another_shape_is_refused_before_the_work(model: Path, tmp_path: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(model / "unet").float()
+    small(unet, (4, 4, 4, 8)).save_pretrained(tmp_path / "other")
+    with pytest.raises(InputError, match="other' is another ControlNet than this recipe teaches"):
+        build_control(CONTROL, model, tmp_path / "run", tmp_path / "net", start=tmp_path / "other")
+    with pytest.raises(KakusanError, match="nowhere"):
+        build_control(CONTROL, model, tmp_path / "run", tmp_path / "net", start=Path("nowhere"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_net_is_read_by_the_reference(taught: Path) -> None:

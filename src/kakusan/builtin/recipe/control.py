@@ -21,6 +21,7 @@ from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.scenes import training_scene
 from kakusan.builtin.recipe.stopwatch import Stopwatch
+from kakusan.errors import InputError, shown_path
 from kakusan.images.edges import canny
 from kakusan.models import UNet2DConditionModel
 from kakusan.models.control.config import ControlNetConfig
@@ -198,7 +199,7 @@ def seeing(embedding: HintEmbedding) -> None:
 
 
 def build_control(
-    recipe: ControlRecipe, model: Path, run: Path, output: Path, begun: Path | None = None
+    recipe: ControlRecipe, model: Path, run: Path, output: Path, start: Path | None = None
 ) -> None:
     """Train in the folder `run`, going on where it was stopped, and write the net to `output`.
 
@@ -207,16 +208,20 @@ def build_control(
         model: the folder of the built-in model, or of one that its recipe made.
         run: checkpoints, encoded scenes and sample grids.
         output: the folder of the net.
-        begun: that of a net to begin with, in place of a copy of the UNet's way down.
+        start: that of a net to go on teaching, in place of a copy of the UNet's way down.
 
     Raises:
-        InputError: The font that scenes are drawn with is not installed.
+        InputError: The font that scenes are drawn with is not installed, or `start` is no net of
+            this recipe.
     """
     clock = Stopwatch()
+    vae, unet, text, tokenizer = Taught.of(model)
+    net = small(unet, recipe.hint_channels)
+    if start is not None:
+        _begin_with(net, start)
     painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
     looks = [Look.of(rng) for _ in scenes]
-    vae, unet, text, tokenizer = Taught.of(model)
     latents = encode_pictures(
         vae,
         lambda index: looks[index].at(painter.draw(scenes[index])),
@@ -225,9 +230,6 @@ def build_control(
         of=f"{recipe.scenes} scenes of {recipe.things} things from elsewhere, seed {recipe.seed}",
     )
     pictures = (look.at(painter.draw(scene)) for look, scene in zip(looks, scenes, strict=True))
-    net = small(unet, recipe.hint_channels)
-    if begun is not None:
-        net.load_state_dict(ControlNetModel.from_pretrained(begun).float().state_dict())
     torch.manual_seed(recipe.seed)
     scale, writes = vae.config.scaling_factor, np.random.default_rng(recipe.seed)
     stage = ControlStage(
@@ -247,6 +249,20 @@ def build_control(
     train(stage, run)
     stage.networks.controlnet.cpu().half().save_pretrained(output)
     clock.say_written(output)
+
+
+def _begin_with(net: ControlNetModel, folder: Path) -> None:
+    """Give a net the weights that lie in a folder. Raises `InputError` where they do not fit it."""
+    there = ControlNetModel.from_pretrained(folder).float().state_dict()
+    shapes, wanted = (
+        {name: tensor.shape for name, tensor in each.items()} for each in (there, net.state_dict())
+    )
+    if shapes != wanted:
+        raise InputError(
+            f"{shown_path(folder)} is another ControlNet than this recipe teaches; give one that "
+            "`kakusan train control` wrote of the same model"
+        )
+    net.load_state_dict(there)
 
 
 def edges_of(pictures: Iterable[npt.NDArray[np.uint8]]) -> Tensor:
