@@ -1,11 +1,14 @@
 """`kakusan serve` under load: throughput, latency and memory, with shared steps and without.
 
     python -m benchmarks.server_load [--clients 8] [--jobs 2] [--steps 25] [--rounds 5]
-    python -m benchmarks.server_load --soak 60
+    python -m benchmarks.server_load --model FOLDER --size 512 --clients 2 --jobs 1 --steps 3
+    python -m benchmarks.server_load --soak 60 [--rest 20]
 
-Two servers draw with the built-in model, one with shared steps and one picture after the other.
+Two servers draw with a model, one with shared steps and one picture after the other.
 They take turns: in each round so many clients hand in one job after another and wait for it by the
-server's events. A soak loads the one that shares, and shows each twelfth of its time by itself.
+server's events. A soak loads the one that shares, and shows each twelfth of its time by itself;
+with `--rest` a client rests between two jobs, so that the server has what people ask of it and not
+all that it can do.
 Whatever is not drawn ends the benchmark with an error.
 """
 
@@ -14,6 +17,7 @@ import http.client
 import json
 import math
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -120,7 +124,7 @@ def last_event(answer: http.client.HTTPResponse) -> str:
 
 
 @contextmanager
-def serving(data: Path, together: int) -> Generator[Server]:
+def serving(data: Path, together: int, model: str) -> Generator[Server]:
     """Within, a server runs on a free port; it is drained at the end.
 
     Raises:
@@ -128,6 +132,7 @@ def serving(data: Path, together: int) -> Generator[Server]:
     """
     words = [sys.executable, "-m", "kakusan", "serve", "--port", "0", "--data", str(data)]
     words += ["--no-token", "--no-open", "--keep-free", "0", "--together", str(together)]
+    words += ["--model", model]
     process = subprocess.Popen(
         words,
         cwd=ROOT,
@@ -178,6 +183,7 @@ def round_of(
     jobs: Callable[[int], Mapping[str, Any]],
     clients: int,
     goes_on: Callable[[int], bool],
+    rest: float = 0.0,
 ) -> None:
     """Let clients hand in jobs at once, each its next when the one before is done.
 
@@ -185,11 +191,15 @@ def round_of(
         load: what was seen is added to it.
         jobs: the job of a number.
         goes_on: whether a client that has handed in so many hands in another.
+        rest: seconds for which a client rests between two, on average; each time as much as chance
+            has it.
     """
+    chance = random.Random(0)
 
     def client(number: int) -> list[float]:
         latencies = list[float]()
         while goes_on(len(latencies)):
+            time.sleep(chance.expovariate(1 / rest) if rest else 0.0)
             latencies.append(server.draw(jobs(number + clients * len(latencies))))
         return latencies
 
@@ -217,7 +227,7 @@ def compare(options: argparse.Namespace, folder: Path) -> list[str]:
     jobs = lambda number: job_of(number, options)  # noqa: E731
     with ExitStack() as stack:
         servers = {
-            name: stack.enter_context(serving(folder / str(count), count))
+            name: stack.enter_context(serving(folder / str(count), count, options.model))
             for name, count in TOGETHER.items()
         }
 
@@ -240,14 +250,14 @@ def soak(options: argparse.Namespace, folder: Path) -> list[str]:
     loads = [Load() for _ in range(PARTS)]
     seconds = 60 * options.soak / PARTS
     jobs = lambda number: job_of(number, options)  # noqa: E731
-    with serving(folder / "soak", TOGETHER["shared steps"]) as server:
+    with serving(folder / "soak", TOGETHER["shared steps"], options.model) as server:
         round_of(
             server, Load(), jobs, options.clients, lambda done: done < 1
         )  # the model is loaded
         for load in loads:
             end = time.monotonic() + seconds
             goes_on = lambda done: done == 0 or time.monotonic() < end  # noqa: B023, E731
-            round_of(server, load, jobs, options.clients, goes_on)
+            round_of(server, load, jobs, options.clients, goes_on, options.rest)
     whole = Load(
         [each for load in loads for each in load.seconds],
         [each for load in loads for each in load.latencies],
@@ -266,12 +276,15 @@ def growth(loads: Sequence[Load]) -> str:
 def asked() -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description="kakusan serve under load")
+    parser.add_argument("--model", default="builtin", help="that draws")
     parser.add_argument("--clients", type=whole, default=8, help="that draw at a time")
     parser.add_argument("--jobs", type=whole, default=2, help="of each client in a round")
     parser.add_argument("--steps", type=whole, default=25, help="of a job")
     parser.add_argument("--size", type=whole, default=128, help="of a picture's sides in pixels")
     parser.add_argument("--rounds", type=whole, default=5, help="of each way")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="instead, for so long")
+    rest = "seconds for which a client of a soak rests between two jobs, on average"
+    parser.add_argument("--rest", type=float, default=0.0, metavar="SECONDS", help=rest)
     return parser.parse_args()
 
 

@@ -84,13 +84,15 @@ def test_both_ways_take_turns_and_a_soak_has_parts(
     begun = list[int]()
 
     @contextmanager
-    def serving(data: Path, together: int) -> Generator[Server]:
+    def serving(data: Path, together: int, model: str) -> Generator[Server]:
+        assert model == "builtin"
         begun.append(together)
         with live(data, token=None) as (_, port):
             yield server_at(port)
 
     monkeypatch.setattr(server_load, "serving", serving)
-    options = argparse.Namespace(**vars(SMALL), clients=2, jobs=1, rounds=3, soak=0.001)
+    given = {"model": "builtin", "clients": 2, "jobs": 1, "rounds": 3, "soak": 0.001, "rest": 0.001}
+    options = argparse.Namespace(**vars(SMALL), **given)
     lines = server_load.compare(options, tmp_path)
     assert begun == list(TOGETHER.values())
     assert [row.split(" | ")[1] for row in lines[0].splitlines()[2:]] == ["6", "6"]
@@ -122,7 +124,7 @@ def test_a_server_that_does_not_start_is_told(
     monkeypatch.setattr(server_load.sys, "executable", "/bin/false")
     with (
         pytest.raises(LoadError, match="did not start, and ended with 1"),
-        server_load.serving(tmp_path, 1),
+        server_load.serving(tmp_path, 1, "builtin"),
     ):
         pass
 
