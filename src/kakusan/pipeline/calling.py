@@ -9,11 +9,12 @@ from tqdm import tqdm
 
 from kakusan.errors import GenerationInterrupted
 from kakusan.images import to_numpy, to_pil, to_unit_range
-from kakusan.pipeline.callbacks import CallbackSteering, StepCallback
+from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.drawing import Batch, Drawing
 from kakusan.pipeline.output import PipelineOutput
 from kakusan.pipeline.progress import Told
 from kakusan.pipeline.running import RunningCall, running
+from kakusan.pipeline.watching import CallbackSteering
 
 STOPPED = "stopped before its last step"
 

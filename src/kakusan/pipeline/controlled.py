@@ -9,7 +9,7 @@ from torch import Tensor
 from kakusan.errors import ArgumentError
 from kakusan.inputs import ControlInput, ControlPictures, Inputs, control_pictures, seen_pictures
 from kakusan.later import without_later
-from kakusan.models import ControlNetUnionModel, Model, within
+from kakusan.models import ControlNetModel, ControlNetUnionModel, Model, within
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
     check_no_request,
@@ -17,7 +17,7 @@ from kakusan.pipeline.asked import (
     texts_or_embeds,
     with_choices_made,
 )
-from kakusan.pipeline.callbacks import TENSORS, XL_TENSORS, StepCallback
+from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.parts import nets_of
 from kakusan.pipeline.stable_diffusion_xl import texts_and_zeros
@@ -64,7 +64,8 @@ def called(
         given.pop("callback_on_step_end_tensor_inputs", ("latents",)),
         given.pop("callback", None),
         given.pop("callback_steps", None),
-        XL_TENSORS if is_xl else TENSORS,
+        pipe._callback_tensor_inputs,  # pyright: ignore[reportPrivateUsage]
+        listed=not isinstance(within(getattr(pipe, "controlnet", None)), ControlNetModel),
     )
     wildcards = given.pop("wildcards", None)
     lora_scale = scale_of(given.pop("cross_attention_kwargs", None))

@@ -21,6 +21,7 @@ from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from kakusan.pipeline.parts import CONTROLNET, CONTROLNET_UNION_XL, CONTROLNET_XL, as_one, nets_of
+from kakusan.pipeline.shown_tensors import TENSORS, XL_TENSORS
 from kakusan.pipeline.stable_diffusion import OneEncoderPipeline
 from kakusan.pipeline.stable_diffusion_xl import GUIDANCE, OF_THE_BASE, Texts, XLPipeline
 from kakusan.schedulers import Scheduler
@@ -46,6 +47,7 @@ class StableDiffusionControlNetPipeline(OneEncoderPipeline):
     """Text to picture with Stable Diffusion 1 and 2, steered by pictures (arXiv:2302.05543)."""
 
     layout = CONTROLNET
+    _callback_tensor_inputs = (*TENSORS, "image")
     family = Family(name="Stable Diffusion 1 and 2 with a ControlNet", measured=False)
 
     controlnet: Any
@@ -210,6 +212,7 @@ class StableDiffusionXLControlNetPipeline(ControlledXL):
     """Text to picture with SDXL, steered by pictures (arXiv:2302.05543)."""
 
     layout = CONTROLNET_XL
+    _callback_tensor_inputs = (*XL_TENSORS, "image")
 
     def __call__(
         self,

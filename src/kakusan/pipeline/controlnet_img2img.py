@@ -22,6 +22,7 @@ from kakusan.pipeline.controlnet import (
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from kakusan.pipeline.parts import CONTROLNET_IMAGE, CONTROLNET_IMAGE_XL, as_one
+from kakusan.pipeline.shown_tensors import TENSORS, XL_BEGUN_TENSORS
 from kakusan.pipeline.stable_diffusion_xl import GUIDANCE, OF_THE_BASE, Texts
 from kakusan.schedulers import Scheduler
 from kakusan.text import CLIPTokenizer
@@ -35,6 +36,7 @@ class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline
     """From a picture to a picture with Stable Diffusion 1 and 2, steered by pictures."""
 
     layout = CONTROLNET_IMAGE
+    _callback_tensor_inputs = (*TENSORS, "control_image")
     family = Family(
         name="image-to-image with a ControlNet, of Stable Diffusion 1 and 2",
         begins_at=BEGINS_AT,
@@ -148,6 +150,7 @@ class StableDiffusionXLControlNetImg2ImgPipeline(BegunXL):
     """From a picture to a picture with SDXL, steered by pictures."""
 
     layout = CONTROLNET_IMAGE_XL
+    _callback_tensor_inputs = (*XL_BEGUN_TENSORS, "control_image")
     family = Family(
         name="SDXL's image-to-image with a ControlNet",
         guidance=GUIDANCE,

@@ -12,6 +12,7 @@ from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
 from kakusan.pipeline.painted import PAINTS, mask_processor, required_masks
 from kakusan.pipeline.parts import CONTROLNET_INPAINTING, CONTROLNET_INPAINTING_XL
+from kakusan.pipeline.shown_tensors import MASKS, TENSORS, XL_BEGUN_TENSORS
 from kakusan.pipeline.stable_diffusion_xl import GUIDANCE, OF_THE_BASE, Texts
 from kakusan.vocabulary import CONTROLLED_INPAINTING, CONTROLLED_INPAINTING_XL
 
@@ -24,6 +25,7 @@ class StableDiffusionControlNetInpaintPipeline(StableDiffusionControlNetPipeline
     """A part of a picture anew with Stable Diffusion 1 and 2, steered by pictures."""
 
     layout = CONTROLNET_INPAINTING
+    _callback_tensor_inputs = (*TENSORS, *MASKS, "control_image")
     family = Family(
         name="inpainting with a ControlNet, of Stable Diffusion 1 and 2",
         begins_at=PAINTS,
@@ -93,6 +95,7 @@ class StableDiffusionXLControlNetInpaintPipeline(BegunXL):
     """A part of a picture anew with SDXL, steered by pictures."""
 
     layout = CONTROLNET_INPAINTING_XL
+    _callback_tensor_inputs = (*XL_BEGUN_TENSORS, *MASKS, "control_image")
     family = Family(
         name="SDXL's inpainting with a ControlNet",
         guidance=GUIDANCE,

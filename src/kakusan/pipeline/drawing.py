@@ -308,6 +308,8 @@ class Drawing:
         prompt = timeline.at(self.span.start - first)
         start = self._start(prepared, pictures, generator, prompt.text.tokens.dtype)
         own = [each for some in prepared for each in some.steering(pictures, generator)]
+        for each in others:
+            each.beside(own)
         steering = [*own, *others]  # who looks at steps sees them as they are kept
         for each in steering:
             if not each.marks_pictures:

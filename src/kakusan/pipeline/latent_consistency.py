@@ -118,7 +118,11 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
             seen=seen_pictures(ip_adapter_image, ip_adapter_image_embeds),
         )
         given = StepCallback.of_call(
-            callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            callback,
+            callback_steps,
+            self._callback_tensor_inputs,
         )
         request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, given, output_type, return_dict)

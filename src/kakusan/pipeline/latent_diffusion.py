@@ -43,6 +43,7 @@ from kakusan.pipeline.running import (
     set_scale,
 )
 from kakusan.pipeline.second_pass import TwoPasses
+from kakusan.pipeline.shown_tensors import TENSORS
 from kakusan.pipeline.tiled import TiledDrawing
 from kakusan.pipeline.understood import say_negative, say_understood
 from kakusan.request import Request
@@ -69,6 +70,7 @@ class LatentDiffusionPipeline(Pipeline):
 
     family: ClassVar[Family]
     output_class: ClassVar[type[PipelineOutput]]
+    _callback_tensor_inputs: ClassVar[Sequence[str]] = TENSORS
 
     guidance_scale = OfTheCall(lambda call: call.guidance.scale)
     guidance_rescale = OfTheCall(lambda call: call.guidance.rescale)

@@ -224,7 +224,11 @@ class StableDiffusionPipeline(OneEncoderPipeline):
             reuse_interval=reuse_interval,
         )
         given = StepCallback.of_call(
-            callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            callback,
+            callback_steps,
+            self._callback_tensor_inputs,
         )
         request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, given, output_type, return_dict)

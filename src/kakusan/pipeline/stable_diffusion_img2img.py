@@ -123,7 +123,11 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
             reuse_interval=reuse_interval,
         )
         step = StepCallback.of_call(
-            callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            callback,
+            callback_steps,
+            self._callback_tensor_inputs,
         )
         request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, step, output_type, return_dict)
@@ -143,7 +147,7 @@ class StableDiffusionImg2ImgPipeline(OneEncoderPipeline):
         """Raise RequestError where a call with these arguments would."""
         seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
         StepCallback.of_old(None, callback_steps)
-        StepCallback.of(None, callback_on_step_end_tensor_inputs)
+        StepCallback.of(None, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
         Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
         Request.of(
             texts_or_embeds("prompt", prompt, prompt_embeds),

@@ -25,6 +25,7 @@ from kakusan.pipeline.painted import (
     required_masks,
 )
 from kakusan.pipeline.parts import INPAINTING
+from kakusan.pipeline.shown_tensors import MASKS, TENSORS
 from kakusan.pipeline.stable_diffusion import OneEncoderPipeline
 from kakusan.request import Request
 from kakusan.request.choices import Folders
@@ -39,6 +40,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
     """A part of a picture anew, with Stable Diffusion 1 and 2, of 4 channels or of 9."""
 
     layout = INPAINTING
+    _callback_tensor_inputs = (*TENSORS, *MASKS)
     family = Family(
         name="inpainting with Stable Diffusion 1 and 2", begins_at=PAINTS, measured=False
     )
@@ -158,7 +160,11 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
                 reuse_interval=reuse_interval,
             )
             step = StepCallback.of_call(
-                callback_on_step_end, callback_on_step_end_tensor_inputs, callback, callback_steps
+                callback_on_step_end,
+                callback_on_step_end_tensor_inputs,
+                callback,
+                callback_steps,
+                self._callback_tensor_inputs,
             )
             request, inputs = with_choices_made(request, inputs, wildcards)
             return self._called(request, inputs, batch_size, step, output_type, return_dict)
@@ -184,7 +190,7 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
         """Raise RequestError where a call with these arguments would."""
         seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
         StepCallback.of_old(None, callback_steps)
-        StepCallback.of(None, callback_on_step_end_tensor_inputs)
+        StepCallback.of(None, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
         Inputs(prompt_embeds=prompt_embeds, negative_prompt_embeds=negative_prompt_embeds)
         Request.of(
             texts_or_embeds("prompt", prompt, prompt_embeds),

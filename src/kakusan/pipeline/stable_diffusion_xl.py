@@ -25,7 +25,7 @@ from kakusan.pipeline.asked import (
     texts_or_embeds,
     with_choices_made,
 )
-from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
+from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.encoding import embedded
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
@@ -33,6 +33,7 @@ from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
 from kakusan.pipeline.parts import STABLE_DIFFUSION_XL, check_together
 from kakusan.pipeline.prompt_pairs import PromptPairs
 from kakusan.pipeline.running import OfTheCall
+from kakusan.pipeline.shown_tensors import XL_TENSORS
 from kakusan.request import Request
 from kakusan.request.choices import Folders
 from kakusan.schedulers import Generators, Scheduler
@@ -64,6 +65,7 @@ class XLPipeline(LatentDiffusionPipeline):
     feature_extractor: CLIPImageProcessor | None
 
     output_class = StableDiffusionXLPipelineOutput
+    _callback_tensor_inputs = XL_TENSORS
     watermark = None
     denoising_end = _denoising_end = OfTheCall(lambda call: call.denoising_end)
 
@@ -319,7 +321,7 @@ class StableDiffusionXLPipeline(XLPipeline):
             callback_on_step_end_tensor_inputs,
             callback,
             callback_steps,
-            XL_TENSORS,
+            self._callback_tensor_inputs,
         )
         request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, given, output_type, return_dict)
@@ -344,7 +346,7 @@ class StableDiffusionXLPipeline(XLPipeline):
         """Raise RequestError where a call with these arguments would."""
         seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
         StepCallback.of_old(None, callback_steps)
-        StepCallback.of(None, callback_on_step_end_tensor_inputs, XL_TENSORS)
+        StepCallback.of(None, callback_on_step_end_tensor_inputs, self._callback_tensor_inputs)
         inputs = Inputs(
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,

@@ -19,11 +19,12 @@ from kakusan.models import (
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import check_no_request, with_choices_made
 from kakusan.pipeline.begun import BEGINS_AT, own_size, required_pictures
-from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
+from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
 from kakusan.pipeline.parts import STABLE_DIFFUSION_XL_REFINER
 from kakusan.pipeline.running import OfTheCall
+from kakusan.pipeline.shown_tensors import XL_BEGUN_TENSORS
 from kakusan.pipeline.stable_diffusion_xl import (
     GUIDANCE,
     OF_THE_BASE,
@@ -49,6 +50,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
     """
 
     layout = STABLE_DIFFUSION_XL_REFINER
+    _callback_tensor_inputs = XL_BEGUN_TENSORS
     family = Family(
         name="image-to-image with SDXL",
         guidance=GUIDANCE,
@@ -223,7 +225,7 @@ class StableDiffusionXLImg2ImgPipeline(XLPipeline):
             callback_on_step_end_tensor_inputs,
             callback,
             callback_steps,
-            XL_TENSORS,
+            self._callback_tensor_inputs,
         )
         request, inputs = with_choices_made(request, inputs, wildcards)
         return self._called(request, inputs, batch_size, step, output_type, return_dict)

@@ -17,12 +17,13 @@ from kakusan.models import (
 )
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import check_no_request, with_choices_made
-from kakusan.pipeline.callbacks import XL_TENSORS, StepCallback
+from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionXLPipelineOutput
 from kakusan.pipeline.painted import PAINTS, mask_processor, painted_size, required_masks
 from kakusan.pipeline.parts import XL_INPAINTING
 from kakusan.pipeline.running import OfTheCall
+from kakusan.pipeline.shown_tensors import MASKS, XL_BEGUN_TENSORS
 from kakusan.pipeline.stable_diffusion_xl import (
     OF_THE_BASE,
     Pair,
@@ -48,6 +49,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
     """
 
     layout = XL_INPAINTING
+    _callback_tensor_inputs = (*XL_BEGUN_TENSORS, *MASKS)
     family = Family(
         name="inpainting with SDXL",
         guidance=DEFAULT_GUIDANCE,
@@ -243,7 +245,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
                 callback_on_step_end_tensor_inputs,
                 callback,
                 callback_steps,
-                XL_TENSORS,
+                self._callback_tensor_inputs,
             )
             request, inputs = with_choices_made(request, inputs, wildcards)
             return self._called(request, inputs, batch_size, step, output_type, return_dict)

@@ -11,6 +11,7 @@ from kakusan.sampling.steering import Steering
 from kakusan.sampling.step import Step, View
 from kakusan.sampling.timeline import Scheduled, Timeline
 from kakusan.sampling.trajectory import Trajectory, step_options
+from kakusan.sampling.watched import Halves, Watched
 
 __all__ = [
     "Chained",
@@ -19,6 +20,7 @@ __all__ = [
     "Driven",
     "Guidance",
     "Guided",
+    "Halves",
     "Predict",
     "Prompt",
     "Reused",
@@ -30,6 +32,7 @@ __all__ = [
     "Trajectory",
     "TrajectoryState",
     "View",
+    "Watched",
     "drive",
     "one_round",
     "step_options",

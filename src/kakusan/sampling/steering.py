@@ -1,5 +1,6 @@
 """Ways to steer a picture: small objects that compose with the plain run, which knows none."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from kakusan.models import UNetCall
@@ -20,6 +21,9 @@ class Steering:
     """
 
     marks_pictures: ClassVar[bool] = False
+
+    def beside(self, others: Sequence["Steering"]) -> None:
+        """Told before the start what the call's own ways to steer do on the same trajectory."""
 
     def condition(self, prompt: Prompt) -> Prompt:
         """What the UNet is conditioned on; an IP-Adapter would add to it.

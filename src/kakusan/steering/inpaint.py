@@ -6,22 +6,26 @@ sees mask and picture beside its latents (`kakusan.steering.repainting`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kakusan.engine import Engine
+from kakusan.errors import RequestError
 from kakusan.inputs import Inputs
 from kakusan.request import Request
 from kakusan.runtime.device import send
-from kakusan.sampling import Start, Steering, Step
+from kakusan.sampling import Halves, Start, Steering, Step, Watched
 from kakusan.schedulers import Generators, Scheduler
-from kakusan.steering.canvas import latent_mask, share_of
+from kakusan.steering.canvas import hidden, latent_mask, share_of
 from kakusan.steering.drawn import Drawn, deviations, drawn_of, encoded, rows_of
 from kakusan.steering.masked import is_masked, is_repainter
 from kakusan.steering.masked_request import check, completed
 from kakusan.steering.way import Call, Completed, Prepared, Way
+
+MASKED = "masked_image_latents"
 
 
 class Inpainting(Way):
@@ -38,27 +42,51 @@ class Inpainting(Way):
         return _Inpainted(call, drawn_of(call)) if masked else None
 
 
-class Kept(Steering):
+class Kept(Watched):
     """Puts back, after each step, what no mask covers, with as much noise as is left.
 
     Args:
         mask: 1 where it is drawn anew, shape (b, 1, h, w); what lies between is mixed.
         picture: clean latents, shape (b, c, h, w).
         noise: that the picture is mixed with at every level, shape as `picture`.
+        masked: makes the latents of what the mask leaves, shape as `picture`, which are only shown.
     """
 
     marks_pictures: ClassVar[bool] = True
 
-    def __init__(self, mask: Tensor, picture: Tensor, noise: Tensor, scheduler: Scheduler) -> None:
-        self._mask, self._picture, self._noise = mask, picture, noise
+    def __init__(
+        self,
+        mask: Tensor,
+        picture: Tensor,
+        noise: Tensor,
+        scheduler: Scheduler,
+        masked: Callable[[], Tensor],
+    ) -> None:
+        self._mask, self._picture, self._noise = Halves(mask, mask), picture, noise
         self._scheduler = scheduler
+        self._masked = cache(masked)
 
     def after(self, step: Step) -> Step:
-        picture, mask = self._picture.to(step.latents), self._mask.to(step.latents)
+        # of a mask that was changed, as the reference takes it
+        mask = self._mask.text if self._mask.negative is None else self._mask.negative
+        picture, mask = self._picture.to(step.latents), mask.to(step.latents)
         if not step.is_last:
             then = self._scheduler.timesteps[step.index + 1 : step.index + 2]
             picture = self._scheduler.add_noise(picture, self._noise.to(picture), then)
         return replace(step, latents=(1 - mask) * picture + mask * step.latents)
+
+    def seen(self, name: str) -> Sequence[Halves]:
+        if name == "mask":
+            return [self._mask]
+        return [Halves(self._masked(), self._masked())] if name == MASKED else ()
+
+    def take(self, name: str, halves: Sequence[Halves]) -> None:
+        if name != "mask":
+            raise RequestError(
+                f"{name} of callback_on_step_end is read by models that repaint, which take 9 "
+                "channels, and this one takes 4; change mask or latents, and leave it as it is"
+            )
+        (self._mask,) = halves
 
 
 class _Inpainted(Prepared):
@@ -95,9 +123,13 @@ class _Inpainted(Prepared):
         noise = self._noise.pop(pictures.start)
         if self._repaints:
             return ()
-        self._pass_by(generator)
+        passed = self._passed_by(generator)
         mask, picture = rows_of(self._mask, pictures), self._picture(pictures, noise)
-        return [Kept(mask, picture, noise, self._call.scheduler)]
+
+        def masked() -> Tensor:
+            return rows_of(self._masked(passed), pictures)
+
+        return [Kept(mask, picture, noise, self._call.scheduler, masked)]
 
     def finished(self, pictures: Sequence[int], pixels: Tensor) -> Tensor:
         canvases, request = self._drawn.canvases, self._call.request
@@ -118,11 +150,26 @@ class _Inpainted(Prepared):
         from_noise = request.strength == 1.0 or given.latents is not None
         return not self._repaints or midway or not from_noise
 
-    def _pass_by(self, generator: Generators) -> None:
-        """Draw what the reference draws for a picture that a model of latents never sees."""
+    def _passed_by(self, generator: Generators) -> Tensor | None:
+        """What the reference draws for a picture that a model of latents never sees."""
         call, has_pixels = self._call, self._drawn.pixels is not None
         if call.request.seed is None and call.inputs.masked_image_latents is None and has_pixels:
-            deviations(call, len(self._drawn), generator)
+            return deviations(call, len(self._drawn), generator)
+        return None
+
+    def _masked(self, passed: Tensor | None) -> Tensor:
+        """The latents of what the masks leave, which a model of latents never sees."""
+        call, drawn = self._call, self._drawn
+        if (handed_in := call.inputs.masked_image_latents) is not None:
+            return send(handed_in, call.engine.device)
+        if drawn.pixels is None:
+            raise RequestError(
+                f"{MASKED} are of pictures, and image was given as latents; leave them out of "
+                "callback_on_step_end_tensor_inputs"
+            )
+        pixels = hidden(drawn.pixels, drawn.levels)
+        parts = pixels.split(1 if call.request.seed is not None else len(pixels))
+        return torch.cat([call.engine.encode_picture(part, passed).result for part in parts])
 
     def _picture(self, pictures: range, noise: Tensor) -> Tensor:
         """What pictures begin as: clean latents, and what is asked for under the mask."""

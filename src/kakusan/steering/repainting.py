@@ -13,15 +13,18 @@ from torch import Tensor
 
 from kakusan.models import UNetCall
 from kakusan.runtime.device import send
-from kakusan.sampling import Steering
+from kakusan.sampling import Halves, Steering, Watched
 from kakusan.schedulers import Generators
 from kakusan.steering.canvas import hidden, latent_mask
 from kakusan.steering.drawn import Drawn, drawn_of, encoded, rows_of
 from kakusan.steering.masked import is_masked, is_repainter
 from kakusan.steering.way import Call, Prepared, Way
 
+# Of what stands beside the latents
+_CHANNELS = {"mask": slice(0, 1), "masked_image_latents": slice(1, None)}
 
-class Beside(Steering):
+
+class Beside(Watched):
     """Shows the UNet the mask and what it leaves of the picture.
 
     Args:
@@ -33,12 +36,32 @@ class Beside(Steering):
     marks_pictures: ClassVar[bool] = True
 
     def __init__(self, mask: Tensor, masked: Tensor) -> None:
-        self._beside = torch.cat([mask.to(masked), masked], dim=1)
+        self._text = self._negative = torch.cat([mask.to(masked), masked], dim=1)
 
     def ask(self, call: UNetCall) -> UNetCall:
-        rows = len(call.sample) // len(self._beside)  # both halves of guidance see the same
-        beside = self._beside.to(call.sample).repeat(rows, 1, 1, 1)
+        own = self._negative if call.is_negative else self._text
+        rows = len(call.sample) // len(own)
+        beside = own.to(call.sample).repeat(rows, 1, 1, 1)
         return call._replace(sample=torch.cat([call.sample, beside], dim=1))  # (b, 2c + 1, h, w)
+
+    def seen(self, name: str) -> Sequence[Halves]:
+        channels = _CHANNELS.get(name)
+        if channels is None:
+            return ()
+        return [Halves(self._text[:, channels], self._negative[:, channels])]
+
+    def take(self, name: str, halves: Sequence[Halves]) -> None:
+        ((text, negative),) = halves
+        self._text = _with(self._text, name, text)
+        self._negative = _with(self._negative, name, text if negative is None else negative)
+
+
+def _with(beside: Tensor, name: str, value: Tensor) -> Tensor:
+    """The same with other channels; a row stands for all."""
+    rows = max(len(beside), len(value))
+    changed = beside.expand(rows, -1, -1, -1).clone()
+    changed[:, _CHANNELS[name]] = value.to(changed)
+    return changed
 
 
 class Repainting(Way):
