@@ -46,6 +46,12 @@ from kakusan.pipeline import (
     StableDiffusionXLControlNetPipeline as StableDiffusionXLControlNetPipeline,
 )
 from kakusan.pipeline import (
+    StableDiffusionXLControlNetUnionImg2ImgPipeline as StableDiffusionXLControlNetUnionImg2ImgPipeline,  # noqa: E501
+)
+from kakusan.pipeline import (
+    StableDiffusionXLControlNetUnionInpaintPipeline as StableDiffusionXLControlNetUnionInpaintPipeline,  # noqa: E501
+)
+from kakusan.pipeline import (
     StableDiffusionXLControlNetUnionPipeline as StableDiffusionXLControlNetUnionPipeline,
 )
 from kakusan.pipeline import StableDiffusionXLImg2ImgPipeline as StableDiffusionXLImg2ImgPipeline

@@ -52,9 +52,7 @@ _OF_THE_PACKAGE: Mapping[str, tuple[str, ...]] = {
         *("PipelineImageInput", "VaeImageProcessorLDM3D"),
     ),
     _CONTROL: (
-        *(),
-        *("StableDiffusionXLControlNetUnionImg2ImgPipeline",),
-        *("StableDiffusionXLControlNetUnionInpaintPipeline", "MultiControlNetUnionModel"),
+        "MultiControlNetUnionModel",
         *("ControlNetXSAdapter", "UNetControlNetXSModel", "StableDiffusionControlNetXSPipeline"),
         *("StableDiffusionControlNetPAGPipeline", "StableDiffusionXLControlNetPAGPipeline"),
         *("StableDiffusionControlNetPAGInpaintPipeline",),

@@ -9,7 +9,6 @@ from kakusan.pipeline.auto import (
 from kakusan.pipeline.controlnet import (
     StableDiffusionControlNetPipeline,
     StableDiffusionXLControlNetPipeline,
-    StableDiffusionXLControlNetUnionPipeline,
 )
 from kakusan.pipeline.controlnet_img2img import (
     StableDiffusionControlNetImg2ImgPipeline,
@@ -18,6 +17,11 @@ from kakusan.pipeline.controlnet_img2img import (
 from kakusan.pipeline.controlnet_inpaint import (
     StableDiffusionControlNetInpaintPipeline,
     StableDiffusionXLControlNetInpaintPipeline,
+)
+from kakusan.pipeline.controlnet_union import (
+    StableDiffusionXLControlNetUnionImg2ImgPipeline,
+    StableDiffusionXLControlNetUnionInpaintPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
 )
 from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
@@ -63,6 +67,8 @@ __all__ = [
     "StableDiffusionXLControlNetImg2ImgPipeline",
     "StableDiffusionXLControlNetInpaintPipeline",
     "StableDiffusionXLControlNetPipeline",
+    "StableDiffusionXLControlNetUnionImg2ImgPipeline",
+    "StableDiffusionXLControlNetUnionInpaintPipeline",
     "StableDiffusionXLControlNetUnionPipeline",
     "StableDiffusionXLImg2ImgPipeline",
     "StableDiffusionXLInpaintPipeline",

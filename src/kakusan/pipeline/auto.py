@@ -1,15 +1,15 @@
 """Pipelines by what a model's folder holds, as users of the reference library load them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from kakusan.checkpoints.source import PathLike
 from kakusan.errors import RequestError, kind_of
+from kakusan.models import ControlNetUnionModel, within
 from kakusan.pipeline.container import Container, check_no_refiner, family_of, is_refiner
 from kakusan.pipeline.controlnet import (
     StableDiffusionControlNetPipeline,
     StableDiffusionXLControlNetPipeline,
-    StableDiffusionXLControlNetUnionPipeline,
 )
 from kakusan.pipeline.controlnet_img2img import (
     StableDiffusionControlNetImg2ImgPipeline,
@@ -18,6 +18,11 @@ from kakusan.pipeline.controlnet_img2img import (
 from kakusan.pipeline.controlnet_inpaint import (
     StableDiffusionControlNetInpaintPipeline,
     StableDiffusionXLControlNetInpaintPipeline,
+)
+from kakusan.pipeline.controlnet_union import (
+    StableDiffusionXLControlNetUnionImg2ImgPipeline,
+    StableDiffusionXLControlNetUnionInpaintPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
 )
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
@@ -55,10 +60,12 @@ PAINTED: tuple[type[LatentDiffusionPipeline], ...] = (
 
 # Those that ControlNets steer which begin at pictures, or draw a part of them anew
 CONTROLLED_BEGUN: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLControlNetUnionImg2ImgPipeline,
     StableDiffusionXLControlNetImg2ImgPipeline,
     StableDiffusionControlNetImg2ImgPipeline,
 )
 CONTROLLED_PAINTED: tuple[type[LatentDiffusionPipeline], ...] = (
+    StableDiffusionXLControlNetUnionInpaintPipeline,
     StableDiffusionXLControlNetInpaintPipeline,
     StableDiffusionControlNetInpaintPipeline,
 )
@@ -68,6 +75,7 @@ CONTROLLED: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLControlNetPipeline,
     StableDiffusionControlNetPipeline,
 )
+_CONTROLLED = (*CONTROLLED, *CONTROLLED_BEGUN, *CONTROLLED_PAINTED)
 ADAPTED: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLAdapterPipeline,
     StableDiffusionAdapterPipeline,
@@ -145,7 +153,7 @@ class DiffusionPipeline(metaclass=_Kind):
         painted = _of_family(PAINTED, container, given)
         if container.class_name == painted.layout.class_name:
             return painted
-        for steered in (*CONTROLLED, *ADAPTED):
+        for steered in (*_CONTROLLED, *ADAPTED):
             if container.class_name == steered.layout.class_name:
                 return steered
         begun = _of_family(BEGUN, container, given)
@@ -154,7 +162,7 @@ class DiffusionPipeline(metaclass=_Kind):
         return _of_family(PIPELINES, container, given)
 
     @staticmethod
-    def refines(container: Container, given: Collection[str]) -> bool:
+    def refines(container: Container, given: Mapping[str, object]) -> bool:
         """Whether a model is SDXL's refiner."""
         is_xl = _of_family(BEGUN, container, given) is StableDiffusionXLImg2ImgPipeline
         return is_xl and is_refiner(container)
@@ -179,8 +187,10 @@ class DiffusionPipeline(metaclass=_Kind):
         elif cls.controlled:
             parts.pop("controlnet", None)
         relatives = (*CONTROLLED_BEGUN, *CONTROLLED_PAINTED) if wanted is CONTROLLED else ()
-        if wanted is not None and (not issubclass(kind, wanted) or issubclass(kind, relatives)):
-            kind = _fitting(wanted, kind.layout)[-1]
+        if wanted is not None:
+            fitting = _fitting(wanted, kind.layout, is_union=_is_union(net))
+            if not issubclass(kind, tuple(fitting)) or issubclass(kind, relatives):
+                kind = fitting[-1]
         return kind.from_pipe(pipeline, **parts)
 
 
@@ -193,7 +203,7 @@ class AutoPipelineForText2Image(DiffusionPipeline):
     def kind(
         cls, container: Container, given: Mapping[str, object]
     ) -> type[LatentDiffusionPipeline]:
-        if given.get("controlnet") is not None:
+        if _is_steered(container, given):
             return _of_family(CONTROLLED, container, given)
         kind = _of_family(PIPELINES, container, given)
         if kind is StableDiffusionXLPipeline:
@@ -210,7 +220,7 @@ class AutoPipelineForImage2Image(DiffusionPipeline):
     def kind(
         cls, container: Container, given: Mapping[str, object]
     ) -> type[LatentDiffusionPipeline]:
-        steered = given.get("controlnet") is not None
+        steered = _is_steered(container, given)
         return _of_family(CONTROLLED_BEGUN if steered else BEGUN, container, given)
 
 
@@ -223,23 +233,40 @@ class AutoPipelineForInpainting(DiffusionPipeline):
     def kind(
         cls, container: Container, given: Mapping[str, object]
     ) -> type[LatentDiffusionPipeline]:
-        steered = given.get("controlnet") is not None
+        steered = _is_steered(container, given)
         return _of_family(CONTROLLED_PAINTED if steered else PAINTED, container, given)
+
+
+def _is_steered(container: Container, given: Mapping[str, object]) -> bool:
+    """Whether a ControlNet is given, or among the parts of a model."""
+    if "controlnet" in given:
+        return given["controlnet"] is not None
+    return any(container.class_name == kind.layout.class_name for kind in _CONTROLLED)
+
+
+def _is_union(net: object) -> bool:
+    return isinstance(within(net), ControlNetUnionModel)
 
 
 def _of_family(
     pipelines: Sequence[type[LatentDiffusionPipeline]],
     container: Container,
-    given: Collection[str],
+    given: Mapping[str, object],
 ) -> type[LatentDiffusionPipeline]:
     """Of the pipelines the one that draws with the parts of a model."""
-    fitting = _fitting(pipelines, family_of(container, given))
+    is_union = _is_union(given.get("controlnet"))
+    if "controlnet" not in given:
+        names = [kind.layout.class_name for kind in _CONTROLLED if kind.layout.is_union]
+        is_union = container.class_name in names
+    fitting = _fitting(pipelines, family_of(container, given), is_union=is_union)
     named = (kind for kind in fitting if kind.layout.class_name == container.class_name)
     return next(named, fitting[-1])
 
 
 def _fitting(
-    pipelines: Sequence[type[LatentDiffusionPipeline]], family: Layout
+    pipelines: Sequence[type[LatentDiffusionPipeline]], family: Layout, *, is_union: bool
 ) -> list[type[LatentDiffusionPipeline]]:
-    """Those of the pipelines that draw with the parts of a family."""
-    return [kind for kind in pipelines if kind.layout.only_here == family.only_here]
+    """Those of the pipelines that draw with the parts of a family, and are steered so."""
+    fitting = [kind for kind in pipelines if kind.layout.only_here == family.only_here]
+    # where none is steered by a union, the net is refused with the rest of the parts
+    return [kind for kind in fitting if kind.layout.is_union == is_union] or fitting

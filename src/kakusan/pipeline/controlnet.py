@@ -20,7 +20,7 @@ from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
-from kakusan.pipeline.parts import CONTROLNET, CONTROLNET_UNION_XL, CONTROLNET_XL, as_one, nets_of
+from kakusan.pipeline.parts import CONTROLNET, CONTROLNET_XL, as_one, nets_of
 from kakusan.pipeline.shown_tensors import TENSORS, XL_TENSORS
 from kakusan.pipeline.stable_diffusion import OneEncoderPipeline
 from kakusan.pipeline.stable_diffusion_xl import GUIDANCE, OF_THE_BASE, Texts, XLPipeline
@@ -117,7 +117,9 @@ class StableDiffusionControlNetPipeline(OneEncoderPipeline):
                 be empty then. A guidance of 3 to 5 is good.
             control_guidance_start, control_guidance_end: The part of the steps, from 0 to 1, in
                 which it steers.
-            settings: The rest is as `StableDiffusionPipeline` has it.
+            settings: The rest is as `StableDiffusionPipeline` has it, and `callback_on_step_end`
+                may be shown "image", a tensor, or of several ControlNets a list of tensors. Others
+                that it gives back steer from the next step on.
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.
@@ -252,72 +254,6 @@ class StableDiffusionXLControlNetPipeline(ControlledXL):
             starts=control_guidance_start,
             ends=control_guidance_end,
             mode=mode_of(self.controlnet, guess_mode),
-        )
-        plain = {
-            "prompt": prompt,
-            "prompt_2": prompt_2,
-            "height": height,
-            "width": width,
-            "num_inference_steps": num_inference_steps,
-            "timesteps": timesteps,
-            "sigmas": sigmas,
-            "denoising_end": denoising_end,
-            "guidance_scale": guidance_scale,
-            "negative_prompt": negative_prompt,
-            "negative_prompt_2": negative_prompt_2,
-        }
-        return called(self, CONTROLLED_XL, {**settings, **plain}, controls)
-
-
-class StableDiffusionXLControlNetUnionPipeline(ControlledXL):
-    """Text to picture with SDXL, steered by pictures of several kinds and one network."""
-
-    layout = CONTROLNET_UNION_XL
-
-    def __call__(
-        self,
-        prompt: Texts = None,
-        prompt_2: Texts = None,
-        control_image: object = None,
-        height: int | None = None,
-        width: int | None = None,
-        num_inference_steps: int | None = None,
-        timesteps: Sequence[int] | None = None,
-        sigmas: Sequence[float] | None = None,
-        denoising_end: float | None = None,
-        guidance_scale: float | None = None,
-        negative_prompt: Texts = None,
-        negative_prompt_2: Texts = None,
-        *,
-        controlnet_conditioning_scale: Numbers = 1.0,
-        guess_mode: bool = False,
-        control_guidance_start: Numbers = 0.0,
-        control_guidance_end: Numbers = 1.0,
-        control_mode: int | Sequence[int] | None = None,
-        **settings: Any,
-    ) -> StableDiffusionXLPipelineOutput | tuple[Any]:
-        """Draw pictures of `prompt` that pictures steer.
-
-        Args:
-            control_image: A picture, or a list with one of each kind.
-            control_mode: What each is of, by the network's numbers: 0 openpose, 1 depth, 2
-                scribble, 3 canny, 4 normal, 5 segmentation, and of "promax" 6 tile, 7 repaint.
-            settings: The rest is as `StableDiffusionXLPipeline` has it.
-
-        Raises:
-            RequestError: Anything of this does not fit, before any network runs.
-            UnknownArgumentError: An argument that does not exist.
-        """
-        types = [control_mode] if isinstance(control_mode, int) else control_mode
-        controls = controls_of(
-            self.controlnet,
-            control_image,
-            name="control_image",
-            scales=controlnet_conditioning_scale,
-            starts=control_guidance_start,
-            ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
-            types=types,
         )
         plain = {
             "prompt": prompt,

@@ -29,7 +29,7 @@ from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import CONTROLLED_IMAGE, CONTROLLED_IMAGE_XL
 
 STRENGTH = SCALE = 0.8
-_SCORES = frozenset({"aesthetic_score", "negative_aesthetic_score"})
+SCORES = frozenset({"aesthetic_score", "negative_aesthetic_score"})
 
 
 class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline):
@@ -67,7 +67,8 @@ class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline
             image, strength: As `StableDiffusionImg2ImgPipeline` has them.
             control_image: What the ControlNets are shown, see `StableDiffusionControlNetPipeline`.
             height, width: Those of `image` where not given, rounded down to multiples of 8.
-            settings: The rest is as these two have it.
+            settings: The rest is as these two have it; `callback_on_step_end` may be shown
+                "control_image", and change it.
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.
@@ -154,7 +155,7 @@ class StableDiffusionXLControlNetImg2ImgPipeline(BegunXL):
     family = Family(
         name="SDXL's image-to-image with a ControlNet",
         guidance=GUIDANCE,
-        takes=OF_THE_BASE | _SCORES,
+        takes=OF_THE_BASE | SCORES,
         pooled=True,
         begins_at=BEGINS_AT,
         measured=False,

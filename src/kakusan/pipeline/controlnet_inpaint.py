@@ -18,7 +18,7 @@ from kakusan.vocabulary import CONTROLLED_INPAINTING, CONTROLLED_INPAINTING_XL
 
 STRENGTH, XL_STRENGTH = 1.0, 0.9999
 SCALE = 0.5
-_PARTS_AND_SCORES = frozenset({"denoising_start", "aesthetic_score", "negative_aesthetic_score"})
+PARTS_AND_SCORES = frozenset({"denoising_start", "aesthetic_score", "negative_aesthetic_score"})
 
 
 class StableDiffusionControlNetInpaintPipeline(StableDiffusionControlNetPipeline):
@@ -61,7 +61,8 @@ class StableDiffusionControlNetInpaintPipeline(StableDiffusionControlNetPipeline
             control_image: What the ControlNets are shown, see `StableDiffusionControlNetPipeline`;
                 -1 in a tensor is what is to be painted.
             height, width: Those of `image` where not given, rounded down to multiples of 8.
-            settings: The rest is as these two have it.
+            settings: The rest is as these two have it; `callback_on_step_end` may be shown
+                "control_image", "mask" and "masked_image_latents", and change them likewise.
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.
@@ -86,7 +87,7 @@ class StableDiffusionControlNetInpaintPipeline(StableDiffusionControlNetPipeline
                 "guidance_scale": guidance_scale,
                 "negative_prompt": negative_prompt,
             }
-            sized = _sized(given, height, width, padding_mask_crop, self.vae_scale_factor)
+            sized = painted_in(given, height, width, padding_mask_crop, self.vae_scale_factor)
             handed = {"image": given, "mask": masks}
             return called(self, words, {**settings, **plain}, controls, handed, sized)
 
@@ -99,7 +100,7 @@ class StableDiffusionXLControlNetInpaintPipeline(BegunXL):
     family = Family(
         name="SDXL's inpainting with a ControlNet",
         guidance=GUIDANCE,
-        takes=OF_THE_BASE | _PARTS_AND_SCORES,
+        takes=OF_THE_BASE | PARTS_AND_SCORES,
         pooled=True,
         begins_at=PAINTS,
         measured=False,
@@ -166,12 +167,12 @@ class StableDiffusionXLControlNetInpaintPipeline(BegunXL):
                 "negative_prompt": negative_prompt,
                 "negative_prompt_2": negative_prompt_2,
             }
-            sized = _sized(given, height, width, padding_mask_crop, self.vae_scale_factor)
+            sized = painted_in(given, height, width, padding_mask_crop, self.vae_scale_factor)
             handed = {"image": given, "mask": masks}
             return called(self, words, {**settings, **plain}, controls, handed, sized)
 
 
-def _sized(
+def painted_in(
     given: Given, height: int | None, width: int | None, crop: int | None, factor: int
 ) -> dict[str, Any]:
     """As large as the first picture, rounded down, where the call does not say."""

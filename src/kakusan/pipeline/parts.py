@@ -110,6 +110,7 @@ class Layout:
         optional: those of them that a model's folder may lack.
         only_here: those by which a model with them is told from others.
         settings: what else an index says, with its defaults.
+        is_union: whether what steers is a union of ControlNets.
     """
 
     class_name: str
@@ -118,6 +119,7 @@ class Layout:
     optional: frozenset[str]
     only_here: frozenset[str] = frozenset()
     settings: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    is_union: bool = False
 
     @property
     def drawn_by(self) -> tuple[str, ...]:
@@ -176,7 +178,17 @@ CONTROLNET_INPAINTING = steered(
 CONTROLNET_INPAINTING_XL = steered(
     XL_INPAINTING, "StableDiffusionXLControlNetInpaintPipeline", "controlnet"
 )
-CONTROLNET_UNION_XL = replace(CONTROLNET_XL, class_name="StableDiffusionXLControlNetUnionPipeline")
+CONTROLNET_UNION_XL = replace(
+    CONTROLNET_XL, class_name="StableDiffusionXLControlNetUnionPipeline", is_union=True
+)
+CONTROLNET_UNION_IMAGE_XL = replace(
+    CONTROLNET_IMAGE_XL, class_name="StableDiffusionXLControlNetUnionImg2ImgPipeline", is_union=True
+)
+CONTROLNET_UNION_INPAINTING_XL = replace(
+    CONTROLNET_INPAINTING_XL,
+    class_name="StableDiffusionXLControlNetUnionInpaintPipeline",
+    is_union=True,
+)
 ADAPTER = steered(STABLE_DIFFUSION, "StableDiffusionAdapterPipeline", "adapter")
 ADAPTER_XL = steered(STABLE_DIFFUSION_XL, "StableDiffusionXLAdapterPipeline", "adapter")
 
@@ -220,6 +232,7 @@ def check_together(
         settings: see `Layout.settings`.
     """
     check_kinds(parts)
+    _check_union(parts.get("controlnet"), layout)
     if parts.get("safety_checker") is not None and parts["feature_extractor"] is None:
         raise RequestError("safety_checker needs feature_extractor; give both or neither")
     unet, vae = within(parts["unet"]), within(parts["vae"])
@@ -234,6 +247,20 @@ def check_together(
     if isinstance(encoder, CLIPTextModelWithProjection):
         scored = settings.get("requires_aesthetics_score", False)
         _check_added(unet, encoder, scored=scored, layout=layout)
+
+
+def _check_union(net: object | None, layout: Layout) -> None:
+    """Raise RequestError for a union of ControlNets where another net steers, and vice versa."""
+    given = within(net)
+    if given is None or isinstance(given, ControlNetUnionModel) == layout.is_union:
+        return
+    name, by = layout.class_name, "ControlNetUnion" if layout.is_union else "ControlNet"
+    other = "ControlNet" if layout.is_union else "ControlNetUnion"
+    of = name if "XL" in name else name.replace("StableDiffusion", "StableDiffusionXL")
+    raise RequestError(
+        f"{name} is steered by a {by}Model, and controlnet is a {type(given).__name__}; take "
+        f"{of.replace(by, other)}"
+    )
 
 
 def check_channels(takes: int, gives: int) -> None:

@@ -110,6 +110,9 @@ class StableDiffusionInpaintPipeline(OneEncoderPipeline):
             latents: The noise that it begins at.
             mask_blur, masked_content, soft_mask, outside: see `kakusan.request.masks`; what they
                 do is AUTOMATIC1111's and ComfyUI's.
+            callback_on_step_end_tensor_inputs: "mask" and "masked_image_latents" too. Another mask
+                acts from the next step on; other latents do where the model takes 9 channels, and
+                are refused where it takes 4 and reads none.
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.

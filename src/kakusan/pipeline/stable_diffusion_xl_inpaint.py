@@ -176,6 +176,7 @@ class StableDiffusionXLInpaintPipeline(XLPipeline):
             denoising_start: The part of the way at which another model stopped, whose latents are
                 given as `image`.
             mask_blur, masked_content, soft_mask, outside: see `kakusan.request.masks`.
+            callback_on_step_end_tensor_inputs: As `StableDiffusionInpaintPipeline` has them.
             aesthetic_score, negative_aesthetic_score: Of beauty, from 1 to 10; 6 and 2.5 where not
                 given, and not read by the base.
 
