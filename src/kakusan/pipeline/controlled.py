@@ -9,7 +9,7 @@ from torch import Tensor
 from kakusan.errors import ArgumentError
 from kakusan.inputs import ControlInput, ControlPictures, Inputs, control_pictures, seen_pictures
 from kakusan.later import without_later
-from kakusan.models import ControlNetModel, ControlNetUnionModel, Model, within
+from kakusan.models import ControlNetModel, ControlNetUnionModel, Model, Steerer, within
 from kakusan.pipeline.adapter_strengths import scale_of
 from kakusan.pipeline.asked import (
     check_no_request,
@@ -19,7 +19,7 @@ from kakusan.pipeline.asked import (
 )
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
-from kakusan.pipeline.parts import nets_of
+from kakusan.pipeline.net_parts import steering_nets
 from kakusan.pipeline.stable_diffusion_xl import texts_and_zeros
 from kakusan.request import ControlAsked, Request
 from kakusan.vocabulary import INPUTS, POOLED, SEEN, Vocabulary
@@ -120,31 +120,34 @@ def _size(given: dict[str, Any], first: ControlPictures, factor: int) -> dict[st
 
 
 def controls_of(
-    part: object,
+    pipe: LatentDiffusionPipeline,
     images: object,
     *,
     name: str = "image",
     scales: Numbers | None = 1.0,
     starts: Numbers | None = 0.0,
     ends: Numbers | None = 1.0,
-    mode: str = "balanced",
+    guess_mode: bool = False,
     types: Sequence[int] | None = None,
 ) -> Controls:
-    """Each network of a part with its pictures, as the reference's calls take them.
+    """Each network of a pipeline with its pictures, as the reference's calls take them.
 
     Args:
-        part: a network, or several.
         images: of one network a picture, or several, one for each prompt; of several networks a
             list with an entry for each, or a list for each prompt with an entry for each.
         name: of the argument, for messages.
         types: of a union of ControlNets what each picture is of.
 
     Raises:
-        ArgumentError: They are not as many as the networks.
+        RequestError: There is no network, or the pictures are not as many.
     """
-    nets = nets_of(part)
+    part, nets = steering_nets(pipe.layout, pipe.components)
+    first = nets[0]
+    # as in the reference, the first net's pooling decides for all
+    pools = isinstance(first, Steerer) and first.config.pools
+    mode = "guess" if guess_mode or pools else "balanced"
     if isinstance(within(part), Model):
-        nets, pictures = _of_one(nets[0], images, name, types)
+        nets, pictures = _of_one(first, images, name, types)
     else:
         pictures = _of_several(nets, images, name)
     count = len(nets)

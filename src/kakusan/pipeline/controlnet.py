@@ -20,7 +20,7 @@ from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
-from kakusan.pipeline.parts import CONTROLNET, CONTROLNET_XL, as_one, nets_of
+from kakusan.pipeline.parts import CONTROLNET, CONTROLNET_XL, as_one
 from kakusan.pipeline.shown_tensors import TENSORS, XL_TENSORS
 from kakusan.pipeline.stable_diffusion import OneEncoderPipeline
 from kakusan.pipeline.stable_diffusion_xl import GUIDANCE, OF_THE_BASE, Texts, XLPipeline
@@ -29,12 +29,6 @@ from kakusan.text import CLIPTokenizer
 from kakusan.vocabulary import CONTROLLED, CONTROLLED_XL
 
 Nets = ControlNetModel | Sequence[ControlNetModel] | MultiControlNetModel
-
-
-def mode_of(part: object, guess_mode: bool) -> str:
-    """As the reference: the first net's pooling decides for all."""
-    first = nets_of(part)[0]
-    return "guess" if guess_mode or first.config.pools else "balanced"
 
 
 def control_processor(pipe: LatentDiffusionPipeline) -> VaeImageProcessor:
@@ -126,12 +120,12 @@ class StableDiffusionControlNetPipeline(OneEncoderPipeline):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             image,
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
         )
         plain = {
             "prompt": prompt,
@@ -248,12 +242,12 @@ class StableDiffusionXLControlNetPipeline(ControlledXL):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             image,
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
         )
         plain = {
             "prompt": prompt,

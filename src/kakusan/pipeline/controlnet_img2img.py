@@ -17,7 +17,6 @@ from kakusan.pipeline.controlnet import (
     ControlledXL,
     Nets,
     StableDiffusionControlNetPipeline,
-    mode_of,
 )
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
@@ -75,13 +74,13 @@ class StableDiffusionControlNetImg2ImgPipeline(StableDiffusionControlNetPipeline
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
         )
         given = required_pictures(image)
         sized = own_size(given, self.vae_scale_factor, height, width)
@@ -193,13 +192,13 @@ class StableDiffusionXLControlNetImg2ImgPipeline(BegunXL):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
         )
         given = required_pictures(image)
         sized = own_size(given, self.vae_scale_factor, height, width)

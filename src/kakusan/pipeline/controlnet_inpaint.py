@@ -6,7 +6,7 @@ from typing import Any
 from kakusan.inputs import Given
 from kakusan.pipeline.begun import own_size
 from kakusan.pipeline.controlled import Numbers, called, controls_of
-from kakusan.pipeline.controlnet import StableDiffusionControlNetPipeline, mode_of
+from kakusan.pipeline.controlnet import StableDiffusionControlNetPipeline
 from kakusan.pipeline.controlnet_img2img import BegunXL
 from kakusan.pipeline.model import Family
 from kakusan.pipeline.output import StableDiffusionPipelineOutput, StableDiffusionXLPipelineOutput
@@ -69,13 +69,13 @@ class StableDiffusionControlNetInpaintPipeline(StableDiffusionControlNetPipeline
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
         )
         words = CONTROLLED_INPAINTING
         with words.spoken():
@@ -145,13 +145,13 @@ class StableDiffusionXLControlNetInpaintPipeline(BegunXL):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
         )
         words = CONTROLLED_INPAINTING_XL
         with words.spoken():

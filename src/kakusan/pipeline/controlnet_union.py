@@ -5,7 +5,7 @@ from typing import Any
 
 from kakusan.pipeline.begun import BEGINS_AT, own_size, required_pictures
 from kakusan.pipeline.controlled import Numbers, called, controls_of
-from kakusan.pipeline.controlnet import ControlledXL, mode_of
+from kakusan.pipeline.controlnet import ControlledXL
 from kakusan.pipeline.controlnet_img2img import SCALE, SCORES, STRENGTH, BegunXL
 from kakusan.pipeline.controlnet_inpaint import PARTS_AND_SCORES, XL_STRENGTH, painted_in
 from kakusan.pipeline.model import Family
@@ -67,13 +67,13 @@ class StableDiffusionXLControlNetUnionPipeline(ControlledXL):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
             types=_types(control_mode),
         )
         plain = {
@@ -140,13 +140,13 @@ class StableDiffusionXLControlNetUnionImg2ImgPipeline(BegunXL):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
             types=_types(control_mode),
         )
         given = required_pictures(image)
@@ -219,13 +219,13 @@ class StableDiffusionXLControlNetUnionInpaintPipeline(BegunXL):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.controlnet,
+            self,
             control_image,
             name="control_image",
             scales=controlnet_conditioning_scale,
             starts=control_guidance_start,
             ends=control_guidance_end,
-            mode=mode_of(self.controlnet, guess_mode),
+            guess_mode=guess_mode,
             types=_types(control_mode),
         )
         words = CONTROLLED_INPAINTING_XL

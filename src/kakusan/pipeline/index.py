@@ -13,6 +13,7 @@ from kakusan.errors import CheckpointError, nearest, shown
 from kakusan.models import Model, UNet2DConditionModel, within
 from kakusan.models.model import PUBLISHED_VERSION
 from kakusan.pipeline.container import Container, Shape, WeightsOptions
+from kakusan.pipeline.net_parts import check_is_steered
 from kakusan.pipeline.parts import PARTS, SEVERAL, Layout
 from kakusan.request import MAX_GUIDANCE, MAX_STEPS
 from kakusan.steering import repaints
@@ -58,6 +59,7 @@ class Folder(Container):
         where, named = str(self.path / INDEX), self.named
         if self.class_name != layout.class_name:
             where += f" (of class {shown(self.class_name)})"
+        check_is_steered(layout, {**named, **dict.fromkeys(given)})
         found: dict[str, type[Any] | None] = {}
         for part in layout.parts:
             if part not in given:

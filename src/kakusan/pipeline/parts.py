@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
 from typing import Any, cast
 
-from kakusan.errors import RequestError, kind_of
+from kakusan.errors import RequestError, kind_of, shown
 from kakusan.models import (
     Autoencoder,
     AutoencoderKL,
@@ -218,7 +219,23 @@ def check_kinds(parts: Mapping[str, object | None]) -> None:
         if value is None or isinstance(within(value), tuple(PARTS[part].classes.values())):
             continue
         names = " or ".join(sorted({kind.__name__ for kind in PARTS[part].classes.values()}))
-        raise RequestError(f"{part} must be a kakusan {names}, not {kind_of(within(value))}")
+        raise RequestError(
+            f"{part} must be a kakusan {names}, not {kind_of(within(value))}{_instead(part, value)}"
+        )
+
+
+def _instead(part: str, value: object) -> str:
+    """What to do with something else that was given as a network that steers."""
+    if part not in SEVERAL:
+        return ""
+    if isinstance(value, str | PathLike):
+        kind = SEVERAL[part].kind.__name__
+        return f"; load it first: {part}={kind}.from_pretrained({shown(fspath(value))})"
+    if isinstance(within(value), T2IAdapter | MultiAdapter):
+        return "; StableDiffusionAdapterPipeline and SDXL's are steered by those"
+    if isinstance(within(value), ControlNetModel | MultiControlNetModel | ControlNetUnionModel):
+        return "; StableDiffusionControlNetPipeline and SDXL's are steered by those"
+    return ""
 
 
 def check_together(
@@ -232,7 +249,7 @@ def check_together(
         settings: see `Layout.settings`.
     """
     check_kinds(parts)
-    _check_union(parts.get("controlnet"), layout)
+    check_union(parts.get("controlnet"), layout)
     if parts.get("safety_checker") is not None and parts["feature_extractor"] is None:
         raise RequestError("safety_checker needs feature_extractor; give both or neither")
     unet, vae = within(parts["unet"]), within(parts["vae"])
@@ -249,7 +266,7 @@ def check_together(
         _check_added(unet, encoder, scored=scored, layout=layout)
 
 
-def _check_union(net: object | None, layout: Layout) -> None:
+def check_union(net: object | None, layout: Layout) -> None:
     """Raise RequestError for a union of ControlNets where another net steers, and vice versa."""
     given = within(net)
     if given is None or isinstance(given, ControlNetUnionModel) == layout.is_union:

@@ -29,8 +29,9 @@ from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.image_prompts import IPAdapters
 from kakusan.pipeline.index import INDEX, save_parts
 from kakusan.pipeline.loading import CONSTRUCTION, Loading, check_settings
+from kakusan.pipeline.net_parts import check_is_steered
 from kakusan.pipeline.outfits import AdapterFiles
-from kakusan.pipeline.parts import SEVERAL, Layout, check_together, nets_of
+from kakusan.pipeline.parts import SEVERAL, Layout, as_one, check_together, nets_of
 from kakusan.pipeline.placed import Placed
 from kakusan.pipeline.preview import LatentPreview
 from kakusan.pipeline.running import callback_of, check_between_calls
@@ -235,6 +236,8 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
         check_published(where, rest, CONSTRUCTION, (*known, "torch_dtype", "dtype"))
         lacking = [part for part in layout.parts if part not in {*components, *given}]
         if needed := [part for part in lacking if part not in _LOOKING]:
+            if needed[1:] == []:  # not another family's parts too
+                check_is_steered(layout, {**components, **given})
             raise RequestError(
                 f"{where} needs {' and '.join(needed)}, which {type(pipeline).__name__} does not "
                 f"have; load {layout.model} with from_pretrained"
@@ -369,6 +372,7 @@ class Pipeline(Placed, Sourced, Sendable, metaclass=_WithNamesToCome):
     def __setattr__(self, name: str, value: object) -> None:
         if name in self.layout.parts:
             check_between_calls(self, name)
+            value = as_one(name, value)
         super().__setattr__(name, value)
 
     @property

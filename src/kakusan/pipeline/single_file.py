@@ -14,6 +14,7 @@ from kakusan.errors import ArgumentError, CheckpointError, PartError
 from kakusan.models import Model
 from kakusan.pipeline.container import Container, Shape, WeightsOptions, is_refiner
 from kakusan.pipeline.index import DEFAULTS, Folder, checked_defaults
+from kakusan.pipeline.net_parts import check_is_steered
 from kakusan.pipeline.parts import PARTS, Layout
 from kakusan.pipeline.scheduling import check_scheduler
 from kakusan.schedulers import named_scheduler, scheduler_class
@@ -136,6 +137,7 @@ class SingleFile(Container):
             supply = ", ".join(NEEDED[part] for part in lacking)
             raise CheckpointError(f"{self} has no {' and no '.join(lacking)}; give {supply}")
         named = self.named
+        check_is_steered(layout, {**named, **dict.fromkeys(given)})
         return {
             part: _kind(part) if part in named else None
             for part in layout.parts

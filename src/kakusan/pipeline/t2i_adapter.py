@@ -97,7 +97,7 @@ class StableDiffusionAdapterPipeline(OneEncoderPipeline):
             RequestError: Anything of this does not fit, before any network runs.
             UnknownArgumentError: An argument that does not exist.
         """
-        controls = controls_of(self.adapter, image, scales=adapter_conditioning_scale)
+        controls = controls_of(self, image, scales=adapter_conditioning_scale)
         plain = {
             "prompt": prompt,
             "height": height,
@@ -198,7 +198,7 @@ class StableDiffusionXLAdapterPipeline(XLPipeline):
             UnknownArgumentError: An argument that does not exist.
         """
         controls = controls_of(
-            self.adapter,
+            self,
             image,
             scales=adapter_conditioning_scale,
             ends=adapter_conditioning_factor,

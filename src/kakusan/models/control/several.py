@@ -30,7 +30,11 @@ class _Several(nn.Module, Generic[NetT]):
         name = self.kind.__name__
         wrong = [each for each in given if not isinstance(each, self.kind)]
         if wrong or len(given) < self.fewest:
-            got = kind_of(wrong[0]) if wrong else f"{len(given)} of them"
+            got = f"{len(given)} of them"
+            if wrong and wrong[0] is None:
+                got = "None"
+            elif wrong:
+                got = f"{kind_of(wrong[0])}; load each with {name}.from_pretrained"
             raise RequestError(
                 f"{type(self).__name__} takes {name}s, at least {self.fewest}, not {got}"
             )
