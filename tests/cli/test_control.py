@@ -124,7 +124,10 @@ def test_over_a_picture_and_a_part_of_it(
         ("cany:a@b.png@net", "--control: there is no preprocessor 'cany'; did you mean canny?"),
         ("depth:a@b.png@net", "'depth' needs a network, which kakusan does not have"),
         ("canny:a@b.png@net:nan", "the scale of --control must be a number from -100 to 100"),
-        ("canny:a@b.png@net:1:0.8-0.2", "--control must start before they end"),
+        (
+            "canny:a@b.png@net:1:0.8-0.2",
+            "the start of --control must be below the end, not 0.8-0.2",
+        ),
         ("canny:a@b.png", "--control must be KIND:PICTURE@MODEL"),
         ("canny:a@b.png@nowhere/at-all/net", "nowhere/at-all/net"),
         ("inpaint:a@b.png@net", "nothing of 'a@b.png' is transparent; give "),

@@ -87,7 +87,7 @@ class ControlledRequest:
         found = tuple(_asked(each) for each in cast("Sequence[object]", several))
         if len(found) > MAX_CONTROLS:
             raise ArgumentError(
-                f"{{controls}} are {len(found)} networks; at most {MAX_CONTROLS} are taken"
+                f"{{controls}}: {len(found)} networks were given; at most {MAX_CONTROLS} are taken"
             )
         return found or None
 

@@ -74,7 +74,7 @@ def checked(asked: ControlAsked) -> ControlAsked:
         )
     if asked.start >= asked.end:
         raise ArgumentError(
-            "{controls} must start before they end, and {0:g}-{1:g} does not",
+            "the start of {controls} must be below the end, not {0:g}-{1:g}",
             *(asked.start, asked.end),
         )
     return asked
