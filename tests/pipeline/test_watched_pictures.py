@@ -9,9 +9,11 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from diffusers.callbacks import SDXLControlnetCFGCutoffCallback as Theirs
 from PIL import Image
 
 import kakusan
+from kakusan.callbacks import SDXLControlnetCFGCutoffCallback
 from kakusan.errors import RequestError
 from kakusan.models import ControlNetModel, MultiControlNetModel
 from tests.models.test_controlnet import V1, XL
@@ -210,6 +212,19 @@ def test_the_end_of_guidance(steered: Any) -> None:
         return
     ours, theirs = (call(pipe, ends, names) for pipe in steered)
     assert np.abs(ours - theirs).max() * 255 <= 1
+
+
+def test_the_ready_callback_for_controlnets(steered: Any) -> None:
+    if type(steered[0]).__name__ != "StableDiffusionXLControlNetPipeline":
+        return
+    ours, theirs = (
+        call(pipe, ends(cutoff_step_ratio=0.5), ["latents"])
+        for pipe, ends in zip(steered, (SDXLControlnetCFGCutoffCallback, Theirs), strict=True)
+    )
+    assert np.abs(ours - theirs).max() * 255 <= 1
+    ends = SDXLControlnetCFGCutoffCallback(cutoff_step_ratio=0.5)
+    guessing = call(steered[0], ends, [], guess_mode=True, num_images_per_prompt=2)
+    assert len(guessing) == 2
 
 
 def test_pictures_of_several_nets(tiny_v1: Path, tmp_path: Path) -> None:

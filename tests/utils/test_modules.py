@@ -22,6 +22,7 @@ from tests.pipeline.test_oracle import both
 
 THERE = """
 callbacks: MultiPipelineCallbacks PipelineCallback SDCFGCutoffCallback SDXLCFGCutoffCallback
+callbacks: SDXLControlnetCFGCutoffCallback
 image_processor: VaeImageProcessor
 models: AutoencoderKL AutoencoderTiny ControlNetModel UNet2DConditionModel
 models.attention_processor: AttnProcessor AttnProcessor2_0

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from kakusan.errors import RequestError, shown
 from kakusan.later import missing_name
@@ -12,6 +12,7 @@ __all__ = [
     "PipelineCallback",
     "SDCFGCutoffCallback",
     "SDXLCFGCutoffCallback",
+    "SDXLControlnetCFGCutoffCallback",
 ]
 
 
@@ -80,8 +81,9 @@ class SDCFGCutoffCallback(PipelineCallback):
         callback_kwargs: dict[str, Any],
     ) -> dict[str, Any]:
         if step_index == self.cutoff_step(pipeline) and pipeline.do_classifier_free_guidance:
+            rows = len(callback_kwargs["prompt_embeds"])
             for name in self.tensor_inputs:
-                callback_kwargs[name] = callback_kwargs[name].chunk(2)[-1]
+                callback_kwargs[name] = _of_text(callback_kwargs[name], rows)
             pipeline._guidance_scale = 0.0
         return callback_kwargs
 
@@ -90,6 +92,20 @@ class SDXLCFGCutoffCallback(SDCFGCutoffCallback):
     """The same for SDXL."""
 
     tensor_inputs = ("prompt_embeds", "add_text_embeds", "add_time_ids")
+
+
+class SDXLControlnetCFGCutoffCallback(SDXLCFGCutoffCallback):
+    """The same for SDXL with a ControlNet."""
+
+    tensor_inputs = (*SDXLCFGCutoffCallback.tensor_inputs, "image")
+
+
+def _of_text(value: Any, rows: int) -> Any:
+    """Of both halves of guidance, which have so many rows, the text's; of a list each."""
+    if isinstance(value, list):
+        return [_of_text(each, rows) for each in cast("list[Any]", value)]
+    # guess_mode shows pictures to that half alone
+    return value.chunk(2)[-1] if len(value) == rows else value
 
 
 class MultiPipelineCallbacks:
