@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import kakusan
+from kakusan.errors import RequestError
 from kakusan.pipeline import draw_together
 
 PROMPTS = ["a cat on a red background", "an astronaut riding a horse, 4k"]
@@ -79,6 +80,40 @@ def test_requests_of_different_guidance_share_calls(pair: Any) -> None:
         (alone,) = pipe.pictures(request)
         together, single = (np.asarray(each.image).astype(int) for each in (found[number], alone))
         assert np.abs(together - single).max() <= 1
+
+
+def test_callbacks_see_what_the_reference_shows(tiny_lcm: Path) -> None:
+    of = "LatentConsistencyModelPipeline"
+    pipes = [loaded(getattr(each, of), tiny_lcm) for each in (kakusan, diffusers)]
+    names = [*pipes[1]._callback_tensor_inputs]
+    seen: list[dict[str, Any]] = []
+
+    def look(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        seen.append({name: each.clone() for name, each in tensors.items()})
+        return {"denoised": tensors["denoised"] * 0.3} if index == 3 else tensors
+
+    watched = {"callback_on_step_end": look, "callback_on_step_end_tensor_inputs": names}
+    ours, theirs = (
+        levels(pipe, prompt="a cat", num_images_per_prompt=2, num_inference_steps=4, **watched)
+        for pipe in pipes
+    )
+    assert np.abs(ours - theirs).max() <= 1
+    for mine, yours in zip(seen[:4], seen[4:], strict=True):
+        for name in names:
+            assert mine[name].shape == yours[name].shape, name
+            assert torch.allclose(mine[name], yours[name], atol=2e-3), name
+
+
+@pytest.mark.parametrize("name", ["denoised", "w_embedding"])
+def test_what_a_change_would_do_nothing_to_is_refused(tiny_lcm: Path, name: str) -> None:
+    pipe = loaded(kakusan.LatentConsistencyModelPipeline, tiny_lcm)
+    with pytest.raises(RequestError, match=f"{name} of callback_on_step_end"):
+        pipe(
+            "a cat",
+            num_inference_steps=2,
+            callback_on_step_end=lambda _p, _i, _t, k: {name: k[name] * 2},
+            callback_on_step_end_tensor_inputs=[name],
+        )
 
 
 def test_a_callback_changes_guidance(pair: Any) -> None:

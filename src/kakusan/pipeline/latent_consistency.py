@@ -18,6 +18,7 @@ from kakusan.pipeline.asked import (
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import LATENT_CONSISTENCY
+from kakusan.pipeline.shown_tensors import DISTILLED, TENSORS
 from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
 from kakusan.request import Request
 from kakusan.request.choices import Folders
@@ -37,6 +38,7 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
     """
 
     layout = LATENT_CONSISTENCY
+    _callback_tensor_inputs = (*TENSORS, *DISTILLED)
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  # as the reference's
         self,
@@ -83,6 +85,8 @@ class LatentConsistencyModelPipeline(StableDiffusionPipeline):
             guidance_scale: 8.5, or what the model's folder says.
             negative_prompt, negative_prompt_embeds: Without effect where the UNet was distilled
                 under guidance.
+            callback_on_step_end_tensor_inputs: "denoised", the guess of the picture, which may be
+                changed at the last step, and "w_embedding", which is only shown, too.
 
         Raises:
             RequestError: Anything of this does not fit, before any network runs.

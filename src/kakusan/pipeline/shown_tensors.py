@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kakusan.errors import RequestError
+from kakusan.models import UNet2DConditionModel, guidance_embedding
 from kakusan.sampling import Halves, Prompt, Step
 
 # Of each, the field of a conditioning; the second is of the negative prompt, the first of both
@@ -25,6 +26,8 @@ XL_TENSORS = ("latents", *(name for both, (one, _) in BOTH.items() for name in (
 # Those of calls that begin at pictures
 XL_BEGUN_TENSORS = (*XL_TENSORS[:-1], "add_neg_time_ids")
 MASKS = ("mask", "masked_image_latents")
+# What calls of models that were distilled under guidance show besides
+DISTILLED = ("denoised", "w_embedding")
 
 
 def own_name(name: str) -> str:
@@ -54,6 +57,32 @@ def parted(name: str, value: Tensor, before: Halves, step: Step) -> Halves:
             f"are {2 * count} with the negative half first, or {count}"
         )
     return Halves(text, None if before.negative is None else negative)
+
+
+def of_guidance(unet: UNet2DConditionModel, step: Step) -> Tensor:
+    """What a UNet that was distilled under guidance is told of it, (b, dim)."""
+    dim = unet.config.guidance_dim
+    if not dim:
+        raise RequestError(
+            "w_embedding of callback_on_step_end_tensor_inputs is what UNets read that were "
+            "distilled under guidance, and this one was not; leave it out"
+        )
+    scales = torch.full((len(step.latents),), step.guidance.scale - 1.0)
+    return guidance_embedding(scales, dim).to(step.latents)
+
+
+def check_distilled(changed: Mapping[str, Tensor], step: Step) -> None:
+    """Raise RequestError where what was changed would have no effect."""
+    if "w_embedding" in changed:
+        raise RequestError(
+            "w_embedding of callback_on_step_end follows from the guidance; leave it as it is, and "
+            "set pipe._guidance_scale"
+        )
+    if "denoised" in changed and not step.is_last:
+        raise RequestError(
+            "denoised of callback_on_step_end is the picture at the last step, and is computed "
+            "anew at each; change latents before the last one"
+        )
 
 
 def of_prompt(name: str, prompt: Prompt) -> Tensor:

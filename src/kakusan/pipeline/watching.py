@@ -9,12 +9,15 @@ from torch import Tensor
 
 from kakusan.errors import RequestError, check_no_unknown
 from kakusan.inputs import check_shape, check_tensor
+from kakusan.models import within
 from kakusan.pipeline.callbacks import StepCallback
 from kakusan.pipeline.running import RunningCall
 from kakusan.pipeline.shown_tensors import (
     BOTH,
     STEERED_BY,
     changed_prompt,
+    check_distilled,
+    of_guidance,
     of_prompt,
     own_name,
     parted,
@@ -44,7 +47,7 @@ class CallbackSteering(Steering):
     def __init__(
         self,
         callback: StepCallback,
-        owner: object,
+        owner: Any,
         call: RunningCall,
         timesteps: Tensor,
         altered: dict[int, str],
@@ -73,10 +76,12 @@ class CallbackSteering(Steering):
         changed = _changed(copies | result, seen)
         if changed or call.interrupt or call.guidance != step.guidance:
             self._altered.update(dict.fromkeys(step.pictures, ALTERED))
+            check_distilled(changed, step)
             self._steer_by(changed, seen, step)
+            latents = changed.get("latents", step.latents)
             step = replace(
                 step,
-                latents=changed.get("latents", step.latents),
+                latents=changed.get("denoised", latents),
                 prompt=changed_prompt(
                     step.prompt, {own_name(name): each for name, each in changed.items()}
                 ),
@@ -128,8 +133,11 @@ class CallbackSteering(Steering):
         """What the function is shown; under guidance both halves, the negative one first."""
         found: dict[str, Tensor] = {}
         for name in self._callback.shown:
-            if name == "latents":
-                found[name] = step.latents
+            if name in ("latents", "denoised"):
+                found[name] = step.latents if name == "latents" else step.denoised
+                continue
+            if name == "w_embedding":
+                found[name] = of_guidance(within(self._owner.unet), step)
                 continue
             if own_name(name) in STEERED_BY:
                 shown = [h for each in self._watched for h in each.seen(own_name(name))]
