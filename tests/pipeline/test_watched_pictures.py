@@ -1,5 +1,6 @@
 """What steers by pictures is shown to `callback_on_step_end`, and changed, as in the reference."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,6 +129,18 @@ def assert_changed_alike(
     ours, theirs = (call(pipe, at_the_first, [name], **settings) for pipe in pair)
     assert np.abs(ours - theirs).max() * 255 <= limit
     assert np.abs(ours - call(pair[0], plain, [name], **settings)).max() > 0.01
+
+
+def test_every_pipeline_knows_the_names_of_its_reference() -> None:
+    steering = {"image", "control_image", "mask", "masked_image_latents"}
+    kinds = [name for name in kakusan.__all__ if re.fullmatch("(Stable|Latent).*Pipeline", name)]
+    assert len(kinds) > 15
+    for name in kinds:
+        # the reference's T2I-Adapters have none
+        theirs = {*getattr(getattr(diffusers, name), "_callback_tensor_inputs", ["latents"])}
+        ours = {*getattr(kakusan, name)._callback_tensor_inputs}
+        assert theirs <= ours, name
+        assert theirs & steering == ours & steering, name
 
 
 @pytest.mark.parametrize(
