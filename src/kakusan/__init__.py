@@ -42,6 +42,7 @@ _ROOMS = {
         "AutoPipelineForInpainting",
         "AutoPipelineForText2Image",
         "DiffusionPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
         "LatentConsistencyModelPipeline",
         "Picture",
         "StableDiffusionAdapterPipeline",

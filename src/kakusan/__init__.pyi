@@ -21,6 +21,9 @@ from kakusan.pipeline import AutoPipelineForImage2Image as AutoPipelineForImage2
 from kakusan.pipeline import AutoPipelineForInpainting as AutoPipelineForInpainting
 from kakusan.pipeline import AutoPipelineForText2Image as AutoPipelineForText2Image
 from kakusan.pipeline import DiffusionPipeline as DiffusionPipeline
+from kakusan.pipeline import (
+    LatentConsistencyModelImg2ImgPipeline as LatentConsistencyModelImg2ImgPipeline,
+)
 from kakusan.pipeline import LatentConsistencyModelPipeline as LatentConsistencyModelPipeline
 from kakusan.pipeline import Picture as Picture
 from kakusan.pipeline import StableDiffusionAdapterPipeline as StableDiffusionAdapterPipeline

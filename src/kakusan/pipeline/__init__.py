@@ -27,6 +27,7 @@ from kakusan.pipeline.decode import decode
 from kakusan.pipeline.draw import draw
 from kakusan.pipeline.image_processor import VaeImageProcessor
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
+from kakusan.pipeline.latent_consistency_img2img import LatentConsistencyModelImg2ImgPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.latents import load_latents, save_latents
 from kakusan.pipeline.output import (
@@ -52,6 +53,7 @@ __all__ = [
     "AutoPipelineForInpainting",
     "AutoPipelineForText2Image",
     "DiffusionPipeline",
+    "LatentConsistencyModelImg2ImgPipeline",
     "LatentConsistencyModelPipeline",
     "LatentDiffusionPipeline",
     "Picture",

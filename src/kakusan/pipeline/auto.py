@@ -26,6 +26,7 @@ from kakusan.pipeline.controlnet_union import (
 )
 from kakusan.pipeline.file_loading import FileLoading
 from kakusan.pipeline.latent_consistency import LatentConsistencyModelPipeline
+from kakusan.pipeline.latent_consistency_img2img import LatentConsistencyModelImg2ImgPipeline
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
@@ -50,6 +51,7 @@ PIPELINES: tuple[type[LatentDiffusionPipeline], ...] = (
 # Likewise those that begin at pictures
 BEGUN: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLImg2ImgPipeline,
+    LatentConsistencyModelImg2ImgPipeline,
     StableDiffusionImg2ImgPipeline,
 )
 # And those that draw a part of them anew
@@ -75,6 +77,11 @@ CONTROLLED: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLControlNetPipeline,
     StableDiffusionControlNetPipeline,
 )
+# Those of one kind, whose parts alone do not tell them
+_LATENT_CONSISTENCY = [
+    kind.layout.class_name
+    for kind in (LatentConsistencyModelPipeline, LatentConsistencyModelImg2ImgPipeline)
+]
 _CONTROLLED = (*CONTROLLED, *CONTROLLED_BEGUN, *CONTROLLED_PAINTED)
 ADAPTED: tuple[type[LatentDiffusionPipeline], ...] = (
     StableDiffusionXLAdapterPipeline,
@@ -190,7 +197,7 @@ class DiffusionPipeline(metaclass=_Kind):
         if wanted is not None:
             fitting = _fitting(wanted, kind.layout, is_union=_is_union(net))
             if not issubclass(kind, tuple(fitting)) or issubclass(kind, relatives):
-                kind = fitting[-1]
+                kind = _named(fitting, kind.layout.class_name)
         return kind.from_pipe(pipeline, **parts)
 
 
@@ -259,8 +266,15 @@ def _of_family(
         names = [kind.layout.class_name for kind in _CONTROLLED if kind.layout.is_union]
         is_union = container.class_name in names
     fitting = _fitting(pipelines, family_of(container, given), is_union=is_union)
-    named = (kind for kind in fitting if kind.layout.class_name == container.class_name)
-    return next(named, fitting[-1])
+    return _named(fitting, container.class_name)
+
+
+def _named(
+    fitting: Sequence[type[LatentDiffusionPipeline]], class_name: object
+) -> type[LatentDiffusionPipeline]:
+    """The one of a name, or of the kind that it names, or the last."""
+    names = _LATENT_CONSISTENCY if class_name in _LATENT_CONSISTENCY else [class_name]
+    return next((kind for kind in fitting if kind.layout.class_name in names), fitting[-1])
 
 
 def _fitting(

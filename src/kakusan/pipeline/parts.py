@@ -140,6 +140,9 @@ STABLE_DIFFUSION = Layout(
 IMAGE_TO_IMAGE = replace(STABLE_DIFFUSION, class_name="StableDiffusionImg2ImgPipeline")
 INPAINTING = replace(STABLE_DIFFUSION, class_name="StableDiffusionInpaintPipeline")
 LATENT_CONSISTENCY = replace(STABLE_DIFFUSION, class_name="LatentConsistencyModelPipeline")
+LATENT_CONSISTENCY_IMAGE = replace(
+    STABLE_DIFFUSION, class_name="LatentConsistencyModelImg2ImgPipeline"
+)
 _XL_ENCODERS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 STABLE_DIFFUSION_XL = Layout(
     class_name="StableDiffusionXLPipeline",
