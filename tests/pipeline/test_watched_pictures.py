@@ -167,6 +167,17 @@ def test_what_a_mask_leaves_is_changed_where_it_is_read(painted: Any) -> None:
         call(painted[0], lambda _p, _i, _t, k: {name: k[name] * 0.3}, [name])
 
 
+def test_what_cannot_be_shown_is_told_before_the_first_step(painted: Any) -> None:
+    def never(_pipe: Any, _index: int, _time: Any, _tensors: dict[str, Any]) -> None:
+        raise AssertionError
+
+    if painted[0].unet.config.in_channels == 4:
+        factor = painted[0].vae_scale_factor
+        latents = torch.randn(1, 4, 64 // factor, 64 // factor)
+        with pytest.raises(RequestError, match="image was given as latents; leave them out"):
+            call(painted[0], never, ["masked_image_latents"], image=latents)
+
+
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
     {"guidance_scale": 1.0},

@@ -29,7 +29,6 @@ from kakusan.pipeline.image_processor import Array, VaeImageProcessor
 from kakusan.pipeline.loading import check_settings
 from kakusan.pipeline.parts import PARTS, Layout, check_together
 from kakusan.pipeline.prompts import ReadsTexts
-from kakusan.pipeline.shown_tensors import TENSORS
 from kakusan.request import DEFAULT_GUIDANCE, Request
 from kakusan.sampling import step_options
 from kakusan.schedulers import Generators, Scheduler, draw_noise
@@ -47,6 +46,7 @@ class Pipe(Protocol):
     source: Source | None
     layout: ClassVar[Layout]
     settings: dict[str, bool]
+    _callback_tensor_inputs: ClassVar[Sequence[str]]
 
     @property
     def scheduler(self) -> Scheduler[Any]: ...
@@ -224,7 +224,8 @@ def check_inputs(
     """Raise RequestError where a call with these arguments would."""
     seen_pictures(ip_adapter_image, ip_adapter_image_embeds)
     StepCallback.of_old(None, callback_steps)
-    StepCallback.of(None, callback_on_step_end_tensor_inputs, TENSORS)
+    known = pipe._callback_tensor_inputs  # pyright: ignore[reportPrivateUsage]
+    StepCallback.of(None, callback_on_step_end_tensor_inputs, known)
     request = Request.of(
         texts_or_embeds("prompt", prompt, prompt_embeds),
         negative_prompt=negative_or_embeds(negative_prompt, negative_prompt_embeds),

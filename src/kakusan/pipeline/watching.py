@@ -59,6 +59,9 @@ class CallbackSteering(Steering):
 
     def beside(self, others: Sequence[Steering]) -> None:
         self._watched = [each for each in others if isinstance(each, Watched)]
+        for name in self._callback.shown:  # what cannot be shown is told before the first step
+            for each in self._watched:
+                each.seen(own_name(name))
 
     def after(self, step: Step) -> Step:
         call, seen = self._call, self._tensors(step)
