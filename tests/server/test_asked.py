@@ -154,15 +154,65 @@ def test_wildcards_tell_no_folder(catalog: Catalog, tmp_path: Path) -> None:
         ({"aesthetic_score": 6.0}, "aesthetic_score"),
         ({"denoising_end": 0.5}, "denoising_end"),
         ({"timesteps": [900, 1], "scheduler": "unipc"}, "timesteps"),
+        ({"clip_skip": 3}, "clip_skip"),
+        ({"clip_skip": 50, "prompt_syntax": "webui"}, "clip_skip"),
+        ({"scheduler": "lcm", "num_inference_steps": 60}, "num_inference_steps"),
+        (
+            {"scheduler": {"name": "ddim", "num_train_timesteps": 10}, "num_inference_steps": 20},
+            "num_inference_steps",
+        ),
+        ({"image": True, "upscale": 2, "num_inference_steps": 2}, "strength"),
+        ({"image": [True, True], "upscale": 2}, "upscale"),
+        ({"image": [True, True]}, "image"),
+        ({"image": True, "mask": [True, True]}, "mask"),
+        ({"second_pass": {"width": 128, "height": 128}}, "second_pass"),
+        ({"second_pass": {"scale": 2, "strength": 0.01}}, "second_pass"),
+        ({"second_pass": {"scale": 2, "sampler": "euler"}}, "second_pass"),
+        ({"second_pass": {"scale": 2, "scheduler": "nothing"}}, "second_pass"),
+        ({"second_pass": 2, "image": True, "mask": True}, "second_pass"),
+        ({"image": True, "upscale": {"by": 2}}, "upscale"),
+        ({"scheduler": "nothing"}, "scheduler"),
+        ({"prompt": "<hypernet:x:1>", "prompt_syntax": "webui"}, "prompt"),
+        ({"prompt": "(a:nan)", "prompt_syntax": "comfy"}, "prompt"),
+        ({"prompt": "embedding:nothing", "prompt_syntax": "comfy"}, "embeddings"),
+        ({"prompt": "a.swap(b)", "prompt_syntax": "compel"}, "prompt"),
+        ({"prompt": "('a', 'b').blend(1)", "prompt_syntax": "compel"}, "prompt"),
+        ({"prompt": "('a', 'b').blend(1, -1)", "prompt_syntax": "compel"}, "prompt"),
     ],
 )
 def test_what_would_fail_later_is_refused_at_once(
     settings: dict[str, Any], field: str, catalog: Catalog, server: Settings
 ) -> None:
-    given = {name: picture() if value is True else value for name, value in settings.items()}
-    with pytest.raises(ArgumentError) as refused:
+    given = {name: _with_pictures(value) for name, value in settings.items()}
+    with pytest.raises(InputError) as refused:
         asked({"prompt": "a", **given}, catalog=catalog, server=server)
     assert field_of(refused.value) == field
+
+
+def _with_pictures(value: object) -> object:
+    if isinstance(value, list):
+        return [_with_pictures(each) for each in value]
+    return picture() if value is True else value
+
+
+def test_dialects_can_say_in_their_words_what_is_refused(
+    catalog: Catalog, server: Settings
+) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        asked({"prompt": "a", "clip_skip": 3}, catalog=catalog, server=server)
+    assert str(refused.value.in_words({"clip_skip": "layers"})).startswith("layers leaves out 3")
+
+
+def test_owners_folders_are_not_told(tmp_path: Path) -> None:
+    broken = tmp_path / "hidden" / "word.safetensors"
+    broken.parent.mkdir()
+    broken.write_bytes(b"\x08" + bytes(7) + b'{"a":1}')
+    catalog = Catalog.of(embeddings=[broken])
+    with pytest.raises(InputError, match="word") as refused:
+        asked(
+            {"prompt": "a", "embeddings": ["word"]}, catalog=catalog, server=Settings(data=tmp_path)
+        )
+    assert "hidden" not in str(refused.value)
 
 
 def test_a_mask_is_as_large_as_its_picture(catalog: Catalog, server: Settings) -> None:

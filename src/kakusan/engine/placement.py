@@ -88,8 +88,10 @@ class Placement:
         return replace(self, acceleration=Acceleration(by))
 
     def device(self, network: Model[Any]) -> torch.device:
-        """Where a network computes."""
-        return network.device if self.offload is None else self.offload.device
+        """Where a network computes; one without weights would be read to the CPU first."""
+        if self.offload is not None:
+            return self.offload.device
+        return network.device if network.device.type != "meta" else torch.device("cpu")
 
     def use(
         self, network: nn.Module, beside: Sequence[nn.Module] = ()

@@ -203,7 +203,7 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     container = container_of(source, loading.prediction_type)
     others = [part for part in ("unet", "vae") if getattr(request, part) is not None]
     check_drawn_with(container, others)
-    kind = _kind(container, loading.parts, begun=wanted.begun)
+    kind = kind_drawn_with(container, loading.parts, begun=wanted.begun)
     named = named_parts(
         {"unet": request.unet, "vae": request.vae},
         own_vae=lambda: container.config("vae"),
@@ -225,7 +225,7 @@ def loaded(wanted: Wanted) -> LatentDiffusionPipeline:
     return pipe.to(device)
 
 
-def _kind(
+def kind_drawn_with(
     container: Container, given: Mapping[str, object], *, begun: bool
 ) -> type[LatentDiffusionPipeline]:
     """The pipeline of a model; any draws both, but the refiner, which begins at pictures."""

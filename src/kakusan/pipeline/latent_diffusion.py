@@ -237,6 +237,22 @@ class LatentDiffusionPipeline(Pipeline):
         Raises:
             RequestError: Anything of it does not fit.
         """
+        drawing = self.drawing(request, inputs, batch_size, decoded=decoded)
+        if decoded:
+            drawing.check_memory()
+        say_understood(drawing.understood, self.name_or_path, drawing.request.prompt_syntax)
+        say_negative(request, drawing.guidance)
+        drawing.model.engine.prepare()
+        return drawing
+
+    def drawing(
+        self, request: Request, inputs: Inputs, batch_size: int = 1, *, decoded: bool = True
+    ) -> Drawing:
+        """What a request comes to, as `prepared`; its networks need no weights for it.
+
+        Raises:
+            RequestError: Anything of it does not fit.
+        """
         parts = self.components
         checker = parts.get("safety_checker")
         is_network = not is_function(checker)
@@ -276,11 +292,6 @@ class LatentDiffusionPipeline(Pipeline):
         drawing = _kind_of(request)(model, request, inputs, batch_size)
         if words is not None and words.unnamed:
             drawing.altered.update(handed_in(words, drawing.request.num_pictures))
-        if decoded:
-            drawing.check_memory()
-        say_understood(drawing.understood, self.name_or_path, drawing.request.prompt_syntax)
-        say_negative(request, drawing.guidance)
-        engine.prepare()
         return drawing
 
     def _called(

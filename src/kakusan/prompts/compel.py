@@ -149,7 +149,13 @@ def _weights(how: str, said: str, count: int) -> tuple[list[float], bool]:
             )
     if options and len(options) != count:
         raise RequestError(f".{how}(...) has {len(options)} weights for {count} texts")
-    return [float(option) for option in options] or [1.0] * count, normalized
+    weights = [float(option) for option in options] or [1.0] * count
+    if how == "blend" and normalized and not sum(weights):
+        raise RequestError(
+            ".blend(...) has weights that sum to 0, of which no share can be taken; write others, "
+            "or no_normalize behind them"
+        )
+    return weights, normalized
 
 
 class _Reader:

@@ -1,66 +1,81 @@
 """What would fail once a job is drawn, seen while its caller still listens."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import functools
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from kakusan.errors import ArgumentError
+from kakusan.errors import ArgumentError, CheckpointError, InputError
 from kakusan.request import Request
+from kakusan.server.errors import FieldError
+from kakusan.server.problems import field_of
+from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.entries import Entry
 
-if TYPE_CHECKING:  # torch comes with it
+if TYPE_CHECKING:  # torch comes with them
     from kakusan.inputs import Inputs
+    from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
+
+_MODELS = 8  # whose shapes are kept
 
 
-def check_ahead(request: Request, inputs: "Inputs", model: Entry) -> None:
-    """See all of a request that can be seen without its model.
+def check_ahead(request: Request, inputs: "Inputs", catalog: Catalog) -> None:
+    """Check a request as its drawing would, as far as no weights are needed for that.
 
     Raises:
         InputError: It cannot be drawn.
     """
-    from kakusan.steering import WAYS
+    from kakusan.pipeline.draw import checked
+    from kakusan.server.worker.asked import model_of, with_files
 
-    for way in WAYS:
-        way.check(request, inputs)
-    if request.upscale is not None and inputs.image is None:
-        raise ArgumentError("{upscale} makes {image} larger, and there is none; give one")
-    _check_family(request, inputs, model)
-    _check_scheduler(request, model)
-    _check_strength(request, model)
-
-
-def _check_family(request: Request, inputs: "Inputs", model: Entry) -> None:
-    from kakusan.pipeline.stable_diffusion import StableDiffusionPipeline
-
-    if model.family in ("builtin", "v1", "v2"):
-        StableDiffusionPipeline.family.check(request, inputs)
+    try:
+        model, files = model_of(request, catalog), with_files(request, catalog)
+        checked(files, inputs, [], trusted=True)
+        if (pipe := _pipe(model, inputs)) is not None:
+            pipe.drawing(*_without_weights(files, inputs))
+    except InputError as error:
+        raise _for_callers(error, catalog) from None
 
 
-def _check_scheduler(request: Request, model: Entry) -> None:
-    """Refuse timesteps and noise levels of one's own where a scheduler takes none."""
-    from kakusan.pipeline.scheduling import requested_scheduler
-    from kakusan.schedulers import PNDMScheduler, scheduler_class
+def _without_weights(request: Request, inputs: "Inputs") -> tuple[Request, "Inputs"]:
+    """What is left to check with a pipeline that has none.
 
-    timesteps, sigmas = request.timesteps, request.sigmas
-    if timesteps is None and sigmas is None:
-        return
-    asked: str | Mapping[str, Any] | None = request.scheduler
-    if asked is not None:
-        kind = type(requested_scheduler(asked, PNDMScheduler()))
-    elif model.scheduler is not None:
-        kind = scheduler_class(model.scheduler)
-    else:
-        return
-    kind().set_timesteps(
-        timesteps=None if timesteps is None else list(timesteps),
-        sigmas=None if sigmas is None else list(sigmas),
-    )
+    Of networks that steer there are the shapes; adapters and what sees pictures are left out.
+    """
+    from kakusan.pipeline.control_nets import named_nets
+    from kakusan.pipeline.draw import NAMED_BY_LOADING
+    from kakusan.prompts.networks import without_loras
+
+    nets = named_nets(request, inputs, local_files_only=True)
+    pairs = zip(inputs.controls, nets, strict=True)
+    controls = tuple(replace(each, net=net.network) for each, net in pairs)
+    left_out = (*NAMED_BY_LOADING, "loras", "lora_files", "lora_scale", "image_prompts")
+    request = replace(request, **dict.fromkeys(left_out))
+    if request.syntax == "webui":
+        texts = tuple(None if text is None else without_loras(text) for text in request.prompt)
+        request = replace(request, prompt=texts)
+    return request, replace(inputs, controls=controls, seen=())
 
 
-def _check_strength(request: Request, model: Entry) -> None:
-    steps = request.num_inference_steps or model.steps
-    if steps and request.strength and int(steps * request.strength) == 0:
-        raise ArgumentError(
-            "{strength} of {0} leaves no step of {1}; take more steps, or another part",
-            request.strength,
-            steps,
-        )
+def _for_callers(error: InputError, catalog: Catalog) -> InputError:
+    """An error without the owner's paths; what is of no file and no field is about the prompts."""
+    said, field = catalog.without_paths(str(error)), field_of(error)
+    if field is None and isinstance(error, CheckpointError):
+        return InputError(said)
+    field = field or "prompt"
+    is_whole = isinstance(error, ArgumentError) and said == str(error)  # in any dialect's words
+    return error if is_whole else FieldError(field, said)
+
+
+def _pipe(model: Entry, inputs: "Inputs") -> "LatentDiffusionPipeline | None":
+    """A model's pipeline without weights; None where its files do not tell, or are not there."""
+    try:
+        return _unfilled(model, begun=inputs.image is not None)
+    except CheckpointError:
+        return None
+
+
+@functools.lru_cache(maxsize=_MODELS)
+def _unfilled(model: Entry, *, begun: bool) -> "LatentDiffusionPipeline":
+    from kakusan.pipeline.unfilled import unfilled
+
+    return unfilled(model.source, begun=begun)

@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kakusan.errors import ArgumentError, InputError, nearest, shown
@@ -10,10 +11,12 @@ from kakusan.request import Request
 from kakusan.request.loras import Lora, loras_of
 from kakusan.request.masks import with_usual_mask
 from kakusan.request.second_pass import second_pass_of
+from kakusan.request.tiled import upscale_of
 from kakusan.server.ahead import check_ahead
 from kakusan.server.errors import FieldError
 from kakusan.server.fields import ALLOWED, CONTROL_FIELDS, IMAGE_PROMPT_FIELDS, REFUSED
 from kakusan.server.pictures import InputPicture
+from kakusan.server.problems import field_of
 from kakusan.server.settings import Settings
 from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.entries import Kind
@@ -58,12 +61,12 @@ def asked(given: Mapping[str, Any], *, catalog: Catalog, server: Settings) -> As
     settings.setdefault("seed", secrets.randbelow(SEEDS))
     if settings.get("variation_strength") and "variation_seed" not in settings:
         settings["variation_seed"] = secrets.randbelow(SEEDS)
-    _check_schedulers(settings)
+    _check_mappings(settings)
     request = _with_choices(Request.of(**settings), settings, server)
     _check_texts(request)
     _check_adapters_in_prompts(request, catalog)
     check_size(request, pictures.first, server)
-    check_ahead(request, pictures.inputs(), catalog.find("model", settings["model"]))
+    check_ahead(request, pictures.inputs(), catalog)
     return Asked(request, tuple(dict.fromkeys(pictures.ids)))
 
 
@@ -224,30 +227,40 @@ def listed(given: object) -> list[object]:
     return list(cast("Iterable[object]", given)) if isinstance(given, list | tuple) else [given]
 
 
-def _check_schedulers(settings: dict[str, Any]) -> None:
-    """Schedulers are built once, which says what their settings are not."""
-    second = second_pass_of(settings.get("second_pass"))
-    if second is not None:
-        settings["second_pass"] = second
-    for name, value in (
-        ("scheduler", settings.get("scheduler")),
-        ("second_pass", None if second is None else second.scheduler),
-    ):
-        if isinstance(value, Mapping):
-            _check_config(name, cast("Mapping[str, Any]", value))
+def _check_mappings(settings: dict[str, Any]) -> None:
+    """Read what has settings of its own; schedulers are built once, which says what theirs are."""
+    for name, read in (("second_pass", second_pass_of), ("upscale", upscale_of)):
+        if name in settings:
+            with _about(name):
+                settings[name] = read(settings[name])
+    _check_config("scheduler", settings.get("scheduler"))
+    if (second := settings.get("second_pass")) is not None:
+        _check_config("second_pass", second.scheduler)
 
 
-def _check_config(field: str, config: Mapping[str, Any]) -> None:
+@contextmanager
+def _about(field: str) -> Generator[None]:
+    """Within, an error that names no field is about this one."""
+    try:
+        yield
+    except InputError as error:
+        if field_of(error) is None:
+            raise FieldError(field, str(error)) from None
+        raise
+
+
+def _check_config(field: str, asked: object) -> None:
     from kakusan.pipeline.scheduling import check_scheduler
     from kakusan.request.checks import scheduler
 
     try:
-        if len(json.dumps(config)) > _LONGEST_CONFIG:
+        if isinstance(asked, Mapping) and len(json.dumps(asked)) > _LONGEST_CONFIG:
             raise FieldError(field, f"the settings of {field} are longer than anything published")
-        check_scheduler(scheduler(config))
-    except FieldError:
+        with _about(field):
+            check_scheduler(scheduler(asked))
+    except InputError:
         raise
-    except (InputError, ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise FieldError(field, str(error)) from None
 
 

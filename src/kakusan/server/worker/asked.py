@@ -35,25 +35,43 @@ def asked_by(job: Job, catalog: Catalog, files: Files) -> Asked:
     request = Request.from_record(job.submission.request)
     if request.unet is not None:
         raise ArgumentError("{unet} cannot be exchanged here; name a {model} that has it")
-    name = request.model
-    model = catalog.usual_model if name is None else catalog.find("model", name)
+    model = model_of(request, catalog)
     handed_in = [os.fspath(files.input(id)) for id in job.submission.inputs]
     inputs = recorded_inputs(request, handed_in or None)
+    request = with_files(request, catalog)
+    return Asked(request, inputs, model)
+
+
+def model_of(request: Request, catalog: Catalog) -> Entry:
+    """The model that a request names, or the usual one.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    name = request.model
+    return catalog.usual_model if name is None else catalog.find("model", name)
+
+
+def with_files(request: Request, catalog: Catalog) -> Request:
+    """A request with the owner's files in the place of names.
+
+    Raises:
+        InputError: Something of it is not in the catalog.
+    """
     vae = None if request.vae is None else catalog.find("vae", request.vae).source
     loras = [*(lora.name for lora in request.loras or ()), *names_in(request)]
     found = {each: _lora(each, catalog) for each in dict.fromkeys(loras)}
     controls = tuple(_control(each, catalog) for each in request.controls or ())
     prompts = tuple(_image_prompt(each, catalog) for each in request.image_prompts or ())
-    request = replace(
+    return replace(
         request,
-        model=model.source,
+        model=model_of(request, catalog).source,
         vae=vae,
         lora_files=found or None,
         embeddings=tuple(_embedding(each, catalog) for each in request.embeddings or ()) or None,
         controls=controls or None,
         image_prompts=prompts or None,
     )
-    return Asked(request, inputs, model)
 
 
 def told(record: Mapping[str, Any], model: Entry, catalog: Catalog) -> dict[str, Any]:
