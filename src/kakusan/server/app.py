@@ -17,6 +17,7 @@ from kakusan.server.access.gate import LINKED, Gate
 from kakusan.server.access.headers import SafeHeaders
 from kakusan.server.access.hosts import Hosts
 from kakusan.server.access.limits import Limits
+from kakusan.server.access.refusals import Form
 from kakusan.server.access.tokens import Tokens
 from kakusan.server.api import page, routers
 from kakusan.server.api.counting import Counting
@@ -25,6 +26,7 @@ from kakusan.server.api.docs import router as docs
 from kakusan.server.api.observing import Observed
 from kakusan.server.api.session import router as session
 from kakusan.server.dialects import a1111, ollama, openai
+from kakusan.server.dialects.forms import said
 from kakusan.server.metrics import Metrics
 from kakusan.server.problems import Problem, problem_of
 from kakusan.server.service import Service
@@ -32,7 +34,6 @@ from kakusan.server.tidying import tidying
 
 PUBLIC = frozenset({"/", "/session", "/healthz", "/readyz", "/favicon.ico"})
 PUBLIC_FOLDERS = ("/page/", LINKED)  # the page's own files, and links that are signed
-_JSON = "application/problem+json"
 
 
 def is_public(path: str) -> bool:
@@ -45,20 +46,34 @@ def gated(
     service: Service,
     tokens: Tokens,
     public: Callable[[str], bool],
-    metrics: Metrics | None = None,
+    metrics: Metrics,
+    form: Form,
 ) -> FastAPI:
-    """The application, with every request checked before it comes to a route."""
+    """The application, with every request checked before it comes to a route.
+
+    Args:
+        public: whether a path needs no token.
+        form: says what is refused, and what goes wrong.
+    """
     settings = service.settings
+
     app.user_middleware = [
-        Middleware(Observed, metrics=metrics or Metrics()),
+        Middleware(Observed, metrics=metrics),
         Middleware(SafeHeaders),
-        Middleware(Gate, hosts=Hosts(settings), tokens=tokens, public=public),
-        Middleware(Limits, most=settings.most_bytes, patience=settings.patience),
+        Middleware(Gate, hosts=Hosts(settings), tokens=tokens, public=public, form=form),
+        Middleware(Limits, most=settings.most_bytes, patience=settings.patience, form=form),
     ]
-    app.add_exception_handler(KakusanError, _told)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(Exception, _told)
+
+    async def told(request: Request, error: Exception) -> JSONResponse:
+        problem = _problem_of(error)
+        said = form(problem, request.url.path)
+        answer = JSONResponse(said.body, problem.status, said.headers, said.media_type)
+        if isinstance(error, HTTPException):
+            answer.headers.update(error.headers or {})
+        return answer
+
+    for kind in (KakusanError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, told)
     return app
 
 
@@ -95,37 +110,29 @@ def app_of(service: Service, tokens: Tokens, metrics: Metrics | None = None) -> 
     for each in (a1111.router(service), openai.router(service), ollama.router(service)):
         app.include_router(each)
     app.include_router(page.router())
-    return gated(app, service, tokens, is_public, metrics)
+    return gated(app, service, tokens, is_public, metrics, said)
 
 
-def answer(problem: Problem) -> JSONResponse:
-    """A problem as our own API tells it."""
-    return JSONResponse(problem.to_json(), problem.status, problem.headers, _JSON)
+def _problem_of(error: Exception) -> Problem:
+    if isinstance(error, HTTPException):
+        return _unrouted(error)
+    return _malformed(error) if isinstance(error, RequestValidationError) else problem_of(error)
 
 
-async def _told(_request: Request, error: Exception) -> JSONResponse:
-    return answer(problem_of(error))
-
-
-async def _http(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _unrouted(error: HTTPException) -> Problem:
     title = {404: "There is no such address", 405: "The address does not take this method"}
-    problem = Problem(
+    return Problem(
         error.status_code,
         {404: "unknown_address", 405: "wrong_method"}.get(error.status_code, "refused"),
         title.get(error.status_code, "The request was refused"),
         str(error.detail)[:1000],
     )
-    found = answer(problem)
-    found.headers.update(error.headers or {})
-    return found
 
 
-async def _malformed(_request: Request, error: Exception) -> JSONResponse:
+def _malformed(error: RequestValidationError) -> Problem:
     """What the framework finds wrong with a path, a query or a header; that is not said again."""
-    assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = [str(each) for each in first["loc"] if each not in ("query", "path", "body", "header")]
     field = ".".join(where)[:60] or None
     detail = f"{field or 'the request'}: {first['msg']}"[:500]
-    return answer(Problem(422, "invalid", "Something cannot be used", detail, field))
+    return Problem(422, "invalid", "Something cannot be used", detail, field)

@@ -66,7 +66,7 @@ def serve(settings: Settings, tokens: Tokens, announce: Announce) -> int:
         if settings.comfyui_port is not None:
             from kakusan.server.dialects.comfyui import app as comfyui
 
-            apps.append(comfyui(service, tokens))
+            apps.append(comfyui(service, tokens, metrics))
         for notice in store.notices:
             logger.warning("%s", notice)
         code = asyncio.run(

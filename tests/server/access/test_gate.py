@@ -16,6 +16,7 @@ from kakusan.server.access.tokens import Tokens
 from kakusan.server.app import PUBLIC, app_of, is_public
 from tests.server.fakes import HOST, TOKEN, Served, png, served
 
+A1111 = ("/sdapi/", "/internal/", "/controlnet/")
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -58,7 +59,7 @@ def test_every_route_needs_a_token(server: Served, client: TestClient) -> None:
         assert method != "WEBSOCKET", "the test has to open it"
         answer = client.request(method, path)
         assert answer.status_code == 401, (method, path)
-        scheme = "Basic" if path.startswith("/sdapi/") else "Bearer"
+        scheme = "Basic" if path.startswith(A1111) else "Bearer"
         assert answer.headers["www-authenticate"].split()[0] == scheme
 
 
@@ -273,3 +274,45 @@ def test_each_api_says_in_its_way_that_a_token_is_needed(client: TestClient) -> 
     own = client.get("/v1/jobs")
     assert own.headers["content-type"] == "application/problem+json"
     assert own.json()["type"] == "no_token"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Bearer no"}, 401),
+        ({**AUTHORIZED, "Origin": "https://evil.example"}, 403),
+        ({**AUTHORIZED, "Host": "evil.example"}, 421),
+        ({**AUTHORIZED, "Content-Encoding": "gzip"}, 415),
+        ({**AUTHORIZED, "Content-Length": "999999999"}, 413),
+    ],
+)
+def test_what_is_refused_is_said_as_its_callers_read_it(
+    client: TestClient, headers: dict[str, str], status: int
+) -> None:
+    for path in ("/sdapi/v1/txt2img", "/internal/progress", "/controlnet/detect"):
+        found = _refused(client, path, headers, status)
+        assert found.keys() == {"error", "detail", "body", "errors"}
+        assert found["detail"]
+        assert found["errors"]
+    error = _refused(client, "/v1/images/edits", headers, status)["error"]
+    assert error.keys() == {"message", "type", "param", "code"}
+    both = _refused(client, "/v1/models", headers, status)
+    assert both["detail"]
+    assert both["error"]["message"]
+    assert list(_refused(client, "/api/generate", headers, status)) == ["error"]
+    assert isinstance(_refused(client, "/api/generate", headers, status)["error"], str)
+    assert _refused(client, "/v1/jobs", headers, status).keys() == {"type", "title", "detail"}
+
+
+def _refused(client: TestClient, path: str, headers: dict[str, str], status: int) -> dict[str, Any]:
+    answer = client.post(path, content=b"{}", headers=headers)
+    assert answer.status_code == status, path
+    return answer.json()
+
+
+@pytest.mark.parametrize("path", ["/sdapi/v1/nothing", "/v1/images/nothing", "/api/nothing"])
+def test_addresses_that_are_not_there_are_said_so_too(client: TestClient, path: str) -> None:
+    answer = client.get(path, headers=AUTHORIZED)
+    assert answer.status_code == 404
+    assert "error" in answer.json()
+    assert answer.headers["content-type"] == "application/json"

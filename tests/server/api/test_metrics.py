@@ -10,6 +10,9 @@ pytest.importorskip("fastapi")
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from kakusan.server.app import app_of
+from kakusan.server.dialects.comfyui import app as comfyui
+from kakusan.server.metrics import Metrics
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.job import Submission
 from tests.server.fakes import HOST, TOKEN, Served, served
@@ -97,3 +100,16 @@ def test_calls_that_the_database_refuses_are_counted(
 
 def database_of(server: Served) -> object:
     return server.store._database
+
+
+def test_comfyuis_port_is_counted_with_the_other(tmp_path: Path) -> None:
+    metrics = Metrics()
+    with served(tmp_path, works=False) as server:
+        main, other = (
+            each(server.service, server.tokens, metrics=metrics) for each in (app_of, comfyui)
+        )
+        with TestClient(main, base_url=f"http://{HOST}") as client:
+            asked = TestClient(other, base_url=f"http://{HOST}").get("/queue", headers=HEADERS)
+            assert asked.status_code == 200
+            shown = client.get("/metrics", headers=HEADERS).text
+    assert 'kakusan_http_requests_total{code="200",method="GET",route="/queue"} 1.0' in shown

@@ -8,9 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kakusan.server.access.callers import CALLER
 from kakusan.server.access.hosts import SAFE, Hosts, is_own
-from kakusan.server.access.refusals import refuse
+from kakusan.server.access.refusals import NO_TOKEN, Form, refuse
 from kakusan.server.access.tokens import Tokens
-from kakusan.server.access.unauthorized import PROBLEM
 from kakusan.server.problems import Problem
 
 _HOST = Problem(
@@ -30,12 +29,20 @@ class Gate:
 
     Args:
         public: whether a path needs no token.
+        form: says what is refused.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Hosts, tokens: Tokens, public: Callable[[str], bool]
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Hosts,
+        tokens: Tokens,
+        public: Callable[[str], bool],
+        form: Form,
     ) -> None:
         self._app, self._hosts, self._tokens, self._public = app, hosts, tokens, public
+        self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -45,7 +52,7 @@ class Gate:
         if problem is None:
             await self._app(scope, receive, send)
         else:
-            await refuse(problem, scope, send)
+            await refuse(problem, scope, send, self._form)
 
     def _problem(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -62,7 +69,7 @@ class Gate:
         if caller is not None:
             scope[CALLER] = caller
         elif not self._public(scope["path"]):
-            return PROBLEM
+            return NO_TOKEN
         return None
 
 

@@ -7,7 +7,7 @@ import time
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kakusan.server.access.refusals import refuse
+from kakusan.server.access.refusals import Form, refuse
 from kakusan.server.access.strict_json import NotJson, is_json, parsed
 from kakusan.server.problems import RETRY_SOON, Problem, problem_of
 
@@ -41,12 +41,19 @@ class Limits:
         most: bytes of one body.
         most_held: bytes of all bodies that are being worked on.
         patience: seconds between two pieces of a body.
+        form: says what is refused.
     """
 
     def __init__(
-        self, app: ASGIApp, *, most: int, most_held: int | None = None, patience: float
+        self,
+        app: ASGIApp,
+        *,
+        most: int,
+        most_held: int | None = None,
+        patience: float,
+        form: Form,
     ) -> None:
-        self._app, self._most, self._patience = app, most, patience
+        self._app, self._most, self._patience, self._form = app, most, patience, form
         self._most_held, self._held = most_held or 12 * most, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +73,8 @@ class Limits:
         except _Left:
             return
         except (_TooLarge, _TooSlow, _Full, NotJson) as error:
-            await refuse(self._problem(error), scope, send, {"Connection": "close"})
+            problem = self._problem(error)
+            await refuse(problem, scope, send, self._form, {"Connection": "close"})
             return
         else:
             await self._app(scope, _replayed(body, receive), send)

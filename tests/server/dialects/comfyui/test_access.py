@@ -116,3 +116,16 @@ def test_empty_headers_where_no_token_is_needed(tmp_path: Path) -> None:
         for said in ("", "Bearer None", "Basic x"):
             answer = requests.get(f"{open_to_all.url}/queue", headers={"Authorization": said})
             assert answer.status_code == 200
+
+
+def test_refusals_are_said_as_its_clients_read_them(serving: Serving) -> None:
+    refused = requests.post(f"{serving.url}/prompt", json={})
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
+    found = refused.json()
+    assert found["node_errors"] == {}
+    assert found["error"].keys() == {"type", "message", "details", "extra_info"}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    nothing = requests.get(f"{serving.url}/nothing", headers=headers)
+    assert nothing.status_code == 404
+    assert nothing.json()["error"]["type"] == "unknown_address"

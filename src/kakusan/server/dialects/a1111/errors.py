@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kakusan.errors import ArgumentError, KakusanError
-from kakusan.server.problems import problem_of
+from kakusan.server.access.refusals import Said, authenticating
+from kakusan.server.problems import Problem, problem_of
+
+_BASIC = 'Basic realm="kakusan", charset="UTF-8"'
 
 # What its users call the settings of a request
 WORDS: Mapping[str, str] = {
@@ -63,3 +66,12 @@ def of_kakusan(error: KakusanError) -> ApiError:
     if isinstance(error, ArgumentError):
         error = error.in_words(WORDS)
     return ApiError(problem_of(error).status, str(error), type(error).__name__)
+
+
+def form_of(problem: Problem, path: str) -> Said:  # noqa: ARG001
+    """A problem that no call of the API has come to; clients give a name and a password."""
+    error = ApiError(problem.status, problem.detail)
+    if problem.status == 401:
+        told = "the password is the server's token, the name is anything"
+        error = ApiError(401, "Incorrect username or password", more=told)
+    return Said(error.body(), authenticating(problem, _BASIC))

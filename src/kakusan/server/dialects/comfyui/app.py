@@ -5,15 +5,18 @@ from fastapi import FastAPI
 from kakusan import __version__
 from kakusan.server.access.tokens import Tokens
 from kakusan.server.app import gated
+from kakusan.server.dialects.comfyui.refusals import form_of
 from kakusan.server.dialects.comfyui.routes import Routes
+from kakusan.server.metrics import Metrics
 from kakusan.server.service import Service
 
 
-def app(service: Service, tokens: Tokens) -> FastAPI:
+def app(service: Service, tokens: Tokens, metrics: Metrics | None = None) -> FastAPI:
     """ComfyUI's routes over the one queue, all of which need a token.
 
     Args:
         service: which is begun by whoever calls it.
+        metrics: of the whole process, which the main port shows.
     """
     routes = Routes(service)
     found = FastAPI(
@@ -25,7 +28,7 @@ def app(service: Service, tokens: Tokens) -> FastAPI:
         redirect_slashes=False,
     )
     found.router.routes.extend([*routes.all(""), *routes.all("/api")])
-    return gated(found, service, tokens, _is_public)
+    return gated(found, service, tokens, _is_public, metrics or Metrics(), form_of)
 
 
 def _is_public(path: str) -> bool:  # noqa: ARG001

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kakusan.errors import InputError
+from kakusan.server.access.refusals import Said, authenticating
+from kakusan.server.problems import Problem
 
 Fault = dict[str, Any]
 
@@ -122,3 +124,9 @@ def with_outputs(error: GraphError, ends: Sequence[str]) -> GraphError:
         for name, each in error.node_errors.items()
     }
     return GraphError(error.error, told)
+
+
+def form_of(problem: Problem, path: str) -> Said:  # noqa: ARG001
+    """A problem that no call of the API has come to."""
+    error = fault(problem.type, problem.title, problem.detail)
+    return Said({"error": error, "node_errors": {}}, authenticating(problem))

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from kakusan.errors import KakusanError
@@ -27,6 +28,14 @@ IGNORED = "X-Kakusan-Ignored"
 _LONGEST_HEADER = 2000
 _MOST_IDS = 10_000
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _Counted(Route):
+    """Tells its template to whoever counts requests, as the framework's own routes do."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        await super().handle(scope, receive, send)
 
 
 class Routes:
@@ -66,8 +75,8 @@ class Routes:
             ("/upload/mask", self.upload_mask),
         ]
         return [
-            *(Route(prefix + path, told(handler), methods=["GET"]) for path, handler in get),
-            *(Route(prefix + path, told(handler), methods=["POST"]) for path, handler in post),
+            *(_Counted(prefix + path, told(handler), methods=["GET"]) for path, handler in get),
+            *(_Counted(prefix + path, told(handler), methods=["POST"]) for path, handler in post),
             WebSocketRoute(prefix + "/ws", self.socket),
         ]
 

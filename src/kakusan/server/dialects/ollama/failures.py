@@ -1,8 +1,9 @@
 """What Ollama's API says when a request cannot be answered."""
 
 from kakusan.errors import ArgumentError, KakusanError
+from kakusan.server.access.refusals import Said, authenticating
 from kakusan.server.dialects.ollama.fields import WORDS
-from kakusan.server.problems import problem_of
+from kakusan.server.problems import Problem, problem_of
 
 
 class Refusal(Exception):  # noqa: N818
@@ -27,3 +28,8 @@ def of_error(error: KakusanError) -> Refusal:
 def no_model(name: str) -> Refusal:
     """As Ollama says it, which clients look for."""
     return Refusal(f"model '{name[:100]}' not found", status=404)
+
+
+def form_of(problem: Problem, path: str) -> Said:  # noqa: ARG001
+    """A problem that no call of the API has come to."""
+    return Said(Refusal(problem.detail).body, authenticating(problem))

@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kakusan.errors import ArgumentError, KakusanError
+from kakusan.server.access.refusals import Said, authenticating
 from kakusan.server.dialects.openai.fields import WORDS
-from kakusan.server.problems import problem_of
+from kakusan.server.problems import Problem, problem_of
 
 # The status, and what kind of error OpenAI calls it
-_KINDS: Mapping[int, str] = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "rate_limit_error",
-}
+_KINDS: Mapping[int, str] = {403: "permission_error", 429: "rate_limit_error"}
 _MAY_SUCCEED_LATER = frozenset({408, 429, 503, 507})
 
 
@@ -69,7 +66,21 @@ def invalid(message: str, param: str | None = None, code: str = "invalid_value")
 
 def of_error(error: KakusanError) -> Refusal:
     """For what kakusan says of a setting, or of a job, in the words of the API."""
-    problem = problem_of(error.in_words(WORDS) if isinstance(error, ArgumentError) else error)
+    return _of_problem(
+        problem_of(error.in_words(WORDS) if isinstance(error, ArgumentError) else error)
+    )
+
+
+def form_of(problem: Problem, path: str) -> Said:  # noqa: ARG001
+    """A problem that no call of the API has come to."""
+    refusal = _of_problem(problem)
+    if problem.status == 401:
+        message = "Incorrect API key: it must be the server's token"
+        refusal = Refusal(message, status=401, code="invalid_api_key")
+    return Said(refusal.body, {**authenticating(problem), **refusal.headers})
+
+
+def _of_problem(problem: Problem) -> Refusal:
     return Refusal(
         problem.detail,
         status=400 if problem.status == 422 else problem.status,
