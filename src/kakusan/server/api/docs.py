@@ -1,5 +1,7 @@
 """`/docs`: the addresses of the server on one page, from `/openapi.json`; it loads nothing else."""
 
+import json
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -43,11 +45,34 @@ def _operation(path: str, method: str, told: dict[str, Any]) -> str:
     ]
     bodies = told.get("requestBody", {}).get("content", {})
     for kind, body in bodies.items():
-        names = body.get("schema", {}).get("properties", {})
-        listed = ", ".join(f"<code>{escape(name)}</code>" for name in names)
-        rows.append(f"<li>body, {escape(kind)}{': ' if listed else ''}{listed}</li>")
+        fields = body.get("schema", {}).get("properties", {})
+        listed = "".join(_field(name, schema) for name, schema in fields.items())
+        rows.append(f"<li>body, {escape(kind)}{f'<ul>{listed}</ul>' if listed else ''}</li>")
     answers = ", ".join(sorted(told.get("responses", ())))
     return (
         f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(said)}</p>"
         f"<ul>{''.join(rows)}</ul><p>Answers: {escape(answers)}</p>"
     )
+
+
+def _field(name: str, schema: Mapping[str, Any]) -> str:
+    says = ": ".join(each for each in (_values(schema), schema.get("description", "")) if each)
+    return f"<li><code>{escape(name)}</code> {escape(says)}</li>"
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    """What a field may be, in a few words."""
+    if "enum" in schema:
+        return " | ".join(json.dumps(each) for each in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(_values(each) for each in schema["anyOf"])
+    kind: Any = schema.get("type", "")
+    if kind == "array":
+        return f"[{_values(schema.get('items', {}))}, ...]"
+    if kind == "object":
+        return f"{{{', '.join(schema.get('properties', ()))}}}"
+    above = schema.get("exclusiveMinimum")
+    least = schema.get("minimum", above)
+    if least is None or "maximum" not in schema:
+        return kind if isinstance(kind, str) else " | ".join(kind)
+    return f"{kind}{'' if above is None else ' above'} {least} to {schema['maximum']}"

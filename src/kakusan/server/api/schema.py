@@ -1,72 +1,20 @@
 """What goes in and comes out, as OpenAPI has it: the page at `/docs` and programs read it."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from kakusan.request.checks import MAX_CHARACTERS, MAX_SIZE, MAX_STEPS, SIZE_STEP
-from kakusan.request.request import MAX_GUIDANCE, MAX_PICTURES, MAX_PSNR, MAX_REUSE, MAX_SKIPPED
-from kakusan.server.fields import ALLOWED
+from kakusan.server.api.job_fields import FIELDS, Schema, whole
 from kakusan.server.queue.job import Priority, State, Stop
 
-Schema = Mapping[str, Any]
-_SEED = {"type": "integer", "minimum": 0, "maximum": 2**64 - 1}
-_TEXT = {"type": "string", "maxLength": MAX_CHARACTERS}
-_SIZE = {"type": "integer", "minimum": SIZE_STEP, "maximum": MAX_SIZE, "multipleOf": SIZE_STEP}
-_TEXTS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 100}]}
-_PICTURE = {"type": "string", "description": "The id of an input, or a picture in base64."}
-_PICTURES = {"anyOf": [_PICTURE, {"type": "array", "items": _PICTURE, "minItems": 1}]}
-_PAIR = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
-
-
-def _number(least: float, most: float) -> Schema:
-    return {"type": "number", "minimum": least, "maximum": most}
-
-
-def _whole(least: int, most: int) -> Schema:
-    return {"type": "integer", "minimum": least, "maximum": most}
-
-
-def _open(description: str) -> Schema:
-    return {"description": description}
-
-
-# Those of a `Request` that are easily said; the others' rules are in the guide
-_FIELDS: dict[str, Schema] = {
-    "prompt": _TEXTS,
-    "negative_prompt": _TEXTS,
-    "height": _SIZE,
-    "width": _SIZE,
-    "num_inference_steps": _whole(1, MAX_STEPS),
-    "guidance_scale": _number(0, MAX_GUIDANCE),
-    "guidance_rescale": _number(0, 1),
-    "num_images_per_prompt": _whole(1, MAX_PICTURES),
-    "eta": _number(0, 1),
-    "seed": _SEED,
-    "clip_skip": _whole(0, MAX_SKIPPED),
-    "quality_budget": _number(0, MAX_PSNR),
-    "reuse_interval": _whole(1, MAX_REUSE),
-    "model": {"type": "string", "description": "A name of /v1/models."},
-    "vae": {"type": "string", "description": "A name of the catalog."},
-    "scheduler": _open("A name of /v1/schedulers, or a mapping with settings."),
-    "image": _PICTURES,
-    "mask": _PICTURES,
-    "strength": _number(0, 1),
-    "seed_resize": _PAIR,
-    "original_size": _PAIR,
-    "target_size": _PAIR,
-    "crops_coords_top_left": _PAIR,
-    "prompt_syntax": {"enum": ["plain", "webui", "comfy", "compel"]},
-    "loras": _open("Names of /v1/loras, or mappings with name, text_weight and unet_weight."),
-    "controls": _open("Mappings with image and model (a name of /v1/controlnets), and more."),
-    "image_prompts": _open("Mappings with images and model, and as wanted scale and blocks."),
+_PRIORITY: Schema = {
+    **whole(Priority.BATCH, Priority.WAITING),
+    "description": f"Higher ones go first; else {Priority.QUEUED:d}.",
 }
-_PRIORITY = _whole(Priority.BATCH, Priority.WAITING)
 NEW_JOB: Schema = {
     "type": "object",
     "required": ["prompt"],
     "additionalProperties": False,
     "properties": {
-        **{name: _FIELDS.get(name, _open("See the guide.")) for name in sorted(ALLOWED)},
+        **FIELDS,
         "priority": _PRIORITY,
     },
 }
