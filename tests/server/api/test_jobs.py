@@ -182,6 +182,43 @@ def test_queue_is_moved_stopped_and_forgotten(tmp_path: Path) -> None:
         assert client.get("/healthz").status_code == 200
 
 
+def test_positions_are_counted_over_all_priorities(tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with (
+        served(tmp_path, works=False) as found,
+        TestClient(found.app, base_url=f"http://{HOST}", headers=headers) as client,
+    ):
+        sent = [{"prompt": str(i), "priority": p} for i, p in enumerate((20, 10, 10, 0))]
+        ids = [client.post("/v1/jobs", json=each).json()["id"] for each in sent]
+        for id in (ids[2], ids[0]):
+            for position in (0, 3, 1, 2, 99, 0):
+                moved = client.patch(f"/v1/jobs/{id}", json={"position": position}).json()
+                assert moved["position"] == min(position, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"stop": "cancel", "to": "first"}, "to"),
+        ({"priority": 5, "stop": "interrupt"}, "priority"),
+        ({"priority": 5, "position": 0}, "position"),
+        ({"priority": 5, "before": "x"}, "before"),
+        ({"position": 0, "to": "first"}, "to"),
+        ({"to": 1}, "to"),
+        ({"before": 1}, "before"),
+        ({"position": True}, "position"),
+        ({"priority": 1.5}, "priority"),
+    ],
+)
+def test_what_a_change_cannot_mean_is_refused(
+    client: TestClient, change: dict[str, Any], field: str
+) -> None:
+    id = client.post("/v1/jobs", json={"prompt": "a"}).json()["id"]
+    answer = client.patch(f"/v1/jobs/{id}", json=change)
+    assert answer.status_code == 422
+    assert answer.json()["field"] == field
+
+
 def test_disk_floor_refuses_jobs(tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with (

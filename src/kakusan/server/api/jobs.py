@@ -3,14 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from kakusan.errors import shown
 from kakusan.server.access import caller_of, json_of
+from kakusan.server.api.changing import changed_job, checked_priority
 from kakusan.server.api.schema import CHANGE, JOB, JOBS, NEW_JOB, described
 from kakusan.server.api.sent import with_pictures
 from kakusan.server.api.shown import job_json
@@ -20,7 +19,6 @@ from kakusan.server.service import Service
 
 MOST_LISTED = 200
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_PRIORITIES = (int(Priority.BATCH), int(Priority.WAITING))
 
 
 def router(service: Service) -> APIRouter:
@@ -36,7 +34,7 @@ def router(service: Service) -> APIRouter:
         """
         sent = _object(await json_of(request))
         key = _key(request)
-        priority = _priority(sent.pop("priority", None))
+        priority = checked_priority(sent.pop("priority", None))
         asked = await service.asked(await with_pictures(sent, service))
         job = await service.submit(
             Submission(
@@ -85,54 +83,16 @@ def router(service: Service) -> APIRouter:
     async def change(request: Request, id: str) -> Response:
         """Move a job that waits, or ask one to end early.
 
-        `position` is how many go before it; `before` is the id of another; `to` is "first" or
-        "last"; `stop` is "cancel", or "interrupt", which keeps what is drawn by then.
+        `position` is how many go before it, and `before` is the id of another: it gets the priority
+        of where it is put. `to` is "first" or "last" of its `priority`. `stop` is "cancel", or
+        "interrupt", which keeps what is drawn by then.
         """
         own = caller_of(request).name
         await service.job(id, client=own)
         sent = _object(await json_of(request))
-        changed = await _changed(service, id, own, sent)
-        return JSONResponse(await _shown(service, changed))
+        return JSONResponse(await _shown(service, await changed_job(service, id, own, sent)))
 
     return found
-
-
-async def _changed(service: Service, id: str, own: str, sent: Mapping[str, Any]) -> Job:
-    known = ("priority", "position", "to", "before", "stop")
-    if unknown := [name for name in sent if name not in known]:
-        why = f"there is no field {shown(unknown[0])}; there are {', '.join(known)}"
-        raise FieldError(unknown[0][:60], why)
-    given = {name: value for name, value in sent.items() if value is not None}
-    where = [name for name in ("position", "to", "before") if name in given]
-    if len(where) > 1:
-        raise FieldError(where[1], f"{where[0]} and {where[1]} were both given; give one of them")
-    if "stop" in given:
-        if given["stop"] not in list(Stop):
-            raise FieldError("stop", "stop must be cancel or interrupt")
-        return await service.stop(id, Stop(given["stop"]))
-    to, before = given.get("to"), given.get("before")
-    if to not in (None, "first", "last"):
-        raise FieldError("to", "to must be first or last")
-    if before is not None:
-        if not isinstance(before, str):
-            raise FieldError("before", "before must be the id of a job")
-        await service.job(before, client=own)
-    if "position" in given:
-        to, before = await _at(service, id, given["position"])
-    priority = _priority(given.get("priority"))
-    return await service.move(id, priority=priority, to=cast("Any", to), before=before)
-
-
-async def _at(service: Service, id: str, position: object) -> tuple[str | None, str | None]:
-    """To where, or before which job, so that so many are before it."""
-    if isinstance(position, bool) or not isinstance(position, int) or position < 0:
-        raise FieldError("position", "position must be a whole number, how many go before the job")
-    if position == 0:
-        return "first", None
-    waiting = await service.jobs(state=State.QUEUED, limit=service.settings.most_waiting + 100)
-    order = sorted(waiting, key=lambda each: (-each.submission.priority, each.position, each.id))
-    others = [each.id for each in order if each.id != id]
-    return ("last", None) if position >= len(others) else (None, others[position])
 
 
 async def _shown(service: Service, job: Job) -> dict[str, Any]:
@@ -156,15 +116,6 @@ def _key(request: Request) -> str | None:
             "Idempotency-Key", "Idempotency-Key must be 1 to 200 letters, digits and signs"
         )
     return key
-
-
-def _priority(given: object) -> int | None:
-    if given is None:
-        return None
-    least, most = _PRIORITIES
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
-        raise FieldError("priority", f"priority must be a whole number from {least} to {most}")
-    return given
 
 
 def _hash(body: bytes) -> str:
