@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Container, Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from kakusan.checkpoints.files import sync
@@ -137,10 +137,6 @@ class Files:
                     removed += _remove(path)
         return removed
 
-    def bytes_used(self) -> int:
-        """How large all files are together."""
-        return sum(_size(path) for path in self._all())
-
     def _all(self) -> list[Path]:
         folders = (self._pictures, self._inputs, self._latents)
         return [path for folder in folders for path in folder.iterdir() if path.is_file()]
@@ -182,9 +178,3 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return math.inf
-
-
-def _size(path: Path) -> int:
-    with suppress(OSError):
-        return path.stat().st_size
-    return 0

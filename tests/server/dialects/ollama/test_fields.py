@@ -6,8 +6,9 @@ import pytest
 from ollama._types import GenerateRequest, Options
 
 from kakusan.server.dialects.ollama.asking import Wanted, wanted
-from kakusan.server.dialects.ollama.failures import Refusal
+from kakusan.server.dialects.ollama.failures import Refusal, of_error
 from kakusan.server.dialects.ollama.fields import FIELDS, OPTIONS, Use
+from kakusan.server.errors import DiskLow, FieldError
 
 BASE = {"model": "builtin", "prompt": "a cat"}
 USED = {
@@ -91,3 +92,9 @@ def test_what_cannot_be_used_is_refused_by_name(sent: dict[str, object]) -> None
         wanted({**BASE, **sent})
     assert refused.value.status == 400
     assert refused.value.body["error"].partition(" ")[0] in FIELDS
+
+
+def test_what_may_succeed_later_says_when() -> None:
+    later = of_error(DiskLow("the disk is full"))
+    assert (later.status, later.headers) == (507, {"Retry-After": "30"})
+    assert of_error(FieldError("width", "width is odd")).headers == {}

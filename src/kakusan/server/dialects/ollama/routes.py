@@ -153,4 +153,4 @@ async def read_json(request: Request) -> Mapping[str, object]:
 
 def refused(refusal: Refusal) -> JSONResponse:
     """The answer to a request that is not answered as it was hoped."""
-    return JSONResponse(refusal.body, refusal.status)
+    return JSONResponse(refusal.body, refusal.status, refusal.headers)
