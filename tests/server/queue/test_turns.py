@@ -1,5 +1,6 @@
 """Whose turn it is, on paper: classes, clients, waiting, models, and jobs that go alone."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -32,6 +33,7 @@ def job(
         priority=priority,
         position=position,
         since=since,
+        created=since,
         other=other,
         suspect=suspect,
     )
@@ -44,8 +46,9 @@ def order(
     limit: int = 99,
     now: float = 1.0,
     idle: bool = True,
+    others: float = -math.inf,
 ) -> str:
-    found = chosen(waiting, turns or Turns(), limit=limit, now=now, idle=idle)
+    found = chosen(waiting, turns or Turns(), limit=limit, now=now, idle=idle, others=others)
     return " ".join(each.id for each in found)
 
 
@@ -127,3 +130,17 @@ def test_a_suspect_goes_alone() -> None:
     assert order(jobs, idle=False) == ""
     assert order(jobs[1:]) == "a2"
     assert order([jobs[1], job("b1", "b"), jobs[2]]) == "b1 a2"
+
+
+def test_jobs_of_another_model_need_a_priority_to_interrupt() -> None:
+    jobs = [job("a1", other=True), job("a2", priority=Priority.BATCH, other=True), job("a3")]
+    assert order(jobs, now=PATIENCE_S) == "a1 a3 a2"
+    assert order(jobs, now=PATIENCE_S, others=Priority.QUEUED) == "a1 a3"
+    assert order(jobs, now=LIFT_S, others=Priority.QUEUED) == "a1 a2 a3"
+    assert order(jobs, now=LIFT_S, others=math.inf) == "a3"
+
+
+def test_an_old_job_of_another_model_is_not_passed_over_for_ever() -> None:
+    served = [job("a1", other=True), *(job(f"a{n}") for n in range(2, 9))]
+    late = [Waiting(**{**vars(each), "since": 100.0}) for each in served]  # one was just begun
+    assert order(late, now=101.0, limit=2) == "a1 a2"

@@ -27,9 +27,9 @@ def main(folder: Path) -> None:
     worker.start()
     print("started", flush=True)
     while worker.is_alive():
-        if worker.resumed:
-            print(f"resumed {worker.resumed}", flush=True)
-            worker.resumed = 0
+        if worker.in_hand.resumed:
+            print(f"resumed {worker.in_hand.resumed}", flush=True)
+            worker.in_hand.resumed = 0
         time.sleep(0.02)
 
 

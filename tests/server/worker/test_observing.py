@@ -22,8 +22,8 @@ def test_work_is_counted(bench: Any) -> None:
     jobs = [bench.submit(), bench.submit("a dog", num_inference_steps=2, num_images_per_prompt=2)]
     worker = bench.start(observer=Working(metrics))
     assert {job.state for job in bench.ended(*jobs)} == {State.DONE}
-    assert read("batch_rows_count") == worker.rounds
-    assert read("batch_rows_sum") == worker.rows
+    assert read("batch_rows_count") == worker.rounds.taken
+    assert read("batch_rows_sum") == worker.rounds.rows
     assert read("text_seconds_count") == 2
     assert read("decode_seconds_count") == 3
     assert read("decode_seconds_sum") > 0
@@ -34,7 +34,7 @@ def test_work_is_counted(bench: Any) -> None:
         for sample in family.samples
         if sample.name == "kakusan_step_seconds_count"
     ]
-    assert sum(sample.value for sample in steps) == worker.rounds
+    assert sum(sample.value for sample in steps) == worker.rounds.taken
     assert {sample.labels["model"] for sample in steps} == {"builtin"}
     assert {sample.labels["size"] for sample in steps} == {"256"}
     assert read("nan_redo_total") == read("jobs_resumed_total") == read("lease_lost_total") == 0
@@ -69,6 +69,6 @@ def test_what_is_resumed_or_lost_is_counted(bench: Any, until: Any) -> None:
     first.join(60)
     second = bench.start(observer=Working(metrics))
     until(lambda: second.rounds > 2)
-    assert read("jobs_resumed_total") == second.resumed == 1
+    assert read("jobs_resumed_total") == second.in_hand.resumed == 1
     assert bench.store.delete(job.id)
     until(lambda: read("lease_lost_total") == 1)

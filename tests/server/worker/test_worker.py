@@ -54,7 +54,7 @@ def test_pictures_of_shared_steps_are_those_of_solo_runs(bench: Any) -> None:
         assert record["model"] == "builtin"
         assert read_record(bench.files.picture(job.pictures[0].file)) == record
         assert job.step == job.steps or job.steps == 0
-    assert worker.rows > worker.rounds
+    assert worker.rounds.rows > worker.rounds.taken
 
 
 def test_one_alone_is_its_solo_run_to_the_bit(bench: Any) -> None:
@@ -153,11 +153,11 @@ def test_an_interrupted_job_gives_what_there_is(bench: Any, until: Any) -> None:
 def test_a_short_job_behind_long_ones_is_soon_finished(bench: Any, until: Any) -> None:
     long = [bench.submit("a dog", num_inference_steps=300, seed=i) for i in range(3)]
     worker = bench.start(most_rows=4)
-    until(lambda: worker.rounds > 2)
-    before = worker.rounds
+    until(lambda: worker.rounds.taken > 2)
+    before = worker.rounds.taken
     quick = bench.submit("a cat", num_inference_steps=3)
     bench.ended(quick)
-    assert worker.rounds - before <= 3 * 2 + 4
+    assert worker.rounds.taken - before <= 3 * 2 + 4
     for job in long:
         bench.store.stop(job.id, Stop.CANCEL)
     bench.ended(*long)
@@ -196,7 +196,7 @@ def test_drained_jobs_go_on_where_they_were(bench: Any, until: Any) -> None:
     assert bench.files.latents(job.id) is not None
     again = bench.start()
     (job,) = bench.ended(job)
-    assert again.resumed == 1
+    assert again.in_hand.resumed == 1
     expected = solo(prompt="a dog", seed=4, steps=120, scheduler="dpmpp-2m-sde")
     assert np.array_equal(pixels(bench, job), expected)
     assert bench.files.latents(job.id) is None

@@ -22,6 +22,7 @@ def claim(
     lease_s: float,
     models: Collection[str] | None,
     prefer: str | None,
+    others: float,
 ) -> list[Job]:
     """Begin up to `limit` jobs for a worker, the first one first."""
     own = jobs.c.state == State.RUNNING, jobs.c.lease_owner == owner
@@ -33,7 +34,12 @@ def claim(
         fits = _fits(models) & jobs.c.id.not_in(passed_over)
         waiting = _waiting(t, fits, limit - len(begun), prefer)
         found = chosen(
-            waiting, turns, limit=limit - len(begun), now=t.wall, idle=not held and not begun
+            waiting,
+            turns,
+            limit=limit - len(begun),
+            now=t.wall,
+            idle=not held and not begun,
+            others=others,
         )
         taken = _begin(t, [job.id for job in found], owner, lease_s)
         begun += taken
@@ -77,6 +83,7 @@ def _waiting(
             jobs.c.priority,
             jobs.c.position,
             jobs.c.vain,
+            jobs.c.created,
             other.label("other"),
             func.min(jobs.c.created).over(partition_by=group).label("oldest"),
             func.row_number().over(partition_by=[*group, other], order_by=order).label("rank"),
@@ -98,6 +105,7 @@ def _waiting(
             position=row.position,
             # a turn in the future is from before the clock was set back
             since=row.oldest if row.at is None or row.at > t.wall else max(row.oldest, row.at),
+            created=row.created,
             other=bool(row.other),
             suspect=row.vain >= SUSPECT,
         )

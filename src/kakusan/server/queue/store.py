@@ -1,6 +1,7 @@
 """The queue: what was accepted is kept, given to one worker at a time, and found again."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
@@ -246,6 +247,7 @@ class Store:
         lease_s: float,
         models: Collection[str] | None = None,
         prefer: str | None = None,
+        others: float = -math.inf,
     ) -> list[Job]:
         """Begin waiting jobs: by class, fair between clients, then by position.
 
@@ -253,10 +255,17 @@ class Store:
             owner: who draws them: `owners.own_name()`.
             models: those that can be drawn with; jobs that name no model always can.
             prefer: the one that is loaded; others wait for it, but not long.
+            others: the least priority, with what waiting adds to it, of jobs that need another.
         """
         return self._write(
             lambda t: claiming.claim(
-                t, owner, limit=limit, lease_s=lease_s, models=models, prefer=prefer
+                t,
+                owner,
+                limit=limit,
+                lease_s=lease_s,
+                models=models,
+                prefer=prefer,
+                others=others,
             )
         )
 

@@ -5,6 +5,7 @@ waiting begins anew when another one of its client and priority is begun, so tha
 ones do not all go first: what would starve gets a turn now and then.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ class Waiting:
 
     Attributes:
         since: when the oldest of its client and priority was queued, or one of them last begun.
+        created: when it was queued itself.
         other: whether it needs another model than the one that is preferred.
         suspect: whether it was begun before in vain more than once; it goes alone.
     """
@@ -31,6 +33,7 @@ class Waiting:
     priority: int
     position: float
     since: float
+    created: float
     other: bool = False
     suspect: bool = False
 
@@ -62,7 +65,13 @@ def effective(priority: int, waited: float) -> int:
 
 
 def chosen(
-    waiting: Iterable[Waiting], turns: Turns, *, limit: int, now: float, idle: bool
+    waiting: Iterable[Waiting],
+    turns: Turns,
+    *,
+    limit: int,
+    now: float,
+    idle: bool,
+    others: float = -math.inf,
 ) -> list[Waiting]:
     """The next jobs, in order; `turns` counts them.
 
@@ -70,8 +79,10 @@ def chosen(
         waiting: at least the first `limit` of each client, priority and `other`.
         idle: whether whoever asks has nothing to do. A suspect, which may end the whole process,
             begins only then, and nothing begins beside it; until then it holds up those behind it.
+        others: the least effective priority of jobs that need another model.
     """
-    left, found, begun = list(waiting), list[Waiting](), dict[tuple[str, int], float]()
+    left = [job for job in waiting if not job.other or _effective(job, {}, now) >= others]
+    found, begun = list[Waiting](), dict[tuple[str, int], float]()
     while left and len(found) < limit:
         best = min(left, key=lambda job: _order(job, turns, begun, now))
         if best.suspect and (found or not idle):
@@ -88,12 +99,16 @@ def chosen(
 def _order(
     job: Waiting, turns: Turns, begun: Mapping[tuple[str, int], float], now: float
 ) -> tuple[int, bool, int, int, float, str]:
-    waited = now - max(job.since, begun.get((job.client, job.priority), job.since))
     return (
-        -effective(job.priority, waited),
-        job.other and waited < PATIENCE_S,
+        -_effective(job, begun, now),
+        job.other and 0 <= now - job.created < PATIENCE_S,
         turns.running.get(job.client, 0),
         turns.last.get(job.client, 0),
         job.position,
         job.id,
     )
+
+
+def _effective(job: Waiting, begun: Mapping[tuple[str, int], float], now: float) -> int:
+    waited = now - max(job.since, begun.get((job.client, job.priority), job.since))
+    return effective(job.priority, waited)

@@ -25,6 +25,7 @@ class Pace:
     Attributes:
         most_rows: of one call of the UNet.
         most_live: pictures under way at a time.
+        stay_s: that a model stays loaded while there is work for it, and others have waited.
         lease_s: for how long a job is held; it is renewed after a third of that.
         lift_s: after so long without a step a picture is lifted by a class.
         poll_s: between two looks for what other processes queued.
@@ -39,6 +40,7 @@ class Pace:
 
     most_rows: int = 8
     most_live: int = 16
+    stay_s: float = 30.0
     lease_s: float = 60.0
     lift_s: float = 5.0
     poll_s: float = 1.0

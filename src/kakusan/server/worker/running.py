@@ -1,9 +1,11 @@
 """A job that is under way: its pictures that have a way, and those that wait for one."""
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from kakusan.errors import KakusanError
 from kakusan.pipeline.calling import STOPPED
 from kakusan.pipeline.company import Way
 from kakusan.pipeline.draw import Wanted
@@ -16,6 +18,8 @@ from kakusan.server.queue.job import Job, Stop
 from kakusan.server.worker.asked import Asked
 from kakusan.server.worker.lanes import Lane
 from kakusan.server.worker.saved import Kept
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -96,7 +100,19 @@ class Running:
                 if not done.issuperset(trajectory.pictures):
                     yield Way(trajectory, drawing)
 
-    def noise_of(self, start: int) -> NoiseSource | None:
+    def goes_on(self, way: Way) -> bool:
+        """Have a way go on from where it was saved; says whether it does."""
+        if self.kept is None:
+            return False
+        assert self.drawing is not None
+        source = self._noise_of(way.trajectory.pictures.start)
+        try:
+            return self.kept.resume(way.trajectory, self.drawing.engine.device, source)
+        except KakusanError as error:
+            logger.warning("a saved state is not gone on from: %s", error)
+            return False
+
+    def _noise_of(self, start: int) -> NoiseSource | None:
         """A stream of noise such as a picture's way has, if it is another tool's."""
         assert self.drawing is not None
         source = generator_of(self.drawing.request, start, self.drawing.engine.scale_factor)
