@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 STOPPED = 0
 _LAST_ANSWERS = 5  # seconds that answers have once the worker has ended
+_WARM = 1.0  # seconds that may go by before the address is said, so that a first request is quick
 _HEAD = 32 * 1024  # bytes of a request's head
 Announce = Callable[[int], None]
 
@@ -119,12 +120,14 @@ async def _run(
         asyncio.create_task(server.serve(sockets=[listener]))
         for server, (_, listener) in zip(servers, apps, strict=True)
     ]
+    warming = asyncio.create_task(service.warm())
     while not all(server.started for server in servers):
         if any(task.done() for task in tasks):
             break
         await asyncio.sleep(0.01)
     else:
         worker.start()
+        await asyncio.wait([warming], timeout=_WARM)
         announce(apps[0][1].getsockname()[1])
         waits = [asyncio.create_task(stopping.wait()), *tasks]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

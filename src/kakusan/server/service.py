@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
+from kakusan.errors import KakusanError
 from kakusan.server.asked import Asked, asked
 from kakusan.server.errors import ClientLeft, DiskLow, Draining, UnknownFile, UnknownJob
 from kakusan.server.pictures import (
@@ -109,6 +110,11 @@ class Service:
             InputError: Something cannot be used.
         """
         return await self.in_pictures(asked, settings, catalog=self.catalog, server=self.settings)
+
+    async def warm(self) -> None:
+        """Have ready what the first request would wait for: imports, and the model's shape."""
+        with suppress(KakusanError):
+            await self.asked({"prompt": "a picture"})
 
     async def job(self, id: str, *, client: str | None = None) -> Job:
         """A job.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kakusan.pipeline.company import Company, Way
 from kakusan.server.queue.job import Job, State
 from kakusan.server.worker.catalog import Catalog
 from kakusan.server.worker.staying import Stay
@@ -91,3 +92,20 @@ def test_a_stay_is_over_once_something_was_drawn_and_it_was_long_enough() -> Non
     assert stay.is_over(15.0)
     stay.begin(15.0)
     assert not stay.is_over(30.0)
+
+
+def test_steps_are_taken_by_the_model_of_their_job(
+    two: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, others = Company.round, list[Way]()
+
+    def seen(self: Any, ways: list[Way]) -> list[Way]:
+        others.extend(each for each in ways if each.drawing.engine.unet is not self._engine.unet)
+        return plain(self, ways)
+
+    monkeypatch.setattr(Company, "round", seen)
+    many = two.submit("a dog", model="builtin", num_images_per_prompt=4, **SMALL)
+    two.start(most_live=1)
+    until(lambda: two.store.job(many.id).pictures)
+    two.ended(many, two.submit("a cat", model="other", **SMALL))
+    assert not others
