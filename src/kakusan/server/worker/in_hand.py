@@ -118,7 +118,7 @@ class InHand:
         for each in list(self.jobs) if begins else ():
             if each.drawing is None and len(self.lanes.live) < self._pace.most_live:
                 self.tried(each, lambda: self._ready(each))  # noqa: B023
-        while len(self.lanes.live) < self._pace.most_live and not self._gives_way():
+        while len(self.lanes.live) < self._pace.most_live and not (begins and self._gives_way()):
             able = [e for e in self.jobs if e.ways and len(e.live) < self._pace.most_rows]
             if not able:
                 break
