@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from kakusan.errors import ArgumentError, InputError
 from kakusan.request import Request
@@ -201,6 +203,23 @@ def test_dialects_can_say_in_their_words_what_is_refused(
     with pytest.raises(ArgumentError) as refused:
         asked({"prompt": "a", "clip_skip": 3}, catalog=catalog, server=server)
     assert str(refused.value.in_words({"clip_skip": "layers"})).startswith("layers leaves out 3")
+
+
+@pytest.mark.parametrize("by", ["loras", "prompt"])
+def test_a_lora_of_another_family_is_refused_at_once(tmp_path: Path, by: str) -> None:
+    name = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"  # SDXL's, by its width
+    file = tmp_path / "hidden" / "large.safetensors"
+    file.parent.mkdir()
+    shapes = {"lora_down": (4, 2048), "lora_up": (640, 4)}
+    save_file({f"{name}.{k}.weight": torch.zeros(shape) for k, shape in shapes.items()}, file)
+    catalog = Catalog.of(loras=[file])
+    said: dict[str, Any] = {"prompt": "a", "loras": ["large"]}
+    if by == "prompt":
+        said = {"prompt": "a <lora:large:1>", "prompt_syntax": "webui"}
+    with pytest.raises(InputError, match=r"large.* was made for SDXL") as refused:
+        asked(said, catalog=catalog, server=Settings(data=tmp_path))
+    assert field_of(refused.value) == "loras"
+    assert "hidden" not in str(refused.value)
 
 
 def test_owners_folders_are_not_told(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from kakusan.checkpoints.adapters.reading import read_adapter
+from kakusan.checkpoints.adapters.reading import opened_adapter, read_adapter
+from kakusan.errors import ArgumentError, CheckpointError
 from kakusan.models import CLIPTextModel, CLIPTextModelWithProjection, Model
-from kakusan.pipeline.adapter_parts import PARTS
+from kakusan.pipeline.adapter_parts import PARTS, Pipe, shapes
 from kakusan.pipeline.container import Container
 from kakusan.pipeline.loading import Loading
 from kakusan.pipeline.parts import Layout
@@ -25,7 +26,7 @@ def check_adapters(
     if not request.lora_files or request.unet is not None:
         return
     classes = container.classes(layout, loading.parts)
-    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
     for part in PARTS:
         kind = classes.get(part)
         if kind is None or not issubclass(kind, Model):
@@ -34,9 +35,23 @@ def check_adapters(
         if described is None:
             return
         own = described.network.named_parameters()
-        shapes[part] = {name: tuple(each.shape) for name, each in own}
+        found[part] = {name: tuple(each.shape) for name, each in own}
     for file in request.lora_files.values():
-        read_adapter(Path(file.path), shapes, tells=False)
+        read_adapter(Path(file.path), found, tells=False)
+
+
+def check_made_for(request: Request, pipe: Pipe) -> None:
+    """Compare a request's adapters with a pipeline's networks, by the headers of their files.
+
+    Raises:
+        ArgumentError: One is broken, no adapter, or for another family of models.
+    """
+    own = shapes(pipe)
+    for file in (request.lora_files or {}).values():
+        try:
+            opened_adapter(Path(file.path), own)
+        except CheckpointError as error:
+            raise ArgumentError("{loras}: {0}", str(error)) from None
 
 
 def check_learnt_words(

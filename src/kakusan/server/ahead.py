@@ -24,6 +24,7 @@ def check_ahead(request: Request, inputs: "Inputs", catalog: Catalog) -> None:
     Raises:
         InputError: It cannot be drawn.
     """
+    from kakusan.pipeline.adapter_check import check_made_for
     from kakusan.pipeline.draw import checked
     from kakusan.server.worker.asked import model_of, with_files
 
@@ -31,6 +32,7 @@ def check_ahead(request: Request, inputs: "Inputs", catalog: Catalog) -> None:
         model, files = model_of(request, catalog), with_files(request, catalog)
         checked(files, inputs, [], trusted=True)
         if (pipe := _pipe(model, inputs)) is not None:
+            check_made_for(files, pipe)
             pipe.drawing(*_without_weights(files, inputs))
     except InputError as error:
         raise _for_callers(error, catalog) from None
@@ -39,7 +41,7 @@ def check_ahead(request: Request, inputs: "Inputs", catalog: Catalog) -> None:
 def _without_weights(request: Request, inputs: "Inputs") -> tuple[Request, "Inputs"]:
     """What is left to check with a pipeline that has none.
 
-    Of networks that steer there are the shapes; adapters and what sees pictures are left out.
+    Of networks that steer there are the shapes. Adapters, and what sees pictures, are left out.
     """
     from kakusan.pipeline.control_nets import named_nets
     from kakusan.pipeline.draw import NAMED_BY_LOADING

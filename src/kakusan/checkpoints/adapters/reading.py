@@ -19,7 +19,7 @@ from kakusan.checkpoints.adapters.names import NUMBERS, Place, bundled, piece_of
 from kakusan.checkpoints.adapters.refusals import check_is_adapter
 from kakusan.checkpoints.adapters.targets import Shapes, Target, Targets
 from kakusan.checkpoints.pickled import dtype_name
-from kakusan.checkpoints.single_file.entries import Entry
+from kakusan.checkpoints.single_file.entries import Entry, TensorFile
 from kakusan.checkpoints.single_file.opening import open_tensor_file
 from kakusan.checkpoints.single_file.recognition import FAMILIES
 from kakusan.errors import CheckpointError, shown, shown_path
@@ -44,14 +44,26 @@ def read_adapter(
         CheckpointError: It is no adapter, is broken, was made for another family, or does not fit;
             one line that names the file.
     """
-    where = shown_path(path)
-    file = open_tensor_file(path)
-    check_is_adapter(file.entries, where)
+    where, file = shown_path(path), opened_adapter(path, shapes)
     wanted = [each for each in file.entries if piece_of(each) or bundled(each)]
-    _check_family(file.entries, file.metadata, shapes, where)
     tensors = dict(file.tensors(wanted, None))
     reader = _Reader(shapes, where, config_of(file.metadata, path, where), tells=tells)
     return reader.read(tensors, file.entries, file.metadata, name or path.stem, path)
+
+
+def opened_adapter(path: Path, shapes: Shapes) -> TensorFile:
+    """An adapter's file, of which no weights are read yet.
+
+    Args:
+        shapes: of the model's parameters, under our names, by part.
+
+    Raises:
+        CheckpointError: It is no adapter, is broken, or was made for another family.
+    """
+    where, file = shown_path(path), open_tensor_file(path)
+    check_is_adapter(file.entries, where)
+    _check_family(file.entries, file.metadata, shapes, where)
+    return file
 
 
 def adapter_of(
