@@ -40,6 +40,12 @@ class Way:
         height, width = self.trajectory.latents.shape[-2:]
         return height * width * self.drawing.engine.scale_factor**2
 
+    @property
+    def left(self) -> int:
+        """How many steps it has to take yet."""
+        step = self.trajectory.step
+        return len(self.drawing.span) - (0 if step is None else self.drawing.taken(step))
+
     def finished(self) -> Iterator[Picture]:
         """The pictures that it became.
 

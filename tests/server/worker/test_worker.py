@@ -14,6 +14,7 @@ from kakusan.inputs import given_masks, given_pictures
 from kakusan.pipeline.company import JOINED
 from kakusan.request.masks import with_usual_mask
 from kakusan.server.queue.job import Job, State, Stop
+from kakusan.server.worker.widths import Widths
 
 ROUNDING = 2  # levels of 255 that a sum in another order may change
 
@@ -43,6 +44,13 @@ def short(settings: dict[str, Any]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in told.items()}
 
 
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls have as many rows as they may, whatever they cost on this machine."""
+    monkeypatch.setattr(Widths, "most", lambda _self, _pixels, rows: rows)
+
+
+@pytest.mark.usefixtures("together")
 def test_pictures_of_shared_steps_are_those_of_solo_runs(bench: Any) -> None:
     jobs = [bench.submit(**settings) for settings in JOBS]
     worker = bench.start()
@@ -65,6 +73,7 @@ def test_one_alone_is_its_solo_run_to_the_bit(bench: Any) -> None:
     assert np.array_equal(pixels(bench, job, 1), solo(prompt="a dog", seed=8, steps=3))
 
 
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_every_order_of_three_gives_the_same(bench: Any, order: Any, until: Any) -> None:
     bench.start()

@@ -24,8 +24,8 @@ class Working(Observer):
     def encoded(self, seconds: float) -> None:
         self._metrics.text_seconds.observe(seconds)
 
-    def stepped(self, model: str, pixels: int | None, rows: int, seconds: float) -> None:
-        size = "mixed" if pixels is None else _up_to(pixels**0.5, _SIDES)
+    def stepped(self, model: str, pixels: int, rows: int, seconds: float) -> None:
+        size = _up_to(pixels**0.5, _SIDES)
         self._metrics.step_seconds.labels(model, size, _up_to(rows, _ROWS)).observe(seconds)
         self._metrics.batch_rows.observe(rows)
 

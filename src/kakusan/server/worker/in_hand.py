@@ -168,6 +168,7 @@ class InHand:
             self.model.load(running.wanted, model.name, lambda: self._pulse.beat(self._pace.load_s))
             self._pulse.beat(self._pace.call_s)
             self._stay.begin(time.monotonic())
+            self.lanes.widths.forget()
         drawing = self.model.drawing(running.asked)
         path = self._files.latents(running.job.id)
         running.kept = None if path is None else self._keeping.kept(path, running.job, model)
@@ -204,6 +205,8 @@ class InHand:
             client=submission.client,
             priority=int(submission.priority),
             rows=way.rows,
+            pixels=way.pixels,
+            left=way.left,
         )
         running.live.append(lane)
         self.lanes.join(lane, time.monotonic())

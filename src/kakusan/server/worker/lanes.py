@@ -1,17 +1,21 @@
-"""Which pictures take the next step: by class, fair between clients, then the least served.
+"""Which pictures take the next step: by class, fair between clients, then who is done first.
 
 Pure policy: no torch, no clock of its own. A lane is one picture's way; lanes join and leave
-between rounds. Within a client, lanes that take turns are served equally often, so that a short one
-ends after its own steps times the rounds that all live rows take, however long the others are.
+between rounds. The one with the least left to do goes first: a short one does not wait for long
+ones, and equal ones end one after the other and not all at the end. Between clients that holds
+while none is ahead of another by more than a picture or so, and who had no turn for long is lifted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from kakusan.server.queue.job import Priority
+from kakusan.server.worker.widths import Widths
 
 CLASS = Priority.QUEUED - Priority.BATCH
+LEAD = 64  # rows by which a client may be ahead: those of a guided picture of 32 steps
+ROUNDS = 50  # without a step after which a lane is lifted, where they are slow
 T = TypeVar("T")
 
 
@@ -22,16 +26,23 @@ class Lane(Generic[T]):
     Attributes:
         of: what it is to whoever drives it.
         rows: of the UNet's calls that its step takes.
+        pixels: of its picture.
+        left: steps that it has to take yet.
         last: when it took a step last, or joined.
-        served: steps, counted from those of the lanes that it joined.
     """
 
     of: T
     client: str
     priority: int
     rows: int
+    pixels: int
+    left: int
     last: float = 0.0
-    served: int = 0
+
+    @property
+    def work(self) -> int:
+        """How much is left to do, to be compared with others'."""
+        return self.left * self.rows * self.pixels
 
 
 @dataclass
@@ -41,18 +52,20 @@ class Lanes(Generic[T]):
     Attributes:
         most_rows: that take a step together; a lane of more goes alone.
         lift_s: after so many seconds without a step a lane is lifted by a class, and so on.
+        widths: how many rows of pictures of one size are worth giving a call.
     """
 
     most_rows: int
     lift_s: float
     live: list[Lane[T]] = field(default_factory=list[Lane[T]])
+    widths: Widths = field(default_factory=Widths)
+    _took: float = 0.0  # seconds, the last round
     _rows: dict[str, float] = field(default_factory=dict[str, float])  # that each client was given
 
     def join(self, lane: Lane[T], now: float) -> None:
         """Take a lane in; it owes nothing for the time before."""
-        same = [each.served for each in self.live if each.client == lane.client]
-        lane.served, lane.last = min(same, default=0), now
-        if not same:
+        lane.last = now
+        if all(each.client != lane.client for each in self.live):
             others = [self._rows[each.client] for each in self.live]
             self._rows[lane.client] = min(others, default=0.0)
         self.live.append(lane)
@@ -64,29 +77,39 @@ class Lanes(Generic[T]):
             self._rows.pop(lane.client, None)
 
     def chosen(self, now: float) -> list[Lane[T]]:
-        """Those that take the next step."""
-        found, room = list[Lane[T]](), self.most_rows
-        given = dict(self._rows)
+        """Those that take the next step: of one size, since others would share no call."""
+        found, room, given = list[Lane[T]](), 0, dict(self._rows)
         classes = {id(lane): self._class(lane, now) for lane in self.live}
         for each in sorted(set(classes.values()), reverse=True):
             left = [lane for lane in self.live if classes[id(lane)] == each]
-            while left and room > 0:
-                lane = min(left, key=lambda lane: (given[lane.client], lane.served))
+            while left:
+                lane = self._next(left, given)
                 left = [other for other in left if other is not lane]
-                if lane.rows <= room or not found:
-                    found.append(lane)
-                    room -= lane.rows
-                    given[lane.client] += lane.rows
+                if not found:
+                    room = self.widths.most(lane.pixels, self.most_rows)
+                elif lane.pixels != found[0].pixels or lane.rows > room:
+                    continue
+                found.append(lane)
+                room -= lane.rows
+                given[lane.client] += lane.rows
         return found
 
-    def stepped(self, lanes: Sequence[Lane[T]], now: float) -> None:
-        """Count a step of lanes."""
+    def _next(self, lanes: Sequence[Lane[T]], given: Mapping[str, float]) -> Lane[T]:
+        """Whose turn it is, by the rows that each client was given."""
+        least = min(given[lane.client] for lane in lanes)
+        return min(lanes, key=lambda lane: (given[lane.client] - least >= LEAD, lane.work))
+
+    def stepped(self, lanes: Sequence[Lane[T]], now: float, seconds: float) -> None:
+        """Count a step of lanes, which took so long."""
+        self._took = seconds
+        rows = sum(lane.rows for lane in lanes)
+        self.widths.took(lanes[0].pixels, len(lanes), rows, seconds)
         for lane in lanes:
-            lane.served += 1
+            lane.left = max(0, lane.left - 1)
             lane.last = now
             if lane.client in self._rows:
                 self._rows[lane.client] += lane.rows
 
     def _class(self, lane: Lane[T], now: float) -> int:
-        lifts = int(max(0.0, now - lane.last) // self.lift_s)
+        lifts = int(max(0.0, now - lane.last) // max(self.lift_s, ROUNDS * self._took))
         return max(lane.priority, min(lane.priority + lifts * CLASS, Priority.WAITING))

@@ -10,11 +10,11 @@ class Observer:
     def encoded(self, seconds: float) -> None:
         """The prompts and given pictures of a job were made ready."""
 
-    def stepped(self, model: str, pixels: int | None, rows: int, seconds: float) -> None:
+    def stepped(self, model: str, pixels: int, rows: int, seconds: float) -> None:
         """Pictures took a step together.
 
         Args:
-            pixels: of each; None where they differ.
+            pixels: of each.
             rows: of the UNet's calls.
         """
 

@@ -56,12 +56,11 @@ class Rounds:
         except Exception as error:
             self._failed(chosen, error)
             return
-        self._in_hand.lanes.stepped(chosen, time.monotonic())
+        took = time.perf_counter() - began
+        self._in_hand.lanes.stepped(chosen, time.monotonic(), took)
         rows = sum(lane.rows for lane in chosen)
         self.taken, self.rows = self.taken + 1, self.rows + rows
-        sizes = {lane.of.way.pixels for lane in chosen}
-        pixels = sizes.pop() if len(sizes) == 1 else None
-        self._observer.stepped(model.name or "", pixels, rows, time.perf_counter() - began)
+        self._observer.stepped(model.name or "", chosen[0].pixels, rows, took)
         of = {id(lane.of.way): lane for lane in chosen}
         self.moved([of[id(way)] for way in ways])
 
