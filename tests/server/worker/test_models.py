@@ -27,16 +27,17 @@ def two(bench: Any, tmp_path: Path) -> Any:
     return bench
 
 
-def begun(bench: Any, until: Any, **pace: Any) -> tuple[Job, Job]:
+def begun(bench: Any, until: Any, *, most_live: int = 2, **pace: Any) -> tuple[Job, Job]:
     """A job of many pictures under way, and one of another model that waits."""
     many = bench.submit("a dog", model="builtin", num_images_per_prompt=MANY, seed=7, **SMALL)
-    bench.start(most_live=2, most_rows=2, **pace)
+    bench.start(most_live=most_live, most_rows=2, **pace)
     until(lambda: bench.store.job(many.id).pictures)
     return many, bench.submit("a cat", model="other", **SMALL)
 
 
-def test_another_model_has_its_turn_between_pictures(two: Any, until: Any) -> None:
-    many, other = begun(two, until, stay_s=0.0)
+@pytest.mark.parametrize("most_live", [1, 2])
+def test_another_model_has_its_turn_between_pictures(two: Any, until: Any, most_live: int) -> None:
+    many, other = begun(two, until, most_live=most_live, stay_s=0.0)
     (other,) = two.ended(other)
     left = two.store.job(many.id)
     assert (other.state, other.pictures[0].record["model"]) == (State.DONE, "other")
@@ -104,8 +105,8 @@ def test_steps_are_taken_by_the_model_of_their_job(
         return plain(self, ways)
 
     monkeypatch.setattr(Company, "round", seen)
-    many = two.submit("a dog", model="builtin", num_images_per_prompt=4, **SMALL)
-    two.start(most_live=1)
+    many = two.submit("a dog", model="builtin", num_images_per_prompt=MANY, **SMALL)
+    two.start(most_live=2, most_rows=8)
     until(lambda: two.store.job(many.id).pictures)
     two.ended(many, two.submit("a cat", model="other", **SMALL))
     assert not others

@@ -172,9 +172,12 @@ def test_a_short_job_behind_long_ones_is_soon_finished(bench: Any, until: Any) -
     bench.ended(*long)
 
 
-def test_a_job_of_many_pictures_leaves_room_for_others(bench: Any, until: Any) -> None:
+@pytest.mark.parametrize("most_live", [1, 4])
+def test_a_job_of_many_pictures_leaves_room_for_others(
+    bench: Any, until: Any, most_live: int
+) -> None:
     many = bench.submit("a dog", seed=7, num_images_per_prompt=40)
-    bench.start(most_live=4, most_rows=2)
+    bench.start(most_live=most_live, most_rows=2)
     until(lambda: bench.store.job(many.id).state is State.RUNNING)
     (quick,) = bench.ended(bench.submit("a cat", seed=1, num_inference_steps=2))
     left = bench.store.job(many.id)

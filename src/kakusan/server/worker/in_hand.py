@@ -73,7 +73,7 @@ class InHand:
     def room(self) -> int:
         """How many jobs more can be begun."""
         waits = any(each.drawing is None for each in self.jobs)
-        if waits or len(self.jobs) >= self._pace.most_live:
+        if waits or len(self.jobs) > self._pace.most_live:  # one waits for its turn
             return 0
         free = self._pace.most_live - len(self.lanes.live)
         return free if self.model.name is not None else min(free, 1)  # which says what is loaded
@@ -106,7 +106,7 @@ class InHand:
         """Begin jobs, and give their pictures lanes, as far as there is room.
 
         A job of many pictures leaves room for others: it has no more lanes than a call has rows,
-        and the next lane is of the job with the fewest.
+        and the next lane is of the job with the fewest, or else that was given one longest ago.
 
         Args:
             begins: whether jobs are begun.
@@ -122,7 +122,7 @@ class InHand:
             able = [e for e in self.jobs if e.ways and len(e.live) < self._pace.most_rows]
             if not able:
                 break
-            lane = self._with_a_lane(min(able, key=lambda each: len(each.live)))
+            lane = self._with_a_lane(min(able, key=lambda each: (len(each.live), each.given_at)))
             if lane is not None and lane.of.way.trajectory.is_over:
                 over.append(lane)
         return over
@@ -179,16 +179,14 @@ class InHand:
 
     def _with_a_lane(self, running: Running) -> Lane[Of] | None:
         """Give a job's next picture a lane, if there is another."""
-        assert running.ways is not None
-        ways, is_first = running.ways, not running.has_begun
-        running.has_begun = True
+        is_first = not running.has_begun
+        running.has_begun, running.given_at = True, time.monotonic()
         self._pulse.beat(self._pace.call_s)
         began = time.perf_counter()
-        way = self.tried(running, lambda: next(ways, None))
+        way = self.tried(running, running.next_way)
         if is_first and way is not None:  # what comes before the first of them is done once
             self._observer.encoded(time.perf_counter() - began)
         if way is None:
-            running.ways = None
             self.look_whether_over(running)
             return None
         self._stay.use()

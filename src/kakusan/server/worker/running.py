@@ -30,8 +30,10 @@ class Running:
         asked: what it draws; None before it was read.
         wanted: the model that it is drawn with.
         drawing: None before it was begun.
-        ways: those of its pictures that have none yet, made when it is their turn.
+        ways: those of its pictures that have none yet, made when it is their turn; None where there
+            are no more.
         has_begun: whether one was made.
+        given_at: when one was made last.
         live: the lanes of those that have one.
         finished: the numbers of the pictures that are kept.
         taken: by the number of a picture how many steps were taken of it.
@@ -46,6 +48,7 @@ class Running:
     drawing: Drawing | None = None
     ways: Iterator[Way] | None = None
     has_begun: bool = False
+    given_at: float = 0.0
     live: list[Lane["Running.Of"]] = field(default_factory=list["Lane[Running.Of]"])
     finished: set[int] = field(default_factory=set[int])
     taken: dict[int, int] = field(default_factory=dict[int, int])
@@ -57,6 +60,7 @@ class Running:
     saved_at: float = field(default_factory=time.monotonic)
     save_cost: float = 0.0
     previewed_at: float = 0.0
+    _left: int = 0
 
     @dataclass(eq=False)
     class Of:
@@ -92,7 +96,21 @@ class Running:
         self.taken = dict.fromkeys(done, each)
         if whole:
             self.kept = None
+        together = drawing.request.seed is None  # then all pictures have one way
+        self._left = 1 if together else drawing.request.num_pictures - len(done)
         self.ways = self._made(drawing, done)
+
+    def next_way(self) -> Way | None:
+        """The way of its next picture, if there is another.
+
+        Raises:
+            KakusanError: The prompts or pictures of the first cannot be encoded.
+        """
+        way = None if self.ways is None else next(self.ways, None)
+        self._left -= 1
+        if way is None or self._left <= 0:
+            self.ways = None
+        return way
 
     def _made(self, drawing: Drawing, done: set[int]) -> Iterator[Way]:
         for batch in drawing.batches(lambda pictures: [_Stopping(self, pictures)], watched=False):
