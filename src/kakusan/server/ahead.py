@@ -53,8 +53,13 @@ def _without_weights(request: Request, inputs: "Inputs") -> tuple[Request, "Inpu
     left_out = (*NAMED_BY_LOADING, "loras", "lora_files", "lora_scale", "image_prompts")
     request = replace(request, **dict.fromkeys(left_out))
     if request.syntax == "webui":
-        texts = tuple(None if text is None else without_loras(text) for text in request.prompt)
-        request = replace(request, prompt=texts)
+        prompts = {name: getattr(request, name) for name in ("prompt", "prompt_2")}
+        bare = {
+            name: tuple(None if text is None else without_loras(text) for text in texts)
+            for name, texts in prompts.items()
+            if texts is not None
+        }
+        request = replace(request, **bare)
     return request, replace(inputs, controls=controls, seen=())
 
 
