@@ -1,12 +1,13 @@
 """A pipeline without weights comes to the same drawing as one that has them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from kakusan import StableDiffusionPipeline
+from kakusan import DiffusionPipeline, StableDiffusionPipeline
 from kakusan.errors import CheckpointError, InputError
 from kakusan.inputs import Inputs, given_pictures
 from kakusan.pipeline.latent_diffusion import LatentDiffusionPipeline
@@ -81,3 +82,30 @@ def test_it_refuses_the_same(
 def test_a_model_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         unfilled(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("family", ["tiny_v1_published", "tiny_v2", "tiny_xl", "tiny_lcm"])
+def test_families_are_checked_alike(family: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(family)
+    shapes, whole = unfilled(folder), DiffusionPipeline.from_pretrained(folder)
+    for settings in (
+        {},
+        {"prompt": "a (b:1.2) AND c", "prompt_syntax": "webui"},
+        {"clip_skip": 40},
+    ):
+        asked, found = Request.of(**{"prompt": "a", "seed": 1, **settings}), list[object]()
+        for pipe in (shapes, whole):
+            try:
+                found.append(replace(pipe.drawing(asked, Inputs()).request, safety_checker=True))
+            except InputError as error:
+                found.append(str(error))
+        assert found[0] == found[1]
+        assert isinstance(found[0], str) == ("clip_skip" in settings)
+
+
+def test_a_refiner_begins_at_pictures(tiny_refiner: Path) -> None:
+    given = given_pictures("image", [Image.new("RGB", (64, 64), "red")])
+    pipe = unfilled(tiny_refiner, begun=True)
+    assert pipe.drawing(Request.of("a", seed=1, strength=0.5), Inputs(image=given)).total_steps > 0
+    with pytest.raises(CheckpointError, match="refiner"):
+        unfilled(tiny_refiner)
