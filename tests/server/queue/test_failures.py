@@ -331,7 +331,9 @@ def test_one_that_stops_in_the_middle_of_a_write_holds_nobody_up(
         def work(t: postgres.Transaction) -> None:
             from kakusan.server.queue import claiming
 
-            held.extend(claiming.claim(t, "late", limit=1, lease_s=9, models=None, prefer=None))
+            held.extend(
+                claiming.claim(t, "late", limit=1, lease_s=9, models=None, prefer=None, others=0)
+            )
             stall(t)
 
         with pytest.raises(StoreError):
@@ -339,7 +341,7 @@ def test_one_that_stops_in_the_middle_of_a_write_holds_nobody_up(
 
     thread = threading.Thread(target=claim_and_stall)
     thread.start()
-    stalled.wait()
+    assert stalled.wait(30)
     found = begun(store, "quick", limit=2) + begun(store, "quick", limit=2)
     assert sorted(prompts(found)) == ["a", "b"]
     thread.join()
