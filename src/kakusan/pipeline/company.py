@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from kakusan.engine import Engine
 from kakusan.pipeline.drawing import Batch, Drawing
+from kakusan.pipeline.even import even
 from kakusan.pipeline.output import Picture
 from kakusan.sampling import Driven, one_round
 
@@ -65,12 +66,14 @@ class Company:
 
     Args:
         engine: of the pipeline that made the drawings.
+        rows: how many each call of the UNet has, so that what a picture comes to does not depend on
+            who shares its calls; as many as there are where None.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, rows: int | None = None) -> None:
         # recordings are of one number of rows, which changes here all the time
         engine.placement = replace(engine.placement, acceleration=None)
-        self._engine = engine
+        self._engine, self._rows = engine, rows
 
     def round(self, ways: Sequence[Way]) -> list[Way]:
         """A step of each; pictures of one size share the UNet's calls.
@@ -83,8 +86,11 @@ class Company:
         of = {id(way.trajectory): way for way in ways}
         sizes = Counter(way.trajectory.latents.shape[1:] for way in ways)
         for way in ways:
-            way.shared = way.shared or sizes[way.trajectory.latents.shape[1:]] > 1
+            way.shared = (
+                way.shared or self._rows is not None or sizes[way.trajectory.latents.shape[1:]] > 1
+            )
         live = [way.trajectory for way in ways]
         merged = [each for way in ways for each in way.drawing.merged]
         engine = self._engine.wearing({}, merged) if merged else self._engine
-        return [of[id(each)] for each in one_round(live, engine.predict)]
+        predict = engine.predict if self._rows is None else even(engine.predict, self._rows)
+        return [of[id(each)] for each in one_round(live, predict)]

@@ -21,6 +21,7 @@ def draw_together(
     requests: Sequence[Request],
     *,
     most: int = MOST_AT_A_TIME,
+    rows: int | None = None,
 ) -> Iterator[tuple[int, Picture]]:
     """Draw the pictures of several requests, a step of each at a time.
 
@@ -31,6 +32,8 @@ def draw_together(
     Args:
         requests: whose model is that of the pipeline.
         most: how many pictures are on their way at a time; others follow as these are finished.
+        rows: how many each call of the UNet has, so that what a picture comes to depends on this
+            number, and not on the others; at least 2, or None for as many as there are.
 
     Yields:
         The number of a request and a picture of it, as soon as it is finished.
@@ -42,12 +45,14 @@ def draw_together(
     """
     if type(most) is not int or most < 1:
         raise RequestError(f"most must be a whole number above 0, not {shown(most)}")
+    if rows is not None and (type(rows) is not int or rows < 2):
+        raise RequestError(f"rows must be a whole number above 1, or None, not {shown(rows)}")
     for request in requests:
         if not isinstance(request, Request):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise RequestError(f"each must be a Request, not {shown(request)}")
     with said_once():
         drawings = [pipe.prepared(request, Inputs()) for request in requests]
-    return _drawn(drawings, Company(pipe.engine), most)
+    return _drawn(drawings, Company(pipe.engine, rows), most)
 
 
 def _drawn(
