@@ -34,6 +34,7 @@ LAYERS = (
     {"inspect", "reference_modules", "training", "utils"},
     {"builtin"},
     {"server"},
+    {"batch"},
     {"cli"},
     {"__main__"},
 )

@@ -377,6 +377,7 @@ _COMMANDS_ELSEWHERE = {
     "info": ("metadata", "inspect", "exif", "png-info", "pnginfo", "show", "read"),
     "reproduce": ("again", "redo", "replay", "recreate"),
     "tokens": ("tokenize", "tokenizer", "prompt-tokens"),
+    "batch": ("bulk", "table", "dataset", "from-file"),
     "doctor": ("check", "diagnose", "env", "environment", "system", "status"),
     "models list": ("list", "ls"),
     "models pull": ("pull", "download", "fetch", "get", "install", "clone"),
@@ -394,12 +395,12 @@ OPTIONS_TO_COME = frozenset(
     (
         "tiling",
         *("refiner", "eta", "batch-size"),
-        *("from-file", "prompts", "prompt-file", "preview", "host", "port", "listen"),
+        *("preview", "host", "port", "listen"),
     )
 )
 COMMANDS_TO_COME = frozenset(
     (
-        *("controlnet", "batch", "queue", "worker", "workers", "convert", "merge", "embed"),
+        *("controlnet", "queue", "worker", "workers", "convert", "merge", "embed"),
         *("video", "txt2vid", "img2vid", "interrogate", "caption", "open"),
     )
 )
@@ -407,6 +408,7 @@ COMMANDS_TO_COME = frozenset(
 
 # Options that another command has, as other tools call them too
 _OF_ANOTHER_COMMAND = {
+    "kakusan batch TABLE": ("from-file", "prompts", "prompt-file", "prompts-file", "csv"),
     "kakusan inpaint PICTURE PROMPT": (
         *("mask", "mask-image", "mask-blur", "masked-content", "only-masked", "invert-mask"),
     ),

@@ -105,7 +105,12 @@ WRONG = [
     (["generate", "cat", "--verbose"], "there is no option --verbose (", "generate"),
     (["generate", "cat", "--batch", "4"], "there is no option --batch; it is --count here", None),
     (["reproduce", "a.png", "--steps", "4"], "there is no option --steps (", "reproduce"),
-    (["batch"], "there is no command batch yet", ""),
+    (["batch"], "TABLE is missing, as in kakusan batch prompts.csv", "batch"),
+    (
+        ["generate", "--from-file", "a.txt"],
+        "there is no option --from-file; kakusan batch TABLE has it",
+        "generate",
+    ),
     (["img2img", "a.png"], 'PROMPT is missing, as in kakusan img2img cat.png "a red c', "img2img"),
     (["i2i", "a.png", "a cat"], "there is no command i2i; it is `kakusan img2img`", ""),
     (

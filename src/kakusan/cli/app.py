@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from kakusan import __version__
 from kakusan.cli import models, streams, train
+from kakusan.cli.batch import batch
 from kakusan.cli.console import complain, describe, plain_notices, say
 from kakusan.cli.decode import decode
 from kakusan.cli.doctor import doctor
@@ -45,6 +46,7 @@ for command in (info, reproduce, decode, grid, tokens, schedulers):
     app.command(cls=Command)(command)
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
+app.command(cls=Command)(batch)
 app.command(cls=Command)(serve)
 app.command(cls=Command)(doctor)
 app.command(cls=Command)(mcp)

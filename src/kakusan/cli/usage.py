@@ -27,6 +27,7 @@ EXAMPLES = {
     "PICTURE": "cat.png",
     "LATENTS": "cat.safetensors",
     "MODEL": "OWNER/NAME",
+    "TABLE": "prompts.csv",
     "PICTURES": "pictures/",
     "--x": "--x steps=5,10,25",
     "--output": "-o mine.safetensors",
