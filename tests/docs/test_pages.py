@@ -13,14 +13,15 @@ from tests.programs import ROOT, code_blocks, run_program
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-SERVED = "server"  # its programs speak to a server: tests/docs/test_server_page.py
+# Run in order, with what they need: tests/docs/test_server_page.py and test_batch_page.py
+APART = ("server", "batch")
 
 
 def programs() -> list[tuple[str, str]]:
     """Each program of the pages once, with the page that shows it first."""
     found: dict[str, str] = {}
     for page in PAGES:
-        if page.stem == SERVED:
+        if page.stem in APART:
             continue
         for program in code_blocks(page.read_text(encoding="utf-8"), "python"):
             found.setdefault(program, page.stem)
