@@ -1,7 +1,8 @@
 """Compiles the native kernels while the package is installed or made into a wheel.
 
 Without a compiler, or on another kind of machine, the package is pure Python and torch does the
-work. By hand, into the source tree: `python hatch_build.py`.
+work; `KAKUSAN_NATIVE=off` makes it so anywhere. By hand, into the source tree: `python
+hatch_build.py`.
 """
 
 import os
@@ -97,8 +98,12 @@ def get_build_hook() -> type:
         """Called before a wheel is packed or an editable install is linked."""
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-            if self.target_name != "wheel" or not build():
+            if self.target_name != "wheel" or os.environ.get("KAKUSAN_NATIVE") == "off":
                 return
+            built = build()
+            if not built:
+                return
+            build_data["artifacts"] = [f"/{path.relative_to(self.root)}" for path in built]
             build_data["pure_python"] = False
             tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
             build_data["tag"] = f"py3-none-{tag}"
