@@ -1,5 +1,8 @@
 """The kernels for CUDA devices, where there is one, and who computes where there is none."""
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +21,23 @@ def picture(*shape: int, device: str = "cpu", dtype: torch.dtype = torch.float32
 def test_a_cpus_picture_is_not_for_them() -> None:
     weight = torch.ones(64)
     assert cuda.group_norm_for(picture(2, 64, 4, 4), weight, weight) is None
+
+
+@pytest.mark.parametrize("lacks", ["a compiler", "NVIDIA"])
+def test_torch_does_it_where_they_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    module = ModuleType("kakusan.runtime.cuda.group_norm")
+    vars(module)["group_norm"] = torch.group_norm
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("CC", "cc")
+    assert cuda._group_norm.__wrapped__() is torch.group_norm
+    if lacks == "NVIDIA":
+        monkeypatch.setattr(torch.version, "hip", "7.1")
+    else:
+        monkeypatch.delenv("CC")
+        monkeypatch.setenv("PATH", "")
+    assert cuda._group_norm.__wrapped__() is None
 
 
 @WITH_GPU

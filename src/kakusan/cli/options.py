@@ -10,7 +10,7 @@ from kakusan.errors import shown
 from kakusan.samplers import SAMPLERS
 
 DTYPES = ("float32", "float16", "bfloat16")
-DEVICES = ("cpu", "cuda", "mps")
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 Number = TypeVar("Number", int, float)
 
@@ -141,12 +141,14 @@ Fast = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps.", autocompletion=complete_device),
+    typer.Option(
+        metavar="NAME", help="cpu, cuda, cuda:1, mps, xpu.", autocompletion=complete_device
+    ),
 ]
 RecordedDevice = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="cpu, cuda, mps; as recorded.", autocompletion=complete_device
+        metavar="NAME", help="cpu, cuda, mps, xpu; as recorded.", autocompletion=complete_device
     ),
 ]
 Dtype = Annotated[

@@ -10,19 +10,36 @@ from kakusan.errors import ArgumentError, RequestError, shown
 
 # Values of `device_map` that leave the device to the library
 SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
+# What torch calls otherwise
+_AMD = ("amd", "hip", "rocm")
 
 
 def best_device() -> torch.device:
-    """The fastest device here: CUDA (or ROCm), then Apple's GPU, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """The fastest device here: CUDA (or ROCm), then Intel's or Apple's GPU, then the CPU."""
+    return torch.device(next(iter(_accelerators()), "cpu"))
+
+
+def _accelerators() -> list[str]:
+    """The kinds of devices beside the CPU that torch can use here."""
+    available = {
+        "cuda": torch.cuda.is_available,  # of AMD's GPUs too
+        "xpu": torch.xpu.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
+    return [kind for kind, is_available in available.items() if is_available()]
 
 
 def _reachable() -> list[str]:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    cuda = ["cuda", *(f"cuda:{i}" for i in range(count))] if count else []
-    return ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+    names = ["cpu"]
+    for kind in _accelerators():
+        count = 1 if kind == "mps" else getattr(torch, kind).device_count()
+        names += [kind, *(f"{kind}:{i}" for i in range(count))]
+    return names
+
+
+def is_tested(device: torch.device) -> bool:
+    """Whether kakusan is tested on such a device; on others it is torch's word that it works."""
+    return device.type == "cpu" or (device.type == "cuda" and torch.version.hip is None)
 
 
 def parse_device(name: str | torch.device | None) -> torch.device:
@@ -39,9 +56,10 @@ def parse_device(name: str | torch.device | None) -> torch.device:
         device = None
     if device is None or str(device) not in _reachable():
         raise ArgumentError(
-            "{device} {0} is not on this machine; choose one of: {1}",
+            "{device} {0} is not on this machine; choose one of: {1}{2}",
             shown(str(name)),
             ", ".join(_reachable()),
+            " (AMD's GPUs are called cuda)" if str(name).startswith(_AMD) else "",
         )
     return device
 

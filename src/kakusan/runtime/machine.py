@@ -66,8 +66,9 @@ def _total_memory() -> int | None:
 
 
 def _gpus() -> tuple[str, ...]:
-    if torch.cuda.is_available():
-        return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    for kind in (torch.cuda, torch.xpu):
+        if kind.is_available():
+            return tuple(kind.get_device_name(i) for i in range(kind.device_count()))
     return ("Apple GPU (mps)",) if torch.backends.mps.is_available() else ()
 
 

@@ -27,16 +27,12 @@ def free_memory(device: torch.device) -> int | None:
     """Bytes that can be taken on a device without anything being swapped out; None if unknown.
 
     Of a CPU's it is what the system has available, or less where a container's limit is nearer; of
-    a CUDA device's with what torch holds unused.
+    a CUDA or XPU device's with what torch holds unused.
     """
-    if device.type not in ("cpu", "cuda", "mps"):
+    if device.type not in ("cpu", "cuda", "mps", "xpu"):
         return None
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            return None
-        free, _ = torch.cuda.mem_get_info(device)
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + held
+    if device.type in ("cuda", "xpu"):
+        return _left_on(device)
     found = [_available(), *_left_in_groups()]
     return min((each for each in found if each is not None), default=None)
 
@@ -44,6 +40,18 @@ def free_memory(device: torch.device) -> int | None:
 def is_measured(device: torch.device) -> bool:
     """Whether `free_memory` is what the system says, and no guess: enough to refuse work by."""
     return device.type == "cuda" or (PROC / "meminfo").is_file()
+
+
+def _left_on(device: torch.device) -> int | None:
+    """Of a device that has memory of its own."""
+    torch_of = torch.cuda if device.type == "cuda" else torch.xpu
+    if not torch_of.is_available():
+        return None
+    try:
+        free, _ = torch_of.mem_get_info(device)
+    except RuntimeError:  # a driver of Intel's that does not tell
+        return None
+    return free + torch_of.memory_reserved(device) - torch_of.memory_allocated(device)
 
 
 def _available() -> int | None:

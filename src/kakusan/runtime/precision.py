@@ -11,6 +11,7 @@ from collections.abc import Collection
 import torch
 
 from kakusan.errors import ArgumentError, shown
+from kakusan.runtime.device import is_tested
 from kakusan.runtime.machine import machine
 
 DTYPES = {
@@ -92,9 +93,17 @@ def default_dtype(device: torch.device) -> torch.dtype:
 def explain(device: torch.device) -> str:
     """One line: what `device` computes in by default, and why."""
     name = str(default_dtype(device)).removeprefix("torch.")
+    if not is_tested(device):
+        return f"{name}: half the memory of float32; kakusan is not tested on {_kind(device)}"
     if device.type != "cpu":
         return f"{name}: half the memory of float32, and this GPU has instructions for it"
     if machine().fast_bfloat16:
         found = next(i for i in ("amx_bf16", "avx512_bf16", "bf16") if i in machine().instructions)
         return f"{name}: this processor has {found}; float16 weights are computed in bfloat16 too"
     return f"{name}: this processor has no bfloat16 instructions, whatever weights are stored in"
+
+
+def _kind(device: torch.device) -> str:
+    return {"cuda": "AMD's GPUs", "mps": "Apple's GPUs", "xpu": "Intel's GPUs"}.get(
+        device.type, device.type
+    )

@@ -1,6 +1,8 @@
 """Kernels for CUDA devices, in Triton, which comes with PyTorch for them on Linux."""
 
 import functools
+import os
+import shutil
 from collections.abc import Callable
 
 import torch
@@ -25,8 +27,15 @@ def group_norm_for(x: Tensor, weight: Tensor, bias: Tensor) -> GroupNorm | None:
 
 @functools.cache
 def _group_norm() -> GroupNorm | None:
+    if torch.version.hip is not None or not _has_compiler():  # AMD's were never tried
+        return None
     try:
         from kakusan.runtime.cuda.group_norm import group_norm
     except ImportError:  # no Triton
         return None
     return group_norm
+
+
+def _has_compiler() -> bool:
+    """Whether there is what Triton builds its launchers with, each time on a new machine."""
+    return bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang"))
