@@ -19,14 +19,27 @@ import pytest
 pytest.importorskip("fastapi")
 
 ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+MODULE = ("-m", "kakusan")
+# As on Windows, whose event loop takes no signals
+WITHOUT_SIGNALS = """
+import asyncio, sys
+from kakusan.cli import main
+
+def refuse(*_):
+    raise NotImplementedError
+
+asyncio.SelectorEventLoop.add_signal_handler = refuse
+sys.exit(main())
+"""
 
 
 class Process:
     """A `kakusan serve`, and a client with its token."""
 
-    def __init__(self, data: Path, *more: str) -> None:
-        command = [sys.executable, "-m", "kakusan", "serve", "--port", "0", "--data", str(data)]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    def __init__(self, data: Path, *more: str, program: tuple[str, ...] = MODULE) -> None:
+        command = [sys.executable, *program, "serve", "--port", "0", "--data", str(data)]
+        environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
         self.log = data.with_name(f"{data.name}.log").open("a+")
         self.process = subprocess.Popen(
             [*command, "--keep-free", "0", *more],
@@ -61,8 +74,8 @@ class Process:
 
 
 @contextmanager
-def process(data: Path, *more: str) -> Generator[Process]:
-    found = Process(data, *more)
+def process(data: Path, *more: str, program: tuple[str, ...] = MODULE) -> Generator[Process]:
+    found = Process(data, *more, program=program)
     try:
         yield found
     finally:
@@ -118,6 +131,16 @@ def test_killed_server_goes_on_with_what_it_took(tmp_path: Path) -> None:
         assert server.end(signal.SIGINT) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_drains_where_the_loop_takes_none(tmp_path: Path, number: int) -> None:
+    with process(tmp_path / "data", program=("-c", WITHOUT_SIGNALS)) as server:
+        id = server.client.post("/v1/jobs", json=JOB).json()["id"]
+        assert server.finished(id)["state"] == "done"
+        assert server.end(number) == 0
+        server.log.seek(0)
+        assert "Traceback" not in server.log.read()
+
+
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     with process(tmp_path / "data", "--drain", "60") as server:
         server.client.post("/v1/jobs", json={**JOB, "num_inference_steps": 1000})
@@ -167,6 +190,6 @@ def test_log_is_json_without_prompts(tmp_path: Path) -> None:
 
 
 def _run(*options: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, "-m", "kakusan", "serve", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)

@@ -113,8 +113,7 @@ async def _run(
         service.draining = True
         stopping.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
+    _on_signals(loop, stop)
     servers = [_Quiet(config_of(app, settings)) for app, _ in apps]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listener]))
@@ -139,6 +138,21 @@ async def _run(
         server.should_exit = True
     await asyncio.gather(*tasks)
     return STOPPED
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[int], None]) -> None:
+    """Have the loop call `stop` with the number of each signal that asks to end."""
+
+    def later(number: int, _frame: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(stop, number)
+
+    names = ("SIGTERM", "SIGINT", "SIGBREAK")  # the last is Windows', for Ctrl+Break
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except NotImplementedError:  # Windows
+            signal.signal(number, later)
 
 
 class _Quiet(uvicorn.Server):

@@ -1,6 +1,5 @@
 """A server of one's own for an assistant: on this machine alone, gone when the assistant goes."""
 
-import os
 import secrets
 import signal
 import threading
@@ -42,7 +41,7 @@ def with_own_server(
         except BaseException as error:
             failed.append(error)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # os.kill would end the process on Windows
 
     def begin(port: int) -> None:
         threading.Thread(target=talk, args=(port,), daemon=True).start()
