@@ -1,11 +1,13 @@
 """Buffers are used again once nothing refers to them, and never before."""
 
 import copy
+import mmap
 import platform
 import subprocess
 import sys
 import threading
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +21,21 @@ class Owner:
 
 
 SIDE = 1024  # of float32 matrices of 4 MiB
+
+
+@pytest.mark.parametrize("lacks", ["the advice", "large pages"])
+def test_memory_comes_without_large_pages_too(monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+    """As on other systems, and on Linux with a kernel that has none."""
+
+    class Mapping(mmap.mmap):
+        def madvise(self, *_: object) -> None:
+            raise OSError(22, "Invalid argument")
+
+    given = SimpleNamespace(mmap=Mapping)
+    if lacks == "large pages":
+        given.MADV_HUGEPAGE = 14
+    monkeypatch.setattr(arena, "mmap", given)
+    assert arena._fresh(1 << 20).nbytes == 1 << 20
 
 
 def test_memory_is_used_again_only_when_it_is_free() -> None:

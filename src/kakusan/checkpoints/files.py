@@ -1,7 +1,10 @@
 """Reading published JSON, and writing files that appear whole or not at all."""
 
+import errno
 import json
 import os
+import sys
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import TypeAlias
 
 from safetensors import SafetensorError
 
+from kakusan.checkpoints.file_names import unusable
 from kakusan.checkpoints.regular import read_regular
 from kakusan.checkpoints.staging import staged
 from kakusan.errors import CheckpointError, InputError, OutputError, shown_path
@@ -20,6 +24,10 @@ OnBytes: TypeAlias = Callable[[int, int], object]
 
 # The largest published file (a tokenizer.json) has about 4 MB.
 MAX_JSON_BYTES = 64 * 2**20
+
+# What file systems of other systems and of networks say when a folder is to be synced
+_NOT_FOR_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+_WAITS = (0.01, 0.05, 0.2, 0.7)  # seconds
 
 
 def read_json(path: Path) -> dict[str, JSON]:
@@ -101,7 +109,7 @@ def atomic(path: Path) -> Generator[Path, None, None]:
         yield temporary
         temporary.chmod(mode)  # safetensors makes it readable by its owner only
         sync(temporary)
-        os.replace(temporary, path)
+        replace_file(temporary, path)
         sync(path.parent)
 
 
@@ -137,13 +145,30 @@ def _named(temporary: Path, path: Path) -> bool:
             path.touch(exist_ok=False)
         except FileExistsError:
             return False
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     return True
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Give a file another's name, whose place it takes.
+
+    On Windows a virus scanner or the like may have either of them open for a moment.
+    """
+    for wait in _WAITS if sys.platform == "win32" else ():
+        try:
+            os.replace(source, target)
+        except PermissionError:
+            time.sleep(wait)
+        else:
+            return
+    os.replace(source, target)
 
 
 @contextmanager
 def _spoken(path: Path) -> Generator[None]:
-    """Turn what writing `path` raises into one line."""
+    """Turn what writing `path` raises into one line, and a name that no file can have."""
+    if why := unusable(path.name):
+        raise OutputError(f"cannot write {path}: {why}.")
     try:
         yield
     except OSError as error:
@@ -154,11 +179,15 @@ def _spoken(path: Path) -> Generator[None]:
 
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file, or which names a folder has."""
-    if os.name == "nt" and path.is_dir():
+    is_folder = path.is_dir()
+    if sys.platform == "win32" and is_folder:
         return  # Windows does it by itself, and opens no folder
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not is_folder or error.errno not in _NOT_FOR_FOLDERS:
+            raise
     finally:
         os.close(descriptor)
 

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from kakusan.checkpoints.files import sync
+from kakusan.checkpoints.files import replace_file, sync
 from kakusan.checkpoints.selection import kind_of_weights
 from kakusan.checkpoints.staging import staged_folder
 from kakusan.errors import CheckpointError, OutputError, shown_path
@@ -73,7 +73,7 @@ def _move(stage: Path, folder: Path, head: str) -> None:
         for superseded in _superseded(staged, os.listdir(folder / inner)):
             (folder / inner / superseded).unlink(missing_ok=True)
     for name in names:
-        os.replace(stage / name, folder / name)
+        replace_file(stage / name, folder / name)
     for inner in {name.parent for name in names}:
         sync(folder / inner)
     (folder / MARK).unlink(missing_ok=True)

@@ -42,7 +42,7 @@ def cached_snapshot(request: HubRequest) -> Path | None:
         return None
     try:
         reference = model / "refs" / revision
-        commit = reference.read_text().strip() if reference.is_file() else revision
+        commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
         if not stays_within(commit) or len(Path(commit).parts) != 1:
             return None
         snapshot = model / "snapshots" / commit

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from huggingface_hub.file_download import hf_hub_url, http_get
 from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
-from kakusan.checkpoints.files import OnBytes
+from kakusan.checkpoints.files import OnBytes, replace_file
 from kakusan.errors import CheckpointError
 
 SUFFIX = ".incomplete"
@@ -120,7 +120,7 @@ def _fetch(repository: Repository, file: Remote, blob: Path, tell: Callable[[int
                 f"{file.name} of {repository.name} came with the SHA-256 {checked.digest()[:10]}…, "
                 f"and the hub says {str(file.digest)[:10]}…; what came is removed; ask for it again"
             )
-        os.replace(part, blob)
+        replace_file(part, blob)
 
 
 class _Checked:

@@ -67,8 +67,14 @@ def say(text: str) -> None:
 
 
 def say_path(path: Path) -> None:
-    """Write a file's path to stdout, in the very bytes that the system knows it by."""
-    _print(os.fsencode(path))
+    """Write a file's path to stdout, in the very bytes that the system knows it by.
+
+    Windows knows it by characters, and stdout says in which bytes they are read.
+    """
+    if sys.platform == "win32":
+        _print(_fitted(str(path), sys.stdout))
+    else:
+        _print(os.fsencode(path))
 
 
 def say_saved(path: Path, facts: str, quiet: bool) -> None:

@@ -24,6 +24,10 @@ def check_writable(folder: Path, name: str | None = None) -> None:
     Raises:
         OutputError: A file cannot be written there.
     """
+    from kakusan.checkpoints.file_names import unusable
+
+    if name is not None and (why := unusable(name)):
+        raise OutputError(f"cannot write to '{folder / name}': {why}; choose another name with -o")
     existing = folder
     try:
         if name is not None:

@@ -349,10 +349,11 @@ class Service:
 
 
 def _read(data: bytes, folder: Path, catalog: Catalog) -> Mapping[str, Any]:
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="read-") as file:
-        file.write(data)
-        file.flush()
-        return told_by(Path(file.name), catalog)
+    # a folder, since Windows opens no file a second time that is to go when it is closed
+    with tempfile.TemporaryDirectory(dir=folder, prefix="read-") as made:
+        path = Path(made) / "picture"
+        path.write_bytes(data)
+        return told_by(path, catalog)
 
 
 def _found(job: Job | None) -> Job:

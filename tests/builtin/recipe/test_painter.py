@@ -1,5 +1,7 @@
 """The painter draws the same scene always the same, and what the scene says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -92,5 +94,20 @@ def test_styles(painter: Painter) -> None:
 
 def test_a_missing_font_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kakusan.builtin.recipe.painter.FONT_PATHS", ())
+    monkeypatch.setattr("kakusan.builtin.recipe.painter.FONT", "no such font.ttf")
     with pytest.raises(InputError, match="fonts-noto-color-emoji"):
         find_font()
+
+
+@needs_font
+def test_the_font_is_found_where_the_system_keeps_fonts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    font = find_font()
+    kept = tmp_path / "Library" / "Fonts" / font.name
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(font)
+    monkeypatch.setattr("kakusan.builtin.recipe.painter.FONT_PATHS", ())
+    monkeypatch.setattr("PIL.ImageFont.sys.platform", "darwin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_font() == kept

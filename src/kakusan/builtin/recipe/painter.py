@@ -4,6 +4,7 @@ Only training and its tests need the font.
 """
 
 import functools
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from kakusan.builtin.recipe.scenes import Scene
 from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.errors import InputError
 
+FONT = "NotoColorEmoji.ttf"
 FONT_PATHS = (
-    Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"),
-    Path("/usr/share/fonts/noto/NotoColorEmoji.ttf"),
-    Path("/usr/share/fonts/google-noto-emoji/NotoColorEmoji.ttf"),
+    Path("/usr/share/fonts/truetype/noto", FONT),
+    Path("/usr/share/fonts/noto", FONT),
+    Path("/usr/share/fonts/google-noto-emoji", FONT),
 )
 STRIKE = 109  # the only size at which the font holds its pictures
 PIXEL_ART = 32  # blocks along a side of pixel art
@@ -34,9 +36,12 @@ def find_font() -> Path:
     for path in FONT_PATHS:
         if path.is_file():
             return path
+    with suppress(OSError):  # Pillow knows where each system keeps its fonts
+        return Path(str(ImageFont.truetype(FONT, STRIKE).path))
     raise InputError(
-        "training draws its pictures with Noto Color Emoji, which is not installed; "
-        "install it (Debian, Ubuntu: apt-get install fonts-noto-color-emoji)"
+        "training draws its pictures with Noto Color Emoji, which is not installed; install it "
+        "(Debian, Ubuntu: apt-get install fonts-noto-color-emoji; Windows, macOS: install its file "
+        f"{FONT} as a font)"
     )
 
 

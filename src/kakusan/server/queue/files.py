@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
-from kakusan.checkpoints.files import sync
+from kakusan.checkpoints.files import replace_file, sync
 from kakusan.checkpoints.staging import staged
 from kakusan.errors import InputError, shown
 from kakusan.server.queue.errors import StoreError, UnknownInput, UnknownPicture
@@ -151,7 +151,7 @@ class Files:
         with _told(what), staged(self._incoming) as temporary:
             temporary.write_bytes(data)
             sync(temporary)
-            os.replace(temporary, path)
+            replace_file(temporary, path)
             sync(path.parent)
 
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -106,7 +105,7 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
     def connected() -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}",
+            f"{path.as_uri()}?mode={mode}",
             uri=True,
             timeout=_BUSY,
             isolation_level=None,
