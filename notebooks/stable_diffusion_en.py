@@ -31,24 +31,30 @@
 # %% [markdown]
 # ## 1. The machine, and installing
 #
-# kakusan is installed from a clone of its repository, in which this notebook lies too. In a terminal there, these two lines install it and open Jupyter:
-#
-# ```
-# pip install -c constraints.txt ".[inspect]" jupyterlab
-# jupyter lab notebooks
-# ```
-#
-# `[inspect]` adds what the plots and the bars need. On Google Colab, upload the repository as a file `kakusan.zip` and run `%pip install "kakusan.zip[inspect]"` in a cell; if you want a GPU, choose *Runtime → Change runtime type* before. The small model does not need one.
-#
-# The first cell says whether all is ready: if kakusan is there, it prints nothing.
+# The first cell installs kakusan, if it is not there; otherwise it prints nothing. If this notebook lies in a clone of the repository, it takes kakusan from there, and else from the package index, or from the repository while the index does not have it. With PyTorch that takes some minutes. On Google Colab, if you want a GPU, choose *Runtime → Change runtime type* before. The small model does not need one.
 #
 # - `find_spec("kakusan")` looks for the package without loading it, and gives `None` where there is none.
+# - `[inspect]` adds what the plots and the bars need.
+# - `subprocess.run([sys.executable, "-m", "pip", "install", ...])` runs pip, for the very Python that this notebook runs on.
 
 # %%
+import importlib
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
+REPOSITORY = "https://git.example.org/kakusan/kakusan"
+sources = ["kakusan[inspect]", f"kakusan[inspect] @ git+{REPOSITORY}"]
+if Path("../hatch_build.py").exists():  # this notebook lies in a clone
+    sources.insert(0, "..[inspect]")
+for source in sources:
+    if find_spec("kakusan") is None:
+        print("installing", source)
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", source])
+        importlib.invalidate_caches()
 if find_spec("kakusan") is None:
-    print('kakusan is not installed here: pip install -c constraints.txt ".[inspect]" in a clone')
+    print("kakusan is not installed; pip says above why")
 
 # %% [markdown]
 # What is this machine, and what will compute? A line that begins with `!` goes to the command line instead of Python. `{sys.executable}` is the Python that this notebook runs on, and `kakusan doctor` tells what it found: processor, memory, GPU, and the precision that is fast here. (On a machine with an NVIDIA GPU, `!nvidia-smi` shows more about it.)

@@ -31,24 +31,30 @@
 # %% [markdown]
 # ## 1. 実行環境の確認とインストール
 #
-# kakusan は、リポジトリを clone してインストールします。このノートブックも、その中にあります。clone したフォルダーで次の 2 行を実行すると、インストールが済み、Jupyter が開きます。
-#
-# ```
-# pip install -c constraints.txt ".[inspect]" jupyterlab
-# jupyter lab notebooks
-# ```
-#
-# `[inspect]` は、図や進捗バーに必要なライブラリーも一緒に入れる指定です。Google Colab では、リポジトリを `kakusan.zip` というファイルにしてアップロードし、セルで `%pip install "kakusan.zip[inspect]"` を実行してください。GPU を使うときは、先に「ランタイム」→「ランタイムのタイプを変更」で GPU を選びます。内蔵モデルだけなら GPU は要りません。
-#
-# 次のセルは、準備ができているかどうかを確かめます。kakusan が入っていれば、何も表示されません。
+# 次のセルは、kakusan がまだ入っていなければインストールします。入っていれば、何も表示されません。このノートブックが clone したリポジトリの中にあれば、そこからインストールします。そうでなければパッケージインデックスから、まだ公開されていなければリポジトリからインストールします。PyTorch も一緒に入るので、数分かかります。Google Colab で GPU を使うときは、先に「ランタイム」→「ランタイムのタイプを変更」で GPU を選びます。内蔵モデルだけなら GPU は要りません。
 #
 # - `find_spec("kakusan")` … パッケージを読み込まずに探します。見つからなければ `None` を返します。
+# - `[inspect]` … 図や進捗バーに必要なライブラリーも一緒に入れる指定です。
+# - `subprocess.run([sys.executable, "-m", "pip", "install", ...])` … このノートブックを動かしている Python の pip を実行します。
 
 # %%
+import importlib
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
+REPOSITORY = "https://git.example.org/kakusan/kakusan"
+sources = ["kakusan[inspect]", f"kakusan[inspect] @ git+{REPOSITORY}"]
+if Path("../hatch_build.py").exists():  # this notebook lies in a clone
+    sources.insert(0, "..[inspect]")
+for source in sources:
+    if find_spec("kakusan") is None:
+        print("installing", source)
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", source])
+        importlib.invalidate_caches()
 if find_spec("kakusan") is None:
-    print('kakusan is not installed here: pip install -c constraints.txt ".[inspect]" in a clone')
+    print("kakusan is not installed; pip says above why")
 
 # %% [markdown]
 # このマシンの性能と、計算に使われるものを見てみましょう。`!` で始まる行は、Python ではなくコマンドラインで実行されます。`{sys.executable}` は、このノートブックを動かしている Python のことです。`kakusan doctor` は、プロセッサー、メモリー、GPU と、このマシンで速く計算できる精度を調べて表示します。（NVIDIA の GPU があれば、`!nvidia-smi` でさらに詳しい情報を見られます。）

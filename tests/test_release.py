@@ -128,3 +128,57 @@ def test_a_wheel_without_kernels_is_of_every_system(
     data: dict[str, Any] = {}
     hook.initialize("standard", data)
     assert data == {}
+
+
+def first_cell() -> str:
+    """The code of the notebooks' first cell."""
+    text = (ROOT / "notebooks" / "stable_diffusion_en.py").read_text(encoding="utf-8")
+    return text.partition("# %%\n")[2].partition("# %%")[0]
+
+
+def test_the_notebooks_name_the_repository_that_the_sources_name() -> None:
+    assert f'REPOSITORY = "{REPOSITORY}"\n' in first_cell()
+
+
+@pytest.mark.parametrize(
+    ("clone", "works", "wanted"),
+    [
+        (True, "..[inspect]", ["..[inspect]"]),
+        (False, "kakusan[inspect]", ["kakusan[inspect]"]),
+        (False, "git+", ["kakusan[inspect]", f"kakusan[inspect] @ git+{REPOSITORY}"]),
+        (False, "nothing", ["kakusan[inspect]", f"kakusan[inspect] @ git+{REPOSITORY}"]),
+        (False, "", []),
+    ],
+)
+def test_the_notebooks_first_cell_installs_from_what_there_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    clone: bool,
+    works: str,
+    wanted: list[str],
+) -> None:
+    """`works` is what pip can install from; "" stands for a kakusan that is there already."""
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    if clone:
+        (tmp_path / "hatch_build.py").touch()
+    asked: list[str] = []
+
+    def run(command: list[str]) -> None:
+        assert command[:-1] == [sys.executable, "-m", "pip", "install", "-q"]
+        asked.append(command[-1])
+
+    def find_spec(name: str) -> object:
+        assert name == "kakusan"
+        return object() if not works or any(works in each for each in asked) else None
+
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("importlib.util.find_spec", find_spec)
+    exec(first_cell(), {})
+    assert asked == wanted
+    said = capsys.readouterr().out.splitlines()
+    assert said[: len(wanted)] == [f"installing {each}" for each in wanted]
+    assert said[len(wanted) :] == (
+        ["kakusan is not installed; pip says above why"] if works == "nothing" else []
+    )
