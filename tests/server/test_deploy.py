@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -119,6 +120,49 @@ def found_below(folders: list[str]) -> Iterator[str]:
     for name in folders:
         for path in (ROOT / name).rglob("LICENSE"):
             yield path.relative_to(ROOT).as_posix()
+
+
+def test_container_has_no_fault_that_hadolint_knows() -> None:
+    folders = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    hadolint = shutil.which("hadolint", path=folders)
+    if hadolint is None:
+        pytest.skip("hadolint is not installed")
+    command = [hadolint, "--no-color", str(DEPLOY / "Containerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "options"),
+    [
+        ("cpu", 0, "--index-url https://download.pytorch.org/whl/cpu torch"),
+        ("cuda", 0, "torch"),
+        ("rocm", 1, None),
+    ],
+)
+def test_container_takes_torch_for_its_device(
+    tmp_path: Path, device: str, code: int, options: str | None
+) -> None:
+    """The step itself, with programs that only say what they are asked."""
+    (step,) = [rest for word, rest in instructions() if word == "RUN" and "case" in rest]
+    (tmp_path / "pip").write_text('#!/bin/sh\necho "$@"\n', encoding="ascii")
+    (tmp_path / "pip").chmod(0o755)
+    script = step.replace("/opt/kakusan/bin/pip", str(tmp_path / "pip"))
+    script = script.replace("python -m venv /opt/kakusan", ":")
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env=os.environ | {"DEVICE": device},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    if options is None:
+        assert done.stderr == "DEVICE is rocm; build with cpu or cuda\n"
+    else:
+        assert done.stdout == (f"install --no-cache-dir --constraint constraints.txt {options}\n")
+    devices = [rest for word, rest in instructions() if word == "ARG"]
+    assert devices == ["DEVICE=cpu", "DEVICE=cpu"]
 
 
 def test_container_runs_as_nobody_and_has_no_token() -> None:
