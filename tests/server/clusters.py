@@ -2,17 +2,23 @@
 
 import atexit
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+try:
+    import pwd
+except ImportError:  # Windows
+    pwd = None
 
 _SETTINGS = "-c fsync=off -c listen_addresses='' -c max_connections=60"
 
 
 def missing() -> str | None:
     """Why there can be no cluster here; None if there can."""
+    if pwd is None:
+        return "Postgres is reached through a socket that Windows does not have"
     if _program("initdb") is None:
         return "Postgres is not installed (Debian's postgresql)"
     if os.geteuid() == 0 and (_user() is None or shutil.which("setpriv") is None):
