@@ -86,7 +86,7 @@ class Cluster:
         )
 
 
-def _user() -> pwd.struct_passwd | None:
+def _user() -> "pwd.struct_passwd | None":
     try:
         return pwd.getpwnam("postgres")
     except KeyError:
