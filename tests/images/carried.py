@@ -131,9 +131,7 @@ def stealth(
     flat[: len(bits)] |= bits
     if not rgb:
         pixels[:, :, 3] = flat.reshape(width, height)
-    return Image.fromarray(
-        np.ascontiguousarray(pixels.transpose(1, 0, 2)), "RGB" if rgb else "RGBA"
-    )
+    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 0, 2)))
 
 
 def written(folder: Path, data: bytes, suffix: str = ".png") -> Path:
