@@ -4,6 +4,7 @@ import importlib
 import re
 import runpy
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,3 +183,10 @@ def test_the_notebooks_first_cell_installs_from_what_there_is(
     assert said[len(wanted) :] == (
         ["kakusan is not installed; pip says above why"] if works == "nothing" else []
     )
+
+
+def test_every_extra_is_tried_with_other_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / ".ci" / "versions").read_text(encoding="utf-8")
+    wanted = project["optional-dependencies"].keys() - {"benchmarks", "dev"}
+    assert set(re.findall(r"--extra (\w+)", text)) == wanted
