@@ -31,7 +31,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import environment, markdown_table
+import torch
+
+from benchmarks.measure import environment, markdown_table, matrix_peak
 
 ROOT = Path(__file__).parents[1]
 TOGETHER = {"shared steps": 16, "one by one": 1}  # values of --together
@@ -306,7 +308,9 @@ def main() -> int:
             print(f"benchmarks.server_load: {error}", file=sys.stderr)
             return 1
     print(f"{environment()}; {options.clients} clients, {options.steps} steps, ", end="")
-    print(f"{options.size} x {options.size} pixels\n")
+    print(f"{options.size} x {options.size} pixels; ", end="")
+    peak = matrix_peak(torch.float32, torch.device("cpu"))
+    print(f"float32 matrix peak after it: {peak / 1e12:.2f} TFLOP/s\n")
     print("\n".join(lines))
     return 0
 
