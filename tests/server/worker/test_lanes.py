@@ -7,6 +7,7 @@ import pytest
 
 from kakusan.server.queue.job import Priority
 from kakusan.server.worker.lanes import LEAD, Lane, Lanes
+from kakusan.server.worker.widths import AGAIN, TRIES
 
 
 class Simulated:
@@ -90,8 +91,8 @@ def test_company_is_kept_where_it_is_worth_it() -> None:
     for index in range(8):
         simulated.join(str(index), 100, client=str(index))
     rounds = simulated.rounds(50)
-    assert [len(names) for names in rounds[:3]] == [1, 1, 1]  # what one alone takes
-    assert {len(names) for names in rounds[3:]} == {4}
+    assert [len(names) for names in rounds[:8]] == [1, 4] * TRIES  # both in turns, to compare
+    assert {len(names) for names in rounds[8:]} == {4}
 
 
 @pytest.mark.parametrize("cost", [lambda rows: 0.5 * rows, lambda rows: 0.1 * rows**2])
@@ -99,28 +100,37 @@ def test_pictures_that_keep_it_busy_are_drawn_alone(cost: Callable[[int], float]
     simulated = Simulated(most_rows=8, cost=cost)
     for index in range(8):
         simulated.join(str(index), 100, client=str(index))
-    simulated.rounds(6)  # three alone, three together
-    assert {len(names) for names in simulated.rounds(150)} == {1}
+    simulated.rounds(2 * TRIES)
+    assert {len(names) for names in simulated.rounds(AGAIN - 2 * TRIES)} == {1}
 
 
-def test_calls_have_no_more_rows_than_are_worth_it() -> None:
-    simulated = Simulated(most_rows=8, cost=lambda rows: max(4, rows) / 4)
-    simulated.join("a", 1000)
-    simulated.join("b", 1000)
-    simulated.rounds(20)
-    simulated.join("c", 1000)
-    simulated.join("d", 1000)
-    simulated.rounds(20)
-    assert {len(names) for names in simulated.rounds(100)} == {2}
-
-
-def test_one_slow_call_changes_nothing() -> None:
-    costs = itertools.chain([0.1] * 5 + [9.0] * 2, itertools.repeat(0.1))
+def test_slow_calls_now_and_then_change_nothing() -> None:
+    costs = itertools.cycle([0.1, 0.1, 9.0, 0.1, 0.1, 9.0, 0.1])
     simulated = Simulated(most_rows=4, cost=lambda _: next(costs))
     for index in range(2):
         simulated.join(str(index), 1000)
-    simulated.rounds(10)
+    simulated.rounds(2 * TRIES)
     assert {len(names) for names in simulated.rounds(50)} == {2}
+
+
+def test_it_is_tried_again_later() -> None:
+    busy = [True]
+    simulated = Simulated(most_rows=4, cost=lambda rows: float(rows) if busy[0] else 1.0)
+    for index in range(2):
+        simulated.join(str(index), 10_000)
+    simulated.rounds(2 * TRIES)
+    assert {len(names) for names in simulated.rounds(50)} == {1}
+    busy[0] = False
+    simulated.rounds(AGAIN)
+    assert {len(names) for names in simulated.rounds(50)} == {2}
+
+
+def test_one_alone_is_no_trial() -> None:
+    simulated = Simulated(most_rows=4, cost=lambda rows: 1 + 0.1 * rows)
+    simulated.join("a", 10_000)
+    simulated.rounds(50)
+    simulated.join("b", 10_000)
+    assert [len(names) for names in simulated.rounds(8)] == [1, 2] * TRIES
 
 
 def test_no_call_has_more_rows_than_may_but_for_one_alone() -> None:

@@ -46,8 +46,8 @@ def short(settings: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls have as many rows as they may, whatever they cost on this machine."""
-    monkeypatch.setattr(Widths, "most", lambda _self, _pixels, rows: rows)
+    """Pictures share calls, whatever that costs on this machine."""
+    monkeypatch.setattr(Widths, "together", lambda _self, _pixels: True)
 
 
 @pytest.mark.usefixtures("together")

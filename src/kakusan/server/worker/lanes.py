@@ -52,7 +52,7 @@ class Lanes(Generic[T]):
     Attributes:
         most_rows: that take a step together; a lane of more goes alone.
         lift_s: after so many seconds without a step a lane is lifted by a class, and so on.
-        widths: how many rows of pictures of one size are worth giving a call.
+        widths: whether pictures of one size are to share calls.
     """
 
     most_rows: int
@@ -86,13 +86,18 @@ class Lanes(Generic[T]):
                 lane = self._next(left, given)
                 left = [other for other in left if other is not lane]
                 if not found:
-                    room = self.widths.most(lane.pixels, self.most_rows)
+                    room = self.most_rows if self._pays(lane) else lane.rows
                 elif lane.pixels != found[0].pixels or lane.rows > room:
                     continue
                 found.append(lane)
                 room -= lane.rows
                 given[lane.client] += lane.rows
         return found
+
+    def _pays(self, lane: Lane[T]) -> bool:
+        """Whether a lane is to have company, where there is some."""
+        same = [each for each in self.live if each.pixels == lane.pixels]
+        return len(same) > 1 and self.widths.together(lane.pixels)
 
     def _next(self, lanes: Sequence[Lane[T]], given: Mapping[str, float]) -> Lane[T]:
         """Whose turn it is, by the rows that each client was given."""

@@ -1,60 +1,56 @@
-"""How many rows a call of the UNet is worth giving, as calls here have shown.
+"""Whether several pictures in a call of the UNet are worth it, as calls here have shown.
 
 Small pictures leave a processor idle, and several at a time are nearly as fast as one. Where one
 keeps it busy, several only wait for each other: then each is better off alone, and ends as it would
 without the others. Pure arithmetic: no torch, no clock.
 """
 
-from collections import deque
+from collections import defaultdict
 
-GAIN = 0.95  # of the time a row takes alone, in which one has to be done for company to be worth it
-NEAR = 1.05  # of the best time a row takes: fewer rows that are as good make shorter calls
-_SAMPLES = 5  # that are kept, of which the least counts: what else the machine does only adds
-_ENOUGH = 3  # samples to go by
-_AGAIN = 200  # rounds after which all rows are tried again
-
-ALONE = 0
+GAIN = 0.85  # of the time that a row takes alone; in less it has to be done for company to pay
+TRIES = 4  # calls of each kind that are timed; the fastest counts, as what else runs only adds
+AGAIN = 200  # rounds after which it is tried again
 
 
 class Widths:
     """What calls took, for each size of pictures."""
 
     def __init__(self) -> None:
-        self._sizes: dict[int, _Size] = {}
+        self._sizes = defaultdict[int, _Size](_Size)
 
     def forget(self) -> None:
         """Begin anew, as another model does."""
         self._sizes.clear()
 
+    def together(self, pixels: int) -> bool:
+        """Whether those of one size that wait are to share the next call."""
+        return self._sizes[pixels].together()
+
     def took(self, pixels: int, pictures: int, rows: int, seconds: float) -> None:
         """Note a call of some pictures of one size."""
-        kind = rows if pictures > 1 else ALONE
-        self._sizes.setdefault(pixels, _Size()).took(kind, seconds / rows)
-
-    def most(self, pixels: int, rows: int) -> int:
-        """How many rows pictures of this size may have together, of so many; 0 is one alone."""
-        return self._sizes.setdefault(pixels, _Size()).most(rows)
+        self._sizes[pixels].took(seconds / rows, alone=pictures == 1)
 
 
 class _Size:
-    """What a row took, in calls of so many."""
+    """Tries both ways in turns, so that what else the machine does falls on both; then decides."""
 
     def __init__(self) -> None:
-        self._took: dict[int, deque[float]] = {}
         self._rounds = 0
+        self._tries = False
+        self._alone, self._joined = list[float](), list[float]()
 
-    def took(self, rows: int, seconds: float) -> None:
-        self._took.setdefault(rows, deque(maxlen=_SAMPLES)).append(seconds)
+    def together(self) -> bool:
+        index = self._rounds % AGAIN
+        if index == 0:
+            self._alone, self._joined = [], []
         self._rounds += 1
+        self._tries = index < 2 * TRIES
+        if self._tries:
+            return index % 2 == 1
+        return bool(self._joined) and min(self._joined) <= GAIN * min(self._alone, default=0.0)
 
-    def most(self, rows: int) -> int:
-        known = {n: min(took) for n, took in self._took.items() if len(took) >= _ENOUGH}
-        alone = known.pop(ALONE, None)
-        if alone is None:
-            return ALONE
-        if not known or self._rounds % _AGAIN == 0:
-            return rows
-        best = min(known.values())
-        if best > GAIN * alone:
-            return ALONE
-        return min(rows, min(n for n, took in known.items() if took <= NEAR * best))
+    def took(self, seconds: float, *, alone: bool) -> None:
+        """Of a row."""
+        if self._tries:
+            (self._alone if alone else self._joined).append(seconds)
+        self._tries = False
