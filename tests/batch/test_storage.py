@@ -1,15 +1,19 @@
 """Folders elsewhere hold what a folder here holds, and are gone on with in the same way."""
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kakusan.batch.engine import Begun
 from kakusan.batch.row import Finished, Row
 from kakusan.batch.sinks import FORMATS
-from kakusan.batch.storage import open_storage
-from kakusan.errors import OutputError
+from kakusan.batch.storage import LocalStorage, local, open_storage
+from kakusan.checkpoints import locking as checkpoint_locks
+from kakusan.errors import InputError, OutputError
 from tests.batch.making import Fake, everything, go, written
 
 fsspec = pytest.importorskip("fsspec")
@@ -95,3 +99,25 @@ def test_a_file_url_is_a_folder_here(tmp_path: Path) -> None:
 def test_what_is_no_place_is_refused(where: str) -> None:
     with pytest.raises(OutputError):
         open_storage(where)
+
+
+def test_a_folder_is_held_by_one_run_on_windows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = set[int]()
+
+    def locking(descriptor: int, _mode: int, _count: int) -> None:
+        if (file := os.fstat(descriptor).st_ino) in held:
+            raise PermissionError(13, "Permission denied")
+        held.add(file)
+
+    windows = SimpleNamespace(platform="win32")
+    for module in (local, checkpoint_locks):
+        monkeypatch.setattr(module, "sys", windows)
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_NBLCK=2, locking=locking))
+    first = LocalStorage(tmp_path / "out")
+    with pytest.raises(InputError, match="is in use by another run"):
+        LocalStorage(tmp_path / "out")
+    first.write("a", b"1")
+    assert first.read("a") == b"1"
+    first.close()

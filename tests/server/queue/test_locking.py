@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from kakusan.checkpoints import locking
 from kakusan.errors import InputError
-from kakusan.server.queue import locking
 from kakusan.server.queue.locking import FileLock
 
 fcntl = pytest.importorskip("fcntl")

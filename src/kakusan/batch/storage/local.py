@@ -1,18 +1,15 @@
 """A folder on a disk of this machine."""
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kakusan.batch.storage.storage import STATE
-from kakusan.checkpoints.files import sync
+from kakusan.checkpoints.files import replace_file, sync
+from kakusan.checkpoints.locking import lock
 from kakusan.errors import InputError, OutputError, shown_path
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 _NEW = f"{STATE}/new"
 
@@ -35,12 +32,12 @@ class LocalStorage:
         self._lock = -1
         with self._spoken(STATE):
             (folder / STATE).mkdir(parents=True, exist_ok=True)
-            if fcntl is not None:
+            if sys.platform == "win32":  # which opens no folders
+                self._lock = os.open(folder / STATE / "lock", os.O_RDWR | os.O_CREAT)
+            else:
                 self._lock = os.open(folder / STATE, os.O_RDONLY)
-        if fcntl is None:
-            return
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
         except BlockingIOError:
             self.close()
             raise InputError(
@@ -76,7 +73,7 @@ class LocalStorage:
             yield new
             sync(new)
             final.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(new, final)
+            replace_file(new, final)
             sync(final.parent)
 
     @contextmanager

@@ -1,13 +1,11 @@
 """One server to one file: a lock that the system takes away when the process ends."""
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
+from kakusan.checkpoints.locking import lock
 from kakusan.errors import InputError, shown_path
-
-_BEYOND = 1 << 20  # of a file's bytes, one that nobody reads: Windows locks those for readers too
 
 
 class FileLock:
@@ -27,7 +25,7 @@ class FileLock:
                 f"{shown_path(path.parent)} cannot be written: {error.strerror}."
             ) from None
         try:
-            _take(self._descriptor)
+            lock(self._descriptor)
         except BlockingIOError:
             holder = os.read(self._descriptor, 20).decode("ascii", "replace").strip()
             os.close(self._descriptor)
@@ -49,26 +47,3 @@ class FileLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
-
-
-def _take(descriptor: int) -> None:
-    """Lock an open file until it is closed.
-
-    Raises:
-        BlockingIOError: Another process has it.
-        OSError: Nothing can be locked on this disk.
-    """
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(descriptor, _BEYOND, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError as error:
-            raise BlockingIOError(error.errno, error.strerror) from None
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
