@@ -9,7 +9,7 @@ from kakusan.cli import options
 from kakusan.cli.live import live
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
-from kakusan.cli.reproduce import WORDS, check_trusted
+from kakusan.cli.recorded import WORDS, check_trusted
 from kakusan.cli.saver import Saver, run_and_report
 from kakusan.errors import InputError, shown_path
 from kakusan.vocabulary import Vocabulary

@@ -1,7 +1,6 @@
 """`kakusan reproduce`: the same pixels again, from a picture's file alone."""
 
-import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,17 +16,24 @@ from kakusan.cli import (
     picture_options,
 )
 from kakusan.cli.compared import as_compared, compared_with
-from kakusan.cli.console import one_line, remark, say, say_json
+from kakusan.cli.console import remark, say, say_json
 from kakusan.cli.exits import DONE, PARTLY
 from kakusan.cli.info import load_record
 from kakusan.cli.live import live
-from kakusan.cli.picture_options import named_in
 from kakusan.cli.place import Place
 from kakusan.cli.process import prepare
+from kakusan.cli.recorded import (
+    WORDS,
+    check_inputs,
+    check_nets,
+    check_trusted,
+    pictures_in,
+    with_embeddings,
+)
 from kakusan.cli.reproduce_foreign import Asked, reproduce_foreign
 from kakusan.cli.saver import Saver, run
-from kakusan.errors import ArgumentError, InputError, RequestError, shown, shown_path
-from kakusan.request import MAX_PICTURES, PictureFile, Request, reproducible
+from kakusan.errors import ArgumentError, InputError, RequestError, shown
+from kakusan.request import Request, reproducible
 from kakusan.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -36,106 +42,12 @@ if TYPE_CHECKING:
     from kakusan.inputs import Given
     from kakusan.interchange import Likeness
 
-WORDS = {
-    "model": "--model",
-    "unet": "--unet",
-    "vae": "--vae",
-    "embeddings": "--embedding or --embeddings-dir",
-    "trust_model": "--yes",
-    "lora_dirs": "--lora-dir",
-    "inputs": "--input",
-    "control_models": "--control-model",
-}
 QUOTES = "'\""
 LOSSLESS = frozenset({".png"})
 # whose settings have the names of a Request
 OF_A_RECORD = Vocabulary(
     "a record", {name: WORDS[name] for name in ("lora_dirs", "inputs", "control_models")}
 )
-
-
-def check_record(record: Mapping[str, object]) -> None:
-    """Check all that can be checked of one picture's record before a model is loaded.
-
-    Raises:
-        InputError: It tells too little, or is not what kakusan writes.
-    """
-    if not isinstance(record.get("kakusan"), str):
-        raise InputError(f"the record's kakusan must be a text, not {shown(record['kakusan'])}")
-    reproducible(record)
-
-
-def pictures_in(
-    record: dict[str, object], path: Path, model: str | None
-) -> tuple[list[dict[str, object]], int, int]:
-    """The checked records of the pictures in a file, with the rows and columns they stand in.
-
-    A `model` stands in for the one that they name.
-    """
-    from kakusan.checkpoints.recorded import with_model
-    from kakusan.images import grid_records
-
-    if "sheet" in record:
-        raise InputError(
-            f"{shown_path(path)} is a sheet of pictures with words beside them, as `kakusan grid` "
-            "draws, and not of one request; draw it with that again (`kakusan info` shows what "
-            "each picture was asked)"
-        )
-    records, rows, cols = grid_records(record) if "grid" in record else ([record], 1, 1)
-    if len(records) > MAX_PICTURES:
-        raise InputError(f"the record is of {len(records)} pictures; at most {MAX_PICTURES} are")
-    if model is not None:
-        records = [with_model(each, model) for each in records]
-    for each in records:
-        check_record(each)
-    sizes = {(each.get("width"), each.get("height")) for each in records}
-    if len(sizes) > 1:
-        raise InputError("the record's grid is broken: its pictures have different sizes")
-    return records, rows, cols
-
-
-def check_trusted(
-    records: Sequence[Mapping[str, object]],
-    path: Path,
-    *,
-    yes: bool,
-    given: Collection[str] = (),
-) -> bool:
-    """See that the records' models are the user's own, or that the user wants what is named.
-
-    On a terminal the user is asked.
-
-    Args:
-        given: What the user named: "model", or parts in place of its own.
-
-    Returns:
-        Whether models and parts that are not the user's own may be used.
-
-    Raises:
-        InputError: One is not, and the user did not say that it may be used.
-    """
-    from kakusan.checkpoints.recorded import (
-        check_at_hand,
-        check_parts_at_hand,
-        names_parts,
-        why_not_at_hand,
-    )
-
-    for each in [] if yes else records:
-        why = None if "model" in given else why_not_at_hand(each)
-        named = names_parts(each, given)
-        if why is not None:
-            named = f"the model {shown(each.get('model'))}, {why}"
-        if named is None:
-            continue
-        if sys.stdin.isatty() and sys.stderr.isatty():
-            question = f"{shown_path(path)} names {one_line(named)}. Use it?"
-            if typer.confirm(question, err=True):
-                return True
-        if why is not None:
-            check_at_hand(each)
-        check_parts_at_hand(each, given)
-    return yes
 
 
 def chosen_device(record: Mapping[str, object], asked: str | None) -> str:
@@ -229,72 +141,6 @@ def _those_of(
 def _files(record: Mapping[str, object]) -> list[str]:
     """The files of learnt words that a record names, which the user may have named anew."""
     return [each["file"] for each in reproducible(record).embeddings or ()]
-
-
-def with_embeddings(
-    record: Mapping[str, object], given: Sequence[str] | None, *, trusted: bool
-) -> dict[str, object]:
-    """A record whose learnt words are of files that may be read.
-
-    Raises:
-        ArgumentError: A file is not among the user's, and may not be used unasked.
-    """
-    from kakusan.checkpoints.recorded_embeddings import embeddings_again
-
-    found = embeddings_again(reproducible(record).embeddings, given, trusted=trusted)
-    return {**record} if found is None else {**record, "embeddings": list(found)}
-
-
-def _check_inputs(
-    records: Sequence[Mapping[str, object]], picture: Path, found: Sequence[Path]
-) -> None:
-    """See that what the records are made from is there, before a model is loaded.
-
-    Raises:
-        InputError: Something is missing, is another picture, or is not needed.
-    """
-    needed = any(named_in(record) for record in records)
-    if found and not needed:
-        raise RequestError(
-            f"{shown_path(picture)} was made from no other picture; leave --input out"
-        )
-    for path in found:
-        picture_options.read(path)
-    if needed and not found:
-        first = next(each for record in records for each in _pictures_of(reproducible(record)))
-        raise RequestError(
-            f"{shown_path(picture)} was made from the picture {first.words}, "
-            f"{first.width}x{first.height}; name its file with --input"
-        )
-
-
-def _pictures_of(request: Request) -> list[PictureFile]:
-    """What it was made from, but for masks, which may be shapes."""
-    steering = [each for asked in request.controls or () for each in asked.image or ()]
-    seen = [each for prompt in request.image_prompts or () for each in prompt.images or ()]
-    return [*(request.image or ()), *seen, *steering]
-
-
-def _check_nets(
-    records: Sequence[Mapping[str, object]], given: Sequence[str] | None, *, trusted: bool
-) -> None:
-    """See that networks which steered the pictures are named, before a model is loaded.
-
-    Raises:
-        RequestError: A record's own would have to be used unasked, or none is needed.
-    """
-    from kakusan.checkpoints.source import BUILTIN
-
-    nets = [asked for record in records for asked in reproducible(record).controls or ()]
-    if given and not nets:
-        raise RequestError("no network steered the picture; leave --control-model out")
-    asked = [each for each in nets if each.model != BUILTIN]
-    if asked and not given and not trusted:
-        named = asked[0].model or "one that was handed in"
-        raise RequestError(
-            f"the picture was steered by the network {shown(named)}; say with --control-model "
-            "where it is"
-        )
 
 
 def pixels_of(given: Path) -> "Image | None":
@@ -420,9 +266,9 @@ def reproduce(
         records = [with_embeddings(each, files, trusted=agreed) for each in records]
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
-    _check_nets(records, control_model, trusted=agreed)
+    check_nets(records, control_model, trusted=agreed)
     found = picture_options.found_again(records, inputs, picture.parent)
-    _check_inputs(records, picture, found)
+    check_inputs(records, picture, found)
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
     compared: list[bool | None] = []
     likenesses: list[Likeness] = []

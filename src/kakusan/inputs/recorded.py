@@ -1,7 +1,5 @@
 """The pictures that a request tells of, found again among those that are handed in."""
 
-from collections.abc import Iterable
-
 from kakusan.errors import ArgumentError
 from kakusan.inputs.controls import ControlInput, ControlPictures
 from kakusan.inputs.image_prompts import SeenPictures
@@ -9,7 +7,7 @@ from kakusan.inputs.inputs import Inputs
 from kakusan.inputs.masks import is_mask_of, masks_again
 from kakusan.inputs.pictures import Given, given_pictures, inputs_again, told
 from kakusan.request import Request
-from kakusan.request.steered import PictureFile
+from kakusan.request.kept import pictures_of
 
 
 def recorded_inputs(request: Request, handed_in: object) -> Inputs:
@@ -38,7 +36,7 @@ def recorded_inputs(request: Request, handed_in: object) -> Inputs:
 def tells_of(request: Request, picture: Given) -> bool:
     """Whether one picture, or a mask in it, is among those that a request tells of."""
     masks = request.mask or ()
-    return any(map(picture.is_of, _pictures_of(request))) or any(
+    return any(map(picture.is_of, pictures_of(request))) or any(
         is_mask_of(picture, each) for each in masks
     )
 
@@ -46,7 +44,7 @@ def tells_of(request: Request, picture: Given) -> bool:
 def _check_none_spare(request: Request, given: Given | None) -> None:
     if given is None:
         return
-    made_from = [*_pictures_of(request), *(request.mask or ())]
+    made_from = [*pictures_of(request), *(request.mask or ())]
     if not made_from:
         raise ArgumentError("the picture was made from no other; leave {inputs} out")
     for part in given.parts() if given.latents is None else ():
@@ -55,13 +53,3 @@ def _check_none_spare(request: Request, given: Given | None) -> None:
                 "{inputs} has {0}, and the picture was made from {1}; leave the other out",
                 *(told(part.files()[0]), ", ".join(map(told, made_from[:3]))),
             )
-
-
-def _pictures_of(request: Request) -> list[PictureFile]:
-    """What it was made from, but for masks."""
-    parts: Iterable[Iterable[PictureFile] | None] = (
-        request.image,
-        *(each.images for each in request.image_prompts or ()),
-        *(each.image for each in request.controls or ()),
-    )
-    return [file for part in parts for file in part or ()]

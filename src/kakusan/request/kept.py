@@ -6,6 +6,13 @@ from kakusan.request.request import Request
 from kakusan.request.steered import PictureFile
 
 
+def pictures_of(request: Request) -> list[PictureFile]:
+    """What a picture was made from, but for masks, which may be shapes."""
+    steering = [each for asked in request.controls or () for each in asked.image or ()]
+    seen = [each for prompt in request.image_prompts or () for each in prompt.images or ()]
+    return [*(request.image or ()), *seen, *steering]
+
+
 def kept_name(digest: str) -> str:
     """The file that a picture is kept in."""
     return f"input-{digest[:16]}.png"
@@ -18,8 +25,6 @@ def are_kept(pictures: tuple[PictureFile, ...] | None, folder: Path) -> bool:
 
 def kept_beside(request: Request, folder: Path) -> list[Path]:
     """The files in a folder that keep what a picture was made from, as far as they are there."""
-    steering = [each for asked in request.controls or () for each in asked.image or ()]
-    seen = [each for prompt in request.image_prompts or () for each in prompt.images or ()]
-    told = [*(request.image or ()), *(request.mask or ()), *steering, *seen]
+    told = [*pictures_of(request), *(request.mask or ())]
     paths = dict.fromkeys(folder / kept_name(each.sha256) for each in told)
     return [path for path in paths if path.is_file()]
