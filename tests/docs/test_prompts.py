@@ -37,6 +37,7 @@ def prompts(page: Path) -> set[str]:
             found |= set(re.findall(r'"([^"]+)"', block))
     several = {each for each in found if re.search(r"\S\s+\S|[ぁ-ん]", each)}
     several = {each for each in several if each == each.strip() and ":" not in each}
+    several = {each for each in several if not each.startswith("kakusan")}  # what is installed
     return {each for each in several if not is_scheduler(each)}
 
 
