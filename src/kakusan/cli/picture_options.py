@@ -5,14 +5,14 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kakusan.cli.console import remark
 from kakusan.cli.options import any_number
-from kakusan.request import RESIZE_MODES
-from kakusan.request.kept import kept_name
+from kakusan.request import RESIZE_MODES, Request
+from kakusan.request.kept import kept_beside, kept_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from kakusan.inputs import Given, Inputs, Masks
 
 PANEL = "The picture that it begins at"
-_FIELDS = ("image", "mask", "images")  # of a record or a part of it, that tell of pictures
-_PARTS = ("image_prompts", "controls")  # of a record, that have such fields
 
 
 def complete_mode(incomplete: str) -> list[str]:
@@ -158,29 +156,9 @@ def _save(image: "Image", path: Path) -> None:
         write_bytes(path, data.getvalue())
 
 
-def named_in(record: Mapping[str, object]) -> list[str]:
-    """The hashes of the pictures that a record tells of; whatever else stands there is left."""
-    found: list[str] = []
-    for name in _FIELDS:
-        value = record.get(name)
-        several = cast("list[object]", value) if isinstance(value, list) else [value]
-        for each in several:
-            told = cast("Mapping[str, object]", each if isinstance(each, Mapping) else {})
-            digest = told.get("sha256")
-            found += [digest] if isinstance(digest, str) and digest.isalnum() else []
-    for name in _PARTS:
-        value = record.get(name)
-        for each in cast("list[object]", value) if isinstance(value, list) else []:
-            found += (
-                named_in(cast("Mapping[str, object]", each)) if isinstance(each, Mapping) else []
-            )
-    return found
-
-
 def found_again(
-    records: Sequence[Mapping[str, object]], given: Sequence[Path] | None, folder: Path
+    requests: Sequence[Request], given: Sequence[Path] | None, folder: Path
 ) -> list[Path]:
     """The files that the user names, and those that were kept beside a picture."""
-    hashes = dict.fromkeys(digest for record in records for digest in named_in(record))
-    kept = [folder / kept_name(digest) for digest in hashes]
-    return [*(given or ()), *(path for path in kept if path.is_file())]
+    kept = dict.fromkeys(path for request in requests for path in kept_beside(request, folder))
+    return [*(given or ()), *kept]

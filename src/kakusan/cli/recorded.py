@@ -8,10 +8,9 @@ import typer
 
 from kakusan.cli import picture_options
 from kakusan.cli.console import one_line
-from kakusan.cli.picture_options import named_in
 from kakusan.errors import InputError, RequestError, shown, shown_path
-from kakusan.request import MAX_PICTURES, reproducible
-from kakusan.request.kept import pictures_of
+from kakusan.request import MAX_PICTURES, Request, reproducible
+from kakusan.request.kept import recorded_pictures
 
 WORDS = {
     "model": "--model",
@@ -123,15 +122,13 @@ def with_embeddings(
     return {**record} if found is None else {**record, "embeddings": list(found)}
 
 
-def check_inputs(
-    records: Sequence[Mapping[str, object]], picture: Path, found: Sequence[Path]
-) -> None:
-    """See that what the records are made from is there, before a model is loaded.
+def check_inputs(requests: Sequence[Request], picture: Path, found: Sequence[Path]) -> None:
+    """See that what the pictures are made from is there, before a model is loaded.
 
     Raises:
         InputError: Something is missing, is another picture, or is not needed.
     """
-    needed = any(named_in(record) for record in records)
+    needed = [each for request in requests for each in recorded_pictures(request)]
     if found and not needed:
         raise RequestError(
             f"{shown_path(picture)} was made from no other picture; leave --input out"
@@ -139,7 +136,7 @@ def check_inputs(
     for path in found:
         picture_options.read(path)
     if needed and not found:
-        first = next(each for record in records for each in pictures_of(reproducible(record)))
+        first = needed[0]
         raise RequestError(
             f"{shown_path(picture)} was made from the picture {first.words}, "
             f"{first.width}x{first.height}; name its file with --input"

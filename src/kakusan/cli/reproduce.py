@@ -267,8 +267,9 @@ def reproduce(
     except ArgumentError as error:
         raise error.in_words(WORDS) from None
     check_nets(records, control_model, trusted=agreed)
-    found = picture_options.found_again(records, inputs, picture.parent)
-    check_inputs(records, picture, found)
+    requests = [reproducible(each) for each in records]
+    found = picture_options.found_again(requests, inputs, picture.parent)
+    check_inputs(requests, picture, found)
     place = Place.of(output, suffix, picture.parent, overwrite=overwrite)
     compared: list[bool | None] = []
     likenesses: list[Likeness] = []

@@ -7,7 +7,7 @@ from kakusan.inputs.inputs import Inputs
 from kakusan.inputs.masks import is_mask_of, masks_again
 from kakusan.inputs.pictures import Given, given_pictures, inputs_again, told
 from kakusan.request import Request
-from kakusan.request.kept import pictures_of
+from kakusan.request.kept import recorded_pictures
 
 
 def recorded_inputs(request: Request, handed_in: object) -> Inputs:
@@ -36,7 +36,7 @@ def recorded_inputs(request: Request, handed_in: object) -> Inputs:
 def tells_of(request: Request, picture: Given) -> bool:
     """Whether one picture, or a mask in it, is among those that a request tells of."""
     masks = request.mask or ()
-    return any(map(picture.is_of, pictures_of(request))) or any(
+    return any(map(picture.is_of, recorded_pictures(request))) or any(
         is_mask_of(picture, each) for each in masks
     )
 
@@ -44,7 +44,7 @@ def tells_of(request: Request, picture: Given) -> bool:
 def _check_none_spare(request: Request, given: Given | None) -> None:
     if given is None:
         return
-    made_from = [*pictures_of(request), *(request.mask or ())]
+    made_from = [*recorded_pictures(request), *(request.mask or ())]
     if not made_from:
         raise ArgumentError("the picture was made from no other; leave {inputs} out")
     for part in given.parts() if given.latents is None else ():

@@ -6,7 +6,7 @@ from kakusan.request.request import Request
 from kakusan.request.steered import PictureFile
 
 
-def pictures_of(request: Request) -> list[PictureFile]:
+def recorded_pictures(request: Request) -> list[PictureFile]:
     """What a picture was made from, but for masks, which may be shapes."""
     steering = [each for asked in request.controls or () for each in asked.image or ()]
     seen = [each for prompt in request.image_prompts or () for each in prompt.images or ()]
@@ -25,6 +25,6 @@ def are_kept(pictures: tuple[PictureFile, ...] | None, folder: Path) -> bool:
 
 def kept_beside(request: Request, folder: Path) -> list[Path]:
     """The files in a folder that keep what a picture was made from, as far as they are there."""
-    told = [*pictures_of(request), *(request.mask or ())]
+    told = [*recorded_pictures(request), *(request.mask or ())]
     paths = dict.fromkeys(folder / kept_name(each.sha256) for each in told)
     return [path for path in paths if path.is_file()]
