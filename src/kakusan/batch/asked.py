@@ -14,8 +14,8 @@ from kakusan.inputs import (
     given_pictures,
     one_adapters,
 )
-from kakusan.request import SEEDS, Request
-from kakusan.request.choices import with_choices
+from kakusan.request import Request
+from kakusan.request.choices import choice_seeds, with_choices
 from kakusan.request.freeu import typed as typed_freeu
 from kakusan.request.image_prompts import typed as typed_prompt
 from kakusan.request.loras import typed as typed_lora
@@ -55,7 +55,7 @@ def asked_of(settings: Mapping[str, Any], wildcards: Sequence[Path] = ()) -> Ask
     request = Request.of(
         **found, controls=steered.asked, image_prompts=prompts or None, **_told(image, mask)
     )
-    seeds = [((request.seed or 0) + index) % SEEDS for index in range(request.num_pictures)]
+    seeds = choice_seeds(request.seed or 0, request.num_pictures)
     request = with_choices(request, seeds, wildcards)
     return Asked(request, Inputs(image=image, mask=mask, seen=seen, controls=steered.given))
 

@@ -114,9 +114,7 @@ class Columns:
             f"{text}; left out, for they hold bytes: {', '.join(self.left)}" if self.left else text
         )
 
-    def read(
-        self, cells: Mapping[str, object]
-    ) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    def read(self, cells: Mapping[str, object]) -> Read:
         """Of one row its settings, what it carries, and why it cannot be read, if it cannot.
 
         A cell that cannot be read stands among the settings as it is.

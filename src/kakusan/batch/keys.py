@@ -16,14 +16,13 @@ from kakusan.batch.model_hash import ModelHashes
 from kakusan.batch.row import Row, names_of
 from kakusan.batch.shard import number_of
 from kakusan.batch.tables import Broken, Table
+from kakusan.checkpoints.file_names import is_device
 from kakusan.errors import InputError, shown
 from kakusan.images.naming import slug
-from kakusan.request import MAX_PICTURES
+from kakusan.request import MAX_PICTURES, RANDOM_SEEDS
 
-SEEDS = 2**32  # of derived ones: programs in JavaScript lose the digits of larger numbers
 _KEY = 24  # hexadecimal digits: of 10^9 rows, two are called the same once in 10^11 tables
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # on Windows
 _LONGEST_ID = 1000  # characters
 # Where a row is drawn is not what it says, and which model is told by the model's hash
 _APART = ("device", "model", "commit", ID)
@@ -114,13 +113,13 @@ class Keys:
         found = dict(settings)
         for name, needed in (("seed", True), ("variation_seed", "variation_strength" in found)):
             if needed and found.get(name) is None:
-                found[name] = number_of(f"{name}\0{self._run_seed}\0{key}") % SEEDS
+                found[name] = number_of(f"{name}\0{self._run_seed}\0{key}") % RANDOM_SEEDS
         return found
 
 
 def stem_of(key: str) -> str:
     """A key as a file's name: itself where every system takes it, else with a hash behind it."""
-    if _SAFE.fullmatch(key) and not _RESERVED.fullmatch(key):
+    if _SAFE.fullmatch(key) and not is_device(key):
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     readable = slug(key.encode("ascii", "ignore").decode(), 40)

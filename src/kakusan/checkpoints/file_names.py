@@ -8,6 +8,11 @@ _DEVICES = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]", 
 _NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f]')
 
 
+def is_device(stem: str) -> bool:
+    """Whether Windows keeps a name, whatever its ending, for a device."""
+    return _DEVICES.fullmatch(stem) is not None
+
+
 def unusable(name: str) -> str | None:
     """Why no file can be called so here; None where one can.
 
@@ -16,7 +21,7 @@ def unusable(name: str) -> str | None:
     if sys.platform != "win32":
         return None
     stem = name.partition(".")[0].rstrip()
-    if _DEVICES.fullmatch(stem):
+    if is_device(stem):
         return f"Windows keeps the name {stem} for a device"
     found = _NOT_IN_NAMES.search(name)
     return f"Windows takes no {found[0]!r} in a name" if found else None

@@ -12,7 +12,7 @@ from kakusan.errors import ArgumentError
 from kakusan.inputs import EMBEDS, Inputs, given_pictures, seen_pictures
 from kakusan.later import without_later
 from kakusan.request import SEEDS, Request
-from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
+from kakusan.request.choices import Folders, choice_seeds, say_left, wildcard_folders, with_choices
 from kakusan.vocabulary import INPUTS, POOLED, SEEN, STREAM
 
 
@@ -68,7 +68,7 @@ def with_choices_made(
             first = given.initial_seed()
         if first is None:
             first = secrets.randbelow(SEEDS)
-        seeds = [(first + index) % SEEDS for index in range(count)]
+        seeds = choice_seeds(first, count)
     say_left(request)
     made = with_choices(request, seeds, folders)
     if made is request:

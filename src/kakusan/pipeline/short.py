@@ -27,8 +27,8 @@ from kakusan.pipeline.likened import likened
 from kakusan.pipeline.output import Picture, Pictures
 from kakusan.pipeline.progress import OnProgress
 from kakusan.pipeline.prompted import image_prompts_of
-from kakusan.request import SEEDS, Request, SecondPass, Upscale, reproducible
-from kakusan.request.choices import Folders, say_left, wildcard_folders, with_choices
+from kakusan.request import RANDOM_SEEDS, Request, SecondPass, Upscale, reproducible
+from kakusan.request.choices import Folders, choice_seeds, say_left, wildcard_folders, with_choices
 from kakusan.request.kept import kept_beside
 from kakusan.request.masks import with_usual_mask
 from kakusan.vocabulary import SHORT
@@ -212,7 +212,7 @@ def generate(
             unet=unet,
             vae=vae,
             prediction=prediction,
-            seed=secrets.randbelow(2**32) if seed is None and like is None else seed,
+            seed=secrets.randbelow(RANDOM_SEEDS) if seed is None and like is None else seed,
             count=count,
             width=width,
             height=height,
@@ -252,7 +252,8 @@ def generate(
         )
         folders = wildcard_folders(wildcards, request.syntax)
         say_left(request)
-        request = with_choices(request, _seeds(request), folders, _typed(prompt, negative_prompt))
+        seeds = choice_seeds(request.seed or 0, request.num_pictures)
+        request = with_choices(request, seeds, folders, _typed(prompt, negative_prompt))
         inputs = Inputs(image=given, mask=masks, seen=seen, controls=steered.given)
         if like is not None and (kept := kept_beside(request, Path(fspath(like)).parent)):
             inputs = with_kept(request, inputs, kept)
@@ -263,12 +264,6 @@ def generate(
             progress=progress,
             lora_dirs=lora_dirs,
         )
-
-
-def _seeds(request: Request) -> list[int]:
-    """By which the choices of each picture are made; the pictures of variations share a seed."""
-    first = request.seed or 0
-    return [(first + index) % SEEDS for index in range(request.num_pictures)]
 
 
 def _typed(prompt: object, negative_prompt: object) -> list[str]:
@@ -311,7 +306,7 @@ def short_request(
         masks = handed_in["mask"]
         settings = with_usual_mask(settings, masks.names if isinstance(masks, Masks) else ())
     if settings.get("variation_strength") and settings.get("variation_seed") is None:
-        settings["variation_seed"] = secrets.randbelow(2**32)
+        settings["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     if settings.get("prompt") is None:
         raise ArgumentError("{prompt} is not given; say what to draw")
     return Request.of(**settings)

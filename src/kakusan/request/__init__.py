@@ -12,6 +12,7 @@ from kakusan.request.controls import CONTROL_MODES as CONTROL_MODES
 from kakusan.request.controls import ControlAsked as ControlAsked
 from kakusan.request.masks import MASKED_CONTENTS as MASKED_CONTENTS
 from kakusan.request.masks import OUTSIDES as OUTSIDES
+from kakusan.request.randomness import RANDOM_SEEDS as RANDOM_SEEDS
 from kakusan.request.randomness import SEEDS as SEEDS
 from kakusan.request.request import DEFAULT_GUIDANCE as DEFAULT_GUIDANCE
 from kakusan.request.request import DEFAULT_STEPS as DEFAULT_STEPS

@@ -9,6 +9,7 @@ from typing import Any
 
 from kakusan.errors import ArgumentError, shown, shown_path
 from kakusan.prompts import left_as_text, resolve
+from kakusan.request.randomness import SEEDS
 from kakusan.request.request import Request
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ def wildcard_folders(wildcards: Folders, syntax: str) -> list[Path]:
     if missing := next((each for each in folders if not each.is_dir()), None):
         raise ArgumentError("{wildcards}: there is no folder {0}", shown_path(missing))
     return folders
+
+
+def choice_seeds(first: int, count: int) -> list[int]:
+    """By which the choices of each picture are made; the pictures of variations share their own."""
+    return [(first + index) % SEEDS for index in range(count)]
 
 
 def with_choices(

@@ -9,6 +9,7 @@ from kakusan.request import checks
 
 Pair = tuple[int, int]
 SEEDS = 2**64
+RANDOM_SEEDS = 2**32  # of those that nobody gave: programs in JavaScript lose digits of larger ones
 LEAST_SIDE = 8  # pixels, of the size that a seed was found with
 # Whose rules a request may follow: each with what it is for people, and what else they call it
 RNGS: Mapping[str, tuple[str, tuple[str, ...]]] = {

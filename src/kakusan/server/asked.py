@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from kakusan.errors import ArgumentError, InputError, nearest, shown
-from kakusan.request import Request
+from kakusan.request import RANDOM_SEEDS, Request
 from kakusan.request.loras import Lora, loras_of
 from kakusan.request.masks import with_usual_mask
 from kakusan.request.second_pass import second_pass_of
@@ -24,7 +24,6 @@ from kakusan.server.worker.entries import Kind
 if TYPE_CHECKING:  # torch comes with them
     from kakusan.inputs import ControlInput, Given, Inputs, Masks, SeenPictures
 
-SEEDS = 2**32  # of random ones: programs in JavaScript lose the digits of larger numbers
 _LONGEST_CONFIG = 20_000  # characters of a scheduler's
 _TEXTS = ("prompt", "negative_prompt")
 
@@ -58,9 +57,9 @@ def asked(given: Mapping[str, Any], *, catalog: Catalog, server: Settings) -> As
     pictures = _Pictures()
     settings |= _named(settings, catalog)
     settings |= pictures.of(settings, catalog)
-    settings.setdefault("seed", secrets.randbelow(SEEDS))
+    settings.setdefault("seed", secrets.randbelow(RANDOM_SEEDS))
     if settings.get("variation_strength") and "variation_seed" not in settings:
-        settings["variation_seed"] = secrets.randbelow(SEEDS)
+        settings["variation_seed"] = secrets.randbelow(RANDOM_SEEDS)
     _check_mappings(settings)
     request = _with_choices(Request.of(**settings), settings, server)
     _check_texts(request)
@@ -272,11 +271,10 @@ def _check_texts(request: Request) -> None:
 
 def _with_choices(request: Request, settings: Mapping[str, Any], server: Settings) -> Request:
     """With every `{a|b}` and `__file__` made by each picture's seed, where prompts have them."""
-    from kakusan.request.choices import with_choices
-    from kakusan.request.randomness import SEEDS as ALL
+    from kakusan.request.choices import choice_seeds, with_choices
 
-    first, names = request.seed or 0, [name for name in _TEXTS if name in settings]
-    seeds = [(first + index) % ALL for index in range(request.num_pictures)]
+    names = [name for name in _TEXTS if name in settings]
+    seeds = choice_seeds(request.seed or 0, request.num_pictures)
     try:
         return with_choices(request, seeds, list(server.wildcards), names)
     except InputError as error:

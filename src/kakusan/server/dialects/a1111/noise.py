@@ -3,9 +3,8 @@
 import secrets
 from typing import Any
 
+from kakusan.request import RANDOM_SEEDS
 from kakusan.server.dialects.a1111.values import Body
-
-_SEEDS = 2**32  # random ones: more is lost in clients' numbers
 
 
 def seeds(body: Body) -> dict[str, Any]:
@@ -15,7 +14,7 @@ def seeds(body: Body) -> dict[str, Any]:
         found["seed"] = body["seed"]
     if body["subseed_strength"]:
         random = body["subseed"] < 0
-        found["variation_seed"] = secrets.randbelow(_SEEDS) if random else body["subseed"]
+        found["variation_seed"] = secrets.randbelow(RANDOM_SEEDS) if random else body["subseed"]
         found["variation_strength"] = body["subseed_strength"]
     height, width = body["seed_resize_from_h"], body["seed_resize_from_w"]
     if height > 0 and width > 0:
