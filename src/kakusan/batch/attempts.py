@@ -11,18 +11,21 @@ from kakusan.batch.storage import STATE, Storage
 FILE = f"{STATE}/attempts.json"
 MOST_DEATHS = 3  # of a process of its own that draws a row
 MOST_ENDS = 10  # of this process while a row is drawn
+_NOTHING: dict[str, Any] = {"drawing": [], "deaths": {}, "ends": {}}
 
 
 class Attempts:
     """How often each row was begun and not ended.
 
-    Only rows that are under way or have failed so are in the file.
+    Args:
+        storage: where that is kept for the next start; None where a row has no next start. Only
+            rows that are under way or have failed so are in the file.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage | None = None) -> None:
         self._storage = storage
-        told = _read(storage)
-        self._deaths, self._ends = told["deaths"], told["ends"]
+        told = _NOTHING if storage is None else _read(storage)
+        self._deaths, self._ends = dict(told["deaths"]), dict(told["ends"])
         for number in told["drawing"]:
             self._ends[number] = self._ends.get(number, 0) + 1
         self._drawing: set[str] = set()
@@ -62,19 +65,21 @@ class Attempts:
 
     def clear(self) -> None:
         """Forget all: the run is over, or was stopped by whoever began it."""
-        self._storage.remove(FILE)
+        if self._storage is not None:
+            self._storage.remove(FILE)
 
     def _write(self) -> None:
+        if self._storage is None:
+            return
         told = {"drawing": sorted(self._drawing), "deaths": self._deaths, "ends": self._ends}
         self._storage.write(FILE, json.dumps(told).encode())
 
 
 def _read(storage: Storage) -> dict[str, Any]:
-    empty: dict[str, Any] = {"drawing": [], "deaths": {}, "ends": {}}
     data = storage.read(FILE)
     try:
-        found = json.loads(data) if data else empty
+        found = json.loads(data) if data else _NOTHING
     except ValueError:
-        return empty
+        return _NOTHING
     told = cast("dict[str, Any]", found)
-    return told if empty.keys() == told.keys() else empty
+    return told if _NOTHING.keys() == told.keys() else _NOTHING

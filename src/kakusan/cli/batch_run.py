@@ -1,18 +1,17 @@
 """A table from the command line into a folder, with what is said on the way."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from kakusan.batch.attempts import Attempts
 from kakusan.batch.columns import Columns
-from kakusan.batch.engine import Engine
 from kakusan.batch.identity import Identity
 from kakusan.batch.keys import Keys
+from kakusan.batch.made import Made
 from kakusan.batch.manifest import Manifest
 from kakusan.batch.model_hash import ModelHashes
 from kakusan.batch.row import SUCCESS, Row
@@ -86,7 +85,7 @@ def _drawn(
 ) -> int:
     attempts = Attempts(storage)
     notices = _Notices(quiet=made_of[0].quiet)
-    engine = Supervised(partial(_engine, *made_of), attempts, notices)
+    engine = Supervised(_made(*made_of).engine, attempts, notices)
     try:
         with closing(engine):
             run(rows, engine, manifest, window=made_of[0].window, told=progress)
@@ -124,22 +123,16 @@ def _identity(asked: Asked, survey: Survey, layout: Layout, model: str) -> Ident
     )
 
 
-def _engine(asked: Asked, columns: Columns) -> Engine:
-    """What draws, made in the process that it draws in.
-
-    Raises:
-        KakusanError: Something that all rows are drawn with is not there.
-    """
-    from kakusan.cli.process import hold_memory
-
-    hold_memory()
-    from kakusan.batch.local import LocalEngine
-
-    folders = tuple(Path(each) for each in asked.wildcards)
-    words = {**COMMAND_LINE.words, **columns.words}
-    engine = LocalEngine(asked.together, asked.lora_dirs, folders, words)
-    engine.prepare(asked.settings, load="model" not in columns.words)
-    return engine
+def _made(asked: Asked, columns: Columns) -> Made:
+    return Made(
+        folder=os.getcwd(),
+        settings=asked.settings,
+        loads="model" not in columns.words,
+        together=asked.together,
+        lora_dirs=asked.lora_dirs,
+        wildcards=asked.wildcards,
+        words={**COMMAND_LINE.words, **columns.words},
+    )
 
 
 class _Notices:

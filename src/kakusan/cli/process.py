@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kakusan.cli.console import remark
 from kakusan.cli.live import Live
+from kakusan.runtime.holding import hold_memory
 
 
 def prepare(line: Live, model: str | None) -> None:
@@ -31,18 +32,6 @@ def _without_collection() -> Generator[None]:
         yield
     finally:
         gc.enable()
-
-
-def hold_memory() -> None:
-    """Have freed memory serve the next buffer, where torch's kernels compute.
-
-    Their calls take about four fifths of the time then.
-    """
-    from kakusan.runtime import kernels
-    from kakusan.runtime.arena import hold
-
-    if not kernels.available():
-        hold()
 
 
 @contextmanager
