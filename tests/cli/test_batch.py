@@ -57,7 +57,7 @@ class Inline:
 
 @pytest.fixture(autouse=True)
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kakusan.cli.batch_run.Supervised", Inline)
+    monkeypatch.setattr("kakusan.cli.batch_engines.Supervised", Inline)
     monkeypatch.setattr(Inline, "fake", Fake())
     monkeypatch.setattr(Inline, "interrupted_at", None)
 

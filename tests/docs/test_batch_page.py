@@ -63,7 +63,7 @@ def out(
 ) -> Path:
     """A folder in which every command of the page was run, with fewer steps."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("kakusan.cli.batch_run.Supervised", Here)
+    monkeypatch.setattr("kakusan.cli.batch_engines.Supervised", Here)
     table, said = code_blocks(text_of(PAGE), "text")
     Path("prompts.csv").write_text(table.replace(",15,", ",2,"), encoding="utf-8")
     for line in "\n".join(code_blocks(text_of(PAGE), "bash")).splitlines():

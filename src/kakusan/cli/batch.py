@@ -107,6 +107,7 @@ def batch(
         "dtype": dtype,
     }
     from kakusan.batch.tables import open_table
+    from kakusan.cli.batch_engines import Where
     from kakusan.cli.batch_run import Asked, draw
 
     asked = Asked(
@@ -118,6 +119,7 @@ def batch(
         run_seed=run_seed,
         window=window,
         together=together,
+        where=Where(),
         settings=_checked(settings),
         wildcards=prompt_options.read_wildcards(wildcards, syntax or ""),
         lora_dirs=lora_options.read_dirs(lora_dir),

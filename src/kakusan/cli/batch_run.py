@@ -19,8 +19,8 @@ from kakusan.batch.run import Done, run
 from kakusan.batch.shard import Shard
 from kakusan.batch.sinks import FOLDER, Layout, open_sink
 from kakusan.batch.storage import Storage, open_storage
-from kakusan.batch.supervised import Supervised
 from kakusan.batch.tables import Survey, Table
+from kakusan.cli.batch_engines import Where
 from kakusan.cli.console import complain, remark
 from kakusan.cli.exits import DONE, INTERRUPTED, PARTLY
 from kakusan.cli.live import Live
@@ -45,6 +45,7 @@ class Asked:
     run_seed: int
     window: int
     together: int
+    where: Where
     settings: Mapping[str, Any]
     wildcards: list[str]
     lora_dirs: list[str] | None
@@ -85,9 +86,8 @@ def _drawn(
 ) -> int:
     attempts = Attempts(storage)
     notices = _Notices(quiet=made_of[0].quiet)
-    engine = Supervised(_made(*made_of).engine, attempts, notices)
     try:
-        with closing(engine):
+        with closing(made_of[0].where.held(_made(*made_of), attempts, notices)) as engine:
             run(rows, engine, manifest, window=made_of[0].window, told=progress)
     except KeyboardInterrupt:
         manifest.finish(complete=False)
