@@ -56,7 +56,7 @@ class Attempts:
         """Why a row is not tried again; None where it is."""
         deaths, ends = self._deaths.get(str(number), 0), self._ends.get(str(number), 0)
         if deaths >= MOST_DEATHS:
-            return f"what drew it died {deaths} times"
+            return deaths_said(deaths)
         return f"the run ended {ends} times while it was drawn" if ends >= MOST_ENDS else None
 
     def suspects(self) -> set[int]:
@@ -73,6 +73,11 @@ class Attempts:
             return
         told = {"drawing": sorted(self._drawing), "deaths": self._deaths, "ends": self._ends}
         self._storage.write(FILE, json.dumps(told).encode())
+
+
+def deaths_said(count: int) -> str:
+    """Why a row is not tried again that brought down what drew it."""
+    return f"what drew it died {count} times"
 
 
 def _read(storage: Storage) -> dict[str, Any]:

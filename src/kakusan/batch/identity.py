@@ -11,7 +11,8 @@ from kakusan.errors import InputError, shown_path
 
 RUN = f"{STATE}/run.json"
 _VERSION = 1
-_OF_NO_ROW = frozenset(("run.json", "attempts.json", "new"))  # what is there before a row is drawn
+# What is there before a row is drawn
+_OF_NO_ROW = frozenset(("run.json", "attempts.json", "queue.json", "new"))
 _WORDS = {
     "table": "another table",
     "model": "another model",

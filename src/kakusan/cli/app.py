@@ -27,6 +27,7 @@ from kakusan.cli.serve import serve
 from kakusan.cli.tokens import tokens
 from kakusan.cli.upscale import CommandWithoutPrompt, upscale
 from kakusan.cli.usage import Command, Group
+from kakusan.cli.worker import worker
 from kakusan.errors import InputError, KakusanError
 
 # Plain help: rich would double the time that `kakusan --help` takes
@@ -49,6 +50,7 @@ app.add_typer(train.app, name="train")
 app.command(cls=Command)(batch)
 app.command(cls=Command)(serve)
 app.command(cls=Command)(doctor)
+app.command(cls=Command)(worker)
 app.command(cls=Command)(mcp)
 
 

@@ -61,8 +61,10 @@ def batch(
     strict: batch_options.Strict = False,
     shard: batch_options.ShardOption = None,
     run_seed: batch_options.RunSeed = 0,
-    window: batch_options.Window = 256,
+    window: batch_options.Window = None,
     together: batch_options.Together = 1,
+    engine: batch_options.EngineName = None,
+    database: batch_options.Database = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Draw every row of TABLE, and print the path of the manifest.
@@ -110,6 +112,7 @@ def batch(
     from kakusan.cli.batch_engines import Where
     from kakusan.cli.batch_run import Asked, draw
 
+    where = Where.of(engine, database)
     asked = Asked(
         output=output,
         layout=layout,
@@ -117,9 +120,9 @@ def batch(
         strict=strict,
         shard=batch_options.read_shard(shard),
         run_seed=run_seed,
-        window=window,
+        window=window or where.window,
         together=together,
-        where=Where(),
+        where=where,
         settings=_checked(settings),
         wildcards=prompt_options.read_wildcards(wildcards, syntax or ""),
         lora_dirs=lora_options.read_dirs(lora_dir),

@@ -63,11 +63,11 @@ RunSeed = Annotated[
     ),
 ]
 Window = Annotated[
-    int,
+    int | None,
     typer.Option(
         metavar="N",
         parser=whole_number(1, 1_000_000),
-        help="Rows looked at together, so that those of one model follow each other.",
+        help="Rows looked at together; else 256, and 4096 for other machines.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -77,6 +77,24 @@ Together = Annotated[
         metavar="N",
         parser=whole_number(1, 256),
         help="Pictures drawn at a time; above 1 each may differ by a rounding.",
+        rich_help_panel=PANEL,
+    ),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What draws: local (this machine), or workers (those of --database).",
+        rich_help_panel=PANEL,
+    ),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="Such as postgresql://user@host/name, from which `kakusan worker` takes rows.",
         rich_help_panel=PANEL,
     ),
 ]

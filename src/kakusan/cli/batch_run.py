@@ -87,7 +87,8 @@ def _drawn(
     attempts = Attempts(storage)
     notices = _Notices(quiet=made_of[0].quiet)
     try:
-        with closing(made_of[0].where.held(_made(*made_of), attempts, notices)) as engine:
+        held = made_of[0].where.held(_made(*made_of), storage, attempts, notices)
+        with closing(held) as engine:
             run(rows, engine, manifest, window=made_of[0].window, told=progress)
     except KeyboardInterrupt:
         manifest.finish(complete=False)

@@ -13,6 +13,10 @@ from kakusan.errors import InputError
 # What the extra `server` brings
 SERVER = ("fastapi", "uvicorn", "sqlalchemy", "multipart", "prometheus_client")
 
+# What a queue that several machines share needs, without a server
+QUEUE = ("sqlalchemy", "psycopg")
+DATABASE = "KAKUSAN_DATABASE"  # the variable that may hold the address, with its password
+
 DataFolder = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Where jobs and pictures are kept; else your own."),
@@ -40,6 +44,24 @@ def places(name: str, what: str) -> Any:
 def limit(metavar: str, parser: Any, text: str) -> Any:
     """An option that bounds what the server does."""
     return typer.Option(metavar=metavar, parser=parser, help=text, rich_help_panel="Limits")
+
+
+def checked_queue(url: str | None) -> str:
+    """The address of a database that several machines share.
+
+    Raises:
+        InputError: There is none, or it is a file.
+    """
+    if url is None:
+        raise InputError(
+            f"name the queue's database, as in --database postgresql://user@host/name or in "
+            f"{DATABASE}"
+        )
+    if url.partition(":")[0].partition("+")[0] not in ("postgresql", "postgres"):
+        raise InputError(
+            "--database must be postgresql://user@host/name here, since other machines use it, too"
+        )
+    return url
 
 
 def check_installed(command: str, needed: Sequence[str], extras: str) -> None:

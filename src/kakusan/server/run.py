@@ -52,7 +52,7 @@ def serve(settings: Settings, tokens: Tokens, announce: Announce) -> int:
         sockets = [main]
         if settings.comfyui_port is not None:
             sockets.append(more.enter_context(listening(settings.host, settings.comfyui_port)))
-        _make(settings.data)
+        make_folder(settings.data)
         files = Files(settings.data)
         catalog = catalog_of(settings)
         store = Store.open(settings.database_url, files)
@@ -210,7 +210,12 @@ def listening(host: str, port: int) -> Generator[socket.socket]:
         yield listener
 
 
-def _make(data: Path) -> None:
+def make_folder(data: Path) -> None:
+    """Make the folder of a server's data, for its owner alone.
+
+    Raises:
+        InputError: It cannot be made.
+    """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

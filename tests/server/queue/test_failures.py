@@ -378,7 +378,7 @@ def test_a_clock_that_is_set_leads_nothing_astray(
 def test_a_newer_schema_is_refused_and_left(address: str) -> None:
     Store.open(address).close()
     with other_connection(address) as execute:
-        execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
+        execute("UPDATE meta SET value = '3' WHERE name = 'schema_version'")
         if not address.startswith("sqlite"):
             execute("COMMIT")
     with pytest.raises(StoreTooNew, match="is of version '2', and this program knows up to 1"):

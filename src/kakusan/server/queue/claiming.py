@@ -1,10 +1,11 @@
 """Giving waiting jobs to a worker, each to one only."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select, true, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
-from kakusan.server.queue.job import Job, State
+from kakusan.server.queue.job import ROWS, Job, State
 from kakusan.server.queue.rows import jobs_where
 from kakusan.server.queue.schema import jobs, served
 from kakusan.server.queue.transaction import Transaction
@@ -12,6 +13,19 @@ from kakusan.server.queue.turns import Turns, Waiting, chosen
 
 SUSPECT = 2  # attempts in vain after which a job runs alone
 _ROUNDS = 8  # tries to find jobs that no other worker takes at the same moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsOf:
+    """Which rows of tables to claim, in place of what clients of a server asked for.
+
+    Attributes:
+        only: of this client; None is of all.
+        but: not of these.
+    """
+
+    only: str | None = None
+    but: Collection[str] = ()
 
 
 def claim(
@@ -23,6 +37,7 @@ def claim(
     models: Collection[str] | None,
     prefer: str | None,
     others: float,
+    rows: RowsOf | None,
 ) -> list[Job]:
     """Begin up to `limit` jobs for a worker, the first one first."""
     own = jobs.c.state == State.RUNNING, jobs.c.lease_owner == owner
@@ -31,7 +46,7 @@ def claim(
         return []
     turns, passed_over, begun = _turns(t), set[str](), list[str]()
     for _ in range(_ROUNDS):
-        fits = _fits(models) & jobs.c.id.not_in(passed_over)
+        fits = _fits(models, rows) & jobs.c.id.not_in(passed_over)
         waiting = _waiting(t, fits, limit - len(begun), prefer)
         found = chosen(
             waiting,
@@ -46,18 +61,22 @@ def claim(
         passed_over |= {job.id for job in found} - set(taken)
         if len(taken) == len(found) or len(begun) == limit or found[0].suspect:
             break
-    rows = {job.id: job for job in jobs_where(t.connection, jobs.c.id.in_(begun))}
-    _count_turns(t, [rows[id] for id in begun], turns)
+    given = {job.id: job for job in jobs_where(t.connection, jobs.c.id.in_(begun))}
+    _count_turns(t, [given[id] for id in begun], turns)
     for id in begun:
-        client = rows[id].submission.client
-        t.happened(id, client, "started", {"attempt": rows[id].attempts})
-    return [rows[id] for id in begun]
+        client = given[id].submission.client
+        t.happened(id, client, "started", {"attempt": given[id].attempts})
+    return [given[id] for id in begun]
 
 
-def _fits(models: Collection[str] | None) -> ColumnElement[bool]:
+def _fits(models: Collection[str] | None, rows: RowsOf | None) -> ColumnElement[bool]:
+    if rows is not None:
+        found = (jobs.c.dialect == ROWS) & jobs.c.client.not_in(rows.but)
+        return found if rows.only is None else found & (jobs.c.client == rows.only)
+    found = jobs.c.dialect != ROWS
     if models is None:
-        return true()
-    return or_(jobs.c.model.is_(None), jobs.c.model.in_(models))
+        return found
+    return found & or_(jobs.c.model.is_(None), jobs.c.model.in_(models))
 
 
 def _turns(t: Transaction) -> Turns:

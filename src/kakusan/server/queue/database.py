@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select, update
 
 from kakusan.errors import InputError, shown
 from kakusan.server.queue.errors import StoreTooNew
@@ -68,3 +68,7 @@ def prepare(connection: Connection) -> None:
             f"the database is of version {shown(found)}, and this program knows up to {VERSION}; "
             "install a newer kakusan, or name another database"
         )
+    if int(found) < VERSION:  # later versions have added tables only
+        metadata.create_all(connection)
+        own = meta.c.name == "schema_version"
+        connection.execute(update(meta).where(own).values(value=str(VERSION)))

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+ROWS = (
+    "batch"  # the dialect of rows of tables, which a server takes from nobody and draws for nobody
+)
+
 
 class State(StrEnum):
     """Where a job stands. The last three are final."""
@@ -45,7 +49,8 @@ class Submission:
             adapters in it are names of the catalog, never paths.
         inputs: the ids of the stored pictures that the request tells of, in any order.
         client: who asks, for fairness, history and idempotency: a token's name.
-        dialect: through whose API: "kakusan", "a1111", "openai", "comfyui", "ollama", "mcp".
+        dialect: through whose API: "kakusan", "a1111", "openai", "comfyui", "ollama", "mcp"; `ROWS`
+            where the request is a row of a table, in a form of its own.
         key: of idempotency, of the client's choice; the same again within a day is the same job.
         body_hash: of what was sent under `key`, so that another body under it is refused.
         note: what the dialect wants to find again beside the job, plain JSON.
@@ -111,6 +116,23 @@ class Job:
     stop: Stop | None = None
     error: str | None = None
     pictures: tuple[StoredPicture, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """What became of a row of a table.
+
+    Attributes:
+        id: of its job.
+        state: a final one.
+        attempts: how many times it was begun.
+        data: what its worker made of it; None where it came to nothing.
+    """
+
+    id: str
+    state: State
+    attempts: int
+    data: bytes | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, insert, select, update
 
 from kakusan.server.queue.errors import LeaseLost
 from kakusan.server.queue.job import Job, State, Stop, StoredPicture
 from kakusan.server.queue.rows import job_of, storable
-from kakusan.server.queue.schema import jobs, pictures
+from kakusan.server.queue.schema import jobs, pictures, results
 from kakusan.server.queue.transaction import Transaction
 
 _LONGEST_ERROR = 1000  # characters
@@ -68,8 +68,11 @@ def add_picture(t: Transaction, job: Job, picture: StoredPicture) -> None:
         t.unkept.append(picture.file)
 
 
-def finish(t: Transaction, job: Job, state: State, error: str | None) -> Job:
+def finish(t: Transaction, job: Job, state: State, error: str | None, result: bytes | None) -> Job:
     """End a job. One that was asked to be cancelled is cancelled, however far it came.
+
+    Args:
+        result: of a row of a table.
 
     Raises:
         LeaseLost: Another holds it.
@@ -93,6 +96,8 @@ def finish(t: Transaction, job: Job, state: State, error: str | None) -> Job:
     if after is None or (ended is None and not _was_ended(after, job)):
         raise _lost(job)
     if ended is not None:
+        if result is not None and after.state is not State.CANCELLED:
+            t.connection.execute(insert(results).values(job=job.id, data=result))
         closed(t, after)
         after = job_of(t.connection, job.id)
         assert after is not None

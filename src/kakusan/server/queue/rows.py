@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from kakusan.server.queue.ids import is_id
-from kakusan.server.queue.job import Event, Job, State, Stop, StoredPicture, Submission
-from kakusan.server.queue.schema import events, jobs, pictures
+from kakusan.server.queue.job import Event, Job, RowResult, State, Stop, StoredPicture, Submission
+from kakusan.server.queue.schema import events, jobs, pictures, results
 
 
 def job_of(connection: Connection, id: str) -> Job | None:
@@ -97,6 +97,29 @@ def place_of(connection: Connection, id: str) -> int | None:
     )
     counted = select(func.count()).where(jobs.c.state == State.QUEUED, ahead)
     return connection.scalar(counted) or 0
+
+
+def results_of(connection: Connection, client: str, limit: int) -> list[RowResult]:
+    """What became of rows of a client's table, those that have ended, the oldest first."""
+    ended = jobs.c.state.not_in([State.QUEUED, State.RUNNING])
+    chosen = (
+        select(jobs.c.id, jobs.c.state, jobs.c.attempts, results.c.data)
+        .outerjoin_from(jobs, results, results.c.job == jobs.c.id)
+        .where(jobs.c.client == storable(client), ended)
+        .order_by(jobs.c.id)
+        .limit(limit)
+    )
+    return [
+        RowResult(id=row.id, state=State(row.state), attempts=row.attempts, data=row.data)
+        for row in connection.execute(chosen)
+    ]
+
+
+def unfinished_of(connection: Connection, client: str) -> Mapping[str, State]:
+    """The ids of a client's jobs that wait or run."""
+    waits = jobs.c.state.in_([State.QUEUED, State.RUNNING])
+    chosen = select(jobs.c.id, jobs.c.state).where(jobs.c.client == storable(client), waits)
+    return {row.id: State(row.state) for row in connection.execute(chosen)}
 
 
 def events_where(

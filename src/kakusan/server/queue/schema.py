@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -23,7 +24,7 @@ from sqlalchemy.engine import Dialect
 
 from kakusan.server.queue.job import State, Stop
 
-VERSION = 1
+VERSION = 2  # 2 has `results`
 
 metadata = MetaData()
 
@@ -101,6 +102,14 @@ pictures = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("record", Json, nullable=False),
+)
+
+# Of rows of tables, in place of pictures: no folder is shared by who draws them and who waits
+results = Table(
+    "results",
+    metadata,
+    Column("job", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 events = Table(

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, TypeVar
 
@@ -12,12 +12,22 @@ from sqlalchemy import Connection, func, select, update
 from kakusan.errors import InputError, shown
 from kakusan.server.queue import changing, claiming, leases, retention, submitting, sweeping
 from kakusan.server.queue.address import open_database
+from kakusan.server.queue.claiming import RowsOf
 from kakusan.server.queue.database import Database
 from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.files import Files
 from kakusan.server.queue.following import Following
 from kakusan.server.queue.ids import Ids, is_id
-from kakusan.server.queue.job import Event, Job, State, Stop, StoredPicture, Submission
+from kakusan.server.queue.job import (
+    ROWS,
+    Event,
+    Job,
+    RowResult,
+    State,
+    Stop,
+    StoredPicture,
+    Submission,
+)
 from kakusan.server.queue.owners import is_gone
 from kakusan.server.queue.retention import Limits
 from kakusan.server.queue.rows import (
@@ -25,9 +35,11 @@ from kakusan.server.queue.rows import (
     job_of,
     jobs_where,
     place_of,
+    results_of,
     searched,
     state_counts,
     storable,
+    unfinished_of,
 )
 from kakusan.server.queue.schema import events, jobs, meta, pictures
 from kakusan.server.queue.sweeping import MOST_ENDS
@@ -126,13 +138,25 @@ class Store:
             KeyReused: The key came with another `body_hash`.
             InputError: The priority is out of range.
         """
-        submitting.check(submission)
+        return self.submit_all([submission], most_waiting=most_waiting)[0]
+
+    def submit_all(
+        self, submissions: Sequence[Submission], *, most_waiting: int | None = None
+    ) -> list[Job]:
+        """Take jobs in, all of them or none.
+
+        Raises:
+            QueueFull, KeyReused, InputError: as `submit`.
+        """
+        for submission in submissions:
+            submitting.check(submission)
         given: list[str] = []
 
-        def work(t: Transaction) -> Job:
+        def work(t: Transaction) -> list[Job]:
             if not given:
-                given.append(self._ids.new(t.wall))
-            return submitting.submit(t, submission, given[0], most_waiting)
+                given.extend(self._ids.new(t.wall) for _ in submissions)
+            pairs = zip(submissions, given, strict=True)
+            return [submitting.submit(t, each, id, most_waiting) for each, id in pairs]
 
         return self._write(work)
 
@@ -181,8 +205,8 @@ class Store:
 
     def waiting_since(self) -> float | None:
         """When the oldest of the jobs that wait was handed in; None where none waits."""
-        oldest = select(func.min(jobs.c.created)).where(jobs.c.state == State.QUEUED)
-        return self._read(lambda c: c.scalar(oldest))
+        waits = (jobs.c.state == State.QUEUED) & (jobs.c.dialect != ROWS)
+        return self._read(lambda c: c.scalar(select(func.min(jobs.c.created)).where(waits)))
 
     def size(self) -> int:
         """Bytes of all pictures that are kept."""
@@ -215,9 +239,22 @@ class Store:
             return None
         return self._write(lambda t: changing.move(t, id, priority, to, before))
 
-    def delete(self, id: str) -> bool:
-        """Forget a job and its pictures; whoever draws it finds that its lease is lost."""
-        return is_id(id) and bool(self._write(lambda t: changing.remove(t, [id])))
+    def delete(self, *ids: str) -> int:
+        """Forget jobs and their pictures; whoever draws one finds that its lease is lost.
+
+        Returns:
+            How many of them there were.
+        """
+        known = [id for id in ids if is_id(id)]
+        return len(self._write(lambda t: changing.remove(t, known))) if known else 0
+
+    def results(self, client: str, *, limit: int) -> list[RowResult]:
+        """What became of rows of tables that have ended, the oldest first."""
+        return self._read(lambda c: results_of(c, client, limit))
+
+    def unfinished(self, client: str) -> Mapping[str, State]:
+        """The jobs of a client that wait or run."""
+        return self._read(lambda c: unfinished_of(c, client))
 
     def events(
         self,
@@ -248,6 +285,7 @@ class Store:
         models: Collection[str] | None = None,
         prefer: str | None = None,
         others: float = -math.inf,
+        rows: RowsOf | None = None,
     ) -> list[Job]:
         """Begin waiting jobs: by class, fair between clients, then by position.
 
@@ -256,6 +294,7 @@ class Store:
             models: those that can be drawn with; jobs that name no model always can.
             prefer: the one that is loaded; others wait for it, but not long.
             others: the least priority, with what waiting adds to it, of jobs that need another.
+            rows: which rows of tables to begin; None is what clients of a server asked for.
         """
         return self._write(
             lambda t: claiming.claim(
@@ -266,6 +305,7 @@ class Store:
                 models=models,
                 prefer=prefer,
                 others=others,
+                rows=rows,
             )
         )
 
@@ -287,15 +327,20 @@ class Store:
         """
         self._write(lambda t: leases.add_picture(t, job, picture))
 
-    def finish(self, job: Job, state: State, error: str | None = None) -> Job:
+    def finish(
+        self, job: Job, state: State, error: str | None = None, result: bytes | None = None
+    ) -> Job:
         """End a job; one that was asked to be cancelled is cancelled and keeps nothing.
+
+        Args:
+            result: of a row of a table, for who waits for it.
 
         Raises:
             LeaseLost: Another worker has it, or nobody.
         """
         if not state.is_final:
             raise InputError(f"a job ends as done, failed or cancelled, not as {state}")
-        return self._write(lambda t: leases.finish(t, job, state, error))
+        return self._write(lambda t: leases.finish(t, job, state, error, result))
 
     def release(self, job: Job, error: str | None = None) -> None:
         """Give a job back to wait at its old place; the attempt counts only after an error.

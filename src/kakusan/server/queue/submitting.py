@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from kakusan.errors import InputError, shown
 from kakusan.server.queue.errors import KeyReused, QueueFull
-from kakusan.server.queue.job import Job, State, Submission
+from kakusan.server.queue.job import ROWS, Job, State, Submission
 from kakusan.server.queue.rows import job_of, searched, storable
 from kakusan.server.queue.schema import idempotency, jobs
 from kakusan.server.queue.transaction import Transaction
@@ -103,7 +103,8 @@ def _hold_key(t: Transaction, submission: Submission, key: str, id: str) -> bool
 
 
 def _waiting(t: Transaction) -> int:
-    counted = select(func.count()).where(jobs.c.state == State.QUEUED)
+    waits = (jobs.c.state == State.QUEUED) & (jobs.c.dialect != ROWS)
+    counted = select(func.count()).where(waits)
     return t.connection.scalar(counted) or 0
 
 

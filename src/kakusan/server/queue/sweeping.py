@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from kakusan.server.queue.job import State
+from kakusan.server.queue.job import ROWS, State
 from kakusan.server.queue.leases import back_or_ended
 from kakusan.server.queue.schema import jobs
 from kakusan.server.queue.transaction import Transaction
@@ -12,6 +12,7 @@ from kakusan.server.queue.transaction import Transaction
 # A job that ends the process looks like one that was drawn when somebody else ended it; from the
 # third time on it runs alone, so that few of these ends are another's
 MOST_ENDS = 10
+MOST_ROW_ENDS = 3  # of a row of a table, of which there are others
 
 
 def sweep(t: Transaction, most_ends: int, is_gone: Callable[[str], bool]) -> list[str]:
@@ -31,7 +32,7 @@ def sweep(t: Transaction, most_ends: int, is_gone: Callable[[str], bool]) -> lis
             & (jobs.c.state == State.RUNNING)
             & (jobs.c.lease_until == row.lease_until)
         )
-        poison = row.vain >= most_ends
+        poison = row.vain >= (MOST_ROW_ENDS if row.dialect == ROWS else most_ends)
         told = {"error": _poisonous(row.vain, row.error)} if poison else {}
         if back_or_ended(t, row.id, same, State.FAILED if poison else State.QUEUED, told):
             swept.append(row.id)

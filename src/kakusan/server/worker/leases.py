@@ -3,13 +3,37 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from kakusan.server.queue.errors import LeaseLost, StoreError
+from kakusan.server.queue.job import Job, Stop
 from kakusan.server.queue.store import Store
-from kakusan.server.worker.running import Running
 
 logger = logging.getLogger(__name__)
 _SHARED_S = 2.0
+
+
+class Leased(Protocol):
+    """A job that is held.
+
+    Attributes:
+        lost: whether another holds it by now.
+        stop: how it was asked to end early.
+    """
+
+    job: Job
+    lost: bool
+    stop: Stop | None
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Of how many; 0 where that is not known."""
+        ...
 
 
 class Leases(threading.Thread):
@@ -22,7 +46,7 @@ class Leases(threading.Thread):
         running: gives the jobs that are held.
     """
 
-    def __init__(self, store: Store, running: Callable[[], Sequence[Running]], lease_s: float):
+    def __init__(self, store: Store, running: Callable[[], Sequence[Leased]], lease_s: float):
         super().__init__(name="leases", daemon=True)
         self._store, self._running, self._lease_s = store, running, lease_s
         self._pause_s = min(lease_s / 3, _SHARED_S) if store.shared else lease_s / 3
@@ -33,7 +57,7 @@ class Leases(threading.Thread):
             for each in self._running():
                 self.renew(each)
 
-    def renew(self, running: Running) -> None:
+    def renew(self, running: Leased) -> None:
         """Hold one job for another while, tell how far it is, and hear whether to stop."""
         if running.lost:
             return
