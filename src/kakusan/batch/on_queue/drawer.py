@@ -166,8 +166,14 @@ class Drawer(threading.Thread):
     def _draw(self, held: Sequence[Held]) -> None:
         """Draw rows of one batch, and tell of each as soon as it is finished."""
         engine = self._engine_of(held[0].work.made)
-        for finished in engine.draw([each.work.row for each in held], lambda _: None):
+        for finished in engine.draw([each.work.row for each in held], self._begun):
             self._tell(self._held.pop(finished.number), finished)
+
+    def _begun(self, number: int) -> None:
+        """Have it known that a row is drawn: should this process end now, it may be why."""
+        held = self._held[number]
+        held.step = held.steps = 1
+        self._leases.renew(held)
 
     def _engine_of(self, made: Made) -> Supervised:
         if self._engine is None or made != self._made:

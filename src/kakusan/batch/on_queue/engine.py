@@ -14,7 +14,7 @@ from kakusan.batch.on_queue.parcel import Parcel
 from kakusan.batch.on_queue.submission import submission_of
 from kakusan.batch.row import FAILED_ATTEMPTS, Finished, Row
 from kakusan.batch.storage import STATE, Storage
-from kakusan.server.queue.job import RowResult, State
+from kakusan.server.queue.job import RowResult
 from kakusan.server.queue.store import Store
 
 FILE = f"{STATE}/queue.json"
@@ -22,7 +22,7 @@ _AT_ONCE = 64  # rows handed in, or results taken, in one transaction
 _TAKEN = 8  # results read at a time, since they hold pictures
 _LOOK_S = 0.2  # between looks for results
 _MISSING_S = 10.0  # between looks for rows that somebody deleted
-_UNHEARD_S = 30.0  # without a row that is drawn, after which that is said
+_UNHEARD_S = 60.0  # without a row that is drawn, after which that is said
 
 
 def client_of(storage: Storage) -> str:
@@ -81,11 +81,10 @@ class QueueEngine:
         self._forget()
 
     def close(self) -> None:
-        """Take back what waits; of what is drawn now, nothing is kept."""
+        """Take back all that is still in the queue; of what is drawn now, nothing is kept."""
         try:
-            self._ended += self._store.unfinished(self._client)
-            self._waiting.clear()
-            self._forget()
+            while found := self._store.jobs(client=self._client, limit=_AT_ONCE):
+                self._store.delete(*(job.id for job in found))
         finally:
             self._store.close()
 
@@ -129,7 +128,7 @@ class QueueEngine:
             return
         self._looked_at = now
         unfinished = self._store.unfinished(self._client)
-        if any(state is State.RUNNING for state in unfinished.values()):
+        if any(unfinished.values()):
             self._heard_at = now
         ended = {each.id for each in self._store.results(self._client, limit=_TAKEN)}
         lost = [id for id in self._waiting if id not in unfinished and id not in ended]
@@ -137,6 +136,6 @@ class QueueEngine:
             self._hand_in(iter([self._waiting.pop(id) for id in lost]))
         if now - self._heard_at > _UNHEARD_S:
             self._told(
-                "no worker draws any of the rows; see that `kakusan worker` runs with this "
-                "database, and what its log says"
+                f"no row was drawn for {_UNHEARD_S:.0f} seconds; see that `kakusan worker` runs "
+                "with this database, and what its log says"
             )

@@ -1,16 +1,19 @@
 """What a worker writes of a job that it holds. Whoever holds an older lease writes nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, insert, select, update
 
 from kakusan.server.queue.errors import LeaseLost
-from kakusan.server.queue.job import Job, State, Stop, StoredPicture
+from kakusan.server.queue.job import ROWS, Job, State, Stop, StoredPicture
 from kakusan.server.queue.rows import job_of, storable
 from kakusan.server.queue.schema import jobs, pictures, results
 from kakusan.server.queue.transaction import Transaction
 
 _LONGEST_ERROR = 1000  # characters
+# Of a job that is given back as if it had not been begun this time
+NOT_BEGUN = {"attempts": jobs.c.attempts - 1, "vain": jobs.c.vain - 1}
 
 
 def renew(
@@ -126,8 +129,7 @@ def release(t: Transaction, job: Job, error: str | None, most_attempts: int) -> 
         LeaseLost: Another holds it.
     """
     if error is None:
-        begun = {"attempts": jobs.c.attempts - 1, "vain": jobs.c.vain - 1}
-        given = back_or_ended(t, job.id, _held(job), State.QUEUED, begun)
+        given = back_or_ended(t, job.id, _held(job), State.QUEUED, NOT_BEGUN)
     else:
         failed = case((jobs.c.vain >= most_attempts, State.FAILED), else_=State.QUEUED)
         told = {"error": storable(error, _LONGEST_ERROR)}
@@ -143,7 +145,7 @@ def back_or_ended(
     id: str,
     condition: ColumnElement[bool],
     state: State | ColumnElement[str],
-    values: dict[str, Any],
+    values: Mapping[str, Any],
 ) -> bool:
     """Take a job from its worker: `state`, but one that is to stop ends with what it has."""
     drawn = select(pictures.c.job).where(pictures.c.job == jobs.c.id).exists()
@@ -152,10 +154,11 @@ def back_or_ended(
         ((jobs.c.stop == Stop.INTERRUPT) & drawn, State.DONE),
         else_=State.CANCELLED,
     )
+    step = case((jobs.c.dialect == ROWS, 0), else_=jobs.c.step)  # rows begin anew
     changed = (
         update(jobs)
         .where(condition)
-        .values(state=stopped, lease_owner=None, lease_until=None, **values)
+        .values(state=stopped, lease_owner=None, lease_until=None, step=step, **values)
     )
     if t.connection.execute(changed).rowcount != 1:
         return False

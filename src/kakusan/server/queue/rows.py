@@ -115,11 +115,11 @@ def results_of(connection: Connection, client: str, limit: int) -> list[RowResul
     ]
 
 
-def unfinished_of(connection: Connection, client: str) -> Mapping[str, State]:
-    """The ids of a client's jobs that wait or run."""
+def unfinished_of(connection: Connection, client: str) -> Mapping[str, bool]:
+    """The ids of a client's rows that wait or run, and whether each is drawn."""
     waits = jobs.c.state.in_([State.QUEUED, State.RUNNING])
-    chosen = select(jobs.c.id, jobs.c.state).where(jobs.c.client == storable(client), waits)
-    return {row.id: State(row.state) for row in connection.execute(chosen)}
+    chosen = select(jobs.c.id, jobs.c.step).where(jobs.c.client == storable(client), waits)
+    return {row.id: row.step > 0 for row in connection.execute(chosen)}
 
 
 def events_where(

@@ -252,8 +252,8 @@ class Store:
         """What became of rows of tables that have ended, the oldest first."""
         return self._read(lambda c: results_of(c, client, limit))
 
-    def unfinished(self, client: str) -> Mapping[str, State]:
-        """The jobs of a client that wait or run."""
+    def unfinished(self, client: str) -> Mapping[str, bool]:
+        """The ids of a client's rows that wait or run, and whether each is drawn."""
         return self._read(lambda c: unfinished_of(c, client))
 
     def events(

@@ -1,11 +1,12 @@
 """Taking back what no worker holds any more."""
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import select
 
 from kakusan.server.queue.job import ROWS, State
-from kakusan.server.queue.leases import back_or_ended
+from kakusan.server.queue.leases import NOT_BEGUN, back_or_ended
 from kakusan.server.queue.schema import jobs
 from kakusan.server.queue.transaction import Transaction
 
@@ -32,8 +33,12 @@ def sweep(t: Transaction, most_ends: int, is_gone: Callable[[str], bool]) -> lis
             & (jobs.c.state == State.RUNNING)
             & (jobs.c.lease_until == row.lease_until)
         )
-        poison = row.vain >= (MOST_ROW_ENDS if row.dialect == ROWS else most_ends)
-        told = {"error": _poisonous(row.vain, row.error)} if poison else {}
+        is_idle = row.dialect == ROWS and row.step == 0  # claimed, and its drawing not begun
+        most = MOST_ROW_ENDS if row.dialect == ROWS else most_ends
+        poison = row.vain >= most and not is_idle
+        told: dict[str, Any] = {"error": _poisonous(row.vain, row.error)} if poison else {}
+        if is_idle:
+            told = NOT_BEGUN
         if back_or_ended(t, row.id, same, State.FAILED if poison else State.QUEUED, told):
             swept.append(row.id)
     return swept
