@@ -5,12 +5,15 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.synchronize import Event
+from pathlib import Path
 
 from kakusan.batch.engine import Begun, Engine
 from kakusan.batch.made import Made
-from kakusan.batch.on_queue import submission
+from kakusan.batch.on_queue import drawer, submission
 from kakusan.batch.row import Finished, Row
+from kakusan.server.worker.pace import Pace
 from tests.batch.making import Fake
 
 MADE = {
@@ -22,6 +25,24 @@ MADE = {
     "wildcards": [],
     "words": {},
 }
+
+
+class Memory:
+    """What a batch keeps beside its pictures, in place of a folder."""
+
+    def __init__(self) -> None:
+        self.files = dict[str, bytes]()
+
+    def read(self, name: str) -> bytes | None:
+        return self.files.get(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self.files[name] = data
+
+    def remove(self, name: str) -> None:
+        del self.files[name]
+
+
 PACE_S = 0.02  # that a row takes
 
 
@@ -54,7 +75,7 @@ def work_as_fake(url: str, ready: Event, log: str) -> None:
     errors = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(errors, 2)
     submission.Made = FakeMade  # type: ignore[misc]
-    from pathlib import Path
+    drawer._SWEEP_S, drawer.Pace = 0.2, partial(Pace, poll_s=0.05)
 
     from kakusan.batch.on_queue.worker import work
     from kakusan.server.logs import logged

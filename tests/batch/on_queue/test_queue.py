@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,8 +22,8 @@ from kakusan.request import Request
 from kakusan.server.queue.job import Job, State, Submission
 from kakusan.server.queue.store import Store
 from kakusan.server.worker.pace import Pace
-from tests.batch.making import Fake, everything, go, written
-from tests.batch.on_queue.fakes import MADE
+from tests.batch.making import Fake, everything, go, named, written
+from tests.batch.on_queue.fakes import MADE, Memory
 
 ROWS = [{"prompt": "bad" if n % 9 == 4 else f"a {n}", "n": 1 + n % 2} for n in range(24)]
 PACE = Pace(poll_s=0.01, sweep_s=0.2)
@@ -34,7 +34,7 @@ class Inline:
 
     engine: Engine = Fake()
     refusal: InputError | None = None
-    made: list[Made] = []
+    made: ClassVar[list[Made]] = []
 
     def __init__(self, make: Any, attempts: object, told: Callable[[str], object]) -> None:
         self._told = told
@@ -78,8 +78,15 @@ def drawers(store: Store) -> Iterator[Callable[..., Drawer]]:
 class Client(QueueEngine):
     """Leaves the store open, which the tests look at."""
 
-    def __init__(self, store: Store, told: Callable[[str], object] = print, **made: Any) -> None:
-        super().__init__(store, Made(**{**MADE, **made}), "batch-1", told)
+    def __init__(
+        self,
+        store: Store,
+        told: Callable[[str], object] = print,
+        storage: Any = None,
+        **made: Any,
+    ) -> None:
+        storage = Memory() if storage is None else storage
+        super().__init__(store, Made(**{**MADE, **made}), storage, told)
 
     def close(self) -> None:
         kept, self._store = self._store, _Open(self._store)  # type: ignore[assignment]
@@ -142,8 +149,6 @@ def test_a_run_that_is_stopped_takes_its_rows_back(
 
 
 def rows_of(table: Path) -> list[Row]:
-    from tests.batch.making import named
-
     return named(table)
 
 
@@ -151,12 +156,14 @@ def test_a_run_that_was_killed_draws_no_row_again(
     store: Store, drawers: Callable[..., Drawer], tmp_path: Path
 ) -> None:
     table = written(tmp_path / "t.jsonl", ROWS)
-    killed = Client(store).draw(rows_of(table), lambda _: None)
+    storage = Memory()
+    killed = Client(store, storage=storage).draw(rows_of(table), lambda _: None)
     drawers()
     first = next(killed)  # and is never heard of again
     wait(lambda: all(job.state.is_final for job in left(store)) and len(left(store)) == len(ROWS))
-    with closing(Client(store)) as again:
+    with closing(Client(store, storage=storage)) as again:
         go(table, tmp_path / "there", again, window=len(ROWS))
+    assert not storage.files
     assert first.number in range(len(ROWS))
     fake = Inline.engine
     assert isinstance(fake, Fake)

@@ -332,7 +332,16 @@ def test_one_that_stops_in_the_middle_of_a_write_holds_nobody_up(
             from kakusan.server.queue import claiming
 
             held.extend(
-                claiming.claim(t, "late", limit=1, lease_s=9, models=None, prefer=None, others=0)
+                claiming.claim(
+                    t,
+                    "late",
+                    limit=1,
+                    lease_s=9,
+                    models=None,
+                    prefer=None,
+                    others=0,
+                    rows=None,
+                )
             )
             stall(t)
 
@@ -381,8 +390,28 @@ def test_a_newer_schema_is_refused_and_left(address: str) -> None:
         execute("UPDATE meta SET value = '3' WHERE name = 'schema_version'")
         if not address.startswith("sqlite"):
             execute("COMMIT")
-    with pytest.raises(StoreTooNew, match="is of version '2', and this program knows up to 1"):
+    with pytest.raises(StoreTooNew, match="is of version '3', and this program knows up to 2"):
         Store.open(address)
+
+
+def test_an_older_database_is_gone_on_with(address: str) -> None:
+    store = Store.open(address)
+    job = store.submit(asked("kept"))
+    store.close()
+    with other_connection(address) as execute:
+        execute("DROP TABLE results")
+        execute("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
+        if not address.startswith("sqlite"):
+            execute("COMMIT")
+    for _ in range(2):
+        store = Store.open(address)
+        assert prompts(store.jobs()) == ["kept"]
+        assert store.results("nobody", limit=1) == []
+        store.close()
+    with other_connection(address) as execute:
+        found = execute("SELECT value FROM meta WHERE name = 'schema_version'")
+        assert found.fetchone()[0] == "2"
+    assert job.id
 
 
 def test_tables_of_another_program_are_left_alone(cluster: clusters.Cluster) -> None:

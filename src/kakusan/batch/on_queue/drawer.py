@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _EACH = 4  # times as many rows as are drawn at a time are claimed together
 _SHUNNED_S = 60.0  # for which rows of a batch are left to others that could not be begun here
-_IDLE_SWEEP_S = 5.0
+_SWEEP_S = 5.0  # between looks for rows whose workers are gone
 
 
 @dataclass(eq=False)
@@ -105,12 +105,11 @@ class Drawer(threading.Thread):
             self._let_go()
 
     def _turn(self) -> None:
+        self._sweep()
         claimed = self._claimed() if self._is_free() else []
         if not claimed:
-            self._sweep(_IDLE_SWEEP_S)
             self._draining.wait(self._pace.poll_s)
             return
-        self._sweep(self._pace.sweep_s)
         rows = self._held_of(claimed)
         if not rows:
             return
@@ -211,8 +210,8 @@ class Drawer(threading.Thread):
         except (LeaseLost, StoreError) as error:  # then its lease ends by itself
             logger.warning("a row was not given back: %s", error)
 
-    def _sweep(self, pause: float) -> None:
+    def _sweep(self) -> None:
         now = time.monotonic()
-        if now - self._swept > pause:
+        if now - self._swept > _SWEEP_S:
             self._swept = now
             self._store.sweep()

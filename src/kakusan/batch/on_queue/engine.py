@@ -45,7 +45,7 @@ def opened(url: str, made: Made, storage: Storage, told: Callable[[str], object]
     Raises:
         KakusanError: The database is another program's, or does not answer.
     """
-    return QueueEngine(Store.open(url), made, client_of(storage), told)
+    return QueueEngine(Store.open(url), made, storage, told)
 
 
 class QueueEngine:
@@ -55,14 +55,15 @@ class QueueEngine:
     not be drawn again.
 
     Args:
-        client: which batch it is of; no other run has the same at the same time.
+        storage: where the batch is kept, and what it is called in the queue until it is over.
         told: is told what there is to know of pictures, a line each.
     """
 
     def __init__(
-        self, store: Store, made: Made, client: str, told: Callable[[str], object]
+        self, store: Store, made: Made, storage: Storage, told: Callable[[str], object]
     ) -> None:
-        self._store, self._made, self._client, self._told = store, made, client, told
+        self._store, self._made, self._storage, self._told = store, made, storage, told
+        self._client = client_of(storage)
         self._waiting: dict[str, Row] = {}
         self._ended = list[str]()  # jobs whose rows were told of
         self._heard_at = self._looked_at = time.monotonic()
@@ -85,6 +86,7 @@ class QueueEngine:
         try:
             while found := self._store.jobs(client=self._client, limit=_AT_ONCE):
                 self._store.delete(*(job.id for job in found))
+            self._storage.remove(FILE)
         finally:
             self._store.close()
 
