@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from kakusan.cli import main
+from kakusan.cli.exits import USAGE
+from kakusan.cli.server_options import DATABASE
+
 ROOT = Path(__file__).parents[2]
 SLURM, KUBERNETES = ROOT / "deploy" / "batch.slurm", ROOT / "deploy" / "batch-job.yaml"
+WORKERS = ROOT / "deploy" / "worker.yaml"
 
 
 @pytest.fixture
@@ -48,3 +53,22 @@ def test_a_pod_draws_its_part(path: str) -> None:
     assert rule["onExitCodes"]["containerName"] == container["name"]
     mounts = {each["name"] for each in container["volumeMounts"]}
     assert mounts == {each["name"] for each in job["template"]["spec"]["volumes"]}
+
+
+def test_a_pod_works_with_the_database_of_its_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec: Any = yaml.safe_load(WORKERS.read_text(encoding="utf-8"))["spec"]
+    pod = spec["template"]["spec"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    (container,) = pod["containers"]
+    name, *arguments = container["command"]
+    drain = float(arguments[arguments.index("--drain") + 1])
+    assert name == "kakusan"
+    assert drain < pod["terminationGracePeriodSeconds"]
+    assert [each["name"] for each in container["env"]] == [DATABASE]
+    monkeypatch.setenv(DATABASE, "mysql://no/queue")  # which is read, and refused
+    assert main(arguments) == USAGE
+    assert "--database must be postgresql://" in capsys.readouterr().err
+    mounts = {each["name"] for each in container["volumeMounts"]}
+    assert mounts == {each["name"] for each in pod["volumes"]}

@@ -24,6 +24,7 @@ from kakusan.server.queue.store import Store
 from kakusan.server.worker.pace import Pace
 from tests.batch.making import Fake, everything, go, named, written
 from tests.batch.on_queue.fakes import MADE, Memory
+from tests.server.clusters import Cluster
 
 ROWS = [{"prompt": "bad" if n % 9 == 4 else f"a {n}", "n": 1 + n % 2} for n in range(24)]
 PACE = Pace(poll_s=0.01, sweep_s=0.2)
@@ -282,3 +283,29 @@ def test_a_batch_is_called_the_same_at_every_start(tmp_path: Path) -> None:
         other = client_of(storage)
     assert other != name
     assert other.startswith("batch-")
+
+
+def test_a_database_that_is_away_for_a_while_ends_no_run(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, told = written(tmp_path / "t.jsonl", ROWS), list[str]()
+    store = Store.open(cluster.database(), patience_s=0.1)
+    thread = Drawer(store, device=None, dtype=None, pace=PACE)
+
+    class Outage(Fake):
+        def draw(self, rows: Sequence[Row], begun: Begun) -> Iterator[Finished]:
+            for row in rows:
+                yield from super().draw([row], begun)
+                if row.number == 5:
+                    cluster.stop()
+                    threading.Timer(1.5, cluster.start).start()
+
+    monkeypatch.setattr(Inline, "engine", Outage())
+    thread.start()
+    with closing(Client(store, told.append)) as client:
+        go(table, tmp_path / "there", client, window=len(ROWS))
+    assert thread.drain(20)
+    store.close()
+    assert any(each.startswith("the queue does not answer, and is tried on: ") for each in told)
+    go(table, tmp_path / "here")
+    assert everything(tmp_path / "there") == everything(tmp_path / "here")

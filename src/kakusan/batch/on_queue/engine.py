@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from kakusan.batch.attempts import deaths_said
 from kakusan.batch.engine import Begun
@@ -14,14 +15,18 @@ from kakusan.batch.on_queue.parcel import Parcel
 from kakusan.batch.on_queue.submission import submission_of
 from kakusan.batch.row import FAILED_ATTEMPTS, Finished, Row
 from kakusan.batch.storage import STATE, Storage
+from kakusan.server.queue.errors import StoreError
 from kakusan.server.queue.job import RowResult
 from kakusan.server.queue.store import Store
+
+T = TypeVar("T")
 
 FILE = f"{STATE}/queue.json"
 _AT_ONCE = 64  # rows handed in, or results taken, in one transaction
 _TAKEN = 8  # results read at a time, since they hold pictures
 _LOOK_S = 0.2  # between looks for results
 _MISSING_S = 10.0  # between looks for rows that somebody deleted
+_PATIENCE_S = 600.0  # for a database that does not answer
 _UNHEARD_S = 60.0  # without a row that is drawn, after which that is said
 
 
@@ -95,13 +100,14 @@ class QueueEngine:
         some = list(rows)
         if some:
             asked = [submission_of(row, self._made, self._client) for row in some]
-            for row, job in zip(some, self._store.submit_all(asked), strict=True):
+            jobs = self._patient(lambda: self._store.submit_all(asked))
+            for row, job in zip(some, jobs, strict=True):
                 self._waiting[job.id] = row
         return bool(some)
 
     def _results(self) -> Iterator[Finished]:
         """The rows that have ended; one that is yielded is kept when the next is asked for."""
-        while found := self._store.results(self._client, limit=_TAKEN):
+        while found := self._patient(lambda: self._store.results(self._client, limit=_TAKEN)):
             for result in found:
                 row = self._waiting.pop(result.id, None)
                 if row is not None:  # else of a run that was ended, and told of by that
@@ -120,8 +126,20 @@ class QueueEngine:
 
     def _forget(self) -> None:
         while self._ended:
-            self._store.delete(*self._ended[-_AT_ONCE:])
+            self._patient(lambda: self._store.delete(*self._ended[-_AT_ONCE:]))
             del self._ended[-_AT_ONCE:]
+
+    def _patient(self, call: Callable[[], T]) -> T:
+        """What a call of the store gives, which may be down for a while."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return call()
+            except StoreError as error:
+                if time.monotonic() > until:
+                    raise
+                self._told(f"the queue does not answer, and is tried on: {error}")
+                time.sleep(_LOOK_S)
 
     def _look_around(self) -> None:
         """Hand in again what somebody deleted, and say it where nobody draws."""
@@ -129,10 +147,11 @@ class QueueEngine:
         if now - self._looked_at < _MISSING_S:
             return
         self._looked_at = now
-        unfinished = self._store.unfinished(self._client)
+        unfinished = self._patient(lambda: self._store.unfinished(self._client))
         if any(unfinished.values()):
             self._heard_at = now
-        ended = {each.id for each in self._store.results(self._client, limit=_TAKEN)}
+        results = self._patient(lambda: self._store.results(self._client, limit=_TAKEN))
+        ended = {each.id for each in results}
         lost = [id for id in self._waiting if id not in unfinished and id not in ended]
         if lost and len(ended) < _TAKEN:
             self._hand_in(iter([self._waiting.pop(id) for id in lost]))
