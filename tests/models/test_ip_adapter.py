@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from kakusan.checkpoints.ip_adapter import ip_adapter_of, read_ip_adapter
+from kakusan.checkpoints.ip_adapter import ip_adapter_of, ip_adapter_shape, read_ip_adapter
 from kakusan.errors import CheckpointError
 from kakusan.models import IPAdapter, UNet2DConditionModel, ip_adapter_for
 from tests.models.comparing import assert_near, noise
@@ -88,6 +88,11 @@ def test_every_form_of_file(v1: Both, tmp_path: Path, form: str) -> None:
     assert torch.equal(found.projection(features), expected.projection(features))
     for name, pair in found.layers.weights.items():
         assert torch.equal(pair[1], expected.layers.weights[name][1])
+    shaped = ip_adapter_for(v1[0], ip_adapter_shape(path), "it")  # from the header alone
+    assert {name: pair[1].shape for name, pair in shaped.layers.weights.items()} == {
+        name: pair[1].shape for name, pair in found.layers.weights.items()
+    }
+    assert not shaped.unmatched
 
 
 def test_half_precision_files_compute_in_float32(v1: Both) -> None:

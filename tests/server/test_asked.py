@@ -222,6 +222,24 @@ def test_a_lora_of_another_family_is_refused_at_once(tmp_path: Path, by: str) ->
     assert "hidden" not in str(refused.value)
 
 
+def test_an_ip_adapter_of_another_family_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "hidden" / "large.safetensors"
+    file.parent.mkdir()
+    shapes = {
+        "image_proj.proj.weight": (4 * 2048, 1280),
+        "image_proj.norm.weight": (2048,),
+        "ip_adapter.1.to_k_ip.weight": (640, 2048),
+        "ip_adapter.1.to_v_ip.weight": (640, 2048),
+    }
+    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, file)
+    catalog = Catalog.of(ip_adapters=[file])
+    said = {"prompt": "a", "image_prompts": [{"model": "large", "images": picture()}]}
+    with pytest.raises(InputError, match=r"large.* was made for Stable Diffusion XL") as refused:
+        asked(said, catalog=catalog, server=Settings(data=tmp_path))
+    assert field_of(refused.value) == "image_prompts"
+    assert "hidden" not in str(refused.value)
+
+
 def test_owners_folders_are_not_told(tmp_path: Path) -> None:
     broken = tmp_path / "hidden" / "word.safetensors"
     broken.parent.mkdir()

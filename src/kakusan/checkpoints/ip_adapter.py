@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor
 
 from kakusan.checkpoints.pickled import read_pickled_object
@@ -45,11 +46,9 @@ def read_ip_adapter(path: Path) -> IPAdapterFile:
     """
     where = shown_path(path)
     file = open_tensor_file(path)
-    if not isinstance(file, PickledFile):
-        tensors = dict(file.tensors(list(file.entries), None))
-    else:
-        tensors = _flat(read_pickled_object(path), where)
-    return ip_adapter_of(tensors, where)
+    if isinstance(file, PickledFile):
+        return ip_adapter_of(read_pickled_object(path), where)
+    return ip_adapter_of(dict(file.tensors(list(file.entries), None)), where)
 
 
 def check_is_ip_adapter(path: Path) -> None:
@@ -62,6 +61,19 @@ def check_is_ip_adapter(path: Path) -> None:
     heads = {_TRAINED.get(head, head) for head in (name.partition(".")[0] for name in file.entries)}
     if file.entries and not {PROJECTION, LAYERS} <= heads:
         raise _no_adapter(file.entries, shown_path(path))
+
+
+def ip_adapter_shape(path: Path) -> IPAdapterFile:
+    """What a file holds, in tensors of their shapes; of safetensors only the header is read.
+
+    Raises:
+        CheckpointError: It is something else, or broken, as far as that is told so.
+    """
+    file = open_tensor_file(path)
+    if isinstance(file, PickledFile):
+        return read_ip_adapter(path)
+    shapes = {name: torch.empty(each.shape, device="meta") for name, each in file.entries.items()}
+    return ip_adapter_of(shapes, shown_path(path))
 
 
 def ip_adapter_of(given: Mapping[str, object], where: str) -> IPAdapterFile:
@@ -78,7 +90,7 @@ def ip_adapter_of(given: Mapping[str, object], where: str) -> IPAdapterFile:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise CheckpointError(f"{where}: {shown(name)} is of {tensor.dtype}: no weight.")
-        if not kernels.all_finite(tensor):
+        if not (tensor.is_meta or kernels.all_finite(tensor)):
             raise CheckpointError(f"{where}: {shown(name)} has values that are NaN or infinite.")
     if any(_LORA.fullmatch(name) for name in layers):
         raise CheckpointError(

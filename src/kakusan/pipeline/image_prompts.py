@@ -6,7 +6,11 @@ from os import fspath
 from pathlib import Path
 from typing import Any, Protocol
 
-from kakusan.checkpoints.ip_adapter import check_is_ip_adapter, read_ip_adapter
+from kakusan.checkpoints.ip_adapter import (
+    check_is_ip_adapter,
+    ip_adapter_shape,
+    read_ip_adapter,
+)
 from kakusan.checkpoints.own import IMAGE_ENCODER, IP_ADAPTER, own
 from kakusan.checkpoints.source import local_file
 from kakusan.engine import Engine
@@ -137,6 +141,22 @@ def check_files(request: Request, inputs: Inputs) -> None:
             check_is_ip_adapter(_file(each.model))
         if each.encoder is not None and local_file(each.encoder) is None:
             _folder(each.encoder)
+
+
+def check_made_for(request: Request, pipe: Pipe) -> None:
+    """Compare a request's IP-Adapters with a pipeline's UNet, by the headers of their files.
+
+    Raises:
+        ArgumentError: One is for another family of models, or broken.
+    """
+    for each in request.image_prompts or ():
+        if each.model is None:
+            continue
+        path = _file(each.model)
+        try:
+            ip_adapter_for(within(pipe.unet), ip_adapter_shape(path), shown_path(path.name))
+        except CheckpointError as error:
+            raise ArgumentError("{image_prompts}: {0}", str(error)) from None
 
 
 def _through_loaded(

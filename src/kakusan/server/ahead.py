@@ -26,6 +26,7 @@ def check_ahead(request: Request, inputs: "Inputs", catalog: Catalog) -> None:
     """
     from kakusan.pipeline.adapter_check import check_made_for
     from kakusan.pipeline.draw import checked
+    from kakusan.pipeline.image_prompts import check_made_for as check_image_prompts
     from kakusan.server.worker.asked import model_of, with_files
 
     try:
@@ -33,6 +34,7 @@ def check_ahead(request: Request, inputs: "Inputs", catalog: Catalog) -> None:
         checked(files, inputs, [], trusted=True)
         if (pipe := _pipe(model, inputs)) is not None:
             check_made_for(files, pipe)
+            check_image_prompts(files, pipe)
             pipe.drawing(*_without_weights(files, inputs))
     except InputError as error:
         raise _for_callers(error, catalog) from None
