@@ -10,7 +10,19 @@ import typer
 
 from kakusan.cli import options
 from kakusan.cli.console import say
-from kakusan.cli.server_options import SERVER, DataFolder, Models, check_installed, limit, places
+from kakusan.cli.server_options import (
+    SERVER,
+    ControlModels,
+    DataFolder,
+    Embeddings,
+    IPAdapters,
+    LoraDirs,
+    Models,
+    Vaes,
+    check_installed,
+    limit,
+    places,
+)
 from kakusan.cli.streams import is_terminal
 from kakusan.errors import InputError, shown
 
@@ -58,13 +70,11 @@ def serve(
             help="Speak ComfyUI's API here, whose own port is 8188.",
         ),
     ] = None,
-    lora_dir: Annotated[list[Path] | None, places("--lora-dir", "LoRAs")] = None,
-    embeddings: Annotated[list[Path] | None, places("--embeddings", "Learnt words")] = None,
-    control_model: Annotated[
-        list[Path] | None, places("--control-model", "ControlNets and T2I-Adapters")
-    ] = None,
-    vae: Annotated[list[Path] | None, places("--vae", "VAEs")] = None,
-    ip_adapter: Annotated[list[Path] | None, places("--ip-adapter", "IP-Adapters")] = None,
+    lora_dir: LoraDirs = None,
+    embeddings: Embeddings = None,
+    control_model: ControlModels = None,
+    vae: Vaes = None,
+    ip_adapter: IPAdapters = None,
     wildcards: Annotated[list[Path] | None, places("--wildcards", "Files of __file__")] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,

@@ -41,6 +41,15 @@ def places(name: str, what: str) -> Any:
     )
 
 
+LoraDirs = Annotated[list[Path] | None, places("--lora-dir", "LoRAs")]
+Embeddings = Annotated[list[Path] | None, places("--embeddings", "Learnt words")]
+ControlModels = Annotated[
+    list[Path] | None, places("--control-model", "ControlNets and T2I-Adapters")
+]
+Vaes = Annotated[list[Path] | None, places("--vae", "VAEs")]
+IPAdapters = Annotated[list[Path] | None, places("--ip-adapter", "IP-Adapters")]
+
+
 def limit(metavar: str, parser: Any, text: str) -> Any:
     """An option that bounds what the server does."""
     return typer.Option(metavar=metavar, parser=parser, help=text, rich_help_panel="Limits")

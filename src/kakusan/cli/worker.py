@@ -11,11 +11,15 @@ from kakusan.cli.console import remark
 from kakusan.cli.server_options import (
     DATABASE,
     SERVER,
+    ControlModels,
+    Embeddings,
+    IPAdapters,
+    LoraDirs,
     Models,
+    Vaes,
     check_installed,
     checked_queue,
     limit,
-    places,
 )
 from kakusan.errors import InputError, shown
 
@@ -38,13 +42,11 @@ def worker(
         ),
     ] = None,
     model: Models = None,
-    lora_dir: Annotated[list[Path] | None, places("--lora-dir", "LoRAs")] = None,
-    embeddings: Annotated[list[Path] | None, places("--embeddings", "Learnt words")] = None,
-    control_model: Annotated[
-        list[Path] | None, places("--control-model", "ControlNets and T2I-Adapters")
-    ] = None,
-    vae: Annotated[list[Path] | None, places("--vae", "VAEs")] = None,
-    ip_adapter: Annotated[list[Path] | None, places("--ip-adapter", "IP-Adapters")] = None,
+    lora_dir: LoraDirs = None,
+    embeddings: Embeddings = None,
+    control_model: ControlModels = None,
+    vae: Vaes = None,
+    ip_adapter: IPAdapters = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     together: Annotated[

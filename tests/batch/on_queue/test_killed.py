@@ -20,7 +20,6 @@ from kakusan.batch.on_queue.engine import QueueEngine
 from kakusan.server.queue.store import Store
 from tests.batch.making import everything, go, records, written
 from tests.batch.on_queue.fakes import MADE, Memory, work_as_fake
-from tests.server.clusters import Cluster
 
 KILLS = int(os.environ.get("KAKUSAN_TEST_KILLS", "20"))
 ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(200)]
@@ -69,14 +68,6 @@ class Fleet:
         for process in self._processes:
             process.terminate()
             process.join()
-
-
-@pytest.fixture
-def url(cluster: Cluster) -> Iterator[str]:
-    """The address of a new Postgres database."""
-    made = cluster.database()
-    yield made
-    cluster.drop(made)
 
 
 @pytest.fixture

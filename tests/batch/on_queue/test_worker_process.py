@@ -18,7 +18,6 @@ from kakusan.server.queue.files import Files
 from kakusan.server.queue.job import State, Submission
 from kakusan.server.queue.store import Store
 from tests.batch.making import everything, written
-from tests.server.clusters import Cluster
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 
@@ -29,14 +28,6 @@ ROWS = [
     {"prompt": "an owl", "n": 0, "label": "y"},
     {"prompt": "a boat {on the sea|in the harbour}", "n": 1, "label": ""},
 ]
-
-
-@pytest.fixture
-def url(cluster: Cluster) -> Iterator[str]:
-    """The address of a new Postgres database."""
-    made = cluster.database()
-    yield made
-    cluster.drop(made)
 
 
 @pytest.fixture
