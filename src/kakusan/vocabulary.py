@@ -400,7 +400,7 @@ OPTIONS_TO_COME = frozenset(
 )
 COMMANDS_TO_COME = frozenset(
     (
-        *("controlnet", "queue", "worker", "workers", "convert", "merge", "embed"),
+        *("controlnet", "queue", "convert", "merge", "embed"),
         *("video", "txt2vid", "img2vid", "interrogate", "caption", "open"),
     )
 )

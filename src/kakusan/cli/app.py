@@ -49,8 +49,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 app.command(cls=Command)(batch)
 app.command(cls=Command)(serve)
-app.command(cls=Command)(doctor)
 app.command(cls=Command)(worker)
+app.command(cls=Command)(doctor)
 app.command(cls=Command)(mcp)
 
 

@@ -69,10 +69,11 @@ def worker(
         str, typer.Option(metavar="KIND", help="text, or json for programs.")
     ] = "text",
 ) -> int:
-    """Draw what is asked for elsewhere: rows of `kakusan batch --engine workers`.
+    """Draw what a queue holds, for batches and servers elsewhere.
 
-    With --data it draws the jobs of a server as well. Start one on each machine, or for each device
-    of one. It ends with Ctrl-C, and other workers go on with what it had not finished.
+    These are rows of `kakusan batch --engine workers`, and with --data the jobs of a server as
+    well. Start one on each machine, or for each device of one. It ends with Ctrl-C, and other
+    workers go on with what it had not finished.
     """
     check_installed("worker", (*SERVER, "psycopg"), "server,postgres")
     if log_format not in _FORMATS:
