@@ -280,6 +280,8 @@ WEBUI = Vocabulary("parameters", _column(2))
 
 # What other tools call the options of `kakusan` (see `plain_word`), by its own names
 _OPTIONS_ELSEWHERE = {
+    "--host": ("listen", "server-name", "address", "bind"),
+    "--port": ("server-port",),
     "--negative": ("negative-prompt", "neg", "neg-prompt", "uncond", "uc", "exclude"),
     "--model": (
         "ckpt",
@@ -394,8 +396,7 @@ _COMMANDS_ELSEWHERE = {
 OPTIONS_TO_COME = frozenset(
     (
         "tiling",
-        *("refiner", "eta", "batch-size"),
-        *("preview", "host", "port", "listen"),
+        *("refiner", "eta", "batch-size", "preview"),
     )
 )
 COMMANDS_TO_COME = frozenset(
@@ -409,6 +410,7 @@ COMMANDS_TO_COME = frozenset(
 # Options that another command has, as other tools call them too
 _OF_ANOTHER_COMMAND = {
     "kakusan batch TABLE": ("from-file", "prompts", "prompt-file", "prompts-file", "csv"),
+    "kakusan serve": ("host", "port", "listen", "server-name", "server-port", "api", "webui"),
     "kakusan inpaint PICTURE PROMPT": (
         *("mask", "mask-image", "mask-blur", "masked-content", "only-masked", "invert-mask"),
     ),
