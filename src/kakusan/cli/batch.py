@@ -65,6 +65,9 @@ def batch(
     together: batch_options.Together = 1,
     engine: batch_options.EngineName = None,
     database: batch_options.Database = None,
+    ray_address: batch_options.RayAddress = None,
+    actors: batch_options.Actors = None,
+    actor_cpus: batch_options.ActorCpus = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Draw every row of TABLE, and print the path of the manifest.
@@ -112,7 +115,7 @@ def batch(
     from kakusan.cli.batch_engines import Where
     from kakusan.cli.batch_run import Asked, draw
 
-    where = Where.of(engine, database)
+    where = Where.of(engine, database, ray_address, actors, actor_cpus)
     asked = Asked(
         output=output,
         layout=layout,

@@ -13,8 +13,8 @@ from kakusan.batch.supervised import Supervised
 from kakusan.cli.server_options import DATABASE, QUEUE, check_installed, checked_queue
 from kakusan.errors import RequestError, shown
 
-LOCAL, WORKERS = "local", "workers"
-ENGINES = (LOCAL, WORKERS)
+LOCAL, WORKERS, RAY = "local", "workers", "ray"
+ENGINES = (LOCAL, WORKERS, RAY)
 _WINDOW, _FAR_WINDOW = 256, 4096
 
 
@@ -32,10 +32,16 @@ class Where:
 
     Attributes:
         database: of the queue that workers draw from.
+        ray_address: of a Ray cluster; None begins one on this machine.
+        actors: how many draw there; None is one for each of its devices.
+        actor_cpus: processors of each; None divides them evenly.
     """
 
     engine: str = LOCAL
     database: str = ""
+    ray_address: str | None = None
+    actors: int | None = None
+    actor_cpus: int | None = None
 
     @property
     def window(self) -> int:
@@ -43,22 +49,39 @@ class Where:
         return _WINDOW if self.engine == LOCAL else _FAR_WINDOW
 
     @classmethod
-    def of(cls, engine: str | None, database: str | None) -> "Where":
+    def of(
+        cls,
+        engine: str | None,
+        database: str | None,
+        ray_address: str | None = None,
+        actors: int | None = None,
+        actor_cpus: int | None = None,
+    ) -> "Where":
         """Where rows are drawn, as it was typed.
 
         Raises:
             InputError: There is no such engine, or what it needs was not named or is not there.
         """
-        engine = (LOCAL if database is None else WORKERS) if engine is None else engine
+        options = {
+            "--database": (WORKERS, database),
+            "--ray-address": (RAY, ray_address),
+            "--actors": (RAY, actors),
+            "--actor-cpus": (RAY, actor_cpus),
+        }
+        given = {name: of for name, (of, value) in options.items() if value is not None}
+        engine = next(iter(given.values()), LOCAL) if engine is None else engine
         if engine not in ENGINES:
             raise RequestError(f"--engine must be {' or '.join(ENGINES)}, not {shown(engine)}")
-        if engine != WORKERS:
-            if database is not None:
-                raise RequestError(f"--database is for --engine {WORKERS}; leave one of them out")
-            return cls(engine=engine)
-        check_installed("batch --engine workers", QUEUE, "server,postgres")
-        url = os.environ.get(DATABASE) if database is None else database
-        return cls(engine=engine, database=checked_queue(url))
+        for name, of in given.items():
+            if of != engine:
+                raise RequestError(f"{name} is for --engine {of}; leave one of them out")
+        if engine == WORKERS:
+            check_installed("batch --engine workers", QUEUE, "server,postgres")
+            url = os.environ.get(DATABASE) if database is None else database
+            return cls(engine=engine, database=checked_queue(url))
+        if engine == RAY:
+            check_installed("batch --engine ray", (RAY,), "ray")
+        return cls(engine=engine, ray_address=ray_address, actors=actors, actor_cpus=actor_cpus)
 
     def held(
         self,
@@ -81,4 +104,18 @@ class Where:
             from kakusan.batch.on_queue.engine import opened
 
             return opened(self.database, made, storage, told)
+        if self.engine == RAY:
+            from kakusan.batch.on_ray.cluster import ADDRESS
+            from kakusan.batch.on_ray.engine import RayEngine
+
+            return RayEngine(
+                made.engine,
+                attempts,
+                told,
+                together=made.together,
+                address=self.ray_address or os.environ.get(ADDRESS) or None,
+                actors=self.actors,
+                cpus=self.actor_cpus,
+                device=made.settings.get("device"),
+            )
         return Supervised(made.engine, attempts, told)

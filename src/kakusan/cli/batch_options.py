@@ -85,7 +85,7 @@ EngineName = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="What draws: local (this machine), or workers (those of --database).",
+        help="What draws: local (this machine), workers (those of --database), or ray.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -95,6 +95,33 @@ Database = Annotated[
         "--database",
         metavar="URL",
         help="Such as postgresql://user@host/name, from which `kakusan worker` takes rows.",
+        rich_help_panel=PANEL,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Of a Ray cluster, or auto; else what RAY_ADDRESS says, or one that is begun here.",
+        rich_help_panel=PANEL,
+    ),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(1, 100_000),
+        help="That draw on the Ray cluster; else one for each GPU, or for each machine.",
+        rich_help_panel=PANEL,
+    ),
+]
+ActorCpus = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        parser=whole_number(1, 100_000),
+        help="Processors of each actor; else they are divided evenly.",
         rich_help_panel=PANEL,
     ),
 ]
