@@ -8,6 +8,7 @@ from typing import Protocol
 from kakusan.batch.attempts import Attempts
 from kakusan.batch.engine import Engine
 from kakusan.batch.made import Made
+from kakusan.batch.on_ray.joining import HERE, check_answers
 from kakusan.batch.storage import Storage
 from kakusan.batch.supervised import Supervised
 from kakusan.cli.server_options import DATABASE, QUEUE, check_installed, checked_queue
@@ -15,6 +16,7 @@ from kakusan.errors import RequestError, shown
 
 LOCAL, WORKERS, RAY = "local", "workers", "ray"
 ENGINES = (LOCAL, WORKERS, RAY)
+RAY_ADDRESS = "RAY_ADDRESS"  # which `ray job submit` sets
 _WINDOW, _FAR_WINDOW = 256, 4096
 
 
@@ -32,14 +34,14 @@ class Where:
 
     Attributes:
         database: of the queue that workers draw from.
-        ray_address: of a Ray cluster; None begins one on this machine.
+        ray_address: of a Ray cluster, or what begins one on this machine.
         actors: how many draw there; None is one for each of its devices.
         actor_cpus: processors of each; None divides them evenly.
     """
 
     engine: str = LOCAL
     database: str = ""
-    ray_address: str | None = None
+    ray_address: str = HERE
     actors: int | None = None
     actor_cpus: int | None = None
 
@@ -81,7 +83,10 @@ class Where:
             return cls(engine=engine, database=checked_queue(url))
         if engine == RAY:
             check_installed("batch --engine ray", (RAY,), "ray")
-        return cls(engine=engine, ray_address=ray_address, actors=actors, actor_cpus=actor_cpus)
+            address = ray_address or os.environ.get(RAY_ADDRESS) or HERE
+            check_answers(address)
+            return cls(engine=engine, ray_address=address, actors=actors, actor_cpus=actor_cpus)
+        return cls(engine=engine)
 
     def held(
         self,
@@ -105,7 +110,6 @@ class Where:
 
             return opened(self.database, made, storage, told)
         if self.engine == RAY:
-            from kakusan.batch.on_ray.cluster import ADDRESS
             from kakusan.batch.on_ray.engine import RayEngine
 
             return RayEngine(
@@ -113,7 +117,7 @@ class Where:
                 attempts,
                 told,
                 together=made.together,
-                address=self.ray_address or os.environ.get(ADDRESS) or None,
+                address=self.ray_address,
                 actors=self.actors,
                 cpus=self.actor_cpus,
                 device=made.settings.get("device"),

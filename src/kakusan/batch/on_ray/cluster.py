@@ -10,12 +10,11 @@ from contextlib import ExitStack, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
-from kakusan.batch.on_ray.joining import check_joins, join
+from kakusan.batch.on_ray.joining import HERE, check_joins, join
 from kakusan.batch.on_ray.sharing import Node
 from kakusan.errors import KakusanError, reason
 
-ADDRESS = "RAY_ADDRESS"  # which `ray job submit` sets
-HERE = "local"
+_SHORT = 24  # characters of a folder in which there is room for Ray's names of sockets
 _STORE = 2**29  # bytes in which pictures wait to be written
 # What Ray is told before it is imported; none of it replaces what somebody has set
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
@@ -26,13 +25,13 @@ class Cluster:
     """Joined, or begun, until it is closed. Meanwhile nothing else is said on stdout.
 
     Args:
-        address: HOST:PORT, "auto" for the one of this machine, or None to begin one.
+        address: HOST:PORT, "auto" for the one of this machine, or "local" to begin one.
 
     Raises:
         KakusanError: It cannot be joined or begun.
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str) -> None:
         with ExitStack() as held:
             # Ray prints there when an actor dies, whatever it is told
             silence = held.enter_context(open(os.devnull, "w", encoding="utf-8"))
@@ -40,12 +39,12 @@ class Cluster:
             logging.getLogger("ray").setLevel(logging.CRITICAL + 1)
             for name, value in _QUIET.items():
                 os.environ.setdefault(name, value)
-            if address in (None, HERE):
+            if address == HERE:
                 _begin(held)
             else:
-                check_joins(str(address))
+                check_joins(address)
                 held.callback(_shut_down)
-                _ray("be joined", join, str(address))
+                _ray("be joined", join, address)
             self._held = held.pop_all()
 
     def nodes(self) -> list[Node]:
@@ -61,8 +60,9 @@ class Cluster:
 
 
 def _begin(held: ExitStack) -> None:
-    # In macOS's own folder the names of sockets would be too long
-    base = "/tmp" if sys.platform == "darwin" else None
+    base = tempfile.gettempdir()
+    if len(base) > _SHORT and sys.platform != "win32":
+        base = "/tmp"
     folder = Path(tempfile.mkdtemp(prefix="kakusan-ray-", dir=base))
     held.callback(shutil.rmtree, folder, ignore_errors=True)
     held.callback(_shut_down)
@@ -82,7 +82,7 @@ def _begin(held: ExitStack) -> None:
 def _init(options: dict[str, Any]) -> None:
     import ray
 
-    ray.init(log_to_driver=False, logging_level="CRITICAL", **options)
+    ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
 
 
 def _ray(what: str, function: Any, argument: Any) -> None:

@@ -6,6 +6,7 @@ from itertools import islice
 from kakusan.batch.attempts import Attempts
 from kakusan.batch.engine import Begun
 from kakusan.batch.on_ray.cluster import Cluster
+from kakusan.batch.on_ray.joining import HERE
 from kakusan.batch.on_ray.pool import Actor, Pool
 from kakusan.batch.on_ray.sharing import share_of
 from kakusan.batch.row import FAILED_ATTEMPTS, Finished, Row
@@ -23,7 +24,7 @@ class RayEngine:
         attempts: how often each row brought down an actor.
         told: is told what there is to know of pictures, a line each.
         together: rows that an actor takes at once.
-        address: of a cluster; None begins one on this machine.
+        address: of a cluster, see `Cluster`.
         actors, cpus, device: see `share_of`.
     """
 
@@ -34,7 +35,7 @@ class RayEngine:
         told: Callable[[str], object] = lambda _: None,
         *,
         together: int = 1,
-        address: str | None = None,
+        address: str = HERE,
         actors: int | None = None,
         cpus: int | None = None,
         device: str | None = None,

@@ -3,6 +3,7 @@
 Ray itself tries for minutes, in its own code, which hears no Ctrl-C.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
@@ -11,7 +12,7 @@ from typing import Any
 
 from kakusan.errors import InputError, reason, shown
 
-AUTO = "auto"
+AUTO, HERE = "auto", "local"
 _ANSWER_S = 10.0  # for a connection
 _JOIN_S = 60.0
 
@@ -22,8 +23,6 @@ def check_joins(address: str) -> None:
     Raises:
         InputError: It cannot; the message says why.
     """
-    if address != AUTO:
-        _check_answers(address)
     context = multiprocessing.get_context("spawn")
     own, other = context.Pipe()
     process = context.Process(target=_try, args=(address, other), daemon=True)
@@ -39,12 +38,21 @@ def check_joins(address: str) -> None:
         raise InputError(f"there is no Ray cluster to be joined at {shown(address)}: {said}")
 
 
-def _check_answers(address: str) -> None:
+def check_answers(address: str) -> None:
+    """See that something answers where a cluster is said to be.
+
+    Args:
+        address: HOST:PORT, "auto" for the one of this machine, or "local" for one that is begun.
+
+    Raises:
+        InputError: It is no address, or nothing does.
+    """
+    if address in (AUTO, HERE):
+        return
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdigit() or int(port) not in range(1, 65536):
-        raise InputError(
-            f"the address of a Ray cluster must be HOST:PORT or {AUTO}, not {shown(address)}"
-        )
+        allowed = f"HOST:PORT, {AUTO} or {HERE}"
+        raise InputError(f"the address of a Ray cluster must be {allowed}, not {shown(address)}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
     except (OSError, UnicodeError) as error:
@@ -56,7 +64,7 @@ def join(address: str) -> None:
     """Join a cluster quietly."""
     import ray
 
-    ray.init(address, log_to_driver=False, logging_level="CRITICAL")
+    ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
 
 
 def _try(address: str, connection: Any) -> None:

@@ -118,7 +118,10 @@ class Pool:
                 return
             lines = str(error).strip().splitlines() or [""]
             said_last = reason(KakusanError(lines[-1]))
-            raise KakusanError(f"actors end before they draw anything: {said_last}") from None
+            raise KakusanError(
+                f"actors end before they draw anything; see that kakusan {kakusan.__version__} is "
+                f"installed on all machines ({said_last})"
+            ) from None
         if said.version != kakusan.__version__:
             raise KakusanError(
                 f"{said.host} has kakusan {said.version}, and the run is of {kakusan.__version__}; "

@@ -54,9 +54,9 @@ def share_of(
         for some in range(max(node.cpus for node in nodes), 0, -1):
             if sum(_room(node, some, each) for node in nodes) >= wanted:
                 return Share(wanted, some, each)
-    has = f"{len(nodes)} machines with {sum(node.cpus for node in nodes)} CPUs and {gpus} GPUs"
-    asked = f"{wanted} actors with {cpus or 1} CPUs{' and a GPU' if each else ''} each"
-    raise RequestError(f"the Ray cluster has {has}, which is not enough for {asked}")
+    has = f"machines: {len(nodes)}, CPUs: {sum(node.cpus for node in nodes)}, GPUs: {gpus}"
+    asked = f"--actors {wanted}, each with CPUs: {cpus or 1}, GPUs: {each}"
+    raise RequestError(f"the Ray cluster ({has}) has no room for {asked}")
 
 
 def _room(node: Node, cpus: int, gpus: int) -> int:

@@ -1,0 +1,99 @@
+"""A Ray cluster of this machine, one at a time, whatever else runs the tests."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.programs import ROOT
+
+CPUS = 2
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Of processes that have Ray: nothing of it stays in the user's folder."""
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "KAKUSAN_CACHE": str(home / "cache"),
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Meanwhile no other process of this run of tests has a Ray cluster."""
+    fcntl = pytest.importorskip("fcntl")
+    shared = tmp_path_factory.getbasetemp().parent / "kakusan-tests-ray.lock"
+    with shared.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster with two processors, which listens on loopback."""
+    home = tmp_path_factory.mktemp("home")
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # names of sockets must be short
+    own = {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
+    }
+    begin = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--block"]
+    options = {
+        "num-cpus": CPUS,
+        "num-gpus": 0,
+        "include-dashboard": "false",
+        "object-store-memory": 2**27,
+        "temp-dir": folder,
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in {**own, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}.items():
+            patched.setenv(name, value)
+        pytest.importorskip("ray")  # which reads some of them when it is imported
+        process = subprocess.Popen(
+            [*begin, *(f"--{name}={value}" for name, value in options.items())],
+            env={**environment(home), **own},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield _address(process, Path(folder))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            while in_session(process.pid):
+                time.sleep(0.05)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _address(process: "subprocess.Popen[bytes]", folder: Path) -> str:
+    told = folder / "ray_current_cluster"
+    while not (told.is_file() and told.read_text()):
+        assert process.poll() is None
+        time.sleep(0.1)
+    return told.read_text().strip()
+
+
+def in_session(number: int) -> list[str]:
+    """What runs of all that a process began which leads a session."""
+    found = list[str]()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
+            command = (path / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == number and state != "Z":
+            found.append(command)
+    return found

@@ -1,0 +1,108 @@
+"""Actors, what draws beneath them and runs killed by the system: nothing is lost or doubled."""
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from tests.batch.making import everything, go, records, written
+from tests.batch.on_ray.fakes import draw, draw_logged
+
+KILLS = int(os.environ.get("KAKUSAN_RAY_KILLS", "4"))  # of each kind; 100 take a quarter of an hour
+ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(150)]
+
+
+def test_the_rows_that_kill_are_put_aside(cluster: str, tmp_path: Path) -> None:
+    prompts = ["a", "die", "b", "end", "c", "d", "end too", "e"]
+    table = written(tmp_path / "t.jsonl", [{"prompt": prompt} for prompt in prompts])
+    draw(str(table), str(tmp_path / "out"), cluster, str(tmp_path / "pids"))
+    found = records(tmp_path / "out")
+    assert [each["prompt"] for each in found] == prompts
+    for each in found:
+        kills = each["prompt"].startswith(("die", "end"))
+        assert each["status"] == ("failed_attempts" if kills else "success")
+        assert each["error_message"] == ("what drew it died 3 times" if kills else None)
+
+
+class Killer(threading.Thread):
+    """Kills twice at random moments, so that no row can be hit three times: by turns what draws,
+    and the actor above it.
+
+    Attributes:
+        count: how many it has killed.
+    """
+
+    def __init__(self, pids: Path, moments: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.pids, self.moments, self.count = pids, moments, 0
+        self.is_over = threading.Event()
+
+    def run(self) -> None:
+        for actor in (False, True):
+            while not self.is_over.wait(self.moments.uniform(0.1, 0.8)):
+                if self._kill(actor=actor):
+                    break
+
+    def _kill(self, *, actor: bool) -> bool:
+        for path in self.moments.sample(each := sorted(self.pids.glob("*")), len(each)):
+            with suppress(ProcessLookupError, ValueError):
+                number = int(path.read_text() if actor else path.name)
+                os.kill(number, signal.SIGKILL)
+                self.count += 1
+                return True
+        return False
+
+
+def test_killed_actors_leave_what_no_kill_leaves(cluster: str, tmp_path: Path) -> None:
+    table = written(tmp_path / "t.jsonl", ROWS)
+    go(table, tmp_path / "whole", window=64)
+    moments, kills, rounds = random.Random(7), 0, 0
+    while kills < KILLS:
+        out, pids = tmp_path / f"out-{rounds}", tmp_path / f"pids-{rounds}"
+        pids.mkdir()
+        killer = Killer(pids, moments)
+        killer.start()
+        draw(str(table), str(out), cluster, str(pids), window=64)
+        killer.is_over.set()
+        killer.join()
+        kills, rounds = kills + killer.count, rounds + 1
+        assert everything(out) == everything(tmp_path / "whole")
+    print(f"{kills} kills of actors and of what draws, in {rounds} runs")
+
+
+def test_killed_runs_leave_what_no_kill_leaves(cluster: str, tmp_path: Path) -> None:
+    table = written(tmp_path / "t.jsonl", ROWS)
+    go(table, tmp_path / "whole", window=64)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.batch.on_ray.test_kills", "ray"])
+    moments, kills, rounds, log = random.Random(8), 0, 0, tmp_path / "log"
+    while kills < KILLS:
+        out, is_done = tmp_path / f"out-{rounds}", False
+        rounds += 1
+        while not is_done:
+            arguments = (str(log), str(table), str(out), cluster, str(tmp_path / "pids"))
+            process = context.Process(target=draw_logged, args=arguments)
+            before = told(out)
+            process.start()
+            if kills < KILLS:
+                while process.is_alive() and told(out) == before:
+                    time.sleep(0.01)
+                process.join(moments.uniform(0.0, 0.6))
+                if process.is_alive() and process.pid is not None:
+                    os.kill(process.pid, signal.SIGKILL)
+            process.join()
+            is_done = process.exitcode == 0
+            assert is_done or process.exitcode == -signal.SIGKILL, log.read_text()
+            kills += not is_done
+        assert everything(out) == everything(tmp_path / "whole")
+    print(f"{kills} kills of runs, in {rounds} folders")
+
+
+def told(out: Path) -> int:
+    """How much is written of a run."""
+    manifest = out / "manifest.jsonl"
+    return manifest.stat().st_size if manifest.is_file() else 0
