@@ -61,10 +61,11 @@ class RayEngine:
                         self._attempts.died(row.number)
                 elif answer.refused is not None:
                     raise answer.refused
+            given_up = list(self._given_up(waiting))
             self._hand_out(pool, waiting, begun)  # before anything is written here
+            yield from given_up
             for _, answer in ended:
                 yield from self._finished(answer.finished, answer.notices) if answer else ()
-            yield from self._given_up(waiting)
 
     def close(self) -> None:
         """End the actors, and leave the cluster or end it."""

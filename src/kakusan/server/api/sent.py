@@ -4,19 +4,26 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from starlette.requests import Request
 
 from kakusan.server.asked import listed
 from kakusan.server.errors import FieldError
 from kakusan.server.pictures import InputPicture
-from kakusan.server.service import Service
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _DATA = re.compile(r"data:[\w.+/-]{0,100}(?:;[\w=.+-]{1,100})*;base64,", re.IGNORECASE)
 _ADDRESS = re.compile(r"\s*(?:https?|ftp|file)://", re.IGNORECASE)
 _MOST_FILES, _MOST_FIELDS = 4, 16
+
+
+class Keeper(Protocol):
+    """Keeps pictures that requests are made from, as the service does."""
+
+    async def put_input(self, data: bytes) -> InputPicture: ...
+
+    async def input(self, id: str) -> InputPicture: ...
 
 
 async def sent_picture(request: Request) -> bytes:
@@ -37,7 +44,7 @@ async def sent_picture(request: Request) -> bytes:
         return await files[0].read()
 
 
-async def with_pictures(sent: Mapping[str, Any], service: Service) -> dict[str, Any]:
+async def with_pictures(sent: Mapping[str, Any], keeper: Keeper) -> dict[str, Any]:
     """The fields of a job, with its pictures in place of ids and base64.
 
     Raises:
@@ -46,42 +53,42 @@ async def with_pictures(sent: Mapping[str, Any], service: Service) -> dict[str, 
     found = dict(sent)
     for field in ("image", "mask"):
         if found.get(field) is not None:
-            found[field] = await _pictures(field, found[field], service)
+            found[field] = await _pictures(field, found[field], keeper)
     for field, inner in (("controls", "image"), ("image_prompts", "images")):
         if found.get(field) is not None:
             found[field] = [
-                await _inside(field, each, inner, service) for each in listed(found[field])
+                await _inside(field, each, inner, keeper) for each in listed(found[field])
             ]
     return found
 
 
-async def _inside(field: str, given: object, inner: str, service: Service) -> object:
+async def _inside(field: str, given: object, inner: str, keeper: Keeper) -> object:
     if not isinstance(given, dict):
         return given
     told = cast("dict[str, Any]", given)
     if told.get(inner) is None:
         return told
-    return {**told, inner: await _pictures(field, told[inner], service)}
+    return {**told, inner: await _pictures(field, told[inner], keeper)}
 
 
-async def _pictures(field: str, given: object, service: Service) -> object:
+async def _pictures(field: str, given: object, keeper: Keeper) -> object:
     if isinstance(given, list):
-        return [await _picture(field, each, service) for each in cast("list[object]", given)]
-    return await _picture(field, given, service)
+        return [await _picture(field, each, keeper) for each in cast("list[object]", given)]
+    return await _picture(field, given, keeper)
 
 
-async def _picture(field: str, given: object, service: Service) -> InputPicture | str:
+async def _picture(field: str, given: object, keeper: Keeper) -> InputPicture | str:
     if not isinstance(given, str):
         raise FieldError(field, f"{field} must be the id of an input, or a picture in base64")
     if field == "mask" and is_shape(given):
         return given
     if _ID.fullmatch(given):
-        return await service.input(given)
+        return await keeper.input(given)
     if _ADDRESS.match(given):
         raise FieldError(
             field, f"{field} is an address, and none is fetched; send the picture itself"
         )
-    return await service.put_input(decoded(field, given))
+    return await keeper.put_input(decoded(field, given))
 
 
 def is_shape(text: str) -> bool:

@@ -4,9 +4,9 @@ from fastapi import FastAPI
 
 from kakusan import __version__
 from kakusan.server.access.tokens import Tokens
-from kakusan.server.app import gated
 from kakusan.server.dialects.comfyui.refusals import form_of
 from kakusan.server.dialects.comfyui.routes import Routes
+from kakusan.server.gated import gated
 from kakusan.server.metrics import Metrics
 from kakusan.server.service import Service
 
@@ -28,7 +28,7 @@ def app(service: Service, tokens: Tokens, metrics: Metrics | None = None) -> Fas
         redirect_slashes=False,
     )
     found.router.routes.extend([*routes.all(""), *routes.all("/api")])
-    return gated(found, service, tokens, _is_public, metrics or Metrics(), form_of)
+    return gated(found, service.settings, tokens, _is_public, form_of, metrics or Metrics())
 
 
 def _is_public(path: str) -> bool:  # noqa: ARG001
