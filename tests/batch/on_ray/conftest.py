@@ -8,11 +8,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import here, run
 from tests.programs import ROOT
+
+__all__ = ["here", "run"]
 
 CPUS = 2
 
@@ -25,6 +29,9 @@ def environment(home: Path) -> dict[str, str]:
         "KAKUSAN_CACHE": str(home / "cache"),
         "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # all that it begins listens on loopback
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
     }
 
 
@@ -38,43 +45,55 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for Ray, whose names of sockets must be short."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
 def cluster(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a cluster with two processors, which listens on loopback."""
     home = tmp_path_factory.mktemp("home")
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # names of sockets must be short
-    own = {
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
-    }
+    own = environment(home)
     begin = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--block"]
     options = {
         "num-cpus": CPUS,
         "num-gpus": 0,
         "include-dashboard": "false",
         "object-store-memory": 2**27,
-        "temp-dir": folder,
     }
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in {**own, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"}.items():
-            patched.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patched, short_folder() as folder:
+        for name, value in own.items():
+            if name == "HOME" or name.startswith("RAY_"):
+                patched.setenv(name, value)
         pytest.importorskip("ray")  # which reads some of them when it is imported
         process = subprocess.Popen(
-            [*begin, *(f"--{name}={value}" for name, value in options.items())],
-            env={**environment(home), **own},
+            [*begin, f"--temp-dir={folder}", *(f"--{name}={options[name]}" for name in options)],
+            env=own,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         try:
-            yield _address(process, Path(folder))
+            yield _address(process, folder)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-            while in_session(process.pid):
-                time.sleep(0.05)
-            shutil.rmtree(folder, ignore_errors=True)
+            stop(process, signal.SIGTERM)
+
+
+def stop(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """End what leads a session, and wait for all that it began."""
+    process.send_signal(number)
+    try:
+        process.wait(60)
+    finally:
+        for pid in in_session(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+    while in_session(process.pid):
+        time.sleep(0.05)
 
 
 def _address(process: "subprocess.Popen[bytes]", folder: Path) -> str:
@@ -85,15 +104,14 @@ def _address(process: "subprocess.Popen[bytes]", folder: Path) -> str:
     return told.read_text().strip()
 
 
-def in_session(number: int) -> list[str]:
+def in_session(number: int) -> list[int]:
     """What runs of all that a process began which leads a session."""
-    found = list[str]()
+    found = list[int]()
     for path in Path("/proc").glob("[0-9]*"):
         try:
             state, _, _, session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
-            command = (path / "cmdline").read_text().replace("\0", " ")
         except (FileNotFoundError, ProcessLookupError):
             continue
         if int(session) == number and state != "Z":
-            found.append(command)
+            found.append(int(path.name))
     return found
