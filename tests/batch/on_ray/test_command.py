@@ -51,10 +51,11 @@ def test_two_actors_leave_what_this_machine_leaves(alone: None, tmp_path: Path) 
     for pid in in_session(first.pid):  # as a terminal does, all of which hear it
         signal_to(pid, signal.SIGINT)
     out, err = first.communicate()
-    assert (first.returncode, out) == (INTERRUPTED, "")
+    assert (first.returncode, out) == (INTERRUPTED, "out/manifest.jsonl\n")
     told = err.splitlines()
-    assert told[-1].endswith("rows are done; the same command goes on from there")
-    assert told[:-1] == ["kakusan: columns: prompt, n is num_images_per_prompt, width"]
+    assert told[0] == "kakusan: columns: prompt, n is num_images_per_prompt, width"
+    assert told[1].endswith("rows are done; the same command goes on from there")
+    assert told[2:] == ["kakusan: interrupted"]
     assert in_session(first.pid) == []
     assert 0 < len({each["row"] for each in records(tmp_path / "out")}) < len(ROWS)
 

@@ -132,6 +132,7 @@ def test_only_those_with_the_token_and_of_this_machine_are_answered(address: str
     assert post(address, {"prompt": "a"}, Origin="http://evil.example").status_code == 403
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray's own
 def test_the_file_says_what_there_is() -> None:
     pytest.importorskip("ray")
     from kakusan.server.on_ray.serving import Arguments
@@ -142,6 +143,7 @@ def test_the_file_says_what_there_is() -> None:
     assert arguments.host == told()["http_options"]["host"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_other_machines_are_not_let_in_without_a_token() -> None:
     pytest.importorskip("ray")
     from kakusan.errors import InputError
