@@ -1,6 +1,7 @@
 """A Ray cluster of this machine, one at a time, whatever else runs the tests."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,11 @@ from tests.programs import ROOT
 __all__ = ["here", "run"]
 
 CPUS = 2
+_LOOPBACK = (
+    "0100007F:",
+    "00000000000000000000000001000000:",
+    "0000000000000000FFFF00000100007F:",  # of IPv4, in IPv6's form
+)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -115,3 +121,20 @@ def in_session(number: int) -> list[int]:
         if int(session) == number and state != "Z":
             found.append(int(path.name))
     return found
+
+
+def heard_by_others(session: int) -> list[str]:
+    """The addresses, in the kernel's digits, at which it listens for other machines."""
+    inodes = set[str]()
+    for pid in in_session(session):
+        for path in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                inodes.update(re.findall(r"^socket:\[(\d+)\]", str(path.readlink())))
+    lines = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    listening = [each[1] for each in lines if each[3] == "0A" and each[9] in inodes]
+    assert listening
+    return [each for each in listening if not each.startswith(_LOOPBACK)]

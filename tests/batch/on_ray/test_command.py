@@ -16,14 +16,17 @@ from kakusan.batch.on_ray.sharing import Node, Share, share_of
 from kakusan.cli.exits import INTERRUPTED, PARTLY, USAGE
 from kakusan.errors import RequestError
 from tests.batch.making import everything, records, written
-from tests.batch.on_ray.conftest import environment, in_session
+from tests.batch.on_ray.conftest import environment, heard_by_others, in_session
 from tests.cli.fakes import Run
 from tests.server.on_ray.test_serving import free_port
 
 Command = Callable[..., Run]
 SMALL = ["--steps", "2", "--width", "64", "--height", "64"]
 ON_RAY = ["--engine", "ray", "--actors", "2"]
-ROWS = [{"prompt": f"a cat {n}", "n": 1 + n % 2, "width": 63 if n == 5 else 64} for n in range(12)]
+ROWS = [
+    {"prompt": "a cat", "seed": 9 * n, "n": 1 + n % 2, "width": 63 if n == 5 else 64}
+    for n in range(12)
+]
 
 
 def kakusan(*arguments: str, here: Path) -> "subprocess.Popen[str]":
@@ -48,12 +51,13 @@ def test_two_actors_leave_what_this_machine_leaves(alone: None, tmp_path: Path) 
     while not (manifest.is_file() and manifest.stat().st_size):
         assert first.poll() is None, first.communicate()
         time.sleep(0.02)
+    assert heard_by_others(first.pid) == []
     for pid in in_session(first.pid):  # as a terminal does, all of which hear it
         signal_to(pid, signal.SIGINT)
     out, err = first.communicate()
     assert (first.returncode, out) == (INTERRUPTED, "out/manifest.jsonl\n")
     told = err.splitlines()
-    assert told[0] == "kakusan: columns: prompt, n is num_images_per_prompt, width"
+    assert told[0] == "kakusan: columns: prompt, seed, n is num_images_per_prompt, width"
     assert told[1].endswith("rows are done; the same command goes on from there")
     assert told[2:] == ["kakusan: interrupted"]
     assert in_session(first.pid) == []
@@ -64,7 +68,9 @@ def test_two_actors_leave_what_this_machine_leaves(alone: None, tmp_path: Path) 
     assert (second.returncode, out) == (PARTLY, "out/manifest.jsonl\n")
     assert err == "kakusan: 1 of 12 rows have no picture (1 failed_row)\n"
     assert in_session(second.pid) == []
-    assert kakusan("-q", "-o", "whole", here=tmp_path).wait() == PARTLY
+    whole = kakusan("-q", "-o", "whole", here=tmp_path)
+    whole.communicate()
+    assert whole.returncode == PARTLY
     assert everything(tmp_path / "out") == everything(tmp_path / "whole")
     assert not (tmp_path / ".ray").exists()
 

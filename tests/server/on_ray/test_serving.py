@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from PIL import Image
 
 import kakusan
 from kakusan.images import read_record
-from tests.batch.on_ray.conftest import alone, environment, short_folder, stop
+from tests.batch.on_ray.conftest import alone, cluster, environment, stop
 from tests.programs import ROOT
 
-__all__ = ["alone"]
+__all__ = ["alone", "cluster"]
 httpx = pytest.importorskip("httpx")
 FILE = ROOT / "deploy" / "ray-serve.yaml"
 SMALL = {"num_inference_steps": 2, "width": 64, "height": 64}
@@ -37,9 +38,8 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def address(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of replicas without a GPU, behind a token, with room for one request that waits."""
-    pytest.importorskip("ray")
     folder, port = tmp_path_factory.mktemp("serve"), free_port()
     (folder / "token").write_text("a-token-that-is-long-enough-to-be-one")
     (folder / "token").chmod(0o600)
@@ -52,11 +52,12 @@ def address(alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         "token_file": str(folder / "token"),
     }
     (folder / "serve.yaml").write_text(yaml.safe_dump(config))
-    with short_folder() as temporary, (folder / "log").open("w") as log:
+    command = ["-m", "ray.serve.scripts", "run", str(folder / "serve.yaml"), "--address", cluster]
+    with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ray.serve.scripts", "run", str(folder / "serve.yaml")],
+            [sys.executable, *command],
             cwd=folder,
-            env={**environment(folder), "RAY_TMPDIR": str(temporary)},
+            env=environment(folder),
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -124,6 +125,17 @@ def test_what_cannot_be_drawn_is_said_in_one_line(
     assert answer.status_code == status, answer.text
     assert words in answer.json()["detail"]
     assert "\n" not in answer.text
+
+
+def test_who_would_wait_for_too_long_is_told_so(address: str) -> None:
+    asked = {"prompt": "a cat", "num_inference_steps": 20}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda seed: post(address, {**asked, "seed": seed}), range(8)))
+    codes = [answer.status_code for answer in answers]
+    assert set(codes) == {200, 429}
+    refused = answers[codes.index(429)]
+    assert refused.headers["Retry-After"] == "5"
+    assert post(address, {"prompt": "a cat", **SMALL}).status_code == 200
 
 
 def test_only_those_with_the_token_and_of_this_machine_are_answered(address: str) -> None:

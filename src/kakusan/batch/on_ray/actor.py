@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ class Drawer:
     """
 
     def __init__(self, make: Make) -> None:
+        # Else the process that draws would begin as Ray's own do, and import all of Ray
+        vars(sys.modules["__main__"]).pop("__file__", None)
         self._notices: list[str] = []
         self._engine = Supervised(make, Attempts(), self._notices.append)
 

@@ -1,4 +1,8 @@
-"""The actors of a run: begun, given rows, and replaced when they die."""
+"""The actors of a run: begun, given rows, and replaced when they die.
+
+They are plain actors, and not Ray Data's: a pool of Ray Data's ends with its data set, and each
+window would load its models anew; and which rows an actor died with would be known to Ray alone.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
