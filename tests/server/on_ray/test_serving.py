@@ -1,5 +1,6 @@
 """The deployment on Ray Serve, as its file in deploy/ says, over HTTP."""
 
+import base64
 import io
 import json
 import os
@@ -102,6 +103,16 @@ def test_a_request_is_answered_with_its_picture(address: str, tmp_path: Path) ->
     assert not any(each in json.dumps(record) for each in told)
 
 
+def test_a_picture_is_handed_in(address: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, "PNG")
+    image = base64.b64encode(buffer.getvalue()).decode()
+    asked = {"prompt": "a cat", "seed": 5, "num_inference_steps": 4, "strength": 0.5}
+    answer = post(address, {**asked, "image": image})
+    assert answer.status_code == 200, answer.text
+    assert Image.open(io.BytesIO(answer.content)).size == (64, 64)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
@@ -135,6 +146,7 @@ def test_who_would_wait_for_too_long_is_told_so(address: str) -> None:
     assert set(codes) == {200, 429}
     refused = answers[codes.index(429)]
     assert refused.headers["Retry-After"] == "5"
+    assert httpx.get(f"{address}/-/healthz").status_code == 200
     assert post(address, {"prompt": "a cat", **SMALL}).status_code == 200
 
 

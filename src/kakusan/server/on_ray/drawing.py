@@ -1,5 +1,6 @@
 """A request drawn at once, by the names of the catalog alone."""
 
+import asyncio
 import hashlib
 import threading
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ class Handed:
         Raises:
             InputError: It is no PNG, JPEG or WebP picture, broken, or too large.
         """
-        image, png = opened_input(data, self._budget)
+        image, png = await asyncio.to_thread(opened_input, data, self._budget)
         found = InputPicture(hashlib.sha256(png).hexdigest(), image)
         self.by_id[found.id] = found
         return found
