@@ -1,6 +1,7 @@
 """What the server can refuse beside what the queue does.
 
 UnknownJob   no job of the caller has this id
+TooLate      a job has begun or ended, and cannot be changed so any more
 Draining     the server is about to stop, and takes nothing new
 DiskLow      there is too little room for pictures
 Busy         so much is being worked on that this has to wait
@@ -14,6 +15,10 @@ from kakusan.errors import InputError, KakusanError, RequestError
 
 class UnknownJob(InputError):  # noqa: N818
     """No job of the caller has this id."""
+
+
+class TooLate(InputError):  # noqa: N818
+    """A job has begun or ended, and cannot be changed so any more."""
 
 
 class UnknownFile(InputError):  # noqa: N818

@@ -171,6 +171,10 @@ def test_queue_is_moved_stopped_and_forgotten(tmp_path: Path) -> None:
         assert client.patch(f"/v1/jobs/{ids[0]}", json={"position": -1}).status_code == 422
         stopped = client.patch(f"/v1/jobs/{ids[0]}", json={"stop": "cancel"})
         assert stopped.json()["state"] == "cancelled"
+        for change in ({"stop": "cancel"}, {"stop": "interrupt"}, {"to": "first"}, {"priority": 5}):
+            late = client.patch(f"/v1/jobs/{ids[0]}", json=change)
+            assert (late.status_code, late.json()["type"]) == (409, "too_late")
+            assert "has ended already (cancelled)" in late.json()["detail"]
         assert client.delete(f"/v1/jobs/{ids[1]}").json()["state"] == "cancelled"
         assert client.delete(f"/v1/jobs/{ids[1]}").status_code == 204
         assert client.get(f"/v1/jobs/{ids[1]}").status_code == 404
@@ -180,6 +184,21 @@ def test_queue_is_moved_stopped_and_forgotten(tmp_path: Path) -> None:
         assert "retry-after" in drained.headers
         assert client.get("/readyz").status_code == 503
         assert client.get("/healthz").status_code == 200
+
+
+def test_a_job_that_is_drawn_is_stopped_and_moved_no_more(server: Served) -> None:
+    server.worker.pause = 0.02
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(server.app, base_url=f"http://{HOST}", headers=headers) as client:
+        job = client.post("/v1/jobs", json={"prompt": "a", "num_inference_steps": 500}).json()
+        while client.get(f"/v1/jobs/{job['id']}").json()["state"] == "queued":
+            time.sleep(0.01)
+        late = client.patch(f"/v1/jobs/{job['id']}", json={"to": "first"})
+        assert late.status_code == 409
+        assert "being drawn already" in late.json()["detail"]
+        asked = client.patch(f"/v1/jobs/{job['id']}", json={"stop": "cancel"})
+        assert asked.status_code == 200
+        assert finished(client, job["id"])["state"] == "cancelled"
 
 
 def test_positions_are_counted_over_all_priorities(tmp_path: Path) -> None:

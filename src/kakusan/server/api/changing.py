@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from kakusan.errors import shown
-from kakusan.server.errors import FieldError
+from kakusan.server.errors import FieldError, TooLate
 from kakusan.server.queue.job import Job, Priority, State, Stop
 from kakusan.server.service import Service
 
@@ -28,15 +28,35 @@ async def changed_job(service: Service, id: str, own: str, sent: Mapping[str, An
     Raises:
         FieldError: A field is unknown, cannot be used, or says nothing beside another.
         UnknownJob: The job, or the one to be put before, is none of the caller's.
+        TooLate: The job has ended, or is to be moved and waits no longer.
     """
     given = {name: value for name, value in sent.items() if value is not None}
     _check_names(sent, given)
+    known = await service.job(id, client=own)
     if "stop" in given:
         if given["stop"] not in list(Stop):
             raise FieldError("stop", "stop must be cancel or interrupt")
-        return await service.stop(id, Stop(given["stop"]))
+        _check_not_ended(known)
+        stopped = await service.stop(id, Stop(given["stop"]))
+        if stopped.stop is None:  # it ended meanwhile
+            _check_not_ended(stopped)
+        return stopped
     place = await _place(service, id, own, given)
-    return await service.move(id, priority=place.priority, to=place.to, before=place.before)
+    _check_waits(known)
+    moved = await service.move(id, priority=place.priority, to=place.to, before=place.before)
+    _check_waits(moved)
+    return moved
+
+
+def _check_not_ended(job: Job) -> None:
+    if job.state.is_final:
+        raise TooLate(f"the job has ended already ({job.state.value}); nothing of it was changed")
+
+
+def _check_waits(job: Job) -> None:
+    _check_not_ended(job)
+    if job.state is not State.QUEUED:
+        raise TooLate("the job is being drawn already, and can be moved no more; it can be stopped")
 
 
 def _check_names(sent: Mapping[str, Any], given: Mapping[str, Any]) -> None:

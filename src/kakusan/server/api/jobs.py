@@ -85,10 +85,9 @@ def router(service: Service) -> APIRouter:
 
         `position` is how many go before it, and `before` is the id of another: it gets the priority
         of where it is put. `to` is "first" or "last" of its `priority`. `stop` is "cancel", or
-        "interrupt", which keeps what is drawn by then.
+        "interrupt", which keeps what is drawn by then. What comes too late is refused: 409.
         """
         own = caller_of(request).name
-        await service.job(id, client=own)
         sent = _object(await json_of(request))
         return JSONResponse(await _shown(service, await changed_job(service, id, own, sent)))
 

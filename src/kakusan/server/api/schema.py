@@ -105,7 +105,7 @@ _FAILURE = {
     "content": {"application/problem+json": {"schema": PROBLEM}},
 }
 FAILURES: dict[int | str, dict[str, Any]] = dict.fromkeys(
-    (400, 401, 403, 404, 408, 413, 415, 421, 422, 429, 500, 503, 507), _FAILURE
+    (400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 500, 503, 507), _FAILURE
 )
 PICTURE: dict[str, Any] = {
     "responses": {

@@ -54,6 +54,9 @@ class Remote:
 
     async def cancel(self, job: str) -> Status:
         """Cancel a job, and say where it stands then."""
+        known = await self.status(job)
+        if known.is_final:
+            return known
         return _status(await self._json("PATCH", _path(job), {"stop": "cancel"}))
 
     async def picture(self, which: PictureId, *, file_format: str, size: int | None) -> bytes:
