@@ -76,10 +76,16 @@ def opened_input(data: bytes, budget: PixelBudget) -> tuple[Image.Image, bytes]:
         check_size(file.size, name)
         with budget.taken(file.width * file.height):
             image = plain(file, name)
-            buffer = io.BytesIO()
-            image.save(buffer, "PNG", compress_level=_FAST)
+            png = png_of(image)
     image.info.clear()
-    return image, buffer.getvalue()
+    return image, png
+
+
+def png_of(image: Image.Image) -> bytes:
+    """A picture as it is kept."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_FAST)
+    return buffer.getvalue()
 
 
 def rendered(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from kakusan.errors import KakusanError
+from kakusan.server.again import asked_again
 from kakusan.server.asked import Asked, asked
 from kakusan.server.errors import ClientLeft, DiskLow, Draining, UnknownFile, UnknownJob
 from kakusan.server.pictures import (
@@ -270,6 +271,14 @@ class Service:
         """
         if not await self.in_store(self.store.delete, id):
             raise UnknownJob("there is no job of this id")
+
+    async def asked_again(self, job: Job) -> dict[str, Any]:
+        """The settings of a job, to be handed in once more; see `kakusan.server.again`.
+
+        Raises:
+            UnknownInput: A picture is not kept any more.
+        """
+        return await self.in_pictures(asked_again, job, self.files)
 
     async def picture(
         self, job: str | Job, index: int, *, format: str = "png", size: int | None = None

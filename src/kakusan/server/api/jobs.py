@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from kakusan.server.access import caller_of, json_of
 from kakusan.server.api.changing import changed_job, checked_priority
-from kakusan.server.api.schema import CHANGE, JOB, JOBS, NEW_JOB, described
+from kakusan.server.api.schema import AGAIN, CHANGE, JOB, JOBS, NEW_JOB, described
 from kakusan.server.api.sent import with_pictures
 from kakusan.server.api.shown import job_json
 from kakusan.server.errors import FieldError
@@ -69,6 +69,12 @@ def router(service: Service) -> APIRouter:
         return JSONResponse(
             await _shown(service, await service.job(id, client=caller_of(request).name))
         )
+
+    @found.get("/v1/jobs/{id}/again", **described(None, 200, AGAIN))
+    async def again(request: Request, id: str) -> Response:
+        """What to hand in for the same job again: its settings, its pictures as ids of inputs."""
+        known = await service.job(id, client=caller_of(request).name)
+        return JSONResponse(await service.asked_again(known))
 
     @found.delete("/v1/jobs/{id}", **described(None, 200, JOB, empty=204))
     async def delete(request: Request, id: str) -> Response:

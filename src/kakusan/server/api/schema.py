@@ -18,6 +18,7 @@ NEW_JOB: Schema = {
         "priority": _PRIORITY,
     },
 }
+AGAIN: Schema = {"type": "object", "required": ["prompt"]}
 CHANGE: Schema = {
     "type": "object",
     "additionalProperties": False,
