@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kakusan.errors import InputError, UnknownNameError
+from kakusan.errors import InputError, UnknownNameError, shown
 from kakusan.images import read_foreign, read_parameters, read_record
 from kakusan.interchange import settings_of, translated
 from kakusan.interchange.like import request_of
@@ -52,9 +52,12 @@ def _another_tools(path: Path, catalog: Catalog) -> dict[str, Any]:
         raise InputError("the picture tells nothing of how it was made")
     found = translated(told)
     settings = {n: plain_json(v) for n, v in found.settings.items() if n in ALLOWED}
-    left, says = list(found.left), told.settings
+    says = told.settings
+    loras = adapters_told(says)
+    here = {f"the LoRA {shown(each.name)}" for each in loras}  # which is said of them below
+    left = [each for each in found.left if each not in here]
     left += _model(settings, says.model_hash or says.model, catalog, also=says.model)
-    left += _loras(settings, adapters_told(says), says.prompt_syntax or "plain", catalog)
+    left += _loras(settings, loras, says.prompt_syntax or "plain", catalog)
     return {"tool": told.tool, "settings": settings, "left": left}
 
 
