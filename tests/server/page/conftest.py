@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DESKTOP, PHONE = (1280, 800), (390, 844)
 ROOT = Path(__file__).parents[3]
-START = 60.0  # seconds a server may take
+START = 120.0  # seconds a server may take
 expect.set_options(timeout=15_000)
 
 

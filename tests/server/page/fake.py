@@ -175,6 +175,10 @@ def _routes(fake: Fake) -> APIRouter:
         fake.tell("queued", job)
         return fake.shown(job)
 
+    @routes.get("/v1/jobs/{id}/again")
+    def again(id: str) -> dict[str, Any]:
+        return fake.jobs[id]["request"]
+
     @routes.delete("/v1/jobs/{id}")
     def delete(id: str) -> Any:
         fake.tell("deleted", fake.jobs.pop(id))

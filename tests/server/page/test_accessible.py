@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.server.page.conftest import DESKTOP, PHONE
 from tests.server.page.test_using import a_picture, draw, drawn, dropped
+from tests.server.page.test_watching import Told
+from tests.server.page.test_watching import a_picture as shown
 
 Visit = Callable[..., Page]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -74,6 +76,19 @@ def test_axe_finds_nothing(
     draw(page, "a cat")
     expect(page.locator("#problem")).to_be_visible()
     check(page, "a problem")
+
+
+def test_axe_finds_nothing_in_what_is_drawn_at_once(visit: Visit, fake: str) -> None:
+    page = visit(fake)
+    page.evaluate(AXE)
+    told = Told(page)
+    for name, state in (("one", "running"), ("two", "running"), ("three", "failed")):
+        told(name, state)
+    expect(page.locator("#queue li")).to_have_count(3)
+    check(page, "drawing two")
+    told("one", "done", pictures=[{**shown("one"), "index": index} for index in range(6)])
+    drawn(page, "one")
+    check(page, "six pictures")
 
 
 def test_keys_stay_in_dialogs_and_come_back(visit: Visit, fake: str) -> None:

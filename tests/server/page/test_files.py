@@ -22,7 +22,7 @@ KEY = re.compile(r"""["'`]([a-z][a-zA-Z_]*(?:\.[a-z0-9_]+)*)["'`]""")
 # Keys that are put together of two parts
 MADE = {
     *("theme", "size", "syntax", "kind", "resize", "maskContent", "mask", "viewer", "said"),
-    *("state", "axis", "grid", "example", "use", "key", "keys", "start"),
+    *("state", "axis", "grid", "example", "use", "key", "keys", "start", "queue"),
 }
 
 

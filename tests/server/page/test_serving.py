@@ -114,7 +114,7 @@ def test_bad_settings_are_said_where_they_are(visit: Visit, entered: str) -> Non
     page = visit(entered, expected=("status of 422",))
     page.fill("#seed", "18446744073709551616")
     draw(page, "a cat")
-    expect(page.locator("#problem")).to_contain_text("seed")
+    expect(page.locator("#problem")).to_contain_text("Seed must be a whole number from 0")
     expect(page.locator("#seed")).to_be_focused()
 
 

@@ -251,6 +251,14 @@ def test_a_grid_draws_each_pair(visit: Visit, fake: str) -> None:
     expect(page.locator("dialog td img")).to_have_count(4)
     names = page.locator("dialog td button").evaluate_all("all => all.map(e => e.ariaLabel)")
     assert [each.rpartition("a ")[2] for each in names] == ["cat at dusk"] * 2 + ["dog at dusk"] * 2
+    with page.expect_download() as download:
+        page.click("text=Save as one picture")
+    whole = Image.open(download.value.path()).convert("RGB")
+    below = page.locator("dialog td img").nth(2).get_attribute("src").partition("?")[0]
+    third = Image.open(io.BytesIO(page.request.get(fake.rstrip("/") + below).body()))
+    left, top = whole.width - 2 * (128 + 8), whole.height - (128 + 8)
+    assert whole.crop((left, top, left + 128, top + 128)).tobytes() == third.tobytes()
+    assert whole.getpixel((0, 0)) == (255, 255, 255)
     page.reload()
     page.click("#open-grid")
     expect(page.locator("dialog td img")).to_have_count(4)
@@ -274,7 +282,7 @@ def test_a_link_carries_the_settings(visit: Visit, fake: str) -> None:
     page.fill("#guidance", "4.5")
     link = page.evaluate(
         "async (src) => (await import(src)).link()",
-        page.get_attribute("script[type=module]", "src").replace("main.js", "request.js"),
+        page.get_attribute("script[type=module]", "src").replace("main.js", "link.js"),
     )
     assert link.startswith(f"{fake}#settings=")
     other = visit(link)

@@ -52,7 +52,10 @@ function lora(i) {
       { loras: form.loras.map((each, j) => (i === j ? { ...each, ...patch } : each)) },
       "adapters",
     );
-  const remove = () => change({ loras: form.loras.filter((_, j) => i !== j) });
+  const remove = () => {
+    change({ loras: form.loras.filter((_, j) => i !== j) });
+    byId("loras").querySelector(":scope > button")?.focus();
+  };
   return h(
     "div",
     { class: "entry" },
@@ -72,6 +75,7 @@ function controls() {
     const model = catalog.controlnets[0]?.name ?? "";
     const fresh = { image: null, model, kind: "canny", scale: 1, start: 0, end: 1 };
     change({ controls: [...form.controls, fresh] });
+    /** @type {any} */ (list.querySelector(".entry:last-of-type button"))?.focus();
   };
   if (!catalog.controlnets.length && !form.controls.length) {
     return fill(list, h("p", { class: "note" }, t("controls.none")));
@@ -91,7 +95,10 @@ function control(i) {
       { controls: form.controls.map((each, j) => (i === j ? { ...each, ...patch } : each)) },
       source,
     );
-  const remove = () => change({ controls: form.controls.filter((_, j) => i !== j) });
+  const remove = () => {
+    change({ controls: form.controls.filter((_, j) => i !== j) });
+    byId("controls").querySelector(":scope > button")?.focus();
+  };
   const pick = () => choosePicture(async (picture) => put({ image: await hand(picture) }, null));
   const thumb = now.image?.thumbnail;
   const kinds = KINDS.map((name) => ({ name, title: t(`kind.${name}`) }));
@@ -107,6 +114,7 @@ function control(i) {
       iconButton("picture", t(now.image ? "controls.other" : "controls.choose"), pick, {
         shown: true,
         class: "grow",
+        data: now.image ? {} : { missing: "" },
       }),
       iconButton("close", t("controls.remove"), remove),
     ),
@@ -139,8 +147,12 @@ async function steer(file) {
 
 /** The entries, and one that is named and not there. @param {any[]} all @param {string} name */
 function names(all, name) {
-  return all.some((each) => each.name === name) || !name ? all : [...all, { name }];
+  const told = all.map((each) => ({ name: each.name, title: titled(each.name) }));
+  return all.some((each) => each.name === name) || !name ? told : [...told, { name }];
 }
+
+/** What comes with kakusan has no name of its own. @param {string} name */
+const titled = (name) => (name === "builtin" ? t("controls.builtin") : name);
 
 /** @param {string} label @param {any[]} all @param {string} value @param {(value: string) => void} chosen */
 function select(label, all, value, chosen) {

@@ -85,6 +85,9 @@ export const submit = async (request, key) =>
 /** @param {string} id */
 export const job = async (id) => jobOf(await call(`/v1/jobs/${id}`));
 
+/** What to hand in for the same job once more. @param {string} id @returns {Promise<any>} */
+export const again = (id) => call(`/v1/jobs/${id}/again`);
+
 /** @param {{state?: string, q?: string, after?: string, limit?: number}} which */
 export async function list(which = {}) {
   const found = await call(`/v1/jobs${query(which)}`);
@@ -122,7 +125,7 @@ export async function tokens(text, model, syntax) {
   };
 }
 
-/** @param {"models" | "schedulers" | "loras" | "controlnets"} kind @returns {Promise<any[]>} */
+/** @param {keyof typeof import("./store.js").catalog} kind @returns {Promise<any[]>} */
 export async function entries(kind) {
   const found = await call(`/v1/${kind}`);
   return found[kind] ?? found.data ?? [];

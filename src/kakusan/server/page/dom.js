@@ -161,7 +161,8 @@ export function later(ms, work) {
 /**
  * A dialog that is shown at once, and leaves nothing behind when it is closed.
  * @param {string} title
- * @param {{class?: string, close: string}} how `close` is the name of the way out
+ * @param {{class?: string, close: string, back?: () => HTMLElement | null}} how `close` is the
+ *   name of the way out, `back` where one is after it, where it was opened from having gone
  * @param {...(Child | any[])} inside
  * @returns {HTMLDialogElement}
  */
@@ -180,7 +181,8 @@ export function dialog(title, how, ...inside) {
   );
   made.addEventListener("close", () => {
     made.remove();
-    if (back instanceof HTMLElement && back.isConnected) back.focus();
+    const to = back instanceof HTMLElement && back.isConnected ? back : how.back?.();
+    to?.focus();
   });
   document.body.append(made);
   made.showModal();

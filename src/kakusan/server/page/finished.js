@@ -5,8 +5,9 @@ import { h, iconButton } from "./dom.js";
 import { pictures } from "./history.js";
 import { number, t } from "./i18n.js";
 import { randomSeed } from "./request.js";
+import { askedFor } from "./restore.js";
 import { emit } from "./store.js";
-import { send } from "./submit.js";
+import { explained, refuse, send } from "./submit.js";
 import { save, show as view } from "./viewer.js";
 
 const MOST = 3; // times its own size, of a small picture
@@ -96,20 +97,21 @@ function large(job, picture) {
 /** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
 function caption(job, picture) {
   const { record } = picture;
-  const told = t("caption", {
+  const early = record.seed === null; // it was stopped, and no seed makes it again
+  const told = t(early ? "caption.early" : "caption", {
     seed: record.seed ?? "?",
     steps: record.num_inference_steps ?? "?",
     guidance: number(record.guidance_scale ?? 0),
     width: picture.width,
     height: picture.height,
   });
-  const partial =
-    job.request.num_inference_steps && job.state === "cancelled" ? t("said.cancelled") : "";
+  const relatives = iconButton("vary", t("vary"), () => void vary(job, picture), { shown: true });
+  relatives.disabled = early;
   return h(
     "div",
     { class: "caption" },
-    h("p", {}, `${told} ${partial}`),
-    iconButton("vary", t("vary"), () => void vary(record), { shown: true }),
+    h("p", {}, told),
+    relatives,
     iconButton("picture", t("use.start"), () => emit("use-start", { job, picture }), {
       shown: true,
     }),
@@ -118,18 +120,16 @@ function caption(job, picture) {
   );
 }
 
-/** Four near relatives of a picture. @param {Record<string, any>} record */
-async function vary(record) {
-  const { prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed } =
-    record;
-  const asked = {
-    ...{ prompt, negative_prompt, width, height, num_inference_steps, guidance_scale, seed },
-    ...{ num_images_per_prompt: 4, variation_strength: 0.25, variation_seed: randomSeed() },
-    ...Object.fromEntries(
-      ["model", "prompt_syntax", "clip_skip", "loras"].flatMap((name) =>
-        record[name] === null || record[name] === undefined ? [] : [[name, record[name]]],
-      ),
-    ),
-  };
-  await send({ request: asked });
+/**
+ * Four near relatives of a picture, drawn from the same pictures as it.
+ * @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture
+ */
+async function vary(job, picture) {
+  try {
+    const asked = await askedFor(job, picture.record, picture.index);
+    const more = { variation_strength: 0.25, variation_seed: randomSeed() };
+    await send({ request: { ...asked, ...more, num_images_per_prompt: 4 } });
+  } catch (error) {
+    refuse(explained(/** @type {any} */ (error)));
+  }
 }

@@ -1,9 +1,11 @@
 /** Many pictures in a table: two settings, each with several values. */
 
 import * as api from "./api.js";
-import { byId, dialog, fill, h } from "./dom.js";
+import { byId, dialog, fill, h, iconButton } from "./dom.js";
+import { saveGrid } from "./grid-picture.js";
 import { t } from "./i18n.js";
 import { axis, cells, KINDS } from "./axes.js";
+import { wrong } from "./checks.js";
 import { randomSeed, request } from "./request.js";
 import { catalog, form, isFinal, jobs, keep, learn, on, recall } from "./store.js";
 import { send } from "./submit.js";
@@ -36,6 +38,7 @@ function open() {
     const both = inputs.map((each) => each.read());
     const n = both[0].values.length * both[1].values.length;
     count.textContent = t("grid.count", { n });
+    problem.hidden = true;
   };
   for (const each of inputs) each.element.addEventListener("input", told);
   const go = async () => {
@@ -130,9 +133,10 @@ function side(which) {
  * @returns {Promise<string | null>} What is wrong with it.
  */
 async function begun([x, y]) {
-  const wrong = x.problem ?? y.problem;
-  if (wrong) return t(wrong.key, wrong);
-  if (!form.prompt.trim()) return t("problem.empty");
+  const unread = x.problem ?? y.problem;
+  if (unread) return t(unread.key, unread);
+  const bad = wrong();
+  if (bad) return bad.text;
   const n = x.values.length * y.values.length;
   if (n > MOST) return t("grid.many", { n, most: MOST });
   /** @type {Record<string, any>} */
@@ -174,16 +178,13 @@ function earlier() {
   return select;
 }
 
-/** @type {Grid | null} */
-let shown = null;
-
 /** @param {number} which */
 function look(which) {
-  shown = kept()[which] ?? null;
-  if (!shown) return fill(table);
-  for (const id of shown.ids.flat())
+  const grid = kept()[which];
+  if (!grid) return fill(table);
+  for (const id of grid.ids.flat())
     if (id && !jobs.has(id)) void api.job(id).then(learn, () => {});
-  const { x, y, xs, ys, ids, name } = shown;
+  const { x, y, xs, ys, ids, name } = grid;
   return fill(
     table,
     h(
@@ -213,6 +214,7 @@ function look(which) {
         ),
       ),
     ),
+    iconButton("save", t("grid.save"), () => void saveGrid(grid), { shown: true }),
   );
 }
 

@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 import { announce, byId, fill, h, iconButton, later } from "./dom.js";
 import { t } from "./i18n.js";
-import { emit, forget, jobs, on } from "./store.js";
+import { forget, jobs, on } from "./store.js";
+import { explained, refuse } from "./submit.js";
 import { save, show as view } from "./viewer.js";
 
 const PAGE = 40;
@@ -35,12 +36,9 @@ export function begin() {
   byId("choose").addEventListener("click", () => pick(!picking));
   byId("shelf").addEventListener("keydown", arrows);
   on("job", ({ job, before }) => {
-    if (job.pictures.length && job.pictures.length !== before?.pictures.length) add(job);
+    if (job.pictures.length !== (before?.pictures.length ?? 0)) add(job);
   });
-  on("gone", ({ id }) => {
-    shown = shown.filter((each) => each.id !== id);
-    draw();
-  });
+  on("gone", ({ id }) => drop(id));
   on("language", draw);
   on("start", () => void load(true));
 }
@@ -63,14 +61,21 @@ async function load(anew) {
   }
 }
 
+/** @param {string} id */
+function drop(id) {
+  shown = shown.filter((each) => each.id !== id);
+  draw();
+}
+
 /** @param {import("./store.js").Job} job */
 function add(job) {
+  if (!job.pictures.length) return drop(job.id); // it was cancelled, and they are gone
   const at = shown.findIndex((each) => each.id === job.id);
   if (at >= 0) shown[at] = job;
   else if (!wanted || String(job.request.prompt).toLowerCase().includes(wanted.toLowerCase())) {
     shown = [job, ...shown].sort((a, b) => (a.id < b.id ? 1 : -1));
-  } else return;
-  draw();
+  } else return undefined;
+  return draw();
 }
 
 function draw() {
@@ -147,22 +152,23 @@ function chosen() {
   const keepAll = () => some.forEach(({ job, picture }) => save({ job, picture }));
   const buttons = [
     iconButton("save", t("save"), keepAll, { shown: true }),
-    iconButton("bin", t("delete"), () => void remove(new Set(some.map(({ job }) => job.id))), {
-      shown: true,
-    }),
+    iconButton("compare", t("compare"), () => view(some, 0, some[1]), { shown: true }),
+    iconButton("bin", t("delete"), () => void remove(some), { shown: true }),
   ];
   for (const each of buttons) each.disabled = !some.length;
+  buttons[1].disabled = some.length !== 2;
   fill(bar, h("span", {}, t("history.count", { n: some.length })), buttons);
 }
 
-/** A job is deleted with all its pictures. @param {Set<string>} ids */
-async function remove(ids) {
-  const several = [...ids].reduce((n, id) => n + (jobs.get(id)?.pictures.length ?? 0), 0);
-  if (!confirm(t("history.sure", { n: several }))) return;
+/** Pictures that were drawn together go together. @param {import("./viewer.js").Entry[]} some */
+async function remove(some) {
+  const ids = new Set(some.map(({ job }) => job.id));
+  const n = [...ids].reduce((sum, id) => sum + (jobs.get(id)?.pictures.length ?? 0), 0);
+  if (!confirm(t(n > some.length ? "history.together" : "history.sure", { n }))) return;
   for (const id of ids) {
     await api.remove(id).then(
       () => forget(id),
-      () => emit("back"),
+      (error) => (error.status === 404 ? forget(id) : refuse(explained(error))),
     );
   }
   pick(false);

@@ -3,9 +3,9 @@
 import * as api from "./api.js";
 import { byId, dialog, h } from "./dom.js";
 import { number, t } from "./i18n.js";
-import { formOf, useAll, usePrompt, useSeed, useSize } from "./request.js";
+import { formOf, schedulerName, useAll, usePrompt, useSeed, useSize } from "./request.js";
 import { emit } from "./store.js";
-import { explained, hasModel, refuse } from "./submit.js";
+import { clear, explained, hasModel, refuse } from "./submit.js";
 import { KINDS } from "./thumbs.js";
 
 /** @type {((picture: Blob) => void) | null} what the next chosen picture is for */
@@ -66,8 +66,12 @@ export async function pictureOf(job, picture) {
 
 /** Shows what a picture tells and what it can be used for. @param {File} file */
 async function come(file) {
-  if (!checked(file)) return;
-  if (document.querySelector("dialog[open]")) return;
+  if (!checked(file) || document.querySelector("dialog[open]")) return;
+  clear();
+  const name = file.name || t("picture");
+  const shown = await createImageBitmap(file).catch(() => null);
+  if (!shown) return void refuse(t("problem.broken", { name }));
+  shown.close();
   let told = null;
   let problem = "";
   try {
@@ -142,7 +146,11 @@ function words(told, problem) {
     ["steps", found.steps],
     ["guidance", found.guidance && number(found.guidance)],
     ["seed", found.seed],
-    ["scheduler", found.scheduler],
+    ["scheduler", schedulerName(found.scheduler)],
+    ["clip_skip", found.clipSkip],
+    ["variation", found.variation],
+    ["loras", (found.loras ?? []).map((each) => each.name).join(t("and"))],
+    ["extra", Object.keys(found.extra ?? {}).join(t("and"))],
     ["notes", told.notes.join("\n")],
   ];
   return h(

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { byId, dialog, fill, h, icon, keyName } from "./dom.js";
 import { t } from "./i18n.js";
+import { lookedAt } from "./stage.js";
 import { emit, jobs, keep, recall } from "./store.js";
 import { send } from "./submit.js";
 
@@ -84,7 +85,12 @@ function plain(event) {
   return recall("letters", true) && !typing && !event.ctrlKey && !event.metaKey && !event.altKey;
 }
 
-const running = () => [...jobs.values()].find((job) => job.state === "running");
+/** The job that is looked at, else one that is drawn. */
+function running() {
+  const seen = lookedAt();
+  if (seen?.state === "running") return seen;
+  return [...jobs.values()].find((job) => job.state === "running");
+}
 
 /** @param {string} how */
 function end(how) {

@@ -2,6 +2,7 @@
 
 import * as adapters from "./adapters.js";
 import * as api from "./api.js";
+import * as carried from "./carried.js";
 import { byId, dialog, fill, h, icon, announce } from "./dom.js";
 import * as events from "./events.js";
 import * as grid from "./grid.js";
@@ -11,10 +12,12 @@ import * as intake from "./intake.js";
 import * as keys from "./keys.js";
 import * as prompt from "./prompt.js";
 import * as queue from "./queue.js";
-import { link, takeLink } from "./request.js";
+import { link, takeLink } from "./link.js";
+import * as reset from "./reset.js";
 import * as settings from "./settings.js";
 import * as stage from "./stage.js";
 import * as start from "./start.js";
+import * as summary from "./summary.js";
 import {
   catalog,
   choose,
@@ -28,7 +31,7 @@ import {
   on,
   recall,
 } from "./store.js";
-import { explained, refuse, resend, reset, send } from "./submit.js";
+import { explained, refuse, resend, send } from "./submit.js";
 
 const said = new URLSearchParams(location.hash.slice(1));
 if (said.size) window.history.replaceState(null, "", location.pathname + location.search);
@@ -36,9 +39,8 @@ if (said.size) window.history.replaceState(null, "", location.pathname + locatio
 await speak();
 tools();
 await enter(said.get("token"));
-for (const part of [prompt, settings, start, adapters, stage, queue, history, intake, grid, keys]) {
-  part.begin();
-}
+for (const part of [prompt, settings, summary, start, adapters, carried]) part.begin();
+for (const part of [stage, queue, history, intake, grid, keys, reset]) part.begin();
 composer();
 online();
 let known = true;
@@ -67,7 +69,7 @@ async function enter(token) {
 
 /** What there is to draw with. */
 async function stock() {
-  const kinds = /** @type {const} */ (["models", "schedulers", "loras", "controlnets"]);
+  const kinds = /** @type {(keyof typeof catalog)[]} */ (Object.keys(catalog));
   await Promise.all(
     kinds.map(async (kind) => {
       catalog[kind] = await api.entries(kind).catch(() => catalog[kind]);
@@ -104,7 +106,6 @@ function composer() {
     event.preventDefault();
     void send();
   });
-  byId("reset").addEventListener("click", reset);
   byId("share").addEventListener("click", async () => {
     const address = link();
     try {

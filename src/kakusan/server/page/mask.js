@@ -1,6 +1,6 @@
 /** The mask: what of the first picture is drawn anew, painted or given in numbers. */
 
-import { announce, dialog, h, iconButton } from "./dom.js";
+import { announce, byId, dialog, h, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
 import { change, form } from "./store.js";
 import { explained, refuse } from "./submit.js";
@@ -51,7 +51,7 @@ class Painter {
     this.listen(this.layer.canvas);
     this.dialog = dialog(
       t("mask.title"),
-      { close: t("close") },
+      { close: t("close"), back: () => byId("start").querySelector(".side-by button") },
       h(
         "div",
         { class: "inside" },

@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { byId, fill, h, later } from "./dom.js";
 import { moved, weigh } from "./editing.js";
 import { number, t } from "./i18n.js";
+import { isLearnt } from "./request.js";
 import { change, form, keep, on, recall } from "./store.js";
 
 const WAIT = 250; // ms after the last key
@@ -77,8 +78,10 @@ class Text {
       try {
         const found = await api.tokens(text, form.model, form.syntax);
         if (text !== this.area.value) return;
-        this.reading = found;
-        const { segments, chunks, cut, unknown } = found;
+        const strange = Object.entries(found.unknown).filter(([word]) => !isLearnt(word));
+        const unknown = Object.fromEntries(strange);
+        this.reading = { ...found, unknown };
+        const { segments, chunks, cut } = found;
         this.spans = [
           ...weighed(text, segments),
           ...divided(text, chunks, cut),

@@ -3,9 +3,11 @@
 import * as api from "./api.js";
 import { announce, byId, fill, h, icon, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
-import { formOf, useAll } from "./request.js";
+import { formOf } from "./request.js";
+import { useAllOf } from "./restore.js";
+import { lookedAt } from "./stage.js";
 import { emit, forget, jobs, learn, on } from "./store.js";
-import { explained, hasModel, refuse } from "./submit.js";
+import { explained, refuse } from "./submit.js";
 
 /** @type {string | null} */
 let dragged = null;
@@ -13,7 +15,7 @@ let dragged = null;
 let shown = "";
 
 export function begin() {
-  for (const name of ["job", "gone"]) on(name, draw);
+  for (const name of ["job", "gone", "looked"]) on(name, draw);
   on("language", () => {
     shown = "";
     draw();
@@ -36,10 +38,12 @@ function draw() {
   if (dragged) return;
   const list = byId("queue");
   const [running, queued, failed] = [those("running"), waiting(), those("failed")];
-  byId("queue-part").hidden = !queued.length && !failed.length && running.length < 2;
-  byId("queue-name").textContent = t("queue.count", { n: queued.length });
+  const seen = lookedAt()?.id;
+  const alone = running.every(({ id }) => id === seen);
+  byId("queue-part").hidden = !queued.length && !failed.length && alone;
+  byId("queue-name").textContent = counted({ running, queued, failed });
   byId("queue-clear").hidden = !queued.length;
-  const now = [...running, ...queued, ...failed].map(({ id, state }) => id + state).join();
+  const now = [...running, ...queued, ...failed].map(({ id, state }) => id + state).join() + seen;
   if (now === shown) return steps(running);
   shown = now;
   const focused = /** @type {HTMLElement | null} */ (document.activeElement);
@@ -57,6 +61,12 @@ function draw() {
   }
 }
 
+/** How many there are of each. @param {Record<string, import("./store.js").Job[]>} all */
+function counted(all) {
+  const some = Object.entries(all).filter(([, each]) => each.length);
+  return some.map(([state, each]) => t(`queue.${state}`, { n: each.length })).join(t("queue.and"));
+}
+
 /** @param {import("./store.js").Job[]} running */
 function steps(running) {
   for (const job of running) {
@@ -67,19 +77,44 @@ function steps(running) {
 
 /** @param {import("./store.js").Job} job */
 function progress({ step, steps }) {
-  return steps ? t("step", { n: step, steps }) : t("state.running");
+  return steps ? t("step", { n: step, steps }) : t("said.running");
 }
 
 /** @param {import("./store.js").Job} job */
-function canceller({ id }) {
-  const data = { job: id, act: "cancel" };
-  return iconButton("close", t("queue.cancel"), () => void cancel(id), { data });
+const titled = (job) => formOf(job.request).prompt || t("queue.untitled");
+
+/**
+ * A button of a row, which is told by its row's prompt, too.
+ * @param {import("./store.js").Job} job @param {string} act @param {any} sign
+ * @param {string} name @param {() => void} work
+ */
+function button(job, act, sign, name, work) {
+  const made = iconButton(sign, name, work, { data: { job: job.id, act } });
+  made.setAttribute("aria-label", t("queue.act", { act: name, what: titled(job) }));
+  return made;
+}
+
+/** @param {import("./store.js").Job} job */
+function canceller(job) {
+  return button(job, "cancel", "close", t("queue.cancel"), () => void cancel(job.id));
+}
+
+/** What is drawn can be looked at. @param {import("./store.js").Job} job */
+function what(job) {
+  const text = titled(job);
+  if (job.state !== "running" || job.id === lookedAt()?.id) return h("p", {}, text);
+  const look = () => {
+    emit("look", { id: job.id });
+    byId("stage").scrollIntoView({ block: "nearest" });
+  };
+  const data = { job: job.id, act: "look" };
+  const props = { type: "button", class: "plain", title: t("queue.look"), data };
+  return h("p", {}, h("button", { ...props, on: { click: look } }, text));
 }
 
 /** @param {import("./store.js").Job} job @param {string} note @param {any[]} acts */
 function item(job, note, acts) {
   const movable = job.state === "queued";
-  const text = formOf(job.request).prompt || t("queue.untitled");
   return h(
     "li",
     {
@@ -89,21 +124,20 @@ function item(job, note, acts) {
       on: movable ? dragging(job) : {},
     },
     movable ? h("span", { class: "grip", title: t("queue.drag") }, icon("grip")) : h("span"),
-    h("div", { class: "what" }, h("p", {}, text), h("p", { class: "note" }, note)),
+    h("div", { class: "what" }, what(job), h("p", { class: "note" }, note)),
     h("div", { class: "buttons" }, acts),
   );
 }
 
 /** @param {import("./store.js").Job} job @param {number} i @param {import("./store.js").Job[]} all */
 function buttons(job, i, all) {
-  /** @param {string} act */
-  const data = (act) => ({ data: { job: job.id, act } });
+  const top = () => void move(job.id, { to: "first" }, 1);
   const up = () => move(job.id, { before: all[i - 1].id }, i);
   const down = () => move(job.id, all[i + 2] ? { before: all[i + 2].id } : { to: "last" }, i + 2);
   const made = [
-    iconButton("top", t("queue.top"), () => move(job.id, { to: "first" }, 1), data("top")),
-    iconButton("up", t("queue.up"), up, data("up")),
-    iconButton("down", t("queue.down"), down, data("down")),
+    button(job, "top", "top", t("queue.top"), top),
+    button(job, "up", "up", t("queue.up"), up),
+    button(job, "down", "down", t("queue.down"), down),
     canceller(job),
   ];
   made[0].disabled = made[1].disabled = i === 0;
@@ -114,14 +148,12 @@ function buttons(job, i, all) {
 /** @param {import("./store.js").Job} job */
 function repairs(job) {
   const use = () => {
-    useAll(job.request, hasModel);
+    void useAllOf(job, job.request);
     byId("prompt").focus();
   };
   return [
-    iconButton("again", t("use.all"), use, { data: { job: job.id, act: "use" } }),
-    iconButton("close", t("dismiss"), () => void dismiss(job.id), {
-      data: { job: job.id, act: "dismiss" },
-    }),
+    button(job, "use", "again", t("use.all"), use),
+    button(job, "dismiss", "close", t("dismiss"), () => void dismiss(job.id)),
   ];
 }
 
@@ -132,7 +164,7 @@ async function move(id, where, place) {
     announce(t("queue.place", { n: place }));
     emit("back");
   } catch (error) {
-    refuse(explained(/** @type {any} */ (error)));
+    late(/** @type {any} */ (error));
   }
 }
 
@@ -141,8 +173,14 @@ async function cancel(id) {
   try {
     learn(await api.stop(id));
   } catch (error) {
-    refuse(explained(/** @type {any} */ (error)));
+    late(/** @type {any} */ (error));
   }
+}
+
+/** What began or ended meanwhile is shown as it is now. @param {api.ApiError} error */
+function late(error) {
+  if (error.status === 409 || error.status === 404) emit("back");
+  else refuse(explained(error));
 }
 
 /** @param {string} id */

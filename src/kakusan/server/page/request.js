@@ -1,12 +1,23 @@
 /** From the form to what is asked for, and from what a picture tells back to the form. */
 
-import { EMPTY, change, choose, form, known, model } from "./store.js";
+import { EMPTY, catalog, change, choose, form, known, model } from "./store.js";
 
 const SEEDS = 2 ** 32; // numbers beyond 2 ** 53 are not exact here
 
 export function randomSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS;
 }
+
+/** What a picture can have been drawn with that the page has no field for; it is sent as it is. */
+const CARRIED = [
+  ...["rng", "ensd", "emphasis", "pad_conds", "old_timelines", "seed_resize", "truncate_pixels"],
+  ...["second_pass", "upscale", "eta", "guidance_rescale", "timesteps", "sigmas", "freeu"],
+  ...["quality_budget", "reuse_interval", "lora_scale", "soft_mask", "outpaint", "prompt_2"],
+  ...["negative_prompt_2", "original_size", "crops_coords_top_left", "target_size"],
+  ...["negative_original_size", "negative_crops_coords_top_left", "negative_target_size"],
+  ...["force_zeros_for_empty_prompt", "aesthetic_score", "negative_aesthetic_score"],
+  ...["denoising_start", "denoising_end"],
+];
 
 /** A seed as it was typed: a number where it is exact, else the digits, for the server to judge. */
 function seedOf(/** @type {string} */ typed) {
@@ -44,6 +55,7 @@ export function request() {
   const { width, height, steps, guidance } = settings();
   /** @type {Record<string, any>} */
   const asked = {
+    ...form.extra,
     prompt: form.prompt,
     width,
     height,
@@ -53,7 +65,8 @@ export function request() {
   };
   if (form.negative.trim()) asked.negative_prompt = form.negative;
   if (form.model) asked.model = form.model;
-  if (form.scheduler) asked.scheduler = form.scheduler;
+  if (form.scheduler) asked.scheduler = config(form.scheduler) ?? form.scheduler;
+  if (form.vae) asked.vae = form.vae;
   if (form.count !== 1) asked.num_images_per_prompt = form.count;
   if (form.syntax !== "plain") asked.prompt_syntax = form.syntax;
   if (form.clipSkip) asked.clip_skip = form.clipSkip;
@@ -61,7 +74,30 @@ export function request() {
     asked.variation_strength = form.variation;
     asked.variation_seed = form.variationSeed.trim() ? seedOf(form.variationSeed) : randomSeed();
   }
-  return { ...asked, ...steered() };
+  return { ...asked, ...learnt(), ...steered() };
+}
+
+/** Learnt words that the prompts name, as AUTOMATIC1111 takes them. */
+function learnt() {
+  if (form.syntax !== "webui") return {};
+  const named = catalog.embeddings.filter(({ name }) => isNamed(wordOf(name)));
+  return named.length ? { embeddings: named.map(({ name }) => name) } : {};
+}
+
+/** The word that a file of a learnt word is named by. @param {string} name */
+const wordOf = (name) => name.slice(name.lastIndexOf("/") + 1);
+
+/** Whether a word is one that the server has learnt. @param {string} word */
+export function isLearnt(word) {
+  const same = (/** @type {any} */ { name }) => wordOf(name).toLowerCase() === word.toLowerCase();
+  return form.syntax === "webui" && catalog.embeddings.some(same);
+}
+
+/** Whether a prompt has a learnt word. @param {string} learnt */
+function isNamed(learnt) {
+  const word = learnt.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const found = new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, "iu");
+  return found.test(`${form.prompt}\n${form.negative}`);
 }
 
 /** The pictures and networks that steer. */
@@ -108,7 +144,29 @@ const figure = (value) => (typeof value === "number" && Number.isFinite(value) ?
 
 /** The name of a scheduler, or of its class. @param {any} value */
 export function schedulerName(value) {
-  return text(value) ?? text(value?.name) ?? text(value?._class_name)?.replace(/Scheduler$/, "");
+  const told = config(value) ?? value;
+  return text(told) ?? text(told?.name) ?? text(told?._class_name)?.replace(/Scheduler$/, "");
+}
+
+/** A scheduler's own settings, which the form holds as text. @param {any} value */
+function config(value) {
+  try {
+    return typeof value === "string" && value.startsWith("{") ? JSON.parse(value) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A scheduler as the form holds it. @param {any} value */
+function schedulerOf(value) {
+  return typeof value === "object" && value ? JSON.stringify(value) : (text(value) ?? "");
+}
+
+/** @param {Record<string, any>} record */
+function carried(record) {
+  const some = CARRIED.map((name) => [name, record[name]]);
+  const told = some.filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(told.filter(([name, value]) => name !== "guidance_rescale" || value));
 }
 
 /**
@@ -124,7 +182,10 @@ export function formOf(record) {
     height: figure(record.height),
     steps: figure(record.num_inference_steps),
     guidance: figure(record.guidance_scale),
-    scheduler: schedulerName(record.scheduler) ?? "",
+    scheduler: schedulerOf(record.scheduler),
+    strength: figure(record.strength),
+    vae: text(record.vae) ?? "",
+    extra: carried(record),
     clipSkip: figure(record.clip_skip) ?? null,
     syntax: text(record.prompt_syntax) ?? "plain",
     seed: record.seed === undefined || record.seed === null ? undefined : String(record.seed),
@@ -142,12 +203,13 @@ export function formOf(record) {
  * Takes all that a record tells of how it was drawn.
  * @param {Record<string, any>} record
  * @param {(name: string) => boolean} [has] whether there is such a model
+ * @param {Partial<import("./store.js").Form>} [steering] the pictures that it was drawn from
  */
-export function useAll(record, has = () => true) {
+export function useAll(record, has = () => true, steering = {}) {
   const name = text(record.model);
   if (name && name !== form.model && has(name)) choose(name);
-  const found = known({ ...EMPTY, ...formOf(record) });
-  const { start, strength, mask, controls, model: _, count, ...rest } = /** @type {any} */ (found);
+  const found = known({ ...EMPTY, ...formOf(record), ...steering });
+  const { model: _, count, ...rest } = /** @type {any} */ (found);
   change({ ...rest, locked: Boolean(rest.seed) });
 }
 
@@ -167,37 +229,4 @@ export function useSeed(record) {
 export function useSize(record) {
   const { width, height } = formOf(record);
   if (width && height) change({ width, height });
-}
-
-/** What cannot be in a link: pictures lie on one server. */
-const NOT_SHARED = ["start", "mask", "controls"];
-
-/** An address of this page with its settings, behind the `#`, which is sent to no server. */
-export function link() {
-  const changed = Object.entries(form).filter(
-    ([name, value]) =>
-      !NOT_SHARED.includes(name) && JSON.stringify(value) !== JSON.stringify(EMPTY[name]),
-  );
-  const where = new URL(location.href);
-  where.hash = new URLSearchParams({
-    settings: JSON.stringify(Object.fromEntries(changed)),
-  }).toString();
-  return where.href;
-}
-
-/**
- * Takes the settings of such an address.
- * @param {string} said
- * @returns {boolean} whether there were any
- */
-export function takeLink(said) {
-  try {
-    const found = known(JSON.parse(said));
-    for (const name of NOT_SHARED) delete found[name];
-    if (!Object.keys(found).length) return false;
-    change({ ...EMPTY, model: form.model, ...found });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,9 +1,9 @@
 /** The form beside the picture: size, steps, guidance, seed and their like. */
 
 import { byId, fill, h, icon } from "./dom.js";
-import { number, t } from "./i18n.js";
-import { randomSeed, settings, usual } from "./request.js";
-import { catalog, change, choose, form, keep, model, on, recall } from "./store.js";
+import { t } from "./i18n.js";
+import { randomSeed, schedulerName, settings, usual } from "./request.js";
+import { catalog, change, choose, form, keep, on, recall } from "./store.js";
 
 /** Sides as parts of the model's own. */
 const SHAPES = /** @type {const} */ ({
@@ -65,6 +65,7 @@ function selects() {
   const one = /** @type {any[]} */ ([
     ["scheduler", "scheduler"],
     ["syntax", "syntax"],
+    ["vae", "vae"],
   ]);
   for (const [id, name] of one) {
     byId(id).addEventListener("change", () => change({ [name]: byId(id).value }));
@@ -127,6 +128,7 @@ function draw() {
     h("option", { value: "" }, t("scheduler.own")),
     options(catalog.schedulers.map(called)),
   );
+  fill(byId("vae"), h("option", { value: "" }, t("vae.own")), options(catalog.vaes));
   fill(
     byId("syntax"),
     SYNTAXES.map((each) => h("option", { value: each }, t(`syntax.${each}`))),
@@ -135,13 +137,15 @@ function draw() {
   show({});
 }
 
-/** By the name that most tools have for it. @param {any} each */
-function called({ name, automatic1111, comfyui }) {
-  return { name, title: automatic1111 ?? comfyui ?? name };
+/** By the name that most tools have for it, or the paper's. @param {any} each */
+function called({ name, automatic1111, comfyui, class: kind }) {
+  const short = kind?.replace(/Scheduler$/, "");
+  const paper = short?.toLowerCase() === name ? short : null;
+  return { name, title: automatic1111 ?? paper ?? comfyui ?? name };
 }
 
-/** @param {any} each */
-function titled(each) {
+/** With the name that the page has for what comes with kakusan. @param {any} each */
+export function titled(each) {
   return each.name === "builtin" ? { ...each, title: t("model.builtin") } : each;
 }
 
@@ -192,6 +196,7 @@ function show({ source = null } = {}) {
     ["variation-seed", form.variationSeed],
     ["scheduler", form.scheduler],
     ["syntax", form.syntax],
+    ["vae", form.vae],
     ["model", form.model],
   ];
   for (const [id, value] of values) {
@@ -200,6 +205,8 @@ function show({ source = null } = {}) {
     }
   }
   foreign(byId("scheduler"), form.scheduler);
+  byId("vae-field").hidden = !catalog.vaes.length && !form.vae;
+  foreign(byId("vae"), form.vae);
   for (const button of byId("shapes").children) {
     const { width, height } = button.dataset;
     button.setAttribute(
@@ -209,19 +216,14 @@ function show({ source = null } = {}) {
   }
   byId("model-field").hidden = catalog.models.length < 2;
   shownSeed();
-  byId("summary").textContent = t("summary", {
-    width: now.width,
-    height: now.height,
-    steps: now.steps,
-    guidance: number(now.guidance),
-    model: titled(model()).title ?? model().name ?? "",
-  });
 }
 
 /** A scheduler that a picture named and the list does not have. @param {any} select @param {string} name */
 function foreign(select, name) {
   if (!name || [...select.options].some((each) => each.value === name)) return;
-  select.append(h("option", { value: name }, name));
+  const said = schedulerName(name) ?? name;
+  const title = said === name ? name : t("scheduler.picture", { name: said });
+  select.append(h("option", { value: name }, title));
   select.value = name;
 }
 

@@ -4,15 +4,19 @@ import * as api from "./api.js";
 import { announce, byId, fill, h, icon, iconButton } from "./dom.js";
 import { finished, sized } from "./finished.js";
 import { duration, t } from "./i18n.js";
-import { change, isFinal, jobs, keep, on, recall } from "./store.js";
-import { resendable, send } from "./submit.js";
+import { change, emit, isFinal, jobs, keep, on, recall } from "./store.js";
+import { explained, refuse, send } from "./submit.js";
 
 /** @type {string | null} the job that is looked at */
 let current = recall("current", null);
 let index = 0;
 let drawn = "";
 
+/** The job that is looked at, if there is one. */
+export const lookedAt = () => (current ? (jobs.get(current) ?? null) : null);
+
 export function begin() {
+  on("look", ({ id }) => look(id));
   on("job", ({ job, before }) => changed(job, before));
   on("gone", ({ id }) => id === current && look(null));
   on("submitted", (job) => {
@@ -30,16 +34,26 @@ function look(id) {
   index = 0;
   keep("current", id);
   draw(true);
+  emit("looked");
 }
 
 /** @param {import("./store.js").Job} job @param {any} before */
 function changed(job, before) {
-  const started = job.state === "running" && before?.state !== "running";
-  const idle = !current || !jobs.has(current) || isFinal(/** @type {any} */ (jobs.get(current)));
-  if (started && job.id !== current && idle) return look(job.id);
-  if (job.id !== current) return undefined;
+  if (job.id !== current) return follows(job, before) ? look(job.id) : undefined;
   if (before && !isFinal(before) && isFinal(job)) announce(t(`said.${job.state}`));
   return draw(before?.state !== job.state || before?.pictures.length !== job.pictures.length);
+}
+
+/**
+ * Whether another job is to be looked at: what begins where a picture is done, and what is drawn
+ * already where there is none.
+ * @param {import("./store.js").Job} job @param {any} before
+ */
+function follows(job, before) {
+  const now = lookedAt();
+  if (job.state !== "running") return false;
+  if (!now || (now.state === "cancelled" && !now.pictures.length)) return true;
+  return isFinal(now) && before?.state !== "running";
 }
 
 /** @param {boolean} anew whether more than the steps have changed */
@@ -125,8 +139,9 @@ function step(job) {
   }
   const { step: done, steps, eta } = job;
   if (steps) bar.value = done / steps;
-  const left = eta === null || !steps ? "" : ` · ${t("left", { time: duration(eta) })}`;
-  text.textContent = steps ? `${t("step", { n: done, steps })}${left}` : t("said.running");
+  const said = eta === null ? "step" : "step.left";
+  const time = duration(eta ?? 0);
+  text.textContent = steps ? t(said, { n: done, steps, time }) : t("said.running");
   if (!job.preview) return;
   const frame = byId("preview");
   const { width, height } = job.request;
@@ -137,7 +152,11 @@ function step(job) {
 
 /** @param {import("./store.js").Job} job */
 function failed(job) {
-  const again = () => void send({ request: resendable(job) });
+  const again = () =>
+    void api.again(job.id).then(
+      (request) => send({ request }),
+      (error) => refuse(explained(error)),
+    );
   const words = h("p", { class: "problem" }, icon("close"), " ", job.error ?? t("said.failed"));
   return [
     h(

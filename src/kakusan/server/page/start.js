@@ -96,7 +96,10 @@ function resizing() {
 }
 
 function masked() {
-  const remove = () => change({ mask: null });
+  const remove = () => {
+    change({ mask: null });
+    /** @type {any} */ (byId("start").querySelector(".side-by button"))?.focus();
+  };
   const only = h("input", {
     id: "only-masked",
     type: "checkbox",

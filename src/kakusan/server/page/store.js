@@ -30,6 +30,8 @@
  * @property {boolean} onlyMasked
  * @property {Adapter[]} loras
  * @property {Control[]} controls
+ * @property {string} vae
+ * @property {Record<string, any>} extra what a picture was drawn with and the page has no field for
  */
 
 /** @type {Form} */
@@ -58,6 +60,8 @@ export const EMPTY = {
   onlyMasked: false,
   loras: [],
   controls: [],
+  vae: "",
+  extra: {},
 };
 
 /** What each model is remembered with. */
@@ -68,6 +72,7 @@ const OF_A_MODEL = /** @type {const} */ ([
   "guidance",
   "scheduler",
   "clipSkip",
+  "vae",
 ]);
 
 const listeners = new EventTarget();
@@ -142,6 +147,7 @@ function fits(name, usual, value) {
   if (name === "start" || name === "mask") return value === null || typeof value?.id === "string";
   if (name === "loras") return Array.isArray(value) && value.every(isAdapter);
   if (Array.isArray(usual)) return Array.isArray(value);
+  if (Array.isArray(value) || (name === "extra" && value === null)) return false;
   if (usual === null) return value === null || Number.isFinite(value);
   return typeof value === typeof usual;
 }
@@ -223,6 +229,8 @@ export const catalog = {
   /** @type {any[]} */ schedulers: [],
   /** @type {any[]} */ loras: [],
   /** @type {any[]} */ controlnets: [],
+  /** @type {any[]} */ vaes: [],
+  /** @type {any[]} */ embeddings: [],
 };
 
 /** The model that is set, as the catalog tells of it. */

@@ -29,3 +29,18 @@ export async function hand(picture) {
   const { id, width, height } = await api.upload(picture);
   return { id, width, height, thumbnail: await small(picture).catch(() => undefined) };
 }
+
+/**
+ * A picture that the server keeps, as it was when it was handed in.
+ * @param {string} id
+ * @returns {Promise<import("./store.js").Handed>}
+ */
+export async function again(id) {
+  const answer = await fetch(api.inputAt(id));
+  if (!answer.ok) throw new api.ApiError(answer.status, null);
+  const picture = await answer.blob();
+  const bitmap = await createImageBitmap(picture);
+  const { width, height } = bitmap;
+  bitmap.close();
+  return { id, width, height, thumbnail: await small(picture) };
+}

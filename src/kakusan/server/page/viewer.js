@@ -1,11 +1,14 @@
 /** One picture, large: its settings, its neighbours, and a slider between it and another. */
 
 import * as api from "./api.js";
+import { compared } from "./compare.js";
 import { announce, dialog, fill, h, iconButton } from "./dom.js";
-import { number, t, when } from "./i18n.js";
-import { schedulerName, useAll, usePrompt, useSeed, useSize } from "./request.js";
+import { facts } from "./facts.js";
+import { t } from "./i18n.js";
+import { usePrompt, useSeed, useSize } from "./request.js";
+import { useAllOf } from "./restore.js";
 import { emit, forget, keep, recall } from "./store.js";
-import { hasModel } from "./submit.js";
+import { explained } from "./submit.js";
 
 /** @typedef {{job: import("./store.js").Job, picture: import("./store.js").Picture}} Entry */
 
@@ -13,6 +16,8 @@ import { hasModel } from "./submit.js";
 let entries = [];
 let at = 0;
 let comparing = false;
+/** @type {Entry | null} what is to be compared with, where it was chosen */
+let against = null;
 /** @type {any} */
 let open = null;
 let told = recall("info", false);
@@ -31,15 +36,19 @@ export function save({ job, picture }) {
   link.remove();
 }
 
-/** @param {Entry[]} several @param {number} first */
-export function show(several, first) {
+/**
+ * @param {Entry[]} several @param {number} first
+ * @param {Entry | null} [other] what the first is compared with at once
+ */
+export function show(several, first, other = null) {
   if (open) open.close();
-  [entries, at, comparing] = [several, Math.max(0, first), false];
+  [entries, at, comparing, against] = [several, Math.max(0, first), other !== null, other];
   const inside = h(
     "div",
     { class: "inside" },
     h("div", { class: "view" }),
     h("div", { class: "info", role: "region", tabindex: 0, "aria-label": t("info") }),
+    h("p", { class: "problem", role: "alert", hidden: true }),
   );
   const shown = dialog(t("viewer"), { class: "viewer", close: t("close") }, inside, h("footer"));
   open = shown;
@@ -63,7 +72,7 @@ function draw() {
   grown(image, picture);
   fill(
     view,
-    comparing ? compared(image) : image,
+    comparing ? beside(image) : image,
     turn("previous", "left", -1),
     turn("next", "right", 1),
   );
@@ -99,72 +108,29 @@ function go(by) {
 
 /** What it is compared with: the picture it began at, else its neighbour. */
 function other() {
-  const { job } = entries[at];
+  const { job, picture } = entries[at];
+  if (against && (against.job.id !== job.id || against.picture.index !== picture.index))
+    return { src: address(against), name: apart(against) };
   if (job.request.image && job.inputs[0])
-    return { src: api.inputAt(job.inputs[0]), name: t("start") };
+    return { src: api.inputAt(job.inputs[0]), name: t("info.start") };
   const near = entries[at + 1] ?? entries[at - 1];
-  return near ? { src: address(near), name: t("viewer.neighbour") } : null;
+  return near ? { src: address(near), name: apart(near) } : null;
+}
+
+/** What tells two pictures apart: their prompts, else their seeds. @param {Entry} entry */
+function apart({ picture: { record } }) {
+  const own = entries[at].picture.record;
+  if (record.prompt && record.prompt !== own.prompt) return record.prompt;
+  return record.seed === null ? t("viewer.neighbour") : `${t("seed")} ${record.seed}`;
 }
 
 /** @param {HTMLImageElement} image */
-function compared(image) {
+function beside(image) {
   const below = other();
   if (!below) return image;
-  const edge = h("div", { class: "edge" });
-  const under = h("img", {
-    src: below.src,
-    alt: below.name,
-    width: image.width,
-    height: image.height,
-  });
-  under.style.cssText = image.style.cssText;
-  const slide = h("input", {
-    type: "range",
-    min: 0,
-    max: 100,
-    value: "50",
-    "aria-label": t("compare.slide"),
-    data: { act: "slide" },
-  });
-  const put = () => {
-    image.style.clipPath = `inset(0 0 0 ${slide.value}%)`;
-    edge.style.left = `${slide.value}%`;
-  };
-  slide.addEventListener("input", put);
-  put();
-  const both = h("div", { class: "compared" }, under, image, edge, slide);
-  both.style.width = image.style.width;
-  both.style.aspectRatio = `${image.width} / ${image.height}`;
-  under.style.width = image.style.width = "100%";
-  return both;
-}
-
-/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
-function facts(job, picture) {
-  const { record } = picture;
-  /** @type {[string, any][]} */
-  const rows = [
-    ["prompt", record.prompt],
-    ["negative", record.negative_prompt],
-    ["size", `${picture.width} × ${picture.height}`],
-    ["steps", record.num_inference_steps],
-    ["guidance", record.guidance_scale === undefined ? null : number(record.guidance_scale)],
-    ["seed", record.seed],
-    ["scheduler", schedulerName(record.scheduler)],
-    ["model", record.model],
-    ["start.strength", record.image ? record.strength : null],
-    ["variation", record.variation_strength],
-    ["loras", (record.loras ?? []).map((/** @type {any} */ each) => each.name).join(", ")],
-    ["drawn", when(job.finished ?? job.created)],
-    ["notes", (record.notes ?? []).join("\n")],
-  ];
-  return h(
-    "dl",
-    { class: "facts" },
-    rows
-      .filter(([, value]) => value !== null && value !== undefined && value !== "")
-      .map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, String(value))]),
-  );
+  const { record } = entries[at].picture;
+  const seed = below.name.startsWith(t("seed")) && record.seed !== null;
+  return compared(image, below, seed ? `${t("seed")} ${record.seed}` : record.prompt || t("picture"));
 }
 
 /** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
@@ -174,7 +140,7 @@ function acts(job, picture) {
   const act = (sign, key, letter, work) =>
     iconButton(sign, t(key), work, { shown: true, key: letter, data: { act: letter || key } });
   const made = [
-    act("again", "use.all", "a", () => used(() => useAll(record, hasModel))),
+    act("again", "use.all", "a", () => used(() => void useAllOf(job, record, picture.index))),
     act("dice", "use.seed", "s", () => used(() => useSeed(record))),
     act("brush", "use.prompt", "p", () => used(() => usePrompt(record))),
     act("swap", "use.size", "d", () => used(() => useSize(record))),
@@ -187,6 +153,7 @@ function acts(job, picture) {
     act("save", "save", "", () => save({ job, picture })),
     act("bin", "delete", "", () => void remove(job)),
   ];
+  made[1].disabled = record.seed === null;
   made[4].setAttribute("aria-pressed", String(told));
   made[5].setAttribute("aria-pressed", String(comparing));
   made[5].disabled = !other();
@@ -197,8 +164,9 @@ function acts(job, picture) {
 function used(work) {
   work();
   announce(t("used"));
+  // after the dialog has given the focus back
+  open.addEventListener("close", () => document.getElementById("prompt")?.focus());
   open.close();
-  document.getElementById("prompt")?.focus();
 }
 
 function information() {
@@ -215,13 +183,26 @@ function compare() {
 
 /** @param {import("./store.js").Job} job */
 async function remove(job) {
-  if (!confirm(t("history.sure", { n: job.pictures.length }))) return;
-  await api.remove(job.id).catch(() => {});
+  const n = job.pictures.length;
+  if (!confirm(t(n > 1 ? "history.together" : "history.sure", { n }))) return undefined;
+  try {
+    await api.remove(job.id);
+  } catch (error) {
+    const { status } = /** @type {api.ApiError} */ (error);
+    if (status !== 404) return said(explained(/** @type {api.ApiError} */ (error)));
+  }
   forget(job.id);
   entries = entries.filter((each) => each.job.id !== job.id);
   if (!entries.length) return open.close();
   at = Math.min(at, entries.length - 1);
-  draw();
+  return draw();
+}
+
+/** @param {string} text */
+function said(text) {
+  const line = open.querySelector(".problem");
+  line.textContent = text;
+  line.hidden = false;
 }
 
 /** @param {KeyboardEvent} event */
