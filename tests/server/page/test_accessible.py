@@ -43,7 +43,7 @@ def test_axe_finds_nothing(
     if size == PHONE:
         page.click("#side > summary")
     page.click("#more > summary")
-    draw(page, "a (red:1.3) [small] xylophone", steps=12)
+    draw(page, "a (red:1.3) [small] xylophone", steps=40)
     for _ in range(2):
         draw(page, "a cat", steps=2)
     expect(page.locator("#queue .queued")).to_have_count(2)
