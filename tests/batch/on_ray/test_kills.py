@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.batch.making import everything, go, records, written
 from tests.batch.on_ray.fakes import draw, draw_logged
 
-KILLS = int(os.environ.get("KAKUSAN_RAY_KILLS", "4"))  # of each kind; 100 take a quarter of an hour
+KILLS = int(os.environ.get("KAKUSAN_RAY_KILLS", "2"))  # of actors, and of runs
 ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(150)]
 
 
