@@ -12,7 +12,7 @@ try:
 except ImportError:  # Windows
     pwd = None
 
-_SETTINGS = "-c fsync=off -c listen_addresses='' -c max_connections=60"
+_SETTINGS = "-c listen_addresses='' -c max_connections=60"
 
 
 def missing() -> str | None:
@@ -27,9 +27,14 @@ def missing() -> str | None:
 
 
 class Cluster:
-    """Runs from its making until `remove`; `stop` and `start` are an outage."""
+    """Runs from its making until `remove`; `stop` and `start` are an outage.
 
-    def __init__(self) -> None:
+    Args:
+        durable: whether a commit waits for the disk, as people have it; else tests are quicker.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._settings = f"{_SETTINGS} -c fsync={'on' if durable else 'off'}"
         self.folder = Path(tempfile.mkdtemp(prefix="kakusan-pg-"))
         atexit.register(self.remove)
         if os.geteuid() == 0:
@@ -56,7 +61,7 @@ class Cluster:
 
     def start(self) -> None:
         _run("pg_ctl", "-w", "-D", str(self._data), "-l", str(self.folder / "log"),
-             "-o", f"{_SETTINGS} -k {self.folder}", "start")  # fmt: skip
+             "-o", f"{self._settings} -k {self.folder}", "start")  # fmt: skip
 
     def stop(self) -> None:
         """As when the machine is gone: whoever is connected loses the connection."""
