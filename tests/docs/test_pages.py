@@ -13,8 +13,8 @@ from tests.programs import ROOT, code_blocks, run_program
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-# Run in order, with what they need: tests/docs/test_server_page.py and test_batch_page.py
-APART = ("server", "batch")
+# Run with what they need: test_server_page.py, test_batch_page.py and test_scale_page.py
+APART = ("server", "batch", "scale")
 
 
 def programs() -> list[tuple[str, str]]:
