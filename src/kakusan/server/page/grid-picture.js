@@ -21,7 +21,8 @@ export async function saveGrid(grid) {
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const font = "16px system-ui, sans-serif";
   pen.font = font;
-  const beside = Math.min(MOST, Math.max(...grid.y.map((each) => pen.measureText(each).width)));
+  const widest = Math.max(...grid.y.map((each) => pen.measureText(each).width));
+  const beside = Math.ceil(Math.min(MOST, widest)); // on whole pixels, so that none is resampled
   const left = beside ? beside + 2 * GAP : GAP;
   canvas.width = left + grid.x.length * (width + GAP);
   canvas.height = LINE + GAP + grid.y.length * (height + GAP);
