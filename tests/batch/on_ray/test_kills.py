@@ -7,19 +7,37 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from tests.batch.making import everything, go, records, written
-from tests.batch.on_ray.fakes import draw, draw_logged
+from tests.batch.on_ray.fakes import draw_logged
 
 KILLS = int(os.environ.get("KAKUSAN_RAY_KILLS", "2"))  # of actors, and of runs
+PATIENCE_S = 300.0  # for a run
 ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(150)]
+
+
+def begun(log: Path, *arguments: object) -> ForkServerProcess:
+    """A run in a process of its own; in one that has joined a cluster before, Ray may hang."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.batch.on_ray.test_kills", "ray"])
+    process = context.Process(target=draw_logged, args=(str(log), *map(str, arguments)))
+    process.start()
+    return process
+
+
+def ended_well(process: ForkServerProcess, log: Path) -> None:
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0, log.read_text()
 
 
 def test_the_rows_that_kill_are_put_aside(cluster: str, tmp_path: Path) -> None:
     prompts = ["a", "die", "b", "end", "c", "d", "end too", "e"]
     table = written(tmp_path / "t.jsonl", [{"prompt": prompt} for prompt in prompts])
-    draw(str(table), str(tmp_path / "out"), cluster, str(tmp_path / "pids"))
+    pids = tmp_path / "pids"
+    run = begun(tmp_path / "log", table, tmp_path / "out", cluster, pids)
+    ended_well(run, tmp_path / "log")
     found = records(tmp_path / "out")
     assert [each["prompt"] for each in found] == prompts
     for each in found:
@@ -66,7 +84,7 @@ def test_killed_actors_leave_what_no_kill_leaves(cluster: str, tmp_path: Path) -
         pids.mkdir()
         killer = Killer(pids, moments)
         killer.start()
-        draw(str(table), str(out), cluster, str(pids), window=64)
+        ended_well(begun(tmp_path / "log", table, out, cluster, pids), tmp_path / "log")
         killer.is_over.set()
         killer.join()
         kills, rounds = kills + killer.count, rounds + 1
@@ -77,24 +95,20 @@ def test_killed_actors_leave_what_no_kill_leaves(cluster: str, tmp_path: Path) -
 def test_killed_runs_leave_what_no_kill_leaves(cluster: str, tmp_path: Path) -> None:
     table = written(tmp_path / "t.jsonl", ROWS)
     go(table, tmp_path / "whole", window=64)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.batch.on_ray.test_kills", "ray"])
     moments, kills, rounds, log = random.Random(8), 0, 0, tmp_path / "log"
     while kills < KILLS:
         out, is_done = tmp_path / f"out-{rounds}", False
         rounds += 1
         while not is_done:
-            arguments = (str(log), str(table), str(out), cluster, str(tmp_path / "pids"))
-            process = context.Process(target=draw_logged, args=arguments)
             before = told(out)
-            process.start()
+            process = begun(log, table, out, cluster, tmp_path / "pids")
             if kills < KILLS:
                 while process.is_alive() and told(out) == before:
                     time.sleep(0.01)
                 process.join(moments.uniform(0.0, 0.6))
                 if process.is_alive() and process.pid is not None:
                     os.kill(process.pid, signal.SIGKILL)
-            process.join()
+            process.join(PATIENCE_S)
             is_done = process.exitcode == 0
             assert is_done or process.exitcode == -signal.SIGKILL, log.read_text()
             kills += not is_done
