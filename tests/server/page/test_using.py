@@ -46,9 +46,6 @@ def a_picture(size: tuple[int, int] = (64, 48)) -> bytes:
 
 def test_from_a_prompt_to_the_saved_picture_by_keys_alone(visit: Visit, fake: str) -> None:
     page = visit(fake)
-    page.keyboard.press("Tab")
-    expect(page.locator(".skip")).to_be_focused()
-    page.keyboard.press("Enter")
     expect(page.locator("#prompt")).to_be_focused()
     page.keyboard.type("a cat by keys")
     for _ in range(8):  # to the number of steps
@@ -65,6 +62,14 @@ def test_from_a_prompt_to_the_saved_picture_by_keys_alone(visit: Visit, fake: st
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert re.fullmatch(r"kakusan-\d+\.png", download.value.suggested_filename)
+
+
+def test_a_finger_finds_no_keyboard_over_the_page(visit: Visit, fake: str) -> None:
+    page = visit(fake, PHONE)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#prompt")).to_be_focused()
 
 
 def test_a_reload_finds_the_running_job_and_the_form(visit: Visit, fake: str) -> None:

@@ -50,6 +50,9 @@ on("stranger", () => {
 });
 on("back", () => void catchUp());
 if (said.has("settings") && takeLink(said.get("settings") ?? "")) announce(t("used"));
+// Where there is a keyboard, what is typed first is the prompt
+if (matchMedia("(pointer: fine)").matches && document.activeElement === document.body)
+  byId("prompt").focus({ preventScroll: true });
 await stock();
 if (known) {
   await resend();
