@@ -112,12 +112,12 @@ def test_what_ran_when_the_server_ended_waits_again_at_once(path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("version", ["2", "999", "x", ""])
+@pytest.mark.parametrize("version", ["3", "999", "x", ""])
 def test_a_newer_database_is_refused_and_left_as_it_is(path: Path, version: str) -> None:
     opened(path).close()
     edit(path, f"UPDATE meta SET value = '{version}'")
     before = path.read_bytes()
-    with pytest.raises(StoreTooNew, match=rf"is of version '{version}', and .* up to 1; install"):
+    with pytest.raises(StoreTooNew, match=rf"is of version '{version}', and .* up to 2; install"):
         opened(path)
     assert path.read_bytes() == before
     edit(path, "UPDATE meta SET value = '1'")
