@@ -27,9 +27,16 @@ def begun(log: Path, *arguments: object) -> ForkServerProcess:
     return process
 
 
-def ended_well(process: ForkServerProcess, log: Path) -> None:
+def ended(process: ForkServerProcess) -> int | None:
+    """How a run has ended; one that hangs is killed, and has not."""
     process.join(PATIENCE_S)
-    assert process.exitcode == 0, log.read_text()
+    code = process.exitcode
+    process.kill()
+    return code
+
+
+def ended_well(process: ForkServerProcess, log: Path) -> None:
+    assert ended(process) == 0, log.read_text()
 
 
 def test_the_rows_that_kill_are_put_aside(cluster: str, tmp_path: Path) -> None:
@@ -108,9 +115,9 @@ def test_killed_runs_leave_what_no_kill_leaves(cluster: str, tmp_path: Path) -> 
                 process.join(moments.uniform(0.0, 0.6))
                 if process.is_alive() and process.pid is not None:
                     os.kill(process.pid, signal.SIGKILL)
-            process.join(PATIENCE_S)
-            is_done = process.exitcode == 0
-            assert is_done or process.exitcode == -signal.SIGKILL, log.read_text()
+            code = ended(process)
+            is_done = code == 0
+            assert is_done or code == -signal.SIGKILL, log.read_text()
             kills += not is_done
         assert everything(out) == everything(tmp_path / "whole")
     print(f"{kills} kills of runs, in {rounds} folders")
