@@ -18,11 +18,12 @@ WRITES = """
 import sys
 from pathlib import Path
 from kakusan.checkpoints.files import write_new
-print("ready", flush=True)
 number = 0
 while True:
     number += 1
     write_new([Path(sys.argv[1]) / f"{number}.bin"], b"x" * 200_000)
+    if number == 1:
+        print("ready", flush=True)
 """
 
 
