@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from tests.batch.making import everything, go, records, written
@@ -18,16 +18,15 @@ PATIENCE_S = 300.0  # for a run
 ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(150)]
 
 
-def begun(log: Path, *arguments: object) -> ForkServerProcess:
+def begun(log: Path, *arguments: object) -> SpawnProcess:
     """A run in a process of its own; in one that has joined a cluster before, Ray may hang."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.batch.on_ray.test_kills", "ray"])
+    context = multiprocessing.get_context("spawn")  # with the cluster's token in its environment
     process = context.Process(target=draw_logged, args=(str(log), *map(str, arguments)))
     process.start()
     return process
 
 
-def ended(process: ForkServerProcess) -> int | None:
+def ended(process: SpawnProcess) -> int | None:
     """How a run has ended; one that hangs is killed, and has not."""
     process.join(PATIENCE_S)
     code = process.exitcode
@@ -35,7 +34,7 @@ def ended(process: ForkServerProcess) -> int | None:
     return code
 
 
-def ended_well(process: ForkServerProcess, log: Path) -> None:
+def ended_well(process: SpawnProcess, log: Path) -> None:
     assert ended(process) == 0, log.read_text()
 
 
