@@ -16,10 +16,12 @@ from kakusan.cli.server_options import (
     DataFolder,
     Embeddings,
     IPAdapters,
+    LogFormat,
     LoraDirs,
     Models,
     Vaes,
     check_installed,
+    check_log_format,
     limit,
     places,
 )
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from kakusan.server.access.tokens import Tokens
     from kakusan.server.settings import Settings
 
-_FORMATS = ("text", "json")
 _DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
 _DAY = 24 * 3600.0  # seconds
 
@@ -130,9 +131,7 @@ def serve(
         bool | None,
         typer.Option("--open/--no-open", help="Open the page in a browser; usual on a desktop."),
     ] = None,
-    log_format: Annotated[
-        str, typer.Option(metavar="KIND", help="text, or json for programs.")
-    ] = "text",
+    log_format: LogFormat = "text",
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Write prompts into the log, too.")
     ] = False,
@@ -142,8 +141,7 @@ def serve(
     It ends with Ctrl-C. Jobs are kept: those that wait or run when it ends go on at the next start.
     """
     check_installed("serve", SERVER, "server")
-    if log_format not in _FORMATS:
-        raise InputError(f"--log-format must be text or json, not {shown(log_format)}")
+    check_log_format(log_format)
     from kakusan.server.settings import MEGABYTE, Settings, usual_data_folder
 
     settings = Settings(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kakusan.cli import options
-from kakusan.errors import InputError
+from kakusan.errors import InputError, shown
 
 # What the extra `server` brings
 SERVER = ("fastapi", "uvicorn", "sqlalchemy", "multipart", "prometheus_client")
@@ -41,6 +41,8 @@ def places(name: str, what: str) -> Any:
     )
 
 
+LogFormat = Annotated[str, typer.Option(metavar="KIND", help="text, or json for programs.")]
+_FORMATS = ("text", "json")
 LoraDirs = Annotated[list[Path] | None, places("--lora-dir", "LoRAs")]
 Embeddings = Annotated[list[Path] | None, places("--embeddings", "Learnt words")]
 ControlModels = Annotated[
@@ -53,6 +55,12 @@ IPAdapters = Annotated[list[Path] | None, places("--ip-adapter", "IP-Adapters")]
 def limit(metavar: str, parser: Any, text: str) -> Any:
     """An option that bounds what the server does."""
     return typer.Option(metavar=metavar, parser=parser, help=text, rich_help_panel="Limits")
+
+
+def check_log_format(name: str) -> None:
+    """Raise `InputError` for a form that no log has."""
+    if name not in _FORMATS:
+        raise InputError(f"--log-format must be text or json, not {shown(name)}")
 
 
 def checked_queue(url: str | None) -> str:

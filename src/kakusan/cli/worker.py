@@ -14,16 +14,16 @@ from kakusan.cli.server_options import (
     ControlModels,
     Embeddings,
     IPAdapters,
+    LogFormat,
     LoraDirs,
     Models,
     Vaes,
     check_installed,
+    check_log_format,
     checked_queue,
     limit,
 )
-from kakusan.errors import InputError, shown
-
-_FORMATS = ("text", "json")
+from kakusan.errors import InputError
 
 
 def worker(
@@ -65,9 +65,7 @@ def worker(
             "That what is drawn has when the worker is asked to stop.",
         ),
     ] = 20.0,
-    log_format: Annotated[
-        str, typer.Option(metavar="KIND", help="text, or json for programs.")
-    ] = "text",
+    log_format: LogFormat = "text",
 ) -> int:
     """Draw what a queue holds, for batches and servers elsewhere.
 
@@ -76,8 +74,7 @@ def worker(
     workers go on with what it had not finished.
     """
     check_installed("worker", (*SERVER, "psycopg"), "server,postgres")
-    if log_format not in _FORMATS:
-        raise InputError(f"--log-format must be text or json, not {shown(log_format)}")
+    check_log_format(log_format)
     url = checked_queue(os.environ.get(DATABASE) if database is None else database)
     named = {
         "--model": model,
