@@ -1,13 +1,14 @@
 """Programs that pages show, run as readers would: in a process of their own, in an empty folder."""
 
 import importlib
-import multiprocessing
 import os
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.forking import fork_server
 
 ROOT = Path(__file__).parents[1]
 FILES = "files"  # beside the cache: those that pages name as if readers had them
@@ -28,9 +29,9 @@ def run_program(program: str, hub_cache: Path, folder: Path) -> None:
         if file.name in program:
             shutil.copy(file, folder)
     with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as told:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["torch"])  # imported once for all
-        process = context.Process(target=_run, args=(program, hub_cache, folder, told.name))
+        process = fork_server("torch").Process(
+            target=_run, args=(program, hub_cache, folder, told.name)
+        )
         process.start()
         process.join()
         assert process.exitcode == 0, Path(told.name).read_text(encoding="utf-8")

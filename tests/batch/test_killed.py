@@ -1,6 +1,5 @@
 """Killed by the system a hundred times, at random moments, and begun again each time."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.batch.making import Fake, everything, go, written
+from tests.forking import fork_server
 
 KILLS = 50  # of each of two layouts
 ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(600)]
@@ -29,8 +29,7 @@ def draw_all(begun: Event, table: str, out: str, layout: str, log: str) -> None:
 def test_a_hundred_kills_leave_what_no_kill_leaves(layout: str, tmp_path: Path) -> None:
     table = written(tmp_path / "t.jsonl", ROWS)
     go(table, tmp_path / "whole", layout=layout, size=20, window=16)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.batch.test_killed"])
+    context = fork_server("tests.batch.test_killed")
     moments, kills, rounds = random.Random(7), 0, 0
     while kills < KILLS:
         out, is_done = tmp_path / f"out-{rounds}", False

@@ -1,7 +1,6 @@
 """A row that brings down what draws it is tried three times, and the others are drawn."""
 
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from kakusan.batch.storage import LocalStorage
 from kakusan.batch.supervised import Supervised
 from kakusan.errors import InputError, KakusanError
 from tests.batch.making import Fake, everything, go, records, written
+from tests.forking import fork_server
 
 
 class Dying(Fake):
@@ -122,9 +122,7 @@ def test_what_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 def test_what_draws_ends_with_a_run_that_is_killed(tmp_path: Path) -> None:
-    run = multiprocessing.get_context("forkserver").Process(
-        target=draw_slowly, args=(str(tmp_path),)
-    )
+    run = fork_server().Process(target=draw_slowly, args=(str(tmp_path),))
     run.start()
     told = tmp_path / "pid"
     while not (told.is_file() and told.read_text()):

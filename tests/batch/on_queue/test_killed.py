@@ -1,6 +1,5 @@
 """Workers that are killed at random moments: each row once, and one that kills is put aside."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -20,6 +19,7 @@ from kakusan.batch.on_queue.engine import QueueEngine
 from kakusan.server.queue.store import Store
 from tests.batch.making import everything, go, records, written
 from tests.batch.on_queue.fakes import MADE, Memory, work_as_fake
+from tests.forking import fork_server
 
 KILLS = int(os.environ.get("KAKUSAN_TEST_KILLS", "20"))
 ROWS = [{"prompt": "bad dog" if n % 50 == 7 else f"a cat {n}", "n": 1 + n % 2} for n in range(200)]
@@ -31,11 +31,9 @@ class Fleet:
     """Two workers, of which one that has ended is begun again, as a cluster does."""
 
     def __init__(self, url: str, log: Path) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(
-            ["tests.batch.on_queue.fakes", "kakusan.batch.on_queue.worker"]
+        self._context: ForkServerContext = fork_server(
+            "tests.batch.on_queue.fakes", "kakusan.batch.on_queue.worker"
         )
-        self._context: ForkServerContext = context
         self._url, self._log = url, str(log)
         self._processes: list[ForkServerProcess] = [self._begun() for _ in range(2)]
         self._ending = threading.Event()

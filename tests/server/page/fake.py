@@ -26,6 +26,7 @@ class Fake:
     def __init__(self, pace: float = 0.1) -> None:
         self.pace = pace
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, str] = {}  # of jobs, as the page sends one again
         self.inputs: dict[str, bytes] = {}
         self.listeners: list[asyncio.Queue[tuple[str, dict[str, Any]]]] = []
         self.numbers = itertools.count(1)
@@ -138,7 +139,11 @@ def _routes(fake: Fake) -> APIRouter:
         if asked.get("width", 8) % 8:
             detail = f"width must be a multiple of 8, not {asked['width']}"
             return JSONResponse({"detail": detail, "field": "width"}, 422)
-        return JSONResponse(fake.shown(fake.add(asked)), 202)
+        key = request.headers.get("Idempotency-Key", "")
+        job = fake.jobs.get(fake.keys.get(key, "")) or fake.add(asked)
+        if key:
+            fake.keys[key] = job["id"]
+        return JSONResponse(fake.shown(job), 202)
 
     @routes.get("/v1/jobs")
     def jobs(state: str = "", q: str = "", after: str = "", limit: int = 50) -> dict[str, Any]:

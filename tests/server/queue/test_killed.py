@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import multiprocessing
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ from kakusan.server.queue.job import State
 from kakusan.server.queue.owners import own_name
 from kakusan.server.queue.retention import Limits
 from kakusan.server.queue.store import Store
+from tests.forking import fork_server
 from tests.server.queue.making import asked, begun, drawn
 
 PICTURES = 2  # of each job
@@ -60,8 +60,7 @@ def killed_rounds(address: str, folder: Path, rounds: int, longest: float) -> di
     told, log = folder / "told", folder / "log"
     told.touch()
     log.touch()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context = fork_server(*PRELOADED)
     chance = random.Random(17)
     for round in range(rounds):
         begun = context.Event()

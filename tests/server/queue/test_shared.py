@@ -1,12 +1,12 @@
 """Several processes share a Postgres: each job is drawn by one of them, and no event is missed."""
 
-import multiprocessing
 import time
 from collections import Counter
 
 from kakusan.server.queue.job import State
 from kakusan.server.queue.owners import own_name
 from kakusan.server.queue.store import Store
+from tests.forking import fork_server
 from tests.server import clusters
 from tests.server.queue.making import asked, begun
 
@@ -32,7 +32,7 @@ def take_part(address: str, number: int) -> None:
 
 def test_each_job_is_drawn_once(cluster: clusters.Cluster) -> None:
     address = cluster.database()
-    context = multiprocessing.get_context("forkserver")
+    context = fork_server()
     processes = [
         context.Process(target=take_part, args=(address, number)) for number in range(PROCESSES)
     ]
