@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.server.page.conftest import Server
 from tests.server.page.test_serving import AWAY, serving
@@ -270,6 +270,24 @@ def test_the_line_beside_the_button_tells_what_steers(visit: Visit, server: Serv
     page.click("#more > summary")
     page.click("#reset")
     expect(page.locator("#summary")).not_to_contain_text("from a picture")
+
+
+def test_what_is_typed_before_the_models_are_known_stays(visit: Visit, server: Server) -> None:
+    page = visit(server.url)
+    page.evaluate("localStorage.clear()")
+    held: list[Route] = []
+    page.route("**/v1/models*", lambda route: held.append(route))  # it wants a function
+    page.reload()
+    page.wait_for_selector("#stage > *")
+    page.fill("#width", "96")
+    while not held:
+        page.wait_for_timeout(20)
+    with page.expect_response("**/v1/models*"):
+        for each in held:
+            each.continue_()
+    draw(page, "a cat typed early")
+    drawn(page, "a cat typed early")
+    assert latest(page)["request"]["width"] == 96
 
 
 def test_several_that_were_asked_for_meanwhile_are_all_sent(visit: Visit, tmp_path: Path) -> None:

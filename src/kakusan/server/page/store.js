@@ -177,7 +177,9 @@ export function change(patch, source = null) {
  * @param {string} name
  */
 export function choose(name) {
-  const fresh = Object.fromEntries(OF_A_MODEL.map((each) => [each, EMPTY[each]]));
+  // what was typed before there was a model is meant for the first one
+  const left = form.model ? OF_A_MODEL : [];
+  const fresh = Object.fromEntries(left.map((each) => [each, EMPTY[each]]));
   change({ ...fresh, ...known(models[name] ?? {}), model: name });
 }
 
