@@ -164,6 +164,7 @@ def test_what_another_tool_did_beside_is_sent_along(visit: Visit, server: Server
     page.click("#more > summary")
     expect(page.locator("#extra")).to_contain_text("second_pass: scale 2, upscaler Latent")
     page.reload()
+    page.wait_for_selector("#stage > *")  # else the key is pressed before anything listens
     page.keyboard.press("Control+Enter")
     drawn(page, "a cat")
     asked = latest(page)["request"]
