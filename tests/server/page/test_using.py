@@ -265,6 +265,7 @@ def test_a_grid_draws_each_pair(visit: Visit, fake: str) -> None:
     assert whole.crop((left, top, left + 128, top + 128)).tobytes() == third.tobytes()
     assert whole.getpixel((0, 0)) == (255, 255, 255)
     page.reload()
+    page.wait_for_selector("#stage > *")  # else it is clicked before anything listens
     page.click("#open-grid")
     expect(page.locator("dialog td img")).to_have_count(4)
 
