@@ -92,9 +92,9 @@ def test_answers_describe_the_scene_again(kind: str) -> None:
 
 
 def test_it_learns_to_read(tokenizer: CLIPTokenizer, lessons: Lessons, tmp_path: Path) -> None:
-    reading = stage(tokenizer, lessons, 250)
+    reading = stage(tokenizer, lessons, 400)
     run = Run(reading, tmp_path)
-    for _ in range(250):
+    for _ in range(400):
         run.advance()
     losses = run.losses()
     assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:10])
