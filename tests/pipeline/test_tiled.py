@@ -1,5 +1,7 @@
 """A picture made larger in tiles: as its tiles, drawn one by one, put together."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from PIL import Image
 
 import kakusan
 from kakusan import StableDiffusionPipeline
-from kakusan.errors import RequestError
+from kakusan.errors import CheckpointError, RequestError
 from kakusan.images.tiles import Tiles
 from kakusan.pipeline import draw_together
 from kakusan.request import Request, Upscale
@@ -54,6 +56,23 @@ def test_the_record_makes_it_again(pipe: Any) -> None:
     assert again.record == record
     with pytest.raises(RequestError, match="needs"):
         list(pipe.pictures(Request.from_record(record), image=LARGE))
+
+
+def test_a_model_says_how_much_of_it_to_draw_anew(tiny_v1: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_v1, folder)
+    for told, strength in (({}, 0.3), ({"upscale_strength": 0.1}, 0.1)):
+        (folder / "kakusan.json").write_text(json.dumps(told))
+        pipe = StableDiffusionPipeline.from_pretrained(folder)
+        pipe.set_progress_bar_config(disable=True)
+        request = asked(strength=None, num_inference_steps=10)
+        (found,) = pipe.pictures(request, image=PICTURE)
+        assert found.record["strength"] == strength
+        (other,) = pipe.pictures(asked(strength=strength, num_inference_steps=10), image=PICTURE)
+        assert np.array_equal(np.asarray(found.image), np.asarray(other.image))
+    (folder / "kakusan.json").write_text('{"upscale_strength": 1.5}')
+    with pytest.raises(CheckpointError, match="upscale_strength"):
+        StableDiffusionPipeline.from_pretrained(folder)
 
 
 def test_hardly_changed_it_is_the_larger_picture_but_for_the_vae(pipe: Any) -> None:

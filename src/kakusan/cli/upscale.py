@@ -51,7 +51,7 @@ def upscale(
         typer.Option(
             metavar="X",
             parser=any_number(),
-            help="How much is drawn anew, from 0 to 1; 0.3 where not given.",
+            help="How much is drawn anew, from 0 to 1; else the model's own, usually 0.3.",
             rich_help_panel=PANEL,
         ),
     ] = None,

@@ -122,7 +122,7 @@ class Folder(Container):
 
 
 def checked_defaults(told: Mapping[str, JSON], where: str) -> dict[str, JSON]:
-    """What a model says is good for it: steps and guidance.
+    """What a model says is good for it: steps, guidance, and how much of tiles to draw anew.
 
     Raises:
         CheckpointError: A value is out of its range.
@@ -133,6 +133,8 @@ def checked_defaults(told: Mapping[str, JSON], where: str) -> dict[str, JSON]:
         found["num_inference_steps"] = fields.integer("num_inference_steps", maximum=MAX_STEPS)
     if fields.has("guidance_scale"):
         found["guidance_scale"] = fields.number("guidance_scale", minimum=0, maximum=MAX_GUIDANCE)
+    if fields.has("upscale_strength"):
+        found["upscale_strength"] = fields.number("upscale_strength", minimum=0, maximum=1)
     return found
 
 

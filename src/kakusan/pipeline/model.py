@@ -14,6 +14,7 @@ from kakusan.pipeline.few_steps import Usual
 from kakusan.pipeline.outfits import Asked
 from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
+from kakusan.request.tiled import UPSCALE_STRENGTH
 from kakusan.runtime.device import parse_device
 from kakusan.runtime.precision import parse_dtype
 from kakusan.sampling import View
@@ -105,6 +106,11 @@ class Model:
         """What the model's folder says is good for it, or its kind."""
         own = self.family.guidance if self.usual is None else self.usual.guidance
         return self.defaults.get("guidance_scale", own)
+
+    @property
+    def upscale_strength(self) -> float:
+        """How much of tiles the model's folder says is good to draw anew, or what is usual."""
+        return self.defaults.get("upscale_strength", UPSCALE_STRENGTH)
 
     def scheduler_of(self, request: Request) -> str | Mapping[str, Any] | None:
         """What a request asks for, or else what models of this kind need in place of their own."""

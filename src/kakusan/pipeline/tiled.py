@@ -17,7 +17,7 @@ from kakusan.pipeline.model import Model
 from kakusan.pipeline.output import Picture
 from kakusan.pipeline.records import Records
 from kakusan.request import MAX_PICTURES, Request
-from kakusan.request.tiled import UPSCALE_STRENGTH, Upscale
+from kakusan.request.tiled import Upscale
 
 
 class TiledDrawing(Drawing):
@@ -46,7 +46,7 @@ class TiledDrawing(Drawing):
         cut = tuple(self._tiles.cut(enlarged))
         super().__init__(
             model,
-            _of_tiles(request, self._tiles),
+            _of_tiles(request, self._tiles, model.upscale_strength),
             replace(inputs, image=Given(cut, names=(None,) * len(cut))),
             batch_size,
         )
@@ -115,8 +115,8 @@ def _enlarged(given: Given, upscale: Upscale) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _of_tiles(request: Request, tiles: Tiles) -> Request:
-    """What draws them, a picture each."""
+def _of_tiles(request: Request, tiles: Tiles, strength: float) -> Request:
+    """What draws them, a picture each; with this strength where none is asked for."""
     return replace(
         request,
         upscale=None,
@@ -124,5 +124,5 @@ def _of_tiles(request: Request, tiles: Tiles) -> Request:
         width=tiles.tile[0],
         height=tiles.tile[1],
         num_images_per_prompt=len(tiles),
-        strength=UPSCALE_STRENGTH if request.strength is None else request.strength,
+        strength=strength if request.strength is None else request.strength,
     )

@@ -65,7 +65,8 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         "feature_extractor": None,
     }
     write_index(output, STABLE_DIFFUSION, parts)
-    write_json(output / DEFAULTS, {"num_inference_steps": 25, "guidance_scale": 3.0})
+    good = {"num_inference_steps": 25, "guidance_scale": 3.0, "upscale_strength": 0.1}
+    write_json(output / DEFAULTS, good)
 
 
 def new_text_encoder(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:
