@@ -19,7 +19,7 @@ from kakusan.inspect.sheet import sheet
 from kakusan.runtime.arena import hold
 from kakusan.training.finetune import fine_tune_lora, fine_tune_unet
 from kakusan.training.folder import PictureFolder
-from kakusan.training.trainer import StageSettings
+from kakusan.training.pace import StageSettings
 
 IMAGES = Path(__file__).parent / "images"
 NAME = "dinosaur"

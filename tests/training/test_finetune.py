@@ -17,7 +17,7 @@ from kakusan.text import PromptCutWarning
 from kakusan.training.finetune import FineTuneStage, fine_tune_lora
 from kakusan.training.folder import PictureFolder
 from kakusan.training.lora import LoRALinear, adapt
-from kakusan.training.trainer import StageSettings
+from kakusan.training.pace import StageSettings
 
 SETTINGS = StageSettings(
     steps=6, batch_size=2, learning_rate=3e-2, warmup_steps=1, ema_decay=0.5, sample_every=100

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import kakusan
-from kakusan.errors import CheckpointError
-from kakusan.training.trainer import Run, Stage, StageSettings, learning_rate, train
+from kakusan.errors import CheckpointError, NumericalError
+from kakusan.training.pace import StageSettings, learning_rate
+from kakusan.training.trainer import Run, Stage, train
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
     plan = StageSettings(steps=100, batch_size=1, learning_rate=1.0, warmup_steps=10)
-    rates = [learning_rate(plan, step) for step in range(100)]
+    rates = [learning_rate(plan, step, step / 100) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == pytest.approx(1.0)
+    assert max(rates) == rates[9] == pytest.approx(0.98, abs=0.01)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0.01 <= rates[-1] < 0.02
 
@@ -116,6 +118,96 @@ def test_a_folder_in_its_place_is_one_line(tmp_path: Path) -> None:
 def test_networks_of_another_shape_are_one_line(checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="networks of another shape"):
         Run(Line(3), checkpoint.parent)
+
+
+def test_a_run_can_end_by_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("kakusan.training.pace.time.monotonic", lambda: now)
+    advance, rates = Run.advance, list[float]()
+
+    def timed(run: Run) -> None:
+        nonlocal now
+        now += 2.0
+        advance(run)
+        rates.append(run.optimizer.param_groups[0]["lr"])
+
+    monkeypatch.setattr(Run, "advance", timed)
+    stage = Line()
+    stage.settings = replace(stage.settings, steps=3, warmup_steps=1, save_every=10)
+    train(stage, tmp_path, seconds=40.0)
+    assert len(rates) == 20  # and not 3
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == stage.settings.learning_rate
+    assert rates[-1] < 0.02 * stage.settings.learning_rate
+    assert capsys.readouterr().err.splitlines()[-1].startswith("line 20  loss")
+    train(stage, tmp_path, seconds=40.0)  # it has come to its end
+    train(stage, tmp_path)
+    assert len(rates) == 20
+
+
+def test_a_run_that_was_stopped_takes_the_time_that_it_is_given_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("kakusan.training.pace.time.monotonic", lambda: now)
+    run = Run(Line(), tmp_path, 60.0)
+    now = 30.0
+    run.advance()
+    assert run.done == 0.5
+    run.save()
+    again = Run(Line(), tmp_path, 10.0)
+    assert again.done == pytest.approx(0.75)
+    now = 40.0
+    again.advance()
+    assert again.done == 1
+    assert Run(Line(), tmp_path, 0.0).done == 1
+    assert Run(Line(), tmp_path).done == pytest.approx(1 / 9)
+
+
+class Spoilt(Line):
+    """Its fourth loss is no number."""
+
+    def loss(self, rng: np.random.Generator) -> Tensor:
+        factor = float("nan") if self.done * self.settings.steps == 3 else 1.0
+        return factor * super().loss(rng)
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_loss_that_is_no_number_never_reaches_a_checkpoint(
+    queued: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kakusan.training.trainer.queues", lambda device: queued)
+    stage = Spoilt()
+    stage.settings = replace(stage.settings, steps=8, save_every=2)
+    with pytest.raises(NumericalError, match="the loss became nan at step 4;"):
+        train(stage, tmp_path)
+    with safe_open(tmp_path / "line.safetensors", framework="pt") as file:
+        assert file.metadata()["step"] == "2"
+        assert all(file.get_tensor(key).isfinite().all() for key in file.keys())  # noqa: SIM118
+
+
+def test_a_queued_run_learns_the_same_and_reads_its_losses_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, losses = list[int](), Run.losses
+
+    def counted(run: Run) -> list[float]:
+        read.append(run.step)
+        return losses(run)
+
+    weights: list[Tensor] = []
+    for queued in (False, True):
+        monkeypatch.setattr("kakusan.training.trainer.queues", lambda device, q=queued: q)
+        monkeypatch.setattr(Run, "losses", counted)
+        stage = Line()
+        stage.settings = replace(stage.settings, steps=120)
+        train(stage, tmp_path / str(queued))
+        weights.append(stage.networks.weight.detach())
+    assert torch.equal(*weights)
+    assert read[-3:] == [50, 100, 120]
+    assert len(read) == 120 + 3
 
 
 KILLED = """

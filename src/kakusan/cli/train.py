@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from kakusan.request import SEEDS
 if TYPE_CHECKING:
     from kakusan.pipeline import StableDiffusionPipeline
     from kakusan.training.folder import PictureFolder
-    from kakusan.training.trainer import StageSettings
+    from kakusan.training.pace import StageSettings
 
 app = typer.Typer(
     help="Train the built-in model, or fine-tune a checkpoint.", cls=Group, rich_markup_mode=None
@@ -97,6 +98,18 @@ def builtin(
         typer.Option(metavar="FOLDER", help="Go on teaching this model's UNet instead."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", parser=any_number(0.0), help="End after so long, not after steps."
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the U-Net first: faster on a GPU.")
+    ] = False,
+    written: Annotated[
+        bool, typer.Option("--export", help="Write what --run has learnt so far; train no more.")
+    ] = False,
 ) -> int:
     """Train the built-in model from nothing.
 
@@ -104,15 +117,22 @@ def builtin(
     """
     if vae is not None and start is not None:
         raise InputError("--start has an autoencoder already; leave --vae out")
+    if written and (vae is not None or minutes is not None or compiled):
+        raise InputError("--export trains no more; leave --vae, --minutes and --compile out")
     check_free(output, overwrite)
     check_writable(output)
     with live(quiet=False) as line:
         _prepare_process(line)
         from kakusan.builtin.recipe.build import build
+        from kakusan.builtin.recipe.export import export
         from kakusan.builtin.recipe.recipe import FULL, Recipe
 
-    with _going_on_later(run):
-        build(FULL if full else Recipe(), run, output, vae=vae, start=start)
+    recipe = replace(FULL if full else Recipe(), compiled=compiled)
+    if written:
+        export(recipe, run, output, start=start)
+    else:
+        with _going_on_later(run):
+            build(recipe, run, output, vae=vae, start=start, minutes=minutes)
     say(str(output))
     return DONE
 
@@ -260,17 +280,20 @@ def _going_on_later(run: Path) -> Generator[None]:
 def _prepare_process(line: Live) -> None:
     """Do what the library leaves to whoever owns the process, before networks are loaded."""
     line.wait("loading torch")
+    import torch
+
     from kakusan.runtime.arena import hold
     from kakusan.training.processes import join
 
     hold()  # training frees and takes the same memory in each step
+    torch.backends.cudnn.benchmark = True  # and its convolutions have the same shapes
     join()
 
 
 def _settings(
     steps: int, batch: int, rate: float, save_every: int, *, weight_decay: float
 ) -> "StageSettings":
-    from kakusan.training.trainer import StageSettings
+    from kakusan.training.pace import StageSettings
 
     return StageSettings(
         steps=steps,

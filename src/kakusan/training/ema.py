@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class MovingAverage:
@@ -23,8 +24,7 @@ class MovingAverage:
         """Move the averages towards the parameters, which come in the order they first came in."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for average, parameter in zip(self.averages, parameters, strict=True):
-            average.lerp_(parameter, 1 - decay)
+        get_ema_multi_avg_fn(decay)(self.averages, list(parameters), self.updates)
 
     @torch.no_grad()
     def copy_to(self, parameters: Iterable[Tensor]) -> None:

@@ -18,8 +18,9 @@ from kakusan.schedulers.ddpm import DDPMScheduler
 from kakusan.training.folder import PictureFolder
 from kakusan.training.grids import grid, to_tensor
 from kakusan.training.lora import LoRALinear, adapt, save_lora
+from kakusan.training.pace import StageSettings
 from kakusan.training.progress import say_wait
-from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision, train
+from kakusan.training.trainer import Stage, fingerprint, mixed_precision, train
 
 VIEWS = 8  # crops, mirrored or not, that are stored of each picture
 SHOWN = 4  # pictures of a sample grid

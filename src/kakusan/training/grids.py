@@ -6,9 +6,10 @@ from PIL import Image
 from torch import Tensor
 
 
-def to_tensor(pictures: np.ndarray) -> Tensor:
-    """Return uint8 `(n, h, w, 3)` as float32 `(n, 3, h, w)` in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+def to_tensor(pictures: np.ndarray | Tensor) -> Tensor:
+    """Return uint8 `(n, h, w, 3)` as float32 `(n, 3, h, w)` in [-1, 1], on the same device."""
+    levels = pictures if isinstance(pictures, Tensor) else torch.from_numpy(pictures)
+    return levels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def to_pictures(tensor: Tensor) -> np.ndarray:

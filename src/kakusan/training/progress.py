@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -43,38 +44,51 @@ class Progress(AbstractContextManager["Progress"]):
     Args:
         name: of the stage.
         step: that the run begins at.
-        steps: of the whole run.
+        done: of the whole run at its beginning, from 0 to 1.
+        steps: of the whole run; None where it ends by the clock.
         samples: of one step.
         logs: the folder of all stages' logs; None writes none.
         every: so many steps there is a line.
     """
 
     def __init__(
-        self, name: str, step: int, steps: int, samples: int, logs: Path | None, every: int = 50
+        self,
+        name: str,
+        step: int,
+        done: float,
+        steps: int | None,
+        samples: int,
+        logs: Path | None,
+        every: int = 50,
     ) -> None:
         self.name = name
-        self.steps = steps
+        self.of = "" if steps is None else f"/{steps}"
         self.samples = samples
         self.every = every
-        self.first = self.last = step
+        self.last = step
+        self.first = done
         self.losses: list[float] = []
         self.began = self.since = time.monotonic()
         self.terminal = _on_a_terminal()
-        self.writer = None if logs is None or step >= steps else _writer(logs / name, step)
+        self.writer = None if logs is None else _writer(logs / name, step)
 
-    def report(self, step: int, loss: float) -> None:
-        """Take note of a finished step; every so often print a line."""
-        self.losses.append(loss)
+    def due(self, step: int) -> bool:
+        """Whether there is a line that stays after so many steps."""
+        return step % self.every == 0
+
+    def report(self, step: int, done: float, losses: Sequence[float]) -> None:
+        """Take note of finished steps; every so often print a line."""
+        self.losses += losses
         now = time.monotonic()
-        stays = step % self.every == 0 or step == self.steps
+        stays = self.due(step) or done >= 1
         if not stays and not self.terminal:
             return
         rate = (step - self.last) / (now - self.since) * self.samples
-        left = (self.steps - step) / ((step - self.first) / (now - self.began))
+        left = (1 - done) * (now - self.began) / max(done - self.first, 1e-9) / 60
         mean = float(np.mean(self.losses))
         text = (
-            f"{self.name} {step}/{self.steps}  loss {mean:.4f}  "
-            f"{rate:.1f} samples/s  {left / 60:.1f} min left"
+            f"{self.name} {step}{self.of}  loss {mean:.4f}  "
+            f"{rate:.1f} samples/s  {left:.1f} min left"
         )
         if self.terminal:
             text = f"\r{text:<{WIDTH}}"

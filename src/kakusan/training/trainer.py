@@ -5,47 +5,38 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kakusan.checkpoints.files import atomic
-from kakusan.errors import CheckpointError, NumericalError, reason, shown, shown_path
+from kakusan.errors import (
+    CheckpointError,
+    InputError,
+    NumericalError,
+    reason,
+    shown,
+    shown_path,
+)
 from kakusan.models import Model
 from kakusan.runtime.arena import reused
+from kakusan.runtime.device import queues
 from kakusan.runtime.precision import compute_dtype
+from kakusan.training.checkpoint import read_checkpoint
 from kakusan.training.ema import MovingAverage
+from kakusan.training.pace import Pace, StageSettings, learning_rate
 from kakusan.training.processes import Processes, average_gradients
 from kakusan.training.progress import Progress, say_wait
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageSettings:
-    """How long and how fast one stage learns. Everything is counted in steps, so runs repeat.
-
-    `batch_size` is that of one process.
-    """
-
-    steps: int
-    batch_size: int
-    learning_rate: float
-    warmup_steps: int = 100
-    ema_decay: float = 0.999
-    weight_decay: float = 0.01
-    save_every: int = 250
-    sample_every: int = 500
 
 
 class Stage(ABC, Generic[NetworksT]):
@@ -59,7 +50,7 @@ class Stage(ABC, Generic[NetworksT]):
     settings: StageSettings
     networks: NetworksT
     seed: int
-    step = 0  # that the run is at
+    done = 0.0  # of the run, from 0 to 1
     origin = "nothing"  # that the networks began with; a run goes on from the same only
 
     @abstractmethod
@@ -79,16 +70,29 @@ class Stage(ABC, Generic[NetworksT]):
         """Return the generator of one step, another one for the process of each rank."""
         return np.random.default_rng([self.seed, *self.name.encode(), step, rank])
 
+    def draws(self, rng: np.random.Generator) -> torch.Generator:
+        """Return a generator that draws on the networks' device what `rng` decides."""
+        return torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
+
 
 class Run:
-    """The state of a stage between steps, stored in `<folder>/<stage>.safetensors`."""
+    """The state of a stage between steps, stored in `<folder>/<stage>.safetensors`.
 
-    def __init__(self, stage: Stage[NetworksT], folder: Path) -> None:
+    Args:
+        stage: what learns.
+        folder: of the run.
+        seconds: that the stage has from now on, in place of its number of steps.
+    """
+
+    def __init__(self, stage: Stage[NetworksT], folder: Path, seconds: float | None = None) -> None:
         self.stage = stage
         self.folder = folder
         self.path = folder / f"{stage.name}.safetensors"
         self.processes = Processes.current()
+        if seconds is not None and self.processes.count > 1:
+            raise InputError("several processes count steps; a time is for one alone")
         self.step = 0
+        self._unread: list[Tensor] = []  # losses, which on a GPU are waited for now and then
         for module in stage.networks.modules():
             if isinstance(module, Model):
                 module.prepare()  # what follows copies the layout in memory that this decides
@@ -105,24 +109,26 @@ class Run:
             weight_decay=stage.settings.weight_decay,
             fused=True,
         )
-        if self.path.exists():
-            self._restore()
+        trained, done = self._restore() if self.path.exists() else (0.0, 0.0)
+        self.pace = Pace(stage.settings.steps, seconds, trained)
+        ended = done >= 1 and seconds is not None  # by whichever measure it learnt then
+        self.done = 1.0 if ended else self.pace.done(self.step)
 
-    def advance(self) -> float:
-        """Learn from one batch and return its loss.
+    def advance(self) -> None:
+        """Learn from one batch.
 
         Raises:
             NumericalError: The loss is not a finite number; the weights are those before this step.
+                Where a device only queues its work, `losses` says so, and the weights are spoilt.
         """
+        stage = self.stage
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.stage.settings, self.step)
-        self.stage.step = self.step
-        loss = self.stage.loss(self.stage.rng(self.step, self.processes.rank))
-        if not math.isfinite(value := float(loss.detach())):
-            raise NumericalError(
-                f"{self.stage.name}: the loss became {value} at step {self.step + 1}; "
-                f"the last good weights are those of {self.path}; a lower learning rate may help"
-            )
+            group["lr"] = learning_rate(stage.settings, self.step, self.done)
+        stage.done = self.done
+        loss = stage.loss(stage.rng(self.step, self.processes.rank))
+        if not queues(stage.device):
+            self._check([float(loss.detach())], self.step + 1)
+        self._unread.append(loss.detach())
         loss.backward()
         average_gradients(self.parameters.values(), self.processes.count)
         nn.utils.clip_grad_norm_(self.parameters.values(), 1.0)
@@ -130,7 +136,29 @@ class Run:
         self.optimizer.zero_grad()
         self.average.update(self.parameters.values())
         self.step += 1
-        return value
+        self.done = self.pace.done(self.step)
+
+    def losses(self) -> list[float]:
+        """Those of the steps since the last call, which the device has done now.
+
+        Raises:
+            NumericalError: One is not a finite number.
+        """
+        if not self._unread:
+            return []
+        values: list[float] = torch.stack(self._unread).tolist()
+        self._unread.clear()
+        self._check(values, self.step - len(values) + 1)
+        return values
+
+    def _check(self, losses: Sequence[float], first: int) -> None:
+        for step, value in enumerate(losses, first):
+            if not math.isfinite(value):
+                raise NumericalError(
+                    f"{self.stage.name}: the loss became {value} at step {step}; "
+                    f"the last good weights are those of {self.path}; a lower learning rate may "
+                    "help"
+                )
 
     @contextmanager
     def averaged(self) -> Generator[None]:
@@ -163,7 +191,12 @@ class Run:
             tensors[f"average.{name}"] = average.contiguous()
             for key, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{key}.{name}"] = value.contiguous()
-        metadata = {"step": str(self.step), "settings": json.dumps(self._configuration())}
+        metadata = {
+            "step": str(self.step),
+            "done": str(self.done),
+            "seconds": str(self.pace.trained),
+            "settings": json.dumps(self._configuration()),
+        }
         with atomic(self.path) as temporary:
             save_file(tensors, temporary, metadata=metadata)
 
@@ -179,8 +212,11 @@ class Run:
             "begun from": stage.origin,
         }
 
-    def _restore(self) -> None:
-        tensors, self.step, before = self._read()
+    def _restore(self) -> tuple[float, float]:
+        """Go on from the checkpoint; returns the seconds it has learnt, and how much is done."""
+        tensors, metadata = read_checkpoint(self.path)
+        self.step = int(metadata["step"])
+        before: dict[str, Any] = json.loads(metadata["settings"])
         changed = [
             f"{key}: {shown(before.get(key))} before, {shown(value)} now"
             for key, value in self._configuration().items()
@@ -199,22 +235,7 @@ class Run:
                 f"{shown_path(self.path)} is of networks of another shape ({reason(error)}); "
                 "remove it or give another run folder."
             ) from None
-
-    def _read(self) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
-        """The tensors of the checkpoint, its step, and the configuration it is of."""
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                metadata: dict[str, str] = file.metadata() or {}
-            step, before = int(metadata["step"]), json.loads(metadata["settings"])
-            if not isinstance(before, dict) or step < 1:
-                raise ValueError("its metadata are another program's")
-        except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
-            raise CheckpointError(
-                f"{shown_path(self.path)} is no whole checkpoint of a run ({reason(error)}); "
-                "remove it or give another run folder."
-            ) from None
-        return tensors, step, cast(dict[str, Any], before)
+        return float(metadata["seconds"]), float(metadata["done"])
 
     @torch.no_grad()
     def _take(self, tensors: dict[str, Tensor]) -> None:
@@ -231,46 +252,51 @@ class Run:
             }
 
 
-def train(stage: Stage[NetworksT], folder: Path) -> None:
+def train(stage: Stage[NetworksT], folder: Path, *, seconds: float | None = None) -> None:
     """Run a stage to its end, from its last checkpoint if there is one.
 
     Afterwards the stage's networks hold the averaged weights.
+
+    Args:
+        stage: what learns.
+        folder: of the run.
+        seconds: that the stage has from now on, in place of its number of steps: the learning rate
+            falls with the clock. A stage that came to its end before stays as it is.
 
     Raises:
         CheckpointError: The folder's checkpoint is of another configuration.
         OutputError: A checkpoint cannot be written; the last one is still there.
         NumericalError: The loss became NaN or infinite.
-        InputError: `torchrun` started this process with others, and it has not joined them.
+        InputError: `torchrun` started this process with others, and it has not joined them, or
+            `seconds` are given.
     """
-    run = Run(stage, folder)
+    run = Run(stage, folder, seconds)
     settings = stage.settings
     samples = settings.batch_size * run.processes.count
-    logs = None if run.processes.rank else folder / "logs"
-    progress = Progress(stage.name, run.step, settings.steps, samples, logs)
+    logs = None if run.processes.rank or run.done >= 1 else folder / "logs"
+    steps = settings.steps if seconds is None else None
+    progress = Progress(stage.name, run.step, run.done, steps, samples, logs)
     # else networks that compute in turn give back memory that both need again
     with progress, reused(stage, keep=True):
-        if run.step < settings.steps and not run.processes.rank:
-            say_wait(stage.name, f"step {run.step + 1} of {settings.steps}")
-        while run.step < settings.steps:
-            loss = run.advance()
+        if run.done < 1 and not run.processes.rank:
+            say_wait(stage.name, f"step {run.step + 1}{f' of {steps}' if steps else ''}")
+        while run.done < 1:
+            run.advance()
+            last = run.done >= 1
+            saves = last or run.step % settings.save_every == 0
+            shows = last or run.step % settings.sample_every == 0
+            if saves or shows or progress.due(run.step) or not queues(stage.device):
+                losses = run.losses()
+                if not run.processes.rank:
+                    progress.report(run.step, run.done, losses)
             if run.processes.rank:
                 continue
-            progress.report(run.step, loss)
-            last = run.step == settings.steps
-            if last or run.step % settings.save_every == 0:
+            if saves:
                 run.save()
-            if last or run.step % settings.sample_every == 0:
+            if shows:
                 say_wait(stage.name, f"pictures after step {run.step}")
                 progress.show(run.step, run.sample())
     run.average.copy_to(run.parameters.values())
-
-
-def learning_rate(settings: StageSettings, step: int) -> float:
-    """Return the rate of a step: a linear warm-up, then half a cosine down to a hundredth."""
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
 
 
 def fingerprint(network: nn.Module) -> str:

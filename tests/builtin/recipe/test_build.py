@@ -1,10 +1,14 @@
 """The whole training on a tiny recipe: it resumes bit for bit and writes a model that runs."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,31 +16,23 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from kakusan.builtin.recipe.build import (
-    build,
-    build_tokenizer,
-    emphasis,
-    known_vae,
-    new_unet,
-    train_text_encoder,
-    train_unet,
-    train_vae,
-)
-from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.build import build
+from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.diffusion import DiffusionStage
+from kakusan.builtin.recipe.export import export
 from kakusan.builtin.recipe.painter import FONT_PATHS
 from kakusan.builtin.recipe.recipe import Recipe
-from kakusan.builtin.recipe.scenes import Item, Scene, is_plain
+from kakusan.builtin.recipe.stages import emphasis, exposures, known_vae, train_vae
 from kakusan.builtin.recipe.vae import VAEStage, new_vae
 from kakusan.builtin.recipe.words import known_words
 from kakusan.checkpoints.files import read_json
 from kakusan.checkpoints.source import locate
-from kakusan.errors import CheckpointError, NumericalError, OutputError
+from kakusan.errors import CheckpointError, InputError, NumericalError, OutputError
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.text import KnownWords
-from kakusan.training import trainer
-from kakusan.training.trainer import StageSettings
+from kakusan.training import pace, trainer
+from kakusan.training.pace import Clock, StageSettings
 
 pytestmark = pytest.mark.skipif(
     not any(path.is_file() for path in FONT_PATHS),
@@ -83,6 +79,10 @@ TINY = Recipe(
 )
 
 
+def drawn(recipe: Recipe) -> Callable[[], torch.Tensor]:
+    return exposures(recipe, Crew(0)).first
+
+
 class KilledError(Exception):
     """Stands for whatever ends the process."""
 
@@ -100,11 +100,11 @@ def test_killed_and_resumed_equals_uninterrupted(
     advance = trainer.Run.advance
     kills = {("vae", 3), ("decoder", 1), ("text", 3), ("unet", 3)}
 
-    def advance_unless_killed(run: trainer.Run) -> float:
+    def advance_unless_killed(run: trainer.Run) -> None:
         if (now := (run.stage.name, run.step)) in kills:
             kills.remove(now)
             raise KilledError
-        return advance(run)
+        advance(run)
 
     monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
     for _ in range(4):
@@ -165,7 +165,8 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
 def test_the_first_stage_can_begin_with_an_autoencoder(whole: Path, tmp_path: Path) -> None:
     start = whole / "model" / "vae"
     before = load_file(start / "diffusion_pytorch_model.safetensors")["encoder.conv_in.weight"]
-    begun = train_vae(TINY, tmp_path, known_vae(TINY, start)).encoder.conv_in.weight
+    vae = train_vae(TINY, tmp_path, drawn(TINY), Clock(), known_vae(TINY, start))
+    begun = vae.encoder.conv_in.weight
     assert not torch.equal(begun, before)
     new = new_vae(TINY.vae, TINY.seed).encoder.conv_in.weight
     assert (begun - before).abs().max() < 0.1 * (begun - new).abs().max()
@@ -196,21 +197,52 @@ def test_a_whole_model_s_unet_learns_on(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"begun from: '\w+' before, '\w+' now"):
         build(TINY, tmp_path, tmp_path / "model", start=tmp_path / "model")
     other = dataclasses.replace(TINY, scenes=9)
-    with pytest.raises(CheckpointError, match="latents of other scenes"):
+    with pytest.raises(CheckpointError, match="is of other scenes"):
         build(other, tmp_path, tmp_path / "model", start=start)
     wider = dataclasses.replace(TINY, unet=dataclasses.replace(TINY.unet, num_heads=(4, 4)))
     with pytest.raises(CheckpointError, match="UNet of another shape than the recipe's"):
         build(wider, tmp_path / "other", tmp_path / "model", start=start)
 
 
+def test_a_run_is_written_wherever_it_stands(whole: Path, tmp_path: Path) -> None:
+    export(TINY, whole, tmp_path / "model")
+    for path in (whole / "model").rglob("*"):
+        other = tmp_path / "model" / path.relative_to(whole / "model")
+        assert path.is_dir() or path.read_bytes() == other.read_bytes()
+    for name in ("tokenizer", "latents.safetensors", "vae.safetensors"):
+        (tmp_path / name).symlink_to(whole / name)
+    with pytest.raises(InputError, match="no checkpoint of the UNet yet"):
+        export(TINY, tmp_path, tmp_path / "other")
+
+
+def test_a_run_can_end_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(step=0.02)  # seconds, one at each look at the clock
+    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    shares = {"text": 0.1, "vae": 0.2, "decoder": 0.1}
+    recipe = dataclasses.replace(TINY, shares=shares)
+    build(recipe, tmp_path, tmp_path / "model", minutes=0.05)
+    assert next(ticks) < 3.2
+    steps: dict[str, int] = {}
+    for name in ("vae", "decoder", "text", "unet"):
+        with safe_open(tmp_path / f"{name}.safetensors", framework="pt") as file:
+            assert file.metadata()["done"] == "1.0"
+            steps[name] = int(file.metadata()["step"])
+    assert steps["unet"] > 5  # which are its settings' steps
+    assert steps["vae"] > steps["text"]
+    build(recipe, tmp_path, tmp_path / "model", minutes=0.01)  # nothing is left to learn
+    with safe_open(tmp_path / "unet.safetensors", framework="pt") as file:
+        assert int(file.metadata()["step"]) == steps["unet"]
+
+
 def test_errors_count_more_where_objects_are() -> None:
-    cat = Scene((Item(0, size=0.25, x=0.5, y=0.75),))
-    weights = emphasis([cat, Scene()], 16, 4.0).float()
+    objects = torch.zeros(2, 16, 16, dtype=torch.bool)
+    objects[0, 10:14, 6:10] = True
+    weights = emphasis(objects, 4.0).float()
     assert weights.mean() == pytest.approx(1, abs=1e-3)
-    there, elsewhere = weights[0, 10:14, 6:10], weights[1]
-    assert torch.equal(there, torch.full_like(there, float(there[0, 0])))
-    assert float(there[0, 0] / elsewhere[0, 0]) == pytest.approx(4, rel=1e-2)
-    assert int((weights > weights.min()).sum()) == 16
+    there, elsewhere = weights[objects], weights[~objects]
+    assert (there == there[0]).all()
+    assert (elsewhere == elsewhere[0]).all()
+    assert float(there[0] / elsewhere[0]) == pytest.approx(4, rel=1e-2)
 
 
 def test_the_stage_weighs_its_errors(whole: Path) -> None:
@@ -224,7 +256,7 @@ def test_the_stage_weighs_its_errors(whole: Path) -> None:
             pipe.vae,
             pipe.tokenizer,
             latents,
-            lambda _index, _rng: "a cat",
+            pipe.tokenizer.encode_prompts(["a cat"] * 4)[:, None],
             settings(1),
             prompts=("a cat",),
             seed=0,
@@ -241,23 +273,72 @@ def test_the_stage_weighs_its_errors(whole: Path) -> None:
     assert abs(halves[0] - halves[1]) > 1e-3 * plain
 
 
-def test_plain_scenes_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[bool] = []
+def small_stage(whole: Path, **options: Any) -> DiffusionStage:
+    """A stage of 40 latents, each of one value that is its number, with a caption of its own."""
+    pipe = StableDiffusionPipeline.from_pretrained(whole / "model")
+    latents = torch.arange(40.0)[:, None, None, None].expand(-1, 4, 8, 8).contiguous()
+    ids = torch.arange(40)[:, None, None].expand(-1, 2, 77).contiguous()
+    ids[:, 1] += 100
+    return DiffusionStage(
+        pipe.unet.requires_grad_(True),
+        pipe.text_encoder,
+        pipe.vae,
+        pipe.tokenizer,
+        latents,
+        ids,
+        dataclasses.replace(settings(1), batch_size=16),
+        prompts=("a cat",),
+        seed=0,
+        scale=1.0,
+        **options,
+    )
 
-    def noted(scene: Scene, rng: np.random.Generator) -> str:
-        seen.append(is_plain(scene))
-        return caption(scene, rng)
 
-    monkeypatch.setattr("kakusan.builtin.recipe.build.caption", noted)
-    steps = dataclasses.replace(settings(20), batch_size=8)
-    recipe = dataclasses.replace(TINY, scenes=60, plain_share=0.5, unet_settings=steps)
-    tokenizer = build_tokenizer(recipe, tmp_path / "tokenizer")
-    seen.clear()
-    vae, text = new_vae(recipe.vae, 0), train_text_encoder(recipe, tmp_path, tokenizer)
-    train_unet(recipe, tmp_path, vae, text, tokenizer, new_unet(recipe), new=True)
-    middle = len(seen) // 2 - 8  # captions that are left out are not counted
-    assert all(seen[:middle])
-    assert not all(seen[-middle:])
+def test_plain_scenes_come_first(whole: Path) -> None:
+    stage = small_stage(whole, first=torch.tensor([3, 7, 30]), first_share=0.5)
+    seen: list[set[int]] = []
+    for done in (0.0, 0.49, 0.5, 0.9):
+        stage.done = done
+        draw = stage.draws(stage.rng(int(100 * done)))
+        seen.append(set(stage._chosen(200, draw).tolist()))
+    assert seen[0] == seen[1] == {3, 7, 30}
+    assert len(seen[2]) > 30
+    assert len(seen[3]) > 30
+
+
+def test_each_scene_comes_with_one_of_its_captions_or_with_none(whole: Path) -> None:
+    stage = small_stage(whole)
+    draw = stage.draws(stage.rng(0))
+    chosen = stage._chosen(1000, draw)
+    ids = stage._captions(chosen, draw)
+    nothing = (ids == stage.nothing).all(1)
+    assert 0.05 < nothing.float().mean() < 0.15
+    second = ids[:, 1] >= 100
+    assert 0.4 < second[~nothing].float().mean() < 0.6
+    assert torch.equal(ids[~nothing][:, 5], (chosen + 100 * second)[~nothing])
+
+
+def test_what_is_learnt_is_the_schedulers_velocity(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, seen = small_stage(whole), list[torch.Tensor]()
+    scheduler = stage.scheduler
+
+    def predict(noised: torch.Tensor, timesteps: torch.Tensor, *_given: object) -> torch.Tensor:
+        draw = stage.draws(stage.rng(0))
+        chosen = stage._chosen(16, draw)
+        noise = torch.randn(noised.shape, generator=draw)
+        latents = stage.latents[chosen].float()
+        expected = scheduler.add_noise(latents, noise, timesteps)
+        torch.testing.assert_close(noised, expected, rtol=1e-4, atol=1e-4)
+        assert torch.equal(timesteps, timesteps.sort().values)
+        assert int(timesteps[-1]) >= 900
+        seen.append(timesteps)
+        return scheduler.training_target(latents, noise, timesteps)
+
+    monkeypatch.setattr(stage, "predict", predict)
+    assert float(stage.loss(stage.rng(0))) < 1e-6
+    assert len(seen) == 1
 
 
 def test_a_loss_that_becomes_nan_ends_the_run_before_it_does_harm(
@@ -293,7 +374,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     monkeypatch.setattr(trainer, "save_file", failing)
     with pytest.raises(OutputError, match="No space left"):
         build(TINY, tmp_path, tmp_path / "model")
-    with safe_open(tmp_path / "vae.safetensors", framework="pt") as file:
+    with safe_open(tmp_path / "text.safetensors", framework="pt") as file:
         assert file.metadata()["step"] == "2"
     assert not [path for path in tmp_path.iterdir() if "half" in path.name]
     build(TINY, tmp_path, tmp_path / "model")
@@ -304,13 +385,15 @@ def test_two_processes_learn_the_same_weights(tmp_path: Path) -> None:
 import dataclasses
 from pathlib import Path
 from tests.builtin.recipe.test_build import TINY
-from kakusan.builtin.recipe.build import train_vae
+from tests.builtin.recipe.test_build import drawn
+from kakusan.builtin.recipe.stages import train_vae
+from kakusan.training.pace import Clock
 import torch
 from kakusan.training.processes import Processes, join
 join()
 folder = Path({str(tmp_path)!r}) / str(Processes.current().rank)
 folder.mkdir()
-vae = train_vae(TINY, folder)
+vae = train_vae(TINY, folder, drawn(TINY), Clock())
 torch.save(vae.state_dict(), folder / "weights.pt")
 """
     (tmp_path / "both.py").write_text(program, encoding="utf-8")
@@ -322,7 +405,7 @@ torch.save(vae.state_dict(), folder / "weights.pt")
     subprocess.run(command, check=True, env=variables, cwd=root, capture_output=True)
     one, other = (torch.load(tmp_path / rank / "weights.pt") for rank in ("0", "1"))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    alone = train_vae(TINY, tmp_path).state_dict()
+    alone = train_vae(TINY, tmp_path, drawn(TINY), Clock()).state_dict()
     assert any(not torch.equal(one[name], alone[name]) for name in one)
     assert (tmp_path / "0" / "vae.safetensors").exists()
     assert not (tmp_path / "1" / "vae.safetensors").exists()

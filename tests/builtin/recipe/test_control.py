@@ -58,7 +58,7 @@ def steered(model: Path) -> Steered:
 def asked(network: Steered, chosen: list[int]) -> torch.Tensor:
     draw = torch.Generator().manual_seed(1)
     x, text = torch.randn(2, 4, 8, 8, generator=draw), torch.randn(2, 40, 8, generator=draw)
-    return network(x, torch.tensor([10, 900]), text, np.array(chosen))
+    return network(x, torch.tensor([10, 900]), text, torch.tensor(chosen))
 
 
 def test_it_begins_as_nothing(model: Path) -> None:

@@ -9,7 +9,8 @@ from kakusan.builtin.recipe.judge import CELLS, Judge, JudgeStage, cell_of, move
 from kakusan.builtin.recipe.marking import cases
 from kakusan.builtin.recipe.painter import FONT_PATHS
 from kakusan.builtin.recipe.scenes import Item, Scene
-from kakusan.training.trainer import StageSettings, train
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import train
 
 needs_font = pytest.mark.skipif(
     not any(path.is_file() for path in FONT_PATHS), reason="Noto Color Emoji is not installed"

@@ -1,7 +1,7 @@
 """A small ControlNet of edges for the built-in model: it learns from scenes and their edges."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.beside import Taught
-from kakusan.builtin.recipe.build import frozen
 from kakusan.builtin.recipe.captions import caption
-from kakusan.builtin.recipe.diffusion import DenoisingStage, Indices, encode_pictures
+from kakusan.builtin.recipe.diffusion import DenoisingStage
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.scenes import training_scene
+from kakusan.builtin.recipe.stages import frozen
 from kakusan.builtin.recipe.stopwatch import Stopwatch
 from kakusan.errors import InputError, shown_path
 from kakusan.images.edges import canny
@@ -30,7 +30,8 @@ from kakusan.models.control.hint import HintEmbedding
 from kakusan.models.layers.basic import Conv2d
 from kakusan.models.unet.residuals import Residuals
 from kakusan.training.grids import grid
-from kakusan.training.trainer import StageSettings, fingerprint, train
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import fingerprint, train
 
 SHOWN = 12
 _MIRRORED = {"left": "right", "right": "left", "左": "右", "右": "左"}
@@ -42,15 +43,16 @@ _LINES = 64  # pixels of the pictures that the first weights are scaled by
 class ControlRecipe:
     """Everything that decides what a training run gives.
 
-    `things` and `pixels` are as in `Recipe`. Half of the captions are left out, so that the net
-    learns to read the edges themselves (arXiv:2302.05543, section 3.3); and scenes are looked at
-    from elsewhere, see `Look`, for the model knows by heart where each thing usually is.
+    `things`, `pixels` and `ways` are as in `Recipe`. Half of the captions are left out, so that the
+    net learns to read the edges themselves (arXiv:2302.05543, section 3.3); and scenes are looked
+    at from elsewhere, see `Look`, for the model knows by heart where each thing usually is.
     """
 
     seed: int = 21
     things: int = Recipe.things
     pixels: int = Recipe.pixels
     scenes: int = 8000
+    ways: int = Recipe.ways
     unspoken: float = 0.5
     hint_channels: tuple[int, ...] = (16, 32, 64, 96)
     settings: StageSettings = field(
@@ -123,9 +125,9 @@ class Steered(nn.Module):
         self.edges = edges
 
     def forward(
-        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Indices
+        self, noised: Tensor, timesteps: Tensor, embeddings: Tensor, chosen: Tensor
     ) -> Tensor:
-        seen = self.edges[torch.from_numpy(chosen)].to(noised)
+        seen = self.edges[chosen.to(self.edges.device)].to(noised)
         hints = seen[:, None].expand(-1, 3, -1, -1)
         skips, middle = self.controlnet(noised, timesteps, embeddings, hints)
         residuals = Residuals(tuple(skips), middle)
@@ -142,7 +144,7 @@ class ControlStage(DenoisingStage[Steered]):
         noised: Tensor,
         timesteps: Tensor,
         embeddings: Tensor,
-        chosen: Indices,
+        chosen: Tensor,
         rng: Rng | None = None,  # noqa: ARG002
     ) -> Tensor:
         return self.networks(noised, timesteps, embeddings, chosen)
@@ -215,37 +217,42 @@ def build_control(
             this recipe.
     """
     clock = Stopwatch()
-    vae, unet, text, tokenizer = Taught.of(model)
-    net = small(unet, recipe.hint_channels)
+    taught = Taught.of(model)
+    net = small(taught.unet, recipe.hint_channels)
     if start is not None:
         _begin_with(net, start)
     painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
     looks = [Look.of(rng) for _ in scenes]
-    latents = encode_pictures(
-        vae,
-        lambda index: looks[index].at(painter.draw(scenes[index])),
-        len(scenes),
-        run / "latents.safetensors",
+
+    def pictures() -> Iterator[npt.NDArray[np.uint8]]:
+        return (look.at(painter.draw(scene)) for look, scene in zip(looks, scenes, strict=True))
+
+    latents = taught.encoded(
+        pictures(),
+        run,
         of=f"{recipe.scenes} scenes of {recipe.things} things from elsewhere, seed {recipe.seed}",
     )
-    pictures = (look.at(painter.draw(scene)) for look, scene in zip(looks, scenes, strict=True))
     torch.manual_seed(recipe.seed)
-    scale, writes = vae.config.scaling_factor, np.random.default_rng(recipe.seed)
+    writes = np.random.default_rng(recipe.seed)
+    said = [
+        [look.said(caption(scene, writes)) for _ in range(recipe.ways)]
+        for look, scene in zip(looks, scenes, strict=True)
+    ]
     stage = ControlStage(
-        Steered(unet, net.to(vae.device), edges_of(pictures)),
-        text,
-        vae,
-        tokenizer,
-        (latents.float() * scale).half(),
-        lambda index, rng: looks[index].said(caption(scenes[index], rng)),
+        Steered(taught.unet, net.to(latents.device), edges_of(pictures())),
+        taught.text_encoder,
+        taught.vae,
+        taught.tokenizer,
+        latents,
+        taught.read(said),
         recipe.settings,
-        prompts=[looks[i].said(caption(scenes[i], writes)) for i in range(min(SHOWN, len(scenes)))],
+        prompts=[several[0] for several in said[:SHOWN]],
         seed=recipe.seed,
-        scale=scale,
+        scale=taught.vae.config.scaling_factor,
         unspoken=recipe.unspoken,
     )
-    stage.origin = fingerprint(unet)
+    stage.origin = fingerprint(taught.unet)
     train(stage, run)
     stage.networks.controlnet.cpu().half().save_pretrained(output)
     clock.say_written(output)

@@ -1,66 +1,52 @@
-"""The last stage: a UNet that learns to denoise latents by what a text encoder says of them."""
+"""Stages that learn to denoise latents by what a text encoder says of them."""
 
 import copy
+import sys
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
-from kakusan.checkpoints.files import atomic
-from kakusan.errors import CheckpointError
+from kakusan.errors import reason
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.precision import compute_dtype
 from kakusan.schedulers import seeded
 from kakusan.schedulers.ddim import DDIMScheduler
 from kakusan.text import CLIPTokenizer
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.trainer import Stage, StageSettings, fingerprint, mixed_precision
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import Stage, mixed_precision
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
-Indices = npt.NDArray[np.int64]
 Pictures = npt.NDArray[np.uint8]
-# One of the captions of the picture with an index
-Caption = Callable[[int, Rng], str]
-
-
-ENCODED_TOGETHER = 32
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is learnt first: only the latents with these indices, for so many steps."""
-
-    indices: Sequence[int]
-    steps: int
 
 
 class DenoisingStage(Stage[NetworksT]):
     """Learns the velocity of noised latents, given a caption of what they show.
 
+    All that it learns from lies on the networks' device, and is drawn there.
+
     Args:
         networks: learn, from as they are.
         text_encoder: reads the captions, and stays as it is.
         vae: decodes sample grids.
-        tokenizer: reads captions.
+        tokenizer: reads the prompts of the sample grids.
         latents: shape (n, channels, height, width), scaled to a standard deviation of 1.
-        caption: of each of them.
+        ids: of the captions of each of them, shape (n, captions, tokens).
         settings: of the stage.
         prompts: of the sample grids.
         seed: decides noise, timesteps and captions.
         scale: what the latents were multiplied with.
         unspoken: the share of captions left out, for classifier-free guidance.
-        lesson: what is learnt first; without one, everything from the first step on.
+        first: the numbers of the latents that come first; without any, all from the first step on.
+        first_share: of the stage, in which only these come.
         min_snr: weighs the loss by min(signal-to-noise ratio, this) instead of by the ratio + 1
             that the velocity's plain error amounts to (arXiv:2303.09556); None is the plain error.
             In small latents what a prompt asks for is decided where there is more noise than
@@ -77,14 +63,15 @@ class DenoisingStage(Stage[NetworksT]):
         vae: AutoencoderKL,
         tokenizer: CLIPTokenizer,
         latents: Tensor,
-        caption: Caption,
+        ids: Tensor,
         settings: StageSettings,
         *,
         prompts: Sequence[str],
         seed: int,
         scale: float,
         unspoken: float = 0.1,
-        lesson: Lesson | None = None,
+        first: Tensor | None = None,
+        first_share: float = 0.0,
         min_snr: float | None = None,
         emphasis: Tensor | None = None,
         lean: float = 1.0,
@@ -93,18 +80,21 @@ class DenoisingStage(Stage[NetworksT]):
         self.text_encoder = text_encoder
         self.vae = vae
         self.tokenizer = tokenizer
-        self.latents = latents
-        self.caption = caption
+        self.latents = latents.to(self.device)
+        self.ids = ids.to(self.device)
+        self.nothing = tokenizer.encode_prompts([""]).to(self.device)
         self.settings = settings
         self.prompts = prompts
         self.seed = seed
         self.scale = scale
         self.unspoken = unspoken
-        self.lesson = lesson
+        self.first = None if first is None else first.to(self.device)
+        self.first_share = first_share
         self.min_snr = min_snr
-        self.emphasis = emphasis
+        self.emphasis = None if emphasis is None else emphasis.to(self.device)
         self.lean = lean
         self.scheduler = noise_scheduler()
+        self.signal = self.scheduler.alphas_cumprod.float().to(self.device)
 
     @abstractmethod
     def predict(
@@ -112,10 +102,10 @@ class DenoisingStage(Stage[NetworksT]):
         noised: Tensor,
         timesteps: Tensor,
         embeddings: Tensor,
-        chosen: Indices,
+        chosen: Tensor,
         rng: Rng | None = None,
     ) -> Tensor:
-        """What is said of noised latents, which are those with the indices `chosen`.
+        """What is said of noised latents, which are those with the numbers `chosen`.
 
         Args:
             rng: decides what else is random; None is a sample grid, where nothing is.
@@ -123,49 +113,62 @@ class DenoisingStage(Stage[NetworksT]):
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the mean squared error of the velocity at random timesteps."""
-        count = self.settings.batch_size
-        if self.lesson is not None and self.step < self.lesson.steps:
-            chosen = rng.choice(np.asarray(self.lesson.indices), size=count)
-        else:
-            chosen = rng.integers(len(self.latents), size=count)
-        captions = [
-            self.caption(int(i), rng) if rng.random() > self.unspoken else "" for i in chosen
-        ]
-        latents = self.latents[torch.from_numpy(chosen)].float().to(self.device)
-        noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
-        # One timestep from each of `count` equal ranges: the same law, less variance.
-        spread = (np.arange(count) + rng.random(count)) / count
-        timesteps = torch.from_numpy((spread**self.lean * len(self.scheduler)).astype(np.int64))
-        timesteps = timesteps.to(self.device)
-        noised = self.scheduler.add_noise(latents, noise, timesteps)
-        target = self.scheduler.training_target(latents, noise, timesteps)
+        count, draw = self.settings.batch_size, self.draws(rng)
+        chosen = self._chosen(count, draw)
+        latents = self.latents[chosen].float()
+        noise = torch.randn(latents.shape, generator=draw, device=self.device)
+        timesteps = self._timesteps(count, draw)
+        kept = self.signal[timesteps][:, None, None, None]  # alpha squared, sigma squared is 1 less
+        noised = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+        velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents  # arXiv:2202.00512, appendix D
         with mixed_precision(self.device):
-            prediction = self.predict(noised, timesteps, self.read(captions), chosen, rng)
-        errors = F.mse_loss(prediction.float(), target, reduction="none").mean(1)
+            text = self.read(self._captions(chosen, draw))
+            prediction = self.predict(noised, timesteps, text, chosen, rng)
+        errors = F.mse_loss(prediction.float(), velocity, reduction="none").mean(1)
         if self.emphasis is not None:
-            errors = errors * self.emphasis[torch.from_numpy(chosen)].to(errors)
-        return (errors.mean((1, 2)) * self._weights(timesteps)).mean()
+            errors = errors * self.emphasis[chosen].float()
+        return (errors.mean((1, 2)) * self._weights(kept.flatten())).mean()
+
+    def _chosen(self, count: int, draw: torch.Generator) -> Tensor:
+        """The numbers of the latents of a step, shape (count,)."""
+        if self.first is None or self.done >= self.first_share:
+            return torch.randint(len(self.latents), (count,), generator=draw, device=self.device)
+        index = torch.randint(len(self.first), (count,), generator=draw, device=self.device)
+        return self.first[index]
+
+    def _timesteps(self, count: int, draw: torch.Generator) -> Tensor:
+        """One from each of `count` equal ranges: the same law as without them, less variance."""
+        within = torch.rand(count, generator=draw, device=self.device)
+        spread = ((torch.arange(count, device=self.device) + within) / count) ** self.lean
+        return (spread * len(self.signal)).long().clamp(max=len(self.signal) - 1)
+
+    def _captions(self, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """One of the captions of each, or nothing, shape (count, tokens)."""
+        count = len(chosen)
+        which = torch.randint(self.ids.shape[1], (count,), generator=draw, device=self.device)
+        left_out = torch.rand(count, generator=draw, device=self.device) < self.unspoken
+        return torch.where(left_out[:, None], self.nothing, self.ids[chosen, which].long())
 
     @torch.no_grad()
-    def read(self, captions: Sequence[str]) -> Tensor:
-        """Text embeddings of captions, (captions, tokens, width)."""
-        return self.text_encoder(self.tokenizer.encode_prompts(captions).to(self.device))[0]
+    def read(self, ids: Tensor) -> Tensor:
+        """Text embeddings of captions of ids (captions, tokens), (captions, tokens, width)."""
+        return self.text_encoder(ids)[0]
 
-    def _weights(self, timesteps: Tensor) -> Tensor:
+    def _weights(self, signal: Tensor) -> Tensor:
         if self.min_snr is None:
-            return torch.ones(len(timesteps), device=timesteps.device)
-        signal = self.scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
+            return torch.ones_like(signal)
         ratio = signal / (1 - signal)
         return ratio.clamp(max=self.min_snr) / (ratio + 1)
 
     @torch.no_grad()
     def drawn(self, *, guidance: float = 4.0, steps: int = 25) -> Pictures:
         """A picture of each prompt from noise that only the seed decides, (n, h, w, 3)."""
-        embeddings = self.read([*[""] * len(self.prompts), *self.prompts])
+        texts = [*[""] * len(self.prompts), *self.prompts]
+        embeddings = self.read(self.tokenizer.encode_prompts(texts).to(self.device))
         generator = seeded(self.seed)
         x = torch.randn((len(self.prompts), *self.latents.shape[1:]), generator=generator)
         x = x.to(self.device)
-        both = np.tile(np.arange(len(self.prompts)), 2)
+        both = torch.arange(len(self.prompts), device=self.device).repeat(2)
         scheduler = self.scheduler.fresh()
         scheduler.set_timesteps(steps)
         for timestep in scheduler.timesteps:
@@ -179,16 +182,35 @@ class DiffusionStage(DenoisingStage[UNet2DConditionModel]):
     """A UNet learns to denoise."""
 
     name = "unet"
+    _compiled: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
     def predict(
         self,
         noised: Tensor,
         timesteps: Tensor,
         embeddings: Tensor,
-        chosen: Indices,  # noqa: ARG002  # the same for all
-        rng: Rng | None = None,  # noqa: ARG002
+        chosen: Tensor,  # noqa: ARG002  # the same for all
+        rng: Rng | None = None,
     ) -> Tensor:
-        return self.networks(noised, timesteps, embeddings)[0]
+        if self._compiled is None or rng is None:  # a sample grid has a batch of its own size
+            return self.networks(noised, timesteps, embeddings)[0]
+        return self._compiled(noised, timesteps, embeddings)
+
+    def compile(self) -> None:
+        """Learn by the compiled UNet from now on; where it cannot be compiled, say so instead."""
+
+        def predict(noised: Tensor, timesteps: Tensor, embeddings: Tensor) -> Tensor:
+            return self.networks(noised, timesteps, embeddings)[0]
+
+        self._compiled = torch.compile(predict, dynamic=False)
+        try:
+            self.loss(self.rng(0)).backward()
+        # whatever a compiler, its tools or what they generate may raise
+        except Exception as error:
+            print(f"{self.name}: not compiled ({reason(error)})", file=sys.stderr)
+            self._compiled = None
+        finally:
+            self.networks.zero_grad()
 
     def samples(self) -> Image.Image:
         """Return a picture of each of the prompts, always from the same noise."""
@@ -220,42 +242,19 @@ def begin_quietly(unet: UNet2DConditionModel) -> None:
 
 
 @torch.no_grad()
-def encode_pictures(
-    vae: AutoencoderKL,
-    picture: Callable[[int], npt.NDArray[np.uint8]],
-    count: int,
-    path: Path,
-    *,
-    of: str,
-) -> Tensor:
-    """Return the latents' means of pictures 0 to `count` as float16, from `path` if it is there.
+def encode_pictures(vae: AutoencoderKL, pictures: Iterable[Tensor]) -> Tensor:
+    """Return the latents' means of pictures as float16, on the device of the autoencoder.
 
     They are computed in bfloat16 where that is fast: they differ by less than half a percent.
 
     Args:
-        of: says which pictures these are; it is stored in the file, with what tells encoders apart.
-
-    Raises:
-        CheckpointError: The file is of other pictures, or of another encoder.
+        vae: encodes.
+        pictures: uint8 (n, height, width, 3), some at a time.
     """
-    known = {"of": of, "encoder": fingerprint(vae.encoder)}
-    if path.exists():
-        with safe_open(path, framework="pt") as file:
-            if file.metadata() != known:
-                raise CheckpointError(
-                    f"{path} holds latents of other scenes or of another autoencoder; "
-                    "remove it or give another run folder."
-                )
-            return file.get_tensor("latents")
-    means: list[Tensor] = []
-    vae = copy.deepcopy(vae).to(compute_dtype(torch.bfloat16, vae.device))
-    for start in range(0, count, ENCODED_TOGETHER):
-        several = range(start, min(count, start + ENCODED_TOGETHER))
-        pictures = to_tensor(np.stack([picture(index) for index in several])).to(
-            vae.device, vae.dtype
-        )
-        means.append(vae.encode(pictures)[0].mean.half().cpu())
-    latents = torch.cat(means).contiguous()
-    with atomic(path) as temporary:
-        save_file({"latents": latents}, temporary, metadata=known)
-    return latents
+    dtype = compute_dtype(torch.bfloat16, vae.device)
+    vae = copy.deepcopy(vae).to(dtype)
+    means = [
+        vae.encode(to_tensor(several.to(vae.device)).to(dtype))[0].mean.half()
+        for several in pictures
+    ]
+    return torch.cat(means).contiguous()  # as they are when a run reads them again

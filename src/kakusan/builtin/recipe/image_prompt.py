@@ -13,17 +13,13 @@ from torch import Tensor, nn
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.beside import Taught
-from kakusan.builtin.recipe.build import emphasis, frozen
 from kakusan.builtin.recipe.captions import caption
-from kakusan.builtin.recipe.diffusion import (
-    DenoisingStage,
-    Indices,
-    encode_pictures,
-)
+from kakusan.builtin.recipe.diffusion import DenoisingStage
 from kakusan.builtin.recipe.looking import LookingStage, Looks, Sight, attention_of
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
-from kakusan.builtin.recipe.scenes import Scene, random_scene, training_scene
+from kakusan.builtin.recipe.scenes import Scene, covered, random_scene, training_scene
+from kakusan.builtin.recipe.stages import emphasis, frozen
 from kakusan.builtin.recipe.stopwatch import Stopwatch
 from kakusan.checkpoints.files import atomic
 from kakusan.models import (
@@ -32,7 +28,8 @@ from kakusan.models import (
 )
 from kakusan.models.layers.attention import TextContext
 from kakusan.training.grids import grid
-from kakusan.training.trainer import StageSettings, fingerprint, mixed_precision, train
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import fingerprint, mixed_precision, train
 
 SHOWN = 12
 ADAPTER, ENCODER = "ip-adapter.safetensors", "image_encoder"  # as published folders have them
@@ -42,9 +39,10 @@ ADAPTER, ENCODER = "ip-adapter.safetensors", "image_encoder"  # as published fol
 class ImagePromptRecipe:
     """Everything that decides what a training run gives.
 
-    `things`, `pixels` and `object_weight` are as in `Recipe`. Most captions are left out, so that
-    the picture itself has to be looked at; `unseen` pictures are not shown, for classifier-free
-    guidance. `asked` steps of the UNet give the queries that the first stage answers.
+    `things`, `pixels`, `ways` and `object_weight` are as in `Recipe`. Most captions are left out,
+    so that the picture itself has to be looked at; `unseen` pictures are not shown, for
+    classifier-free guidance. `asked` steps of the UNet give the queries that the first stage
+    answers.
     """
 
     seed: int = 21
@@ -52,6 +50,7 @@ class ImagePromptRecipe:
     pixels: int = Recipe.pixels
     object_weight: float = Recipe.object_weight
     scenes: int = 8000
+    ways: int = Recipe.ways
     unspoken: float = 0.9
     unseen: float = 0.05
     asked: int = 16
@@ -130,14 +129,14 @@ class ImagePromptStage(DenoisingStage[Prompted]):
         noised: Tensor,
         timesteps: Tensor,
         embeddings: Tensor,
-        chosen: Indices,
+        chosen: Tensor,
         rng: Rng | None = None,
     ) -> Tensor:
         if rng is None:  # a sample grid, whose first half is what guidance leads away from
             pixels = self.looks.plain(self.shown).repeat(2, 1, 1, 1)
             unseen = torch.arange(len(chosen)) < len(chosen) // 2
         else:
-            pixels = self.looks.varied([self.scenes[i] for i in chosen], rng)
+            pixels = self.looks.varied([self.scenes[i] for i in chosen.tolist()], rng)
             unseen = torch.from_numpy(rng.random(len(chosen)) < self.unseen)
         return self.networks(noised, timesteps, embeddings, pixels, unseen)
 
@@ -162,30 +161,29 @@ def build_image_prompt(recipe: ImagePromptRecipe, model: Path, run: Path, output
     clock = Stopwatch()
     painter, rng = Painter(recipe.pixels), np.random.default_rng([recipe.seed, recipe.scenes])
     scenes = [training_scene(rng, recipe.things) for _ in range(recipe.scenes)]
-    vae, unet, text, tokenizer = Taught.of(model)
-    latents = encode_pictures(
-        vae,
-        lambda index: painter.draw(scenes[index]),
-        len(scenes),
-        run / "latents.safetensors",
+    taught = Taught.of(model)
+    latents = taught.encoded(
+        (painter.draw(scene) for scene in scenes),
+        run,
         of=f"{recipe.scenes} scenes of {recipe.things} things, seed {recipe.seed}",
     )
     torch.manual_seed(recipe.seed)
-    scale = vae.config.scaling_factor
-    sight = Sight(unet, recipe.encoder).to(vae.device)
+    sight = Sight(taught.unet, recipe.encoder).to(taught.vae.device)
+    writes, side = np.random.default_rng(recipe.seed), latents.shape[-1]
+    objects = torch.from_numpy(np.stack([covered(scene, side) for scene in scenes]))
     stage = ImagePromptStage(
-        Prompted(unet, sight),
-        text,
-        vae,
-        tokenizer,
-        (latents.float() * scale).half(),
-        lambda index, rng: caption(scenes[index], rng),
+        Prompted(taught.unet, sight),
+        taught.text_encoder,
+        taught.vae,
+        taught.tokenizer,
+        latents,
+        taught.read([caption(scene, writes) for _ in range(recipe.ways)] for scene in scenes),
         recipe.settings,
         prompts=[""] * SHOWN,
         seed=recipe.seed,
-        scale=scale,
+        scale=taught.vae.config.scaling_factor,
         unspoken=recipe.unspoken,
-        emphasis=emphasis(scenes, latents.shape[-1], recipe.object_weight),
+        emphasis=emphasis(objects, recipe.object_weight),
         lean=recipe.lean,
     )
     stage.scenes, stage.unseen = scenes, recipe.unseen
@@ -193,9 +191,9 @@ def build_image_prompt(recipe: ImagePromptRecipe, model: Path, run: Path, output
     stage.looks = Looks(painter, recipe.encoder.image_size)
     first = LookingStage(
         sight,
-        unet,
-        text,
-        tokenizer,
+        taught.unet,
+        taught.text_encoder,
+        taught.tokenizer,
         stage.looks,
         queries_of(stage, recipe.asked),
         recipe.looking_settings,
@@ -204,7 +202,7 @@ def build_image_prompt(recipe: ImagePromptRecipe, model: Path, run: Path, output
         sheet=stage.samples,
         seed=recipe.seed,
     )
-    first.origin = fingerprint(unet)
+    first.origin = fingerprint(taught.unet)
     train(first, run)
     stage.origin = fingerprint(sight)
     train(stage, run)
@@ -228,9 +226,10 @@ def queries_of(stage: ImagePromptStage, calls: int) -> dict[str, Tensor]:
     hooks = [attention_of(unet, n).to_q.register_forward_hook(kept(n)) for n in asked]
     for call in range(calls):
         rng = stage.rng(call)
-        chosen = rng.integers(len(stage.latents), size=count)
-        embeddings = stage.read([stage.caption(int(i), rng) for i in chosen])
-        latents = stage.latents[torch.from_numpy(chosen)].float().to(stage.device)
+        chosen = torch.from_numpy(rng.integers(len(stage.latents), size=count)).to(stage.device)
+        ways = torch.from_numpy(rng.integers(stage.ids.shape[1], size=count)).to(stage.device)
+        embeddings = stage.read(stage.ids[chosen, ways])
+        latents = stage.latents[chosen].float()
         noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32)).to(latents)
         timesteps = torch.from_numpy(rng.integers(len(stage.scheduler), size=count))
         timesteps = timesteps.to(stage.device)

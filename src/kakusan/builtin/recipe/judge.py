@@ -21,7 +21,8 @@ from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.scenes import Item, Scene, location, random_scene
 from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, STYLES
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.trainer import Stage, StageSettings, mixed_precision, train
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import Stage, mixed_precision, train
 
 PIXELS, CELLS = 128, 16
 LOCATIONS = len(PLACES) + len(COLOURS)  # places, then plain colours

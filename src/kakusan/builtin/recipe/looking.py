@@ -29,7 +29,8 @@ from kakusan.models.image_tokens import ImageLayers, ImageTokens
 from kakusan.models.layers.attention import Attention
 from kakusan.runtime.kernels import attention as attend
 from kakusan.text import CLIPTokenizer
-from kakusan.training.trainer import Stage, StageSettings, mixed_precision
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import Stage, mixed_precision
 
 ASKED = 64  # queries of each attention and picture, in a step
 NAMED = 0.3  # how much names count beside answers

@@ -1,10 +1,11 @@
 """What the built-in model is made of and how long each stage learns."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from kakusan.builtin.recipe.world import CORE, THINGS
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
-from kakusan.training.trainer import StageSettings
+from kakusan.training.pace import StageSettings
 
 PROMPTS = (
     "an astronaut riding a horse",
@@ -33,15 +34,31 @@ PROMPTS = (
     "夜空の月",
 )
 
+UNET = UNetConfig(
+    sample_size=16,
+    in_channels=8,
+    out_channels=8,
+    block_out_channels=(128, 192, 192),
+    layers_per_block=1,
+    transformer_depth=(0, 1, 0),
+    num_heads=(4, 6, 6),
+    cross_attention_dim=256,
+    norm_num_groups=32,
+    linear_projection=True,
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a training run gives; the defaults are the built-in model.
 
-    The vocabulary is learnt from `captions` captions, the UNet from `scenes` encoded scenes of the
-    first `things` objects; an error counts `object_weight` times as much where an object is, as
-    grounds are learnt long before. `text` is completed with the sizes of the learnt vocabulary,
-    `vae` with the measured scale.
+    The vocabulary is learnt from `captions` captions. All stages learn from `scenes` scenes of the
+    first `things` objects: the autoencoder from the pictures of the first `pictures` of them, the
+    text encoder from `ways` captions of each, and the UNet from those captions and from encoded
+    pictures; an error counts `object_weight` times as much where an object is, as grounds are
+    learnt long before. `ahead` pictures are drawn before they are needed, and wait in memory.
+    `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
+    `shares` are those of the stages before the UNet in a run that ends by the clock.
     """
 
     seed: int = 20
@@ -54,6 +71,13 @@ class Recipe:
     captions: int = 40_000
     merges: int = 2_700
     scenes: int = 40_000
+    pictures: int = 6_000
+    ways: int = 4
+    ahead: int = 1_000
+    compiled: bool = False
+    shares: Mapping[str, float] = field(
+        default_factory=lambda: {"text": 0.045, "vae": 0.11, "decoder": 0.05}
+    )
     vae: VAEConfig = field(
         default=VAEConfig(
             latent_channels=8,
@@ -94,20 +118,7 @@ class Recipe:
             steps=3000, batch_size=96, learning_rate=1e-3, warmup_steps=200, ema_decay=0.995
         )
     )
-    unet: UNetConfig = field(
-        default=UNetConfig(
-            sample_size=16,
-            in_channels=8,
-            out_channels=8,
-            block_out_channels=(128, 192, 192),
-            layers_per_block=1,
-            transformer_depth=(0, 1, 0),
-            num_heads=(4, 6, 6),
-            cross_attention_dim=256,
-            norm_num_groups=32,
-            linear_projection=True,
-        )
-    )
+    unet: UNetConfig = field(default=UNET)
     unet_settings: StageSettings = field(
         default=StageSettings(
             steps=16_000,
@@ -120,15 +131,56 @@ class Recipe:
     )
 
 
-# For a GPU: every object, and as long as that takes
+# For a GPU, of which it takes 16 GB, and 20 GB of memory beside it: every object, in large steps
 FULL = Recipe(
     things=len(THINGS),
-    scenes=400_000,
     merges=4_200,
-    unet_settings=StageSettings(
-        steps=120_000, batch_size=256, learning_rate=6e-4, warmup_steps=1000, sample_every=5000
-    ),
+    scenes=262_144,
+    pictures=65_536,
+    ways=8,
+    ahead=262_144,
     vae_settings=StageSettings(
-        steps=60_000, batch_size=32, learning_rate=1e-3, ema_decay=0.999, sample_every=5000
+        steps=40_000,
+        batch_size=64,
+        learning_rate=1e-3,
+        ema_decay=0.998,
+        save_every=2000,
+        sample_every=20_000,
+    ),
+    known_vae_settings=StageSettings(
+        steps=10_000,
+        batch_size=64,
+        learning_rate=6e-4,
+        ema_decay=0.998,
+        save_every=2000,
+        sample_every=20_000,
+    ),
+    decoder_settings=StageSettings(
+        steps=6_000,
+        batch_size=64,
+        learning_rate=6e-4,
+        ema_decay=0.998,
+        save_every=2000,
+        sample_every=20_000,
+    ),
+    text_settings=StageSettings(
+        steps=6_000,
+        batch_size=512,
+        learning_rate=1e-3,
+        warmup_steps=200,
+        ema_decay=0.995,
+        save_every=2000,
+        sample_every=20_000,
+    ),
+    unet=replace(
+        UNET, block_out_channels=(128, 192, 224), transformer_depth=(1, 1, 0), num_heads=(4, 6, 7)
+    ),
+    unet_settings=StageSettings(
+        steps=60_000,
+        batch_size=512,
+        learning_rate=1e-3,
+        warmup_steps=500,
+        save_every=500,
+        sample_every=2000,
     ),
 )

@@ -3,23 +3,22 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.losses import kl_loss, reconstruction_loss
 from kakusan.models import AutoencoderKL, VAEConfig
 from kakusan.training.grids import grid, to_pictures, to_tensor
-from kakusan.training.trainer import Stage, StageSettings, mixed_precision
+from kakusan.training.pace import StageSettings
+from kakusan.training.trainer import Stage, mixed_precision
 
 INITIAL_LOGVAR = -8.0
 LATENT_NOISE = 0.15  # of the latents' standard deviation, at most
 SHOWN = 16  # pictures of a sample grid
 
-# So many pictures drawn at random, uint8 (n, height, width, 3)
-Draw = Callable[[Rng, int], npt.NDArray[np.uint8]]
+# The pictures to learn from, uint8 (n, height, width, 3), drawn when they are wanted first
+Pictures = Callable[[], Tensor]
 
 
 class VAEStage(Stage[AutoencoderKL]):
@@ -28,9 +27,9 @@ class VAEStage(Stage[AutoencoderKL]):
     Args:
         vae: learns, from as it is.
         settings: of the stage.
-        draw: gives the pictures.
+        pictures: gives them, on the networks' device.
         kl_weight: of the KL divergence beside the reconstruction loss.
-        seed: decides what is drawn, and the latents' noise.
+        seed: decides which come when, and the latents' noise.
     """
 
     name = "vae"
@@ -40,7 +39,7 @@ class VAEStage(Stage[AutoencoderKL]):
         vae: AutoencoderKL,
         settings: StageSettings,
         *,
-        draw: Draw,
+        pictures: Pictures,
         kl_weight: float,
         seed: int,
     ) -> None:
@@ -48,27 +47,35 @@ class VAEStage(Stage[AutoencoderKL]):
         self.settings = settings
         self.seed = seed
         self.kl_weight = kl_weight
-        self.draw = draw
+        self.pictures = pictures
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss plus the weighted KL divergence."""
-        pictures = to_tensor(self.draw(rng, self.settings.batch_size)).to(self.device)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        draw = self.draws(rng)
+        pictures = self._some(draw)
         with mixed_precision(self.device):
             posterior = self.networks.encode(pictures)[0]
             mean, logvar = posterior.mean.float(), posterior.logvar.float()
-            noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+            noise = torch.randn(mean.shape, generator=draw, device=self.device)
             decoded = self.networks.decode(mean + (0.5 * logvar).exp() * noise)[0]
         reconstruction = reconstruction_loss(decoded.float(), pictures)
         return reconstruction + self.kl_weight * kl_loss(mean, logvar)
 
+    def _some(self, draw: torch.Generator) -> Tensor:
+        """The pictures of a step, shape (batch_size, 3, height, width)."""
+        known, count = self.pictures(), self.settings.batch_size
+        return to_tensor(
+            known[torch.randint(len(known), (count,), generator=draw, device=self.device)]
+        )
+
     @torch.no_grad()
     def samples(self) -> Image.Image:
         """Return originals above their reconstructions; the pictures are always the same."""
-        pictures = to_tensor(self.draw(np.random.default_rng(self.seed), SHOWN)).to(self.device)
+        pictures = to_tensor(self.pictures()[:SHOWN])
         decoded = self.networks.decode(self.networks.encode(pictures)[0].mode())[0]
-        pairs = zip(pictures.split(SHOWN // 2), decoded.split(SHOWN // 2), strict=True)
-        return grid(to_pictures(torch.cat([half for pair in pairs for half in pair])), SHOWN // 2)
+        columns = max(1, len(pictures) // 2)
+        pairs = zip(pictures.split(columns), decoded.split(columns), strict=True)
+        return grid(to_pictures(torch.cat([half for pair in pairs for half in pair])), columns)
 
 
 class DecoderStage(VAEStage):
@@ -84,24 +91,25 @@ class DecoderStage(VAEStage):
         vae: AutoencoderKL,
         settings: StageSettings,
         *,
-        draw: Draw,
+        pictures: Pictures,
         kl_weight: float,
         seed: int,
     ) -> None:
-        super().__init__(vae, settings, draw=draw, kl_weight=kl_weight, seed=seed)
+        super().__init__(vae, settings, pictures=pictures, kl_weight=kl_weight, seed=seed)
         for frozen in (vae.encoder, vae.quant_conv):
             frozen.requires_grad_(False)
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss from latents with a little noise."""
-        pictures = to_tensor(self.draw(rng, self.settings.batch_size)).to(self.device)
-        with torch.no_grad():
-            mean = self.networks.encode(pictures)[0].mean
+        draw = self.draws(rng)
+        pictures = self._some(draw)
+        with torch.no_grad(), mixed_precision(self.device):
+            mean = self.networks.encode(pictures)[0].mean.float()
         # A UNet's latents are never exact; each picture gets its own degree of it.
-        degree = rng.uniform(0, LATENT_NOISE, (len(mean), 1, 1, 1)) * float(mean.std())
-        noise = torch.from_numpy(rng.standard_normal(mean.shape) * degree)
+        degree = torch.rand((len(mean), 1, 1, 1), generator=draw, device=self.device)
+        noise = torch.randn(mean.shape, generator=draw, device=self.device)
         with mixed_precision(self.device):
-            decoded = self.networks.decode(mean + noise.to(mean))[0]
+            decoded = self.networks.decode(mean + LATENT_NOISE * mean.std() * degree * noise)[0]
         return reconstruction_loss(decoded.float(), pictures)
 
 

@@ -1,0 +1,102 @@
+"""Writes the model that a run has learnt as a published folder, from the run's files alone."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from safetensors import safe_open
+
+from kakusan.builtin.recipe.diffusion import noise_scheduler
+from kakusan.builtin.recipe.recipe import Recipe
+from kakusan.checkpoints.files import write_json
+from kakusan.errors import InputError, shown_path
+from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from kakusan.pipeline.index import DEFAULTS, write_index
+from kakusan.pipeline.parts import STABLE_DIFFUSION
+from kakusan.text import CLIPTokenizer
+from kakusan.training.checkpoint import averages
+
+LATENTS = "latents.safetensors"
+TOKENIZER = "tokenizer"
+
+
+def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None) -> None:
+    """Write the published folder: weights in float16, configs, tokenizer, our defaults.
+
+    The weights are the averages of the last checkpoints, whether or not the run has come to its
+    end.
+
+    Args:
+        recipe: of the run.
+        run: its folder.
+        output: the folder to write.
+        start: the model that the run began with, if it did.
+
+    Raises:
+        InputError: The run has not come to its last stage yet.
+        CheckpointError: A file of the run is broken, or of another recipe.
+    """
+    if not (run / "unet.safetensors").is_file():
+        raise InputError(
+            f"{shown_path(run)} has no checkpoint of the UNet yet, and so no model to write; "
+            "train on."
+        )
+    tokenizer = CLIPTokenizer.from_pretrained(run / TOKENIZER)
+    if start is None:
+        vae, text_encoder = _learnt_vae(recipe, run), _learnt_text(recipe, run, tokenizer)
+    else:
+        vae = AutoencoderKL.from_pretrained(start / "vae")
+        text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
+    unet = UNet2DConditionModel(recipe.unet)
+    unet.load_state_dict(averages(run / "unet.safetensors"))
+    vae.half().save_pretrained(output / "vae")
+    unet.half().save_pretrained(output / "unet")
+    text_encoder.half().save_pretrained(output / "text_encoder")
+    scheduler = noise_scheduler()
+    scheduler.save_pretrained(output / "scheduler")
+    shutil.copytree(run / TOKENIZER, output / TOKENIZER, dirs_exist_ok=True)
+    parts = {
+        "vae": vae,
+        "text_encoder": text_encoder,
+        "tokenizer": tokenizer,
+        "unet": unet,
+        "scheduler": scheduler,
+        "safety_checker": None,
+        "feature_extractor": None,
+    }
+    write_index(output, STABLE_DIFFUSION, parts)
+    write_json(output / DEFAULTS, {"num_inference_steps": 25, "guidance_scale": 3.0})
+
+
+def new_text_encoder(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """A text encoder with fresh weights for a vocabulary."""
+    config = dataclasses.replace(
+        recipe.text,
+        vocab_size=tokenizer.vocab_size,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+def _learnt_vae(recipe: Recipe, run: Path) -> AutoencoderKL:
+    with safe_open(run / LATENTS, framework="pt") as file:
+        scale = float(file.metadata()["scale"])
+    vae = AutoencoderKL(dataclasses.replace(recipe.vae, scaling_factor=scale))
+    weights = averages(run / "vae.safetensors") | averages(run / "decoder.safetensors")
+    vae.load_state_dict(weights)
+    return vae
+
+
+def _learnt_text(recipe: Recipe, run: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    text_encoder, prefix = new_text_encoder(recipe, tokenizer), "text_encoder."
+    weights = averages(run / "text.safetensors")
+    text_encoder.load_state_dict(
+        {
+            name.removeprefix(prefix): tensor
+            for name, tensor in weights.items()
+            if name.startswith(prefix)
+        }
+    )
+    return text_encoder

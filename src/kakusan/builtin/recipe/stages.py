@@ -1,0 +1,197 @@
+"""The stages that the built-in model is trained in, made of a recipe and of what came before."""
+
+import dataclasses
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kakusan.builtin.recipe.album import Album
+from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.crew import Crew
+from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
+from kakusan.builtin.recipe.export import LATENTS, new_text_encoder
+from kakusan.builtin.recipe.exposures import Exposures
+from kakusan.builtin.recipe.lessons import Lessons, kept
+from kakusan.builtin.recipe.reading import ReadingStage
+from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
+from kakusan.builtin.recipe.scenes import training_scene
+from kakusan.builtin.recipe.vae import DecoderStage, Pictures, VAEStage, new_vae
+from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
+from kakusan.builtin.recipe.words import known_words
+from kakusan.errors import CheckpointError
+from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
+from kakusan.runtime.device import best_device
+from kakusan.text import CLIPTokenizer, write_words
+from kakusan.training.pace import Clock
+from kakusan.training.trainer import fingerprint, train
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def album(recipe: Recipe) -> Album:
+    """The scenes that all stages learn from."""
+    return Album(recipe.seed, recipe.scenes, recipe.things, recipe.pixels)
+
+
+def exposures(recipe: Recipe, crew: Crew) -> Exposures:
+    """Their pictures."""
+    return Exposures(
+        album(recipe), crew, first=recipe.pictures, ahead=recipe.ahead, device=best_device()
+    )
+
+
+def known_lessons(recipe: Recipe, run: Path, crew: Crew) -> Lessons:
+    """What is said of the scenes, and what is true of them; read by the run's tokenizer."""
+    side = recipe.unet.latent_size[0]
+    return Lessons.of(album(recipe), crew, run, captions=recipe.ways, side=side)
+
+
+def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:
+    """Learn the vocabulary from captions and return its tokenizer."""
+    write_words(folder, known_words(recipe.things))
+    if not (folder / "tokenizer_config.json").exists():  # which is written last
+        rng = np.random.default_rng(recipe.seed)
+        scenes = (training_scene(rng, recipe.things) for _ in range(recipe.captions))
+        merges = learn_merges((caption(scene, rng) for scene in scenes), recipe.merges)
+        write_tokenizer(folder, merges, recipe.text.max_position_embeddings)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def train_vae(
+    recipe: Recipe,
+    run: Path,
+    pictures: Pictures,
+    clock: Clock,
+    begun: AutoencoderKL | None = None,
+) -> AutoencoderKL:
+    """Train the autoencoder, a new one or `begun`, then its decoder alone; return it frozen."""
+    if begun is None:
+        vae, settings = new_vae(recipe.vae, recipe.seed), recipe.vae_settings
+    else:
+        vae, settings = begun, recipe.known_vae_settings
+    weight = recipe.kl_weight
+    vae = vae.to(best_device())
+    stage = VAEStage(vae, settings, pictures=pictures, kl_weight=weight, seed=recipe.seed)
+    stage.origin = "nothing" if begun is None else fingerprint(vae)
+    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
+    last = DecoderStage(
+        vae, recipe.decoder_settings, pictures=pictures, kl_weight=weight, seed=recipe.seed
+    )
+    last.origin = stage.origin
+    train(last, run, seconds=clock.share(recipe.shares[last.name]))
+    return frozen(vae)
+
+
+def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:
+    """Return the autoencoder of a folder.
+
+    Raises:
+        CheckpointError: It is of another shape than the recipe's.
+    """
+    vae = AutoencoderKL.from_pretrained(folder)
+    alike = {"scaling_factor": recipe.vae.scaling_factor, "sample_size": recipe.pixels}
+    if dataclasses.replace(vae.config, **alike) != recipe.vae:
+        raise CheckpointError(f"{folder} is an autoencoder of another shape than the recipe's.")
+    return vae
+
+
+def train_text_encoder(
+    recipe: Recipe, run: Path, tokenizer: CLIPTokenizer, lessons: Lessons, clock: Clock
+) -> CLIPTextModel:
+    """Teach a new text encoder to read captions; return it frozen, with averaged weights."""
+    torch.manual_seed(recipe.seed)
+    stage = ReadingStage(
+        new_text_encoder(recipe, tokenizer).to(best_device()),
+        tokenizer,
+        recipe.text_settings,
+        lessons=lessons,
+        things=recipe.things,
+        prompts=PROMPTS,
+        seed=recipe.seed,
+    )
+    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
+    return frozen(stage.networks.text_encoder)
+
+
+def frozen(network: NetworkT) -> NetworkT:
+    """Return a network that learns no more."""
+    return network.eval().requires_grad_(False)
+
+
+def encoded(
+    recipe: Recipe, run: Path, vae: AutoencoderKL, pictures: Exposures
+) -> tuple[Tensor, float]:
+    """Return the latents of all scenes, kept in the run, and what gives them a deviation of 1.
+
+    Raises:
+        CheckpointError: The run has those of other scenes, or of another autoencoder.
+    """
+    known = {"of": str(album(recipe)), "encoder": fingerprint(vae.encoder)}
+    found, said = kept(
+        run / LATENTS,
+        known,
+        lambda: {"latents": encode_pictures(vae, pictures.all())},
+        lambda made: {"scale": f"{latent_scale(made['latents'])}"},
+    )
+    return found["latents"], float(said["scale"])
+
+
+def unet_stage(
+    recipe: Recipe,
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    lessons: Lessons,
+    latents: Tensor,
+    *,
+    scale: float,
+    new: bool,
+) -> DiffusionStage:
+    """Return the stage that teaches the UNet, a `new` one from plain scenes first."""
+    stage = DiffusionStage(
+        unet.to(vae.device),
+        text_encoder,
+        vae,
+        tokenizer,
+        (latents.to(vae.device).float() * scale).half(),
+        lessons.ids,
+        recipe.unet_settings,
+        prompts=PROMPTS,
+        seed=recipe.seed,
+        scale=scale,
+        first=lessons.plain.nonzero().flatten() if new else None,
+        first_share=recipe.plain_share,
+        min_snr=recipe.min_snr,
+        emphasis=emphasis(lessons.objects, recipe.object_weight),
+    )
+    stage.origin = "nothing" if new else fingerprint(unet)
+    if recipe.compiled:
+        stage.compile()
+    return stage
+
+
+def new_unet(recipe: Recipe) -> UNet2DConditionModel:
+    """Return a UNet with seeded weights."""
+    torch.manual_seed(recipe.seed)
+    unet = UNet2DConditionModel(recipe.unet)
+    begin_quietly(unet)
+    return unet
+
+
+def emphasis(objects: Tensor, object_weight: float) -> Tensor:
+    """How much errors count where there are objects and elsewhere, 1 on average; same shape.
+
+    Where an object is they count `object_weight` times as much as elsewhere.
+    """
+    return (
+        (1 + (object_weight - 1) * objects) / (1 + (object_weight - 1) * objects.float().mean())
+    ).half()
+
+
+def latent_scale(latents: Tensor) -> float:
+    """Return what gives latents a standard deviation of 1, to four digits."""
+    return float(f"{1 / float(latents.float().std()):.4g}")
