@@ -341,6 +341,42 @@ def test_what_is_learnt_is_the_schedulers_velocity(
     assert len(seen) == 1
 
 
+def test_a_compiled_unet_learns_the_same(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_ = torch.compile  # with a backend that needs no compiler of machine code
+
+    def quick(function: Any, **options: Any) -> Any:
+        return compile_(function, backend="aot_eager", fullgraph=True, **options)
+
+    monkeypatch.setattr(torch, "compile", quick)
+    gradients: list[torch.Tensor] = []
+    for compiled in (False, True):
+        stage = small_stage(whole)
+        if compiled:
+            stage.compile()
+        assert all(parameter.grad is None for parameter in stage.networks.parameters())
+        stage.loss(stage.rng(0)).backward()
+        found = [parameter.grad for parameter in stage.networks.parameters()]
+        gradients.append(torch.cat([each.flatten() for each in found if each is not None]))
+    plain, other = gradients
+    assert (plain - other).norm() < 0.02 * plain.norm()  # of bfloat16, where that is fast
+
+
+def test_a_unet_that_cannot_be_compiled_learns_as_it_is(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(_function: object, **_options: object) -> Callable[..., torch.Tensor]:
+        def predict(*_given: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no compiler\nhere")
+
+        return predict
+
+    monkeypatch.setattr(torch, "compile", failing)
+    stage = small_stage(whole)
+    stage.compile()
+    assert capsys.readouterr().err == "unet: not compiled (no compiler here)\n"
+    assert stage.loss(stage.rng(0)).isfinite()
+
+
 def test_a_loss_that_becomes_nan_ends_the_run_before_it_does_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
