@@ -75,7 +75,7 @@ def test_tokens_tell_what_is_not_understood(run: Command) -> None:
     done = run("tokens", "a dragon and a (catt:1.3)", "--syntax", "plain")
     assert (done.code, done.err) == (0, "")
     assert done.lines[2:] == [
-        'words that the model has never seen: "dragon", "catt" (nearest: "cat")',
+        'words that the model has never seen: "dragon", "catt" (read as "cat")',
         'read as plain words: "(catt:1.3)"',
     ]
     told = run("tokens", "a dragon and a (catt:1.3)", "--json").json()

@@ -44,7 +44,7 @@ def test_one_call_says_one_line(pipe: StableDiffusionPipeline, said: Any) -> Non
         num_images_per_prompt=2,
         **SETTINGS,
     )
-    assert said() == [f'{BUILTIN}"dragon", "blurry", "catt" (nearest: "cat"){REST}']
+    assert said() == [f'{BUILTIN}"dragon", "blurry", "catt" (read as "cat"){REST}']
     words = [record["unknown_words"] for record in output.records]
     assert words[0] == words[1] == {"dragon": None, "blurry": None}
     assert words[2] == words[3] == {"dragon": None, "catt": "cat", "blurry": None}
@@ -70,6 +70,25 @@ def test_it_is_said_before_anything_is_drawn(pipe: StableDiffusionPipeline, said
     assert said() == []
 
 
+def test_a_slip_is_drawn_as_what_was_meant(pipe: StableDiffusionPipeline) -> None:
+    meant, slip = (
+        pipe(text, output_type="np", **SETTINGS)
+        for text in ("a Cat and a helicopter", "a Catt and a helicoptor")
+    )
+    assert (meant.images == slip.images).all()
+    assert slip.records[0]["read_as"] == {"catt": "cat", "helicoptor": "helicopter"}
+    assert slip.records[0]["prompt"] == "a Catt and a helicoptor"
+
+
+def test_a_slip_is_put_right_in_every_grammar(pipe: StableDiffusionPipeline) -> None:
+    for syntax in ("webui", "comfy", "compel"):
+        meant, slip = (
+            pipe(text, prompt_syntax=syntax, output_type="np", **SETTINGS).images
+            for text in ("a cat and a (helicopter)", "a catt and a (helicoptor)")
+        )
+        assert (meant == slip).all(), syntax
+
+
 def test_embeddings_say_nothing(pipe: StableDiffusionPipeline, said: Any) -> None:
     embeds = pipe.encode_texts(["a cat"])
     pipe(prompt_embeds=embeds, negative_prompt_embeds=embeds, **SETTINGS)
@@ -92,7 +111,9 @@ def test_a_picture_made_again_has_the_same_record() -> None:
     assert picture.unknown_words == {"catt": "cat"}
     assert picture.record["unread_grammar"] == ["(catt:1.3)"]
     assert kakusan.reproduce(picture.record, progress=False).record == picture.record
-    without = {k: v for k, v in picture.record.items() if k not in ("unknown_words", "notes")}
+    without = {
+        k: v for k, v in picture.record.items() if k not in ("unknown_words", "read_as", "notes")
+    }
     assert parameters_text(picture.record) == parameters_text(without)
 
 

@@ -24,10 +24,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_words_and_grammar_are_told_apart(tokenizer: CLIPTokenizer) -> None:
     found = Understanding.of("a (catt:1.3), <lora:zork:1> BREAK a dragon", tokenizer)
     assert found.unknown_words == {"catt": "cat", "dragon": None}
+    assert found.read_as == {"catt": "cat"}
     assert found.unread_grammar == ("(catt:1.3)", "<lora:zork:1>", "BREAK")
     assert Understanding.of_record(found.to_record()) == found
     assert found.notes() == [
-        'words that the model has never seen: "catt" (nearest: "cat"), "dragon"',
+        'words that the model has never seen: "catt" (read as "cat"), "dragon"',
         'read as plain words: "(catt:1.3)", "<lora:zork:1>", "BREAK"',
     ]
 
@@ -56,15 +57,17 @@ def test_what_is_cut_off_is_not_told_twice(tokenizer: CLIPTokenizer) -> None:
 
 
 def test_it_is_said_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    found = Understanding({"catt": "cat", "dragon": None}, ("(a:1.3)",))
+    words = {"catt": "cat", "moose": "mouse", "dragon": None}
+    found = Understanding(words, ("(a:1.3)",), {"catt": "cat"})
     found.say(builtin=True)
     found.say(is_open=False)
     assert lines(caplog) == [
-        'the built-in model has never seen "catt" (nearest: "cat"), "dragon"; it draws what it '
-        "knows (its card: kakusan models show builtin)",
+        'the built-in model has never seen "catt" (read as "cat"), "moose" (nearest: "mouse"), '
+        '"dragon"; it draws what it knows (its card: kakusan models show builtin)',
         "\"(a:1.3)\": read as plain words; prompt_syntax='webui' reads weights, BREAK and the like "
         "as AUTOMATIC1111 does; there are 'comfy' and 'compel', too",
-        'this model has never seen "catt" (nearest: "cat"), "dragon"; it draws what it knows',
+        'this model has never seen "catt" (read as "cat"), "moose" (nearest: "mouse"), "dragon"; '
+        "it draws what it knows",
         '"(a:1.3)": read as plain words',
     ]
 
@@ -99,7 +102,14 @@ def test_within_a_call_each_is_said_once(caplog: pytest.LogCaptureFixture) -> No
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"unknown_words": 5}, {"unknown_words": ["a"]}, {"unread_grammar": {"a": 1}}],
+    [
+        {},
+        {"unknown_words": 5},
+        {"unknown_words": ["a"]},
+        {"unread_grammar": {"a": 1}},
+        {"read_as": ["a"]},
+        {"read_as": {"a": 1}},
+    ],
 )
 def test_a_record_from_elsewhere_is_read_with_care(record: dict[str, object]) -> None:
     assert Understanding.of_record(record) == Understanding()

@@ -19,7 +19,8 @@ def encode_texts(
     """Embeddings of texts, tokens (len(texts), 77, d), and notes of what had to be upcast.
 
     Each distinct text is encoded once, and alone, so that its embeddings do not depend on what
-    stands beside it. `clip_skip=k` leaves out the last k layers.
+    stands beside it, and slips of the pen are read as what was meant. `clip_skip=k` leaves out the
+    last k layers.
 
     Raises:
         RequestError: `clip_skip` leaves no layer.
@@ -30,7 +31,8 @@ def encode_texts(
         return _states(encoder, ids, clip_skip)
 
     distinct = {
-        text: engine.encode(run, tokenizer.encode_prompts([text])) for text in dict.fromkeys(texts)
+        text: engine.encode(run, tokenizer.encode_prompts([tokenizer.as_read(text)]))
+        for text in dict.fromkeys(texts)
     }
     notes = dict.fromkeys(each.note for each in distinct.values() if each.note is not None)
     tokens = torch.cat([distinct[text].result for text in texts])

@@ -52,7 +52,7 @@ def encode_pairs(
     own, other = tokenizers
     width, tokens = engine.text_encoder_2.config.projection_dim, other.model_max_length
     found = {
-        text: result(engine.encode_second(second, other.encode_prompts([text])))
+        text: result(engine.encode_second(second, other.encode_prompts([other.as_read(text)])))
         for text in dict.fromkeys(text for _, text in pairs)
     }
     both = torch.cat([found[text] for _, text in pairs])
@@ -60,7 +60,7 @@ def encode_pairs(
     if own is None:
         return Conditioning(states, pooled), notes
     found = {
-        text: result(engine.encode(first, own.encode_prompts([text])))
+        text: result(engine.encode(first, own.encode_prompts([own.as_read(text)])))
         for text in dict.fromkeys(text for text, _ in pairs)
     }
     firsts = torch.cat([found[text] for text, _ in pairs])

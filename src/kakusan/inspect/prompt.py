@@ -17,7 +17,7 @@ class Token:
 
 @dataclass(frozen=True)
 class PromptReading:
-    """A prompt as the text encoder gets it.
+    """A prompt as the text encoder gets it, slips of the pen put right.
 
     `used` are the tokens between the begin and the end token, `cut` those for which there is no
     room; `room` is how many fit, and `padding` how many places are filled up at the end.
@@ -53,11 +53,11 @@ def read_prompt(tokenizer: CLIPTokenizer, prompt: str) -> PromptReading:
 
     A learnt word (textual inversion) is written out as all of its tokens.
     """
-    prompt = tokenizer.with_learnt(prompt)
+    understanding = Understanding.of(prompt, tokenizer)
+    prompt = tokenizer.with_learnt(tokenizer.as_read(prompt))
     tokens = [
         Token(index, prompt[start:end].strip(), start, end)
         for index, (start, end) in tokenizer.pieces(prompt)
     ]
     room = tokenizer.model_max_length - 2
-    understanding = Understanding.of(prompt, tokenizer)
     return PromptReading(prompt, tuple(tokens[:room]), tuple(tokens[room:]), room, understanding)

@@ -1,6 +1,8 @@
 """Words of textual inversion that a tokenizer was given, and their tokens."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -27,3 +29,13 @@ def tokens_of(words: Mapping[str, LearntWord]) -> list[str]:
         for name, word in words.items()
         for index in range(word.vectors)
     ]
+
+
+def without_learnt(text: str, words: Mapping[str, LearntWord]) -> str:
+    """A text without the names of learnt words, as any syntax writes them."""
+    for name, word in words.items():
+        names = {name, Path(word.file).stem} - {""}
+        own = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+        whole = rf"(?<!\w)(?:embedding:)?<?(?:{own})>?(?:\.(?:pt|bin|safetensors))?(?!\w)"
+        text = re.sub(whole, " ", text, flags=re.IGNORECASE)
+    return text

@@ -23,9 +23,13 @@ def lexicon_of(tokenizer: CLIPTokenizer) -> Lexicon:
 
 
 def pieces(syntax: str) -> Callable[[CLIPTokenizer, str], list[tuple[int, ...]]]:
-    """How texts of a syntax are taken apart: a learnt word's tokens are not to be parted."""
+    """How texts of a syntax are taken apart: a learnt word's tokens are not to be parted.
+
+    Slips of the pen are read as what was meant.
+    """
 
     def find(tokenizer: CLIPTokenizer, text: str) -> list[tuple[int, ...]]:
+        text = tokenizer.as_read(text)
         if not tokenizer.learnt:
             return [(index,) for index, _ in tokenizer.pieces(text)]
         items = lexicon_of(tokenizer).read(text, syntax)
@@ -38,6 +42,7 @@ def spelt_pieces(
     tokenizer: CLIPTokenizer, text: str, syntax: str
 ) -> list[tuple[tuple[int, ...], str]]:
     """The same of one text, each piece with what people read in its place."""
+    text = tokenizer.as_read(text)
     if not tokenizer.learnt or syntax == "plain":  # which names words by their tokens
         text = tokenizer.with_learnt(text)
         return [((index,), text[a:b].strip()) for index, (a, b) in tokenizer.pieces(text)]

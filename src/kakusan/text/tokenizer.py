@@ -14,8 +14,9 @@ from kakusan.checkpoints.upload import Sendable, save_whole, upload_asked
 from kakusan.errors import CheckpointError, RequestError, shown
 from kakusan.text.backend import backend_of, scalar_values
 from kakusan.text.calls import Calls
-from kakusan.text.learnt import LearntWord, tokens_of
+from kakusan.text.learnt import LearntWord, tokens_of, without_learnt
 from kakusan.text.padding import as_tensor
+from kakusan.text.slips import put_right, slips
 from kakusan.text.vocabulary import Vocabulary
 from kakusan.text.words import KnownWords
 
@@ -171,6 +172,14 @@ class CLIPTokenizer(Calls, Sendable):
     @words.setter
     def words(self, words: KnownWords | None) -> None:
         self._vocabulary = replace(self._vocabulary, words=words)
+
+    def slips(self, text: str) -> dict[str, str]:
+        """The slips of the pen in a text, each with the word that its model reads instead."""
+        return slips(without_learnt(text, self._learnt), self.words)
+
+    def as_read(self, text: str) -> str:
+        """The text with these put right: what the text encoder reads of a prompt."""
+        return put_right(text, self.slips(text))
 
     def encode_prompts(self, prompts: Sequence[str]) -> "Tensor":
         """Token ids (prompts, `model_max_length`) for the text encoder.

@@ -1,15 +1,14 @@
 """What of a prompt a model does not understand, and how that is said."""
 
 import logging
-import re
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self, cast
 
 from kakusan.text.grammar import MOST, unread_grammar, without_grammar
+from kakusan.text.learnt import without_learnt
 from kakusan.text.tokenizer import CLIPTokenizer
 from kakusan.text.words import LONGEST, KnownWords
 
@@ -31,11 +30,13 @@ class Understanding:
 
     `unknown_words` are those that the model was never taught, each with the known one that is
     spelt most alike, if any is; there are none where nobody knows what a model was taught.
+    `read_as` are those of them that are slips of the pen, each with the word that is read instead.
     `unread_grammar` is what other programs read otherwise (`(word:1.3)`, `<lora:...>`).
     """
 
     unknown_words: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     unread_grammar: tuple[str, ...] = ()
+    read_as: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(cls, text: str, tokenizer: CLIPTokenizer, *, whole: bool = False) -> Self:
@@ -44,20 +45,26 @@ class Understanding:
         Args:
             whole: whether all of it is read, however long it is.
         """
-        used = text if whole else tokenizer.used(text)
-        text, used = (_without_learnt(each, tokenizer) for each in (text, used))
+        read_as, read = tokenizer.slips(text), tokenizer.as_read(text)
+        used = read if whole else tokenizer.used(read)
+        text, read, used = (without_learnt(each, tokenizer.learnt) for each in (text, read, used))
         grammar = [each for each in unread_grammar(text) if not _is_token(each, tokenizer)]
-        return cls(_unknown(text, used, tokenizer.words), tuple(grammar))
+        if used != read:  # the rest is cut off
+            text = text[: len(used) + 2 * LONGEST]
+            read_as = {word: near for word, near in read_as.items() if word in text.lower()}
+        return cls(_unknown(text, read, used, tokenizer.words, read_as), tuple(grammar), read_as)
 
     @classmethod
     def of_all(cls, several: Iterable[Self]) -> Self:
         """Of several texts together."""
         words: dict[str, str | None] = {}
         grammar: dict[str, None] = {}
+        read_as: dict[str, str] = {}
         for each in several:
             words |= each.unknown_words
+            read_as |= each.read_as
             grammar |= dict.fromkeys(each.unread_grammar)
-        return cls(words, tuple(grammar)[:MOST])
+        return cls(words, tuple(grammar)[:MOST], read_as)
 
     @classmethod
     def of_record(cls, record: Mapping[str, object]) -> Self:
@@ -65,9 +72,12 @@ class Understanding:
         words, forms = record.get("unknown_words"), record.get("unread_grammar")
         near = cast("dict[object, object]", words if isinstance(words, dict) else {})
         listed = cast("list[object]", forms if isinstance(forms, list) else [])
+        read = record.get("read_as")
+        read = cast("dict[object, object]", read if isinstance(read, dict) else {})
         return cls(
             {w: n if isinstance(n, str) else None for w, n in near.items() if isinstance(w, str)},
             tuple(form for form in listed if isinstance(form, str)),
+            {w: n for w, n in read.items() if isinstance(w, str) and isinstance(n, str)},
         )
 
     def to_record(self) -> dict[str, object]:
@@ -75,6 +85,8 @@ class Understanding:
         found: dict[str, object] = {}
         if self.unknown_words:
             found["unknown_words"] = dict(self.unknown_words)
+        if self.read_as:
+            found["read_as"] = dict(self.read_as)
         if self.unread_grammar:
             found["unread_grammar"] = list(self.unread_grammar)
         return found
@@ -83,7 +95,8 @@ class Understanding:
         """The same in sentences."""
         notes: list[str] = []
         if self.unknown_words:
-            notes.append(f"words that the model has never seen: {_listed(self.unknown_words)}")
+            listed = _listed(self.unknown_words, self.read_as)
+            notes.append(f"words that the model has never seen: {listed}")
         if self.unread_grammar:
             notes.append(f"read as plain words: {_listed(self.unread_grammar)}")
         return notes
@@ -97,7 +110,7 @@ class Understanding:
         """
         words, grammar = not_said(self.unknown_words), not_said(self.unread_grammar)
         if words:
-            listed = _listed({word: self.unknown_words[word] for word in words})
+            listed = _listed({word: self.unknown_words[word] for word in words}, self.read_as)
             model = "the built-in model" if builtin else "this model"
             card = " (its card: kakusan models show builtin)" if builtin else ""
             logger.warning("%s has never seen %s; it draws what it knows%s", model, listed, card)
@@ -126,25 +139,18 @@ def not_said(texts: Iterable[str]) -> list[str]:
     return new
 
 
-def _unknown(text: str, used: str, known: KnownWords | None) -> dict[str, str | None]:
+def _unknown(
+    text: str, read: str, used: str, known: KnownWords | None, read_as: Mapping[str, str]
+) -> dict[str, str | None]:
     """Of the words that there is room for: of what is cut off, a warning of its own tells."""
     if known is None:
         return {}
     words = known.unknown(without_grammar(used))
-    if used != text:  # whose last word may be cut in two
-        whole = set(known.strangers(text[: len(used) + 2 * LONGEST]))
+    if used != read:  # whose last word may be cut in two
+        whole = set(known.strangers(read[: len(used) + 2 * LONGEST]))
         words = {word: near for word, near in words.items() if word in whole}
-    return words
-
-
-def _without_learnt(text: str, tokenizer: CLIPTokenizer) -> str:
-    """A text without the names of learnt words, as any syntax writes them."""
-    for name, word in tokenizer.learnt.items():
-        names = {name, Path(word.file).stem} - {""}
-        own = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-        whole = rf"(?<!\w)(?:embedding:)?<?(?:{own})>?(?:\.(?:pt|bin|safetensors))?(?!\w)"
-        text = re.sub(whole, " ", text, flags=re.IGNORECASE)
-    return text
+    words |= read_as
+    return {word: words[word] for word in known.strangers(without_grammar(text)) if word in words}
 
 
 def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:
@@ -152,12 +158,19 @@ def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:
     return grammar.startswith("<") and len(tokenizer.tokenize(grammar)) == 1
 
 
-def _listed(texts: Iterable[str] | Mapping[str, str | None]) -> str:
+def _listed(
+    texts: Iterable[str] | Mapping[str, str | None], read_as: Mapping[str, str] | None = None
+) -> str:
     near = texts if isinstance(texts, Mapping) else {}
-    shown = [
-        f"{_quoted(text)} (nearest: {_quoted(near[text])})" if near.get(text) else _quoted(text)
-        for text in texts
-    ]
+
+    def told(text: str) -> str:
+        if read_as and text in read_as:
+            return f"{_quoted(text)} (read as {_quoted(read_as[text])})"
+        return (
+            f"{_quoted(text)} (nearest: {_quoted(near[text])})" if near.get(text) else _quoted(text)
+        )
+
+    shown = [told(text) for text in texts]
     more = len(shown) - _MOST_SAID
     return ", ".join(shown[:_MOST_SAID]) + (f" and {more} more" if more > 0 else "")
 

@@ -62,7 +62,7 @@ class KnownWords:
 
         As CLIP's tokenizer reads: capitals do not matter, punctuation is no word.
         """
-        return {word: self._nearest(word) for word in self.strangers(text)}
+        return {word: self.nearest(word) for word in self.strangers(text)}
 
     def strangers(self, text: str) -> list[str]:
         """The unknown words of a text, in its order."""
@@ -73,15 +73,20 @@ class KnownWords:
         return [word.removesuffix("'s") for word in found]
 
     def _has(self, word: str) -> bool:
-        """Whether a word is known, or else what a hyphen joins in it."""
+        """Whether a word is known, or else what a hyphen or a number joins in it."""
         word = word.removesuffix("'s")
-        return word in self.words or ("-" in word and self.words.issuperset(word.split("-")))
+        if word in self.words or ("-" in word and self.words.issuperset(word.split("-"))):
+            return True
+        letters = word.lstrip("0123456789")  # as in "1girl", which tokens divide so too
+        number = word[: len(word) - len(letters)]
+        return bool(number and letters) and number in self.words and letters in self.words
 
-    def _nearest(self, word: str) -> str | None:
+    def nearest(self, word: str) -> str | None:
+        """The known word that is spelt most like an unknown one, if any is."""
         if len(word) > LONGEST or "'" in word:
             return None
         plain = unicodedata.normalize("NFKC", word).lower()
-        for other in (plain, *_in_kana(plain)):
+        for other in (plain, *in_kana(plain)):
             if other != word and other in self.words:
                 return other
         scripts = {script_of(character) for character in plain}
@@ -110,7 +115,7 @@ def _closest(word: str, known: Iterable[str], cutoff: float) -> str | None:
     return next((each for each in best if word.endswith(each)), best[0] if best else None)
 
 
-def _in_kana(word: str) -> tuple[str, str]:
+def in_kana(word: str) -> tuple[str, str]:
     """The word in katakana, and in hiragana."""
     up = {code: code + _KANA for code in range(0x3041, 0x3097)}
     down = {code + _KANA: code for code in up}
