@@ -123,7 +123,7 @@ def test_a_lora_of_the_picker(page: Page, lora: Path) -> None:
 
 def test_a_learnt_word_acts_by_its_name(page: Page, learnt: Path) -> None:
     page.fill("#prompt", "a catt, Blurry")
-    expect(page.locator("#prompt-read")).to_contain_text("“catt”")
+    expect(page.locator("#prompt-read")).to_contain_text("“catt” (read as “cat”)")
     expect(page.locator("#prompt-marks .strange")).to_have_text("catt")
     made = finished(page, "a cat, Blurry")
     assert [each["file"] for each in latest(page)["request"]["embeddings"]] == ["blurry"]

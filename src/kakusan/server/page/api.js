@@ -121,6 +121,7 @@ export async function tokens(text, model, syntax) {
     chunks: found.chunks?.[0]?.chunks ?? [],
     cut: found.cut ?? [],
     unknown: found.unknown_words ?? {},
+    readAs: found.read_as ?? {},
     unread: found.unread_grammar ?? [],
   };
 }

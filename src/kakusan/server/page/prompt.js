@@ -114,7 +114,7 @@ class Text {
 
   tell() {
     if (!this.reading) return fill(this.note);
-    const { chunks, room, unknown, cut, unread } = this.reading;
+    const { chunks, room, unknown, readAs, cut, unread } = this.reading;
     const used = chunks.map((each) => each.length);
     const last = used.at(-1) ?? 0;
     const count = t(chunks.length > 1 ? "tokens.chunks" : "tokens", {
@@ -123,9 +123,10 @@ class Text {
       chunks: chunks.length,
       all: number(used.reduce((a, b) => a + b, 0)),
     });
-    const words = Object.entries(unknown).map(([word, near]) =>
-      near ? t("unknown.near", { word, near }) : t("unknown.word", { word }),
-    );
+    const words = Object.entries(unknown).map(([word, near]) => {
+      if (readAs[word]) return t("unknown.read", { word, near: readAs[word] });
+      return near ? t("unknown.near", { word, near }) : t("unknown.word", { word });
+    });
     fill(
       this.note,
       h("span", {}, count),
