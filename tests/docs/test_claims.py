@@ -36,6 +36,7 @@ from kakusan.cli.exits import DONE, FAILED, INTERRUPTED, PARTLY, READER_LEFT, US
 from kakusan.images.opening import MOST_PIXELS
 from kakusan.inspect import read_prompt
 from kakusan.pipeline.file_loading import SAID
+from kakusan.request.tiled import UPSCALE_STRENGTH
 from kakusan.schedulers import named_scheduler
 from kakusan.training.finetune import VIEWS
 from tests.programs import ROOT
@@ -78,6 +79,13 @@ def test_the_built_in_model_knows_what_pages_say(builtin: StableDiffusionPipelin
     listed = card.partition("Objects: ")[2].partition("\n")[0]
     assert len(re.sub(r" \([^)]*\)", "", listed).split(",")) == CORE
     assert HELD_OUT == 8  # training: one combination in eight is held out
+
+
+def test_tiles_are_drawn_over_as_the_guide_says(builtin: StableDiffusionPipeline) -> None:
+    assert (UPSCALE_STRENGTH, builtin.defaults["upscale_strength"]) == (0.3, 0.1)
+    assert "it is 0.3, and for the built-in model, which falls apart above it, 0.1" in page(
+        "guides/steering"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -124,8 +124,8 @@ def test_the_written_model_runs(whole: Path) -> None:
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a cat on a red background", num_inference_steps=2, seed=0).images[0]
     assert picture.size == (16, 16)
-    index = "model_index.json"
-    assert read_json(whole / "model" / index) == read_json(locate("builtin").folder / index)
+    for name in ("model_index.json", "kakusan.json"):
+        assert read_json(whole / "model" / name) == read_json(locate("builtin").folder / name)
 
 
 def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:
