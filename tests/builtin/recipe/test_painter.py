@@ -1,13 +1,16 @@
 """The painter draws the same scene always the same, and what the scene says."""
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kakusan.builtin.recipe.painter import FONT_PATHS, Painter, find_font, recoloured
-from kakusan.builtin.recipe.scenes import Item, Scene, random_scene
+from kakusan.builtin.recipe.poses import Item, glyphs_of
+from kakusan.builtin.recipe.scenes import Scene, random_scene
 from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.errors import InputError
 
@@ -56,7 +59,7 @@ def test_recoloured_objects_take_the_colour(painter: Painter) -> None:
     for index, thing in enumerate(THINGS[:60]):
         if not thing.recolours:
             continue
-        glyph = painter._glyph(index, None)  # pyright: ignore[reportPrivateUsage]
+        glyph = painter._glyph(index, 0, None)  # pyright: ignore[reportPrivateUsage]
         for colour in (COLOURS[0], COLOURS[3], COLOURS[4]):
             values = np.asarray(recoloured(glyph, colour.rgb)).astype(int)
             solid = values[values[..., 3] > 200][:, :3]
@@ -64,6 +67,43 @@ def test_recoloured_objects_take_the_colour(painter: Painter) -> None:
                 np.median(solid, axis=0) - np.array([c.rgb for c in COLOURS]), axis=1
             )
             assert COLOURS[int(nearest.argmin())] in (colour, COLOURS[8]), (thing.name, colour.name)
+
+
+@needs_font
+def test_an_object_is_turned_as_its_scene_says(painter: Painter) -> None:
+    thing = [thing.name for thing in THINGS].index("rocket")  # points up and to the right
+
+    def draw(**pose: Any) -> np.ndarray:
+        return painter.draw(Scene((Item(thing, size=0.6, **pose),), None, 11)).astype(float)
+
+    plain = draw()
+    assert (
+        np.abs(draw(mirrored=True) - plain[:, ::-1]).mean()
+        < 0.05 * np.abs(draw(mirrored=True) - plain).mean() + 1
+    )
+    turned = [draw(tilt=angle) for angle in (-45.0, 0.0, 45.0)]
+    tops = [np.nonzero(np.abs(each - each[0, 0]).sum(2) > 60)[0].min() for each in turned]
+    widths = [np.ptp(np.nonzero(np.abs(each - each[0, 0]).sum(2) > 60)[1]) for each in turned]
+    assert np.array_equal(turned[1], plain)
+    assert widths[2] < widths[1] < widths[0]  # upright, as it was, lying
+    assert tops[2] < tops[0]
+
+
+@needs_font
+def test_another_glyph_of_a_thing_is_drawn(painter: Painter) -> None:
+    for thing in range(len(THINGS)):
+        glyphs = range(len(glyphs_of(thing)))
+        drawn = [painter.draw(Scene((Item(thing, glyph=i),), None, 11)) for i in glyphs]
+        for one, other in itertools.combinations(drawn, 2):
+            assert np.abs(one.astype(int) - other).mean() > 1, THINGS[thing].name
+
+
+def test_a_pillow_without_text_layout_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kakusan.builtin.recipe.painter.features.check", lambda name: False)
+    with pytest.raises(InputError, match="install FriBiDi"):
+        Painter(64)
 
 
 def test_places_differ_from_one_another_and_from_seed_to_seed() -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps, features
 
 from kakusan.builtin.recipe import backdrops
+from kakusan.builtin.recipe.poses import Item, glyphs_of
 from kakusan.builtin.recipe.scenes import Scene
-from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
+from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES
 from kakusan.errors import InputError
 
 FONT = "NotoColorEmoji.ttf"
@@ -62,19 +63,36 @@ class Painter:
             backdrop = PLACES[scene.place].paint(rng, self.pixels)
         picture = Image.fromarray(np.clip(np.round(backdrop), 0, 255).astype(np.uint8))
         for item in reversed(scene.items):
-            glyph = self._glyph(item.thing, item.colour)
-            paste(picture, glyph, item.size, item.x, item.y)
+            self._paste(picture, item)
         if scene.style == PIXEL:
             return _pixel_art(picture)
         return _line_drawing(np.asarray(picture)) if scene.style == LINE else np.asarray(picture)
 
-    def _draw_glyph(self, thing: int, colour: int | None) -> Image.Image:
-        glyph = emoji(self._typeface, THINGS[thing].glyph)
-        return glyph if colour is None else recoloured(glyph, COLOURS[colour].rgb)
+    def _paste(self, picture: Image.Image, item: Item) -> None:
+        glyph = self._glyph(item.thing, item.glyph, item.colour)
+        longer = max(glyph.size)  # before it is tilted, which needs more room
+        if item.mirrored:
+            glyph = ImageOps.mirror(glyph)
+        if item.tilt:
+            glyph = glyph.rotate(item.tilt, Image.Resampling.BICUBIC, expand=True)
+        paste(picture, glyph, item.size * max(glyph.size) / longer, item.x, item.y)
+
+    def _draw_glyph(self, thing: int, glyph: int, colour: int | None) -> Image.Image:
+        drawn = emoji(self._typeface, glyphs_of(thing)[glyph])
+        return drawn if colour is None else recoloured(drawn, COLOURS[colour].rgb)
 
 
 def typeface_of(font: Path | None = None) -> ImageFont.FreeTypeFont:
-    """The font, where it is found if it is not given. Raises `InputError`."""
+    """The font, where it is found if it is not given.
+
+    Raises:
+        InputError: It is not found, or Pillow cannot join characters that make one emoji.
+    """
+    if not features.check("raqm"):
+        raise InputError(
+            "Pillow has no text layout here, without which some emoji fall apart; install FriBiDi "
+            "(Debian, Ubuntu: apt-get install libfribidi0)"
+        )
     return ImageFont.truetype(str(font or find_font()), STRIKE)
 
 

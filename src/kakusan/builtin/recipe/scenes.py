@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.poses import Item as Item
+from kakusan.builtin.recipe.poses import varied
 from kakusan.builtin.recipe.world import (
     COLOURS,
     LINE,
@@ -26,27 +28,8 @@ SIDE_BY_SIDE = ("left of", "right of", "beside")
 # The size of a single object of which nothing is said, and of each of several
 USUAL, PAIR = 72 / 128, 52 / 128
 SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
-# Objects stand on a grid of as many cells as the latents have, where an encoder that slides over
-# the picture gives each the same code in every cell: a small model learns a few codes by heart
-# long before it learns all shifts. Where they stand follows from the rest of the scene: of one
-# that may be a cell further left or up, a small model draws the mean of both, for most steps.
-CELLS = 16
-
-
-@dataclass(frozen=True)
-class Item:
-    """An object in a scene.
-
-    `thing` and `colour` index `THINGS` and `COLOURS`; None leaves its own colours. `size` is the
-    longer side and `x`, `y` the centre, as fractions of the picture. `word` names the size.
-    """
-
-    thing: int
-    colour: int | None = None
-    size: float = 0.6
-    x: float = 0.5
-    y: float = 0.5
-    word: str | None = None
+CELLS = 16  # along a side, of the grid that the plainest picture of a prompt stands on
+TOUCHING = ("on", "riding", "inside")
 
 
 @dataclass(frozen=True)
@@ -138,12 +121,24 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
     )
     scene = _anywhere(rng)
     if kind == "single":
-        return _single(scene, rng, things)
-    if kind == "count":
-        return _several(scene, rng, things)
-    if kind == "relation":
-        return _related(scene, rng, things)
-    return scene
+        scene = _single(scene, rng, things)
+    elif kind == "count":
+        scene = _several(scene, rng, things)
+    elif kind == "relation":
+        scene = _related(scene, rng, things)
+    return in_some_way(scene, rng)
+
+
+def in_some_way(scene: Scene, rng: Rng) -> Scene:
+    """A scene as another picture of the same prompt may show it."""
+    items = varied(
+        scene.items,
+        rng,
+        ground=_ground(scene),
+        touching=scene.relation in TOUCHING,
+        alike=scene.relation is None,
+    )
+    return replace(scene, items=items)
 
 
 def _anywhere(rng: Rng) -> Scene:
@@ -239,7 +234,7 @@ def arranged(
     style: int = NORMAL,
     seed: int = 0,
 ) -> Scene:
-    """A scene of these items where training pictures have them; `count` repeats a single one.
+    """The plainest scene of these items, in the middle; `count` repeats a single one.
 
     Items that a relation has no place for are left out.
     """
