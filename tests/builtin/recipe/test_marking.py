@@ -61,6 +61,8 @@ def test_relations_need_their_order() -> None:
     assert not stands("left of", [b, a])
     assert stands("right of", [b, a])
     assert stands("beside", [b, a])
+    assert stands("beside", [a, Seen(2, 0, 0.5, 0.5), b])
+    assert not stands("beside", [a, Seen(2, 0, 0.3, 0.5), b])
     assert stands("riding", [high, low])
     assert not stands("riding", [low, high])
     assert stands("below", [low, high])

@@ -8,6 +8,7 @@ import pytest
 from kakusan.builtin.recipe.scenes import (
     Item,
     Scene,
+    arranged,
     combinations,
     covered,
     held_out,
@@ -92,6 +93,32 @@ def test_layouts_are_what_relations_say(ground: float | None) -> None:
     a, b, c = at["between"]
     assert min(b[0], c[0]) < a[0] < max(b[0], c[0])
     assert at["inside"][0][2] < at["inside"][1][2]
+    a, b, c = layout("beside", ground, 3)
+    assert a[0] + 0.25 < b[0] < c[0] - 0.25
+    assert a[1] == b[1] == c[1]
+
+
+def test_what_flies_is_above_the_ground_wherever_there_is_one() -> None:
+    rng, places = np.random.default_rng(5), set[int]()
+    for scene in (random_scene(rng, kind="single") for _ in range(4000)):
+        if scene.relation == "flying in":
+            assert scene.place is not None
+            places.add(scene.place)
+            ground = PLACES[scene.place].ground
+            assert ground is None or scene.items[0].y + scene.items[0].size / 2 < ground - 0.1
+            plainest = arranged(scene.items, relation="flying in", place=scene.place).items
+            assert ground is None or plainest[0].y == 5 / 16
+    assert {PLACES[i].name for i in range(len(PLACES)) if i not in places} == {"space", "room"}
+
+
+def test_two_or_three_stand_beside_one_another() -> None:
+    rng = np.random.default_rng(6)
+    scenes = [random_scene(rng, kind="relation") for _ in range(2000)]
+    counts = Counter(len(scene.items) for scene in scenes if scene.relation == "beside")
+    assert set(counts) == {2, 3}
+    assert 0.15 < counts[3] / counts.total() < 0.45
+    three = next(s for s in scenes if s.relation == "beside" and len(s.items) == 3)
+    assert len(combinations(three)[-1]) == 4  # the relation and all three, to be held out or not
 
 
 def test_covered_cells_are_those_that_an_objects_square_touches() -> None:

@@ -3,13 +3,15 @@
 Half of them are combinations that training may draw, half are held out from it.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kakusan.builtin.recipe.captions import english, japanese
+from kakusan.builtin.recipe.english import english
+from kakusan.builtin.recipe.japanese import japanese
 from kakusan.builtin.recipe.judge import Seen, Verdict
 from kakusan.builtin.recipe.scenes import Scene, is_seen, location, random_scene
 from kakusan.builtin.recipe.world import CORE, NORMAL
@@ -90,7 +92,8 @@ def stands(relation: str, seen: Sequence[Seen]) -> bool:
         return aligned and abs(down) < 0.25
     if relation == "between":
         return min(b.x, seen[2].x) < a.x < max(b.x, seen[2].x)
-    return abs(across) > 0.15 and abs(down) < 0.2
+    pairs = itertools.combinations(seen, 2)  # beside one another, all of them
+    return all(abs(one.x - other.x) > 0.15 and abs(one.y - other.y) < 0.2 for one, other in pairs)
 
 
 def score(found: Sequence[tuple[Case, Verdict]]) -> dict[str, dict[str, tuple[int, int]]]:

@@ -80,7 +80,13 @@ def glyphs_of(thing: int) -> tuple[str, ...]:
 
 
 def varied(
-    items: Sequence[Item], rng: Rng, *, ground: float | None, touching: bool, alike: bool
+    items: Sequence[Item],
+    rng: Rng,
+    *,
+    ground: float | None,
+    lowest: float = 1.0,
+    touching: bool,
+    alike: bool,
 ) -> tuple[Item, ...]:
     """The items as another picture of the same prompt may show them.
 
@@ -90,6 +96,7 @@ def varied(
         items: where they stand in the plainest picture.
         rng: decides everything.
         ground: the height that they stand on; None where they float.
+        lowest: the height that none of them reaches below.
         touching: whether they are on or in one another, and stay so.
         alike: whether all of them are the same object.
     """
@@ -98,7 +105,8 @@ def varied(
     grounded = ground is not None and abs(_bottom(items) - ground) < 2 * _GROUND_PLAY
     if len(items) > 1 and not touching:
         items = [_played(item, rng, grounded) for item in items]
-    items = _moved(_scaled(items, rng), rng, _bottom(items) if grounded else None)
+    on = _bottom(items) if grounded else None
+    items = _moved(_scaled(items, rng), rng, ground=on, lowest=lowest)
     return _turned(items, rng, touching=touching, alike=alike, grounded=grounded)
 
 
@@ -132,12 +140,14 @@ def _scaled(items: Sequence[Item], rng: Rng) -> list[Item]:
     ]
 
 
-def _moved(items: Sequence[Item], rng: Rng, ground: float | None) -> list[Item]:
+def _moved(
+    items: Sequence[Item], rng: Rng, *, ground: float | None, lowest: float
+) -> list[Item]:
     """All of them anywhere in the picture, or along the ground that they stand on."""
     left, top, right, bottom = _box(items)
     least, most = _MARGIN - left, 1 - _MARGIN - right
     across = float(rng.uniform(least, max(least, most)))  # which rounding can turn around
-    low, high = _MARGIN - top, max(_MARGIN - top, 1 - _MARGIN - bottom)
+    low, high = _MARGIN - top, max(_MARGIN - top, lowest - _MARGIN - bottom)
     if ground is None:
         down = float(rng.uniform(low, high))
     else:

@@ -30,6 +30,9 @@ USUAL, PAIR = 72 / 128, 52 / 128
 SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
 CELLS = 16  # along a side, of the grid that the plainest picture of a prompt stands on
 TOUCHING = ("on", "riding", "inside")
+ALOFT = 5 / 16  # the centre of what flies above a ground
+NOT_FLOWN_IN = [i for i, place in enumerate(PLACES) if place.name in ("space", "room")]
+_ABOVE_GROUND = 0.12  # how far at least it flies
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,13 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
 
 def in_some_way(scene: Scene, rng: Rng) -> Scene:
     """A scene as another picture of the same prompt may show it."""
+    ground = _ground(scene)
+    flies = scene.relation == "flying in"
     items = varied(
         scene.items,
         rng,
-        ground=_ground(scene),
+        ground=ground,
+        lowest=ground - _ABOVE_GROUND if ground is not None and flies else 1.0,
         touching=scene.relation in TOUCHING,
         alike=scene.relation is None,
     )
@@ -166,15 +172,19 @@ def _single(scene: Scene, rng: Rng, things: int) -> Scene:
     word = str(rng.choice(list(SIZES))) if rng.random() < 0.25 else None
     size = SIZES[word][0] if word else USUAL
     item = replace(_item(rng, scene, thing, size), word=word)
-    flies = scene.place in (0, 1) and rng.random() < 0.5
-    x, y = _alone(size, _ground(scene))
+    ground = _ground(scene)
+    often = 0 if scene.place is None or (word and ground) else 0.5 if ground is None else 0.06
+    flies = rng.random() < often and scene.place not in NOT_FLOWN_IN
+    x, y = _alone(size, ground, flies=flies)
     relation = "flying in" if flies else None
     return replace(scene, items=(replace(item, x=x, y=y),), relation=relation)
 
 
-def _alone(size: float, ground: float | None) -> tuple[float, float]:
-    """Where a single object is: in the middle, or on the ground."""
-    return 0.5, 0.5 if ground is None else max(_cell(size / 2), _cell(ground - size / 2))
+def _alone(size: float, ground: float | None, *, flies: bool = False) -> tuple[float, float]:
+    """Where a single object is: in the middle, or on the ground, or high above it."""
+    if ground is None:
+        return 0.5, 0.5
+    return 0.5, max(_cell(size / 2), ALOFT if flies else _cell(ground - size / 2))
 
 
 def _cell(at: float) -> float:
@@ -210,8 +220,9 @@ def _related(scene: Scene, rng: Rng, things: int) -> Scene:
     first, second = able.get(relation, (anything, anything))
     a = first[int(rng.integers(len(first)))]
     b = _other(rng, second, [a])
-    chosen = [a, b, *([_other(rng, anything, [a, b])] if relation == "between" else [])]
-    spots = layout(relation, _ground(scene))
+    three = relation == "between" or (relation == "beside" and rng.random() < 0.3)
+    chosen = [a, b, *([_other(rng, anything, [a, b])] if three else [])]
+    spots = layout(relation, _ground(scene), len(chosen))
     items = tuple(
         replace(_item(rng, scene, thing, size, 0.25), x=x, y=y)
         for thing, (x, y, size) in zip(chosen, spots, strict=True)
@@ -241,7 +252,7 @@ def arranged(
     scene = Scene((), place, colour, relation, style, seed)
     ground = _ground(scene)
     if relation not in (None, "flying in") and len(items) > 1:
-        spots = layout(relation, ground)
+        spots = layout(relation, ground, len(items))
         pairs = zip(items, spots, strict=False)
         placed = [replace(item, x=x, y=y, size=size) for item, (x, y, size) in pairs]
     elif items and count in SPOTS:
@@ -250,20 +261,24 @@ def arranged(
         placed = []
         for item in items[:1]:
             size = SIZES[item.word][0] if item.word else USUAL
-            x, y = _alone(size, ground)
+            x, y = _alone(size, ground, flies=relation == "flying in")
             placed.append(replace(item, x=x, y=y, size=size))
     return replace(scene, items=tuple(placed))
 
 
-def layout(relation: str, ground: float | None) -> list[tuple[float, float, float]]:
-    """(x, y, size) of each object in a relation; those side by side stand on the ground, if any."""
+def layout(relation: str, ground: float | None, count: int = 2) -> list[tuple[float, float, float]]:
+    """(x, y, size) of each object in a relation; those side by side stand on the ground, if any.
+
+    Between two others, and beside them, are three objects.
+    """
+    if relation == "between" or (relation == "beside" and count > 2):
+        y = 0.5 if ground is None else _cell(ground - SMALL / 2)
+        columns = (0.5, 3 / 16, 13 / 16) if relation == "between" else (3 / 16, 0.5, 13 / 16)
+        return [(x, y, SMALL) for x in columns]
     if relation in SIDE_BY_SIDE:
         left, right = (0.75, 0.25) if relation == "right of" else (0.25, 0.75)
         y = 0.5 if ground is None else _cell(ground - PAIR / 2)
         return [(x, y, PAIR) for x in (left, right)]
-    if relation == "between":
-        y = 0.5 if ground is None else _cell(ground - SMALL / 2)
-        return [(x, y, SMALL) for x in (0.5, 3 / 16, 13 / 16)]
     if relation in ("above", "below"):
         high, low = (0.5, 0.25, PAIR), (0.5, 0.75, PAIR)
         return [high, low] if relation == "above" else [low, high]

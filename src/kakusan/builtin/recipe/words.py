@@ -1,38 +1,50 @@
 """All words that captions can have, from the tables that they are made of."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from kakusan.builtin.recipe.captions import (
-    COUNTERS,
+from kakusan.builtin.recipe.english import NUMBERS, PLAIN, PLAIN_FIRST
+from kakusan.builtin.recipe.japanese import (
+    FLYING,
+    KANA,
     KANJI,
-    NUMBERS,
-    OTHER_COUNTER,
-    PLAIN,
-    PLAIN_FIRST,
-    plural,
+    compounds,
+    counters_of,
+    progressive,
 )
+from kakusan.builtin.recipe.nouns import plural
+from kakusan.builtin.recipe.phrases import (
+    FRAMES,
+    MOODS,
+    MOODS_JA,
+    TAGS,
+    TAGS_JA,
+)
+from kakusan.builtin.recipe.verbs import DEEDS, VERBS
 from kakusan.builtin.recipe.world import COLOURS, PLACES, RELATIONS, SIZES, STYLES, THINGS, Thing
 from kakusan.text import KnownWords
 from kakusan.text.stretches import units
 
-_HOLE = re.compile(r"\{\w\}")
+_HOLE = re.compile(r"\{\w?\}")
 # The words of the Japanese forms, which have no spaces between them
 JAPANESE = (
-    *("の", "に", "と", "が", "で", "は", "を"),
-    *("いる", "ある", "した", "そば", "乗る", "乗った", "乗っている", "座る", "飛ぶ", "飛んでいる"),
-    *("左", "右", "上", "下", "上方", "真上", "真下", "中", "隣", "横", "間", "背景"),
+    *("の", "に", "と", "が", "で", "は", "を", "も", "な"),
+    *("いる", "ある", "した", "そば", "乗る", "乗った", "乗っている", "座る", "座っている"),
+    *("左", "右", "上", "下", "上方", "上空", "真上", "真下", "中", "隣", "横", "近く", "前", "間"),
+    *("左側", "右側", "背景", "バック", "たくさん", "いっぱい"),
+    *("描いて", "ください", "見せて", "見たい", "お願いします", "作って", "生成", "して", "ほしい"),
+    *("欲しい", "です", "風景", "ところ", "様子", "シーン"),
 )
 
 
 def known_words(things: int = len(THINGS)) -> KnownWords:
-    """The words of all captions of the first so many objects."""
+    """The words of all captions of the first so many objects, but those of no meaning."""
     named = THINGS[:things]
     return KnownWords(frozenset({*_english(named), *_japanese(named)}))
 
 
-def _english(things: Iterable[Thing]) -> Iterator[str]:
-    texts = ["a", "an", "the", "of", "background"]
+def _english(things: tuple[Thing, ...]) -> Iterator[str]:
+    texts = ["a", "an", "the", "of", "background", "is", "are", "that", "who"]
     texts += [name for thing in things for name in thing.english]
     texts += [plural(name) for thing in things if thing.counts for name in thing.english]
     texts += [number for numbers in NUMBERS.values() for number in numbers]
@@ -41,21 +53,30 @@ def _english(things: Iterable[Thing]) -> Iterator[str]:
     texts += [name for _, names, _ in SIZES.values() for name in names]
     texts += [name for names, _ in STYLES for name in names]
     texts += [form for relation in RELATIONS for form in relation.english]
-    texts += [*PLAIN, *PLAIN_FIRST]
+    texts += [form for doing in (*VERBS, *DEEDS) for form in doing.english]
+    texts += [*PLAIN, *PLAIN_FIRST, *MOODS, *TAGS, *FRAMES]
     for unit in units(_HOLE.sub(" ", " ".join(texts)).lower()):
         yield unit
         yield from (part for part in unit.split("-") if not part.isdecimal())
 
 
-def _japanese(things: Iterable[Thing]) -> Iterator[str]:
+def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
     yield from (name.lower() for thing in things for name in thing.japanese)
-    counters = {COUNTERS.get(thing.kind, OTHER_COUNTER) for thing in things if thing.counts}
-    for number in NUMBERS:
-        yield from (f"{KANJI[number]}{counter}" for counter in (*counters, "つ"))
-        yield from (f"{number}{counter}" for counter in counters)
+    for thing in range(len(things)):
+        yield from (word for colour in range(len(COLOURS)) for word in compounds(thing, colour))
+    counters = {counter for thing in range(len(things)) for counter in counters_of(thing)}
+    yield from (f"数{counter}" for counter in counters)
+    for number in KANJI:
+        yield KANA[number]
+        for counter in (*counters, "つ"):
+            yield from (f"{KANJI[number]}{counter}", f"{number}{counter}")
     for colour in COLOURS:
-        yield from (colour.japanese, colour.before, f"{colour.japanese}背景")
+        yield from (*colour.japanese, *colour.before)
+        yield from (f"{name}背景" for name in (*colour.japanese, *colour.before))
     yield from (name for place in PLACES for name in place.japanese)
     yield from (name for _, _, names in SIZES.values() for name in names)
     yield from (name for _, names in STYLES for name in names)
-    yield from JAPANESE
+    for doing in (FLYING, *VERBS, *DEEDS):
+        yield from (*doing.japanese, *progressive(doing.japanese[-1]))
+    yield from (tag.lower() for tag in TAGS_JA)
+    yield from (*MOODS_JA, *JAPANESE)

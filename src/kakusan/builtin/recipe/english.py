@@ -1,0 +1,200 @@
+"""How a scene is said in English."""
+
+import re
+from collections.abc import Sequence
+
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.nouns import article, plural
+from kakusan.builtin.recipe.phrases import FRAMES, MOODS, TAGS, one, some, usual
+from kakusan.builtin.recipe.scenes import Item, Scene
+from kakusan.builtin.recipe.verbs import deeds_of, verbs_of
+from kakusan.builtin.recipe.world import (
+    COLOURS,
+    NORMAL,
+    PLACES,
+    PLURALS,
+    RELATIONS,
+    SIZES,
+    STYLES,
+    THINGS,
+    UNCOUNTED,
+)
+
+NUMBERS = {
+    1: ("one", "1", "a single"),
+    2: ("two", "2", "a pair of", "a couple of"),
+    3: ("three", "3", "some", "several", "a few", "a group of"),
+    4: ("four", "4", "many", "lots of", "a bunch of", "a group of"),
+}
+EXACT = 2  # so many of these say exactly how many
+PLAIN = (
+    *("{a} on {c} background", "{a}, {c} background", "{a} against {c} background", "{a} on {c}"),
+    *("{a} with {c} background", "{a} in front of {c} wall", "{a} on a plain {c} background"),
+    *("{a} isolated on {c}", "{a}, plain {c} background", "{a}, simple {c} background"),
+    *("{a} on {c} backdrop", "{a}, {c} backdrop", "{a}, {c}"),
+)
+BARE = re.compile("(plain|simple|isolated on) {c}|, {c}$")  # where no article stands
+PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}", "on {c} background, {a}")
+ARTS = {  # styles that no article stands before
+    *("pixel art", "pixelart", "line art", "lineart", "digital art", "concept art", "fantasy art"),
+    *("clip art", "artwork", "anime"),
+}
+_RELATIONS = {relation.name: relation for relation in RELATIONS}
+_GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]
+
+
+def english(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
+    """A scene in English: a sentence, a comma list, or something between.
+
+    `whole` says everything that there is to say, and nothing else.
+    """
+    subject = _subject(scene, rng, whole) if scene.items else ""
+    text = _styled(_somewhere(scene, rng, subject, whole), scene, rng)
+    return text if whole else _dressed(text, rng)
+
+
+def _described(item: Item, rng: Rng, name: str, mood: str = "") -> str:
+    words = [name]
+    if item.colour is not None:
+        words.insert(0, usual(rng, COLOURS[item.colour].english))
+    if item.word is not None:
+        words.insert(0, usual(rng, SIZES[item.word][1]))
+    return " ".join([mood, *words] if mood else words)
+
+
+def _noun(item: Item, rng: Rng, mood: str = "") -> str:
+    """An object with its article, which a few leave out."""
+    name = usual(rng, THINGS[item.thing].english)
+    phrase = _described(item, rng, name, mood)
+    bare = 0.7 if name in UNCOUNTED else 0.15
+    if rng.random() < bare or (name[0].isupper() and " " in name) or name in PLURALS:
+        return phrase
+    return f"{'the' if rng.random() < 0.05 else article(phrase)} {phrase}"
+
+
+def _mood(rng: Rng, whole: bool) -> str:
+    return one(rng, MOODS) if not whole and rng.random() < 0.1 else ""
+
+
+def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
+    items = scene.items
+    if scene.relation is not None:
+        return _related(scene, rng, whole)
+    if len(items) == 1:
+        return _single(scene, rng, whole)
+    numbers = NUMBERS[len(items)]
+    number = one(rng, numbers[:EXACT] if whole or rng.random() < 0.7 else numbers)
+    name = plural(usual(rng, THINGS[items[0].thing].english))
+    counted = f"{number} {_described(items[0], rng, name, _mood(rng, whole))}"
+    verb = "" if whole else _doing(scene, rng, ("{}", "are {}", "that are {}"))
+    return f"{counted} {verb}" if verb else counted
+
+
+def _single(scene: Scene, rng: Rng, whole: bool) -> str:
+    item = scene.items[0]
+    if whole:
+        return _noun(item, rng)
+    if rng.random() < 0.03:
+        return _one_of(item, rng)
+    verb = _doing(scene, rng, ("{}", "{}", "is {}", "that is {}", "who is {}"), third=True)
+    if verb and " " not in verb and rng.random() < 0.2:
+        return _noun(item, rng, verb)  # a sleeping cat
+    noun = _noun(item, rng, _mood(rng, whole))
+    return f"{noun} {verb}" if verb else noun
+
+
+def _one_of(item: Item, rng: Rng) -> str:
+    """A single object, counted."""
+    thing = THINGS[item.thing]
+    name = one(rng, [name for name in thing.english if name not in PLURALS] or thing.english)
+    described = _described(item, rng, name)
+    if thing.kind == "person" and rng.random() < 0.5:
+        return f"1{described}"  # as sites for drawings tag them: 1girl
+    return f"{one(rng, NUMBERS[1])} {described}"
+
+
+def _doing(scene: Scene, rng: Rng, forms: Sequence[str], *, third: bool = False) -> str:
+    """What the objects do, now and then; in the third person too, where it is one."""
+    if rng.random() > 0.3:
+        return ""
+    verbs = verbs_of(scene.items[0].thing, scene.place)
+    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.5 else []
+    chosen = bound or verbs
+    if not chosen:
+        return ""
+    participle, person = chosen[int(rng.random() * len(chosen))].english
+    return person if third and rng.random() < 0.1 else one(rng, forms).format(participle)
+
+
+def _related(scene: Scene, rng: Rng, whole: bool) -> str:
+    """The objects of a scene in one of the forms that their relation is said in."""
+    items, relation = scene.items, str(scene.relation)
+    if relation == "flying in" and rng.random() < 0.3:
+        return _noun(items[0], rng, "flying")
+    nouns = [_noun(item, rng, _mood(rng, whole)) for item in items]
+    if not whole and len(items) == 2 and rng.random() < 0.4:
+        deeds = deeds_of(relation, items[0].thing, items[1].thing)
+        if deeds:
+            deed = deeds[int(rng.random() * len(deeds))]
+            a, b = reversed(nouns) if deed.worn else nouns
+            participle, person = deed.english
+            return f"{a} {one(rng, (participle, participle, f'is {participle}', person))} {b}"
+    forms = _RELATIONS[relation].forms["english", len(items) == 3]
+    return one(rng, forms).format(**dict(zip("abc", nouns, strict=False)))
+
+
+def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:
+    """The objects, and where they are; now and then that is left to the model."""
+    kind = rng.random()
+    if not subject:
+        where = _where(scene, rng)
+        return where if scene.place is not None or kind < 0.5 else f"{where} background"
+    if kind < 0.12 and not whole and (scene.relation != "flying in" or _in_the_sky(scene)):
+        return subject
+    if scene.place is None:
+        forms = PLAIN_FIRST if kind < 0.24 else PLAIN
+        colour = usual(rng, COLOURS[scene.colour].english)
+        form = one(rng, forms)
+        bare = kind < 0.34 or BARE.search(form) is not None
+        return form.format(a=subject, c=colour if bare else f"{article(colour)} {colour}")
+    clauses = PLACES[scene.place].clauses
+    if scene.relation == "flying in" or kind >= 0.44:
+        clause = one(rng, clauses)
+        if not whole and PLACES[scene.place].governs and rng.random() < 0.2:
+            other = _GOVERNED[int(rng.random() * len(_GOVERNED))]
+            clause = f"{one(rng, other.clauses)} {clause}"  # in the city at night
+        return f"{subject} {clause}"
+    where = _where(scene, rng)
+    return f"{subject}, {where}" if kind < 0.32 else f"{where}, {subject}"
+
+
+def _in_the_sky(scene: Scene) -> bool:
+    return scene.place is not None and PLACES[scene.place].ground is None
+
+
+def _where(scene: Scene, rng: Rng) -> str:
+    if scene.place is None:
+        return usual(rng, COLOURS[scene.colour].english)
+    return usual(rng, PLACES[scene.place].tags)
+
+
+def _styled(text: str, scene: Scene, rng: Rng) -> str:
+    if scene.style == NORMAL and rng.random() > 0.3:
+        return text
+    word = one(rng, STYLES[scene.style][0])
+    if word == "emoji" or rng.random() < (0.35 if scene.style == NORMAL else 0.6):
+        return f"{text}, {word}" if rng.random() < 0.7 else f"{word}, {text}"
+    return f"{word if word in ARTS else f'{article(word)} {word}'} of {text}"
+
+
+def _dressed(text: str, rng: Rng) -> str:
+    """With what people write around it: praise of quality, a request, a full stop."""
+    kind = rng.random()
+    if kind < 0.12:
+        tags = ", ".join(some(rng, TAGS, 5))
+        text = f"{text}, {tags}" if kind < 0.09 else f"{tags}, {text}"
+    elif kind < 0.2:
+        text = one(rng, FRAMES).format(x=text)
+    if kind > 0.93:
+        text = text.replace(", ", ",") if kind < 0.96 else f"{text}{'.' if kind < 0.99 else '!'}"
+    return text

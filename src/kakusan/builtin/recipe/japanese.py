@@ -1,0 +1,265 @@
+"""How a scene is said in Japanese."""
+
+import functools
+
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.phrases import (
+    FRAMES_JA,
+    FRAMES_OF_SENTENCE_JA,
+    MOODS_JA,
+    TAGS_JA,
+    one,
+    some,
+    usual,
+)
+from kakusan.builtin.recipe.scenes import Item, Scene
+from kakusan.builtin.recipe.verbs import AIRCRAFT, BOATS, DRINKS, Deed, Verb, deeds_of, verbs_of
+from kakusan.builtin.recipe.world import (
+    COLOURS,
+    NORMAL,
+    PLACES,
+    RELATIONS,
+    SIZES,
+    STYLES,
+    THINGS,
+)
+
+KANJI = {1: "一", 2: "二", 3: "三", 4: "四"}
+KANA = {1: "ひとつ", 2: "ふたつ", 3: "みっつ", 4: "よっつ"}
+COUNTERS = {"animal": "匹", "person": "人", "vehicle": "台", "building": "軒", "plant": "本"}
+OTHER_COUNTER = "個"
+_COUNTED_AS = {  # besides
+    "羽": frozenset(
+        {
+            *("bird", "owl", "chicken", "duck", "penguin", "eagle", "parrot", "swan", "flamingo"),
+            *("peacock", "rooster", "turkey", "chick", "rabbit"),
+        }
+    ),
+    "頭": frozenset(
+        {
+            *("horse", "elephant", "lion", "tiger", "cow", "bear", "giraffe", "zebra", "camel"),
+            *(
+                "rhinoceros",
+                "hippopotamus",
+                "whale",
+                "dolphin",
+                "panda",
+                "gorilla",
+                "deer",
+                "dragon",
+            ),
+            *("butterfly", "unicorn", "sheep", "goat", "pig", "wolf"),
+        }
+    ),
+    "隻": BOATS,
+    "機": AIRCRAFT,
+    "杯": DRINKS | {"ramen", "rice", "curry"},
+    "輪": frozenset({"rose", "tulip", "sunflower", "daisy", "hibiscus"}),
+    "本": frozenset(
+        {"umbrella", "pencil", "banana", "carrot", "candle", "guitar", "key", "swords", "eggplant"}
+    ),
+    "冊": frozenset({"book"}),
+}
+PLAIN_JA = (
+    *("{c}の背景に{a}", "{a}、{c}の背景", "{c}背景の{a}", "背景が{c}の{a}", "{a}、背景は{c}"),
+    *("{b}背景の{a}", "{a}、{b}背景", "{a}、{c}背景", "{c}を背景にした{a}", "{a}、{c}バック"),
+    *("{c}バックの{a}", "背景は{c}、{a}", "{c}背景に{a}", "{b}背景に{a}"),
+)
+PLACE_JA = (
+    *("{p}の{a}", "{p}の{a}", "{p}の{a}", "{p}、{a}", "{a}、{p}", "{p}に{a}", "{p}に{be}{a}"),
+    *("{p}の中の{a}", "{p}の中に{be}{a}", "{p}の中で{a}", "{p}を背景にした{a}", "{p}で{a}"),
+    *("{p}の上の{a}", "{p}に{a}が{be}", "{a}が{p}に{be}", "{a}が{be}{p}", "{p}と{a}"),
+)
+COMPOUNDS = {"red": "赤", "blue": "青", "black": "黒", "white": "白"}
+FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
+_OPEN = ("に", "で", "る", "す")  # how a text ends that no noun ends
+_RELATIONS = {relation.name: relation for relation in RELATIONS}
+_GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]
+
+
+def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
+    """A scene in Japanese; `whole` says everything that there is to say, and nothing else."""
+    if scene.items:
+        text = _shown(scene, rng, whole)
+    else:
+        where = _where(scene, rng)
+        text = where if rng.random() < 0.5 else f"{where}の背景"
+    text = _styled(text, scene, rng)
+    return text if whole else _dressed(text, rng)
+
+
+def counters_of(thing: int) -> tuple[str, ...]:
+    """What an object is counted in, the usual first; "つ" counts everything but people."""
+    usually = COUNTERS.get(THINGS[thing].kind, OTHER_COUNTER)
+    others = [counter for counter, names in _COUNTED_AS.items() if THINGS[thing].name in names]
+    return (*dict.fromkeys((usually, *others)),)
+
+
+def progressive(form: str) -> tuple[str, ...]:
+    """A verb's "ている", and as people say and write it besides."""
+    return (form, f"{form[:-2]}る", f"{form[:-1]}ます")
+
+
+@functools.cache
+def compounds(thing: int, colour: int) -> tuple[str, ...]:
+    """One word for an object and its colour, such as 黒猫, where there is one."""
+    character = COMPOUNDS.get(COLOURS[colour].name)
+    kanji = [n for n in THINGS[thing].japanese if len(n) == 1 and "\u4e00" <= n <= "\u9fff"]
+    if character is None or THINGS[thing].kind not in ("animal", "person"):
+        return ()
+    return tuple(character + name for name in kanji if character + name != "白鳥")
+
+
+def _name(item: Item, rng: Rng, whole: bool = True) -> str:
+    name = usual(rng, THINGS[item.thing].japanese)
+    if item.colour is not None:
+        short = compounds(item.thing, item.colour)
+        if short and rng.random() < 0.25:
+            name = one(rng, short)
+        else:
+            name = usual(rng, COLOURS[item.colour].before) + name
+    if item.word is not None:
+        name = usual(rng, SIZES[item.word][2]) + name
+    return one(rng, MOODS_JA) + name if not whole and rng.random() < 0.1 else name
+
+
+def _be(scene: Scene, rng: Rng) -> str:
+    """What says that something is there: of what lives, and of what does not."""
+    lives = THINGS[scene.items[0].thing].kind in ("animal", "person")
+    return "いる" if lives or rng.random() < 0.3 else "ある"
+
+
+def _number(scene: Scene, rng: Rng) -> str:
+    """How many, with a counter."""
+    count, thing = len(scene.items), scene.items[0].thing
+    counter = usual(rng, counters_of(thing))
+    if THINGS[thing].kind != "person" and rng.random() < 0.2:
+        counter = "つ"
+    kind = rng.random()
+    if counter == "つ":
+        return KANA[count] if kind < 0.3 else f"{KANJI[count] if kind < 0.7 else count}つ"
+    return f"{KANJI[count] if kind < 0.5 else count}{counter}"
+
+
+def _counted(scene: Scene, rng: Rng, whole: bool) -> str:
+    name = _name(scene.items[0], rng, whole)
+    forms = ("{n}の{a}", "{a}が{n}", "{a}{n}")
+    if whole or len(scene.items) < 3 or rng.random() < 0.75:
+        return one(rng, forms).format(n=_number(scene, rng), a=name)
+    if len(scene.items) == 4:
+        return one(rng, ("たくさんの{a}", "{a}がたくさん", "{a}がいっぱい")).format(a=name)
+    return f"数{counters_of(scene.items[0].thing)[0]}の{name}"
+
+
+def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
+    """The objects, and how they stand to one another; a noun wherever that is short to say."""
+    if scene.relation not in (None, "flying in"):
+        return _related(scene, rng, whole)
+    if len(scene.items) > 1:
+        return _counted(scene, rng, whole)
+    name = _name(scene.items[0], rng, whole)
+    return f"{_number(scene, rng)}の{name}" if not whole and rng.random() < 0.03 else name
+
+
+def _related(scene: Scene, rng: Rng, whole: bool) -> str:
+    items, relation = scene.items, str(scene.relation)
+    names = [_name(item, rng, whole) for item in items]
+    if not whole and len(items) == 2 and rng.random() < 0.4:
+        deeds = deeds_of(relation, items[0].thing, items[1].thing)
+        if deeds:
+            deed = deeds[int(rng.random() * len(deeds))]
+            a, b = reversed(names) if deed.worn else names
+            if rng.random() < 0.7:
+                return f"{b}{deed.particle}{one(rng, deed.japanese)}{a}"
+            return f"{a}が{b}{deed.particle}{_ending(deed, rng)}"
+    forms = _RELATIONS[relation].forms["japanese", len(items) == 3]
+    return one(rng, forms).format(**dict(zip("abc", names, strict=False)))
+
+
+def _ending(verb: Verb | Deed, rng: Rng) -> str:
+    """A verb as it ends a sentence."""
+    return usual(rng, progressive(verb.japanese[-1]))
+
+
+def _verb(scene: Scene, rng: Rng, whole: bool) -> Verb | None:
+    """What the objects do, now and then."""
+    if scene.relation == "flying in":
+        return FLYING
+    if whole or scene.relation is not None or rng.random() > 0.35:
+        return None
+    verbs = verbs_of(scene.items[0].thing, scene.place)
+    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.5 else []
+    chosen = bound or verbs
+    return chosen[int(rng.random() * len(chosen))] if chosen else None
+
+
+def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
+    """The objects, and where they are; now and then that is left to the model."""
+    subject, verb = _subject(scene, rng, whole), _verb(scene, rng, whole)
+    bare = rng.random() < 0.12 and not whole and (verb is not FLYING or _in_the_sky(scene))
+    if verb is not None:
+        if scene.place is not None and not bare:
+            return _acting(scene, rng, subject, verb)
+        if bare and rng.random() < 0.4:
+            return f"{subject}が{_ending(verb, rng)}"
+        subject = one(rng, verb.japanese) + subject
+    if bare:
+        return subject
+    if scene.place is None:
+        colour = COLOURS[scene.colour]
+        before, noun = usual(rng, colour.before), usual(rng, colour.japanese)
+        return one(rng, PLAIN_JA).format(a=subject, b=before, c=noun)
+    return one(rng, PLACE_JA).format(a=subject, p=_where(scene, rng), be=_be(scene, rng))
+
+
+def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
+    """What the objects do, and where."""
+    kind, where = rng.random(), _where(scene, rng)
+    if kind < 0.16:
+        verbal = f"{one(rng, verb.japanese)}{subject}"
+        return f"{verbal}、{where}" if kind < 0.08 else f"{where}、{verbal}"
+    joined = f"{where}{'の中' if rng.random() < 0.15 else ''}{verb.particle}"
+    if kind < 0.7:
+        return f"{joined}{one(rng, verb.japanese)}{subject}"
+    ending = _ending(verb, rng)
+    return f"{subject}が{joined}{ending}" if kind < 0.85 else f"{joined}{subject}が{ending}"
+
+
+def _in_the_sky(scene: Scene) -> bool:
+    return scene.place is not None and PLACES[scene.place].ground is None
+
+
+def _where(scene: Scene, rng: Rng) -> str:
+    if scene.place is None:
+        return usual(rng, COLOURS[scene.colour].japanese)
+    place = PLACES[scene.place]
+    where = usual(rng, place.japanese)
+    if place.governs and rng.random() < 0.15:
+        other = _GOVERNED[int(rng.random() * len(_GOVERNED))]
+        return f"{where}の{one(rng, other.japanese)}"  # the city at night
+    return where
+
+
+def _styled(text: str, scene: Scene, rng: Rng) -> str:
+    if scene.style == NORMAL and rng.random() > 0.25:
+        return text
+    word, kind = one(rng, STYLES[scene.style][1]), rng.random()
+    if kind < 0.4 and not text.endswith(_OPEN):
+        return f"{text}の{word}"
+    if kind < 0.6:
+        return f"{word}の{text}"
+    return f"{text}、{word}" if kind < 0.85 else f"{word}、{text}"
+
+
+def _dressed(text: str, rng: Rng) -> str:
+    """With what people write around it: praise of quality, a request, spaces for commas."""
+    kind = rng.random()
+    if kind < 0.12:
+        tags = "、".join(some(rng, TAGS_JA, 4))
+        text = f"{text}、{tags}" if kind < 0.09 else f"{tags}、{text}"
+    elif kind < 0.22 and not text.endswith(("に", "で", "ます")):
+        open_ = text.endswith(_OPEN)
+        text = one(rng, FRAMES_OF_SENTENCE_JA if open_ else FRAMES_JA).format(x=text)
+    if kind > 0.93:
+        return text.replace("、", " " if kind < 0.97 else ", ")
+    return f"{text}。" if kind > 0.91 else text

@@ -1,0 +1,232 @@
+"""The places that scenes happen in, and everything that they are called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kakusan.builtin.recipe import backdrops
+from kakusan.builtin.recipe.backdrops import Floats, Rng
+
+
+@dataclass(frozen=True)
+class Place:
+    """A setting: its painter, where its ground is, and how it is said.
+
+    `ground` is the height that objects stand on, as a fraction from the top; None where they float.
+    `clauses` follow an object ("on the beach"), `tags` stand alone between commas; the usual ones
+    come first. `governs` says that its light or weather is what one sees wherever it is: "the city
+    at night" looks as the night does.
+    """
+
+    paint: Callable[[Rng, int], Floats]
+    ground: float | None
+    clauses: tuple[str, ...]
+    tags: tuple[str, ...]
+    japanese: tuple[str, ...]
+    governs: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.tags[0]
+
+
+PLACES: tuple[Place, ...] = (
+    Place(
+        backdrops.paint_sky,
+        None,
+        (
+            *("in the blue sky", "in the sky", "against a blue sky", "in the clouds", "in the air"),
+            *("under a blue sky", "on a sunny day", "high in the sky", "on a clear day"),
+        ),
+        ("sky", "blue sky", "day sky", "clear sky", "sunny day"),
+        ("青空", "空", "青い空", "大空", "空中", "晴れた空", "晴れた日", "晴天", "雲の上"),
+    ),
+    Place(
+        backdrops.paint_night,
+        None,
+        (
+            *("at night", "under the stars", "in a starry night", "in the night sky"),
+            *("at midnight", "in the moonlight", "in the dark", "under the night sky"),
+        ),
+        ("night", "starry night", "night sky with stars", "night sky", "midnight", "moonlight"),
+        ("夜空", "星空", "夜", "真夜中", "夜中", "夜景", "満天の星", "月夜", "月明かり", "暗闇"),
+        governs=True,
+    ),
+    Place(
+        backdrops.paint_sunset,
+        0.88,
+        (
+            *("at sunset", "in the sunset", "at dusk", "at dawn", "at sunrise", "in the evening"),
+            *("in the evening light", "at golden hour"),
+        ),
+        ("sunset", "evening glow", "sunrise", "dusk", "dawn", "evening", "golden hour"),
+        ("夕焼け", "夕日", "夕方", "夕暮れ", "夕焼け空", "日没", "朝焼け", "日の出", "朝日"),
+        governs=True,
+    ),
+    Place(
+        backdrops.paint_sea,
+        0.86,
+        (
+            *("in the sea", "on the ocean", "at sea", "in the water", "in the ocean", "underwater"),
+            *(
+                "on the water",
+                "on the sea",
+                "on a lake",
+                "in a lake",
+                "in the river",
+                "under the sea",
+            ),
+            "on the open sea",
+        ),
+        ("sea", "ocean", "water", "lake", "river", "open sea"),
+        ("海", "海上", "海中", "水中", "水", "湖", "川", "大海原", "水面", "青い海"),
+    ),
+    Place(
+        backdrops.paint_beach,
+        0.9,
+        (
+            *("on the beach", "at the beach", "by the seaside", "by the sea", "on the shore"),
+            *("on the sand", "on a tropical beach", "on the coast"),
+        ),
+        ("beach", "sandy beach", "seaside", "shore", "tropical beach", "coast"),
+        ("砂浜", "浜辺", "ビーチ", "海辺", "海岸", "海水浴場", "波打ち際", "浜"),
+    ),
+    Place(
+        backdrops.paint_meadow,
+        0.88,
+        (
+            *("in a meadow", "on the grass", "in a field of flowers", "in a green field"),
+            *("in the park", "in a garden", "in the garden", "in a field", "across a field"),
+            *("on the lawn", "on a hill", "on a farm", "in the countryside", "outside", "outdoors"),
+            *("in nature", "in spring"),
+        ),
+        ("meadow", "grassland", "field", "park", "garden", "flower field", "countryside", "nature"),
+        (
+            *(
+                "草原",
+                "野原",
+                "原っぱ",
+                "公園",
+                "庭",
+                "花畑",
+                "お花畑",
+                "牧場",
+                "芝生",
+                "丘",
+                "草むら",
+            ),
+            *("田舎", "春", "野外", "畑", "自然"),
+        ),
+    ),
+    Place(
+        backdrops.paint_forest,
+        0.92,
+        (
+            *("in the forest", "in the woods", "among the trees", "in the jungle"),
+            *("in a deep forest", "in a magical forest", "through the forest", "in a dark forest"),
+            "in the rainforest",
+        ),
+        ("forest", "woods", "jungle", "deep forest", "rainforest", "autumn forest"),
+        ("森", "林", "ジャングル", "深い森", "森林", "密林", "山奥", "樹海", "雑木林"),
+    ),
+    Place(
+        backdrops.paint_snow,
+        0.9,
+        (
+            *(
+                "in the snow",
+                "on a snowy day",
+                "in winter",
+                "on the ice",
+                "on ice",
+                "in a blizzard",
+            ),
+            *("on a snowy field", "at the north pole", "in the falling snow"),
+        ),
+        ("snow", "winter", "ice", "snowy day", "snowy landscape", "blizzard"),
+        ("雪", "雪景色", "冬", "雪原", "雪の日", "氷の上", "南極", "北極", "吹雪", "雪国"),
+        governs=True,
+    ),
+    Place(
+        backdrops.paint_desert,
+        0.9,
+        (
+            *("in the desert", "on the sand dunes", "through the desert", "in the hot desert"),
+            "in the savanna",
+        ),
+        ("desert", "sand dunes", "savanna", "wasteland"),
+        ("砂漠", "砂丘", "サバンナ", "荒野", "サハラ砂漠"),
+    ),
+    Place(
+        backdrops.paint_space,
+        None,
+        (
+            *("in space", "in outer space", "floating in space", "in the universe"),
+            *("among the stars", "in deep space", "in the galaxy", "in the cosmos"),
+        ),
+        ("space", "outer space", "galaxy", "universe", "deep space", "cosmos", "nebula"),
+        ("宇宙", "宇宙空間", "銀河", "大宇宙", "銀河系", "無重力", "星雲"),
+    ),
+    Place(
+        backdrops.paint_city,
+        0.9,
+        (
+            *("in the city", "on a street", "in town", "on the street", "on the road", "downtown"),
+            *("in the streets", "on a road", "in a village", "in a big city", "in Tokyo"),
+            *("in New York", "on a city street", "in Paris"),
+        ),
+        ("city", "street", "town", "road", "city street", "village", "cityscape", "Tokyo"),
+        (
+            *(
+                "街",
+                "町",
+                "都会",
+                "道",
+                "道路",
+                "街中",
+                "街角",
+                "都市",
+                "通り",
+                "東京",
+                "町中",
+                "村",
+            ),
+            *("市街地", "ビル街"),
+        ),
+    ),
+    Place(
+        backdrops.paint_room,
+        0.9,
+        (
+            *("in a room", "indoors", "in the living room", "at home", "in the kitchen"),
+            *("in the bedroom", "on the floor", "in a cafe", "in the library", "in the classroom"),
+            *("in an office", "in a restaurant", "in a shop"),
+        ),
+        ("room", "living room", "kitchen", "bedroom", "indoors", "cafe", "library", "classroom"),
+        (
+            *(
+                "部屋",
+                "室内",
+                "居間",
+                "リビング",
+                "キッチン",
+                "台所",
+                "教室",
+                "カフェ",
+                "床",
+                "寝室",
+            ),
+            *("屋内", "図書館", "店", "喫茶店"),
+        ),
+    ),
+    Place(
+        backdrops.paint_rain,
+        0.9,
+        (
+            *("in the rain", "on a rainy day", "in the pouring rain", "under the rain"),
+            *("in a storm", "on a cloudy day"),
+        ),
+        ("rain", "rainy day", "heavy rain", "storm", "rainy weather", "cloudy day"),
+        ("雨", "雨の日", "大雨", "雨天", "梅雨", "嵐", "土砂降り", "曇り空", "小雨"),
+        governs=True,
+    ),
+)

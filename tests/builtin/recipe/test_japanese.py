@@ -1,0 +1,96 @@
+"""What scenes are called in Japanese, as people write prompts."""
+
+import re
+
+import numpy as np
+
+from kakusan.builtin.recipe.japanese import compounds, counters_of, japanese
+from kakusan.builtin.recipe.scenes import Item, Scene, random_scene
+from kakusan.builtin.recipe.world import COLOURS, PLACES, RELATIONS, THINGS
+
+INDEX = {thing.name: index for index, thing in enumerate(THINGS)}
+PLACE = {place.name: index for index, place in enumerate(PLACES)}
+
+
+def several(scene: Scene, count: int = 60, *, whole: bool = True) -> list[str]:
+    return [japanese(scene, np.random.default_rng(seed), whole=whole) for seed in range(count)]
+
+
+def names(thing: str) -> str:
+    return f"({'|'.join(THINGS[INDEX[thing]].japanese)})"
+
+
+def test_whole_captions_name_every_object_and_the_place() -> None:
+    for seed in range(1500):
+        rng = np.random.default_rng(seed)
+        scene = random_scene(rng)
+        text = japanese(scene, rng, whole=True)
+        assert "{" not in text
+        for item in scene.items:
+            assert any(name in text for name in THINGS[item.thing].japanese), text
+        colour = COLOURS[scene.colour]
+        said = (*colour.japanese, *colour.before)
+        if scene.place is not None:
+            said = PLACES[scene.place].japanese
+        assert any(words in text for words in said), text
+
+
+def test_relations_say_who_is_where() -> None:
+    items = (Item(INDEX["dog"]), Item(INDEX["house"]))
+    for relation in RELATIONS:
+        if relation.name in ("between", "flying in"):
+            continue
+        forms = relation.forms["japanese", False]
+        patterns = [form.format(a=names("dog"), b=names("house")) for form in forms]
+        said = several(Scene(items, None, 10, relation.name))
+        assert all(any(re.search(p, text) for p in patterns) for text in said), relation.name
+        assert len(set(said)) > 5
+
+
+def test_counts_are_numbers_with_a_counter() -> None:
+    assert all(
+        re.search("三(匹|つ)|3(匹|つ)|みっつ", text)
+        for text in several(Scene((Item(INDEX["cat"]),) * 3, None, 0))
+    )
+    assert counters_of(INDEX["bird"]) == ("匹", "羽")
+    assert counters_of(INDEX["ship"]) == ("台", "隻")
+    assert counters_of(INDEX["book"]) == ("個", "冊")
+
+
+def test_a_colour_stands_before_the_name_or_is_one_word_with_it() -> None:
+    scene = Scene((Item(INDEX["cat"], colour=9, word="tiny"),), 4)
+    said = several(scene, 100)
+    assert all(re.search("(黒い|黒の|黒色の|真っ黒な|くろい|黒猫)", text) for text in said)
+    assert any("黒猫" in text for text in said)
+    assert compounds(INDEX["cat"], 9) == ("黒猫",)
+    assert compounds(INDEX["bird"], 10) == ()  # a swan is another bird
+    assert compounds(INDEX["car"], 0) == compounds(INDEX["cat"], 4 + 2) == ()
+
+
+def test_verbs_stand_before_the_noun_and_end_sentences() -> None:
+    car = " ".join(several(Scene((Item(INDEX["car"]),), PLACE["city"]), 600, whole=False))
+    assert "街を走る車" in car
+    assert re.search("車が[街町]を走っている|街を車が走っている", car)
+    fish = " ".join(several(Scene((Item(INDEX["fish"]),), PLACE["sea"]), 400, whole=False))
+    assert "海を泳ぐ" in fish
+    assert "泳いで" in fish
+    bird = Scene((Item(INDEX["bird"]),), PLACE["sky"], relation="flying in")
+    assert re.search("空を飛ぶ(鳥|とり|小鳥)", " ".join(several(bird, 300)))
+
+
+def test_deeds_join_both() -> None:
+    book = Scene((Item(INDEX["cat"]), Item(INDEX["book"])), None, 3, "beside")
+    assert re.search("本を読(む|んでいる)[猫ね]", " ".join(several(book, 300, whole=False)))
+
+
+def test_weather_and_light_are_what_one_sees_of_any_place() -> None:
+    night = " ".join(several(Scene((Item(INDEX["car"]),), PLACE["night"]), 900, whole=False))
+    assert re.search("夜空?の街", night)
+    assert "夜" not in " ".join(several(Scene((Item(0),), PLACE["city"]), 300, whole=False))
+
+
+def test_a_request_and_praise_stand_around_some() -> None:
+    said = several(Scene((Item(INDEX["cat"]),), 4), 800, whole=False)
+    for words in ("高画質", "描いて", "かわいい", "の写真"):
+        assert 0 < sum(words in text for text in said) < 160, words
+    assert not re.search("高画質|描いて|かわいい", " ".join(several(Scene((Item(0),), 4), 300)))

@@ -1,0 +1,42 @@
+"""Words that mean nothing: none of them is known, and they leave a caption's own words whole."""
+
+import numpy as np
+
+from kakusan.builtin.recipe.strange import (
+    real_words,
+    slipped,
+    strange_word,
+    strange_word_ja,
+    with_strangers,
+    with_strangers_ja,
+)
+from kakusan.builtin.recipe.words import known_words
+
+
+def test_no_strange_word_is_known() -> None:
+    known, rng = known_words(), np.random.default_rng(0)
+    assert len(real_words()) > 10_000
+    assert not known.words & set(real_words())
+    for _ in range(500):
+        assert strange_word(rng).isascii()
+    made = [strange_word_ja(rng) for _ in range(500)]
+    assert sum(word in known.words for word in made) < 5
+    assert all(3 <= len(word) <= 10 or len(word) == 2 for word in made)
+
+
+def test_they_stand_beside_a_captions_own_words() -> None:
+    rng = np.random.default_rng(1)
+    own = ["a", "red", "cat", "on", "the", "beach", "photo"]
+    for _ in range(300):
+        words = iter(with_strangers("a red cat on the beach, photo", rng).replace(",", "").split())
+        assert all(word in words for word in own)  # in their order
+        assert "赤い猫、海" in with_strangers_ja("赤い猫、海", rng)
+
+
+def test_a_slip_is_a_letter_too_few_or_two_swapped() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        text = slipped("a yellow boat", rng)
+        assert len(text) in (12, 13)
+        assert text[0] == "a"
+    assert slipped("a cat", rng) == "a cat"
