@@ -96,7 +96,9 @@ def _single(scene: Scene, rng: Rng, whole: bool) -> str:
         return _noun(item, rng)
     if rng.random() < 0.03:
         return _one_of(item, rng)
-    verb = _doing(scene, rng, ("{}", "{}", "is {}", "that is {}", "who is {}"), third=True)
+    is_person = THINGS[item.thing].kind == "person"
+    forms = ("{}", "{}", "is {}", "who is {}" if is_person else "that is {}")
+    verb = _doing(scene, rng, forms, third=True)
     if verb and " " not in verb and rng.random() < 0.2:
         return _noun(item, rng, verb)  # a sleeping cat
     noun = _noun(item, rng, _mood(rng, whole))
@@ -118,7 +120,7 @@ def _doing(scene: Scene, rng: Rng, forms: Sequence[str], *, third: bool = False)
     if rng.random() > 0.3:
         return ""
     verbs = verbs_of(scene.items[0].thing, scene.place)
-    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.5 else []
+    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.7 else []
     chosen = bound or verbs
     if not chosen:
         return ""

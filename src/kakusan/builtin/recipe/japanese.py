@@ -23,6 +23,8 @@ from kakusan.builtin.recipe.world import (
     STYLES,
     THINGS,
 )
+from kakusan.text.stretches import Script, script_of
+from kakusan.text.words import in_kana
 
 KANJI = {1: "一", 2: "二", 3: "三", 4: "四"}
 KANA = {1: "ひとつ", 2: "ふたつ", 3: "みっつ", 4: "よっつ"}
@@ -72,6 +74,7 @@ PLACE_JA = (
 )
 COMPOUNDS = {"red": "赤", "blue": "青", "black": "黒", "white": "白"}
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
+_KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _OPEN = ("に", "で", "る", "す")  # how a text ends that no noun ends
 _RELATIONS = {relation.name: relation for relation in RELATIONS}
 _GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]
@@ -110,8 +113,19 @@ def compounds(thing: int, colour: int) -> tuple[str, ...]:
     return tuple(character + name for name in kanji if character + name != "白鳥")
 
 
+@functools.cache
+def in_other_kana(name: str) -> str:
+    """A name of one kana in the other, as children and shops write it; as it is elsewhere."""
+    other = next((kana for kana in in_kana(name) if kana != name), name)
+    alone = {script_of(character) for character in name.replace("ー", "")} in _KANA_ALONE
+    taken = any(other in thing.japanese for thing in THINGS)
+    return name if taken or not alone or len(name) < 2 else other
+
+
 def _name(item: Item, rng: Rng, whole: bool = True) -> str:
     name = usual(rng, THINGS[item.thing].japanese)
+    if not whole and rng.random() < 0.06:
+        name = in_other_kana(name)
     if item.colour is not None:
         short = compounds(item.thing, item.colour)
         if short and rng.random() < 0.25:
@@ -188,7 +202,7 @@ def _verb(scene: Scene, rng: Rng, whole: bool) -> Verb | None:
     if whole or scene.relation is not None or rng.random() > 0.35:
         return None
     verbs = verbs_of(scene.items[0].thing, scene.place)
-    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.5 else []
+    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.7 else []
     chosen = bound or verbs
     return chosen[int(rng.random() * len(chosen))] if chosen else None
 

@@ -6,6 +6,7 @@ the same without them.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -106,6 +107,9 @@ VERBS = (
         frozenset({"lion", "tiger", "bear", "dragon", "dinosaur", "wolf", "dog", "gorilla"}),
     ),
     Verb(("swimming", "swims"), "を", ("泳ぐ", "泳いでいる"), LIVING, frozenset({"sea"})),
+    Verb(
+        ("swimming", "swims"), "で", ("泳ぐ", "泳いでる", "泳いでいる"), LIVING, frozenset({"sea"})
+    ),
     Verb(("diving", "dives"), "に", ("潜る", "潜っている"), LIVING, frozenset({"sea"})),
     Verb(
         ("surfing", "surfs"),
@@ -277,6 +281,16 @@ DEEDS = (
         worn=True,
     ),
 )
+
+
+def spoken(things: Sequence[Thing]) -> list[Verb | Deed]:
+    """All that some of these objects can do."""
+
+    def some(among: frozenset[str]) -> bool:
+        return any(_is(thing, among) for thing in things)
+
+    verbs = [verb for verb in VERBS if some(verb.who)]
+    return [*verbs, *(deed for deed in DEEDS if some(deed.who) and some(deed.what))]
 
 
 def _is(thing: Thing, among: frozenset[str]) -> bool:

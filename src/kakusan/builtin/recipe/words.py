@@ -10,6 +10,7 @@ from kakusan.builtin.recipe.japanese import (
     KANJI,
     compounds,
     counters_of,
+    in_other_kana,
     progressive,
 )
 from kakusan.builtin.recipe.nouns import plural
@@ -20,7 +21,7 @@ from kakusan.builtin.recipe.phrases import (
     TAGS,
     TAGS_JA,
 )
-from kakusan.builtin.recipe.verbs import DEEDS, VERBS
+from kakusan.builtin.recipe.verbs import spoken
 from kakusan.builtin.recipe.world import COLOURS, PLACES, RELATIONS, SIZES, STYLES, THINGS, Thing
 from kakusan.text import KnownWords
 from kakusan.text.stretches import units
@@ -53,7 +54,7 @@ def _english(things: tuple[Thing, ...]) -> Iterator[str]:
     texts += [name for _, names, _ in SIZES.values() for name in names]
     texts += [name for names, _ in STYLES for name in names]
     texts += [form for relation in RELATIONS for form in relation.english]
-    texts += [form for doing in (*VERBS, *DEEDS) for form in doing.english]
+    texts += [form for doing in spoken(things) for form in doing.english]
     texts += [*PLAIN, *PLAIN_FIRST, *MOODS, *TAGS, *FRAMES]
     for unit in units(_HOLE.sub(" ", " ".join(texts)).lower()):
         yield unit
@@ -61,7 +62,8 @@ def _english(things: tuple[Thing, ...]) -> Iterator[str]:
 
 
 def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
-    yield from (name.lower() for thing in things for name in thing.japanese)
+    for name in (name.lower() for thing in things for name in thing.japanese):
+        yield from (name, in_other_kana(name))
     for thing in range(len(things)):
         yield from (word for colour in range(len(COLOURS)) for word in compounds(thing, colour))
     counters = {counter for thing in range(len(things)) for counter in counters_of(thing)}
@@ -73,10 +75,11 @@ def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
     for colour in COLOURS:
         yield from (*colour.japanese, *colour.before)
         yield from (f"{name}背景" for name in (*colour.japanese, *colour.before))
+        yield from (f"{name}バック" for name in colour.japanese)
     yield from (name for place in PLACES for name in place.japanese)
     yield from (name for _, _, names in SIZES.values() for name in names)
     yield from (name for _, names in STYLES for name in names)
-    for doing in (FLYING, *VERBS, *DEEDS):
+    for doing in (FLYING, *spoken(things)):
         yield from (*doing.japanese, *progressive(doing.japanese[-1]))
     yield from (tag.lower() for tag in TAGS_JA)
     yield from (*MOODS_JA, *JAPANESE)
