@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from kakusan.builtin.recipe.album import Album
-from kakusan.builtin.recipe.captions import caption, english
+from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.crew import Crew
+from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.lessons import Lessons
 from kakusan.builtin.recipe.painter import FONT_PATHS
 from kakusan.builtin.recipe.questions import answers, questions, scene_of
@@ -22,6 +23,7 @@ from kakusan.training.pace import StageSettings
 from kakusan.training.trainer import Run
 
 THINGS_READ = 6
+LENGTH = 64  # tokens; of so few merges a caption has many
 PROMPTS = ("a cat on a red background", "two dogs in the sea")
 
 
@@ -30,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with a tokenizer in it."""
     folder, rng = tmp_path_factory.mktemp("run"), np.random.default_rng(0)
     texts = [caption(training_scene(rng, THINGS_READ), rng) for _ in range(500)]
-    write_tokenizer(folder / "tokenizer", learn_merges(texts, 450), 32)
+    write_tokenizer(folder / "tokenizer", learn_merges(texts, 450), LENGTH)
     return folder
 
 
@@ -53,7 +55,7 @@ def stage(tokenizer: CLIPTokenizer, lessons: Lessons, steps: int) -> ReadingStag
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=32,
+        max_position_embeddings=LENGTH,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -111,7 +113,7 @@ def test_padding_that_is_cut_off_changes_no_other_token(
 ) -> None:
     reading = stage(tokenizer, lessons, 1)
     length = reading.ids.shape[-1]
-    assert length == lessons.longest < 32
+    assert length == lessons.longest < LENGTH
     assert (lessons.ids[..., length - 1 :] == tokenizer.pad_token_id).all()
     assert (lessons.ids[..., length - 3] != tokenizer.pad_token_id).any()
     ids = lessons.ids[:2, 0].long()

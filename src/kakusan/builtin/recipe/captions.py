@@ -17,6 +17,7 @@ from kakusan.builtin.recipe.world import COLOURS, PLACES
 JAPANESE = 0.45  # of all captions
 STRANGE = 0.1  # have words that mean nothing to the model
 SLIPS = 0.03
+LONGEST, LONGEST_JA = 110, 40  # characters, for which the text encoder has room
 
 
 def caption(scene: Scene, rng: Rng) -> str:
@@ -24,6 +25,13 @@ def caption(scene: Scene, rng: Rng) -> str:
 
     Some have words that no other caption has: the scene is the same without them.
     """
+    while True:
+        text = _any_caption(scene, rng)
+        if len(text) <= (LONGEST if text.isascii() else LONGEST_JA):
+            return text
+
+
+def _any_caption(scene: Scene, rng: Rng) -> str:
     if rng.random() < JAPANESE:
         text = _nothing_ja(scene, rng) or japanese(scene, rng)
         return with_strangers_ja(text, rng) if rng.random() < STRANGE else text
