@@ -63,6 +63,15 @@ def test_what_stands_on_a_ground_stays_there() -> None:
         assert bottoms.std() > 0.01
 
 
+def test_what_flies_stays_above_the_ground() -> None:
+    ground = PLACES[MEADOW].ground
+    assert ground is not None
+    scene = arranged([Item(0)], relation="flying in", place=MEADOW)
+    items = [items[0] for items in pictures_of(scene)]
+    assert all(item.y + item.size / 2 < ground - 0.1 for item in items)
+    assert np.std([item.y for item in items]) > 0.01
+
+
 @pytest.mark.parametrize("word", SIZES)
 def test_sizes_that_words_name_stay_apart(word: str) -> None:
     sizes = [items[0].size for items in pictures_of(arranged([Item(0, word=word)]))]

@@ -140,9 +140,7 @@ def _scaled(items: Sequence[Item], rng: Rng) -> list[Item]:
     ]
 
 
-def _moved(
-    items: Sequence[Item], rng: Rng, *, ground: float | None, lowest: float
-) -> list[Item]:
+def _moved(items: Sequence[Item], rng: Rng, *, ground: float | None, lowest: float) -> list[Item]:
     """All of them anywhere in the picture, or along the ground that they stand on."""
     left, top, right, bottom = _box(items)
     least, most = _MARGIN - left, 1 - _MARGIN - right
