@@ -61,14 +61,14 @@ def test_pictures_are_drawn_once_and_the_first_of_them_wait() -> None:
 def run(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     texts = [caption(training_scene(rng, ALBUM.things), rng) for _ in range(300)]
-    write_tokenizer(tmp_path / "tokenizer", learn_merges(texts, 200), 40)
+    write_tokenizer(tmp_path / "tokenizer", learn_merges(texts, 200), 120)
     return tmp_path
 
 
 def test_lessons_say_what_is_true_of_each_scene(run: Path) -> None:
     album = replace(ALBUM, count=CHUNK)
     lessons = Lessons.of(album, Crew(0), run, captions=3, side=16)
-    assert lessons.ids.shape == (CHUNK, 3, 40)
+    assert lessons.ids.shape == (CHUNK, 3, 120)
     assert (lessons.ids[:, :, 0] == lessons.ids[0, 0, 0]).all()
     assert len({tuple(ids.tolist()) for ids in lessons.ids.flatten(0, 1)}) > 2 * CHUNK
     for index in range(CHUNK):

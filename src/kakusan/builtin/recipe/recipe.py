@@ -76,7 +76,7 @@ class Recipe:
     ahead: int = 1_000
     compiled: bool = False
     shares: Mapping[str, float] = field(
-        default_factory=lambda: {"text": 0.045, "vae": 0.11, "decoder": 0.05}
+        default_factory=lambda: {"text": 0.06, "vae": 0.11, "decoder": 0.05}
     )
     vae: VAEConfig = field(
         default=VAEConfig(
