@@ -134,6 +134,7 @@ class Recipe:
 # For a GPU, of which it takes 16 GB, and 20 GB of memory beside it: every object, in large steps
 FULL = Recipe(
     things=len(THINGS),
+    captions=24_000,
     merges=4_200,
     scenes=262_144,
     pictures=65_536,
