@@ -169,9 +169,10 @@ def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
     """The objects, and how they stand to one another; a noun wherever that is short to say."""
     if scene.relation not in (None, "flying in"):
         return _related(scene, rng, whole)
-    if len(scene.items) > 1:
+    first, *others = scene.items
+    if others:
         return _counted(scene, rng, whole)
-    name = _name(scene.items[0], rng, whole)
+    name = _name(first, rng, whole)
     return f"{_number(scene, rng)}の{name}" if not whole and rng.random() < 0.03 else name
 
 
