@@ -94,9 +94,9 @@ def test_answers_describe_the_scene_again(kind: str) -> None:
 
 
 def test_it_learns_to_read(tokenizer: CLIPTokenizer, lessons: Lessons, tmp_path: Path) -> None:
-    reading = stage(tokenizer, lessons, 350)
+    reading = stage(tokenizer, lessons, 450)
     run = Run(reading, tmp_path)
-    for _ in range(350):
+    for _ in range(450):
         run.advance()
     losses = run.losses()
     assert np.mean(losses[-10:]) < 0.45 * np.mean(losses[:10])

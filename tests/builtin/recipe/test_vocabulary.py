@@ -16,7 +16,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     captions = [caption(training_scene(rng, 20), rng) for _ in range(3000)]
     path = tmp_path_factory.mktemp("tokenizer")
-    write_tokenizer(path, learn_merges(captions, 800))
+    write_tokenizer(path, learn_merges(captions, 1000))
     return path
 
 

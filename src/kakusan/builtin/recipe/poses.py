@@ -1,7 +1,9 @@
 """An object in a scene, and how seeds vary it: place, size, side, tilt, another glyph of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.world import THINGS
@@ -46,12 +48,39 @@ ONE_WAY = {
     *("moon", "piano", "police car", "radio", "school", "smartphone"),
 }
 
+# Objects stand on a grid of as many cells as the latents have, and are whole cells large, where an
+# encoder that slides over the picture gives each the same code in every cell: a small model learns
+# a few codes by heart long before it learns all shifts.
+CELLS = 16
 _OTHER_SHARE = 0.3  # of objects that show another of their glyphs
-_TILTED_SHARE = 0.3
-_TILT, _TILT_ON_GROUND = 14.0, 7.0  # degrees, at most
+_TILTED_SHARE = 0.2
+_TILT = 10.0  # degrees, to one side or the other
 _GROUND_PLAY = 0.03  # how far above or below a place's ground things stand
-_MARGIN = 0.01  # that is kept free around all objects
-_OWN_PLAY = 0.025  # how far each of several is from its place beside the others
+
+
+class Chances(NamedTuple):
+    """What of a picture its prompt leaves open, each evenly from 0 to 1.
+
+    Attributes:
+        across: how far to the right its objects are.
+        down: how far below.
+        size: how large they are.
+        look: from which side they are seen, and which of their glyphs that is.
+        tilt: how they are tilted.
+    """
+
+    across: float = 0.5
+    down: float = 0.5
+    size: float = 0.5
+    look: float = 0.25
+    tilt: float = 0.5
+
+    @classmethod
+    def of(cls, rng: Rng) -> Self:
+        return cls(*map(float, rng.random(len(cls._fields))))
+
+
+MIDDLE = Chances()
 
 
 @dataclass(frozen=True)
@@ -81,12 +110,11 @@ def glyphs_of(thing: int) -> tuple[str, ...]:
 
 def varied(
     items: Sequence[Item],
-    rng: Rng,
+    chances: Chances,
     *,
     ground: float | None,
     lowest: float = 1.0,
     touching: bool,
-    alike: bool,
 ) -> tuple[Item, ...]:
     """The items as another picture of the same prompt may show them.
 
@@ -94,43 +122,33 @@ def varied(
 
     Args:
         items: where they stand in the plainest picture.
-        rng: decides everything.
+        chances: decide everything.
         ground: the height that they stand on; None where they float.
         lowest: the height that none of them reaches below.
         touching: whether they are on or in one another, and stay so.
-        alike: whether all of them are the same object.
     """
     if not items:
         return ()
     grounded = ground is not None and abs(_bottom(items) - ground) < 2 * _GROUND_PLAY
-    if len(items) > 1 and not touching:
-        items = [_played(item, rng, grounded) for item in items]
     on = _bottom(items) if grounded else None
-    items = _moved(_scaled(items, rng), rng, ground=on, lowest=lowest)
-    return _turned(items, rng, touching=touching, alike=alike, grounded=grounded)
+    items = [_in_cells(item) for item in _scaled(items, chances.size)]
+    items = _moved(items, chances, ground=on, lowest=lowest)
+    return tuple(_turned(item, chances, upright=touching or grounded) for item in items)
 
 
 def _bottom(items: Sequence[Item]) -> float:
     return max(item.y + item.size / 2 for item in items)
 
 
-def _played(item: Item, rng: Rng, grounded: bool) -> Item:
-    """One of several, a little larger or smaller and away from its place."""
-    size = item.size * rng.uniform(0.94, 1.06)
-    across, down = rng.uniform(-_OWN_PLAY, _OWN_PLAY, 2)
-    down = (item.size - size) / 2 if grounded else down
-    return replace(item, size=float(size), x=item.x + float(across), y=item.y + float(down))
-
-
-def _scaled(items: Sequence[Item], rng: Rng) -> list[Item]:
+def _scaled(items: Sequence[Item], chance: float) -> list[Item]:
     """All of them larger or smaller around their common centre, and not larger than the picture."""
     if any(item.word for item in items):
         low, high = 0.94, 1.06  # a word's size stays apart from the next one's
     else:
-        low, high = (0.82, 1.2) if len(items) == 1 else (0.84, 1.12)
+        low, high = (0.84, 1.16) if len(items) == 1 else (0.84, 1.12)
     left, top, right, bottom = _box(items)
-    most = (1 - 2 * _MARGIN) / max(right - left, bottom - top)
-    scale = min(float(rng.uniform(low, high)), most)
+    most = (1 - 1 / CELLS) / max(right - left, bottom - top)
+    scale = min(low + chance * (high - low), most)
     x, y = (left + right) / 2, (top + bottom) / 2
     return [
         replace(
@@ -140,47 +158,46 @@ def _scaled(items: Sequence[Item], rng: Rng) -> list[Item]:
     ]
 
 
-def _moved(items: Sequence[Item], rng: Rng, *, ground: float | None, lowest: float) -> list[Item]:
-    """All of them anywhere in the picture, or along the ground that they stand on."""
+def _moved(
+    items: Sequence[Item], chances: Chances, *, ground: float | None, lowest: float
+) -> list[Item]:
+    """All of them by whole cells to anywhere in the picture, or along the ground under them."""
     left, top, right, bottom = _box(items)
-    least, most = _MARGIN - left, 1 - _MARGIN - right
-    across = float(rng.uniform(least, max(least, most)))  # which rounding can turn around
-    low, high = _MARGIN - top, max(_MARGIN - top, lowest - _MARGIN - bottom)
+    across = _whole(chances.across, -left, 1 - right)
     if ground is None:
-        down = float(rng.uniform(low, high))
+        down = _whole(chances.down, -top, lowest - bottom)
     else:
-        wanted = ground - bottom + float(rng.uniform(-_GROUND_PLAY, _GROUND_PLAY))
-        down = min(max(wanted, low), high)
+        wanted = ground - bottom + (2 * chances.down - 1) * _GROUND_PLAY
+        down = max(-top, min(round(wanted * CELLS) / CELLS, 1 - bottom))
     return [replace(item, x=item.x + across, y=item.y + down) for item in items]
 
 
-def _turned(
-    items: Sequence[Item], rng: Rng, *, touching: bool, alike: bool, grounded: bool
-) -> tuple[Item, ...]:
-    """Each with a side, a tilt and a glyph; those that touch or are alike have one side."""
-    mirrored = bool(rng.random() < 0.5)
-    turned: list[Item] = []
-    for item in items:
-        side = mirrored if touching or alike else bool(rng.random() < 0.5)
-        glyph = turned[0].glyph if alike and turned else _some_glyph(item.thing, rng)
-        most = _TILT_ON_GROUND if grounded else _TILT
-        tilt = float(rng.uniform(-most, most)) if rng.random() < _TILTED_SHARE else 0.0
-        thing = THINGS[item.thing]
-        upright = touching or thing.kind == "building"
-        turned.append(
-            replace(
-                item,
-                glyph=glyph,
-                mirrored=side and thing.name not in ONE_WAY,
-                tilt=0.0 if upright else tilt,
-            )
-        )
-    return tuple(turned)
+def _whole(chance: float, least: float, most: float) -> float:
+    """One of the whole cells from `least` to `most`, each as likely as any other."""
+    first = round(least * CELLS)
+    steps = max(0, math.floor(most * CELLS + 1e-6) - first)
+    return (first + min(steps, int(chance * (steps + 1)))) / CELLS
 
 
-def _some_glyph(thing: int, rng: Rng) -> int:
-    others = len(glyphs_of(thing)) - 1
-    return int(rng.integers(1, others + 1)) if others and rng.random() < _OTHER_SHARE else 0
+def _in_cells(item: Item) -> Item:
+    """An object that fills whole cells, those nearest to where it is."""
+    size = min(CELLS - 1, max(1, round(item.size * CELLS)))
+    x, y = (
+        min(CELLS - size, max(0, round((at - item.size / 2) * CELLS))) for at in (item.x, item.y)
+    )
+    return replace(item, size=size / CELLS, x=(x + size / 2) / CELLS, y=(y + size / 2) / CELLS)
+
+
+def _turned(item: Item, chances: Chances, *, upright: bool) -> Item:
+    """An object with a side, a glyph and a tilt, which all objects of a picture share."""
+    thing, others = THINGS[item.thing], len(glyphs_of(item.thing)) - 1
+    within = 2 * chances.look % 1  # one side's half
+    glyph = 1 + int(within / _OTHER_SHARE * others) if others and within < _OTHER_SHARE else 0
+    tilt = 0.0
+    if chances.tilt < _TILTED_SHARE and not upright and thing.kind != "building":
+        tilt = _TILT if chances.tilt < _TILTED_SHARE / 2 else -_TILT
+    mirrored = chances.look >= 0.5 and thing.name not in ONE_WAY
+    return replace(item, glyph=glyph, mirrored=mirrored, tilt=tilt)
 
 
 def _box(items: Sequence[Item]) -> tuple[float, float, float, float]:

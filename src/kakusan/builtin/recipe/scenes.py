@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.poses import CELLS, MIDDLE, Chances, varied
 from kakusan.builtin.recipe.poses import Item as Item
-from kakusan.builtin.recipe.poses import varied
 from kakusan.builtin.recipe.world import (
     COLOURS,
     LINE,
@@ -28,7 +28,6 @@ SIDE_BY_SIDE = ("left of", "right of", "beside")
 # The size of a single object of which nothing is said, and of each of several
 USUAL, PAIR = 72 / 128, 52 / 128
 SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
-CELLS = 16  # along a side, of the grid that the plainest picture of a prompt stands on
 TOUCHING = ("on", "riding", "inside")
 ALOFT = 5 / 16  # the centre of what flies above a ground
 NOT_FLOWN_IN = [i for i, place in enumerate(PLACES) if place.name in ("space", "room")]
@@ -41,7 +40,8 @@ class Scene:
 
     `place` indexes `PLACES`; None is the plain colour `colour`. The first of `items` is in front.
     With a `relation` the first item is its a, the next b, then c;
-    without one all items are the same object. `seed` decides what a place looks like in detail.
+    without one all items are the same object. `seed` decides what a place looks like in detail,
+    `chances` decided where and how the items are.
     """
 
     items: tuple[Item, ...] = ()
@@ -50,6 +50,7 @@ class Scene:
     relation: str | None = None
     style: int = NORMAL
     seed: int = 0
+    chances: Chances = MIDDLE
 
 
 def held_out(*words: object) -> bool:
@@ -134,17 +135,16 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
 
 def in_some_way(scene: Scene, rng: Rng) -> Scene:
     """A scene as another picture of the same prompt may show it."""
-    ground = _ground(scene)
+    ground, chances = _ground(scene), Chances.of(rng)
     flies = scene.relation == "flying in"
     items = varied(
         scene.items,
-        rng,
+        chances,
         ground=ground,
         lowest=ground - _ABOVE_GROUND if ground is not None and flies else 1.0,
         touching=scene.relation in TOUCHING,
-        alike=scene.relation is None,
     )
-    return replace(scene, items=items)
+    return replace(scene, items=items, chances=chances)
 
 
 def _anywhere(rng: Rng) -> Scene:
