@@ -23,6 +23,7 @@ from kakusan.builtin.recipe.export import export
 from kakusan.builtin.recipe.painter import FONT_PATHS
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.stages import emphasis, exposures, known_vae, train_vae
+from kakusan.builtin.recipe.telling import patterns
 from kakusan.builtin.recipe.vae import VAEStage, new_vae
 from kakusan.builtin.recipe.words import known_words
 from kakusan.checkpoints.files import read_json
@@ -316,6 +317,22 @@ def test_each_scene_comes_with_one_of_its_captions_or_with_none(whole: Path) -> 
     second = ids[:, 1] >= 100
     assert 0.4 < second[~nothing].float().mean() < 0.6
     assert torch.equal(ids[~nothing][:, 5], (chosen + 100 * second)[~nothing])
+
+
+def test_noise_tells_the_chances_of_its_scene(whole: Path) -> None:
+    chances = torch.rand(40, 5)
+    stage = small_stage(whole, chances=chances)
+    draw = stage.draws(stage.rng(0))
+    chosen = stage._chosen(1000, draw)
+    noise = stage._noise(chosen, draw)
+    tells = patterns(5, tuple(noise.shape[1:]))
+    quantiles = torch.special.ndtr(torch.einsum("bchw,ichw->bi", noise, tells))
+    tells_it = (quantiles - chances[chosen]).abs().amax(1) < 1e-3
+    assert 0.8 < tells_it.float().mean() < 0.9
+    plain = small_stage(whole)
+    draw = plain.draws(plain.rng(0))
+    assert torch.equal(plain._chosen(1000, draw), chosen)
+    assert torch.equal(plain._noise(chosen, draw)[~tells_it], noise[~tells_it])
 
 
 def test_what_is_learnt_is_the_schedulers_velocity(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.telling import told
 from kakusan.errors import reason
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.precision import compute_dtype
@@ -26,6 +27,7 @@ from kakusan.training.trainer import Stage, mixed_precision
 
 NetworksT = TypeVar("NetworksT", bound=nn.Module)
 Pictures = npt.NDArray[np.uint8]
+UNTOLD = 0.15
 
 
 class DenoisingStage(Stage[NetworksT]):
@@ -54,6 +56,8 @@ class DenoisingStage(Stage[NetworksT]):
         emphasis: shape (n, height, width), how much the error at each place of the latents counts;
             None counts them alike.
         lean: timesteps are random shares to its power; below 1 there is more often much noise.
+        chances: of the scenes, which their noise tells (`telling`), shape (n, chances); of a share
+            `UNTOLD` it does not, as where noise is laid over a picture that is there already.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class DenoisingStage(Stage[NetworksT]):
         min_snr: float | None = None,
         emphasis: Tensor | None = None,
         lean: float = 1.0,
+        chances: Tensor | None = None,
     ) -> None:
         self.networks = networks
         self.text_encoder = text_encoder
@@ -93,6 +98,7 @@ class DenoisingStage(Stage[NetworksT]):
         self.min_snr = min_snr
         self.emphasis = None if emphasis is None else emphasis.to(self.device)
         self.lean = lean
+        self.chances = None if chances is None else chances.to(self.device)
         self.scheduler = noise_scheduler()
         self.signal = self.scheduler.alphas_cumprod.float().to(self.device)
 
@@ -116,7 +122,7 @@ class DenoisingStage(Stage[NetworksT]):
         count, draw = self.settings.batch_size, self.draws(rng)
         chosen = self._chosen(count, draw)
         latents = self.latents[chosen].float()
-        noise = torch.randn(latents.shape, generator=draw, device=self.device)
+        noise = self._noise(chosen, draw)
         timesteps = self._timesteps(count, draw)
         kept = self.signal[timesteps][:, None, None, None]  # alpha squared, sigma squared is 1 less
         noised = kept.sqrt() * latents + (1 - kept).sqrt() * noise
@@ -135,6 +141,15 @@ class DenoisingStage(Stage[NetworksT]):
             return torch.randint(len(self.latents), (count,), generator=draw, device=self.device)
         index = torch.randint(len(self.first), (count,), generator=draw, device=self.device)
         return self.first[index]
+
+    def _noise(self, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """Standard normal, of the latents' shape."""
+        shape = (len(chosen), *self.latents.shape[1:])
+        noise = torch.randn(shape, generator=draw, device=self.device)
+        if self.chances is None:
+            return noise
+        untold = torch.rand(len(chosen), generator=draw, device=self.device) < UNTOLD
+        return torch.where(untold[:, None, None, None], noise, told(noise, self.chances[chosen]))
 
     def _timesteps(self, count: int, draw: torch.Generator) -> Tensor:
         """One from each of `count` equal ranges: the same law as without them, less variance."""

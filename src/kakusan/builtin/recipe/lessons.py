@@ -3,6 +3,7 @@
 All of it is drawn before the training, by all cores, and kept in a file of the run.
 """
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
@@ -40,12 +41,14 @@ class Lessons:
         answers: to the reading stage's questions, shape (scenes, questions).
         objects: which places of the latents objects cover, shape (scenes, side, side).
         plain: whether it is one to begin with, shape (scenes,).
+        chances: that its objects' poses follow from, shape (scenes, chances).
     """
 
     ids: Tensor
     answers: Tensor
     objects: Tensor
     plain: Tensor
+    chances: Tensor
 
     @classmethod
     def of(cls, album: Album, crew: Crew, run: Path, *, captions: int, side: int) -> Self:
@@ -71,7 +74,7 @@ class Lessons:
 
         known = {"of": f"{album}, {captions} captions, vocabulary {vocabulary}"}
         found, _ = kept(run / FILE, known, make)
-        return cls(found["ids"], found["answers"], found["objects"], found["plain"])
+        return cls(**{field.name: found[field.name] for field in dataclasses.fields(cls)})
 
     @property
     def longest(self) -> int:
@@ -137,6 +140,7 @@ def _drawn(album: Album, folder: Path, captions: int, side: int, indices: range)
         "answers": np.array(true, np.int16),
         "objects": np.stack([covered(scene, side) for scene in scenes]),
         "plain": np.array([is_plain(scene) for scene in scenes]),
+        "chances": np.array([scene.chances for scene in scenes], np.float32),
     }
 
 

@@ -167,6 +167,7 @@ def unet_stage(
         first_share=recipe.plain_share,
         min_snr=recipe.min_snr,
         emphasis=emphasis(lessons.objects, recipe.object_weight),
+        chances=lessons.chances,
     )
     stage.origin = "nothing" if new else fingerprint(unet)
     if recipe.compiled:
