@@ -1,7 +1,7 @@
 """What the built-in model is made of and how long each stage learns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from kakusan.builtin.recipe.world import CORE, THINGS
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
@@ -38,10 +38,10 @@ UNET = UNetConfig(
     sample_size=16,
     in_channels=8,
     out_channels=8,
-    block_out_channels=(128, 192, 192),
+    block_out_channels=(128, 192, 224),
     layers_per_block=1,
-    transformer_depth=(0, 1, 0),
-    num_heads=(4, 6, 6),
+    transformer_depth=(1, 1, 0),
+    num_heads=(4, 6, 7),
     cross_attention_dim=256,
     norm_num_groups=32,
     linear_projection=True,
@@ -68,9 +68,9 @@ class Recipe:
     min_snr: float | None = None
     object_weight: float = 4.0
     plain_share: float = 0.15
-    captions: int = 40_000
-    merges: int = 2_700
-    scenes: int = 40_000
+    captions: int = 24_000
+    merges: int = 4_200
+    scenes: int = 120_000
     pictures: int = 6_000
     ways: int = 4
     ahead: int = 1_000
@@ -115,16 +115,16 @@ class Recipe:
     )
     text_settings: StageSettings = field(
         default=StageSettings(
-            steps=3000, batch_size=96, learning_rate=1e-3, warmup_steps=200, ema_decay=0.995
+            steps=6000, batch_size=96, learning_rate=1e-3, warmup_steps=200, ema_decay=0.995
         )
     )
     unet: UNetConfig = field(default=UNET)
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=16_000,
+            steps=30_000,
             batch_size=32,
-            learning_rate=7e-4,
-            warmup_steps=500,
+            learning_rate=5e-4,
+            warmup_steps=300,
             save_every=500,
             sample_every=1000,
         )
@@ -172,9 +172,6 @@ FULL = Recipe(
         ema_decay=0.995,
         save_every=2000,
         sample_every=20_000,
-    ),
-    unet=replace(
-        UNET, block_out_channels=(128, 192, 224), transformer_depth=(1, 1, 0), num_heads=(4, 6, 7)
     ),
     unet_settings=StageSettings(
         steps=60_000,

@@ -75,7 +75,7 @@ def _things() -> tuple[Thing, ...]:
 
 
 THINGS = _things()
-CORE = 80  # of them: what two cores without a GPU learn
+CORE = 160  # of them: what two cores without a GPU learn
 
 COLOURS: tuple[Colour, ...] = (
     Colour(
