@@ -26,6 +26,7 @@ from kakusan.builtin.recipe.stages import emphasis, exposures, known_vae, train_
 from kakusan.builtin.recipe.telling import patterns
 from kakusan.builtin.recipe.vae import VAEStage, new_vae
 from kakusan.builtin.recipe.words import known_words
+from kakusan.builtin.recipe.world import THINGS
 from kakusan.checkpoints.files import read_json
 from kakusan.checkpoints.source import locate
 from kakusan.errors import CheckpointError, InputError, NumericalError, OutputError
@@ -67,6 +68,7 @@ TINY = Recipe(
         hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
     ),
     text_settings=settings(4),
+    known_text_settings=settings(3),
     unet=UNetConfig(
         sample_size=8,
         block_out_channels=(8, 8),
@@ -203,6 +205,31 @@ def test_a_whole_model_s_unet_learns_on(whole: Path, tmp_path: Path) -> None:
     wider = dataclasses.replace(TINY, unet=dataclasses.replace(TINY.unet, num_heads=(4, 4)))
     with pytest.raises(CheckpointError, match="UNet of another shape than the recipe's"):
         build(wider, tmp_path / "other", tmp_path / "model", start=start)
+
+
+def test_a_model_that_knows_fewer_words_learns_them(whole: Path, tmp_path: Path) -> None:
+    start, more = whole / "model", dataclasses.replace(TINY, things=8, examples=6)
+    build(more, tmp_path, tmp_path / "model", start=start)
+    assert KnownWords.read(tmp_path / "model" / "tokenizer") == known_words(8)
+    folders = (start, tmp_path / "model")
+    vae, unet = (
+        [load_file(folder / part / "diffusion_pytorch_model.safetensors") for folder in folders]
+        for part in ("vae", "unet")
+    )
+    assert all(torch.equal(value, vae[1][name]) for name, value in vae[0].items())
+    assert any(not torch.equal(value, unet[1][name]) for name, value in unet[0].items())
+    before, after = (load_file(folder / "text_encoder/model.safetensors") for folder in folders)
+    assert any(
+        not torch.equal(value, after[name]) for name, value in before.items() if "layers" in name
+    )
+    pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "model")
+    assert pipe.tokenizer.words is not None
+    assert not pipe.tokenizer.words.unknown(f"a {THINGS[7].name}")
+    again = tmp_path / "again"
+    export(more, tmp_path, again, start=start)
+    assert (again / "text_encoder/model.safetensors").read_bytes() == (
+        tmp_path / "model/text_encoder/model.safetensors"
+    ).read_bytes()
 
 
 def test_a_run_is_written_wherever_it_stands(whole: Path, tmp_path: Path) -> None:

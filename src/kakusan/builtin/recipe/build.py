@@ -14,7 +14,9 @@ from kakusan.builtin.recipe.stages import (
     frozen,
     known_lessons,
     known_vae,
+    knows,
     new_unet,
+    teach_words,
     train_text_encoder,
     train_vae,
     unet_stage,
@@ -46,7 +48,8 @@ def build(
         run: checkpoints, encoded scenes and sample grids.
         output: the published folder.
         vae: a folder of an autoencoder that the first stage begins with, instead of with nothing.
-        start: a model's folder. Its UNet learns on; all else stays as it is.
+        start: a model's folder. Its UNet learns on; its autoencoder stays as it is, and so does its
+            text encoder if it knows all words of the recipe's captions.
         minutes: from now to the end of the last stage, in place of the stages' numbers of steps.
 
     Raises:
@@ -91,17 +94,28 @@ def _after_all_else(
 
 
 def _after(start: Path, recipe: Recipe, run: Path, crew: Crew) -> DiffusionStage:
-    """Return the stage that teaches a model's UNet on."""
+    """Return the stage that teaches a model's UNet on.
+
+    A model that does not know all words of the recipe gets a new text encoder first, which reads
+    what it knew as before.
+    """
     tokenizer = CLIPTokenizer.from_pretrained(start, subfolder="tokenizer")
     text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(best_device())
     autoencoder = frozen(known_vae(recipe, start / "vae").to(best_device()))
     unet = UNet2DConditionModel.from_pretrained(start / "unet").requires_grad_(True)
     if unet.config != recipe.unet:
         raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
-    tokenizer.words = known_words(recipe.things).beside(tokenizer.words)
-    tokenizer.save_pretrained(run / TOKENIZER)
-    lessons = known_lessons(recipe, run, crew)
-    latents, _ = encoded(recipe, run, autoencoder, exposures(recipe, crew))
+    pictures = exposures(recipe, crew)
+    if knows(tokenizer, known_words(recipe.things).words):
+        tokenizer.save_pretrained(run / TOKENIZER)
+        lessons = known_lessons(recipe, run, crew)
+    else:
+        known, tokenizer = tokenizer, build_tokenizer(recipe, run / TOKENIZER)
+        lessons = known_lessons(recipe, run, crew)
+        if not (run / LATENTS).exists():
+            pictures.begin()
+        text_encoder = teach_words(recipe, run, tokenizer, lessons, known, text_encoder)
+    latents, _ = encoded(recipe, run, autoencoder, pictures)
     scale = autoencoder.config.scaling_factor
     return unet_stage(
         recipe,

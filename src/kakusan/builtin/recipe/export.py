@@ -46,7 +46,10 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         vae, text_encoder = _learnt_vae(recipe, run), _learnt_text(recipe, run, tokenizer)
     else:
         vae = AutoencoderKL.from_pretrained(start / "vae")
-        text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
+        if (run / "text.safetensors").is_file():
+            text_encoder = _learnt_text(recipe, run, tokenizer)
+        else:
+            text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
     unet = UNet2DConditionModel(recipe.unet)
     unet.load_state_dict(averages(run / "unet.safetensors"))
     vae.half().save_pretrained(output / "vae")

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, ImageOps, features
 
 from kakusan.builtin.recipe import backdrops
-from kakusan.builtin.recipe.poses import Item, glyphs_of
+from kakusan.builtin.recipe.poses import Item
 from kakusan.builtin.recipe.scenes import Scene
-from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES
+from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.errors import InputError
 
 FONT = "NotoColorEmoji.ttf"
@@ -69,17 +69,14 @@ class Painter:
         return _line_drawing(np.asarray(picture)) if scene.style == LINE else np.asarray(picture)
 
     def _paste(self, picture: Image.Image, item: Item) -> None:
-        glyph = self._glyph(item.thing, item.glyph, item.colour)
-        longer = max(glyph.size)  # before it is tilted, which needs more room
+        glyph = self._glyph(item.thing, item.colour)
         if item.mirrored:
             glyph = ImageOps.mirror(glyph)
-        if item.tilt:
-            glyph = glyph.rotate(item.tilt, Image.Resampling.BICUBIC, expand=True)
-        paste(picture, glyph, item.size * max(glyph.size) / longer, item.x, item.y)
+        paste(picture, glyph, item.size, item.x, item.y)
 
-    def _draw_glyph(self, thing: int, glyph: int, colour: int | None) -> Image.Image:
-        drawn = emoji(self._typeface, glyphs_of(thing)[glyph])
-        return drawn if colour is None else recoloured(drawn, COLOURS[colour].rgb)
+    def _draw_glyph(self, thing: int, colour: int | None) -> Image.Image:
+        glyph = emoji(self._typeface, THINGS[thing].glyph)
+        return glyph if colour is None else recoloured(glyph, COLOURS[colour].rgb)
 
 
 def typeface_of(font: Path | None = None) -> ImageFont.FreeTypeFont:

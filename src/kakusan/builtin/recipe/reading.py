@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.examples import Examples
 from kakusan.builtin.recipe.lessons import Lessons
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.questions import questions, scene_of
@@ -14,6 +15,8 @@ from kakusan.models import CLIPTextModel
 from kakusan.text import CLIPTokenizer
 from kakusan.training.grids import grid
 from kakusan.training.trainer import Stage, StageSettings, mixed_precision
+
+ALIKE = 5.0  # how much examples count beside the answers
 
 
 class Reader(nn.Module):
@@ -52,6 +55,7 @@ class ReadingStage(Stage[Reader]):
         things: objects that captions speak of, the first of the world's.
         prompts: of the sample grids.
         seed: decides which captions come when.
+        examples: of how a UNet's own text encoder reads, where this one shall read for it too.
     """
 
     name = "text"
@@ -66,6 +70,7 @@ class ReadingStage(Stage[Reader]):
         things: int,
         prompts: tuple[str, ...],
         seed: int,
+        examples: Examples | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.networks = Reader(text_encoder, things).to(text_encoder.device)
@@ -77,17 +82,27 @@ class ReadingStage(Stage[Reader]):
         self.things = things
         self.prompts = prompts
         self.seed = seed
+        self.examples = None if examples is None else examples.to(self.device)
 
     def loss(self, rng: Rng) -> Tensor:
-        """Return the cross entropy of the answers, summed over the questions."""
+        """Return the cross entropy of the answers, summed over the questions.
+
+        With examples, how far from them captions are read is added.
+        """
         count, draw = self.settings.batch_size, self.draws(rng)
         scenes = torch.randint(len(self.ids), (count,), generator=draw, device=self.device)
         which = torch.randint(self.ids.shape[1], (count,), generator=draw, device=self.device)
         true = self.answers[scenes].long()
         with mixed_precision(self.device):
             logits = self.networks(self.ids[scenes, which].long())
+            unlike = (
+                None
+                if self.examples is None
+                else self.examples.error(self.networks.text_encoder, max(1, count // 4), draw)
+            )
         losses = [F.cross_entropy(each.float(), true[:, i]) for i, each in enumerate(logits)]
-        return torch.stack(losses).sum()
+        answered = torch.stack(losses).sum()
+        return answered if unlike is None else answered + ALIKE * unlike
 
     @torch.no_grad()
     def samples(self) -> Image.Image:

@@ -38,10 +38,10 @@ UNET = UNetConfig(
     sample_size=16,
     in_channels=8,
     out_channels=8,
-    block_out_channels=(128, 192, 224),
+    block_out_channels=(128, 192, 192),
     layers_per_block=1,
-    transformer_depth=(1, 1, 0),
-    num_heads=(4, 6, 7),
+    transformer_depth=(0, 1, 0),
+    num_heads=(4, 6, 6),
     cross_attention_dim=256,
     norm_num_groups=32,
     linear_projection=True,
@@ -58,6 +58,7 @@ class Recipe:
     pictures; an error counts `object_weight` times as much where an object is, as grounds are
     learnt long before. `ahead` pictures are drawn before they are needed, and wait in memory.
     `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
+    A new text encoder for a UNet that is there already reads `examples` captions as its old one.
     `shares` are those of the stages before the UNet in a run that ends by the clock.
     """
 
@@ -70,7 +71,8 @@ class Recipe:
     plain_share: float = 0.15
     captions: int = 24_000
     merges: int = 4_200
-    scenes: int = 120_000
+    examples: int = 12_000
+    scenes: int = 40_000
     pictures: int = 6_000
     ways: int = 4
     ahead: int = 1_000
@@ -116,6 +118,11 @@ class Recipe:
     text_settings: StageSettings = field(
         default=StageSettings(
             steps=6000, batch_size=96, learning_rate=1e-3, warmup_steps=200, ema_decay=0.995
+        )
+    )
+    known_text_settings: StageSettings = field(  # of one that learns more words
+        default=StageSettings(
+            steps=1000, batch_size=96, learning_rate=6e-4, ema_decay=0.99, sample_every=500
         )
     )
     unet: UNetConfig = field(default=UNET)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kakusan.builtin.recipe.backdrops import Rng
-from kakusan.builtin.recipe.poses import CELLS, MIDDLE, Chances, varied
+from kakusan.builtin.recipe.poses import CELLS, MIDDLE, Chances, in_cell, varied
 from kakusan.builtin.recipe.poses import Item as Item
 from kakusan.builtin.recipe.world import (
     COLOURS,
@@ -28,7 +28,6 @@ SIDE_BY_SIDE = ("left of", "right of", "beside")
 # The size of a single object of which nothing is said, and of each of several
 USUAL, PAIR = 72 / 128, 52 / 128
 SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
-TOUCHING = ("on", "riding", "inside")
 ALOFT = 5 / 16  # the centre of what flies above a ground
 NOT_FLOWN_IN = [i for i, place in enumerate(PLACES) if place.name in ("space", "room")]
 _ABOVE_GROUND = 0.12  # how far at least it flies
@@ -142,7 +141,6 @@ def in_some_way(scene: Scene, rng: Rng) -> Scene:
         chances,
         ground=ground,
         lowest=ground - _ABOVE_GROUND if ground is not None and flies else 1.0,
-        touching=scene.relation in TOUCHING,
     )
     return replace(scene, items=items, chances=chances)
 
@@ -184,11 +182,7 @@ def _alone(size: float, ground: float | None, *, flies: bool = False) -> tuple[f
     """Where a single object is: in the middle, or on the ground, or high above it."""
     if ground is None:
         return 0.5, 0.5
-    return 0.5, max(_cell(size / 2), ALOFT if flies else _cell(ground - size / 2))
-
-
-def _cell(at: float) -> float:
-    return round(at * CELLS) / CELLS
+    return 0.5, max(in_cell(size / 2), ALOFT if flies else in_cell(ground - size / 2))
 
 
 SPOTS = {
@@ -272,12 +266,12 @@ def layout(relation: str, ground: float | None, count: int = 2) -> list[tuple[fl
     Between two others, and beside them, are three objects.
     """
     if relation == "between" or (relation == "beside" and count > 2):
-        y = 0.5 if ground is None else _cell(ground - SMALL / 2)
+        y = 0.5 if ground is None else in_cell(ground - SMALL / 2)
         columns = (0.5, 3 / 16, 13 / 16) if relation == "between" else (3 / 16, 0.5, 13 / 16)
         return [(x, y, SMALL) for x in columns]
     if relation in SIDE_BY_SIDE:
         left, right = (0.75, 0.25) if relation == "right of" else (0.25, 0.75)
-        y = 0.5 if ground is None else _cell(ground - PAIR / 2)
+        y = 0.5 if ground is None else in_cell(ground - PAIR / 2)
         return [(x, y, PAIR) for x in (left, right)]
     if relation in ("above", "below"):
         high, low = (0.5, 0.25, PAIR), (0.5, 0.75, PAIR)

@@ -1,6 +1,7 @@
 """The stages that the built-in model is trained in, made of a recipe and of what came before."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
+from kakusan.builtin.recipe.examples import Examples
 from kakusan.builtin.recipe.export import LATENTS, new_text_encoder
 from kakusan.builtin.recipe.exposures import Exposures
 from kakusan.builtin.recipe.lessons import Lessons, kept
@@ -21,14 +23,16 @@ from kakusan.builtin.recipe.scenes import training_scene
 from kakusan.builtin.recipe.vae import DecoderStage, Pictures, VAEStage, new_vae
 from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
 from kakusan.builtin.recipe.words import known_words
-from kakusan.errors import CheckpointError
+from kakusan.builtin.recipe.world import THINGS
+from kakusan.errors import CheckpointError, reason
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer, write_words
-from kakusan.training.pace import Clock
+from kakusan.training.pace import Clock, StageSettings
 from kakusan.training.trainer import fingerprint, train
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
+_EMBEDDINGS = "embeddings.token_embedding.weight"
 
 
 def album(recipe: Recipe) -> Album:
@@ -103,17 +107,119 @@ def train_text_encoder(
 ) -> CLIPTextModel:
     """Teach a new text encoder to read captions; return it frozen, with averaged weights."""
     torch.manual_seed(recipe.seed)
-    stage = ReadingStage(
-        new_text_encoder(recipe, tokenizer).to(best_device()),
+    text_encoder = new_text_encoder(recipe, tokenizer).to(best_device())
+    stage = _reading_stage(recipe, text_encoder, tokenizer, lessons, recipe.text_settings)
+    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
+    return frozen(text_encoder)
+
+
+def teach_words(
+    recipe: Recipe,
+    run: Path,
+    tokenizer: CLIPTokenizer,
+    lessons: Lessons,
+    known: CLIPTokenizer,
+    begun: CLIPTextModel,
+) -> CLIPTextModel:
+    """Teach a text encoder words of a larger vocabulary; return it frozen, with averaged weights.
+
+    It reads captions that it knew as before, so that the UNet which learnt with it draws them on.
+
+    Args:
+        tokenizer: of the larger vocabulary.
+        known: the encoder's own.
+        begun: what it begins as.
+    """
+    torch.manual_seed(recipe.seed)
+    text_encoder = with_embeddings_of(new_text_encoder(recipe, tokenizer), tokenizer, begun, known)
+    examples = known_examples(recipe, tokenizer, known, begun, lessons.longest)
+    settings = recipe.known_text_settings
+    text_encoder = text_encoder.to(best_device())
+    stage = _reading_stage(recipe, text_encoder, tokenizer, lessons, settings, examples)
+    stage.origin = fingerprint(begun)
+    train(stage, run)
+    return frozen(text_encoder)
+
+
+def _reading_stage(
+    recipe: Recipe,
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    lessons: Lessons,
+    settings: StageSettings,
+    examples: Examples | None = None,
+) -> ReadingStage:
+    return ReadingStage(
+        text_encoder,
         tokenizer,
-        recipe.text_settings,
+        settings,
         lessons=lessons,
         things=recipe.things,
         prompts=PROMPTS,
         seed=recipe.seed,
+        examples=examples,
     )
-    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
-    return frozen(stage.networks.text_encoder)
+
+
+@torch.no_grad()
+def with_embeddings_of(
+    text_encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    known: CLIPTextModel,
+    vocabulary: CLIPTokenizer,
+) -> CLIPTextModel:
+    """A text encoder with another one's weights; of embeddings, those of tokens that both have.
+
+    Raises:
+        CheckpointError: They are of other shapes.
+    """
+    weights, own = known.state_dict(), text_encoder.state_dict()
+    embeddings = own[_EMBEDDINGS].clone()
+    theirs = weights[_EMBEDDINGS].to(embeddings)
+    places = vocabulary.get_vocab()
+    for token, index in tokenizer.get_vocab().items():
+        if token in places:
+            embeddings[index] = theirs[places[token]]
+    try:
+        text_encoder.load_state_dict(weights | {_EMBEDDINGS: embeddings})
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the text encoder is of another shape than the recipe's ({reason(error)})."
+        ) from None
+    return text_encoder
+
+
+def known_examples(
+    recipe: Recipe,
+    tokenizer: CLIPTokenizer,
+    known: CLIPTokenizer,
+    text_encoder: CLIPTextModel,
+    tokens: int,
+) -> Examples:
+    """How another model's text encoder reads captions of scenes whose objects it knows.
+
+    Args:
+        recipe: how many captions, and of which objects.
+        tokenizer: of the encoder that shall read alike.
+        known: the other one's.
+        text_encoder: the other one.
+        tokens: of each caption that are read.
+    """
+    named = {i for i in range(recipe.things) if knows(known, THINGS[i].english[:1])}
+    rng = np.random.default_rng([recipe.seed, *b"examples"])
+    captions: list[str] = []
+    while len(captions) < recipe.examples:
+        scene = training_scene(rng, recipe.things)
+        text = caption(scene, rng)
+        if named.issuperset(item.thing for item in scene.items) and known.used(text) == text:
+            captions.append(text)
+    return Examples.of(captions, tokenizer, known, text_encoder, tokens=tokens)
+
+
+def knows(tokenizer: CLIPTokenizer, words: Iterable[str]) -> bool:
+    """Whether a tokenizer's model was taught all of these words."""
+    taught = tokenizer.words
+    return taught is not None and not any(taught.strangers(word) for word in words)
 
 
 def frozen(network: NetworkT) -> NetworkT:
