@@ -76,8 +76,12 @@ class Clock:
         """Seconds that are a part of the whole time."""
         return None if self._seconds is None else part * self._seconds
 
-    def left(self) -> float | None:
-        """Seconds to the end, at least 0."""
+    def left(self, without: float = 0.0) -> float | None:
+        """Seconds to the end, at least 0.
+
+        Args:
+            without: the part of the whole time that is left for what comes after.
+        """
         if self._seconds is None:
             return None
-        return max(0.0, self._seconds - (time.monotonic() - self._began))
+        return max(0.0, (1 - without) * self._seconds - (time.monotonic() - self._began))

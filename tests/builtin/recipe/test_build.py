@@ -69,6 +69,7 @@ TINY = Recipe(
     ),
     text_settings=settings(4),
     known_text_settings=settings(3),
+    sharpening_settings=settings(3),
     unet=UNetConfig(
         sample_size=8,
         block_out_channels=(8, 8),
@@ -246,7 +247,7 @@ def test_a_run_is_written_wherever_it_stands(whole: Path, tmp_path: Path) -> Non
 def test_a_run_can_end_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count(step=0.02)  # seconds, one at each look at the clock
     monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
-    shares = {"text": 0.1, "vae": 0.2, "decoder": 0.1}
+    shares = {"text": 0.1, "vae": 0.2, "decoder": 0.1, "sharpening": 0.1}
     recipe = dataclasses.replace(TINY, shares=shares)
     build(recipe, tmp_path, tmp_path / "model", minutes=0.05)
     assert next(ticks) < 3.2

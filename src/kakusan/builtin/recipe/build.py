@@ -16,6 +16,7 @@ from kakusan.builtin.recipe.stages import (
     known_vae,
     knows,
     new_unet,
+    sharpen,
     teach_words,
     train_text_encoder,
     train_vae,
@@ -63,7 +64,9 @@ def build(
             stage = _after_all_else(recipe, run, begun, crew, clock)
         else:
             stage = _after(start, recipe, run, crew)
-    train(stage, run, seconds=clock.left())
+        train(stage, run, seconds=clock.left(recipe.shares["sharpening"]))
+        decoder = stage.vae.requires_grad_(True)
+        sharpen(recipe, run, exposures(recipe, crew).first, clock, decoder)
     export(recipe, run, output, start=start)
     watch.say_written(output)
 

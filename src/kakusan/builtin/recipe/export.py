@@ -2,9 +2,11 @@
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
+from torch import Tensor
 
 from kakusan.builtin.recipe.diffusion import noise_scheduler
 from kakusan.builtin.recipe.recipe import Recipe
@@ -50,6 +52,8 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
             text_encoder = _learnt_text(recipe, run, tokenizer)
         else:
             text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
+    if (run / "sharpening.safetensors").is_file():
+        vae.load_state_dict(_of(averages(run / "sharpening.safetensors"), "vae."), strict=False)
     unet = UNet2DConditionModel(recipe.unet)
     unet.load_state_dict(averages(run / "unet.safetensors"))
     vae.half().save_pretrained(output / "vae")
@@ -94,13 +98,15 @@ def _learnt_vae(recipe: Recipe, run: Path) -> AutoencoderKL:
 
 
 def _learnt_text(recipe: Recipe, run: Path, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    text_encoder, prefix = new_text_encoder(recipe, tokenizer), "text_encoder."
-    weights = averages(run / "text.safetensors")
-    text_encoder.load_state_dict(
-        {
-            name.removeprefix(prefix): tensor
-            for name, tensor in weights.items()
-            if name.startswith(prefix)
-        }
-    )
+    text_encoder = new_text_encoder(recipe, tokenizer)
+    text_encoder.load_state_dict(_of(averages(run / "text.safetensors"), "text_encoder."))
     return text_encoder
+
+
+def _of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those of one part of a stage's networks, by the names that they have in the part."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in weights.items()
+        if name.startswith(prefix)
+    }

@@ -59,13 +59,14 @@ class Recipe:
     learnt long before. `ahead` pictures are drawn before they are needed, and wait in memory.
     `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
     A new text encoder for a UNet that is there already reads `examples` captions as its old one.
-    `shares` are those of the stages before the UNet in a run that ends by the clock.
+    `shares` are those of the stages beside the UNet's in a run that ends by the clock.
     """
 
     seed: int = 20
     things: int = CORE
     pixels: int = 128
     kl_weight: float = 1e-4
+    critic_weight: float = 0.5
     min_snr: float | None = None
     object_weight: float = 4.0
     plain_share: float = 0.15
@@ -78,7 +79,12 @@ class Recipe:
     ahead: int = 1_000
     compiled: bool = False
     shares: Mapping[str, float] = field(
-        default_factory=lambda: {"text": 0.06, "vae": 0.11, "decoder": 0.05}
+        default_factory=lambda: {
+            "text": 0.06,
+            "vae": 0.11,
+            "decoder": 0.05,
+            "sharpening": 0.08,
+        }
     )
     vae: VAEConfig = field(
         default=VAEConfig(
@@ -103,6 +109,11 @@ class Recipe:
     decoder_settings: StageSettings = field(
         default=StageSettings(
             steps=1200, batch_size=8, learning_rate=6e-4, ema_decay=0.998, sample_every=600
+        )
+    )
+    sharpening_settings: StageSettings = field(
+        default=StageSettings(
+            steps=1500, batch_size=8, learning_rate=3e-4, ema_decay=0.995, sample_every=250
         )
     )
     text: TextEncoderConfig = field(
@@ -167,6 +178,14 @@ FULL = Recipe(
         steps=5_000,
         batch_size=128,
         learning_rate=8e-4,
+        ema_decay=0.998,
+        save_every=2000,
+        sample_every=20_000,
+    ),
+    sharpening_settings=StageSettings(
+        steps=5_000,
+        batch_size=128,
+        learning_rate=3e-4,
         ema_decay=0.998,
         save_every=2000,
         sample_every=20_000,

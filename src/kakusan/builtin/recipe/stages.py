@@ -20,6 +20,7 @@ from kakusan.builtin.recipe.lessons import Lessons, kept
 from kakusan.builtin.recipe.reading import ReadingStage
 from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
 from kakusan.builtin.recipe.scenes import training_scene
+from kakusan.builtin.recipe.sharpening import SharpeningStage
 from kakusan.builtin.recipe.vae import DecoderStage, Pictures, VAEStage, new_vae
 from kakusan.builtin.recipe.vocabulary import learn_merges, write_tokenizer
 from kakusan.builtin.recipe.words import known_words
@@ -87,6 +88,21 @@ def train_vae(
     last.origin = stage.origin
     train(last, run, seconds=clock.share(recipe.shares[last.name]))
     return frozen(vae)
+
+
+def sharpen(
+    recipe: Recipe, run: Path, pictures: Pictures, clock: Clock, vae: AutoencoderKL
+) -> None:
+    """Teach an autoencoder's decoder steep edges."""
+    stage = SharpeningStage(
+        vae,
+        recipe.sharpening_settings,
+        pictures=pictures,
+        critic_weight=recipe.critic_weight,
+        seed=recipe.seed,
+    )
+    stage.origin = fingerprint(vae)
+    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
 
 
 def known_vae(recipe: Recipe, folder: Path) -> AutoencoderKL:

@@ -52,7 +52,7 @@ class VAEStage(Stage[AutoencoderKL]):
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss plus the weighted KL divergence."""
         draw = self.draws(rng)
-        pictures = self._some(draw)
+        pictures = some_of(self.pictures(), self.settings.batch_size, draw)
         with mixed_precision(self.device):
             posterior = self.networks.encode(pictures)[0]
             mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -61,21 +61,10 @@ class VAEStage(Stage[AutoencoderKL]):
         reconstruction = reconstruction_loss(decoded.float(), pictures)
         return reconstruction + self.kl_weight * kl_loss(mean, logvar)
 
-    def _some(self, draw: torch.Generator) -> Tensor:
-        """The pictures of a step, shape (batch_size, 3, height, width)."""
-        known, count = self.pictures(), self.settings.batch_size
-        return to_tensor(
-            known[torch.randint(len(known), (count,), generator=draw, device=self.device)]
-        )
-
     @torch.no_grad()
     def samples(self) -> Image.Image:
         """Return originals above their reconstructions; the pictures are always the same."""
-        pictures = to_tensor(self.pictures()[:SHOWN])
-        decoded = self.networks.decode(self.networks.encode(pictures)[0].mode())[0]
-        columns = max(1, len(pictures) // 2)
-        pairs = zip(pictures.split(columns), decoded.split(columns), strict=True)
-        return grid(to_pictures(torch.cat([half for pair in pairs for half in pair])), columns)
+        return shown(self.networks, self.pictures())
 
 
 class DecoderStage(VAEStage):
@@ -102,15 +91,36 @@ class DecoderStage(VAEStage):
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss from latents with a little noise."""
         draw = self.draws(rng)
-        pictures = self._some(draw)
-        with torch.no_grad(), mixed_precision(self.device):
-            mean = self.networks.encode(pictures)[0].mean.float()
-        # A UNet's latents are never exact; each picture gets its own degree of it.
-        degree = torch.rand((len(mean), 1, 1, 1), generator=draw, device=self.device)
-        noise = torch.randn(mean.shape, generator=draw, device=self.device)
-        with mixed_precision(self.device):
-            decoded = self.networks.decode(mean + LATENT_NOISE * mean.std() * degree * noise)[0]
+        pictures = some_of(self.pictures(), self.settings.batch_size, draw)
+        decoded = decoded_from_imperfect(self.networks, pictures, draw)
         return reconstruction_loss(decoded.float(), pictures)
+
+
+def some_of(pictures: Tensor, count: int, draw: torch.Generator) -> Tensor:
+    """So many of the pictures, shape (count, 3, height, width)."""
+    chosen = torch.randint(len(pictures), (count,), generator=draw, device=pictures.device)
+    return to_tensor(pictures[chosen])
+
+
+def decoded_from_imperfect(vae: AutoencoderKL, pictures: Tensor, draw: torch.Generator) -> Tensor:
+    """What is decoded of the pictures' latents with a little noise, as of the latents of a UNet,
+    which are never exact; each picture has its own degree of it.
+    """
+    with torch.no_grad(), mixed_precision(pictures.device):
+        mean = vae.encode(pictures)[0].mean.float()
+    degree = torch.rand((len(mean), 1, 1, 1), generator=draw, device=mean.device)
+    noise = torch.randn(mean.shape, generator=draw, device=mean.device)
+    with mixed_precision(pictures.device):
+        return vae.decode(mean + LATENT_NOISE * mean.std() * degree * noise)[0]
+
+
+def shown(vae: AutoencoderKL, known: Tensor) -> Image.Image:
+    """The first pictures, uint8 (n, height, width, 3), above what becomes of them."""
+    pictures = to_tensor(known[:SHOWN])
+    decoded = vae.decode(vae.encode(pictures)[0].mode())[0]
+    columns = max(1, len(pictures) // 2)
+    pairs = zip(pictures.split(columns), decoded.split(columns), strict=True)
+    return grid(to_pictures(torch.cat([half for pair in pairs for half in pair])), columns)
 
 
 def new_vae(config: VAEConfig, seed: int) -> AutoencoderKL:
