@@ -1,6 +1,5 @@
-"""An object in a scene, and how seeds vary it: its place, its size, the side it is seen from."""
+"""An object in a scene, and how seeds vary it: its place, and the side it is seen from."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
@@ -19,23 +18,17 @@ ONE_WAY = {
 # UNet has cells for too: a small model learns a few codes by heart long before all shifts.
 CELLS = 16
 _STEP = 2 / CELLS
-# Sizes of a single object of which nothing is said: those of one of several, the usual, a big one
-_SIZES = (52 / 128, 72 / 128, 72 / 128, 96 / 128)
 
 
 class Chances(NamedTuple):
     """What of a picture its prompt leaves open, each evenly from 0 to 1.
 
     Attributes:
-        across: how far to the right its objects are.
-        down: how far below.
-        size: how large they are.
+        across: whether its objects are in the middle, to the left or to the right of it.
         side: from which side they are seen.
     """
 
     across: float = 0.5
-    down: float = 0.5
-    size: float = 0.5
     side: float = 0.25
 
     @classmethod
@@ -63,67 +56,33 @@ class Item:
     mirrored: bool = False
 
 
-def varied(
-    items: Sequence[Item], chances: Chances, *, ground: float | None, lowest: float = 1.0
-) -> tuple[Item, ...]:
+def varied(items: Sequence[Item], chances: Chances) -> tuple[Item, ...]:
     """The items as another picture of the same prompt may show them.
 
-    They keep the size that a word names, how they stand to one another, and the ground under them.
+    They keep their sizes, how they stand to one another, and the ground under them.
 
     Args:
         items: where they stand in the plainest picture.
         chances: decide everything.
-        ground: the height that they stand on; None where they float.
-        lowest: the height that none of them reaches below.
     """
-    if not items:
-        return ()
-    grounded = ground is not None and abs(_bottom(items) - ground) < 1 / CELLS
-    if len(items) == 1 and items[0].word is None:
-        items = [_sized(items[0], chances.size, ground if grounded else None)]
-    left, top, right, bottom = _box(items)
-    across = _steps(chances.across, -left, 1 - right)
-    down = 0.0 if grounded else _steps(chances.down, -top, lowest - bottom)
+    room = [-_STEP, 0.0, _STEP]
+    free = [by for by in room if all(_inside(item.x + by, item.size) for item in items)]
+    across = free[int(chances.across * len(free))] if items else 0.0
     return tuple(
         replace(
             item,
             x=item.x + across,
-            y=item.y + down,
             mirrored=chances.side >= 0.5 and THINGS[item.thing].name not in ONE_WAY,
         )
         for item in items
     )
 
 
-def _bottom(items: Sequence[Item]) -> float:
-    return max(item.y + item.size / 2 for item in items)
-
-
-def _sized(item: Item, chance: float, ground: float | None) -> Item:
-    """The item in one of the sizes, on the same ground or around the same centre."""
-    size = _SIZES[int(chance * len(_SIZES))]
-    if ground is None:
-        return replace(item, size=size, y=min(max(item.y, size / 2), 1 - size / 2))
-    return replace(item, size=size, y=max(in_cell(size / 2), in_cell(ground - size / 2)))
+def _inside(x: float, size: float) -> bool:
+    """Whether an object is inside of the picture, from left to right."""
+    return size / 2 - 1e-6 <= x <= 1 - size / 2 + 1e-6
 
 
 def in_cell(at: float) -> float:
     """The nearest border of two cells."""
     return round(at * CELLS) / CELLS
-
-
-def _steps(chance: float, least: float, most: float) -> float:
-    """One of the steps from `least` to `most`, 0 among them, each as likely as any other."""
-    first = math.ceil(min(0.0, least) / _STEP - 1e-6)
-    last = math.floor(max(0.0, most) / _STEP + 1e-6)
-    return (first + min(last - first, int(chance * (last - first + 1)))) * _STEP
-
-
-def _box(items: Sequence[Item]) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what the items' squares cover."""
-    return (
-        min(item.x - item.size / 2 for item in items),
-        min(item.y - item.size / 2 for item in items),
-        max(item.x + item.size / 2 for item in items),
-        max(item.y + item.size / 2 for item in items),
-    )

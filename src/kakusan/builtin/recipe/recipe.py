@@ -76,7 +76,7 @@ class Recipe:
     scenes: int = 40_000
     pictures: int = 6_000
     ways: int = 4
-    ahead: int = 1_000
+    ahead: int = 20_000
     compiled: bool = False
     shares: Mapping[str, float] = field(
         default_factory=lambda: {

@@ -30,7 +30,6 @@ USUAL, PAIR = 72 / 128, 52 / 128
 SMALL, BIG = SIZES["small"][0], SIZES["big"][0]
 ALOFT = 5 / 16  # the centre of what flies above a ground
 NOT_FLOWN_IN = [i for i, place in enumerate(PLACES) if place.name in ("space", "room")]
-_ABOVE_GROUND = 0.12  # how far at least it flies
 
 
 @dataclass(frozen=True)
@@ -134,15 +133,8 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
 
 def in_some_way(scene: Scene, rng: Rng) -> Scene:
     """A scene as another picture of the same prompt may show it."""
-    ground, chances = _ground(scene), Chances.of(rng)
-    flies = scene.relation == "flying in"
-    items = varied(
-        scene.items,
-        chances,
-        ground=ground,
-        lowest=ground - _ABOVE_GROUND if ground is not None and flies else 1.0,
-    )
-    return replace(scene, items=items, chances=chances)
+    chances = Chances.of(rng)
+    return replace(scene, items=varied(scene.items, chances), chances=chances)
 
 
 def _anywhere(rng: Rng) -> Scene:
