@@ -133,7 +133,7 @@ class Recipe:
     )
     known_text_settings: StageSettings = field(  # of one that learns more words
         default=StageSettings(
-            steps=1000, batch_size=96, learning_rate=6e-4, ema_decay=0.99, sample_every=500
+            steps=2500, batch_size=96, learning_rate=6e-4, ema_decay=0.99, sample_every=500
         )
     )
     unet: UNetConfig = field(default=UNET)
