@@ -1,7 +1,6 @@
 """The painter draws the same scene always the same, and what the scene says."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -66,20 +65,6 @@ def test_recoloured_objects_take_the_colour(painter: Painter) -> None:
                 np.median(solid, axis=0) - np.array([c.rgb for c in COLOURS]), axis=1
             )
             assert COLOURS[int(nearest.argmin())] in (colour, COLOURS[8]), (thing.name, colour.name)
-
-
-@needs_font
-def test_an_object_is_mirrored_as_its_scene_says(painter: Painter) -> None:
-    thing = [thing.name for thing in THINGS].index("rocket")  # points up and to the right
-
-    def draw(**pose: Any) -> np.ndarray:
-        return painter.draw(Scene((Item(thing, size=0.6, **pose),), None, 11)).astype(float)
-
-    plain = draw()
-    assert (
-        np.abs(draw(mirrored=True) - plain[:, ::-1]).mean()
-        < 0.05 * np.abs(draw(mirrored=True) - plain).mean() + 1
-    )
 
 
 def test_a_pillow_without_text_layout_says_what_is_missing(

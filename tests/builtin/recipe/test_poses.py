@@ -7,7 +7,7 @@ import pytest
 
 from kakusan.builtin.recipe.judge import Seen
 from kakusan.builtin.recipe.marking import stands
-from kakusan.builtin.recipe.poses import CELLS, MIDDLE, ONE_WAY, Item, varied
+from kakusan.builtin.recipe.poses import CELLS, Chances, Item, varied
 from kakusan.builtin.recipe.scenes import (
     USUAL,
     Scene,
@@ -16,9 +16,8 @@ from kakusan.builtin.recipe.scenes import (
     layout,
     random_scene,
 )
-from kakusan.builtin.recipe.world import PLACES, RELATIONS, SIZES, THINGS
+from kakusan.builtin.recipe.world import PLACES, RELATIONS, SIZES
 
-NAMES = [thing.name for thing in THINGS]
 MEADOW = next(i for i, place in enumerate(PLACES) if place.name == "meadow")
 
 
@@ -27,15 +26,10 @@ def pictures_of(scene: Scene, count: int = 300) -> list[tuple[Item, ...]]:
     return [in_some_way(scene, rng).items for _ in range(count)]
 
 
-def test_the_table_names_things() -> None:
-    assert set(NAMES) >= ONE_WAY
-
-
-def test_a_single_object_is_in_three_places_and_seen_from_both_sides() -> None:
+def test_a_single_object_is_in_three_places() -> None:
     items = [items[0] for items in pictures_of(arranged([Item(0)], colour=3))]
     assert {item.x * CELLS for item in items} == {6, 8, 10}
     assert {(item.y, item.size) for item in items} == {(0.5, USUAL)}
-    assert {item.mirrored for item in items} == {False, True}
 
 
 def test_objects_move_by_an_even_number_of_cells() -> None:
@@ -50,15 +44,10 @@ def test_objects_move_by_an_even_number_of_cells() -> None:
     assert all(len(found) == 1 for found in places.values())
 
 
-def test_each_chance_decides_what_it_is_called_by() -> None:
+def test_the_chance_decides_where_it_is() -> None:
     cat = arranged([Item(0)], colour=3).items
-
-    def one(**chances: float) -> Item:
-        (item,) = varied(cat, MIDDLE._replace(**chances))
-        return item
-
-    assert [one(across=chance).x for chance in (0.1, 0.5, 0.9)] == [0.375, 0.5, 0.625]
-    assert [one(side=side).mirrored for side in (0.2, 0.4, 0.6, 0.9)] == [False, False, True, True]
+    found = [varied(cat, Chances(across))[0].x for across in (0.1, 0.5, 0.9)]
+    assert found == [0.375, 0.5, 0.625]
 
 
 def test_what_stands_on_a_ground_stays_there() -> None:
@@ -92,7 +81,6 @@ def test_a_size_that_a_word_names_stays(word: str) -> None:
 def test_objects_stand_to_one_another_as_is_said(relation: str, place: int | None) -> None:
     count = len(layout(relation, None))
     scene = arranged([Item(i) for i in range(count)], relation=relation, place=place)
-    sides: set[bool] = set()
     for items in pictures_of(scene):
         assert stands(relation, [Seen(item.thing, 0, item.x, item.y) for item in items])
         assert all(item.x - item.size / 2 >= -0.001 for item in items)
@@ -100,27 +88,15 @@ def test_objects_stand_to_one_another_as_is_said(relation: str, place: int | Non
         away = [(item.x - items[0].x, item.y - items[0].y) for item in items]
         before = [(item.x - scene.items[0].x, item.y - scene.items[0].y) for item in scene.items]
         assert away == [pytest.approx(each) for each in before]
-        assert items[0].mirrored == items[1].mirrored
-        sides.add(items[0].mirrored)
-    assert sides == {False, True}
 
 
 def test_several_alike_are_alike_and_apart() -> None:
     for count in (2, 3, 4):
         for items in pictures_of(arranged([Item(0)], count=count, colour=4)):
-            assert len({item.mirrored for item in items}) == 1
             for i, one in enumerate(items):
                 for other in items[:i]:
                     apart = max(abs(one.x - other.x), abs(one.y - other.y))
                     assert apart > 0.8 * max(one.size, other.size)
-
-
-def test_what_has_letters_is_never_mirrored() -> None:
-    rng = np.random.default_rng(2)
-    found = [item for _ in range(4000) for item in random_scene(rng).items]
-    one_way = [item for item in found if NAMES[item.thing] in ONE_WAY]
-    assert len(one_way) > 50
-    assert not any(item.mirrored for item in one_way)
 
 
 def test_a_scene_of_nothing_stays_so() -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont, ImageOps, features
+from PIL import Image, ImageDraw, ImageFont, features
 
 from kakusan.builtin.recipe import backdrops
-from kakusan.builtin.recipe.poses import Item
 from kakusan.builtin.recipe.scenes import Scene
 from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.errors import InputError
@@ -63,16 +62,11 @@ class Painter:
             backdrop = PLACES[scene.place].paint(rng, self.pixels)
         picture = Image.fromarray(np.clip(np.round(backdrop), 0, 255).astype(np.uint8))
         for item in reversed(scene.items):
-            self._paste(picture, item)
+            glyph = self._glyph(item.thing, item.colour)
+            paste(picture, glyph, item.size, item.x, item.y)
         if scene.style == PIXEL:
             return _pixel_art(picture)
         return _line_drawing(np.asarray(picture)) if scene.style == LINE else np.asarray(picture)
-
-    def _paste(self, picture: Image.Image, item: Item) -> None:
-        glyph = self._glyph(item.thing, item.colour)
-        if item.mirrored:
-            glyph = ImageOps.mirror(glyph)
-        paste(picture, glyph, item.size, item.x, item.y)
 
     def _draw_glyph(self, thing: int, colour: int | None) -> Image.Image:
         glyph = emoji(self._typeface, THINGS[thing].glyph)

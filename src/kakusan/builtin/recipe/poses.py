@@ -1,17 +1,10 @@
-"""An object in a scene, and how seeds vary it: its place, and the side it is seen from."""
+"""An object in a scene, and how seeds vary it: its place across."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from kakusan.builtin.recipe.backdrops import Rng
-from kakusan.builtin.recipe.world import THINGS
-
-# What has letters or numbers, or is known by the way it is turned
-ONE_WAY = {
-    *("ambulance", "billiard ball", "book", "clock", "compass", "earth", "gold medal", "hospital"),
-    *("moon", "piano", "police car", "radio", "school", "smartphone"),
-}
 
 # Objects move by whole cells of the latents, where an encoder that slides over the picture gives
 # each the same code in every cell, and by an even number of them, which the next smaller grid of a
@@ -25,11 +18,9 @@ class Chances(NamedTuple):
 
     Attributes:
         across: whether its objects are in the middle, to the left or to the right of it.
-        side: from which side they are seen.
     """
 
     across: float = 0.5
-    side: float = 0.25
 
     @classmethod
     def of(cls, rng: Rng) -> Self:
@@ -53,13 +44,12 @@ class Item:
     x: float = 0.5
     y: float = 0.5
     word: str | None = None
-    mirrored: bool = False
 
 
 def varied(items: Sequence[Item], chances: Chances) -> tuple[Item, ...]:
     """The items as another picture of the same prompt may show them.
 
-    They keep their sizes, how they stand to one another, and the ground under them.
+    They keep all else: sizes, how they stand to one another, and the ground under them.
 
     Args:
         items: where they stand in the plainest picture.
@@ -68,14 +58,7 @@ def varied(items: Sequence[Item], chances: Chances) -> tuple[Item, ...]:
     room = [-_STEP, 0.0, _STEP]
     free = [by for by in room if all(_inside(item.x + by, item.size) for item in items)]
     across = free[int(chances.across * len(free))] if items else 0.0
-    return tuple(
-        replace(
-            item,
-            x=item.x + across,
-            mirrored=chances.side >= 0.5 and THINGS[item.thing].name not in ONE_WAY,
-        )
-        for item in items
-    )
+    return tuple(replace(item, x=item.x + across) for item in items)
 
 
 def _inside(x: float, size: float) -> bool:
