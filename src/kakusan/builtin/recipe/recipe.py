@@ -149,6 +149,8 @@ class Recipe:
     )
 
 
+_SELDOM = {"save_every": 2000, "sample_every": 20_000}  # steps of a GPU are short
+
 # For a GPU, of which it takes 16 GB, and 20 GB of memory beside it: every object, in large steps
 FULL = Recipe(
     things=len(THINGS),
@@ -163,32 +165,28 @@ FULL = Recipe(
         batch_size=64,
         learning_rate=1e-3,
         ema_decay=0.998,
-        save_every=2000,
-        sample_every=20_000,
+        **_SELDOM,
     ),
     known_vae_settings=StageSettings(
         steps=10_000,
         batch_size=128,
         learning_rate=8e-4,
         ema_decay=0.998,
-        save_every=2000,
-        sample_every=20_000,
+        **_SELDOM,
     ),
     decoder_settings=StageSettings(
         steps=5_000,
         batch_size=128,
         learning_rate=8e-4,
         ema_decay=0.998,
-        save_every=2000,
-        sample_every=20_000,
+        **_SELDOM,
     ),
     sharpening_settings=StageSettings(
         steps=5_000,
         batch_size=128,
         learning_rate=3e-4,
         ema_decay=0.998,
-        save_every=2000,
-        sample_every=20_000,
+        **_SELDOM,
     ),
     text_settings=StageSettings(
         steps=6_000,
@@ -196,8 +194,7 @@ FULL = Recipe(
         learning_rate=1e-3,
         warmup_steps=200,
         ema_decay=0.995,
-        save_every=2000,
-        sample_every=20_000,
+        **_SELDOM,
     ),
     unet_settings=StageSettings(
         steps=60_000,
