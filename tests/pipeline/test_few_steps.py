@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kakusan
 from kakusan.models import UNet2DConditionModel, UNetConfig
@@ -151,6 +152,20 @@ def test_what_the_folder_says_goes_before(tiny_lcm: Path, tmp_path: Path, fresh:
     (folder / "kakusan.json").write_text(json.dumps({"num_inference_steps": 3}))
     record = drawn(folder)
     assert (record["num_inference_steps"], record["guidance_scale"]) == (3, 8.5)
+
+
+def test_a_drawing_from_a_picture_has_its_own_steps(
+    tiny_v1: Path, tmp_path: Path, fresh: None
+) -> None:
+    folder = shutil.copytree(tiny_v1, tmp_path / "model")
+    (folder / "kakusan.json").write_text(json.dumps({"num_inference_steps": 2, "img2img_steps": 5}))
+    assert drawn(folder)["num_inference_steps"] == 2
+    begun: dict[str, Any] = {"image": Image.new("RGB", (64, 64)), "strength": 0.5}
+    assert drawn(folder, **begun)["num_inference_steps"] == 5
+    assert drawn(folder, **begun, steps=3)["num_inference_steps"] == 3
+    other = shutil.copytree(tiny_v1, tmp_path / "other")
+    (other / "kakusan.json").write_text(json.dumps({"num_inference_steps": 4}))
+    assert drawn(other, **begun)["num_inference_steps"] == 4
 
 
 def test_a_folder_called_lightning_keeps_its_scheduler(

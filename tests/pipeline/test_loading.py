@@ -610,6 +610,7 @@ def test_an_empty_file_is_refused_by_every_loader(tmp_path: Path) -> None:
         {"num_inference_steps": 0},
         {"num_inference_steps": "x" * 5000},
         {"num_inference_steps": 10**9},
+        {"img2img_steps": 0},
         {"guidance_scale": float("nan")},
         {"guidance_scale": [3]},
         {"guidance_scale": -1},

@@ -122,15 +122,20 @@ class Folder(Container):
 
 
 def checked_defaults(told: Mapping[str, JSON], where: str) -> dict[str, JSON]:
-    """What a model says is good for it: steps, guidance, and how much of tiles to draw anew.
+    """What a model says is good for it, of what `kakusan.json` may say.
+
+    `num_inference_steps`, and `img2img_steps` in their place where a drawing begins at a picture
+    and so takes a part of them; `guidance_scale`; `upscale_strength`, how much of tiles is drawn
+    anew.
 
     Raises:
         CheckpointError: A value is out of its range.
     """
     fields = Fields(told, where)
     found: dict[str, JSON] = {}
-    if fields.has("num_inference_steps"):
-        found["num_inference_steps"] = fields.integer("num_inference_steps", maximum=MAX_STEPS)
+    for name in ("num_inference_steps", "img2img_steps"):
+        if fields.has(name):
+            found[name] = fields.integer(name, maximum=MAX_STEPS)
     if fields.has("guidance_scale"):
         found["guidance_scale"] = fields.number("guidance_scale", minimum=0, maximum=MAX_GUIDANCE)
     if fields.has("upscale_strength"):

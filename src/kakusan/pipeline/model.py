@@ -95,11 +95,15 @@ class Model:
     usual: Usual | None = None
     named: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    @property
-    def steps(self) -> int:
-        """How many the model's folder says are good for it, or its kind."""
+    def steps(self, *, begun: bool) -> int:
+        """How many the model's folder says are good for it, or its kind.
+
+        Args:
+            begun: whether a drawing begins at a picture, and so takes a part of them.
+        """
         own = DEFAULT_STEPS if self.usual is None else self.usual.steps
-        return self.defaults.get("num_inference_steps", own)
+        steps = self.defaults.get("num_inference_steps", own)
+        return self.defaults.get("img2img_steps", steps) if begun else steps
 
     @property
     def guidance(self) -> float:
@@ -153,15 +157,18 @@ class Model:
                 )
 
     def completed(
-        self, request: Request, chosen: Mapping[str, Any], scheduler: Scheduler
+        self, request: Request, chosen: Mapping[str, Any], scheduler: Scheduler, *, begun: bool
     ) -> Request:
         """A request with nothing left open: what was chosen for it, and the model's own values.
+
+        Args:
+            begun: whether it begins at a picture.
 
         Raises:
             RequestError: A size is not a multiple of the VAE's factor.
         """
         own = {
-            "num_inference_steps": self.steps,
+            "num_inference_steps": self.steps(begun=begun),
             "guidance_scale": self.guidance,
             "eta": scheduler.usual_eta,
             **({} if self.usual is None else self.usual.open_settings(request, self.defaults)),

@@ -274,6 +274,7 @@ def test_models_are_openais_list_too(client: TestClient) -> None:
     builtin = next(each for each in told["data"] if each["id"] == "builtin")
     assert builtin["object"] == "model"
     assert builtin["default"] is True
+    assert 0 < builtin["num_inference_steps"] <= builtin["img2img_steps"]
     for kind in ("loras", "controlnets", "schedulers", "embeddings"):
         assert kind in client.get(f"/v1/{kind}").json()
     assert str(Path.home()) not in client.get("/v1/models").text

@@ -213,8 +213,9 @@ def _routes(fake: Fake) -> APIRouter:
     @routes.get("/v1/models")
     def models() -> dict[str, Any]:
         builtin = {"name": "builtin", "width": SIDE, "height": SIDE, "num_inference_steps": 25}
+        builtin["img2img_steps"] = 25
         other = {"name": "other", "title": "Other", "width": 512, "height": 512}
-        other |= {"num_inference_steps": 20, "guidance_scale": 7.5}
+        other |= {"num_inference_steps": 20, "img2img_steps": 20, "guidance_scale": 7.5}
         return {"data": [{**builtin, "guidance_scale": 3.0, "default": True}, other]}
 
     @routes.get("/v1/schedulers")

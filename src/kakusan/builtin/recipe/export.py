@@ -72,7 +72,12 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         "feature_extractor": None,
     }
     write_index(output, STABLE_DIFFUSION, parts)
-    good = {"num_inference_steps": 25, "guidance_scale": 3.0, "upscale_strength": 0.1}
+    good = {
+        "num_inference_steps": 8,
+        "img2img_steps": 25,
+        "guidance_scale": 3.0,
+        "upscale_strength": 0.1,
+    }
     write_json(output / DEFAULTS, good)
 
 

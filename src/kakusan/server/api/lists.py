@@ -72,6 +72,7 @@ def model_json(entry: Entry, usual: str) -> dict[str, Any]:
         "width": entry.width,
         "height": entry.height,
         "num_inference_steps": entry.steps,
+        "img2img_steps": entry.img2img_steps,
         "guidance_scale": entry.guidance,
         "scheduler": entry.scheduler,
     }

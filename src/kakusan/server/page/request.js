@@ -28,10 +28,11 @@ function seedOf(/** @type {string} */ typed) {
 /** The settings that are the model's own where nothing else was set. */
 export function usual() {
   const known = model();
+  const steps = form.start ? known.img2img_steps : known.num_inference_steps;
   return {
     width: known.width ?? 512,
     height: known.height ?? 512,
-    steps: known.num_inference_steps ?? 25,
+    steps: steps ?? 25,
     guidance: known.guidance_scale ?? 7.5,
   };
 }

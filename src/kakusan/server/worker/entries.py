@@ -109,14 +109,23 @@ class Entry:
     @property
     def steps(self) -> int | None:
         """That a model's folder says are good for it."""
-        found = self._defaults.get("num_inference_steps")
-        return found if isinstance(found, int) else None
+        return self._whole("num_inference_steps")
+
+    @property
+    def img2img_steps(self) -> int | None:
+        """Likewise, where a drawing begins at a picture and so takes a part of them."""
+        found = self._whole("img2img_steps")
+        return self.steps if found is None else found
 
     @property
     def guidance(self) -> float | None:
         """Likewise."""
         found = self._defaults.get("guidance_scale")
         return float(found) if isinstance(found, int | float) else None
+
+    def _whole(self, name: str) -> int | None:
+        found = self._defaults.get(name)
+        return found if isinstance(found, int) else None
 
     @property
     def scheduler(self) -> str | None:

@@ -61,7 +61,8 @@ async def order(service: Service, sent: Mapping[str, object], form: Form | None 
     """
     entry, unknown = _model(service, sent.get("model"))
     fewest = min(STEPS.values())
-    own = entry.steps if entry.steps is not None and entry.steps < fewest else None
+    own = entry.steps if form is None else entry.img2img_steps
+    own = own if own is not None and own < fewest else None
     want = wanted(sent, edit=form is not None, own_steps=own)
     if unknown:
         want = replace(want, ignored=(*want.ignored, "model"))
