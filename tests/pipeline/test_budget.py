@@ -197,6 +197,12 @@ def test_a_model_of_few_steps_is_not_slowed_down(tiny_v1: Path) -> None:
     pipe = kakusan.StableDiffusionPipeline.from_pretrained(tiny_v1)
     pipe.defaults = {"num_inference_steps": 4}
     assert settings(pipe, quality_budget=0) == ("pndm", 4, 1)
+    drawing = pipe.prepared(Request.of("a cat", seed=1, quality_budget=0), Inputs(), 1)
+    assert drawing.told == [
+        "the quality budget of 0 dB saves nothing here: no faster way that keeps within it takes "
+        "fewer than the model's own 4 steps, which are taken"
+    ]
+    assert not pipe.prepared(Request.of("a cat", seed=1), Inputs(), 1).told
 
 
 @pytest.mark.parametrize("budget", [FAST, 100.0])

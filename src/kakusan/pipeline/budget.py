@@ -1,5 +1,6 @@
 """From a request with a quality budget to the scheduler, steps and interval that keep within it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from kakusan.errors import ArgumentError
@@ -44,3 +45,18 @@ def within_budget(
         "reuse_interval": preset.reuse_interval,
     }
     return chosen, named_scheduler(preset.scheduler, scheduler)
+
+
+def nothing_saved(request: Request, chosen: Mapping[str, Any], steps: int) -> list[str]:
+    """A line where a budget is open and no faster way keeps within it; else nothing.
+
+    Args:
+        chosen: by the budget.
+        steps: the model's own.
+    """
+    if not request.budget_is_open or "num_inference_steps" in chosen:
+        return []
+    return [
+        f"the quality budget of {request.quality_budget:g} dB saves nothing here: no faster way "
+        f"that keeps within it takes fewer than the model's own {steps} steps, which are taken"
+    ]

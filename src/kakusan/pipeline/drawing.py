@@ -12,7 +12,7 @@ from kakusan.errors import ArgumentError, GenerationInterrupted, Undecoded, deco
 from kakusan.images import to_pil
 from kakusan.inputs import Inputs
 from kakusan.models import AdapterSet, within
-from kakusan.pipeline.budget import within_budget
+from kakusan.pipeline.budget import nothing_saved, within_budget
 from kakusan.pipeline.dressed_prompts import dressed_prompts
 from kakusan.pipeline.finishing import Finished, finish
 from kakusan.pipeline.model import Model
@@ -88,7 +88,7 @@ class Drawing:
         request: with the model's own values in place of what was left open.
         scheduler: with its timesteps set.
         usual: says what was taken as models of this kind are drawn, where something was.
-        told: lines on what was decided of the pictures that were handed in.
+        told: lines on what was decided of the pictures that were handed in, and of a budget.
         span: which of them are gone through.
         calls: of the denoiser, that changes of prompts are counted in.
         grammar: what the prompts say when their grammar is read; None where they are plain.
@@ -132,6 +132,7 @@ class Drawing:
         begun = inputs.image is not None
         steps = model.steps(begun=begun)
         chosen, scheduler = within_budget(request, scheduler, own=own, steps=steps)
+        self.told += nothing_saved(request, chosen, steps)
         self.scheduler = scheduler.fresh()
         self.request = model.completed(request, chosen, scheduler, begun=begun)
         self.usual = None if model.usual is None else model.usual.taken(request, self.request)
