@@ -22,7 +22,7 @@ from kakusan.training.folder import PictureFolder
 from kakusan.training.pace import StageSettings
 
 IMAGES = Path(__file__).parent / "images"
-NAME = "dinosaur"
+NAME = "snail"
 GROUNDS = ("red", "blue", "yellow", "purple", "white", "teal", "pink")
 PROMPTS = (
     f"a {NAME} on a green background",

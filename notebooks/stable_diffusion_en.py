@@ -132,7 +132,7 @@ image
 # (A published model such as v1.4 keeps no list of what it was taught, so there this line does not come.)
 
 # %%
-image = pipe("a red dragon and a catt").images[0]
+image = pipe("a red griffin and a catt").images[0]
 image
 
 # %% [markdown]

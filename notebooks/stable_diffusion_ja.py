@@ -132,7 +132,7 @@ image
 # （v1.4 などの公開モデルには、学習した単語の一覧がないので、この行は出ません。）
 
 # %%
-image = pipe("a red dragon and a catt").images[0]
+image = pipe("a red griffin and a catt").images[0]
 image
 
 # %% [markdown]

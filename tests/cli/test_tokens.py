@@ -72,14 +72,14 @@ def test_a_long_prompt_is_read_in_bounded_time(run: Command, syntax: str, piece:
 
 
 def test_tokens_tell_what_is_not_understood(run: Command) -> None:
-    done = run("tokens", "a dragon and a (catt:1.3)", "--syntax", "plain")
+    done = run("tokens", "a griffin and a (catt:1.3)", "--syntax", "plain")
     assert (done.code, done.err) == (0, "")
     assert done.lines[2:] == [
-        'words that the model has never seen: "dragon", "catt" (read as "cat")',
+        'words that the model has never seen: "griffin", "catt" (read as "cat")',
         'read as plain words: "(catt:1.3)"',
     ]
-    told = run("tokens", "a dragon and a (catt:1.3)", "--json").json()
-    assert told["unknown_words"] == {"dragon": None, "catt": "cat"}
+    told = run("tokens", "a griffin and a (catt:1.3)", "--json").json()
+    assert told["unknown_words"] == {"griffin": None, "catt": "cat"}
     assert "unread_grammar" not in told
 
 

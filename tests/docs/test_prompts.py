@@ -18,7 +18,7 @@ PAGES = [
     ROOT / "README.ja.md",
 ]
 # What shows how it is said that a word is not known
-MEANT = {"a red dragon and a catt", "a castle, bad-hands"}
+MEANT = {"a red griffin and a catt", "a castle, bad-hands"}
 NODES = {"Load Checkpoint", "Save Image"}  # of ComfyUI's graphs
 
 

@@ -38,7 +38,7 @@ def test_what_is_committed_is_the_source_with_its_pictures(name: str) -> None:
     assert len(pictures) >= 15
     assert not [each for each in outputs if each.output_type == "error"]
     (told,) = (each.text for each in outputs if each.get("name") == "stderr")
-    assert told.startswith('the built-in model has never seen "dragon", "catt" (read as "cat");')
+    assert told.startswith('the built-in model has never seen "griffin", "catt" (read as "cat");')
     assert len(told.splitlines()) == 1
     assert not [each for each in outputs if "\r" in each.get("text", "")]
     assert not re.search(r"/(?:home|root|work|tmp)/", nbformat.writes(written))

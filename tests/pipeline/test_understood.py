@@ -39,16 +39,18 @@ def said(caplog: pytest.LogCaptureFixture) -> Any:
 
 def test_one_call_says_one_line(pipe: StableDiffusionPipeline, said: Any) -> None:
     output = pipe(
-        ["a red dragon", "a dragon and a catt"],
-        negative_prompt="blurry",
+        ["a red griffin", "a griffin and a catt"],
+        negative_prompt="smeared",
         num_images_per_prompt=2,
         **SETTINGS,
     )
-    assert said() == [f'{BUILTIN}"dragon", "blurry", "catt" (read as "cat"){REST}']
+    assert said() == [f'{BUILTIN}"griffin", "smeared", "catt" (read as "cat"){REST}']
     words = [record["unknown_words"] for record in output.records]
-    assert words[0] == words[1] == {"dragon": None, "blurry": None}
-    assert words[2] == words[3] == {"dragon": None, "catt": "cat", "blurry": None}
-    assert output.records[0]["notes"] == ['words that the model has never seen: "dragon", "blurry"']
+    assert words[0] == words[1] == {"griffin": None, "smeared": None}
+    assert words[2] == words[3] == {"griffin": None, "catt": "cat", "smeared": None}
+    assert output.records[0]["notes"] == [
+        'words that the model has never seen: "griffin", "smeared"'
+    ]
 
 
 def test_a_negative_prompt_that_is_not_read_is_not_told(
@@ -120,7 +122,7 @@ def test_a_picture_made_again_has_the_same_record() -> None:
 def test_a_published_model_tells_of_grammar_only(tiny_v1: Path, said: Any) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(tiny_v1)
     pipe.set_progress_bar_config(disable=True)
-    record = pipe("a zork, dragon", **SETTINGS).records[0]
+    record = pipe("a zork, griffin", **SETTINGS).records[0]
     assert said() == []
     assert record["notes"] == []
     assert not {"unknown_words", "unread_grammar"} & record.keys()

@@ -22,13 +22,13 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_words_and_grammar_are_told_apart(tokenizer: CLIPTokenizer) -> None:
-    found = Understanding.of("a (catt:1.3), <lora:zork:1> BREAK a dragon", tokenizer)
-    assert found.unknown_words == {"catt": "cat", "dragon": None}
+    found = Understanding.of("a (catt:1.3), <lora:zork:1> BREAK a griffin", tokenizer)
+    assert found.unknown_words == {"catt": "cat", "griffin": None}
     assert found.read_as == {"catt": "cat"}
     assert found.unread_grammar == ("(catt:1.3)", "<lora:zork:1>", "BREAK")
     assert Understanding.of_record(found.to_record()) == found
     assert found.notes() == [
-        'words that the model has never seen: "catt" (read as "cat"), "dragon"',
+        'words that the model has never seen: "catt" (read as "cat"), "griffin"',
         'read as plain words: "(catt:1.3)", "<lora:zork:1>", "BREAK"',
     ]
 
@@ -44,29 +44,29 @@ def test_what_is_understood_leaves_no_trace(
 
 def test_of_a_published_model_only_the_grammar_is_told(tiny_v1: Path) -> None:
     published = CLIPTokenizer.from_pretrained(tiny_v1 / "tokenizer")
-    found = Understanding.of("a zork dragon (cat:1.3)", published)
+    found = Understanding.of("a zork griffin (cat:1.3)", published)
     assert found == Understanding(unread_grammar=("(cat:1.3)",))
 
 
 def test_what_is_cut_off_is_not_told_twice(tokenizer: CLIPTokenizer) -> None:
-    assert Understanding.of("a cat " * 19 + "dragon", tokenizer).unknown_words == {}
-    assert Understanding.of("a cat " * 17 + "dragon " * 9, tokenizer).unknown_words == {
-        "dragon": None
+    assert Understanding.of("a cat " * 19 + "griffin", tokenizer).unknown_words == {}
+    assert Understanding.of("a cat " * 17 + "griffin " * 9, tokenizer).unknown_words == {
+        "griffin": None
     }
-    assert Understanding.of("a cat " * 18 + "dragon", tokenizer).unknown_words == {}  # "dra"
+    assert Understanding.of("a cat " * 18 + "griffin", tokenizer).unknown_words == {}  # "dra"
 
 
 def test_it_is_said_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    words = {"catt": "cat", "moose": "mouse", "dragon": None}
+    words = {"catt": "cat", "moose": "mouse", "griffin": None}
     found = Understanding(words, ("(a:1.3)",), {"catt": "cat"})
     found.say(builtin=True)
     found.say(is_open=False)
     assert lines(caplog) == [
         'the built-in model has never seen "catt" (read as "cat"), "moose" (nearest: "mouse"), '
-        '"dragon"; it draws what it knows (its card: kakusan models show builtin)',
+        '"griffin"; it draws what it knows (its card: kakusan models show builtin)',
         "\"(a:1.3)\": read as plain words; prompt_syntax='webui' reads weights, BREAK and the like "
         "as AUTOMATIC1111 does; there are 'comfy' and 'compel', too",
-        'this model has never seen "catt" (read as "cat"), "moose" (nearest: "mouse"), "dragon"; '
+        'this model has never seen "catt" (read as "cat"), "moose" (nearest: "mouse"), "griffin"; '
         "it draws what it knows",
         '"(a:1.3)": read as plain words',
     ]

@@ -43,33 +43,32 @@ def test_what_was_taught_is_known(known: KnownWords, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "unknown"),
     [
-        ("a red dragon", {"dragon": None}),
+        ("a red griffin", {"griffin": None}),
         ("a Catt and a dgo, rabit", {"catt": "cat", "dgo": "dog", "rabit": "rabbit"}),
         ("helicoptor bycicle asternaut", "helicopter bicycle astronaut"),
-        ("flower castel sunny", "flowers castle sun"),
-        ("goat boat pear mouse", {"goat": None, "pear": None, "mouse": None}),
-        ("one cat, 5 dogs, 12 birds", {"one": None, "5": None, "12": None}),
-        ("8 bit 8bit", {"8": None, "8bit": "8-bit"}),
+        ("roket castel girafe", "rocket castle giraffe"),
+        ("goat boat pear mouse", {"goat": None, "pear": None}),
+        ("one cat, 5 dogs, 12 birds", {"5": None, "12": None}),
+        ("8 bit 8bit", {"8": None}),
         ("1.5 of 12:30", {"1.5": None, "12:30": None}),
         ("don't", {"don't": None}),
-        ("the dragon's dragon", {"dragon": None}),
+        ("the griffin's griffin", {"griffin": None}),
         ("blue-eyed cat", {"blue-eyed": None}),
         ("ｃａｔ", {"ｃａｔ": "cat"}),
         ("🐱 on 🟥", {"🐱": None, "🟥": None}),
         ("кошка, 고양이", {"кошка": None, "고양이": None}),
         ("e\u0301toile étoile", {"étoile": None}),
-        ("赤い竜", {"竜": None}),
-        ("竜と雷の夜", {"竜": None, "雷": None}),
-        ("夜空を飛ぶドラゴン", {"ドラゴン": None}),
-        ("かわいいねこ", {"かわいい": None}),
+        ("赤い河童", {"河童": None}),
+        ("河童と雷の夜", {"河童": None, "雷": None}),
+        ("夜空を飛ぶケルベロス", {"ケルベロス": None}),
+        ("よぼよぼねこ", {"よぼよぼ": None}),
         ("ねこのてがみ", {"てがみ": None}),
-        ("いるか、青い海", {"いるか": None}),
+        ("らっこ、青い海", {"らっこ": None}),
         ("はしるいぬ", {"はしる": None}),
-        ("走る犬", {"走る": None}),
-        ("黒猫、日本", {"黒猫": "猫", "日本": "本"}),
-        ("緑色の金魚", {"緑色": "緑", "金魚": "魚"}),
+        ("叱られた犬", {"叱られた": None}),
+        ("黒猫、日本", {"日本": "日本刀"}),
+        ("緑色の金魚", {"金魚": "魚"}),
         ("五匹の猫、2匹、２匹", {"五匹": None, "２匹": "2匹"}),
-        ("ぺんぎん", {"ぺんぎん": "ペンギン"}),
         ("ﾈｺ", {"ﾈｺ": "ネコ"}),
         ("カメラとバス", {"カメラ": "カメ"}),
         ("猫catalog", {"catalog": None}),
@@ -89,9 +88,9 @@ def test_long_texts_take_no_long_time(known: KnownWords) -> None:
 
 
 def test_new_captions_teach(known: KnownWords) -> None:
-    taught = known.taught(["a dinosaur, night", "赤い恐竜", "x" * 100])
-    assert taught.unknown("two Dinosaur's 恐竜の森 dinosaurs") == {"dinosaurs": "dinosaur"}
-    assert taught.words - known.words == {"dinosaur", "恐竜"}
+    taught = known.taught(["a griffin, night", "赤い河童", "x" * 100])
+    assert taught.unknown("two Griffin's 河童の森 griffins") == {"griffins": "griffin"}
+    assert taught.words - known.words == {"griffin", "河童"}
 
 
 def test_a_tokenizer_keeps_its_words(tmp_path: Path, tiny_v1: Path, known: KnownWords) -> None:
