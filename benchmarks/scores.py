@@ -1,6 +1,6 @@
 """Does the built-in model draw what prompts say? Scores 1,000 prompts, English and Japanese.
 
-    python -m benchmarks.scores [--model FOLDER] [--prompts N] [--sweep] [--grid FILE.png]
+    python -m benchmarks.scores [--model FOLDER] [--prompts N] [--steps N] [--sweep] [--grid FILE]
 
 Half of the prompts are combinations that training may draw, half are held out from it by rule
 (`kakusan.builtin.recipe.scenes.held_out`). What a picture shows is said by the judge
@@ -30,7 +30,7 @@ from kakusan.training.grids import grid
 
 BATCH = 25
 SWEEP: dict[str, tuple[Any, ...]] = {
-    "steps": (4, 8, 15, 25, 50),
+    "steps": (4, 6, 8, 15, 25, 50),
     "guidance": (1.0, 3.0, 5.0, 7.5, 12.0),
     "scheduler": ("ddim", "dpmpp-2m", "pndm", "lms", "heun", "euler", "euler-a", "ddpm"),
 }
@@ -97,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--prompts", type=int, help="1000; with --sweep 100")
+    parser.add_argument("--steps", type=int, help="the model's own unless told")
     parser.add_argument("--sweep", action="store_true", help="against steps, guidance, scheduler")
     parser.add_argument("--grid", type=Path, help="write the first 100 pictures as one PNG")
     arguments = parser.parse_args()
@@ -122,9 +123,10 @@ def main() -> None:
     else:
         for language in ("english", "japanese"):
             todo = list(cases(prompts, language))
-            results[language] = found = judged(judge, pipe, todo)
+            results[language] = found = judged(judge, pipe, todo, steps=arguments.steps)
             print(f"\n{language}, {found['seconds']:.2f} s\n\n{table_of(found['scores'])}")
-    name = "sweep" if arguments.sweep else "scores"
+    steps = "" if arguments.steps is None else f"-{arguments.steps}-steps"
+    name = "sweep" if arguments.sweep else f"scores{steps}"
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if arguments.grid:
         todo = list(cases(100))

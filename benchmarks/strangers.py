@@ -1,6 +1,6 @@
 """Does the built-in model draw what strangers write? Judges the pictures of 200 prompts.
 
-    python -m benchmarks.strangers [--model FOLDER] [--grid FILE.png]
+    python -m benchmarks.strangers [--model FOLDER] [--steps N] [--grid FILE.png]
 
 The prompts are in `benchmarks/prompts/strangers.tsv`, with what each asks for; nothing learns from
 them. A picture is right if all of that is there and no other object is. The judge
@@ -138,12 +138,18 @@ def main() -> None:
     """Draw, judge and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="builtin")
+    parser.add_argument("--steps", type=int, help="the model's own unless told")
     parser.add_argument("--grid", type=Path, help="write all pictures as one PNG")
     arguments = parser.parse_args()
     asked = prompts()
     pipe = StableDiffusionPipeline.from_pretrained(arguments.model)
     pipe.set_progress_bar_config(disable=None)
-    drawn = pipe.pictures([each.prompt for each in asked], seed=SEED, batch_size=BATCH)
+    drawn = pipe.pictures(
+        [each.prompt for each in asked],
+        seed=SEED,
+        batch_size=BATCH,
+        num_inference_steps=arguments.steps,
+    )
     pictures = np.stack([np.asarray(each.image) for each in drawn])
     if arguments.grid:
         arguments.grid.parent.mkdir(parents=True, exist_ok=True)
