@@ -81,6 +81,15 @@ def test_the_built_in_model_knows_what_pages_say(builtin: StableDiffusionPipelin
     assert HELD_OUT == 8  # training: one combination in eight is held out
 
 
+def test_steps_are_the_built_in_models(builtin: StableDiffusionPipeline) -> None:
+    assert (builtin.defaults["num_inference_steps"], builtin.defaults["img2img_steps"]) == (8, 25)
+    assert "draws in 8 steps from noise, takes 25 where it begins at a picture" in page(
+        "guides/steering"
+    )
+    for words in ("as the built-in one with its 8,", "on the built-in model at 25 steps"):
+        assert words in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_tiles_are_drawn_over_as_the_guide_says(builtin: StableDiffusionPipeline) -> None:
     assert (UPSCALE_STRENGTH, builtin.defaults["upscale_strength"]) == (0.3, 0.1)
     assert "it is 0.3, and for the built-in model, which falls apart above it, 0.1" in page(
