@@ -51,7 +51,7 @@ def opened(browser: Browser, url: str, size: tuple[int, int], language: str, sch
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto(url)
-    page.wait_for_function("() => document.querySelector('#steps').value === '25'")
+    page.wait_for_function("() => document.querySelector('#steps').value === '8'")
     return page
 
 
