@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from kakusan.builtin.recipe.build import build
-from kakusan.builtin.recipe.control import ControlRecipe, Steered, build_control, small
+from kakusan.builtin.recipe.control import ControlRecipe, Look, Steered, build_control, small
 from kakusan.builtin.recipe.painter import FONT_PATHS
 from kakusan.errors import InputError, KakusanError
 from kakusan.models import UNet2DConditionModel
@@ -68,6 +68,20 @@ def test_it_begins_as_nothing(model: Path) -> None:
     plain = network.unet(x, torch.tensor([10, 900]), text)[0]
     torch.testing.assert_close(asked(network, [0, 1]), plain, rtol=1e-5, atol=1e-6)
     assert not any(parameter.requires_grad for parameter in network.unet.parameters())
+
+
+@pytest.mark.parametrize(
+    ("caption", "mirrored"),
+    [
+        ("a cat to the left of a dog, bright", "a cat to the right of a dog, bright"),
+        ("猫の右に犬", "猫の左に犬"),
+    ],
+)
+def test_captions_of_mirrored_scenes_name_the_other_side(caption: str, mirrored: str) -> None:
+    look = Look(mirrored=True, zoom=1.0, shift=(0.0, 0.0))
+    assert look.said(caption) == mirrored
+    assert look.said(mirrored) == caption
+    assert dataclasses.replace(look, mirrored=False).said(caption) == caption
 
 
 def test_it_is_told_the_edges_of_its_own_picture(model: Path) -> None:

@@ -35,7 +35,7 @@ from kakusan.training.trainer import fingerprint, train
 
 SHOWN = 12
 _MIRRORED = {"left": "right", "right": "left", "左": "右", "右": "左"}
-_SIDES = re.compile("left|right|左|右")
+_SIDES = re.compile(r"\b(?:left|right)\b|左|右")
 _LINES = 64  # pixels of the pictures that the first weights are scaled by
 
 
