@@ -20,7 +20,7 @@ import numpy.typing as npt
 from benchmarks.measure import markdown_table
 from kakusan.builtin.recipe.marking import SEED, Case, cases
 from kakusan.builtin.recipe.painter import Painter
-from kakusan.builtin.recipe.scenes import in_some_way
+from kakusan.builtin.recipe.scenes import Scene, arranged, in_some_way
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training.grids import grid
 
@@ -32,11 +32,8 @@ Pictures = npt.NDArray[np.uint8]
 
 def plain(count: int) -> Iterator[Case]:
     """Prompts for objects on plain grounds, those that `benchmarks.scores` begins with."""
-    found = (
-        case
-        for case in cases(20 * count)
-        if case.scene.items and case.scene.place is None and case.scene.relation != "flying in"
-    )
+    asked = cases(20 * count)
+    found = (case for case in asked if case.scene.items and case.scene.place is None)
     return itertools.islice(found, count)
 
 
@@ -48,9 +45,21 @@ def distance(pictures: Pictures) -> float:
 
 def true_scenes(case: Case, painter: Painter, rng: np.random.Generator) -> Pictures:
     """As many scenes of a prompt as are drawn of it."""
-    scenes = [in_some_way(case.scene, rng) for _ in range(SEEDS)]
-    seeded = [replace(scene, seed=int(rng.integers(2**31))) for scene in scenes]
-    return np.stack([painter.draw(scene) for scene in seeded])
+    return np.stack([painter.draw(scene) for scene in ways(case.scene, rng)])
+
+
+def ways(scene: Scene, rng: np.random.Generator) -> list[Scene]:
+    """Scenes that a prompt for this one leaves open."""
+    alike = scene.relation is None
+    plainest = arranged(
+        scene.items[:1] if alike else scene.items,
+        count=len(scene.items) if alike else 1,
+        relation=scene.relation,
+        colour=scene.colour,
+        style=scene.style,
+    )
+    found = [in_some_way(plainest, rng) for _ in range(SEEDS)]
+    return [replace(each, seed=int(rng.integers(2**31))) for each in found]
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmarks.edges import psnr, steepness
-from benchmarks.variety import SEEDS, distance, plain, true_scenes
-from kakusan.builtin.recipe.painter import FONT_PATHS, Painter
+from benchmarks.variety import SEEDS, distance, plain, ways
+from kakusan.builtin.recipe.scenes import USUAL
 
 
 def test_the_distance_is_the_mean_of_all_pairs() -> None:
@@ -21,14 +21,18 @@ def test_prompts_are_of_objects_on_plain_grounds() -> None:
     assert all(case.scene.items and case.scene.place is None for case in asked)
 
 
-@pytest.mark.skipif(
-    not any(path.is_file() for path in FONT_PATHS), reason="Noto Color Emoji is not installed"
-)
-def test_true_scenes_of_one_prompt_differ_in_their_objects() -> None:
-    case = next(plain(1))
-    drawn = true_scenes(case, Painter(), np.random.default_rng(0))
-    assert drawn.shape == (SEEDS, 128, 128, 3)
-    assert distance(drawn) > 3
+def test_true_scenes_of_one_prompt_differ_in_where_it_is() -> None:
+    rng = np.random.default_rng(0)
+    for case in plain(40):
+        items = case.scene.items
+        found = [scene.items for scene in ways(case.scene, rng)]
+        assert len(found) == SEEDS
+        for each in found:
+            assert [i.thing for i in each] == [i.thing for i in items]
+            assert [(i.y, i.size) for i in each] == [(i.y, i.size) for i in items]
+        if len(items) == 1 and items[0].size == USUAL:
+            seen = {scene.items[0].x for _ in range(10) for scene in ways(case.scene, rng)}
+            assert seen == {0.375, 0.5, 0.625}
 
 
 def test_a_blur_is_less_steep() -> None:
