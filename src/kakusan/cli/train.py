@@ -95,7 +95,7 @@ def builtin(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Go on teaching this model's UNet instead."),
+        typer.Option(metavar="FOLDER", help="Go on teaching this model, and more words."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
     minutes: Annotated[

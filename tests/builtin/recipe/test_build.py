@@ -83,6 +83,10 @@ TINY = Recipe(
 )
 
 
+STAGES = ("vae", "decoder", "text", "unet", "sharpening")
+DECODER = ("decoder.", "post_quant_conv.")  # what sharpening teaches
+
+
 def drawn(recipe: Recipe) -> Callable[[], torch.Tensor]:
     return exposures(recipe, Crew(0)).first
 
@@ -102,7 +106,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advance = trainer.Run.advance
-    kills = {("vae", 3), ("decoder", 1), ("text", 3), ("unet", 3)}
+    kills = {("vae", 3), ("decoder", 1), ("text", 3), ("unet", 3), ("sharpening", 1)}
 
     def advance_unless_killed(run: trainer.Run) -> None:
         if (now := (run.stage.name, run.step)) in kills:
@@ -111,12 +115,12 @@ def test_killed_and_resumed_equals_uninterrupted(
         advance(run)
 
     monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
-    for _ in range(4):
+    for _ in range(5):
         with pytest.raises(KilledError):
             build(TINY, tmp_path, tmp_path / "model")
     build(TINY, tmp_path, tmp_path / "model")
     assert not kills
-    for name in ("vae", "decoder", "text", "unet"):
+    for name in STAGES:
         ours, theirs = (load_file(folder / f"{name}.safetensors") for folder in (tmp_path, whole))
         assert ours.keys() == theirs.keys()
         for key in ours:
@@ -140,6 +144,7 @@ def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str
         "decoder-000003.png",
         "text-000004.png",
         "unet-000005.png",
+        "sharpening-000003.png",
     }
 
 
@@ -190,7 +195,8 @@ def test_a_whole_model_s_unet_learns_on(whole: Path, tmp_path: Path) -> None:
     }.items():
         before, after = (load_file(folder / part / file) for folder in (start, tmp_path / "model"))
         changed = {name for name in before if not torch.equal(before[name], after[name])}
-        assert bool(changed) == (part == "unet")
+        assert bool(changed) == (part != "text_encoder")
+        assert part != "vae" or all(name.startswith(DECODER) for name in changed)
     for name in ("vocab.json", "merges.txt"):
         same = [
             (folder / "tokenizer" / name).read_bytes() for folder in (start, tmp_path / "model")
@@ -217,7 +223,11 @@ def test_a_model_that_knows_fewer_words_learns_them(whole: Path, tmp_path: Path)
         [load_file(folder / part / "diffusion_pytorch_model.safetensors") for folder in folders]
         for part in ("vae", "unet")
     )
-    assert all(torch.equal(value, vae[1][name]) for name, value in vae[0].items())
+    assert all(
+        torch.equal(value, vae[1][name]) != name.startswith(DECODER)
+        for name, value in vae[0].items()
+        if name.endswith("weight")
+    )
     assert any(not torch.equal(value, unet[1][name]) for name, value in unet[0].items())
     before, after = (load_file(folder / "text_encoder/model.safetensors") for folder in folders)
     assert any(
@@ -252,12 +262,17 @@ def test_a_run_can_end_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     build(recipe, tmp_path, tmp_path / "model", minutes=0.05)
     assert next(ticks) < 3.2
     steps: dict[str, int] = {}
-    for name in ("vae", "decoder", "text", "unet"):
+    for name in STAGES:
         with safe_open(tmp_path / f"{name}.safetensors", framework="pt") as file:
             assert file.metadata()["done"] == "1.0"
             steps[name] = int(file.metadata()["step"])
     assert steps["unet"] > 5  # which are its settings' steps
     assert steps["vae"] > steps["text"]
+    more = dataclasses.replace(recipe, things=8, examples=6)
+    build(more, tmp_path / "more", tmp_path / "taught", start=tmp_path / "model", minutes=0.05)
+    with safe_open(tmp_path / "more" / "text.safetensors", framework="pt") as file:
+        assert file.metadata()["done"] == "1.0"
+        assert int(file.metadata()["step"]) != more.known_text_settings.steps
     build(recipe, tmp_path, tmp_path / "model", minutes=0.01)  # nothing is left to learn
     with safe_open(tmp_path / "unet.safetensors", framework="pt") as file:
         assert int(file.metadata()["step"]) == steps["unet"]

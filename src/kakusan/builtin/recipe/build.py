@@ -1,5 +1,6 @@
 """Trains the built-in model from nothing and writes it as a published folder."""
 
+import dataclasses
 from pathlib import Path
 
 from kakusan.builtin.recipe.crew import Crew
@@ -49,8 +50,9 @@ def build(
         run: checkpoints, encoded scenes and sample grids.
         output: the published folder.
         vae: a folder of an autoencoder that the first stage begins with, instead of with nothing.
-        start: a model's folder. Its UNet learns on; its autoencoder stays as it is, and so does its
-            text encoder if it knows all words of the recipe's captions.
+        start: a model's folder. Its UNet learns on, and its decoder; the encoder of its
+            autoencoder stays as it is, and so does its text encoder if it knows all words of the
+            recipe's captions.
         minutes: from now to the end of the last stage, in place of the stages' numbers of steps.
 
     Raises:
@@ -63,10 +65,11 @@ def build(
             begun = None if vae is None else known_vae(recipe, vae)
             stage = _after_all_else(recipe, run, begun, crew, clock)
         else:
-            stage = _after(start, recipe, run, crew)
+            stage = _after(start, recipe, run, crew, clock)
         train(stage, run, seconds=clock.left(recipe.shares["sharpening"]))
         decoder = stage.vae.requires_grad_(True)
-        sharpen(recipe, run, exposures(recipe, crew).first, clock, decoder)
+        few = dataclasses.replace(recipe, scenes=min(recipe.pictures, recipe.scenes))
+        sharpen(recipe, run, exposures(few, crew).first, clock, decoder)
     export(recipe, run, output, start=start)
     watch.say_written(output)
 
@@ -96,7 +99,7 @@ def _after_all_else(
     )
 
 
-def _after(start: Path, recipe: Recipe, run: Path, crew: Crew) -> DiffusionStage:
+def _after(start: Path, recipe: Recipe, run: Path, crew: Crew, clock: Clock) -> DiffusionStage:
     """Return the stage that teaches a model's UNet on.
 
     A model that does not know all words of the recipe gets a new text encoder first, which reads
@@ -117,7 +120,9 @@ def _after(start: Path, recipe: Recipe, run: Path, crew: Crew) -> DiffusionStage
         lessons = known_lessons(recipe, run, crew)
         if not (run / LATENTS).exists():
             pictures.begin()
-        text_encoder = teach_words(recipe, run, tokenizer, lessons, known, text_encoder)
+        text_encoder = teach_words(
+            recipe, run, tokenizer, lessons, clock, known=known, begun=text_encoder
+        )
     latents, _ = encoded(recipe, run, autoencoder, pictures)
     scale = autoencoder.config.scaling_factor
     return unet_stage(

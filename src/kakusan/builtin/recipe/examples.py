@@ -45,7 +45,7 @@ class Examples:
         """What `text_encoder`, with its tokenizer `known`, reads in captions.
 
         Args:
-            captions: that it knows all words of.
+            captions: of objects that it knows, short enough for it.
             tokenizer: of the encoder that shall read alike.
             tokens: of each caption, with padding; the rest is left out.
         """

@@ -53,7 +53,8 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         else:
             text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
     if (run / "sharpening.safetensors").is_file():
-        vae.load_state_dict(_of(averages(run / "sharpening.safetensors"), "vae."), strict=False)
+        learnt = _of(averages(run / "sharpening.safetensors"), "vae.")
+        vae.load_state_dict(vae.state_dict() | learnt)
     unet = UNet2DConditionModel(recipe.unet)
     unet.load_state_dict(averages(run / "unet.safetensors"))
     vae.half().save_pretrained(output / "vae")

@@ -154,8 +154,6 @@ _SELDOM = {"save_every": 2000, "sample_every": 20_000}  # steps of a GPU are sho
 # For a GPU, of which it takes 16 GB, and 20 GB of memory beside it: every object, in large steps
 FULL = Recipe(
     things=len(THINGS),
-    captions=24_000,
-    merges=4_200,
     scenes=262_144,
     pictures=65_536,
     ways=8,
@@ -193,6 +191,13 @@ FULL = Recipe(
         batch_size=512,
         learning_rate=1e-3,
         warmup_steps=200,
+        ema_decay=0.995,
+        **_SELDOM,
+    ),
+    known_text_settings=StageSettings(
+        steps=4_000,
+        batch_size=512,
+        learning_rate=6e-4,
         ema_decay=0.995,
         **_SELDOM,
     ),

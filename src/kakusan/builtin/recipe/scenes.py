@@ -37,9 +37,9 @@ class Scene:
     """A picture before it is drawn.
 
     `place` indexes `PLACES`; None is the plain colour `colour`. The first of `items` is in front.
-    With a `relation` the first item is its a, the next b, then c;
-    without one all items are the same object. `seed` decides what a place looks like in detail,
-    `chances` decided where and how the items are.
+    With a `relation` the first item is its a, the next b, then c; without one all items are the
+    same object. `seed` decides what a place looks like in detail, `chances` decided where across
+    the items are.
     """
 
     items: tuple[Item, ...] = ()
@@ -132,7 +132,7 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
 
 
 def in_some_way(scene: Scene, rng: Rng) -> Scene:
-    """A scene as another picture of the same prompt may show it."""
+    """A scene, as `arranged` gives it, as another picture of the same prompt may show it."""
     chances = Chances.of(rng)
     return replace(scene, items=varied(scene.items, chances), chances=chances)
 

@@ -24,7 +24,7 @@ _MOST = 1e3  # of the critic's weight
 
 
 class Critic(nn.Module):
-    """Says of each part of a picture, of 22 pixels, how true it looks."""
+    """Says of each part of a picture, of 18 pixels, how true it looks."""
 
     def __init__(self) -> None:
         super().__init__()

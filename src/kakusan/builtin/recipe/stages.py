@@ -134,12 +134,15 @@ def teach_words(
     run: Path,
     tokenizer: CLIPTokenizer,
     lessons: Lessons,
+    clock: Clock,
+    *,
     known: CLIPTokenizer,
     begun: CLIPTextModel,
 ) -> CLIPTextModel:
     """Teach a text encoder words of a larger vocabulary; return it frozen, with averaged weights.
 
-    It reads captions that it knew as before, so that the UNet which learnt with it draws them on.
+    It reads captions of objects that it knew as before, so that the UNet which learnt with it draws
+    them on.
 
     Args:
         tokenizer: of the larger vocabulary.
@@ -153,7 +156,7 @@ def teach_words(
     text_encoder = text_encoder.to(best_device())
     stage = _reading_stage(recipe, text_encoder, tokenizer, lessons, settings, examples)
     stage.origin = fingerprint(begun)
-    train(stage, run)
+    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
     return frozen(text_encoder)
 
 
