@@ -53,10 +53,6 @@ class KnownWords:
             words.update(new[: MAX_ITEMS - len(words)])
         return type(self)(frozenset(words))
 
-    def beside(self, others: "KnownWords | None") -> Self:
-        """With those of another model."""
-        return self if others is None else type(self)(self.words | others.words)
-
     def unknown(self, text: str) -> dict[str, str | None]:
         """The words of a text that are not known, each with the one nearest in spelling, if any.
 
