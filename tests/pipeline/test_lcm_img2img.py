@@ -38,6 +38,13 @@ def test_pictures(pair: Any, settings: dict[str, Any]) -> None:
     assert np.abs(ours - theirs).max() <= 1
 
 
+def test_the_folders_own_steps_are_taken(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {"prompt": "a cat", "image": picture(1), "original_inference_steps": 50}
+    wanted = levels(pair[0], num_inference_steps=3, **given)
+    monkeypatch.setattr(pair[0], "defaults", {"num_inference_steps": 2, "img2img_steps": 3})
+    assert np.array_equal(levels(pair[0], **given), wanted)
+
+
 def test_auto_pipelines_keep_the_kind(pair: Any, tiny_lcm: Path, tmp_path: Path) -> None:
     auto, text = kakusan.AutoPipelineForImage2Image, kakusan.AutoPipelineForText2Image
     pipe = auto.from_pretrained(tiny_lcm)

@@ -52,7 +52,8 @@ class LatentConsistencyModelImg2ImgPipeline(StableDiffusionImg2ImgPipeline):
         """
         steps = num_inference_steps
         if steps is None and timesteps is None:
-            steps = self.defaults.get("num_inference_steps", _STEPS)
+            usual = self.defaults.get("num_inference_steps", _STEPS)
+            steps = self.defaults.get("img2img_steps", usual)
         scheduler: object = self._scheduler.fresh()
         if not isinstance(scheduler, ConsistencyScheduler):
             raise RequestError(

@@ -77,7 +77,7 @@ def test_singles_stay_inside_and_have_the_size_of_their_word() -> None:
         assert item.size / 2 - 0.03 <= item.x <= 1.03 - item.size / 2
         assert item.y <= 1.03 - item.size / 2
         if item.word:
-            assert item.size == pytest.approx(SIZES[item.word][0], rel=0.09)
+            assert item.size == SIZES[item.word][0]
 
 
 @pytest.mark.parametrize("ground", [None, 0.9])
