@@ -8,7 +8,8 @@ import numpy as np
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.scenes import Item, Scene, training_scene
 from kakusan.builtin.recipe.words import known_words
-from kakusan.builtin.recipe.world import THINGS
+from kakusan.builtin.recipe.world import CORE, THINGS
+from kakusan.text import CLIPTokenizer
 
 INDEX = {thing.name: index for index, thing in enumerate(THINGS)}
 
@@ -18,6 +19,13 @@ def test_captions_repeat_with_their_seed_and_have_many_wordings() -> None:
     texts = [caption(scene, np.random.default_rng(seed)) for seed in range(200)]
     assert len(set(texts)) > 120
     assert texts == [caption(scene, np.random.default_rng(seed)) for seed in range(200)]
+
+
+def test_the_text_encoder_has_room_for_them() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained("builtin", subfolder="tokenizer")
+    rng = np.random.default_rng(2)
+    texts = [caption(training_scene(rng, CORE), rng) for _ in range(500)]
+    assert all(tokenizer.used(text) == text for text in texts)
 
 
 def test_nearly_half_are_japanese() -> None:
