@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -53,8 +54,7 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         else:
             text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
     if (run / "sharpening.safetensors").is_file():
-        learnt = _of(averages(run / "sharpening.safetensors"), "vae.")
-        vae.load_state_dict(vae.state_dict() | learnt)
+        _sharpen(vae, _of(averages(run / "sharpening.safetensors"), "vae."), recipe.sharpness)
     unet = UNet2DConditionModel(recipe.unet)
     unet.load_state_dict(averages(run / "unet.safetensors"))
     vae.half().save_pretrained(output / "vae")
@@ -107,6 +107,18 @@ def _learnt_text(recipe: Recipe, run: Path, tokenizer: CLIPTokenizer) -> CLIPTex
     text_encoder = new_text_encoder(recipe, tokenizer)
     text_encoder.load_state_dict(_of(averages(run / "text.safetensors"), "text_encoder."))
     return text_encoder
+
+
+@torch.no_grad()
+def _sharpen(vae: AutoencoderKL, taught: Mapping[str, Tensor], share: float) -> None:
+    """Take an autoencoder's weights so far towards those that a critic has taught.
+
+    What a critic puts beside edges, dots and rims, goes sooner than the edges do
+    (arXiv:1809.00219, section 3.4).
+    """
+    weights = vae.state_dict()
+    for name, value in taught.items():
+        weights[name].lerp_(value.to(weights[name]), share)
 
 
 def _of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

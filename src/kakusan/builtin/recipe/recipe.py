@@ -58,6 +58,7 @@ class Recipe:
     pictures; an error counts `object_weight` times as much where an object is, as grounds are
     learnt long before. `ahead` pictures are drawn before they are needed, and wait in memory.
     `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
+    The decoder is written `sharpness` of the way towards what its critic has taught it.
     A new text encoder for a UNet that is there already reads `examples` captions as its old one.
     `shares` are those of the stages beside the UNet's in a run that ends by the clock.
     """
@@ -67,6 +68,7 @@ class Recipe:
     pixels: int = 128
     kl_weight: float = 1e-4
     critic_weight: float = 0.5
+    sharpness: float = 0.6
     min_snr: float | None = None
     object_weight: float = 4.0
     plain_share: float = 0.15
