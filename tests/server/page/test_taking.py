@@ -58,6 +58,17 @@ def steered(page: Page) -> None:
     page.fill("#control-0", "0.7")
 
 
+def test_a_picture_to_begin_at_has_its_own_steps(visit: Visit, server: Server) -> None:
+    page = visit(server.url)
+    expect(page.locator("#steps")).to_have_value("8")
+    begun_at(page)
+    expect(page.locator("#steps")).to_have_value("25")
+    page.fill("#prompt", "a picture begun at")
+    page.keyboard.press("Control+Enter")
+    drawn(page, "a picture begun at")
+    assert latest(page)["request"]["num_inference_steps"] == 25
+
+
 def test_all_settings_bring_back_the_pictures_that_were_begun_at(
     visit: Visit, server: Server
 ) -> None:
