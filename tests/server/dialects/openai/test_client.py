@@ -95,8 +95,11 @@ def test_a_picture_of_a_text(client: openai.OpenAI, server: Running) -> None:
     ("quality", "steps"), [("low", 15), ("medium", 25), ("high", 50), ("auto", 25), ("hd", 50)]
 )
 def test_quality_is_steps(client: openai.OpenAI, server: Running, quality: Any, steps: int) -> None:
-    client.images.generate(**ASKED, quality=quality)
+    """But where the model takes fewer by itself, as the built-in one does from noise."""
+    client.images.edit(image=photo(), prompt="a ball", quality=quality)
     assert latest(server).submission.request["num_inference_steps"] == steps
+    client.images.generate(**ASKED, quality=quality)
+    assert latest(server).submission.request["num_inference_steps"] == 8
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
