@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.nouns import article, plural
 from kakusan.builtin.recipe.phrases import FRAMES, MOODS, TAGS, one, some, usual
-from kakusan.builtin.recipe.scenes import Item, Scene
-from kakusan.builtin.recipe.verbs import deeds_of, verbs_of
+from kakusan.builtin.recipe.relations import RELATION_NAMED
+from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
+from kakusan.builtin.recipe.verbs import deeds_of, verb_of
 from kakusan.builtin.recipe.world import (
     COLOURS,
+    GOVERNED,
     NORMAL,
     PLACES,
     PLURALS,
-    RELATIONS,
     SIZES,
     STYLES,
     THINGS,
@@ -39,8 +40,6 @@ ARTS = {  # styles that no article stands before
     *("pixel art", "pixelart", "line art", "lineart", "digital art", "concept art", "fantasy art"),
     *("clip art", "artwork", "anime"),
 }
-_RELATIONS = {relation.name: relation for relation in RELATIONS}
-_GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]
 
 
 def english(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
@@ -119,12 +118,10 @@ def _doing(scene: Scene, rng: Rng, forms: Sequence[str], *, third: bool = False)
     """What the objects do, now and then; in the third person too, where it is one."""
     if rng.random() > 0.3:
         return ""
-    verbs = verbs_of(scene.items[0].thing, scene.place)
-    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.7 else []
-    chosen = bound or verbs
-    if not chosen:
+    verb = verb_of(scene.items[0].thing, scene.place, rng)
+    if verb is None:
         return ""
-    participle, person = chosen[int(rng.random() * len(chosen))].english
+    participle, person = verb.english
     return person if third and rng.random() < 0.1 else one(rng, forms).format(participle)
 
 
@@ -137,11 +134,11 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     if not whole and len(items) == 2 and rng.random() < 0.4:
         deeds = deeds_of(relation, items[0].thing, items[1].thing)
         if deeds:
-            deed = deeds[int(rng.random() * len(deeds))]
+            deed = one(rng, deeds)
             a, b = reversed(nouns) if deed.worn else nouns
             participle, person = deed.english
             return f"{a} {one(rng, (participle, participle, f'is {participle}', person))} {b}"
-    forms = _RELATIONS[relation].forms["english", len(items) == 3]
+    forms = RELATION_NAMED[relation].forms["english", len(items) == 3]
     return one(rng, forms).format(**dict(zip("abc", nouns, strict=False)))
 
 
@@ -151,7 +148,7 @@ def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:
     if not subject:
         where = _where(scene, rng)
         return where if scene.place is not None or kind < 0.5 else f"{where} background"
-    if kind < 0.12 and not whole and (scene.relation != "flying in" or _in_the_sky(scene)):
+    if kind < 0.12 and not whole and (scene.relation != "flying in" or in_the_sky(scene)):
         return subject
     if scene.place is None:
         forms = PLAIN_FIRST if kind < 0.24 else PLAIN
@@ -163,15 +160,10 @@ def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:
     if scene.relation == "flying in" or kind >= 0.44:
         clause = one(rng, clauses)
         if not whole and PLACES[scene.place].governs and rng.random() < 0.2:
-            other = _GOVERNED[int(rng.random() * len(_GOVERNED))]
-            clause = f"{one(rng, other.clauses)} {clause}"  # in the city at night
+            clause = f"{one(rng, one(rng, GOVERNED).clauses)} {clause}"  # in the city at night
         return f"{subject} {clause}"
     where = _where(scene, rng)
     return f"{subject}, {where}" if kind < 0.32 else f"{where}, {subject}"
-
-
-def _in_the_sky(scene: Scene) -> bool:
-    return scene.place is not None and PLACES[scene.place].ground is None
 
 
 def _where(scene: Scene, rng: Rng) -> str:

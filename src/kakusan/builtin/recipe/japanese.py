@@ -12,13 +12,14 @@ from kakusan.builtin.recipe.phrases import (
     some,
     usual,
 )
-from kakusan.builtin.recipe.scenes import Item, Scene
-from kakusan.builtin.recipe.verbs import AIRCRAFT, BOATS, DRINKS, Deed, Verb, deeds_of, verbs_of
+from kakusan.builtin.recipe.relations import RELATION_NAMED
+from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
+from kakusan.builtin.recipe.verbs import AIRCRAFT, BOATS, DRINKS, Deed, Verb, deeds_of, verb_of
 from kakusan.builtin.recipe.world import (
     COLOURS,
+    GOVERNED,
     NORMAL,
     PLACES,
-    RELATIONS,
     SIZES,
     STYLES,
     THINGS,
@@ -76,8 +77,6 @@ COMPOUNDS = {"red": "赤", "blue": "青", "black": "黒", "white": "白"}
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _OPEN = ("に", "で", "る", "す")  # how a text ends that no noun ends
-_RELATIONS = {relation.name: relation for relation in RELATIONS}
-_GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]
 
 
 def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
@@ -182,12 +181,12 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     if not whole and len(items) == 2 and rng.random() < 0.4:
         deeds = deeds_of(relation, items[0].thing, items[1].thing)
         if deeds:
-            deed = deeds[int(rng.random() * len(deeds))]
+            deed = one(rng, deeds)
             a, b = reversed(names) if deed.worn else names
             if rng.random() < 0.7:
                 return f"{b}{deed.particle}{one(rng, deed.japanese)}{a}"
             return f"{a}が{b}{deed.particle}{_ending(deed, rng)}"
-    forms = _RELATIONS[relation].forms["japanese", len(items) == 3]
+    forms = RELATION_NAMED[relation].forms["japanese", len(items) == 3]
     return one(rng, forms).format(**dict(zip("abc", names, strict=False)))
 
 
@@ -202,16 +201,13 @@ def _verb(scene: Scene, rng: Rng, whole: bool) -> Verb | None:
         return FLYING
     if whole or scene.relation is not None or rng.random() > 0.35:
         return None
-    verbs = verbs_of(scene.items[0].thing, scene.place)
-    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.7 else []
-    chosen = bound or verbs
-    return chosen[int(rng.random() * len(chosen))] if chosen else None
+    return verb_of(scene.items[0].thing, scene.place, rng)
 
 
 def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
     """The objects, and where they are; now and then that is left to the model."""
     subject, verb = _subject(scene, rng, whole), _verb(scene, rng, whole)
-    bare = rng.random() < 0.12 and not whole and (verb is not FLYING or _in_the_sky(scene))
+    bare = rng.random() < 0.12 and not whole and (verb is not FLYING or in_the_sky(scene))
     if verb is not None:
         if scene.place is not None and not bare:
             return _acting(scene, rng, subject, verb)
@@ -240,18 +236,13 @@ def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
     return f"{subject}が{joined}{ending}" if kind < 0.85 else f"{joined}{subject}が{ending}"
 
 
-def _in_the_sky(scene: Scene) -> bool:
-    return scene.place is not None and PLACES[scene.place].ground is None
-
-
 def _where(scene: Scene, rng: Rng) -> str:
     if scene.place is None:
         return usual(rng, COLOURS[scene.colour].japanese)
     place = PLACES[scene.place]
     where = usual(rng, place.japanese)
     if place.governs and rng.random() < 0.15:
-        other = _GOVERNED[int(rng.random() * len(_GOVERNED))]
-        return f"{where}の{one(rng, other.japanese)}"  # the city at night
+        return f"{where}の{one(rng, one(rng, GOVERNED).japanese)}"  # the city at night
     return where
 
 

@@ -1,8 +1,11 @@
 """What people write around what they want, and nothing draws: moods, praise, requests."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from kakusan.builtin.recipe.backdrops import Rng
+
+ThingT = TypeVar("ThingT")
 
 MOODS = (
     *(
@@ -166,9 +169,9 @@ FRAMES_OF_SENTENCE_JA = (
 )
 
 
-def one(rng: Rng, words: Sequence[str]) -> str:
+def one(rng: Rng, things: Sequence[ThingT]) -> ThingT:
     """Any of them."""
-    return words[int(rng.random() * len(words))]
+    return things[int(rng.random() * len(things))]
 
 
 def usual(rng: Rng, words: Sequence[str]) -> str:

@@ -230,3 +230,5 @@ PLACES: tuple[Place, ...] = (
         governs=True,
     ),
 )
+# Where something is, which another place that governs may make night, snow or rain
+GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]

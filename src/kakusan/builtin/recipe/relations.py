@@ -140,3 +140,4 @@ RELATIONS: tuple[Relation, ...] = (
         ("飛んでいる{a}", "飛ぶ{a}", "{a}が飛んでいる", "{a}が飛ぶ", "飛んでる{a}"),
     ),
 )
+RELATION_NAMED = {relation.name: relation for relation in RELATIONS}

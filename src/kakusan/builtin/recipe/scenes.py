@@ -144,6 +144,11 @@ def _anywhere(rng: Rng) -> Scene:
     return Scene((), place, colour, None, style, int(rng.integers(2**31)))
 
 
+def in_the_sky(scene: Scene) -> bool:
+    """Whether a scene is in a place that has no ground."""
+    return scene.place is not None and PLACES[scene.place].ground is None
+
+
 def _ground(scene: Scene) -> float | None:
     return None if scene.place is None else PLACES[scene.place].ground
 

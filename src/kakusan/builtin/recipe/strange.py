@@ -100,7 +100,7 @@ def with_strangers(text: str, rng: Rng) -> str:
     word, kind = strange_word(rng), rng.random()
     places = [match.end() for match in _BEFORE.finditer(text)]
     if kind < 0.4 and places:
-        at = places[int(rng.random() * len(places))]
+        at = one(rng, places)
         return f"{text[:at]}{word} {text[at:]}"
     if kind < 0.5 and text.startswith(("a ", "an ")):
         return one(rng, _WITH_ANOTHER).format(w=word, x=text)

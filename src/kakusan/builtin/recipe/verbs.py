@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.phrases import one
 from kakusan.builtin.recipe.world import PLACES, THINGS, Thing
 
 LIVING = frozenset({"animal", "person"})
@@ -306,6 +308,14 @@ def verbs_of(thing: int, place: int | None) -> tuple[Verb, ...]:
         for verb in VERBS
         if _is(THINGS[thing], verb.who) and (not verb.places or where in verb.places)
     )
+
+
+def verb_of(thing: int, place: int | None, rng: Rng) -> Verb | None:
+    """One of them, rather one that is of the place; None where there is nothing to do."""
+    verbs = verbs_of(thing, place)
+    bound = [verb for verb in verbs if verb.places] if rng.random() < 0.7 else []
+    chosen = bound or verbs
+    return one(rng, chosen) if chosen else None
 
 
 @functools.lru_cache(100_000)

@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass
 from importlib.resources import files
 
+from kakusan.builtin.recipe.places import GOVERNED as GOVERNED
 from kakusan.builtin.recipe.places import PLACES as PLACES
 from kakusan.builtin.recipe.relations import RELATIONS as RELATIONS
 
