@@ -129,12 +129,11 @@ class Drawing:
         xl = model.engine.unet.config.added_time_dim > 0
         scheduler = requested_scheduler(asked, model.scheduler, xl=xl)
         own = model.scheduler_is_own and asked is None
-        begun = inputs.image is not None
-        steps = model.steps(begun=begun)
+        steps = model.steps(begun=inputs.image is not None)
         chosen, scheduler = within_budget(request, scheduler, own=own, steps=steps)
         self.told += nothing_saved(request, chosen, steps)
         self.scheduler = scheduler.fresh()
-        self.request = model.completed(request, chosen, scheduler, begun=begun)
+        self.request = model.completed(request, chosen, scheduler, steps=steps)
         self.usual = None if model.usual is None else model.usual.taken(request, self.request)
         self._set_timesteps()
         self.guidance = Guidance(

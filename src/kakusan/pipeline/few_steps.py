@@ -203,3 +203,15 @@ def _by_scheduler(unet: UNetConfig, scheduler: Scheduler) -> Usual | None:
         and (unet.added_time_dim > 0 or unet.cross_attention_dim == V2_WIDTH)
     )
     return Usual("Turbo by its scheduler and size", 4, 0.0) if turbo else None
+
+
+def own_steps(defaults: Mapping[str, Any], otherwise: int, *, begun: bool) -> int:
+    """The steps of a model's checked defaults.
+
+    Args:
+        otherwise: where they say none.
+        begun: whether a drawing begins at a picture.
+    """
+    names = ("img2img_steps", "num_inference_steps")[0 if begun else 1 :]
+    found = (defaults[name] for name in names if name in defaults)
+    return next(found, otherwise)

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from kakusan.errors import RequestError
+from kakusan.pipeline.few_steps import own_steps
 from kakusan.pipeline.output import StableDiffusionPipelineOutput
 from kakusan.pipeline.parts import LATENT_CONSISTENCY_IMAGE
 from kakusan.pipeline.shown_tensors import DISTILLED, TENSORS
@@ -52,8 +53,7 @@ class LatentConsistencyModelImg2ImgPipeline(StableDiffusionImg2ImgPipeline):
         """
         steps = num_inference_steps
         if steps is None and timesteps is None:
-            usual = self.defaults.get("num_inference_steps", _STEPS)
-            steps = self.defaults.get("img2img_steps", usual)
+            steps = own_steps(self.defaults, _STEPS, begun=True)
         scheduler: object = self._scheduler.fresh()
         if not isinstance(scheduler, ConsistencyScheduler):
             raise RequestError(

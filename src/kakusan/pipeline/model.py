@@ -10,7 +10,7 @@ from kakusan.errors import ArgumentError
 from kakusan.inputs import POOLED, Inputs
 from kakusan.models import CLIPImageProcessor
 from kakusan.pipeline.checker import CheckerFunction
-from kakusan.pipeline.few_steps import Usual
+from kakusan.pipeline.few_steps import Usual, own_steps
 from kakusan.pipeline.outfits import Asked
 from kakusan.pipeline.prompts import ReadsTexts
 from kakusan.request import DEFAULT_GUIDANCE, DEFAULT_STEPS, Request
@@ -102,8 +102,7 @@ class Model:
             begun: whether a drawing begins at a picture, and so takes a part of them.
         """
         own = DEFAULT_STEPS if self.usual is None else self.usual.steps
-        steps = self.defaults.get("num_inference_steps", own)
-        return self.defaults.get("img2img_steps", steps) if begun else steps
+        return own_steps(self.defaults, own, begun=begun)
 
     @property
     def guidance(self) -> float:
@@ -157,18 +156,18 @@ class Model:
                 )
 
     def completed(
-        self, request: Request, chosen: Mapping[str, Any], scheduler: Scheduler, *, begun: bool
+        self, request: Request, chosen: Mapping[str, Any], scheduler: Scheduler, *, steps: int
     ) -> Request:
         """A request with nothing left open: what was chosen for it, and the model's own values.
 
         Args:
-            begun: whether it begins at a picture.
+            steps: the model's own for it.
 
         Raises:
             RequestError: A size is not a multiple of the VAE's factor.
         """
         own = {
-            "num_inference_steps": self.steps(begun=begun),
+            "num_inference_steps": steps,
             "guidance_scale": self.guidance,
             "eta": scheduler.usual_eta,
             **({} if self.usual is None else self.usual.open_settings(request, self.defaults)),
