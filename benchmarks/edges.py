@@ -18,9 +18,10 @@ from torch import Tensor
 from benchmarks.measure import markdown_table
 from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.painter import Painter
+from kakusan.builtin.recipe.vae import above
 from kakusan.builtin.recipe.world import CORE
 from kakusan.models import AutoencoderKL
-from kakusan.training.grids import grid, to_pictures, to_tensor
+from kakusan.training.grids import to_tensor
 
 EDGE = 0.15
 SEED, SCENES = 999, 64
@@ -65,9 +66,7 @@ def main() -> None:
     rows = [[f"{steepness(decoded, original):.2f}", f"{psnr(decoded, original):.1f} dB"]]
     print(markdown_table(["steepness of edges", "PSNR"], rows))
     if arguments.grid is not None:
-        pairs = zip(original.split(8), decoded.split(8), strict=True)
-        shown = torch.cat([half for pair in pairs for half in pair])
-        grid(to_pictures(shown), 8).save(arguments.grid)
+        above(original, decoded, 8).save(arguments.grid)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,13 @@ from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.losses import reconstruction_loss
-from kakusan.builtin.recipe.vae import Pictures, decoded_from_imperfect, shown, some_of
+from kakusan.builtin.recipe.vae import (
+    Pictures,
+    decoded_from_imperfect,
+    keep_encoder,
+    shown,
+    some_of,
+)
 from kakusan.models import AutoencoderKL
 from kakusan.training.pace import StageSettings
 from kakusan.training.trainer import Stage, mixed_precision
@@ -79,8 +85,7 @@ class SharpeningStage(Stage[Sharpening]):
     ) -> None:
         torch.manual_seed(seed)
         self.networks = Sharpening(vae).to(vae.device)
-        for frozen in (vae.encoder, vae.quant_conv):
-            frozen.requires_grad_(False)
+        keep_encoder(vae)
         self.settings = settings
         self.seed = seed
         self.pictures = pictures

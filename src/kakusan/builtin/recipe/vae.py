@@ -85,8 +85,7 @@ class DecoderStage(VAEStage):
         seed: int,
     ) -> None:
         super().__init__(vae, settings, pictures=pictures, kl_weight=kl_weight, seed=seed)
-        for frozen in (vae.encoder, vae.quant_conv):
-            frozen.requires_grad_(False)
+        keep_encoder(vae)
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Return the reconstruction loss from latents with a little noise."""
@@ -94,6 +93,12 @@ class DecoderStage(VAEStage):
         pictures = some_of(self.pictures(), self.settings.batch_size, draw)
         decoded = decoded_from_imperfect(self.networks, pictures, draw)
         return reconstruction_loss(decoded.float(), pictures)
+
+
+def keep_encoder(vae: AutoencoderKL) -> None:
+    """Let an autoencoder's encoder learn no more, so that latents made by it stay valid."""
+    for frozen in (vae.encoder, vae.quant_conv):
+        frozen.requires_grad_(False)
 
 
 def some_of(pictures: Tensor, count: int, draw: torch.Generator) -> Tensor:
@@ -118,7 +123,11 @@ def shown(vae: AutoencoderKL, known: Tensor) -> Image.Image:
     """The first pictures, uint8 (n, height, width, 3), above what becomes of them."""
     pictures = to_tensor(known[:SHOWN])
     decoded = vae.decode(vae.encode(pictures)[0].mode())[0]
-    columns = max(1, len(pictures) // 2)
+    return above(pictures, decoded, max(1, len(pictures) // 2))
+
+
+def above(pictures: Tensor, decoded: Tensor, columns: int) -> Image.Image:
+    """Rows of so many pictures, each above the row of what is decoded of them."""
     pairs = zip(pictures.split(columns), decoded.split(columns), strict=True)
     return grid(to_pictures(torch.cat([half for pair in pairs for half in pair])), columns)
 
