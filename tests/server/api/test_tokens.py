@@ -8,6 +8,7 @@ pytest.importorskip("fastapi")
 
 from starlette.testclient import TestClient
 
+from kakusan import StableDiffusionPipeline
 from tests.server.fakes import HOST, TOKEN, served
 
 
@@ -27,7 +28,8 @@ def test_words_weights_and_what_is_not_known(client: TestClient) -> None:
     assert ["red", 1.3] in found["schedule"][0]["parts"][0]["segments"]
     assert found["room"] == 38
     assert list(found["unknown_words"]) == ["xylophone"]
-    assert found["chunks"][0]["chunks"][0][1] == {"id": 698, "text": "red", "weight": 1.3}
+    (_, red, *_) = StableDiffusionPipeline.from_pretrained("builtin").tokenizer("red").input_ids
+    assert found["chunks"][0]["chunks"][0][1] == {"id": red, "text": "red", "weight": 1.3}
 
 
 @pytest.mark.parametrize("syntax", ["plain", "webui", "comfy", "compel"])

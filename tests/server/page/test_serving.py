@@ -1,6 +1,7 @@
 """The page on the real API: signing in, previews, pictures that go in, a server that dies."""
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.server.page.conftest import Server
 from tests.server.page.test_using import draw, drawn, dropped, mask_of
@@ -69,6 +70,7 @@ def test_the_link_enters_and_forgets_the_token(visit: Visit, server: Server, ent
 
 def test_a_picture_is_drawn_with_previews(visit: Visit, entered: str) -> None:
     page = visit(entered)
+    expect(page.locator("#summary")).to_contain_text("128 × 128")
     draw(page, "a (red:1.2) apple", steps=40)
     expect(page.locator("#preview img")).to_be_visible()
     expect(page.locator("#progress-text")).to_contain_text("of 40")
@@ -78,6 +80,26 @@ def test_a_picture_is_drawn_with_previews(visit: Visit, entered: str) -> None:
     assert image.evaluate("each => each.naturalWidth") == 128
     assert image.bounding_box()["width"] > 256
     expect(page.locator("#shelf img").first).to_be_visible()
+
+
+def test_before_the_models_are_known_sizes_are_left_to_the_server(
+    visit: Visit, server: Server, entered: str
+) -> None:
+    page = visit(entered)
+    page.evaluate("localStorage.clear()")
+    held: list[Route] = []
+    page.route("**/v1/models*", lambda route: held.append(route))  # it wants a function
+    page.goto(server.url)
+    page.wait_for_selector("#stage > *")
+    with page.expect_response(re.compile("/v1/jobs$")):
+        draw(page, "an apple asked for early")
+    while not held:
+        page.wait_for_timeout(20)
+    for each in held:
+        each.continue_()
+    drawn(page, "an apple asked for early")
+    # What this worker fills where no size is said
+    page.wait_for_function("() => document.querySelector('#stage .open img').naturalWidth === 64")
 
 
 def test_the_settings_of_an_automatic1111_picture_are_read(visit: Visit, entered: str) -> None:

@@ -53,17 +53,16 @@ export function settings() {
  * @returns {Record<string, any>}
  */
 export function request() {
-  const { width, height, steps, guidance } = settings();
+  // Until the models are known, what was not set is left to the server.
+  const { width, height, steps, guidance } = catalog.models.length ? settings() : form;
   /** @type {Record<string, any>} */
   const asked = {
     ...form.extra,
     prompt: form.prompt,
-    width,
-    height,
-    num_inference_steps: steps,
-    guidance_scale: guidance,
     seed: form.locked && form.seed.trim() ? seedOf(form.seed) : randomSeed(),
   };
+  const own = { width, height, num_inference_steps: steps, guidance_scale: guidance };
+  for (const [name, value] of Object.entries(own)) if (value !== null) asked[name] = value;
   if (form.negative.trim()) asked.negative_prompt = form.negative;
   if (form.model) asked.model = form.model;
   if (form.scheduler) asked.scheduler = config(form.scheduler) ?? form.scheduler;
