@@ -97,6 +97,10 @@ def builtin(
         Path | None,
         typer.Option(metavar="FOLDER", help="Go on teaching this model, and more words."),
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option("--words", help="Teach --start's text encoder and attention alone."),
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Every object; meant for a GPU.")] = False,
     minutes: Annotated[
         float | None,
@@ -117,6 +121,8 @@ def builtin(
     """
     if vae is not None and start is not None:
         raise InputError("--start has an autoencoder already; leave --vae out")
+    if words and start is None:
+        raise InputError("--words teaches a model that is there; name it with --start")
     if written and (vae is not None or minutes is not None or compiled):
         raise InputError("--export trains no more; leave --vae, --minutes and --compile out")
     check_free(output, overwrite)
@@ -132,7 +138,7 @@ def builtin(
         export(recipe, run, output, start=start)
     else:
         with _going_on_later(run):
-            build(recipe, run, output, vae=vae, start=start, minutes=minutes)
+            build(recipe, run, output, vae=vae, start=start, words=words, minutes=minutes)
     say(str(output))
     return DONE
 

@@ -18,9 +18,11 @@ from safetensors.torch import load_file
 
 from kakusan.builtin.recipe.build import build
 from kakusan.builtin.recipe.crew import Crew
+from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
 from kakusan.builtin.recipe.diffusion import DiffusionStage
 from kakusan.builtin.recipe.export import export
 from kakusan.builtin.recipe.painter import FONT_PATHS
+from kakusan.builtin.recipe.reading import Reader
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.stages import emphasis, exposures, known_vae, train_vae
 from kakusan.builtin.recipe.telling import patterns
@@ -84,6 +86,7 @@ TINY = Recipe(
 
 
 STAGES = ("vae", "decoder", "text", "unet", "sharpening")
+EMBEDDINGS = "embeddings.token_embedding.weight"
 DECODER = ("decoder.", "post_quant_conv.")  # what sharpening teaches
 
 
@@ -241,6 +244,81 @@ def test_a_model_that_knows_fewer_words_learns_them(whole: Path, tmp_path: Path)
     assert (again / "text_encoder/model.safetensors").read_bytes() == (
         tmp_path / "model/text_encoder/model.safetensors"
     ).read_bytes()
+
+
+def test_words_alone_can_be_taught(whole: Path, tmp_path: Path) -> None:
+    start = whole / "model"
+    recipe = dataclasses.replace(TINY, things=8, examples=6, attention_settings=settings(4))
+    build(recipe, tmp_path, tmp_path / "model", start=start, words=True)
+    assert {path.stem for path in tmp_path.glob("*.safetensors")} == {
+        *("lessons", "latents", "text", "attention")
+    }
+    files = ("vae/diffusion_pytorch_model", "unet/diffusion_pytorch_model", "text_encoder/model")
+    changed: list[set[str]] = []
+    for file in files:
+        before, after = (
+            load_file(folder / f"{file}.safetensors") for folder in (start, tmp_path / "model")
+        )
+        assert before.keys() == after.keys()
+        changed.append({n for n, v in before.items() if not torch.equal(v, after[n])})
+    vae, unet, text = changed
+    assert not vae
+    assert unet
+    assert all(".attn2." in name or ".norm2." in name for name in unet)
+    assert any("layers" in name for name in text)
+    pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "model")
+    assert pipe.tokenizer.words == known_words(8)
+    again = tmp_path / "again"
+    export(recipe, tmp_path, again, start=start)
+    for file in files:
+        one, two = (folder / f"{file}.safetensors" for folder in (again, tmp_path / "model"))
+        assert one.read_bytes() == two.read_bytes()
+    # A model that knows all words may learn to read them better
+    build(recipe, tmp_path / "on", tmp_path / "better", start=tmp_path / "model", words=True)
+    vocabularies = [
+        (folder / "tokenizer/vocab.json").read_bytes()
+        for folder in (tmp_path / "model", tmp_path / "better")
+    ]
+    assert vocabularies[0] == vocabularies[1]
+
+
+def test_what_is_read_counts_where_words_are_taught(whole: Path, tmp_path: Path) -> None:
+    """Answers of captions count, those of no caption do not, and both networks learn by them."""
+    pipe = StableDiffusionPipeline.from_pretrained(whole / "model")
+    reader = Reader(pipe.text_encoder, TINY.things)
+    listener = Listener(reader, pipe.unet.requires_grad_(True))
+    ids = pipe.tokenizer.encode_prompts(["a cat", "a dog", "", ""])[:, None]
+
+    def stage(weight: float) -> CrossAttentionStage:
+        return CrossAttentionStage(
+            listener,
+            pipe.vae,
+            pipe.tokenizer,
+            torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0)),
+            ids,
+            dataclasses.replace(settings(1), batch_size=16),
+            prompts=("a cat",),
+            seed=0,
+            scale=1.0,
+            answers=torch.zeros(4, len(reader.answers), dtype=torch.long),
+            weight=weight,
+        )
+
+    with torch.no_grad():
+        losses = [float(stage(w).loss(np.random.default_rng(0))) for w in (0.0, 1.0, 2.0)]
+        every = torch.tensor([0, 1, 2, 3])
+        text = stage(1).read(ids[:, 0])
+        spoken, unspoken = (
+            float(stage(1).besides(ids[few, 0], text[few], few)) for few in (every[:2], every[2:])
+        )
+    assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-3)
+    assert losses[1] > losses[0]
+    assert spoken > 1
+    assert unspoken == 0
+    stage(0.0).loss(np.random.default_rng(0)).backward()
+    assert pipe.text_encoder.get_parameter(EMBEDDINGS).grad is not None
+    learning = {name for name, p in pipe.unet.named_parameters() if p.grad is not None}
+    assert learning == {name for name, p in pipe.unet.named_parameters() if p.requires_grad}
 
 
 def test_a_run_is_written_wherever_it_stands(whole: Path, tmp_path: Path) -> None:

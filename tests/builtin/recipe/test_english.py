@@ -85,6 +85,21 @@ def test_verbs_go_with_what_is_drawn() -> None:
     assert "sleeping" not in car
 
 
+def test_a_mood_is_no_verb_in_the_third_person() -> None:
+    said = several(Scene((Item(INDEX["cat"]),), 4), 2000, whole=False)
+    doing = re.findall(f"a ([a-z]+) {names('cat')}", " ".join(said))
+    assert {"running", "walking"} <= {verb for verb, _ in doing}
+    assert not {"runs", "walks"} & {verb for verb, _ in doing}
+
+
+def test_sizes_of_several_are_said_and_drawn_alike() -> None:
+    pair = Scene((Item(INDEX["dog"]), Item(INDEX["cat"])), None, 4, "beside")
+    said = several(pair, 600, whole=False)
+    assert 0 < sum("tiny" in text for text in said) < 100
+    alone = several(Scene((Item(INDEX["dog"]),), None, 4), 600, whole=False)
+    assert not [text for text in alone if "tiny" in text]
+
+
 def test_deeds_go_with_how_both_are_drawn() -> None:
     hat = Scene((Item(INDEX["hat"]), Item(INDEX["penguin"])), None, 3, "on")
     worn = [text for text in several(hat, 200, whole=False) if "wear" in text]

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from kakusan.builtin.recipe.japanese import compounds, counters_of, japanese
+from kakusan.builtin.recipe.japanese import compounds, counters_of, is_open, japanese
 from kakusan.builtin.recipe.scenes import Item, Scene, random_scene
 from kakusan.builtin.recipe.world import COLOURS, PLACES, RELATIONS, THINGS
 
@@ -53,8 +53,12 @@ def test_counts_are_numbers_with_a_counter() -> None:
         for text in several(Scene((Item(INDEX["cat"]),) * 3, None, 0))
     )
     assert counters_of(INDEX["bird"]) == ("匹", "羽")
-    assert counters_of(INDEX["ship"]) == ("台", "隻")
-    assert counters_of(INDEX["book"]) == ("個", "冊")
+    assert counters_of(INDEX["ship"]) == ("隻",)
+    assert counters_of(INDEX["book"]) == ("冊",)
+    assert counters_of(INDEX["apple"]) == ("個",)
+    few = several(Scene((Item(INDEX["mountain"]),) * 3, None, 0), 200, whole=False)
+    assert "数つ" not in " ".join(few)
+    assert any("いくつかの" in text for text in few)
 
 
 def test_a_colour_stands_before_the_name_or_is_one_word_with_it() -> None:
@@ -63,6 +67,7 @@ def test_a_colour_stands_before_the_name_or_is_one_word_with_it() -> None:
     assert all(re.search("(黒い|黒の|黒色の|真っ黒な|くろい|黒猫)", text) for text in said)
     assert any("黒猫" in text for text in said)
     assert compounds(INDEX["cat"], 9) == ("黒猫",)
+    assert compounds(INDEX["elephant"], 0) == compounds(INDEX["man"], 10) == ()
     assert compounds(INDEX["bird"], 10) == ()  # a swan is another bird
     assert compounds(INDEX["car"], 0) == compounds(INDEX["cat"], 4 + 2) == ()
 
@@ -81,6 +86,34 @@ def test_verbs_stand_before_the_noun_and_end_sentences() -> None:
 def test_deeds_join_both() -> None:
     book = Scene((Item(INDEX["cat"]), Item(INDEX["book"])), None, 3, "beside")
     assert re.search("本を読(む|んでいる)[猫ね]", " ".join(several(book, 300, whole=False)))
+    drum = Scene((Item(INDEX["robot"]), Item(INDEX["drum"])), None, 3, "beside")
+    assert re.search("を叩", " ".join(several(drum, 300, whole=False)))
+    assert not re.search("を弾", " ".join(several(drum, 300, whole=False)))
+
+
+def test_sentences_stand_in_a_place_as_sentences_do() -> None:
+    book = Scene((Item(INDEX["cat"]), Item(INDEX["book"])), PLACE["room"], relation="beside")
+    said = several(book, 600, whole=False)
+    assert any(re.search("[猫ねネ].*が.*を読", text) for text in said)
+    assert not any(re.search("る(が|を背景にした)", text) for text in said)
+
+
+def test_times_and_weather_have_particles_of_their_own() -> None:
+    night, rain = (
+        " ".join(several(Scene((Item(INDEX["dog"]),), PLACE[place]), 600, whole=False))
+        for place in ("night", "rain")
+    )
+    assert not re.search("(夜|夜中|夜空|星空)(の中)?を[走歩]", night)
+    assert re.search("夜に", night)
+    around = [len(re.findall(f"雨{words}を(?:走|歩)", rain)) for words in ("の中", "")]
+    assert around[0] > 2 * around[1]
+
+
+def test_nouns_that_end_as_verbs_do_are_nouns() -> None:
+    for noun in ("わに", "赤いさる", "かえる", "ばす"):
+        assert not is_open(noun), noun
+    for text in ("わにがいる", "海で", "左に", "猫が寝ています"):
+        assert is_open(text), text
 
 
 def test_weather_and_light_are_what_one_sees_of_any_place() -> None:

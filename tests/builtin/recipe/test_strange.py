@@ -28,7 +28,8 @@ def test_they_stand_beside_a_captions_own_words() -> None:
     rng = np.random.default_rng(1)
     own = ["a", "red", "cat", "on", "the", "beach", "photo"]
     for _ in range(300):
-        words = iter(with_strangers("a red cat on the beach, photo", rng).replace(",", "").split())
+        text = with_strangers("a red cat on the beach, photo", rng).replace(",", "")
+        words = iter(text.replace("an ", "a ").split())
         assert all(word in words for word in own)  # in their order
         assert "赤い猫、海" in with_strangers_ja("赤い猫、海", rng)
 

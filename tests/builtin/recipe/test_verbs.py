@@ -1,6 +1,8 @@
 """Verbs name objects, kinds and places of the world, and go with what is drawn."""
 
-from kakusan.builtin.recipe.verbs import DEEDS, VERBS, deeds_of, verbs_of
+import numpy as np
+
+from kakusan.builtin.recipe.verbs import DEEDS, VERBS, acts, deed_of, deeds_of, verbs_of
 from kakusan.builtin.recipe.world import PLACES, RELATIONS, THINGS
 
 INDEX = {thing.name: index for index, thing in enumerate(THINGS)}
@@ -44,3 +46,21 @@ def test_who_does_what_with_whom() -> None:
     assert deeds("on", "monkey", "tree") == {"climbing"}
     assert deeds("riding", "dog", "car") == {"driving"}
     assert deeds("left of", "dog", "cat") == deeds("beside", "car", "tree") == set()
+
+
+def test_what_fits_fewest_things_is_said_sooner() -> None:
+    cat, book, rng = INDEX["cat"], INDEX["book"], np.random.default_rng(0)
+    said = [deed_of("beside", cat, book, rng) for _ in range(400)]
+    done = [deed.english[0] for deed in said if deed is not None]
+    assert 180 < len(done) < 300
+    assert done.count("reading") > len(done) / 2
+    assert {"reading", "holding", "looking at"} <= set(done)
+    assert deed_of("beside", INDEX["car"], INDEX["tree"], rng) is None
+
+
+def test_acts_name_first_what_the_relation_does() -> None:
+    for relation, first, second in acts(160):
+        fitting = [deeds_of(relation, a, b) for a in first for b in second if a != b]
+        assert all(fitting), relation
+    assert len(acts(160)) > 20
+    assert max(max((*first, *second)) for _, first, second in acts(12)) < 12

@@ -4,12 +4,14 @@ import dataclasses
 from pathlib import Path
 
 from kakusan.builtin.recipe.crew import Crew
+from kakusan.builtin.recipe.cross_attention import CrossAttentionStage
 from kakusan.builtin.recipe.diffusion import DiffusionStage
 from kakusan.builtin.recipe.export import LATENTS, TOKENIZER, export
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.stages import (
     build_tokenizer,
+    cross_attention_stage,
     encoded,
     exposures,
     frozen,
@@ -41,6 +43,7 @@ def build(
     *,
     vae: Path | None = None,
     start: Path | None = None,
+    words: bool = False,
     minutes: float | None = None,
 ) -> None:
     """Train all stages in the folder `run`, going on where it was stopped, and write `output`.
@@ -53,6 +56,7 @@ def build(
         start: a model's folder. Its UNet learns on, and its decoder; the encoder of its
             autoencoder stays as it is, and so does its text encoder if it knows all words of the
             recipe's captions.
+        words: of `start`, only the text encoder and the UNet's attention to it learn.
         minutes: from now to the end of the last stage, in place of the stages' numbers of steps.
 
     Raises:
@@ -65,11 +69,14 @@ def build(
             begun = None if vae is None else known_vae(recipe, vae)
             stage = _after_all_else(recipe, run, begun, crew, clock)
         else:
-            stage = _after(start, recipe, run, crew, clock)
-        train(stage, run, seconds=clock.left(recipe.shares["sharpening"]))
-        decoder = stage.vae.requires_grad_(True)
-        few = dataclasses.replace(recipe, scenes=min(recipe.pictures, recipe.scenes))
-        sharpen(recipe, run, exposures(few, crew).first, clock, decoder)
+            stage = _after(start, recipe, run, crew, clock, words=words)
+        if isinstance(stage, CrossAttentionStage):
+            train(stage, run, seconds=clock.left())
+        else:
+            train(stage, run, seconds=clock.left(recipe.shares["sharpening"]))
+            decoder = stage.vae.requires_grad_(True)
+            few = dataclasses.replace(recipe, scenes=min(recipe.pictures, recipe.scenes))
+            sharpen(recipe, run, exposures(few, crew).first, clock, decoder)
     export(recipe, run, output, start=start)
     watch.say_written(output)
 
@@ -99,11 +106,13 @@ def _after_all_else(
     )
 
 
-def _after(start: Path, recipe: Recipe, run: Path, crew: Crew, clock: Clock) -> DiffusionStage:
+def _after(
+    start: Path, recipe: Recipe, run: Path, crew: Crew, clock: Clock, *, words: bool
+) -> DiffusionStage | CrossAttentionStage:
     """Return the stage that teaches a model's UNet on.
 
-    A model that does not know all words of the recipe gets a new text encoder first, which reads
-    what it knew as before.
+    A model that does not know all words of the recipe, or that is to learn nothing else, gets a new
+    text encoder first, which reads what it knew as before.
     """
     tokenizer = CLIPTokenizer.from_pretrained(start, subfolder="tokenizer")
     text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder").to(best_device())
@@ -112,19 +121,32 @@ def _after(start: Path, recipe: Recipe, run: Path, crew: Crew, clock: Clock) -> 
     if unet.config != recipe.unet:
         raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
     pictures = exposures(recipe, crew)
+    known, reader = tokenizer, None
     if knows(tokenizer, known_words(recipe.things).words):
         tokenizer.save_pretrained(run / TOKENIZER)
-        lessons = known_lessons(recipe, run, crew)
     else:
-        known, tokenizer = tokenizer, build_tokenizer(recipe, run / TOKENIZER)
-        lessons = known_lessons(recipe, run, crew)
+        tokenizer = build_tokenizer(recipe, run / TOKENIZER)
+    lessons = known_lessons(recipe, run, crew)
+    if words or tokenizer is not known:
         if not (run / LATENTS).exists():
             pictures.begin()
-        text_encoder = teach_words(
-            recipe, run, tokenizer, lessons, clock, known=known, begun=text_encoder
+        reader = teach_words(
+            recipe,
+            run,
+            tokenizer,
+            lessons,
+            clock,
+            known=known,
+            begun=text_encoder,
+            share=recipe.shares["words" if words else "text"],
         )
+        text_encoder = reader.text_encoder
     latents, _ = encoded(recipe, run, autoencoder, pictures)
     scale = autoencoder.config.scaling_factor
+    if words and reader is not None:
+        return cross_attention_stage(
+            recipe, unet, reader, autoencoder, tokenizer, lessons, latents, scale=scale
+        )
     return unet_stage(
         recipe,
         unet,

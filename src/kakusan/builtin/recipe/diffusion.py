@@ -128,12 +128,29 @@ class DenoisingStage(Stage[NetworksT]):
         noised = kept.sqrt() * latents + (1 - kept).sqrt() * noise
         velocity = kept.sqrt() * noise - (1 - kept).sqrt() * latents  # arXiv:2202.00512, appendix D
         with mixed_precision(self.device):
-            text = self.read(self._captions(chosen, draw))
+            captions = self._captions(chosen, draw)
+            text = self.read(captions)
             prediction = self.predict(noised, timesteps, text, chosen, rng)
+            besides = self.besides(captions, text, chosen)
         errors = F.mse_loss(prediction.float(), velocity, reduction="none").mean(1)
         if self.emphasis is not None:
             errors = errors * self.emphasis[chosen].float()
-        return (errors.mean((1, 2)) * self._weights(kept.flatten())).mean()
+        return (errors.mean((1, 2)) * self._weights(kept.flatten())).mean() + besides
+
+    def besides(
+        self,
+        captions: Tensor,  # noqa: ARG002  # a stage that learns more of the text has them here
+        text: Tensor,  # noqa: ARG002
+        chosen: Tensor,  # noqa: ARG002
+    ) -> Tensor | float:
+        """What else counts in the loss.
+
+        Args:
+            captions: ids, shape (batch, tokens).
+            text: what they are read as, shape (batch, tokens, width).
+            chosen: the numbers of the latents.
+        """
+        return 0.0
 
     def _chosen(self, count: int, draw: torch.Generator) -> Tensor:
         """The numbers of the latents of a step, shape (count,)."""
@@ -174,6 +191,10 @@ class DenoisingStage(Stage[NetworksT]):
             return torch.ones_like(signal)
         ratio = signal / (1 - signal)
         return ratio.clamp(max=self.min_snr) / (ratio + 1)
+
+    def samples(self) -> Image.Image:
+        """Return a picture of each of the prompts, always from the same noise."""
+        return grid(self.drawn(), columns=max(1, len(self.prompts) // 4))
 
     @torch.no_grad()
     def drawn(self, *, guidance: float = 4.0, steps: int = 25) -> Pictures:
@@ -226,10 +247,6 @@ class DiffusionStage(DenoisingStage[UNet2DConditionModel]):
             self._compiled = None
         finally:
             self.networks.zero_grad()
-
-    def samples(self) -> Image.Image:
-        """Return a picture of each of the prompts, always from the same noise."""
-        return grid(self.drawn(), columns=max(1, len(self.prompts) // 4))
 
 
 def noise_scheduler() -> DDIMScheduler:

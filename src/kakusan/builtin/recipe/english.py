@@ -8,7 +8,7 @@ from kakusan.builtin.recipe.nouns import article, plural
 from kakusan.builtin.recipe.phrases import FRAMES, MOODS, TAGS, one, some, usual
 from kakusan.builtin.recipe.relations import RELATION_NAMED
 from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
-from kakusan.builtin.recipe.verbs import deeds_of, verb_of
+from kakusan.builtin.recipe.verbs import deed_of, verb_of
 from kakusan.builtin.recipe.world import (
     COLOURS,
     GOVERNED,
@@ -34,7 +34,7 @@ PLAIN = (
     *("{a} isolated on {c}", "{a}, plain {c} background", "{a}, simple {c} background"),
     *("{a} on {c} backdrop", "{a}, {c} backdrop", "{a}, {c}"),
 )
-BARE = re.compile("(plain|simple|isolated on) {c}|, {c}$")  # where no article stands
+BARE = re.compile("(plain|simple) {c}|(,| on) {c}$")  # where no article stands
 PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}", "on {c} background, {a}")
 ARTS = {  # styles that no article stands before
     *("pixel art", "pixelart", "line art", "lineart", "digital art", "concept art", "fantasy art"),
@@ -71,8 +71,13 @@ def _noun(item: Item, rng: Rng, mood: str = "") -> str:
     return f"{'the' if rng.random() < 0.05 else article(phrase)} {phrase}"
 
 
-def _mood(rng: Rng, whole: bool) -> str:
-    return one(rng, MOODS) if not whole and rng.random() < 0.1 else ""
+def _mood(rng: Rng, whole: bool, *, one_of_several: bool = False) -> str:
+    """What is said of an object besides; of several, sizes too, as they are drawn alike."""
+    if whole or rng.random() > 0.1:
+        return ""
+    if one_of_several and rng.random() < 0.4:
+        return one(rng, one(rng, list(SIZES.values()))[1])
+    return one(rng, MOODS)
 
 
 def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
@@ -84,7 +89,7 @@ def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
     numbers = NUMBERS[len(items)]
     number = one(rng, numbers[:EXACT] if whole or rng.random() < 0.7 else numbers)
     name = plural(usual(rng, THINGS[items[0].thing].english))
-    counted = f"{number} {_described(items[0], rng, name, _mood(rng, whole))}"
+    counted = f"{number} {_described(items[0], rng, name, _mood(rng, whole, one_of_several=True))}"
     verb = "" if whole else _doing(scene, rng, ("{}", "are {}", "that are {}"))
     return f"{counted} {verb}" if verb else counted
 
@@ -98,7 +103,7 @@ def _single(scene: Scene, rng: Rng, whole: bool) -> str:
     is_person = THINGS[item.thing].kind == "person"
     forms = ("{}", "{}", "is {}", "who is {}" if is_person else "that is {}")
     verb = _doing(scene, rng, forms, third=True)
-    if verb and " " not in verb and rng.random() < 0.2:
+    if verb.endswith("ing") and " " not in verb and rng.random() < 0.2:
         return _noun(item, rng, verb)  # a sleeping cat
     noun = _noun(item, rng, _mood(rng, whole))
     return f"{noun} {verb}" if verb else noun
@@ -130,14 +135,14 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     items, relation = scene.items, str(scene.relation)
     if relation == "flying in" and rng.random() < 0.3:
         return _noun(items[0], rng, "flying")
-    nouns = [_noun(item, rng, _mood(rng, whole)) for item in items]
-    if not whole and len(items) == 2 and rng.random() < 0.4:
-        deeds = deeds_of(relation, items[0].thing, items[1].thing)
-        if deeds:
-            deed = one(rng, deeds)
-            a, b = reversed(nouns) if deed.worn else nouns
-            participle, person = deed.english
-            return f"{a} {one(rng, (participle, participle, f'is {participle}', person))} {b}"
+    nouns = [_noun(item, rng, _mood(rng, whole, one_of_several=True)) for item in items]
+    deed = None
+    if not whole and len(items) == 2:
+        deed = deed_of(relation, items[0].thing, items[1].thing, rng)
+    if deed is not None:
+        a, b = reversed(nouns) if deed.worn else nouns
+        participle, person = deed.english
+        return f"{a} {one(rng, (participle, participle, f'is {participle}', person))} {b}"
     forms = RELATION_NAMED[relation].forms["english", len(items) == 3]
     return one(rng, forms).format(**dict(zip("abc", nouns, strict=False)))
 

@@ -39,7 +39,8 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         InputError: The run has not come to its last stage yet.
         CheckpointError: A file of the run is broken, or of another recipe.
     """
-    if not (run / "unet.safetensors").is_file():
+    words = run / "attention.safetensors"  # of a run in which nothing else is learnt
+    if not (run / "unet.safetensors").is_file() and not words.is_file():
         raise InputError(
             f"{shown_path(run)} has no checkpoint of the UNet yet, and so no model to write; "
             "train on."
@@ -55,8 +56,14 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
             text_encoder = CLIPTextModel.from_pretrained(start / "text_encoder")
     if (run / "sharpening.safetensors").is_file():
         _sharpen(vae, _of(averages(run / "sharpening.safetensors"), "vae."), recipe.sharpness)
-    unet = UNet2DConditionModel(recipe.unet)
-    unet.load_state_dict(averages(run / "unet.safetensors"))
+    if start is not None and words.is_file():
+        learnt = averages(words)
+        unet = UNet2DConditionModel.from_pretrained(start / "unet").float()
+        unet.load_state_dict(unet.state_dict() | _of(learnt, "unet."))
+        text_encoder.load_state_dict(_of(learnt, "reader.text_encoder."))
+    else:
+        unet = UNet2DConditionModel(recipe.unet)
+        unet.load_state_dict(averages(run / "unet.safetensors"))
     vae.half().save_pretrained(output / "vae")
     unet.half().save_pretrained(output / "unet")
     text_encoder.half().save_pretrained(output / "text_encoder")

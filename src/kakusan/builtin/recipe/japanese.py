@@ -14,7 +14,7 @@ from kakusan.builtin.recipe.phrases import (
 )
 from kakusan.builtin.recipe.relations import RELATION_NAMED
 from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
-from kakusan.builtin.recipe.verbs import AIRCRAFT, BOATS, DRINKS, Deed, Verb, deeds_of, verb_of
+from kakusan.builtin.recipe.verbs import AIRCRAFT, BOATS, DRINKS, Deed, Verb, deed_of, verb_of
 from kakusan.builtin.recipe.world import (
     COLOURS,
     GOVERNED,
@@ -62,6 +62,7 @@ _COUNTED_AS = {  # besides
         {"umbrella", "pencil", "banana", "carrot", "candle", "guitar", "key", "swords", "eggplant"}
     ),
     "冊": frozenset({"book"}),
+    "つ": frozenset({"mountain", "tower", "volcano"}),
 }
 PLAIN_JA = (
     *("{c}の背景に{a}", "{a}、{c}の背景", "{c}背景の{a}", "背景が{c}の{a}", "{a}、背景は{c}"),
@@ -73,7 +74,19 @@ PLACE_JA = (
     *("{p}の中の{a}", "{p}の中に{be}{a}", "{p}の中で{a}", "{p}を背景にした{a}", "{p}で{a}"),
     *("{p}の上の{a}", "{p}に{a}が{be}", "{a}が{p}に{be}", "{a}が{be}{p}", "{p}と{a}"),
 )
-COMPOUNDS = {"red": "赤", "blue": "青", "black": "黒", "white": "白"}
+COMPOUNDS = {  # what has a word for itself and its colour
+    "red": ("赤鬼", "赤牛"),
+    "blue": ("青鬼",),
+    "black": ("黒猫", "黒犬", "黒馬", "黒牛", "黒豚", "黒羊", "黒龍", "黒竜", "黒熊"),
+    "white": (
+        *("白猫", "白犬", "白馬", "白兎", "白熊", "白蛇", "白狐", "白羊", "白鹿", "白狼", "白虎"),
+        *("白龍", "白竜"),
+    ),
+}
+# The same of a sentence that ends in a verb
+PLAIN_OF_SENTENCE_JA = ("{a}、{c}の背景", "{a}、背景は{c}", "{b}背景で{a}", "{c}の背景、{a}")
+PLACE_OF_SENTENCE_JA = ("{p}で{a}", "{p}で{a}", "{p}、{a}", "{a}、{p}", "{p}の中で{a}")
+TIMES = ("night", "sunset")  # places that are times
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _OPEN = ("に", "で", "る", "す")  # how a text ends that no noun ends
@@ -90,11 +103,23 @@ def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
     return text if whole else _dressed(text, rng)
 
 
+def is_open(text: str) -> bool:
+    """Whether a text ends in a verb or a particle, and not in a noun that ends like one."""
+    return text.endswith(_OPEN) and not text.endswith(_nouns_that_seem_open())
+
+
+@functools.cache
+def _nouns_that_seem_open() -> tuple[str, ...]:
+    names = (name for thing in THINGS for name in thing.japanese)
+    both = (kana for name in names for kana in (name, in_other_kana(name)))
+    return tuple(name for name in both if name.endswith(_OPEN))
+
+
 def counters_of(thing: int) -> tuple[str, ...]:
     """What an object is counted in, the usual first; "つ" counts everything but people."""
     usually = COUNTERS.get(THINGS[thing].kind, OTHER_COUNTER)
-    others = [counter for counter, names in _COUNTED_AS.items() if THINGS[thing].name in names]
-    return (*dict.fromkeys((usually, *others)),)
+    own = [counter for counter, names in _COUNTED_AS.items() if THINGS[thing].name in names]
+    return (usually, *own) if THINGS[thing].kind == "animal" else (*own, usually)[:1]
 
 
 def progressive(form: str) -> tuple[str, ...]:
@@ -105,11 +130,8 @@ def progressive(form: str) -> tuple[str, ...]:
 @functools.cache
 def compounds(thing: int, colour: int) -> tuple[str, ...]:
     """One word for an object and its colour, such as 黒猫, where there is one."""
-    character = COMPOUNDS.get(COLOURS[colour].name)
-    kanji = [n for n in THINGS[thing].japanese if len(n) == 1 and "\u4e00" <= n <= "\u9fff"]
-    if character is None or THINGS[thing].kind not in ("animal", "person"):
-        return ()
-    return tuple(character + name for name in kanji if character + name != "白鳥")
+    words = COMPOUNDS.get(COLOURS[colour].name, ())
+    return tuple(word for word in words if word[1:] in THINGS[thing].japanese)
 
 
 @functools.cache
@@ -121,7 +143,8 @@ def in_other_kana(name: str) -> str:
     return name if taken or not alone or len(name) < 2 else other
 
 
-def _name(item: Item, rng: Rng, whole: bool = True) -> str:
+def _name(item: Item, rng: Rng, whole: bool = True, *, one_of_several: bool = False) -> str:
+    """An object; of several, sizes are said now and then too, as they are drawn alike."""
     name = usual(rng, THINGS[item.thing].japanese)
     if not whole and rng.random() < 0.06:
         name = in_other_kana(name)
@@ -133,7 +156,11 @@ def _name(item: Item, rng: Rng, whole: bool = True) -> str:
             name = usual(rng, COLOURS[item.colour].before) + name
     if item.word is not None:
         name = usual(rng, SIZES[item.word][2]) + name
-    return one(rng, MOODS_JA) + name if not whole and rng.random() < 0.1 else name
+    if whole or rng.random() > 0.1:
+        return name
+    if one_of_several and rng.random() < 0.4:
+        return one(rng, one(rng, list(SIZES.values()))[2]) + name
+    return one(rng, MOODS_JA) + name
 
 
 def _be(scene: Scene, rng: Rng) -> str:
@@ -146,7 +173,7 @@ def _number(scene: Scene, rng: Rng) -> str:
     """How many, with a counter."""
     count, thing = len(scene.items), scene.items[0].thing
     counter = usual(rng, counters_of(thing))
-    if THINGS[thing].kind != "person" and rng.random() < 0.2:
+    if THINGS[thing].kind not in ("person", "animal") and rng.random() < 0.2:
         counter = "つ"
     kind = rng.random()
     if counter == "つ":
@@ -155,13 +182,14 @@ def _number(scene: Scene, rng: Rng) -> str:
 
 
 def _counted(scene: Scene, rng: Rng, whole: bool) -> str:
-    name = _name(scene.items[0], rng, whole)
+    name = _name(scene.items[0], rng, whole, one_of_several=True)
     forms = ("{n}の{a}", "{a}が{n}", "{a}{n}")
     if whole or len(scene.items) < 3 or rng.random() < 0.75:
         return one(rng, forms).format(n=_number(scene, rng), a=name)
     if len(scene.items) == 4:
         return one(rng, ("たくさんの{a}", "{a}がたくさん", "{a}がいっぱい")).format(a=name)
-    return f"数{counters_of(scene.items[0].thing)[0]}の{name}"
+    counter = counters_of(scene.items[0].thing)[0]
+    return f"いくつかの{name}" if counter == "つ" else f"数{counter}の{name}"
 
 
 def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
@@ -177,15 +205,15 @@ def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
 
 def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     items, relation = scene.items, str(scene.relation)
-    names = [_name(item, rng, whole) for item in items]
-    if not whole and len(items) == 2 and rng.random() < 0.4:
-        deeds = deeds_of(relation, items[0].thing, items[1].thing)
-        if deeds:
-            deed = one(rng, deeds)
-            a, b = reversed(names) if deed.worn else names
-            if rng.random() < 0.7:
-                return f"{b}{deed.particle}{one(rng, deed.japanese)}{a}"
-            return f"{a}が{b}{deed.particle}{_ending(deed, rng)}"
+    names = [_name(item, rng, whole, one_of_several=True) for item in items]
+    deed = None
+    if not whole and len(items) == 2:
+        deed = deed_of(relation, items[0].thing, items[1].thing, rng)
+    if deed is not None:
+        a, b = reversed(names) if deed.worn else names
+        if rng.random() < 0.7:
+            return f"{b}{deed.particle}{one(rng, deed.japanese)}{a}"
+        return f"{a}が{b}{deed.particle}{_ending(deed, rng)}"
     forms = RELATION_NAMED[relation].forms["japanese", len(items) == 3]
     return one(rng, forms).format(**dict(zip("abc", names, strict=False)))
 
@@ -219,7 +247,10 @@ def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
     if scene.place is None:
         colour = COLOURS[scene.colour]
         before, noun = usual(rng, colour.before), usual(rng, colour.japanese)
-        return one(rng, PLAIN_JA).format(a=subject, b=before, c=noun)
+        plain = PLAIN_OF_SENTENCE_JA if is_open(subject) else PLAIN_JA
+        return one(rng, plain).format(a=subject, b=before, c=noun)
+    if is_open(subject):
+        return one(rng, PLACE_OF_SENTENCE_JA).format(a=subject, p=_where(scene, rng))
     return one(rng, PLACE_JA).format(a=subject, p=_where(scene, rng), be=_be(scene, rng))
 
 
@@ -229,11 +260,21 @@ def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
     if kind < 0.16:
         verbal = f"{one(rng, verb.japanese)}{subject}"
         return f"{verbal}、{where}" if kind < 0.08 else f"{where}、{verbal}"
-    joined = f"{where}{'の中' if rng.random() < 0.15 else ''}{verb.particle}"
+    joined = _joined(scene, rng, where, verb)
     if kind < 0.7:
         return f"{joined}{one(rng, verb.japanese)}{subject}"
     ending = _ending(verb, rng)
     return f"{subject}が{joined}{ending}" if kind < 0.85 else f"{joined}{subject}が{ending}"
+
+
+def _joined(scene: Scene, rng: Rng, where: str, verb: Verb) -> str:
+    """A place and its particle: a time has its own, and what falls from the sky is all around."""
+    place = None if scene.place is None else PLACES[scene.place]
+    if place is not None and place.name in TIMES and verb is not FLYING:
+        return where + one(rng, ("に", "に", "の中で"))
+    around = place is not None and place.governs and verb is not FLYING
+    inside = rng.random() < (0.8 if around else 0.15)
+    return f"{where}{'の中' if inside else ''}{verb.particle}"
 
 
 def _where(scene: Scene, rng: Rng) -> str:
@@ -250,7 +291,7 @@ def _styled(text: str, scene: Scene, rng: Rng) -> str:
     if scene.style == NORMAL and rng.random() > 0.25:
         return text
     word, kind = one(rng, STYLES[scene.style][1]), rng.random()
-    if kind < 0.4 and not text.endswith(_OPEN):
+    if kind < 0.4 and not is_open(text):
         return f"{text}の{word}"
     if kind < 0.6:
         return f"{word}の{text}"
@@ -264,8 +305,8 @@ def _dressed(text: str, rng: Rng) -> str:
         tags = "、".join(some(rng, TAGS_JA, 4))
         text = f"{text}、{tags}" if kind < 0.09 else f"{tags}、{text}"
     elif kind < 0.22 and not text.endswith(("に", "で", "ます")):
-        open_ = text.endswith(_OPEN)
-        text = one(rng, FRAMES_OF_SENTENCE_JA if open_ else FRAMES_JA).format(x=text)
+        frames = FRAMES_OF_SENTENCE_JA if is_open(text) else FRAMES_JA
+        text = one(rng, frames).format(x=text)
     if kind > 0.93:
         return text.replace("、", " " if kind < 0.97 else ", ")
     return f"{text}。" if kind > 0.91 else text

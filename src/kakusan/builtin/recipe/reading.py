@@ -34,8 +34,11 @@ class Reader(nn.Module):
 
     def forward(self, ids: Tensor) -> list[Tensor]:
         """Return the logits of each question's answers, (batch, answers)."""
-        tokens = self.text_encoder(ids)[0]
-        queries = self.queries.expand(len(ids), -1, -1)
+        return self.answered(self.text_encoder(ids)[0])
+
+    def answered(self, tokens: Tensor) -> list[Tensor]:
+        """The same of captions that the text encoder has read, (batch, tokens, width)."""
+        queries = self.queries.expand(len(tokens), -1, -1)
         heard = self.norm(self.attention(queries, tokens, tokens, need_weights=False)[0])
         return [answer(heard[:, i]) for i, answer in enumerate(self.answers)]
 

@@ -60,14 +60,16 @@ class Recipe:
     `text` is completed with the sizes of the learnt vocabulary, `vae` with the measured scale.
     The decoder is written `sharpness` of the way towards what its critic has taught it.
     A new text encoder for a UNet that is there already reads `examples` captions as its old one.
+    Where a model learns words alone, answers of its reader count `reading_weight`.
     `shares` are those of the stages beside the UNet's in a run that ends by the clock.
     """
 
-    seed: int = 20
+    seed: int = 21
     things: int = CORE
     pixels: int = 128
     kl_weight: float = 1e-4
     critic_weight: float = 0.5
+    reading_weight: float = 0.05
     sharpness: float = 0.6
     min_snr: float | None = None
     object_weight: float = 4.0
@@ -83,6 +85,7 @@ class Recipe:
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
             "text": 0.06,
+            "words": 0.2,  # instead, where nothing but words is learnt
             "vae": 0.11,
             "decoder": 0.05,
             "sharpening": 0.08,
@@ -149,6 +152,11 @@ class Recipe:
             sample_every=1000,
         )
     )
+    attention_settings: StageSettings = field(
+        default=StageSettings(
+            steps=6000, batch_size=64, learning_rate=3e-4, ema_decay=0.998, sample_every=1000
+        )
+    )
 
 
 _SELDOM = {"save_every": 2000, "sample_every": 20_000}  # steps of a GPU are short
@@ -201,6 +209,13 @@ FULL = Recipe(
         batch_size=512,
         learning_rate=6e-4,
         ema_decay=0.995,
+        **_SELDOM,
+    ),
+    attention_settings=StageSettings(
+        steps=12_000,
+        batch_size=512,
+        learning_rate=4e-4,
+        ema_decay=0.998,
         **_SELDOM,
     ),
     unet_settings=StageSettings(

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.crew import Crew
+from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
+from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.examples import Examples
 from kakusan.builtin.recipe.export import LATENTS, new_text_encoder
 from kakusan.builtin.recipe.exposures import Exposures
 from kakusan.builtin.recipe.lessons import Lessons, kept
-from kakusan.builtin.recipe.reading import ReadingStage
+from kakusan.builtin.recipe.reading import Reader, ReadingStage
 from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
 from kakusan.builtin.recipe.scenes import training_scene
 from kakusan.builtin.recipe.sharpening import SharpeningStage
@@ -138,8 +140,9 @@ def teach_words(
     *,
     known: CLIPTokenizer,
     begun: CLIPTextModel,
-) -> CLIPTextModel:
-    """Teach a text encoder words of a larger vocabulary; return it frozen, with averaged weights.
+    share: float,
+) -> Reader:
+    """Teach a text encoder words of a larger vocabulary; return its reader with averaged weights.
 
     It reads captions of objects that it knew as before, so that the UNet which learnt with it draws
     them on.
@@ -148,6 +151,7 @@ def teach_words(
         tokenizer: of the larger vocabulary.
         known: the encoder's own.
         begun: what it begins as.
+        share: of the clock's time.
     """
     torch.manual_seed(recipe.seed)
     text_encoder = with_embeddings_of(new_text_encoder(recipe, tokenizer), tokenizer, begun, known)
@@ -156,8 +160,8 @@ def teach_words(
     text_encoder = text_encoder.to(best_device())
     stage = _reading_stage(recipe, text_encoder, tokenizer, lessons, settings, examples)
     stage.origin = fingerprint(begun)
-    train(stage, run, seconds=clock.share(recipe.shares[stage.name]))
-    return frozen(text_encoder)
+    train(stage, run, seconds=clock.share(share))
+    return frozen(stage.networks)
 
 
 def _reading_stage(
@@ -217,6 +221,8 @@ def known_examples(
 ) -> Examples:
     """How another model's text encoder reads captions of scenes whose objects it knows.
 
+    Of several objects these are plain ones: it may have misread the others.
+
     Args:
         recipe: how many captions, and of which objects.
         tokenizer: of the encoder that shall read alike.
@@ -229,7 +235,8 @@ def known_examples(
     captions: list[str] = []
     while len(captions) < recipe.examples:
         scene = training_scene(rng, recipe.things)
-        text = caption(scene, rng)
+        plain = scene.relation is not None and len(scene.items) > 1
+        text = english(scene, rng, whole=True) if plain else caption(scene, rng)
         if named.issuperset(item.thing for item in scene.items) and known.used(text) == text:
             captions.append(text)
     return Examples.of(captions, tokenizer, known, text_encoder, tokens=tokens)
@@ -297,6 +304,38 @@ def unet_stage(
     stage.origin = "nothing" if new else fingerprint(unet)
     if recipe.compiled:
         stage.compile()
+    return stage
+
+
+def cross_attention_stage(
+    recipe: Recipe,
+    unet: UNet2DConditionModel,
+    reader: Reader,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    lessons: Lessons,
+    latents: Tensor,
+    *,
+    scale: float,
+) -> CrossAttentionStage:
+    """Return the stage that teaches a reader's text encoder and the UNet's attention to it."""
+    stage = CrossAttentionStage(
+        Listener(reader, unet.to(vae.device)),
+        vae,
+        tokenizer,
+        (latents.to(vae.device).float() * scale).half(),
+        lessons.ids,
+        recipe.attention_settings,
+        prompts=PROMPTS,
+        seed=recipe.seed,
+        scale=scale,
+        min_snr=recipe.min_snr,
+        emphasis=emphasis(lessons.objects, recipe.object_weight),
+        chances=lessons.chances,
+        answers=lessons.answers,
+        weight=recipe.reading_weight,
+    )
+    stage.origin = fingerprint(unet)
     return stage
 
 

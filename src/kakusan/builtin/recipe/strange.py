@@ -60,6 +60,7 @@ _BESIDE_JA = (
         "{w}で{x}",
     ),
 )
+_BEFORE_VOWEL = re.compile(r"(?<![\w'])a (?=[aei])")
 _BEFORE = re.compile(r"(?<![\w'])(a|an|the) (?=[a-z])")
 
 
@@ -101,10 +102,12 @@ def with_strangers(text: str, rng: Rng) -> str:
     places = [match.end() for match in _BEFORE.finditer(text)]
     if kind < 0.4 and places:
         at = one(rng, places)
-        return f"{text[:at]}{word} {text[at:]}"
-    if kind < 0.5 and text.startswith(("a ", "an ")):
-        return one(rng, _WITH_ANOTHER).format(w=word, x=text)
-    return one(rng, _BESIDE).format(w=word, v=strange_word(rng), x=text)
+        found = f"{text[:at]}{word} {text[at:]}"
+    elif kind < 0.5 and text.startswith(("a ", "an ")):
+        found = one(rng, _WITH_ANOTHER).format(w=word, x=text)
+    else:
+        found = one(rng, _BESIDE).format(w=word, v=strange_word(rng), x=text)
+    return _BEFORE_VOWEL.sub("an ", found)
 
 
 def with_strangers_ja(text: str, rng: Rng) -> str:

@@ -27,8 +27,12 @@ LIGHTS = frozenset(
     {"sun", "moon", "star", "lightning", "rainbow", "light bulb", "candle", "lantern"}
 )
 DRINKS = frozenset({"tea", "coffee", "beer", "wine", "milk", "cocktail"})
-INSTRUMENTS = frozenset({"guitar", "piano", "drum", "violin", "trumpet", "saxophone", "banjo"})
-WORN = frozenset({"hat", "crown", "straw hat", "glasses", "headphones"})
+STRINGS = frozenset({"guitar", "piano", "violin", "banjo"})  # in Japanese a piano is one of them
+DRUMS = frozenset({"drum"})
+HORNS = frozenset({"trumpet", "saxophone"})
+INSTRUMENTS = STRINGS | DRUMS | HORNS
+HATS = frozenset({"hat", "crown", "straw hat"})
+WORN = HATS | {"glasses", "headphones"}
 BALLS = frozenset(
     {"soccer ball", "basketball", "baseball", "tennis ball", "volleyball", "softball", "balloon"}
 )
@@ -174,14 +178,9 @@ DEEDS = (
     Deed("beside", ("eating", "eats"), "を", ("食べる", "食べている"), LIVING, frozenset({"food"})),
     Deed("beside", ("drinking", "drinks"), "を", ("飲む", "飲んでいる"), LIVING, DRINKS),
     Deed("beside", ("reading", "reads"), "を", ("読む", "読んでいる"), LIVING, frozenset({"book"})),
-    Deed(
-        "beside",
-        ("playing", "plays"),
-        "を",
-        ("弾く", "演奏する", "弾いている"),
-        LIVING,
-        INSTRUMENTS,
-    ),
+    Deed("beside", ("playing", "plays"), "を", ("弾く", "演奏する", "弾いている"), LIVING, STRINGS),
+    Deed("beside", ("playing", "plays"), "を", ("叩く", "叩いている"), LIVING, DRUMS),
+    Deed("beside", ("playing", "plays"), "を", ("吹く", "吹いている"), LIVING, HORNS),
     Deed(
         "beside",
         ("watching", "watches"),
@@ -279,7 +278,25 @@ DEEDS = (
         "を",
         ("かぶる", "かぶった", "かぶっている"),
         LIVING,
-        WORN,
+        HATS,
+        worn=True,
+    ),
+    Deed(
+        "on",
+        ("wearing", "wears"),
+        "を",
+        ("かける", "かけた", "かけている"),
+        LIVING,
+        frozenset({"glasses"}),
+        worn=True,
+    ),
+    Deed(
+        "on",
+        ("wearing", "wears"),
+        "を",
+        ("つける", "つけた", "つけている"),
+        LIVING,
+        frozenset({"headphones"}),
         worn=True,
     ),
 )
@@ -318,12 +335,44 @@ def verb_of(thing: int, place: int | None, rng: Rng) -> Verb | None:
     return one(rng, chosen) if chosen else None
 
 
+def deed_of(relation: str, a: int, b: int, rng: Rng) -> Deed | None:
+    """What the objects of a relation do with one another, more often than not.
+
+    Rather what is done with few other things: a book is read sooner than held.
+    """
+    deeds = deeds_of(relation, a, b)
+    if not deeds or rng.random() > 0.6:
+        return None
+    return deeds[0] if rng.random() < 0.6 else one(rng, deeds)
+
+
+@functools.cache
+def acts(things: int) -> tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]:
+    """Of each deed that some of the first `things` objects can do, its relation, and who and what.
+
+    Those that the relation speaks of first come first.
+    """
+    found: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = []
+    for deed in DEEDS:
+        who = tuple(i for i in range(things) if _is(THINGS[i], deed.who))
+        what = tuple(i for i in range(things) if _is(THINGS[i], deed.what))
+        if who and what:
+            found.append((deed.relation, *((what, who) if deed.worn else (who, what))))
+    return tuple(found)
+
+
+def _breadth(deed: Deed) -> int:
+    """With how many things it can be done."""
+    return sum(_is(thing, deed.what) for thing in THINGS)
+
+
 @functools.lru_cache(100_000)
 def deeds_of(relation: str, a: int, b: int) -> tuple[Deed, ...]:
-    """What the objects of a relation may do with one another."""
+    """What the objects of a relation may do with one another, what fits fewest things first."""
 
     def fits(deed: Deed) -> bool:
         who, what = (b, a) if deed.worn else (a, b)
         return _is(THINGS[who], deed.who) and _is(THINGS[what], deed.what)
 
-    return tuple(deed for deed in DEEDS if deed.relation == relation and fits(deed))
+    fitting = (deed for deed in DEEDS if deed.relation == relation and fits(deed))
+    return tuple(sorted(fitting, key=_breadth))

@@ -32,7 +32,7 @@ JAPANESE = (
     *("の", "に", "と", "が", "で", "は", "を", "も", "な"),
     *("いる", "ある", "した", "そば", "乗る", "乗った", "乗っている", "座る", "座っている"),
     *("左", "右", "上", "下", "上方", "上空", "真上", "真下", "中", "隣", "横", "近く", "前", "間"),
-    *("左側", "右側", "背景", "バック", "たくさん", "いっぱい"),
+    *("左側", "右側", "背景", "バック", "たくさん", "いっぱい", "いくつか"),
     *("描いて", "ください", "見せて", "見たい", "お願いします", "作って", "生成", "して", "ほしい"),
     *("欲しい", "です", "風景", "ところ", "様子", "シーン"),
 )
@@ -67,7 +67,7 @@ def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
     for thing in range(len(things)):
         yield from (word for colour in range(len(COLOURS)) for word in compounds(thing, colour))
     counters = {counter for thing in range(len(things)) for counter in counters_of(thing)}
-    yield from (f"数{counter}" for counter in counters)
+    yield from (f"数{counter}" for counter in counters - {"つ"})
     for number in KANJI:
         yield KANA[number]
         for counter in (*counters, "つ"):
