@@ -28,7 +28,7 @@ from kakusan.text.stretches import units
 
 _HOLE = re.compile(r"\{\w?\}")
 # The words of the Japanese forms, which have no spaces between them
-JAPANESE = (
+_OF_FORMS_JA = (
     *("の", "に", "と", "が", "で", "は", "を", "も", "な"),
     *("いる", "ある", "した", "そば", "乗る", "乗った", "乗っている", "座る", "座っている"),
     *("左", "右", "上", "下", "上方", "上空", "真上", "真下", "中", "隣", "横", "近く", "前", "間"),
@@ -82,4 +82,4 @@ def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
     for doing in (FLYING, *spoken(things)):
         yield from (*doing.japanese, *progressive(doing.japanese[-1]))
     yield from (tag.lower() for tag in TAGS_JA)
-    yield from (*MOODS_JA, *JAPANESE)
+    yield from (*MOODS_JA, *_OF_FORMS_JA)
