@@ -100,6 +100,22 @@ def test_sizes_of_several_are_said_and_drawn_alike() -> None:
     assert not [text for text in alone if "tiny" in text]
 
 
+def test_what_one_has_is_said_in_the_plural_now_and_then() -> None:
+    cake = Scene((Item(INDEX["cake"]), Item(INDEX["candle"])), None, 4, "beside")
+    said = several(cake, 600, whole=False)
+    assert any("cake with candles" in text for text in said)
+    assert "candles" not in " ".join(several(cake, 300))
+
+
+def test_what_living_things_look_like_is_said_of_them_alone() -> None:
+    cat, car = (
+        " ".join(several(Scene((Item(INDEX[name]),), 4), 1500, whole=False))
+        for name in ("cat", "car")
+    )
+    assert "with blue eyes" in cat
+    assert "eyes" not in car
+
+
 def test_deeds_go_with_how_both_are_drawn() -> None:
     hat = Scene((Item(INDEX["hat"]), Item(INDEX["penguin"])), None, 3, "on")
     worn = [text for text in several(hat, 200, whole=False) if "wear" in text]

@@ -76,8 +76,9 @@ def test_verbs_stand_before_the_noun_and_end_sentences() -> None:
     car = " ".join(several(Scene((Item(INDEX["car"]),), PLACE["city"]), 600, whole=False))
     assert "街を走る車" in car
     assert re.search("車が[街町]を走っている|街を車が走っている", car)
-    fish = " ".join(several(Scene((Item(INDEX["fish"]),), PLACE["sea"]), 400, whole=False))
+    fish = " ".join(several(Scene((Item(INDEX["fish"]),), PLACE["sea"]), 1500, whole=False))
     assert "海を泳ぐ" in fish
+    assert not re.search("[上中]の[上中][のにで]", fish)
     assert "泳いで" in fish
     bird = Scene((Item(INDEX["bird"]),), PLACE["sky"], relation="flying in")
     assert re.search("空を飛ぶ(鳥|とり|小鳥)", " ".join(several(bird, 300)))
@@ -89,6 +90,20 @@ def test_deeds_join_both() -> None:
     drum = Scene((Item(INDEX["robot"]), Item(INDEX["drum"])), None, 3, "beside")
     assert re.search("を叩", " ".join(several(drum, 300, whole=False)))
     assert not re.search("を弾", " ".join(several(drum, 300, whole=False)))
+
+
+def test_one_can_sleep_on_a_sofa() -> None:
+    sofa = Scene((Item(INDEX["cat"]), Item(INDEX["sofa"])), PLACE["room"], relation="on")
+    assert re.search("ソファー?で(寝|眠)(る|ている)", " ".join(several(sofa, 600, whole=False)))
+
+
+def test_what_living_things_look_like_is_said_of_them_alone() -> None:
+    girl, car = (
+        " ".join(several(Scene((Item(INDEX[name]),), 4), 3000, whole=False))
+        for name in ("girl", "car")
+    )
+    assert "青い目の" in girl
+    assert "目の" not in car
 
 
 def test_sentences_stand_in_a_place_as_sentences_do() -> None:

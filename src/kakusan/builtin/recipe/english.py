@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.nouns import article, plural
-from kakusan.builtin.recipe.phrases import FRAMES, MOODS, TAGS, one, some, usual
+from kakusan.builtin.recipe.phrases import FRAMES, LOOKS, MOODS, TAGS, one, some, usual
 from kakusan.builtin.recipe.relations import RELATION_NAMED
 from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
-from kakusan.builtin.recipe.verbs import deed_of, verb_of
+from kakusan.builtin.recipe.verbs import LIVING, deed_of, verb_of
 from kakusan.builtin.recipe.world import (
     COLOURS,
     GOVERNED,
@@ -106,6 +106,8 @@ def _single(scene: Scene, rng: Rng, whole: bool) -> str:
     if verb.endswith("ing") and " " not in verb and rng.random() < 0.2:
         return _noun(item, rng, verb)  # a sleeping cat
     noun = _noun(item, rng, _mood(rng, whole))
+    if THINGS[item.thing].kind in LIVING and rng.random() < 0.05:
+        noun = f"{noun} {one(rng, LOOKS)}"
     return f"{noun} {verb}" if verb else noun
 
 
@@ -136,6 +138,8 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     if relation == "flying in" and rng.random() < 0.3:
         return _noun(items[0], rng, "flying")
     nouns = [_noun(item, rng, _mood(rng, whole, one_of_several=True)) for item in items]
+    if not whole and relation == "beside" and len(items) == 2 and rng.random() < 0.1:
+        nouns[1] = _some(items[1], rng) or nouns[1]
     deed = None
     if not whole and len(items) == 2:
         deed = deed_of(relation, items[0].thing, items[1].thing, rng)
@@ -145,6 +149,13 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
         return f"{a} {one(rng, (participle, participle, f'is {participle}', person))} {b}"
     forms = RELATION_NAMED[relation].forms["english", len(items) == 3]
     return one(rng, forms).format(**dict(zip("abc", nouns, strict=False)))
+
+
+def _some(item: Item, rng: Rng) -> str:
+    """An object in the plural, as of a cake with candles; empty where it has none."""
+    if not THINGS[item.thing].counts:
+        return ""
+    return _described(item, rng, plural(usual(rng, THINGS[item.thing].english)))
 
 
 def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:

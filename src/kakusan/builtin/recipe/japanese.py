@@ -1,11 +1,13 @@
 """How a scene is said in Japanese."""
 
 import functools
+import re
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.phrases import (
     FRAMES_JA,
     FRAMES_OF_SENTENCE_JA,
+    LOOKS_JA,
     MOODS_JA,
     TAGS_JA,
     one,
@@ -72,7 +74,7 @@ PLAIN_JA = (
 PLACE_JA = (
     *("{p}の{a}", "{p}の{a}", "{p}の{a}", "{p}、{a}", "{a}、{p}", "{p}に{a}", "{p}に{be}{a}"),
     *("{p}の中の{a}", "{p}の中に{be}{a}", "{p}の中で{a}", "{p}を背景にした{a}", "{p}で{a}"),
-    *("{p}の上の{a}", "{p}に{a}が{be}", "{a}が{p}に{be}", "{a}が{be}{p}", "{p}と{a}"),
+    *("{p}の上の{a}", "{p}に{a}が{be}", "{a}が{p}に{be}", "{a}が{be}{p}", "{p}と{a}", "{a}の{p}"),
 )
 COMPOUNDS = {  # what has a word for itself and its colour
     "red": ("赤鬼", "赤牛"),
@@ -89,6 +91,7 @@ PLACE_OF_SENTENCE_JA = ("{p}で{a}", "{p}で{a}", "{p}、{a}", "{a}、{p}", "{p}
 TIMES = ("night", "sunset")  # places that are times
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
+_TWICE = re.compile("([上中])の[上中](?=[のにでを])")  # of places that are above or in something
 _OPEN = ("に", "で", "る", "す")  # how a text ends that no noun ends
 
 
@@ -160,7 +163,8 @@ def _name(item: Item, rng: Rng, whole: bool = True, *, one_of_several: bool = Fa
         return name
     if one_of_several and rng.random() < 0.4:
         return one(rng, one(rng, list(SIZES.values()))[2]) + name
-    return one(rng, MOODS_JA) + name
+    looks = THINGS[item.thing].kind in ("animal", "person") and rng.random() < 0.15
+    return one(rng, LOOKS_JA if looks else MOODS_JA) + name
 
 
 def _be(scene: Scene, rng: Rng) -> str:
@@ -249,9 +253,9 @@ def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
         before, noun = usual(rng, colour.before), usual(rng, colour.japanese)
         plain = PLAIN_OF_SENTENCE_JA if is_open(subject) else PLAIN_JA
         return one(rng, plain).format(a=subject, b=before, c=noun)
-    if is_open(subject):
-        return one(rng, PLACE_OF_SENTENCE_JA).format(a=subject, p=_where(scene, rng))
-    return one(rng, PLACE_JA).format(a=subject, p=_where(scene, rng), be=_be(scene, rng))
+    forms = PLACE_OF_SENTENCE_JA if is_open(subject) else PLACE_JA
+    said = one(rng, forms).format(a=subject, p=_where(scene, rng), be=_be(scene, rng))
+    return _TWICE.sub(r"\1", said)
 
 
 def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
@@ -274,7 +278,7 @@ def _joined(scene: Scene, rng: Rng, where: str, verb: Verb) -> str:
         return where + one(rng, ("に", "に", "の中で"))
     around = place is not None and place.governs and verb is not FLYING
     inside = rng.random() < (0.8 if around else 0.15)
-    return f"{where}{'の中' if inside else ''}{verb.particle}"
+    return _TWICE.sub(r"\1", f"{where}{'の中' if inside else ''}{verb.particle}")
 
 
 def _where(scene: Scene, rng: Rng) -> str:

@@ -71,6 +71,25 @@ MOODS_JA = (
         "シンプルな",
     ),
 )
+# What living things look like, which is not drawn: no colour in it is theirs
+LOOKS = (
+    *("with blue eyes", "with green eyes", "with big eyes", "with red eyes", "with long hair"),
+    *("with blonde hair", "in a red dress", "wearing a blue dress", "in a suit", "in a hoodie"),
+    *("wearing a white shirt", "with a smile", "with white wings", "with sharp teeth", "with fur"),
+)
+LOOKS_JA = (
+    *(
+        "青い目の",
+        "緑の目の",
+        "大きな目の",
+        "赤い目の",
+        "長い髪の",
+        "金髪の",
+        "赤い服の",
+        "白い服の",
+    ),
+    *("青い服を着た", "赤いドレスの", "スーツ姿の", "着物の", "白い羽の", "鋭い歯の", "毛の長い"),
+)
 # Between commas, after everything else or before it
 TAGS = (
     *(

@@ -75,10 +75,10 @@ PLACES: tuple[Place, ...] = (
                 "in the river",
                 "under the sea",
             ),
-            "on the open sea",
+            *("on the open sea", "over the sea", "over the ocean"),
         ),
         ("sea", "ocean", "water", "lake", "river", "open sea"),
-        ("海", "海上", "海中", "水中", "水", "湖", "川", "大海原", "水面", "青い海"),
+        ("海", "海上", "海中", "水中", "水", "湖", "川", "大海原", "水面", "青い海", "海の上"),
     ),
     Place(
         backdrops.paint_beach,
@@ -172,7 +172,7 @@ PLACES: tuple[Place, ...] = (
         (
             *("in the city", "on a street", "in town", "on the street", "on the road", "downtown"),
             *("in the streets", "on a road", "in a village", "in a big city", "in Tokyo"),
-            *("in New York", "on a city street", "in Paris"),
+            *("in New York", "on a city street", "in Paris", "over the city", "above the city"),
         ),
         ("city", "street", "town", "road", "city street", "village", "cityscape", "Tokyo"),
         (
@@ -190,7 +190,7 @@ PLACES: tuple[Place, ...] = (
                 "町中",
                 "村",
             ),
-            *("市街地", "ビル街"),
+            *("市街地", "ビル街", "街の上"),
         ),
     ),
     Place(

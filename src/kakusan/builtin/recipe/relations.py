@@ -97,6 +97,7 @@ RELATIONS: tuple[Relation, ...] = (
         "beside",
         (
             *("{a} beside {b}", "{a} next to {b}", "{a} and {b}", "{a} with {b}", "{a}, {b}"),
+            *("{a} and {b}", "{a} and {b}", "{a} and {b}", "{a} with {b}"),  # what most write
             *(
                 "{a} near {b}",
                 "{a} by {b}",
@@ -116,8 +117,10 @@ RELATIONS: tuple[Relation, ...] = (
                 "{a}、{b}",
                 "{b}の隣に{a}",
             ),
+            *("{a}と{b}", "{a}と{b}", "{a}と{b}", "{a}と{b}"),  # what most write
             *("{b}と{a}", "{b}の近くの{a}", "{a}と{b}がいる", "{a}が{b}の隣にいる"),
             *(
+                "{a}と{b}と{c}",
                 "{a}と{b}と{c}",
                 "{a}、{b}、{c}",
                 "{a}と{b}、{c}",

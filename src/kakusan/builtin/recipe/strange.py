@@ -49,7 +49,9 @@ _BESIDE_JA = (
         "{x}、{w}風",
         "{w}、{x}",
         "{w}と{x}",
+        "{x}の{w}",
     ),
+    *("{x}に乗った{w}", "{x}を持つ{w}", "{w}が{x}と戦っている", "{x}が{w}を持っている"),
     *(
         "{w}の上の{x}",
         "{w}を持った{x}",
@@ -103,7 +105,7 @@ def with_strangers(text: str, rng: Rng) -> str:
     if kind < 0.4 and places:
         at = one(rng, places)
         found = f"{text[:at]}{word} {text[at:]}"
-    elif kind < 0.5 and text.startswith(("a ", "an ")):
+    elif kind < 0.6 and text.startswith(("a ", "an ")):
         found = one(rng, _WITH_ANOTHER).format(w=word, x=text)
     else:
         found = one(rng, _BESIDE).format(w=word, v=strange_word(rng), x=text)

@@ -41,6 +41,7 @@ GROUNDS = frozenset(
         *("sunset", "beach", "meadow", "forest", "snow", "desert", "city", "room", "rain", "night"),
     }
 )
+SEATS = frozenset({"sofa", "chair"})
 HELD = frozenset({"food", "plant", "tool", "sport"}) | WORN | INSTRUMENTS
 ANYTHING = frozenset[str]()
 
@@ -264,6 +265,8 @@ DEEDS = (
     ),
     Deed("riding", ("driving", "drives"), "を", ("運転する", "運転している"), LIVING, CARS),
     Deed("riding", ("flying", "flies"), "を", ("操縦する", "操縦している"), LIVING, AIRCRAFT),
+    Deed("on", ("sleeping on", "sleeps on"), "で", ("寝る", "眠る", "寝ている"), LIVING, SEATS),
+    Deed("on", ("sitting on", "sits on"), "に", ("座る", "座った", "座っている"), LIVING, SEATS),
     Deed(
         "on",
         ("climbing", "climbs"),

@@ -16,6 +16,8 @@ from kakusan.builtin.recipe.japanese import (
 from kakusan.builtin.recipe.nouns import plural
 from kakusan.builtin.recipe.phrases import (
     FRAMES,
+    LOOKS,
+    LOOKS_JA,
     MOODS,
     MOODS_JA,
     TAGS,
@@ -55,7 +57,7 @@ def _english(things: tuple[Thing, ...]) -> Iterator[str]:
     texts += [name for names, _ in STYLES for name in names]
     texts += [form for relation in RELATIONS for form in relation.english]
     texts += [form for doing in spoken(things) for form in doing.english]
-    texts += [*PLAIN, *PLAIN_FIRST, *MOODS, *TAGS, *FRAMES]
+    texts += [*PLAIN, *PLAIN_FIRST, *MOODS, *LOOKS, *TAGS, *FRAMES]
     for unit in units(_HOLE.sub(" ", " ".join(texts)).lower()):
         yield unit
         yield from (part for part in unit.split("-") if not part.isdecimal())
@@ -82,4 +84,4 @@ def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
     for doing in (FLYING, *spoken(things)):
         yield from (*doing.japanese, *progressive(doing.japanese[-1]))
     yield from (tag.lower() for tag in TAGS_JA)
-    yield from (*MOODS_JA, *_OF_FORMS_JA)
+    yield from (*MOODS_JA, *LOOKS_JA, *_OF_FORMS_JA)
