@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.strangers import Asked, marks, prompts, table_of
+from benchmarks.strangers import PROMPTS, Asked, marks, prompts, table_of
 from kakusan.builtin.recipe.judge import OWN, Seen, Verdict
 from kakusan.builtin.recipe.world import THINGS
 
@@ -20,6 +20,15 @@ def test_there_are_two_hundred_in_two_languages_each_once() -> None:
     assert all(each.relation is None or len(each.objects) == 2 for each in asked)
     assert all(each.count is None or len(each.objects) == 1 for each in asked)
     assert min(Counter(each.writing for each in asked).values()) >= 2
+
+
+def test_the_fresh_ones_are_others() -> None:
+    fresh = prompts(PROMPTS.parent / "fresh.tsv")
+    assert len({each.prompt for each in fresh}) == len(fresh) == 100
+    assert sum(each.prompt.isascii() for each in fresh) == 50
+    assert not {each.prompt for each in fresh} & {each.prompt for each in prompts()}
+    assert all(len(each.colours) == len(each.objects) for each in fresh)
+    assert all(each.count is None or len(each.objects) == 1 for each in fresh)
 
 
 def test_a_name_outside_of_the_world_is_told(tmp_path: Path) -> None:
