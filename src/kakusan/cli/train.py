@@ -121,10 +121,14 @@ def builtin(
     """
     if vae is not None and start is not None:
         raise InputError("--start has an autoencoder already; leave --vae out")
+    if written and (vae is not None or minutes is not None or compiled or words):
+        raise InputError(
+            "--export trains no more; leave --vae, --words, --minutes and --compile out"
+        )
     if words and start is None:
         raise InputError("--words teaches a model that is there; name it with --start")
-    if written and (vae is not None or minutes is not None or compiled):
-        raise InputError("--export trains no more; leave --vae, --minutes and --compile out")
+    if words and compiled:
+        raise InputError("--compile is for the whole U-Net; leave it out with --words")
     check_free(output, overwrite)
     check_writable(output)
     with live(quiet=False) as line:

@@ -31,6 +31,7 @@ from kakusan.builtin.recipe.words import known_words
 from kakusan.builtin.recipe.world import THINGS
 from kakusan.checkpoints.files import read_json
 from kakusan.checkpoints.source import locate
+from kakusan.cli import main
 from kakusan.errors import CheckpointError, InputError, NumericalError, OutputError
 from kakusan.models import TextEncoderConfig, UNetConfig, VAEConfig
 from kakusan.pipeline import StableDiffusionPipeline
@@ -280,6 +281,22 @@ def test_words_alone_can_be_taught(whole: Path, tmp_path: Path) -> None:
         for folder in (tmp_path / "model", tmp_path / "better")
     ]
     assert vocabularies[0] == vocabularies[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--words"], "--words teaches a model that is there; name it with --start"),
+        (["--words", "--start", "x", "--compile"], "leave it out with --words"),
+        (["--export", "--words", "--start", "x"], "--export trains no more"),
+        (["--vae", "x", "--start", "x"], "--start has an autoencoder already"),
+    ],
+)
+def test_options_that_nothing_would_use_are_refused(
+    options: list[str], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "builtin", "-o", str(tmp_path / "model"), *options]) == 2
+    assert said in capfd.readouterr().err
 
 
 def test_what_is_read_counts_where_words_are_taught(whole: Path, tmp_path: Path) -> None:

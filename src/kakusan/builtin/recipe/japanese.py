@@ -16,7 +16,16 @@ from kakusan.builtin.recipe.phrases import (
 )
 from kakusan.builtin.recipe.relations import RELATION_NAMED
 from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
-from kakusan.builtin.recipe.verbs import AIRCRAFT, BOATS, DRINKS, Deed, Verb, deed_of, verb_of
+from kakusan.builtin.recipe.verbs import (
+    AIRCRAFT,
+    BOATS,
+    DRINKS,
+    LIVING,
+    Deed,
+    Verb,
+    deed_of,
+    verb_of,
+)
 from kakusan.builtin.recipe.world import (
     COLOURS,
     GOVERNED,
@@ -163,13 +172,13 @@ def _name(item: Item, rng: Rng, whole: bool = True, *, one_of_several: bool = Fa
         return name
     if one_of_several and rng.random() < 0.4:
         return one(rng, one(rng, list(SIZES.values()))[2]) + name
-    looks = THINGS[item.thing].kind in ("animal", "person") and rng.random() < 0.15
+    looks = THINGS[item.thing].kind in LIVING and rng.random() < 0.15
     return one(rng, LOOKS_JA if looks else MOODS_JA) + name
 
 
 def _be(scene: Scene, rng: Rng) -> str:
     """What says that something is there: of what lives, and of what does not."""
-    lives = THINGS[scene.items[0].thing].kind in ("animal", "person")
+    lives = THINGS[scene.items[0].thing].kind in LIVING
     return "いる" if lives or rng.random() < 0.3 else "ある"
 
 
