@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from kakusan.builtin.recipe import lessons, scenes
 from kakusan.builtin.recipe.album import CHUNK, Album
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.crew import Crew
@@ -31,6 +32,25 @@ def test_a_scene_is_known_by_its_number() -> None:
     assert all(is_seen(scene) for scene in scenes)
     assert scenes != [replace(ALBUM, seed=4).scene(i) for i in range(50)]
     assert [i for chunk in ALBUM.chunks() for i in chunk] == list(range(ALBUM.count))
+
+
+def test_other_scenes_and_other_captions_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tokenizer(tmp_path / "tokenizer", [], 500)
+    told = ALBUM.told()
+    assert told == ALBUM.told() != replace(ALBUM, things=8).told()
+    Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
+    Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(lessons, "caption", lambda scene, rng: caption(scene, rng).upper() + "!")
+        with pytest.raises(CheckpointError, match="of other scenes"):
+            Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(scenes, "DEEDS", 1.0)
+        assert ALBUM.told() != told
+        with pytest.raises(CheckpointError, match="of other scenes"):
+            Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
 
 
 @needs_font

@@ -274,6 +274,18 @@ def test_words_alone_can_be_taught(whole: Path, tmp_path: Path) -> None:
     for file in files:
         one, two = (folder / f"{file}.safetensors" for folder in (again, tmp_path / "model"))
         assert one.read_bytes() == two.read_bytes()
+    with pytest.raises(InputError, match="taught words alone; name its model with --start"):
+        export(recipe, tmp_path, again)
+    for other, words in ((tmp_path, False), (whole, True)):
+        with pytest.raises(CheckpointError, match="give it another folder"):
+            build(recipe, other, tmp_path / "no", start=start, words=words)
+    (tmp_path / "both").mkdir()
+    for folder, name in ((whole, "unet"), (tmp_path, "attention")):
+        (tmp_path / "both" / f"{name}.safetensors").symlink_to(folder / f"{name}.safetensors")
+    with pytest.raises(CheckpointError, match="give it another folder"):
+        export(recipe, tmp_path / "both", again, start=start)
+    with pytest.raises(InputError, match="words alone are taught to a model that is there"):
+        build(recipe, tmp_path / "no", tmp_path / "no", words=True)
     # A model that knows all words may learn to read them better
     build(recipe, tmp_path / "on", tmp_path / "better", start=tmp_path / "model", words=True)
     vocabularies = [
@@ -336,6 +348,34 @@ def test_what_is_read_counts_where_words_are_taught(whole: Path, tmp_path: Path)
     assert pipe.text_encoder.get_parameter(EMBEDDINGS).grad is not None
     learning = {name for name, p in pipe.unet.named_parameters() if p.grad is not None}
     assert learning == {name for name, p in pipe.unet.named_parameters() if p.requires_grad}
+
+
+def test_a_killed_lesson_of_words_goes_on(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(TINY, attention_settings=settings(4))
+
+    def taught(run: Path) -> None:
+        build(recipe, run, run / "model", start=whole / "model", words=True)
+
+    taught(tmp_path / "one")
+    advance, kills = trainer.Run.advance, {("text", 2), ("attention", 3)}
+
+    def advance_unless_killed(run: trainer.Run) -> None:
+        if (now := (run.stage.name, run.step)) in kills:
+            kills.remove(now)
+            raise KilledError
+        advance(run)
+
+    monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            taught(tmp_path / "two")
+    taught(tmp_path / "two")
+    assert not kills
+    for name in ("text", "attention"):
+        one, two = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("one", "two"))
+        assert all(torch.equal(value, two[key]) for key, value in one.items())
 
 
 def test_a_run_is_written_wherever_it_stands(whole: Path, tmp_path: Path) -> None:

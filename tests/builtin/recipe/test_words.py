@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from kakusan.builtin.recipe.english import english
-from kakusan.builtin.recipe.japanese import PLACE_JA, PLAIN_JA, japanese
+from kakusan.builtin.recipe.japanese import (
+    PLACE_JA,
+    PLACE_OF_ONE_JA,
+    PLACE_OF_SENTENCE_JA,
+    PLAIN_JA,
+    PLAIN_OF_SENTENCE_JA,
+    TIME_OF_SENTENCE_JA,
+    japanese,
+)
 from kakusan.builtin.recipe.phrases import FRAMES_JA, FRAMES_OF_SENTENCE_JA
 from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
 from kakusan.builtin.recipe.scenes import training_scene
@@ -43,7 +51,9 @@ def test_every_word_is_of_a_caption() -> None:
 
 def test_all_forms_are_of_known_words() -> None:
     known = known_words(0)
-    forms = [*PLACE_JA, *PLAIN_JA, *(form for relation in RELATIONS for form in relation.japanese)]
+    forms = [*PLACE_JA, *PLACE_OF_ONE_JA, *PLAIN_JA]
+    forms += [*PLACE_OF_SENTENCE_JA, *TIME_OF_SENTENCE_JA, *PLAIN_OF_SENTENCE_JA]
+    forms += [*(form for relation in RELATIONS for form in relation.japanese)]
     for form in (*forms, *FRAMES_JA, *FRAMES_OF_SENTENCE_JA):
         x = "飛んでいる" if form in FRAMES_OF_SENTENCE_JA else "赤"
         text = form.format(a="赤", b="青い", c="緑", p="海", be="いる", x=x)

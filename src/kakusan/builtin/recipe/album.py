@@ -1,6 +1,7 @@
 """The scenes of a training and their pictures: each of a seed of its own, drawn by all cores."""
 
 import functools
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.scenes import Scene, training_scene
 
 CHUNK = 64  # scenes that a process is asked for at a time
+_TELLING = 256  # scenes by which an album is told from others
 _SCENES = 1  # what the numbers of a scene's generator begin with, after the seed
 
 Pictures = npt.NDArray[np.uint8]
@@ -33,6 +35,11 @@ class Album:
         """The scene with a number, whichever process asks for it."""
         rng = np.random.default_rng([self.seed, _SCENES, index])
         return training_scene(rng, self.things)
+
+    def told(self) -> str:
+        """What tells its scenes from all others, those of another recipe too."""
+        first = [self.scene(index) for index in range(min(self.count, _TELLING))]
+        return f"{self}, scenes {hashlib.sha256(repr(first).encode()).hexdigest()[:12]}"
 
     def chunks(self) -> list[range]:
         """The numbers of all scenes, as many at a time as a process draws."""

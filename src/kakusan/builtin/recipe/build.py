@@ -6,7 +6,7 @@ from pathlib import Path
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.cross_attention import CrossAttentionStage
 from kakusan.builtin.recipe.diffusion import DiffusionStage
-from kakusan.builtin.recipe.export import LATENTS, TOKENIZER, export
+from kakusan.builtin.recipe.export import LATENTS, TOKENIZER, check_kind, export
 from kakusan.builtin.recipe.painter import Painter
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.builtin.recipe.stages import (
@@ -27,7 +27,7 @@ from kakusan.builtin.recipe.stages import (
 )
 from kakusan.builtin.recipe.stopwatch import Stopwatch
 from kakusan.builtin.recipe.words import known_words
-from kakusan.errors import CheckpointError
+from kakusan.errors import CheckpointError, InputError
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.device import best_device
 from kakusan.runtime.machine import usable_cores
@@ -56,12 +56,17 @@ def build(
         start: a model's folder. Its UNet learns on, and its decoder; the encoder of its
             autoencoder stays as it is, and so does its text encoder if it knows all words of the
             recipe's captions.
-        words: of `start`, only the text encoder and the UNet's attention to it learn.
+        words: only the text encoder of `start` and its UNet's attention to it learn, instead.
         minutes: from now to the end of the last stage, in place of the stages' numbers of steps.
 
     Raises:
-        CheckpointError: `vae` or `start` is of another shape than the recipe's.
+        CheckpointError: `vae` or `start` is of another shape than the recipe's, or the run is one
+            of words alone and this is not, or the other way round.
+        InputError: Words are to be taught, and there is no `start`, or the UNet is to be compiled.
     """
+    if words and (start is None or recipe.compiled):
+        raise InputError("words alone are taught to a model that is there, and not compiled")
+    check_kind(run, words=words)
     watch, clock = Stopwatch(), Clock(minutes)
     Painter(recipe.pixels)  # needs a font, which may be missing
     with Crew(usable_cores() - 1) as crew:
@@ -143,7 +148,8 @@ def _after(
         text_encoder = reader.text_encoder
     latents, _ = encoded(recipe, run, autoencoder, pictures)
     scale = autoencoder.config.scaling_factor
-    if words and reader is not None:
+    if words:
+        assert reader is not None
         return cross_attention_stage(
             recipe, unet, reader, autoencoder, tokenizer, lessons, latents, scale=scale
         )

@@ -2,7 +2,7 @@
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.english import english
-from kakusan.builtin.recipe.japanese import japanese
+from kakusan.builtin.recipe.japanese import is_open, japanese
 from kakusan.builtin.recipe.phrases import one
 from kakusan.builtin.recipe.scenes import Scene
 from kakusan.builtin.recipe.strange import (
@@ -34,7 +34,9 @@ def caption(scene: Scene, rng: Rng) -> str:
 def _any_caption(scene: Scene, rng: Rng) -> str:
     if rng.random() < JAPANESE:
         text = _nothing_ja(scene, rng) or japanese(scene, rng)
-        return with_strangers_ja(text, rng) if rng.random() < STRANGE else text
+        if rng.random() > STRANGE or is_open(text) or text.endswith(("。", "ください")):
+            return text
+        return with_strangers_ja(text, rng)
     text = _nothing(scene, rng) or english(scene, rng)
     if rng.random() < STRANGE:
         text = with_strangers(text, rng)

@@ -37,7 +37,7 @@ class DenoisingStage(Stage[NetworksT]):
 
     Args:
         networks: learn, from as they are.
-        text_encoder: reads the captions, and stays as it is.
+        text_encoder: reads the captions, and learns only if it is one of the networks.
         vae: decodes sample grids.
         tokenizer: reads the prompts of the sample grids.
         latents: shape (n, channels, height, width), scaled to a standard deviation of 1.

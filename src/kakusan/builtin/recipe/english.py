@@ -103,7 +103,7 @@ def _single(scene: Scene, rng: Rng, whole: bool) -> str:
     is_person = THINGS[item.thing].kind == "person"
     forms = ("{}", "{}", "is {}", "who is {}" if is_person else "that is {}")
     verb = _doing(scene, rng, forms, third=True)
-    if verb.endswith("ing") and " " not in verb and rng.random() < 0.2:
+    if verb and " " not in verb and not verb.endswith("s") and rng.random() < 0.2:
         return _noun(item, rng, verb)  # a sleeping cat
     noun = _noun(item, rng, _mood(rng, whole))
     if THINGS[item.thing].kind in LIVING and rng.random() < 0.05:
@@ -137,7 +137,8 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     items, relation = scene.items, str(scene.relation)
     if relation == "flying in" and rng.random() < 0.3:
         return _noun(items[0], rng, "flying")
-    nouns = [_noun(item, rng, _mood(rng, whole, one_of_several=True)) for item in items]
+    several = len(items) > 1
+    nouns = [_noun(item, rng, _mood(rng, whole, one_of_several=several)) for item in items]
     if not whole and relation == "beside" and len(items) == 2 and rng.random() < 0.1:
         nouns[1] = _some(items[1], rng) or nouns[1]
     deed = None

@@ -12,7 +12,7 @@ from torch import Tensor
 from kakusan.builtin.recipe.diffusion import noise_scheduler
 from kakusan.builtin.recipe.recipe import Recipe
 from kakusan.checkpoints.files import write_json
-from kakusan.errors import InputError, shown_path
+from kakusan.errors import CheckpointError, InputError, shown_path
 from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.pipeline.index import DEFAULTS, write_index
 from kakusan.pipeline.parts import STABLE_DIFFUSION
@@ -21,6 +21,8 @@ from kakusan.training.checkpoint import averages
 
 LATENTS = "latents.safetensors"
 TOKENIZER = "tokenizer"
+UNET = "unet.safetensors"
+WORDS = "attention.safetensors"  # of a run in which words alone are learnt
 
 
 def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None) -> None:
@@ -37,10 +39,13 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
 
     Raises:
         InputError: The run has not come to its last stage yet.
-        CheckpointError: A file of the run is broken, or of another recipe.
+        CheckpointError: A file of the run is broken, or of another recipe or kind of run.
     """
-    words = run / "attention.safetensors"  # of a run in which nothing else is learnt
-    if not (run / "unet.safetensors").is_file() and not words.is_file():
+    words = run / WORDS
+    check_kind(run, words=words.is_file())
+    if words.is_file() and start is None:
+        raise InputError(f"{shown_path(run)} has taught words alone; name its model with --start")
+    if not words.is_file() and not (run / UNET).is_file():
         raise InputError(
             f"{shown_path(run)} has no checkpoint of the UNet yet, and so no model to write; "
             "train on."
@@ -63,7 +68,7 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         text_encoder.load_state_dict(_of(learnt, "reader.text_encoder."))
     else:
         unet = UNet2DConditionModel(recipe.unet)
-        unet.load_state_dict(averages(run / "unet.safetensors"))
+        unet.load_state_dict(averages(run / UNET))
     vae.half().save_pretrained(output / "vae")
     unet.half().save_pretrained(output / "unet")
     text_encoder.half().save_pretrained(output / "text_encoder")
@@ -87,6 +92,20 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
         "upscale_strength": 0.1,
     }
     write_json(output / DEFAULTS, good)
+
+
+def check_kind(run: Path, *, words: bool) -> None:
+    """Refuse a run that has learnt words alone where it is to learn more, and the other way round.
+
+    Raises:
+        CheckpointError: It has.
+    """
+    other = run / (UNET if words else WORDS)
+    if other.is_file():
+        raise CheckpointError(
+            f"{shown_path(run)} is of a run {'without' if words else 'with'} --words "
+            f"({other.name}); give it another folder."
+        )
 
 
 def new_text_encoder(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:

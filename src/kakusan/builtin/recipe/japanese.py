@@ -83,8 +83,9 @@ PLAIN_JA = (
 PLACE_JA = (
     *("{p}の{a}", "{p}の{a}", "{p}の{a}", "{p}、{a}", "{a}、{p}", "{p}に{a}", "{p}に{be}{a}"),
     *("{p}の中の{a}", "{p}の中に{be}{a}", "{p}の中で{a}", "{p}を背景にした{a}", "{p}で{a}"),
-    *("{p}の上の{a}", "{p}に{a}が{be}", "{a}が{p}に{be}", "{a}が{be}{p}", "{p}と{a}", "{a}の{p}"),
+    *("{p}の上の{a}", "{p}に{a}が{be}", "{a}が{p}に{be}", "{a}が{be}{p}", "{p}と{a}"),
 )
+PLACE_OF_ONE_JA = ("{a}の{p}", "{a}がいる{p}", "{a}のいる{p}")  # of one object besides
 COMPOUNDS = {  # what has a word for itself and its colour
     "red": ("赤鬼", "赤牛"),
     "blue": ("青鬼",),
@@ -97,11 +98,25 @@ COMPOUNDS = {  # what has a word for itself and its colour
 # The same of a sentence that ends in a verb
 PLAIN_OF_SENTENCE_JA = ("{a}、{c}の背景", "{a}、背景は{c}", "{b}背景で{a}", "{c}の背景、{a}")
 PLACE_OF_SENTENCE_JA = ("{p}で{a}", "{p}で{a}", "{p}、{a}", "{a}、{p}", "{p}の中で{a}")
-TIMES = ("night", "sunset")  # places that are times
+TIME_OF_SENTENCE_JA = ("{p}に{a}", "{p}に{a}", "{p}、{a}", "{a}、{p}")
+TIMES = (
+    "夜",
+    "真夜中",
+    "夜中",
+    "月夜",
+    "夕方",
+    "夕暮れ",
+    "日没",
+    "日の出",
+    "冬",
+    "雨の日",
+    "雪の日",
+)
+FALLING = ("雪", "吹雪", "雨", "大雨", "嵐", "土砂降り", "小雨")  # is all around
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _TWICE = re.compile("([上中])の[上中](?=[のにでを])")  # of places that are above or in something
-_OPEN = ("に", "で", "る", "す")  # how a text ends that no noun ends
+_OPEN = ("に", "で", "る", "す")  # how texts end that end in a verb or a particle
 
 
 def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
@@ -128,7 +143,7 @@ def _nouns_that_seem_open() -> tuple[str, ...]:
 
 
 def counters_of(thing: int) -> tuple[str, ...]:
-    """What an object is counted in, the usual first; "つ" counts everything but people."""
+    """What an object is counted in, the usual first; "つ" counts what does not live."""
     usually = COUNTERS.get(THINGS[thing].kind, OTHER_COUNTER)
     own = [counter for counter, names in _COUNTED_AS.items() if THINGS[thing].name in names]
     return (usually, *own) if THINGS[thing].kind == "animal" else (*own, usually)[:1]
@@ -262,9 +277,14 @@ def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
         before, noun = usual(rng, colour.before), usual(rng, colour.japanese)
         plain = PLAIN_OF_SENTENCE_JA if is_open(subject) else PLAIN_JA
         return one(rng, plain).format(a=subject, b=before, c=noun)
-    forms = PLACE_OF_SENTENCE_JA if is_open(subject) else PLACE_JA
-    said = one(rng, forms).format(a=subject, p=_where(scene, rng), be=_be(scene, rng))
-    return _TWICE.sub(r"\1", said)
+    where = _where(scene, rng)
+    if is_open(subject):
+        forms = TIME_OF_SENTENCE_JA if where in TIMES else PLACE_OF_SENTENCE_JA
+    elif len(scene.items) == 1 and rng.random() < 0.06:
+        forms = PLACE_OF_ONE_JA
+    else:
+        forms = PLACE_JA
+    return _TWICE.sub(r"\1", one(rng, forms).format(a=subject, p=where, be=_be(scene, rng)))
 
 
 def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
@@ -273,20 +293,18 @@ def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
     if kind < 0.16:
         verbal = f"{one(rng, verb.japanese)}{subject}"
         return f"{verbal}、{where}" if kind < 0.08 else f"{where}、{verbal}"
-    joined = _joined(scene, rng, where, verb)
+    joined = _joined(rng, where, verb)
     if kind < 0.7:
         return f"{joined}{one(rng, verb.japanese)}{subject}"
     ending = _ending(verb, rng)
     return f"{subject}が{joined}{ending}" if kind < 0.85 else f"{joined}{subject}が{ending}"
 
 
-def _joined(scene: Scene, rng: Rng, where: str, verb: Verb) -> str:
+def _joined(rng: Rng, where: str, verb: Verb) -> str:
     """A place and its particle: a time has its own, and what falls from the sky is all around."""
-    place = None if scene.place is None else PLACES[scene.place]
-    if place is not None and place.name in TIMES and verb is not FLYING:
-        return where + one(rng, ("に", "に", "の中で"))
-    around = place is not None and place.governs and verb is not FLYING
-    inside = rng.random() < (0.8 if around else 0.15)
+    if where in TIMES:
+        return f"{where}に"
+    inside = rng.random() < (0.8 if where in FALLING else 0.15)
     return _TWICE.sub(r"\1", f"{where}{'の中' if inside else ''}{verb.particle}")
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kakusan.builtin.recipe.album import Album
+from kakusan.builtin.recipe.album import CHUNK, Album
 from kakusan.builtin.recipe.captions import caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.questions import answers
@@ -72,7 +72,9 @@ class Lessons:
                 for key in parts[0]
             }
 
-        known = {"of": f"{album}, {captions} captions, vocabulary {vocabulary}"}
+        first = drawn(range(min(album.count, CHUNK)))["ids"].tobytes()
+        said = f"{captions} captions {hashlib.sha256(first).hexdigest()[:12]}"
+        known = {"of": f"{album.told()}, {said}, vocabulary {vocabulary}"}
         found, _ = kept(run / FILE, known, make)
         return cls(**{field.name: found[field.name] for field in dataclasses.fields(cls)})
 

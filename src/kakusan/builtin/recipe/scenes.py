@@ -120,7 +120,8 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
     Args:
         rng: decides everything.
         things: objects to choose from, the first of `THINGS`.
-        kind: "empty", "single", "count" or "relation"; at random where not given.
+        kind: "empty", "single", "count" or "relation"; at random where not given. Relations are
+            those that people ask for most; with "any relation", all alike.
     """
     kind = kind or str(
         rng.choice(["empty", "single", "count", "relation"], p=[0.04, 0.44, 0.12, 0.4])
@@ -130,8 +131,8 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
         scene = _single(scene, rng, things)
     elif kind == "count":
         scene = _several(scene, rng, things)
-    elif kind == "relation":
-        scene = _related(scene, rng, things)
+    elif kind in ("relation", "any relation"):
+        scene = _related(scene, rng, things, evenly=kind == "any relation")
     return in_some_way(scene, rng)
 
 
@@ -204,13 +205,13 @@ def _kinds(things: int, *kinds: str) -> list[int]:
     return [i for i in range(things) if THINGS[i].kind in kinds]
 
 
-def _related(scene: Scene, rng: Rng, things: int) -> Scene:
+def _related(scene: Scene, rng: Rng, things: int, *, evenly: bool) -> Scene:
     anything = range(things)
-    deeds = acts(things) if rng.random() < DEEDS else ()
+    deeds = () if evenly or rng.random() > DEEDS else acts(things)
     if deeds:
         relation, first, second = deeds[int(rng.integers(len(deeds)))]
     else:
-        relation, first, second = _standing(rng, things)
+        relation, first, second = _standing(rng, things, 0.0 if evenly else BESIDE)
     a = first[int(rng.integers(len(first)))]
     if set(second) <= {a}:
         second = anything
@@ -225,10 +226,14 @@ def _related(scene: Scene, rng: Rng, things: int) -> Scene:
     return replace(scene, items=items, relation=relation)
 
 
-def _standing(rng: Rng, things: int) -> tuple[str, Sequence[int], Sequence[int]]:
-    """A relation, and what may be the first and the second in it."""
+def _standing(rng: Rng, things: int, beside: float) -> tuple[str, Sequence[int], Sequence[int]]:
+    """A relation, and what may be the first and the second in it.
+
+    Args:
+        beside: how many more stand side by side than in each other relation.
+    """
     anything = range(things)
-    if rng.random() < BESIDE:
+    if rng.random() < beside:
         return "beside", anything, anything
     able = {
         "riding": (_kinds(things, "animal", "person"), _kinds(things, "animal", "vehicle")),

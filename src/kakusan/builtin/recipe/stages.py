@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kakusan.builtin.recipe.album import Album
-from kakusan.builtin.recipe.captions import caption
+from kakusan.builtin.recipe.captions import JAPANESE, caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
@@ -18,6 +18,7 @@ from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.examples import Examples
 from kakusan.builtin.recipe.export import LATENTS, new_text_encoder
 from kakusan.builtin.recipe.exposures import Exposures
+from kakusan.builtin.recipe.japanese import japanese
 from kakusan.builtin.recipe.lessons import Lessons, kept
 from kakusan.builtin.recipe.reading import Reader, ReadingStage
 from kakusan.builtin.recipe.recipe import PROMPTS, Recipe
@@ -142,13 +143,13 @@ def teach_words(
     begun: CLIPTextModel,
     share: float,
 ) -> Reader:
-    """Teach a text encoder words of a larger vocabulary; return its reader with averaged weights.
+    """Teach a text encoder to read captions, of more words or better; return its reader, averaged.
 
     It reads captions of objects that it knew as before, so that the UNet which learnt with it draws
     them on.
 
     Args:
-        tokenizer: of the larger vocabulary.
+        tokenizer: of the vocabulary that it is taught.
         known: the encoder's own.
         begun: what it begins as.
         share: of the clock's time.
@@ -221,7 +222,7 @@ def known_examples(
 ) -> Examples:
     """How another model's text encoder reads captions of scenes whose objects it knows.
 
-    Of several objects these are plain ones: it may have misread the others.
+    Of objects in a relation, captions say it plainly: it may have misread others.
 
     Args:
         recipe: how many captions, and of which objects.
@@ -236,7 +237,8 @@ def known_examples(
     while len(captions) < recipe.examples:
         scene = training_scene(rng, recipe.things)
         plain = scene.relation is not None and len(scene.items) > 1
-        text = english(scene, rng, whole=True) if plain else caption(scene, rng)
+        say = japanese if rng.random() < JAPANESE else english
+        text = say(scene, rng, whole=True) if plain else caption(scene, rng)
         if named.issuperset(item.thing for item in scene.items) and known.used(text) == text:
             captions.append(text)
     return Examples.of(captions, tokenizer, known, text_encoder, tokens=tokens)
@@ -261,7 +263,7 @@ def encoded(
     Raises:
         CheckpointError: The run has those of other scenes, or of another autoencoder.
     """
-    known = {"of": str(album(recipe)), "encoder": fingerprint(vae.encoder)}
+    known = {"of": album(recipe).told(), "encoder": fingerprint(vae.encoder)}
     found, said = kept(
         run / LATENTS,
         known,

@@ -9,6 +9,7 @@ import functools
 import re
 
 from kakusan.builtin.recipe.backdrops import Rng
+from kakusan.builtin.recipe.nouns import article
 from kakusan.builtin.recipe.phrases import one
 from kakusan.builtin.recipe.words import known_words
 from kakusan.text.clip_vocabulary import clip_vocabulary
@@ -62,7 +63,7 @@ _BESIDE_JA = (
         "{w}で{x}",
     ),
 )
-_BEFORE_VOWEL = re.compile(r"(?<![\w'])a (?=[aei])")
+_ARTICLE = re.compile(r"(?<![\w'])an? (?=(\w+))")
 _BEFORE = re.compile(r"(?<![\w'])(a|an|the) (?=[a-z])")
 
 
@@ -109,7 +110,7 @@ def with_strangers(text: str, rng: Rng) -> str:
         found = one(rng, _WITH_ANOTHER).format(w=word, x=text)
     else:
         found = one(rng, _BESIDE).format(w=word, v=strange_word(rng), x=text)
-    return _BEFORE_VOWEL.sub("an ", found)
+    return _with_articles(found, word)
 
 
 def with_strangers_ja(text: str, rng: Rng) -> str:
@@ -121,7 +122,12 @@ def nothing_known(rng: Rng, where: str) -> str:
     """A caption that asks for nothing that can be drawn, but where it is to be."""
     word = strange_word(rng)
     forms = ("{w} {p}", "a {w} {p}", "{w}", "a {w} {v} {p}", "the {w} {p}")
-    return one(rng, forms).format(w=word, v=strange_word(rng), p=where)
+    return _with_articles(one(rng, forms).format(w=word, v=strange_word(rng), p=where), word)
+
+
+def _with_articles(text: str, word: str) -> str:
+    """The text with the article that goes before a word, wherever it stands after one."""
+    return _ARTICLE.sub(lambda found: f"{article(word)} " if found[1] == word else found[0], text)
 
 
 def slipped(text: str, rng: Rng) -> str:

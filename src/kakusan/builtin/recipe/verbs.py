@@ -346,7 +346,8 @@ def deed_of(relation: str, a: int, b: int, rng: Rng) -> Deed | None:
     deeds = deeds_of(relation, a, b)
     if not deeds or rng.random() > 0.6:
         return None
-    return deeds[0] if rng.random() < 0.6 else one(rng, deeds)
+    narrowest = [deed for deed in deeds if _breadth(deed) == _breadth(deeds[0])]
+    return one(rng, narrowest if rng.random() < 0.6 else deeds)
 
 
 @functools.cache
@@ -364,6 +365,7 @@ def acts(things: int) -> tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...
     return tuple(found)
 
 
+@functools.cache
 def _breadth(deed: Deed) -> int:
     """With how many things it can be done."""
     return sum(_is(thing, deed.what) for thing in THINGS)
