@@ -88,7 +88,7 @@ def export(recipe: Recipe, run: Path, output: Path, *, start: Path | None = None
     good = {
         "num_inference_steps": 8,
         "img2img_steps": 25,
-        "guidance_scale": 3.0,
+        "guidance_scale": 5.0,
         "upscale_strength": 0.1,
     }
     write_json(output / DEFAULTS, good)
