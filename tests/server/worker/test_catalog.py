@@ -37,7 +37,7 @@ def test_the_builtin_model_is_always_there_and_usual_where_none_is_named(
     assert catalog.usual_model.name == tiny_v1.name
     assert catalog.usual_model.family is not None
     found = catalog.find("model", "BuiltIn")
-    assert (found.name, found.width, found.steps, found.guidance) == ("builtin", 128, 8, 3.0)
+    assert (found.name, found.width, found.steps, found.guidance) == ("builtin", 128, 8, 5.0)
     assert found.scheduler == "DDIMScheduler"
 
 
