@@ -69,14 +69,14 @@ def learn(stage: DecoderStage | SharpeningStage, steps: int) -> None:
 
 def test_edges_become_steeper_than_without_a_critic(vae: AutoencoderKL, pictures: Tensor) -> None:
     steep: dict[float, float] = {}
-    for weight in (0.0, 1.0):
+    for weight in (0.0, 0.2):
         stage = sharpening(vae, pictures, weight)
         learn(stage, 150)
         known = to_tensor(pictures)
         with torch.no_grad():
             decoded = stage.networks.vae.decode(stage.networks.vae.encode(known)[0].mean)[0]
         steep[weight] = steepness(decoded, known)
-    assert steep[1.0] > 1.02 * steep[0.0]
+    assert steep[0.2] > 1.02 * steep[0.0]
 
 
 def test_only_the_decoder_and_the_critic_learn(vae: AutoencoderKL, pictures: Tensor) -> None:
