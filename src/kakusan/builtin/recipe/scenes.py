@@ -241,7 +241,8 @@ def _standing(rng: Rng, things: int, beside: float) -> tuple[str, Sequence[int],
     }
     possible = [name for name in NAMES[:-1] if all(map(len, able.get(name, (anything,))))]
     relation = possible[int(rng.integers(len(possible)))]  # but flying, which one does alone
-    return relation, *able.get(relation, (anything, anything))
+    first, second = able.get(relation, (anything, anything))
+    return relation, first, second
 
 
 def _other(rng: Rng, among: Sequence[int], used: Sequence[int]) -> int:
