@@ -99,6 +99,19 @@ class KilledError(Exception):
     """Stands for whatever ends the process."""
 
 
+def kill_at(kills: set[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the process once before each of these steps of stages, and take it out of them."""
+    advance = trainer.Run.advance
+
+    def advance_unless_killed(run: trainer.Run) -> None:
+        if (now := (run.stage.name, run.step)) in kills:
+            kills.remove(now)
+            raise KilledError
+        advance(run)
+
+    monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
@@ -109,16 +122,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_and_resumed_equals_uninterrupted(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance = trainer.Run.advance
     kills = {("vae", 3), ("decoder", 1), ("text", 3), ("unet", 3), ("sharpening", 1)}
-
-    def advance_unless_killed(run: trainer.Run) -> None:
-        if (now := (run.stage.name, run.step)) in kills:
-            kills.remove(now)
-            raise KilledError
-        advance(run)
-
-    monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
+    kill_at(kills, monkeypatch)
     for _ in range(5):
         with pytest.raises(KilledError):
             build(TINY, tmp_path, tmp_path / "model")
@@ -359,15 +364,8 @@ def test_a_killed_lesson_of_words_goes_on(
         build(recipe, run, run / "model", start=whole / "model", words=True)
 
     taught(tmp_path / "one")
-    advance, kills = trainer.Run.advance, {("text", 2), ("attention", 3)}
-
-    def advance_unless_killed(run: trainer.Run) -> None:
-        if (now := (run.stage.name, run.step)) in kills:
-            kills.remove(now)
-            raise KilledError
-        advance(run)
-
-    monkeypatch.setattr(trainer.Run, "advance", advance_unless_killed)
+    kills = {("text", 2), ("attention", 3)}
+    kill_at(kills, monkeypatch)
     for _ in range(2):
         with pytest.raises(KilledError):
             taught(tmp_path / "two")
