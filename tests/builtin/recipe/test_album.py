@@ -43,7 +43,9 @@ def test_other_scenes_and_other_captions_are_told(
     Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
     Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
     with monkeypatch.context() as patch:
-        patch.setattr(lessons, "caption", lambda scene, rng: caption(scene, rng).upper() + "!")
+        patch.setattr(
+            lessons, "caption", lambda scene, rng, things: caption(scene, rng, things).upper() + "!"
+        )
         with pytest.raises(CheckpointError, match="of other scenes"):
             Lessons.of(ALBUM, Crew(0), tmp_path, captions=1, side=4)
     with monkeypatch.context() as patch:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kakusan.builtin.recipe.strange import (
+    everyday_words,
     real_words,
     slipped,
     strange_word,
@@ -11,6 +12,7 @@ from kakusan.builtin.recipe.strange import (
     with_strangers_ja,
 )
 from kakusan.builtin.recipe.words import known_words
+from kakusan.builtin.recipe.world import CORE, THINGS
 
 
 def test_no_strange_word_is_known() -> None:
@@ -21,7 +23,22 @@ def test_no_strange_word_is_known() -> None:
         assert strange_word(rng).isascii()
     made = [strange_word_ja(rng) for _ in range(500)]
     assert sum(word in known.words for word in made) < 5
-    assert all(3 <= len(word) <= 10 or len(word) == 2 for word in made)
+    assert all(2 <= len(word) <= 10 or word in everyday_words()[1] for word in made)
+
+
+def test_names_of_objects_that_a_model_does_not_know_are_strange_to_it() -> None:
+    few, all_of_them = everyday_words(CORE), everyday_words(len(THINGS))
+    others = THINGS[CORE:]
+    for words, more, names in (
+        (few[0], all_of_them[0], {name for thing in others for name in thing.english}),
+        (few[1], all_of_them[1], {name for thing in others for name in thing.japanese}),
+    ):
+        assert len(names & set(words)) > 100
+        assert not names & set(more)
+        assert len(more) > 40
+        assert not known_words(CORE).words & set(words)
+    assert {"sunglasses", "zebra"} <= set(few[0])
+    assert {"サングラス", "シマウマ"} <= set(few[1])
 
 
 def test_they_stand_beside_a_captions_own_words() -> None:

@@ -12,47 +12,50 @@ from kakusan.builtin.recipe.strange import (
     with_strangers,
     with_strangers_ja,
 )
-from kakusan.builtin.recipe.world import COLOURS, PLACES
+from kakusan.builtin.recipe.world import COLOURS, PLACES, THINGS
 
 JAPANESE = 0.45  # of all captions
-STRANGE = 0.1  # have words that mean nothing to the model
+STRANGE = 0.14  # have words that mean nothing to the model
 SLIPS = 0.03
 LONGEST, LONGEST_JA = 110, 40  # characters, for which the text encoder has room
 
 
-def caption(scene: Scene, rng: Rng) -> str:
+def caption(scene: Scene, rng: Rng, things: int = len(THINGS)) -> str:
     """One of many ways to say what a scene shows; now and then without where it is.
 
-    Some have words that no other caption has: the scene is the same without them.
+    Some have words that mean nothing to a model of the first `things` objects: the scene is the
+    same without them.
     """
     while True:
-        text = _any_caption(scene, rng)
+        text = _any_caption(scene, rng, things)
         if len(text) <= (LONGEST if text.isascii() else LONGEST_JA):
             return text
 
 
-def _any_caption(scene: Scene, rng: Rng) -> str:
+def _any_caption(scene: Scene, rng: Rng, things: int) -> str:
     if rng.random() < JAPANESE:
-        text = _nothing_ja(scene, rng) or japanese(scene, rng)
+        text = _nothing_ja(scene, rng, things) or japanese(scene, rng)
         if rng.random() > STRANGE or is_open(text) or text.endswith(("。", "ください")):
             return text
-        return with_strangers_ja(text, rng)
-    text = _nothing(scene, rng) or english(scene, rng)
+        return with_strangers_ja(text, rng, things)
+    text = _nothing(scene, rng, things) or english(scene, rng)
     if rng.random() < STRANGE:
-        text = with_strangers(text, rng)
+        text = with_strangers(text, rng, things)
     return slipped(text, rng) if rng.random() < SLIPS else text
 
 
-def _nothing(scene: Scene, rng: Rng) -> str:
+def _nothing(scene: Scene, rng: Rng, things: int) -> str:
     """Of an empty place now and then: something there that the model cannot know."""
     if scene.items or rng.random() < 0.5:
         return ""
     if scene.place is None:
-        return nothing_known(rng, f"on a {one(rng, COLOURS[scene.colour].english)} background")
-    return nothing_known(rng, one(rng, PLACES[scene.place].clauses))
+        where = f"on a {one(rng, COLOURS[scene.colour].english)} background"
+    else:
+        where = one(rng, PLACES[scene.place].clauses)
+    return nothing_known(rng, where, things)
 
 
-def _nothing_ja(scene: Scene, rng: Rng) -> str:
+def _nothing_ja(scene: Scene, rng: Rng, things: int) -> str:
     if scene.items or rng.random() < 0.5:
         return ""
     if scene.place is None:
@@ -60,4 +63,4 @@ def _nothing_ja(scene: Scene, rng: Rng) -> str:
     else:
         where = one(rng, PLACES[scene.place].japanese)
     forms = ("{p}の{w}", "{p}にいる{w}", "{w}、{p}", "{p}、{w}")
-    return one(rng, forms).format(w=strange_word_ja(rng), p=where)
+    return one(rng, forms).format(w=strange_word_ja(rng, things), p=where)

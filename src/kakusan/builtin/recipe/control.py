@@ -236,7 +236,7 @@ def build_control(
     torch.manual_seed(recipe.seed)
     writes = np.random.default_rng(recipe.seed)
     said = [
-        [look.said(caption(scene, writes)) for _ in range(recipe.ways)]
+        [look.said(caption(scene, writes, recipe.things)) for _ in range(recipe.ways)]
         for look, scene in zip(looks, scenes, strict=True)
     ]
     stage = ControlStage(

@@ -177,7 +177,9 @@ def build_image_prompt(recipe: ImagePromptRecipe, model: Path, run: Path, output
         taught.vae,
         taught.tokenizer,
         latents,
-        taught.read([caption(scene, writes) for _ in range(recipe.ways)] for scene in scenes),
+        taught.read(
+            [caption(scene, writes, recipe.things) for _ in range(recipe.ways)] for scene in scenes
+        ),
         recipe.settings,
         prompts=[""] * SHOWN,
         seed=recipe.seed,

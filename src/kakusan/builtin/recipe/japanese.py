@@ -114,6 +114,7 @@ TIMES = (
 )
 FALLING = ("雪", "吹雪", "雨", "大雨", "嵐", "土砂降り", "小雨")  # is all around
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
+CALLED = ("ちゃん", "さん", "くん")  # behind the names of animals, as people who like them do
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _TWICE = re.compile("([上中])の[上中](?=[のにでを])")  # of places that are above or in something
 _OPEN = ("に", "で", "る", "す")  # how texts end that end in a verb or a particle
@@ -151,7 +152,12 @@ def counters_of(thing: int) -> tuple[str, ...]:
 
 def progressive(form: str) -> tuple[str, ...]:
     """A verb's "ている", and as people say and write it besides."""
-    return (form, f"{form[:-2]}る", f"{form[:-1]}ます")
+    return (form, contracted(form), f"{form[:-1]}ます")
+
+
+def contracted(form: str) -> str:
+    """A verb's "ている" as it is said, "てる"; any other form as it is."""
+    return f"{form[:-2]}る" if form.endswith(("ている", "でいる")) else form
 
 
 @functools.cache
@@ -175,6 +181,8 @@ def _name(item: Item, rng: Rng, whole: bool = True, *, one_of_several: bool = Fa
     name = usual(rng, THINGS[item.thing].japanese)
     if not whole and rng.random() < 0.06:
         name = in_other_kana(name)
+    if not whole and THINGS[item.thing].kind == "animal" and rng.random() < 0.05:
+        name += one(rng, CALLED)
     if item.colour is not None:
         short = compounds(item.thing, item.colour)
         if short and rng.random() < 0.25:
@@ -240,7 +248,7 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     if deed is not None:
         a, b = reversed(names) if deed.worn else names
         if rng.random() < 0.7:
-            return f"{b}{deed.particle}{one(rng, deed.japanese)}{a}"
+            return f"{b}{deed.particle}{_before(deed, rng)}{a}"
         return f"{a}が{b}{deed.particle}{_ending(deed, rng)}"
     forms = RELATION_NAMED[relation].forms["japanese", len(items) == 3]
     return one(rng, forms).format(**dict(zip("abc", names, strict=False)))
@@ -249,6 +257,12 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
 def _ending(verb: Verb | Deed, rng: Rng) -> str:
     """A verb as it ends a sentence."""
     return usual(rng, progressive(verb.japanese[-1]))
+
+
+def _before(verb: Verb | Deed, rng: Rng) -> str:
+    """A verb as it stands before a noun."""
+    form = one(rng, verb.japanese)
+    return contracted(form) if rng.random() < 0.4 else form
 
 
 def _verb(scene: Scene, rng: Rng, whole: bool) -> Verb | None:
@@ -269,7 +283,7 @@ def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
             return _acting(scene, rng, subject, verb)
         if bare and rng.random() < 0.4:
             return f"{subject}が{_ending(verb, rng)}"
-        subject = one(rng, verb.japanese) + subject
+        subject = _before(verb, rng) + subject
     if bare:
         return subject
     if scene.place is None:
@@ -291,11 +305,11 @@ def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
     """What the objects do, and where."""
     kind, where = rng.random(), _where(scene, rng)
     if kind < 0.16:
-        verbal = f"{one(rng, verb.japanese)}{subject}"
+        verbal = f"{_before(verb, rng)}{subject}"
         return f"{verbal}、{where}" if kind < 0.08 else f"{where}、{verbal}"
     joined = _joined(rng, where, verb)
     if kind < 0.7:
-        return f"{joined}{one(rng, verb.japanese)}{subject}"
+        return f"{joined}{_before(verb, rng)}{subject}"
     ending = _ending(verb, rng)
     return f"{subject}が{joined}{ending}" if kind < 0.85 else f"{joined}{subject}が{ending}"
 

@@ -134,7 +134,7 @@ def _drawn(album: Album, folder: Path, captions: int, side: int, indices: range)
     scenes = [album.scene(index) for index in indices]
     for index, scene in zip(indices, scenes, strict=True):
         rng = np.random.default_rng([album.seed, _CAPTIONS, index])
-        several = [caption(scene, rng) for _ in range(captions)]
+        several = [caption(scene, rng, album.things) for _ in range(captions)]
         ids.append(tokenizer.encode_prompts(several).numpy().astype(np.int16))
         true.append(answers(scene, album.things))
     return {

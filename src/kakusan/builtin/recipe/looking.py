@@ -232,7 +232,7 @@ class LookingStage(Stage[Naming]):
         scenes = [training_scene(rng, self.things) for _ in range(count)]
         pixels = self.looks.varied(scenes, rng).to(self.device)
         unseen = torch.from_numpy(rng.random(count) < self.unseen).to(self.device)
-        said = [caption(scene, rng) for scene in scenes]
+        said = [caption(scene, rng, self.things) for scene in scenes]
         chosen = {n: rng.integers(len(q), size=(count, ASKED)) for n, q in self.queries.items()}
         with mixed_precision(self.device):
             text = self._read([*said, ""])

@@ -106,7 +106,7 @@ RELATIONS: tuple[Relation, ...] = (
                 "{a} and also {b}",
             ),
             *("{a}, {b} and {c}", "{a}, {b}, {c}", "{a} and {b} and {c}", "{a}, {b}, and {c}"),
-            "{a} with {b} and {c}",
+            *("{a} with {b} and {c}", "{a} together with {b}", "{a}, {b} and {c} together"),
         ),
         (
             *(
@@ -119,6 +119,7 @@ RELATIONS: tuple[Relation, ...] = (
             ),
             *("{a}と{b}", "{a}と{b}", "{a}と{b}", "{a}と{b}"),  # what most write
             *("{b}と{a}", "{b}の近くの{a}", "{a}と{b}がいる", "{a}が{b}の隣にいる"),
+            *("{a}と{b}が一緒にいる", "{a}と一緒の{b}", "{a}と{b}が並んでいる"),
             *(
                 "{a}と{b}と{c}",
                 "{a}と{b}と{c}",
@@ -126,6 +127,7 @@ RELATIONS: tuple[Relation, ...] = (
                 "{a}と{b}、{c}",
                 "{a}、{b}と{c}",
                 "{a}と{b}と{c}がいる",
+                "{a}と{b}と{c}が一緒にいる",
             ),
         ),
     ),

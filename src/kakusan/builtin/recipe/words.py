@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 from kakusan.builtin.recipe.english import NUMBERS, PLAIN, PLAIN_FIRST
 from kakusan.builtin.recipe.japanese import (
+    CALLED,
     FLYING,
     KANA,
     KANJI,
     compounds,
+    contracted,
     counters_of,
     in_other_kana,
     progressive,
@@ -34,7 +36,18 @@ _OF_FORMS_JA = (
     *("の", "に", "と", "が", "で", "は", "を", "も", "な"),
     *("いる", "ある", "した", "そば", "乗る", "乗った", "乗っている", "座る", "座っている"),
     *("左", "右", "上", "下", "上方", "上空", "真上", "真下", "中", "隣", "横", "近く", "前", "間"),
-    *("左側", "右側", "背景", "バック", "たくさん", "いっぱい", "いくつか"),
+    *(
+        "一緒",
+        "並んで",
+        "並んでいる",
+        "左側",
+        "右側",
+        "背景",
+        "バック",
+        "たくさん",
+        "いっぱい",
+        "いくつか",
+    ),
     *("描いて", "ください", "見せて", "見たい", "お願いします", "作って", "生成", "して", "ほしい"),
     *("欲しい", "です", "風景", "ところ", "様子", "シーン"),
 )
@@ -83,5 +96,6 @@ def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
     yield from (name for _, names in STYLES for name in names)
     for doing in (FLYING, *spoken(things)):
         yield from (*doing.japanese, *progressive(doing.japanese[-1]))
+        yield from (contracted(form) for form in doing.japanese)
     yield from (tag.lower() for tag in TAGS_JA)
-    yield from (*MOODS_JA, *LOOKS_JA, *_OF_FORMS_JA)
+    yield from (*MOODS_JA, *LOOKS_JA, *_OF_FORMS_JA, *CALLED)
