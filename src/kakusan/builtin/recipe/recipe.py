@@ -84,7 +84,7 @@ class Recipe:
     compiled: bool = False
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "text": 0.06,
+            "text": 0.09,
             "words": 0.2,  # instead, where nothing but words is learnt
             "vae": 0.11,
             "decoder": 0.05,
@@ -144,8 +144,8 @@ class Recipe:
     unet: UNetConfig = field(default=UNET)
     unet_settings: StageSettings = field(
         default=StageSettings(
-            steps=30_000,
-            batch_size=32,
+            steps=15_000,
+            batch_size=64,
             learning_rate=5e-4,
             warmup_steps=300,
             save_every=500,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.captions import JAPANESE, caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
+from kakusan.builtin.recipe.difficulty import odds
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
 from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.examples import Examples
@@ -63,7 +64,9 @@ def build_tokenizer(recipe: Recipe, folder: Path) -> CLIPTokenizer:
     if not (folder / "tokenizer_config.json").exists():  # which is written last
         rng = np.random.default_rng(recipe.seed)
         scenes = (training_scene(rng, recipe.things) for _ in range(recipe.captions))
-        merges = learn_merges((caption(scene, rng) for scene in scenes), recipe.merges)
+        merges = learn_merges(
+            (caption(scene, rng, recipe.things) for scene in scenes), recipe.merges
+        )
         write_tokenizer(folder, merges, recipe.text.max_position_embeddings)
     return CLIPTokenizer.from_pretrained(folder)
 
@@ -222,7 +225,8 @@ def known_examples(
 ) -> Examples:
     """How another model's text encoder reads captions of scenes whose objects it knows.
 
-    Of objects in a relation, captions say it plainly: it may have misread others.
+    Of objects in a relation, captions say it plainly, and none has words that are strange to it: it
+    may have misread others.
 
     Args:
         recipe: how many captions, and of which objects.
@@ -238,8 +242,9 @@ def known_examples(
         scene = training_scene(rng, recipe.things)
         plain = scene.relation is not None and len(scene.items) > 1
         say = japanese if rng.random() < JAPANESE else english
-        text = say(scene, rng, whole=True) if plain else caption(scene, rng)
-        if named.issuperset(item.thing for item in scene.items) and known.used(text) == text:
+        text = say(scene, rng, whole=True) if plain else caption(scene, rng, recipe.things)
+        taught = named.issuperset(item.thing for item in scene.items) and knows(known, (text,))
+        if taught and known.used(text) == text:
             captions.append(text)
     return Examples.of(captions, tokenizer, known, text_encoder, tokens=tokens)
 
@@ -285,23 +290,28 @@ def unet_stage(
     scale: float,
     new: bool,
 ) -> DiffusionStage:
-    """Return the stage that teaches the UNet, a `new` one from plain scenes first."""
+    """Return the stage that teaches the UNet, a `new` one from plain scenes first.
+
+    Another one learns most often from the scenes that it draws worst as it comes.
+    """
+    unet = unet.to(vae.device)
+    given = _given(recipe, vae, lessons, latents, scale)
+    chosen: dict[str, Any]
+    if new:
+        chosen = {"first": lessons.plain.nonzero().flatten(), "first_share": recipe.plain_share}
+    else:
+        hardest = odds(
+            unet,
+            text_encoder,
+            given["latents"],
+            lessons,
+            things=recipe.things,
+            scenes=recipe.pictures,
+            seed=recipe.seed,
+        )
+        chosen = {"odds": hardest}
     stage = DiffusionStage(
-        unet.to(vae.device),
-        text_encoder,
-        vae,
-        tokenizer,
-        (latents.to(vae.device).float() * scale).half(),
-        lessons.ids,
-        recipe.unet_settings,
-        prompts=PROMPTS,
-        seed=recipe.seed,
-        scale=scale,
-        first=lessons.plain.nonzero().flatten() if new else None,
-        first_share=recipe.plain_share,
-        min_snr=recipe.min_snr,
-        emphasis=emphasis(lessons.objects, recipe.object_weight),
-        chances=lessons.chances,
+        unet, text_encoder, vae, tokenizer, settings=recipe.unet_settings, **given, **chosen
     )
     stage.origin = "nothing" if new else fingerprint(unet)
     if recipe.compiled:
@@ -325,20 +335,29 @@ def cross_attention_stage(
         Listener(reader, unet.to(vae.device)),
         vae,
         tokenizer,
-        (latents.to(vae.device).float() * scale).half(),
-        lessons.ids,
-        recipe.attention_settings,
-        prompts=PROMPTS,
-        seed=recipe.seed,
-        scale=scale,
-        min_snr=recipe.min_snr,
-        emphasis=emphasis(lessons.objects, recipe.object_weight),
-        chances=lessons.chances,
+        settings=recipe.attention_settings,
         answers=lessons.answers,
         weight=recipe.reading_weight,
+        **_given(recipe, vae, lessons, latents, scale),
     )
     stage.origin = fingerprint(unet)
     return stage
+
+
+def _given(
+    recipe: Recipe, vae: AutoencoderKL, lessons: Lessons, latents: Tensor, scale: float
+) -> dict[str, Any]:
+    """What every stage that denoises learns from."""
+    return {
+        "latents": (latents.to(vae.device).float() * scale).half(),
+        "ids": lessons.ids,
+        "prompts": PROMPTS,
+        "seed": recipe.seed,
+        "scale": scale,
+        "min_snr": recipe.min_snr,
+        "emphasis": emphasis(lessons.objects, recipe.object_weight),
+        "chances": lessons.chances,
+    }
 
 
 def new_unet(recipe: Recipe) -> UNet2DConditionModel:
