@@ -1,6 +1,7 @@
 """Does the built-in model draw what strangers write? Judges the pictures of 200 prompts.
 
-    python -m benchmarks.strangers [--model FOLDER] [--steps N] [--prompts FILE] [--grid FILE.png]
+    python -m benchmarks.strangers [--model FOLDER] [--steps N] [--guidance G] [--seed N]
+        [--prompts FILE] [--grid FILE]
 
 The prompts are in `benchmarks/prompts/strangers.tsv`, with what each asks for; nothing learns from
 them. The captions of the recipe were changed after looking at what failed of these: `fresh.tsv`
@@ -141,17 +142,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--steps", type=int, help="the model's own unless told")
+    parser.add_argument("--guidance", type=float, help="the model's own unless told")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the first; others count on")
     parser.add_argument("--prompts", type=Path, default=PROMPTS, help="another table of them")
-    parser.add_argument("--grid", type=Path, help="write all pictures as one PNG")
+    parser.add_argument("--grid", type=Path, help="write all pictures as one")
     arguments = parser.parse_args()
     asked = prompts(arguments.prompts)
     pipe = StableDiffusionPipeline.from_pretrained(arguments.model)
     pipe.set_progress_bar_config(disable=None)
     drawn = pipe.pictures(
         [each.prompt for each in asked],
-        seed=SEED,
+        seed=arguments.seed,
         batch_size=BATCH,
         num_inference_steps=arguments.steps,
+        guidance_scale=arguments.guidance,
     )
     pictures = np.stack([np.asarray(each.image) for each in drawn])
     if arguments.grid:
