@@ -82,7 +82,7 @@ def test_pictures_are_drawn_once_and_the_first_of_them_wait() -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    texts = [caption(training_scene(rng, ALBUM.things), rng) for _ in range(300)]
+    texts = [caption(training_scene(rng, ALBUM.things), rng, ALBUM.things) for _ in range(300)]
     write_tokenizer(tmp_path / "tokenizer", learn_merges(texts, 200), 120)
     return tmp_path
 

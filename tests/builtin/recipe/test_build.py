@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,8 +142,15 @@ def test_the_written_model_runs(whole: Path) -> None:
     pipe.set_progress_bar_config(disable=True)
     picture = pipe("a cat on a red background", num_inference_steps=2, seed=0).images[0]
     assert picture.size == (16, 16)
-    for name in ("model_index.json", "kakusan.json"):
-        assert read_json(whole / "model" / name) == read_json(locate("builtin").folder / name)
+    for folder in (whole / "model", locate("builtin").folder):
+        for name in ("model_index.json", "kakusan.json"):
+            assert read_json(folder / name) == read_json(whole / "model" / name)
+        stored = {
+            path.parent.name: {value.dtype for value in load_file(path).values()}
+            for path in folder.glob("*/*.safetensors")
+        }
+        others = {torch.bfloat16}
+        assert stored == {"vae": {torch.float16}, "unet": others, "text_encoder": others}
 
 
 def test_progress_and_sample_grids(whole: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -221,6 +229,10 @@ def test_a_whole_model_s_unet_learns_on(whole: Path, tmp_path: Path) -> None:
     wider = dataclasses.replace(TINY, unet=dataclasses.replace(TINY.unet, num_heads=(4, 4)))
     with pytest.raises(CheckpointError, match="UNet of another shape than the recipe's"):
         build(wider, tmp_path / "other", tmp_path / "model", start=start)
+    shutil.copytree(start, tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/tokenizer/words.json").unlink()  # as other libraries write it
+    with pytest.raises(CheckpointError, match="does not say what it was taught"):
+        build(TINY, tmp_path / "third", tmp_path / "model", start=tmp_path / "elsewhere")
 
 
 def test_a_model_that_knows_fewer_words_learns_them(whole: Path, tmp_path: Path) -> None:
@@ -481,6 +493,16 @@ def test_plain_scenes_come_first(whole: Path) -> None:
     assert seen[0] == seen[1] == {3, 7, 30}
     assert len(seen[2]) > 30
     assert len(seen[3]) > 30
+
+
+def test_scenes_come_as_often_as_their_weights_say(whole: Path) -> None:
+    weights = torch.zeros(40)
+    weights[[5, 6, 20]] = torch.tensor([1.0, 2.0, 5.0])
+    stage = small_stage(whole, weights=weights)
+    chosen = stage._chosen(4000, stage.draws(stage.rng(0)))
+    shares = torch.bincount(chosen, minlength=40) / 4000
+    torch.testing.assert_close(shares, weights / 8, atol=0.03, rtol=0)
+    assert set(chosen.tolist()) == {5, 6, 20}
 
 
 def test_each_scene_comes_with_one_of_its_captions_or_with_none(whole: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kakusan.builtin.recipe.difficulty import STEEPNESS, TIMESTEP, odds
+from kakusan.builtin.recipe import difficulty
+from kakusan.builtin.recipe.difficulty import STEEPNESS, TIMESTEP, sampling_weights
 from kakusan.builtin.recipe.diffusion import noise_scheduler
 from kakusan.builtin.recipe.lessons import Lessons
 
@@ -61,11 +62,10 @@ class Draws(nn.Module):
         return ((signal.sqrt() * noised - found) / (1 - signal).sqrt(),)
 
 
-def found(unet: Any, scenes: Sequence[tuple[int, ...]], *, first: int = 100) -> Tensor:
+def found(unet: Any, scenes: Sequence[tuple[int, ...]]) -> Tensor:
     shown = [things[0] if things else 0 for things in scenes]
-    return odds(
-        unet, Reads(), PATTERNS[shown], lessons(scenes), things=THINGS, scenes=first, seed=3
-    )  # type: ignore[arg-type]
+    reads: Any = Reads()
+    return sampling_weights(unet, reads, PATTERNS[shown], lessons(scenes), things=THINGS, seed=3)
 
 
 def test_scenes_come_by_the_share_of_their_objects_that_is_missed() -> None:
@@ -91,6 +91,9 @@ def test_where_no_object_is_alone_all_come_alike(scenes: list[tuple[int, ...]]) 
     assert torch.equal(several, torch.ones(2))
 
 
-def test_objects_that_were_not_looked_at_are_as_hard_as_the_mean() -> None:
-    several = found(Draws([0.5, 0.0, 0.0]), [(0,), (1,), (2,)], first=2)
+def test_objects_that_were_not_looked_at_are_as_hard_as_the_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(difficulty, "SCENES", 2)
+    several = found(Draws([0.5, 0.0, 0.0]), [(0,), (1,), (2,)])
     assert several[2] == pytest.approx(((0.25 + 1.0) / 2) ** STEEPNESS)

@@ -31,7 +31,7 @@ PROMPTS = ("a cat on a red background", "two dogs in the sea")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with a tokenizer in it."""
     folder, rng = tmp_path_factory.mktemp("run"), np.random.default_rng(0)
-    texts = [caption(training_scene(rng, THINGS_READ), rng) for _ in range(500)]
+    texts = [caption(training_scene(rng, THINGS_READ), rng, THINGS_READ) for _ in range(500)]
     write_tokenizer(folder / "tokenizer", learn_merges(texts, 450), LENGTH)
     return folder
 

@@ -14,7 +14,7 @@ from kakusan.text import CLIPTokenizer
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
-    captions = [caption(training_scene(rng, 20), rng) for _ in range(3000)]
+    captions = [caption(training_scene(rng, 20), rng, 20) for _ in range(3000)]
     path = tmp_path_factory.mktemp("tokenizer")
     write_tokenizer(path, learn_merges(captions, 1000))
     return path
@@ -32,7 +32,7 @@ def test_the_most_frequent_pair_is_merged_first() -> None:
 
 def test_the_same_captions_give_the_same_merges_every_time() -> None:
     rng = np.random.default_rng(1)
-    captions = [caption(training_scene(rng, 6), rng) for _ in range(200)]
+    captions = [caption(training_scene(rng, 6), rng, 6) for _ in range(200)]
     merges = learn_merges(captions, 400)  # far more than are frequent: most are ties
     assert len(merges) == 400
     assert all(learn_merges(captions, 400) == merges for _ in range(4))

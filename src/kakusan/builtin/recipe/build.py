@@ -60,8 +60,9 @@ def build(
         minutes: from now to the end of the last stage, in place of the stages' numbers of steps.
 
     Raises:
-        CheckpointError: `vae` or `start` is of another shape than the recipe's, or the run is one
-            of words alone and this is not, or the other way round.
+        CheckpointError: `vae` or `start` is of another shape than the recipe's, `start` does not
+            say which words it knows, or the run is one of words alone and this is not, or the other
+            way round.
         InputError: Words are to be taught, and there is no `start`, or the UNet is to be compiled.
     """
     if words and (start is None or recipe.compiled):
@@ -125,6 +126,8 @@ def _after(
     unet = UNet2DConditionModel.from_pretrained(start / "unet").requires_grad_(True)
     if unet.config != recipe.unet:
         raise CheckpointError(f"{start} has a UNet of another shape than the recipe's.")
+    if tokenizer.words is None:
+        raise CheckpointError(f"{start} does not say what it was taught: no tokenizer/words.json.")
     pictures = exposures(recipe, crew)
     known, reader = tokenizer, None
     if knows(tokenizer, known_words(recipe.things).words):

@@ -12,15 +12,16 @@ from kakusan.builtin.recipe.strange import (
     with_strangers,
     with_strangers_ja,
 )
-from kakusan.builtin.recipe.world import COLOURS, PLACES, THINGS
+from kakusan.builtin.recipe.world import COLOURS, PLACES
 
 JAPANESE = 0.45  # of all captions
 STRANGE = 0.14  # have words that mean nothing to the model
 SLIPS = 0.03
+_REQUESTS = ("。", "て", "たい", "です", "ほしい", "欲しい", "ください")  # end what they stand in
 LONGEST, LONGEST_JA = 110, 40  # characters, for which the text encoder has room
 
 
-def caption(scene: Scene, rng: Rng, things: int = len(THINGS)) -> str:
+def caption(scene: Scene, rng: Rng, things: int) -> str:
     """One of many ways to say what a scene shows; now and then without where it is.
 
     Some have words that mean nothing to a model of the first `things` objects: the scene is the
@@ -35,7 +36,7 @@ def caption(scene: Scene, rng: Rng, things: int = len(THINGS)) -> str:
 def _any_caption(scene: Scene, rng: Rng, things: int) -> str:
     if rng.random() < JAPANESE:
         text = _nothing_ja(scene, rng, things) or japanese(scene, rng)
-        if rng.random() > STRANGE or is_open(text) or text.endswith(("。", "ください")):
+        if rng.random() > STRANGE or is_open(text) or text.endswith(_REQUESTS):
             return text
         return with_strangers_ja(text, rng, things)
     text = _nothing(scene, rng, things) or english(scene, rng)

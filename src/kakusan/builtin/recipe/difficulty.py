@@ -11,20 +11,20 @@ from kakusan.models import CLIPTextModel, UNet2DConditionModel
 from kakusan.schedulers import seeded
 from kakusan.training.trainer import mixed_precision
 
-TIMESTEP = 900  # where shapes are decided: the signal is a hundredth of the noise
+TIMESTEP = 900  # where shapes are decided: the signal is a sixtieth of the noise
 BATCH = 100
-STEEPNESS = 2.0  # of the odds: what is missed twice as much comes four times as often
+SCENES = 6000  # that are looked at, of those with one object
+STEEPNESS = 2.0  # what is missed twice as much comes four times as often
 
 
 @torch.no_grad()
-def odds(
+def sampling_weights(
     unet: UNet2DConditionModel,
     text_encoder: CLIPTextModel,
     latents: Tensor,
     lessons: Lessons,
     *,
     things: int,
-    scenes: int,
     seed: int,
 ) -> Tensor:
     """How often each scene is to come, of any scale, shape (scenes,).
@@ -40,28 +40,27 @@ def odds(
         latents: of all scenes, scaled to a standard deviation of 1.
         lessons: of the same scenes.
         things: how many objects there are.
-        scenes: how many are looked at, at most.
         seed: decides the noise.
     """
     named = lessons.answers[:, : 3 * ITEMS : 3].long()  # beside each its colour and size
     count = lessons.answers[:, 3 * ITEMS]
-    single = ((count == 1) & (named[:, 0] < things)).nonzero().flatten()[:scenes]
-    missed, there = torch.zeros(things + 1), torch.zeros(things + 1)
+    single = ((count == 1) & (named[:, 0] < things)).nonzero().flatten()[:SCENES]
+    errors, variances = torch.zeros(things + 1), torch.zeros(things + 1)
     generator = seeded(seed)
     for chosen in single.split(BATCH):
         of = named[chosen, 0]
-        errors, variance = _compared(unet, text_encoder, latents, lessons, chosen, generator)
-        missed.index_add_(0, of, errors)
-        there.index_add_(0, of, variance)
-    shares = missed / there.clamp(min=torch.finfo(there.dtype).tiny)
-    met = there > 0
-    if not met.any():
+        error, variance = _compared(unet, text_encoder, latents, lessons, chosen, generator)
+        errors.index_add_(0, of, error)
+        variances.index_add_(0, of, variance)
+    measured = variances > 0
+    if not measured.any():
         return torch.ones(len(named))
-    shares = torch.where(met, shares, shares[met].mean())
+    shares = errors / variances
+    shares = torch.where(measured, shares, shares[measured].mean())
     shares[things] = 0.0
     objects = (named < things).sum(1)
     hardness = shares[named].sum(1) / objects.clamp(min=1)
-    return torch.where(objects > 0, hardness, shares[met].min()) ** STEEPNESS
+    return torch.where(objects > 0, hardness, shares[measured].min()) ** STEEPNESS
 
 
 def _compared(

@@ -113,10 +113,11 @@ TIMES = (
     "雪の日",
 )
 FALLING = ("雪", "吹雪", "雨", "大雨", "嵐", "土砂降り", "小雨")  # is all around
-FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでる", "飛んでいる"))
+FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでいる"))
 CALLED = ("ちゃん", "さん", "くん")  # behind the names of animals, as people who like them do
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _TWICE = re.compile("([上中])の[上中](?=[のにでを])")  # of places that are above or in something
+_LONG = re.compile("([てで])いる")  # of verbs, which are contracted as they are said
 _OPEN = ("に", "で", "る", "す")  # how texts end that end in a verb or a particle
 
 
@@ -182,7 +183,7 @@ def _name(item: Item, rng: Rng, whole: bool = True, *, one_of_several: bool = Fa
     if not whole and rng.random() < 0.06:
         name = in_other_kana(name)
     if not whole and THINGS[item.thing].kind == "animal" and rng.random() < 0.05:
-        name += one(rng, CALLED)
+        name += "" if name.endswith(CALLED) else one(rng, CALLED)
     if item.colour is not None:
         short = compounds(item.thing, item.colour)
         if short and rng.random() < 0.25:
@@ -251,7 +252,10 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
             return f"{b}{deed.particle}{_before(deed, rng)}{a}"
         return f"{a}が{b}{deed.particle}{_ending(deed, rng)}"
     forms = RELATION_NAMED[relation].forms["japanese", len(items) == 3]
-    return one(rng, forms).format(**dict(zip("abc", names, strict=False)))
+    form = one(rng, forms)
+    if not whole and rng.random() < 0.4:
+        form = _LONG.sub(r"\1る", form)
+    return form.format(**dict(zip("abc", names, strict=False)))
 
 
 def _ending(verb: Verb | Deed, rng: Rng) -> str:

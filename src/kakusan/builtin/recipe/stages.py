@@ -13,7 +13,7 @@ from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.captions import JAPANESE, caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
-from kakusan.builtin.recipe.difficulty import odds
+from kakusan.builtin.recipe.difficulty import sampling_weights
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
 from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.examples import Examples
@@ -34,6 +34,7 @@ from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer, write_words
 from kakusan.training.pace import Clock, StageSettings
+from kakusan.training.progress import say_wait
 from kakusan.training.trainer import fingerprint, train
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -296,22 +297,22 @@ def unet_stage(
     """
     unet = unet.to(vae.device)
     given = _given(recipe, vae, lessons, latents, scale)
-    chosen: dict[str, Any]
-    if new:
-        chosen = {"first": lessons.plain.nonzero().flatten(), "first_share": recipe.plain_share}
-    else:
-        hardest = odds(
-            unet,
-            text_encoder,
-            given["latents"],
-            lessons,
-            things=recipe.things,
-            scenes=recipe.pictures,
-            seed=recipe.seed,
+    weights = None
+    if not new:
+        say_wait(DiffusionStage.name, "what is drawn worst")
+        weights = sampling_weights(
+            unet, text_encoder, given["latents"], lessons, things=recipe.things, seed=recipe.seed
         )
-        chosen = {"odds": hardest}
     stage = DiffusionStage(
-        unet, text_encoder, vae, tokenizer, settings=recipe.unet_settings, **given, **chosen
+        unet,
+        text_encoder,
+        vae,
+        tokenizer,
+        settings=recipe.unet_settings,
+        first=lessons.plain.nonzero().flatten() if new else None,
+        first_share=recipe.plain_share,
+        weights=weights,
+        **given,
     )
     stage.origin = "nothing" if new else fingerprint(unet)
     if recipe.compiled:

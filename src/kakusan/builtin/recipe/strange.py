@@ -12,7 +12,7 @@ from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.nouns import article
 from kakusan.builtin.recipe.phrases import one
 from kakusan.builtin.recipe.words import known_words
-from kakusan.builtin.recipe.world import THINGS
+from kakusan.builtin.recipe.world import PLURALS, THINGS, UNCOUNTED
 from kakusan.text.clip_vocabulary import clip_vocabulary
 
 _ONSETS = (
@@ -69,7 +69,7 @@ _WITH_ANOTHER = (
 )
 _BESIDE = (
     *("{x}, {w}", "{x}, {w}", "{x}, {w} {v}", "{x} by {w} {v}", "{w}, {x}", "{w} {x}", "{x} {w}"),
-    *("{x} wearing {w}", "{x} wearing a {w}", "{x} in the {w}", "{x} at the {w}"),
+    *("{x} in the {w}", "{x} at the {w}"),
     *("{x} with a {w}", "{x} on a {w}", "{x} and a {w}", "{x} near the {w}", "{x} {w} a {v}"),
     *("{x}, {w} style", "{x} in the style of {w}", "{x}, {w}, {v}"),
 )
@@ -95,15 +95,23 @@ _BESIDE_JA = (
         "{x} {w}",
         "{w}で{x}",
     ),
-    *("{w}をかけた{x}", "{w}をつけた{x}", "{w}をした{x}", "{w}を着た{x}", "{w}にいる{x}"),
-    *("{w}の前の{x}", "{w}の中の{x}", "{w}を食べる{x}", "{x}が{w}を着ている"),
+    *("{w}にいる{x}", "{w}の前の{x}", "{w}の中の{x}"),
 )
-_ARTICLE = re.compile(r"(?<![\w'])an? (?=(\w+))")
+_WITHOUT_ARTICLE = (
+    PLURALS
+    | UNCOUNTED
+    | {
+        *("sunglasses", "shoes", "boots", "stairs", "hair", "wings", "horns", "armor", "gloves"),
+        *("cheese", "honey", "grass", "sand", "smoke"),
+    }
+)
+_ARTICLE = re.compile(r"(?<![\w'])an? (?=([\w-]+))")
+_KANA = re.compile("[ぁ-ゖァ-ヺー]+")
 _BEFORE = re.compile(r"(?<![\w'])(a|an|the) (?=[a-z])")
 
 
 @functools.cache
-def real_words(things: int = len(THINGS)) -> tuple[str, ...]:
+def real_words(things: int) -> tuple[str, ...]:
     """English words, and some of other languages, that no caption has."""
     known = known_words(things).words
     words = (
@@ -113,19 +121,32 @@ def real_words(things: int = len(THINGS)) -> tuple[str, ...]:
 
 
 @functools.cache
-def everyday_words(things: int = len(THINGS)) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """English and Japanese names of what people ask for besides, and no caption has."""
+def everyday_words(things: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """English and Japanese names of what people ask for besides, and no caption has.
+
+    None has a word in it that captions have, as 松の木 has a tree; more kana about one that is
+    written in kana, as in さくらんぼ, is another word.
+    """
     known = known_words(things).words
     others = THINGS[things:]
     english = [*_EVERYDAY, *(name for thing in others for name in thing.english)]
     japanese = [*_EVERYDAY_JA, *(name for thing in others for name in thing.japanese)]
+    seen = [word for word in known if not _KANA.fullmatch(word)]
     return (
-        tuple(name for name in english if " " not in name and name.lower() not in known),
-        tuple(name for name in japanese if name not in known),
+        tuple(
+            name
+            for name in dict.fromkeys(english)
+            if " " not in name and known.isdisjoint(name.lower().split("-"))
+        ),
+        tuple(
+            name
+            for name in dict.fromkeys(japanese)
+            if known.isdisjoint(name.split("の")) and not any(word in name for word in seen)
+        ),
     )
 
 
-def strange_word(rng: Rng, things: int = len(THINGS)) -> str:
+def strange_word(rng: Rng, things: int) -> str:
     """A word in Latin letters that means nothing to a model of the first `things` objects."""
     kind = rng.random()
     if kind < 0.3:
@@ -138,7 +159,7 @@ def strange_word(rng: Rng, things: int = len(THINGS)) -> str:
     )
 
 
-def strange_word_ja(rng: Rng, things: int = len(THINGS)) -> str:
+def strange_word_ja(rng: Rng, things: int) -> str:
     """The same in katakana, hiragana or kanji."""
     if rng.random() < 0.4:
         return one(rng, everyday_words(things)[1])
@@ -152,37 +173,42 @@ def strange_word_ja(rng: Rng, things: int = len(THINGS)) -> str:
     return word.translate({code: code - 0x60 for code in range(0x30A1, 0x30F7)})
 
 
-def with_strangers(text: str, rng: Rng, things: int = len(THINGS)) -> str:
+def with_strangers(text: str, rng: Rng, things: int) -> str:
     """An English caption with strange words: before a noun, or beside all others."""
     word, kind = strange_word(rng, things), rng.random()
     places = [match.end() for match in _BEFORE.finditer(text)]
     if kind < 0.4 and places:
         at = one(rng, places)
-        found = f"{text[:at]}{word} {text[at:]}"
-    elif kind < 0.6 and text.startswith(("a ", "an ")):
+        return _with_articles(f"{text[:at]}{word} {text[at:]}", word, article(word))
+    if kind < 0.6 and text.startswith(("a ", "an ")):
         found = one(rng, _WITH_ANOTHER).format(w=word, x=text)
     else:
         found = one(rng, _BESIDE).format(w=word, v=strange_word(rng, things), x=text)
-    return _with_articles(found, word)
+    return _with_articles(found, word, _article_of(word))
 
 
-def with_strangers_ja(text: str, rng: Rng, things: int = len(THINGS)) -> str:
+def with_strangers_ja(text: str, rng: Rng, things: int) -> str:
     """A Japanese caption with a strange word before or behind it."""
     return one(rng, _BESIDE_JA).format(w=strange_word_ja(rng, things), x=text)
 
 
-def nothing_known(rng: Rng, where: str, things: int = len(THINGS)) -> str:
+def nothing_known(rng: Rng, where: str, things: int) -> str:
     """A caption that asks for nothing that can be drawn, but where it is to be."""
     word = strange_word(rng, things)
     forms = ("{w} {p}", "a {w} {p}", "{w}", "a {w} {v} {p}", "the {w} {p}")
-    return _with_articles(
-        one(rng, forms).format(w=word, v=strange_word(rng, things), p=where), word
-    )
+    text = one(rng, forms).format(w=word, v=strange_word(rng, things), p=where)
+    return _with_articles(text, word, _article_of(word))
 
 
-def _with_articles(text: str, word: str) -> str:
-    """The text with the article that goes before a word, wherever it stands after one."""
-    return _ARTICLE.sub(lambda found: f"{article(word)} " if found[1] == word else found[0], text)
+def _article_of(word: str) -> str:
+    """The article of a noun, or nothing where it has none."""
+    return "" if word in _WITHOUT_ARTICLE else article(word)
+
+
+def _with_articles(text: str, word: str, its: str) -> str:
+    """The text with this article before a word, or none, wherever it stands after one."""
+    before = f"{its} " if its else ""
+    return _ARTICLE.sub(lambda found: before if found[1] == word else found[0], text)
 
 
 def slipped(text: str, rng: Rng) -> str:

@@ -114,9 +114,7 @@ VERBS = (
         frozenset({"lion", "tiger", "bear", "dragon", "dinosaur", "wolf", "dog", "gorilla"}),
     ),
     Verb(("swimming", "swims"), "を", ("泳ぐ", "泳いでいる"), LIVING, frozenset({"sea"})),
-    Verb(
-        ("swimming", "swims"), "で", ("泳ぐ", "泳いでる", "泳いでいる"), LIVING, frozenset({"sea"})
-    ),
+    Verb(("swimming", "swims"), "で", ("泳ぐ", "泳いでいる"), LIVING, frozenset({"sea"})),
     Verb(("diving", "dives"), "に", ("潜る", "潜っている"), LIVING, frozenset({"sea"})),
     Verb(
         ("surfing", "surfs"),
