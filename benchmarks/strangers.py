@@ -5,10 +5,10 @@
 
 The prompts are in `benchmarks/prompts/strangers.tsv`, with what each asks for; nothing learns from
 them. The captions of the recipe were changed after looking at what failed of these: `fresh.tsv`
-beside it has 100 others, written afterwards by somebody who had seen neither. A picture is right if
-all of that is there and no other object is. The judge (`kakusan.builtin.recipe.judge`) says nothing
-of objects that it was not taught: prompts for those are left out of the table. `--grid` writes all
-pictures, to be looked at.
+beside it has 100 others, written after the last change by somebody who had seen neither. A picture
+is right if all of that is there and no other object is. The judge
+(`kakusan.builtin.recipe.judge`) says nothing of objects that it was not taught: prompts for those
+are left out of the table. `--grid` writes all pictures, to be looked at.
 """
 
 import argparse
@@ -145,7 +145,9 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, help="the model's own unless told")
     parser.add_argument("--seed", type=int, default=SEED, help="of the first; others count on")
     parser.add_argument("--prompts", type=Path, default=PROMPTS, help="another table of them")
-    parser.add_argument("--grid", type=Path, help="write all pictures as one")
+    parser.add_argument(
+        "--grid", type=Path, help="write all pictures as one, in the format of its suffix"
+    )
     arguments = parser.parse_args()
     asked = prompts(arguments.prompts)
     pipe = StableDiffusionPipeline.from_pretrained(arguments.model)
