@@ -23,9 +23,14 @@ from kakusan.text import KnownWords
 from kakusan.text.stretches import units
 
 
-def test_the_committed_file_is_what_the_recipe_gives() -> None:
-    folder = locate("builtin").folder / "tokenizer"
-    assert KnownWords.read(folder) == known_words(Recipe().things)
+def test_all_words_of_the_committed_file_are_of_the_recipe() -> None:
+    """Of the recipe's few were added after the model had learnt; it is not said to know those."""
+    taught = KnownWords.read(locate("builtin").folder / "tokenizer")
+    recipe = known_words(Recipe().things).words
+    assert taught is not None
+    assert taught.words <= recipe
+    assert len(recipe - taught.words) < 0.01 * len(recipe)
+    assert {"ちゃん", "乗ってる", "一緒"} <= recipe - taught.words
 
 
 @pytest.mark.parametrize("things", [Recipe().things, len(THINGS)])

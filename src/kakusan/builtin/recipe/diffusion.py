@@ -49,8 +49,6 @@ class DenoisingStage(Stage[NetworksT]):
         unspoken: the share of captions left out, for classifier-free guidance.
         first: the numbers of the latents that come first; without any, all from the first step on.
         first_share: of the stage, in which only these come.
-        weights: how often each of the latents comes otherwise, of any scale, shape (n,); None is
-            alike.
         min_snr: weighs the loss by min(signal-to-noise ratio, this) instead of by the ratio + 1
             that the velocity's plain error amounts to (arXiv:2303.09556); None is the plain error.
             In small latents what a prompt asks for is decided where there is more noise than
@@ -78,7 +76,6 @@ class DenoisingStage(Stage[NetworksT]):
         unspoken: float = 0.1,
         first: Tensor | None = None,
         first_share: float = 0.0,
-        weights: Tensor | None = None,
         min_snr: float | None = None,
         emphasis: Tensor | None = None,
         lean: float = 1.0,
@@ -98,7 +95,6 @@ class DenoisingStage(Stage[NetworksT]):
         self.unspoken = unspoken
         self.first = None if first is None else first.to(self.device)
         self.first_share = first_share
-        self.weights = None if weights is None else weights.to(self.device)
         self.min_snr = min_snr
         self.emphasis = None if emphasis is None else emphasis.to(self.device)
         self.lean = lean
@@ -158,12 +154,10 @@ class DenoisingStage(Stage[NetworksT]):
 
     def _chosen(self, count: int, draw: torch.Generator) -> Tensor:
         """The numbers of the latents of a step, shape (count,)."""
-        if self.first is not None and self.done < self.first_share:
-            index = torch.randint(len(self.first), (count,), generator=draw, device=self.device)
-            return self.first[index]
-        if self.weights is not None:
-            return torch.multinomial(self.weights, count, replacement=True, generator=draw)
-        return torch.randint(len(self.latents), (count,), generator=draw, device=self.device)
+        if self.first is None or self.done >= self.first_share:
+            return torch.randint(len(self.latents), (count,), generator=draw, device=self.device)
+        index = torch.randint(len(self.first), (count,), generator=draw, device=self.device)
+        return self.first[index]
 
     def _noise(self, chosen: Tensor, draw: torch.Generator) -> Tensor:
         """Standard normal, of the latents' shape."""

@@ -13,7 +13,6 @@ from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.captions import JAPANESE, caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
-from kakusan.builtin.recipe.difficulty import sampling_weights
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
 from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.examples import Examples
@@ -34,7 +33,6 @@ from kakusan.models import AutoencoderKL, CLIPTextModel, UNet2DConditionModel
 from kakusan.runtime.device import best_device
 from kakusan.text import CLIPTokenizer, write_words
 from kakusan.training.pace import Clock, StageSettings
-from kakusan.training.progress import say_wait
 from kakusan.training.trainer import fingerprint, train
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -291,28 +289,16 @@ def unet_stage(
     scale: float,
     new: bool,
 ) -> DiffusionStage:
-    """Return the stage that teaches the UNet, a `new` one from plain scenes first.
-
-    Another one learns most often from the scenes that it draws worst as it comes.
-    """
-    unet = unet.to(vae.device)
-    given = _given(recipe, vae, lessons, latents, scale)
-    weights = None
-    if not new:
-        say_wait(DiffusionStage.name, "what is drawn worst")
-        weights = sampling_weights(
-            unet, text_encoder, given["latents"], lessons, things=recipe.things, seed=recipe.seed
-        )
+    """Return the stage that teaches the UNet, a `new` one from plain scenes first."""
     stage = DiffusionStage(
-        unet,
+        unet.to(vae.device),
         text_encoder,
         vae,
         tokenizer,
         settings=recipe.unet_settings,
         first=lessons.plain.nonzero().flatten() if new else None,
         first_share=recipe.plain_share,
-        weights=weights,
-        **given,
+        **_given(recipe, vae, lessons, latents, scale),
     )
     stage.origin = "nothing" if new else fingerprint(unet)
     if recipe.compiled:
