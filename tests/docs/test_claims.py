@@ -86,7 +86,7 @@ def test_steps_are_the_built_in_models(builtin: StableDiffusionPipeline) -> None
     assert "draws in 8 steps from noise, takes 25 where it begins at a picture" in page(
         "guides/steering"
     )
-    for words in ("as the built-in one with its 8,", "on the built-in model at 25 steps"):
+    for words in ("as the built-in one with its 8,", "of the built-in model at 25 steps"):
         assert words in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
