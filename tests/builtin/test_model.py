@@ -55,7 +55,8 @@ def test_the_folder_is_complete_and_small() -> None:
 def test_it_has_defaults_and_predicts_velocity() -> None:
     defaults = read_json(FOLDER / "kakusan.json")
     assert defaults.keys() == {
-        *("num_inference_steps", "img2img_steps", "guidance_scale", "upscale_strength")
+        *("num_inference_steps", "img2img_steps", "guidance_scale", "upscale_strength"),
+        "emphasis",
     }
     scheduler = read_json(FOLDER / "scheduler" / "scheduler_config.json")
     assert scheduler["prediction_type"] == "v_prediction"

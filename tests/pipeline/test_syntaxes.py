@@ -1,7 +1,9 @@
 """Prompts whose grammar is read: what is drawn, beside what is made by hand of plain ones."""
 
 import itertools
+import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 
 import kakusan
 from kakusan import Request
-from kakusan.errors import InputError, NotYetError, RequestError
+from kakusan.errors import CheckpointError, InputError, NotYetError, RequestError
 from kakusan.pipeline import draw_together
 from kakusan.schedulers import named_scheduler
 from kakusan.text import PromptCutWarning
@@ -392,6 +394,42 @@ def test_a_weight_without_end_is_one_line_where_nothing_restores_a_mean(pipe: An
         with pytest.raises(RequestError, match="weights and brackets in prompt make inf") as caught:
             latents(pipe, nested, **how)
         assert "\n" not in str(caught.value)
+
+
+def test_a_model_says_what_weights_do_where_nothing_else_does(
+    tiny_v1: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_v1, folder)
+    words = "a (red:1.4) cat"
+    for told, mode in (({}, "Original"), ({"emphasis": "No norm"}, "No norm")):
+        (folder / "kakusan.json").write_text(json.dumps(told))
+        pipe = loaded(folder, "euler")
+        assert torch.equal(latents(pipe, words), latents(pipe, words, emphasis=mode))
+        embeds, _ = pipe.encode_prompt(words, "cpu", 1, False, prompt_syntax="webui")
+        said, _ = pipe.encode_prompt(words, "cpu", 1, False, prompt_syntax="webui", emphasis=mode)
+        assert torch.equal(embeds, said)
+    assert not torch.equal(latents(pipe, words), latents(pipe, words, emphasis="Original"))
+    (folder / "kakusan.json").write_text('{"emphasis": "louder"}')
+    with pytest.raises(CheckpointError, match="emphasis"):
+        loaded(folder, "euler")
+
+
+def test_weights_leave_the_built_in_model_s_pictures_whole() -> None:
+    """The mean of its text encoder's states is chance: to restore it would scale them at random."""
+    pipe = kakusan.StableDiffusionPipeline.from_pretrained("builtin")
+    pipe.set_progress_bar_config(disable=True)
+
+    def drawn(prompt: str, **asked: Any) -> Any:
+        (made,) = pipe.pictures([prompt], seed=4, prompt_syntax="webui", **asked)
+        return np.asarray(made.image, dtype=float)
+
+    plain = drawn("an apple on the beach, photo")
+    for weight in (0.8, 1.2, 1.4):
+        text = f"an apple on the (beach:{weight}), photo"
+        near = np.abs(drawn(text) - plain).mean()
+        assert near < 20
+        assert near < np.abs(drawn(text, emphasis="Original") - plain).mean()
 
 
 def test_emphasis_belongs_to_webui(pipe: Any) -> None:

@@ -29,6 +29,8 @@ class Pipe(Protocol):
     def components(self) -> Mapping[str, Any]: ...
     @property
     def name_or_path(self) -> str | None: ...
+    @property
+    def defaults(self) -> Mapping[str, Any]: ...
     def _prompts(
         self, engine: Engine, request: Request, inputs: Inputs, guided: bool
     ) -> ReadsTexts: ...
@@ -67,7 +69,7 @@ def _by_grammar(
     reader = pipe
     if words is not None:
         engine.learnt, reader = words.learnt, with_tokenizers(pipe, words)
-    grammar = Grammar.of(request, inputs, DEFAULT_STEPS)
+    grammar = Grammar.of(request, inputs, DEFAULT_STEPS, defaults=pipe.defaults)
     assert grammar is not None
     for text, parsed in (*grammar.positive.items(), *grammar.negative.items()):
         _check_is_one(text, parsed)

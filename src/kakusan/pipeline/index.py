@@ -16,6 +16,7 @@ from kakusan.pipeline.container import Container, Shape, WeightsOptions
 from kakusan.pipeline.net_parts import check_is_steered
 from kakusan.pipeline.parts import PARTS, SEVERAL, Layout
 from kakusan.request import MAX_GUIDANCE, MAX_STEPS
+from kakusan.request.syntaxes import EMPHASES
 from kakusan.steering import repaints
 
 INDEX = "model_index.json"
@@ -126,7 +127,7 @@ def checked_defaults(told: Mapping[str, JSON], where: str) -> dict[str, JSON]:
 
     `num_inference_steps`, and `img2img_steps` in their place where a drawing begins at a picture
     and so takes a part of them; `guidance_scale`; `upscale_strength`, how much of tiles is drawn
-    anew.
+    anew; `emphasis`, what weights in a prompt do, where its text encoder has no mean to restore.
 
     Raises:
         CheckpointError: A value is out of its range.
@@ -140,6 +141,8 @@ def checked_defaults(told: Mapping[str, JSON], where: str) -> dict[str, JSON]:
         found["guidance_scale"] = fields.number("guidance_scale", minimum=0, maximum=MAX_GUIDANCE)
     if fields.has("upscale_strength"):
         found["upscale_strength"] = fields.number("upscale_strength", minimum=0, maximum=1)
+    if fields.has("emphasis"):
+        found["emphasis"] = fields.choice("emphasis", None, EMPHASES)
     return found
 
 

@@ -2,8 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,9 +62,18 @@ class Grammar:
 
     @classmethod
     def of(
-        cls, request: Request, inputs: Inputs, calls: int, before: int | None = None
+        cls,
+        request: Request,
+        inputs: Inputs,
+        calls: int,
+        before: int | None = None,
+        *,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
     ) -> "Grammar | None":
         """None where prompts are plain.
+
+        Args:
+            defaults: what the model says is good for it.
 
         Raises:
             RequestError: Something of a prompt cannot be read.
@@ -70,7 +81,8 @@ class Grammar:
         if request.syntax == "plain":
             return None
 
-        emphasis, old = request.emphasis or "Original", bool(request.old_timelines)
+        emphasis = request.emphasis or defaults.get("emphasis", "Original")
+        old = bool(request.old_timelines)
         grammar = cls(request.syntax, emphasis, calls, {}, {}, old, before)
         sides = ((inputs.prompt_embeds, "prompt"), (inputs.negative_prompt_embeds, NEGATIVE))
         for embeds, side in sides:
