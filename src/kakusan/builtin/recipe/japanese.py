@@ -117,7 +117,7 @@ FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでいる"))
 CALLED = ("ちゃん", "さん", "くん")  # behind the names of animals, as people who like them do
 _KANA_ALONE = ({Script.HIRAGANA}, {Script.KATAKANA})
 _TWICE = re.compile("([上中])の[上中](?=[のにでを])")  # of places that are above or in something
-_LONG = re.compile("([てで])いる")  # of verbs, which are contracted as they are said
+_LONG = re.compile("([てで])いる")
 _OPEN = ("に", "で", "る", "す")  # how texts end that end in a verb or a particle
 
 
@@ -158,7 +158,7 @@ def progressive(form: str) -> tuple[str, ...]:
 
 def contracted(form: str) -> str:
     """A verb's "ている" as it is said, "てる"; any other form as it is."""
-    return f"{form[:-2]}る" if form.endswith(("ている", "でいる")) else form
+    return _LONG.sub(r"\1る", form)
 
 
 @functools.cache
@@ -254,7 +254,7 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
     forms = RELATION_NAMED[relation].forms["japanese", len(items) == 3]
     form = one(rng, forms)
     if not whole and rng.random() < 0.4:
-        form = _LONG.sub(r"\1る", form)
+        form = contracted(form)
     return form.format(**dict(zip("abc", names, strict=False)))
 
 
