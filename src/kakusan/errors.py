@@ -205,6 +205,8 @@ def undecoded_of(error: BaseException) -> Undecoded | None:
 
 
 _LONGEST_LIST = 200  # characters of the names that a message lists
+_LIKE, _LIKE_WORD = 0.5, 0.75  # of a name, and of one of its words, to be what was meant
+_OF_A_WORD = 0.9  # what it counts that only a word is alike
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -213,7 +215,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if not names:
         return " None is known."
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    close = difflib.get_close_matches(name[:100].casefold(), by_folded, n=3, cutoff=0.5)
+    close = _closest(name[:100].casefold(), by_folded)
     guess = (
         f" Did you mean {' or '.join(repr(by_folded[match]) for match in close)}?" if close else ""
     )
@@ -222,6 +224,22 @@ def nearest(name: str, known: Iterable[str]) -> str:
         few = few[:-1]
     more = f" and {len(names) - len(few)} more" if len(few) < len(names) else ""
     return f"{guess} Known: {', '.join(few)}{more}."
+
+
+def _closest(name: str, known: Iterable[str]) -> list[str]:
+    """At most three, the closest first: by all of their letters, or by one of their words."""
+    matcher = difflib.SequenceMatcher(b=name)
+
+    def likeness(text: str) -> float:
+        matcher.set_seq1(text)
+        return matcher.ratio() if matcher.quick_ratio() >= _LIKE else 0.0
+
+    found: list[tuple[float, float, str]] = []
+    for each in known:
+        whole, words = likeness(each), each.split("_")
+        word = max(map(likeness, words)) if len(words) > 1 else 0.0
+        found.append((max(whole, _OF_A_WORD * word if word > _LIKE_WORD else 0.0), whole, each))
+    return [each for like, _, each in sorted(found, reverse=True)[:3] if like >= _LIKE]
 
 
 def check_no_unknown(where: str, unknown: Iterable[str], known: Iterable[str]) -> None:

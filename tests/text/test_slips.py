@@ -21,6 +21,7 @@ KNOWN = KnownWords(
                 "bicycle",
             ),
             *("astronaut", "castle", "dinosaur", "flowers", "sun"),
+            *("elephant", "elegant", "dolphin", "duck"),
             *("猫", "ネコ", "ペンギン", "ライオン", "ヘリコプター", "トラック", "2匹", "の", "と"),
         }
     )
@@ -42,6 +43,9 @@ def as_read(text: str, known: KnownWords | None) -> str:
         ("asternaut", "astronaut"),
         ("castel", "castle"),
         ("dinasour", "dinosaur"),
+        ("elefant", "elephant"),  # heard alike, though "elegant" has fewer other letters
+        ("dolfin", "dolphin"),
+        ("duckk", "duck"),
         ("ｃａｔ", "cat"),
         ("ﾈｺ", "ネコ"),
         ("ねこ", "ネコ"),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from kakusan.text.clip_vocabulary import clip_vocabulary
 from kakusan.text.grammar import without_grammar
 from kakusan.text.stretches import Script, script_of
-from kakusan.text.words import KnownWords, in_kana
+from kakusan.text.words import KnownWords, heard, in_kana
 
 _MOST = 100  # unknown words that are looked at: each is compared with all that are known
 _LEAST, _LONG = 4, 7  # letters of a word that may have one slip, and two
@@ -44,7 +44,7 @@ def is_slip(word: str, near: str) -> bool:
         return alike or (len(plain) >= _KATAKANA and distance(plain, near) == 1)
     if scripts != {Script.OTHER} or not plain.isalpha():
         return False
-    wrong = distance(plain, near)
+    wrong = 1 if heard(plain) == heard(near) else distance(plain, near)
     swapped = wrong == 1 and sorted(plain) == sorted(near)
     enough = len(plain) >= _LEAST or (swapped and len(plain) == _LEAST - 1)
     most = 2 if len(plain) >= _LONG else 1

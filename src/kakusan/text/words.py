@@ -5,6 +5,7 @@ file by.
 """
 
 import difflib
+import itertools
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ FILE = "words.json"
 LONGEST = 60  # characters of one word
 _SHORT = 4  # words of no more letters are near to one another by chance
 _KANA = 0x60  # from hiragana to katakana
+_SPELT = {"ph": "f", "ck": "k", "c": "k"}  # one sound, of which a slip is no wrong letter
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,18 @@ class KnownWords:
         } & self.words
         if swapped and len(word) > 2:
             return min(swapped)
+        alike = [w for w in self.words if w[0] == word[0] and heard(w) == heard(word)]
+        if alike:
+            return min(alike)
         known = [w for w in self.words if len(w) > 2 and w[0] == word[0]]
         return _closest(word, known, 0.7 if len(word) > _SHORT else 0.8)
+
+
+def heard(word: str) -> str:
+    """A word as it is heard, roughly: one letter for a sound, and none of them twice."""
+    for spelt, sound in _SPELT.items():
+        word = word.replace(spelt, sound)
+    return "".join(letter for letter, _ in itertools.groupby(word))
 
 
 def _closest(word: str, known: Iterable[str], cutoff: float) -> str | None:

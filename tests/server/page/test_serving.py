@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, Route, expect
 
 from tests.server.page.conftest import Server
-from tests.server.page.test_using import draw, drawn, dropped, mask_of
+from tests.server.page.test_using import draw, drawn, dropped, expect_waiting, mask_of
 
 Visit = Callable[..., Page]
 TOKEN = "the-token-of-these-tests"
@@ -153,7 +153,7 @@ def test_a_server_that_dies_and_comes_back(visit: Visit, tmp_path: Path) -> None
         page = visit(f"{server.url}#token={TOKEN}", expected=AWAY)
         draw(page, "lost in the middle", steps=100)
         draw(page, "drawn after all", steps=3)
-        expect(page.locator("#queue .queued")).to_have_count(1)
+        expect_waiting(page, "drawn after all")
         server.kill()
         expect(page.locator("#offline")).to_be_visible()
         page.fill("#prompt", "asked meanwhile")

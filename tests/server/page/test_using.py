@@ -111,23 +111,23 @@ def test_what_failed_is_told_and_can_be_tried_again(visit: Visit, fake: str) -> 
     expect(page.locator("#queue-part")).to_be_hidden()
 
 
-def waiting(page: Page) -> list[str]:
-    return page.locator("#queue .queued .what p:first-child").all_inner_texts()
+def expect_waiting(page: Page, *prompts: str) -> None:
+    """Waits until just these jobs wait, in this order: the drawn one waits too until it begins."""
+    expect(page.locator("#queue .queued .what p:first-child")).to_have_text(prompts)
 
 
 def test_the_queue_is_put_in_another_order_and_cleared(visit: Visit, fake: str) -> None:
     page = visit(fake)
-    draw(page, "long", steps=60)
+    draw(page, "long", steps=150)
     for name in ("one", "two", "three"):
         draw(page, name)
-    expect(page.locator("#queue .queued")).to_have_count(3)
-    assert waiting(page) == ["one", "two", "three"]
+    expect_waiting(page, "one", "two", "three")
     page.click("#queue .queued:nth-of-type(4) [data-act=top]")
     first = page.locator("#queue .queued .what p:first-child").first
     expect(first).to_have_text("three")
     page.locator("#queue .queued [data-act=down]").first.press("Enter")
     expect(first).to_have_text("one")
-    assert waiting(page) == ["one", "three", "two"]
+    expect_waiting(page, "one", "three", "two")
     rows = page.locator("#queue .queued")
     rows.nth(2).locator(".grip").drag_to(rows.nth(0))
     expect(first).to_have_text("two")

@@ -127,7 +127,7 @@ def test_two_chosen_pictures_are_compared_by_dragging(visit: Visit, fake: str) -
     page.locator("#shelf button").last.click()
     compare.click()
     names = page.locator(".compared .side-name")
-    assert names.all_inner_texts() == ["left of both", "right of both"]
+    expect(names).to_have_text(["left of both", "right of both"])
     box = page.locator(".compared").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.4)
