@@ -61,7 +61,8 @@ def test_plain_words_are_the_same_in_every_syntax(
     (read,) = pipe.pictures("a red cat", prompt_syntax=syntax, **settings)
     assert np.array_equal(np.asarray(plain.image), np.asarray(read.image))
     assert "prompt_syntax" not in plain.record
-    assert read.record == plain.record | {"prompt_syntax": syntax}
+    own = {"emphasis": "No norm"} if (family, syntax) == ("builtin", "webui") else {}
+    assert read.record == plain.record | {"prompt_syntax": syntax} | own
 
 
 def test_the_refiner_reads_it_too(tiny_refiner: Path) -> None:
@@ -422,6 +423,7 @@ def test_weights_leave_the_built_in_model_s_pictures_whole() -> None:
 
     def drawn(prompt: str, **asked: Any) -> Any:
         (made,) = pipe.pictures([prompt], seed=4, prompt_syntax="webui", **asked)
+        assert made.record["emphasis"] == asked.get("emphasis", "No norm")
         return np.asarray(made.image, dtype=float)
 
     plain = drawn("an apple on the beach, photo")

@@ -144,7 +144,7 @@ class Drawing:
         )
         self.calls = self._calls_of(None if clock is None else clock.steps)
         before = None if clock is None else clock.before
-        self.grammar = Grammar.of(self.request, inputs, self.calls, before, defaults=model.defaults)
+        self.grammar = Grammar.of(self.request, inputs, self.calls, before)
         guided = self.guidance.on or (self.grammar is not None and self.grammar.composes)
         self.outfits = self._dressed()
         self.merged: list[AdapterSet] = []

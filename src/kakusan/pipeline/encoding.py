@@ -1,6 +1,7 @@
 """Embeddings of prompts apart from a call, as `encode_prompt` gives them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -69,7 +70,9 @@ def _by_grammar(
     reader = pipe
     if words is not None:
         engine.learnt, reader = words.learnt, with_tokenizers(pipe, words)
-    grammar = Grammar.of(request, inputs, DEFAULT_STEPS, defaults=pipe.defaults)
+    if request.syntax == "webui" and request.emphasis is None:
+        request = replace(request, emphasis=pipe.defaults.get("emphasis"))
+    grammar = Grammar.of(request, inputs, DEFAULT_STEPS)
     assert grammar is not None
     for text, parsed in (*grammar.positive.items(), *grammar.negative.items()):
         _check_is_one(text, parsed)

@@ -170,6 +170,7 @@ class Model:
             "num_inference_steps": steps,
             "guidance_scale": self.guidance,
             "eta": scheduler.usual_eta,
+            "emphasis": self.defaults.get("emphasis") if request.syntax == "webui" else None,
             **({} if self.usual is None else self.usual.open_settings(request, self.defaults)),
             **{name: value for name, value in self.settings.items() if name in self.family.takes},
             **chosen,

@@ -2,10 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,21 +65,12 @@ class Grammar:
         inputs: Inputs,
         calls: int,
         before: int | None = None,
-        *,
-        defaults: Mapping[str, Any] = MappingProxyType({}),
     ) -> "Grammar | None":
-        """None where prompts are plain.
-
-        Args:
-            defaults: what the model says is good for it.
-
-        Raises:
-            RequestError: Something of a prompt cannot be read.
-        """
+        """None where prompts are plain. Raises `RequestError` for what cannot be read."""
         if request.syntax == "plain":
             return None
 
-        emphasis = request.emphasis or defaults.get("emphasis", "Original")
+        emphasis = request.emphasis or "Original"
         old = bool(request.old_timelines)
         grammar = cls(request.syntax, emphasis, calls, {}, {}, old, before)
         sides = ((inputs.prompt_embeds, "prompt"), (inputs.negative_prompt_embeds, NEGATIVE))
