@@ -80,3 +80,18 @@ def test_a_list_of_names_is_bounded() -> None:
     assert len(nearest("model-7" * 10**5, names)) < 600
     assert nearest("model-7", names).endswith(" more.")
     assert nearest("cut", ["cat", "dog"]) == " Did you mean 'cat'? Known: cat, dog."
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("steps", "num_inference_steps"),
+        ("stepz", "num_inference_steps"),
+        ("guidance", "guidance_scale"),
+        ("promt", "prompt"),
+        ("hight", "height"),
+    ],
+)
+def test_the_nearest_name_may_be_near_by_one_of_its_words(name: str, first: str) -> None:
+    known = ("prompt", "timesteps", "height", "guidance_rescale", "guidance_scale")
+    assert nearest(name, (*known, "num_inference_steps")).startswith(f" Did you mean {first!r}")

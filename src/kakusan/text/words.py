@@ -101,10 +101,11 @@ class KnownWords:
         } & self.words
         if swapped and len(word) > 2:
             return min(swapped)
-        alike = [w for w in self.words if w[0] == word[0] and heard(w) == heard(word)]
+        known = [w for w in self.words if len(w) > 2 and w[0] == word[0]]
+        sound = heard(word)
+        alike = [w for w in known if heard(w) == sound]
         if alike:
             return min(alike)
-        known = [w for w in self.words if len(w) > 2 and w[0] == word[0]]
         return _closest(word, known, 0.7 if len(word) > _SHORT else 0.8)
 
 
