@@ -113,6 +113,23 @@ def test_pictures_of_a_cancelled_job_leave_the_history(visit: Visit, fake: str) 
     expect(ghost).to_have_count(0)
 
 
+def test_an_answer_that_is_late_does_not_undo_what_happened_since(visit: Visit, fake: str) -> None:
+    page = visit(fake)
+    told = Told(page)
+    told("one", "running")
+    told("one", "cancelled")
+    told("one", "running", step=11)
+    expect(page.locator("#stage")).to_contain_text("Cancelled")
+    told("two", "done", pictures=[a_picture("a ghost")])
+    ghost = page.locator("#shelf button[aria-label*='a ghost']")
+    expect(ghost).to_have_count(1)
+    store = module(page, "store")
+    page.evaluate("async (store) => (await import(store)).forget('two')", store)
+    told("two", "done", pictures=[a_picture("a ghost")])
+    expect(page.locator("#stage")).to_contain_text("Cancelled")
+    expect(ghost).to_have_count(0)
+
+
 def test_two_chosen_pictures_are_compared_by_dragging(visit: Visit, fake: str) -> None:
     page = visit(fake)
     for name in ("left of both", "between", "right of both"):

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { announce, byId, fill, h, iconButton, later } from "./dom.js";
 import { t } from "./i18n.js";
-import { forget, jobs, on } from "./store.js";
+import { forget, isDeleted, jobs, on } from "./store.js";
 import { explained, refuse } from "./submit.js";
 import { save, show as view } from "./viewer.js";
 
@@ -49,8 +49,9 @@ async function load(anew) {
   try {
     const found = await api.list({ q: wanted, after: anew ? "" : after, limit: PAGE });
     if (mine !== asking) return;
-    for (const job of found.jobs) if (!jobs.has(job.id)) jobs.set(job.id, job);
-    const drawn = found.jobs.filter((job) => job.pictures.length);
+    const there = found.jobs.filter((job) => !isDeleted(job.id));
+    for (const job of there) if (!jobs.has(job.id)) jobs.set(job.id, job);
+    const drawn = there.filter((job) => job.pictures.length);
     shown = anew ? drawn : [...shown, ...drawn];
     after = found.jobs.at(-1)?.id ?? after;
     byId("shelf-more").hidden = found.jobs.length < PAGE;

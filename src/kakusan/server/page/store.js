@@ -208,12 +208,21 @@ export const jobs = new Map();
 /** @param {Job} job */
 export const isFinal = (job) => ["done", "failed", "cancelled"].includes(job.state);
 
+/** @type {Set<string>} the jobs that were deleted; none of their names is given again */
+const gone = new Set();
+
+/** @param {string} id */
+export const isDeleted = (id) => gone.has(id);
+
 /**
- * Takes what the server says of a job; what is only shown stays.
+ * Takes what the server says of a job; what is only shown stays. An answer may arrive after what
+ * happened since it was given: a job that has ended does not begin again, and a deleted one does
+ * not come back.
  * @param {Job} job
  */
 export function learn(job) {
   const before = jobs.get(job.id);
+  if (isDeleted(job.id) || (before && isFinal(before) && !isFinal(job))) return;
   const preview = isFinal(job) ? undefined : (job.preview ?? before?.preview);
   const after = { ...before, ...job, preview };
   jobs.set(job.id, after);
@@ -222,6 +231,7 @@ export function learn(job) {
 
 /** @param {string} id */
 export function forget(id) {
+  gone.add(id);
   if (jobs.delete(id)) emit("gone", { id });
 }
 
