@@ -84,6 +84,7 @@ TINY = Recipe(
         norm_num_groups=2,
     ),
     unet_settings=settings(5),
+    known_unet_settings=settings(5),
 )
 
 

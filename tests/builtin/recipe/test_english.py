@@ -36,6 +36,9 @@ def test_whole_captions_name_every_object_and_the_place() -> None:
         colours = COLOURS[scene.colour].english
         said = colours if place is None else (*place.clauses, *place.tags)
         assert any(words in text for words in said), text
+        if scene.setting is not None:
+            setting = PLACES[scene.setting]
+            assert any(words in text for words in (*setting.clauses, *setting.tags)), text
 
 
 def test_relations_say_who_is_where() -> None:
@@ -79,6 +82,8 @@ def test_verbs_go_with_what_is_drawn() -> None:
     assert "swimming" in said["sea"]
     assert "is swimming" in said["sea"]
     assert "swim" not in said["room"]
+    at_sunset = Scene((Item(INDEX["fish"]),), PLACE["sunset"], setting=PLACE["sea"])
+    assert "swimming" in " ".join(several(at_sunset, 300, whole=False))
     assert "sleeping" in said["room"]
     car = " ".join(several(Scene((Item(INDEX["car"]),), PLACE["city"]), 300, whole=False))
     assert "driving" in car
@@ -125,13 +130,33 @@ def test_deeds_go_with_how_both_are_drawn() -> None:
     assert "reading" in " ".join(several(book, 200, whole=False))
 
 
-def test_weather_and_light_are_what_one_sees_of_any_place() -> None:
-    said = several(Scene((Item(INDEX["car"]),), PLACE["night"]), 600, whole=False)
-    cities = "|".join(PLACES[PLACE["city"]].clauses)
-    assert any(re.search(f"({cities}) (at|in|under) .*(night|dark|stars)", text) for text in said)
-    city = " ".join(several(Scene((Item(INDEX["car"]),), PLACE["city"]), 600, whole=False))
-    assert "night" not in city
-    assert " rain" not in city
+def test_a_time_and_a_weather_may_be_at_a_place() -> None:
+    city = PLACE["city"]
+    car = (Item(INDEX["car"]),)
+    at_night = several(Scene(car, PLACE["night"], setting=city), 600, whole=False)
+    clauses = "|".join(PLACES[city].clauses)
+    patterns = (
+        f"({clauses}) (at|in|under) .*(night|dark|stars)",
+        "in (a|the) (night|dark) city",
+        "city at night",
+        "night (city|street)",
+    )
+    for pattern in patterns:
+        assert any(re.search(pattern, text) for text in at_night), pattern
+    sunset = several(Scene((), PLACE["sunset"], setting=PLACE["sea"]), 300, whole=False)
+    assert any("sunset over the ocean" in text for text in sunset)
+    winter = several(Scene((), PLACE["snow"], setting=PLACE["forest"]), 300, whole=False)
+    assert any("snowy forest" in text for text in winter)
+    for alone in (Scene(car, city), Scene(car, PLACE["night"])):
+        said = " ".join(several(alone, 600, whole=False))
+        assert ("night" in said) == (alone.place == PLACE["night"])
+        assert bool(re.search("city|street", said)) == (alone.place == city)
+        assert " rain" not in said
+
+
+def test_a_room_may_be_said_at_night() -> None:
+    said = several(Scene((Item(INDEX["cat"]),), PLACE["room"]), 600, whole=False)
+    assert 5 < sum("night" in text for text in said) < 60
 
 
 def test_a_request_and_praise_stand_around_some() -> None:

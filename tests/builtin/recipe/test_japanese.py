@@ -33,6 +33,8 @@ def test_whole_captions_name_every_object_and_the_place() -> None:
         if scene.place is not None:
             said = PLACES[scene.place].japanese
         assert any(words in text for words in said), text
+        if scene.setting is not None:
+            assert any(words in text for words in PLACES[scene.setting].japanese), text
 
 
 def test_relations_say_who_is_where() -> None:
@@ -131,9 +133,15 @@ def test_nouns_that_end_as_verbs_do_are_nouns() -> None:
         assert is_open(text), text
 
 
-def test_weather_and_light_are_what_one_sees_of_any_place() -> None:
-    night = " ".join(several(Scene((Item(INDEX["car"]),), PLACE["night"]), 900, whole=False))
-    assert re.search("夜空?の街", night)
+def test_a_time_and_a_weather_may_be_at_a_place() -> None:
+    car = (Item(INDEX["car"]),)
+    night = " ".join(several(Scene(car, PLACE["night"], setting=PLACE["city"]), 900, whole=False))
+    assert re.search("夜の街", night)
+    assert re.search("街の夜", night)
+    sunset = several(Scene((), PLACE["sunset"], setting=PLACE["sea"]), 300, whole=False)
+    assert any("海に沈む夕日" in text for text in sunset)
+    assert any("夕焼けの海" in text for text in sunset)
+    assert "街" not in " ".join(several(Scene(car, PLACE["night"]), 300, whole=False))
     assert "夜" not in " ".join(several(Scene((Item(0),), PLACE["city"]), 300, whole=False))
 
 

@@ -19,7 +19,16 @@ from kakusan.builtin.recipe.scenes import (
     training_scene,
 )
 from kakusan.builtin.recipe.verbs import deeds_of
-from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, RELATIONS, SIZES, STYLES, THINGS
+from kakusan.builtin.recipe.world import (
+    COLOURS,
+    CORE,
+    PLACES,
+    RELATIONS,
+    SIZES,
+    STYLES,
+    THINGS,
+    settings_of,
+)
 
 
 def test_the_world_is_large_and_its_names_are_unique() -> None:
@@ -114,13 +123,29 @@ def test_what_flies_is_above_the_ground_wherever_there_is_one() -> None:
     rng, places = np.random.default_rng(5), set[int]()
     for scene in (random_scene(rng, kind="single") for _ in range(4000)):
         if scene.relation == "flying in":
-            assert scene.place is not None
-            places.add(scene.place)
-            ground = PLACES[scene.place].ground
+            assert scene.at is not None
+            places.add(scene.at)
+            ground = PLACES[scene.at].ground
             assert ground is None or scene.items[0].y + scene.items[0].size / 2 < ground - 0.1
-            plainest = arranged(scene.items, relation="flying in", place=scene.place).items
+            plainest = arranged(
+                scene.items, relation="flying in", place=scene.place, setting=scene.setting
+            ).items
             assert ground is None or plainest[0].y == 5 / 16
-    assert {PLACES[i].name for i in range(len(PLACES)) if i not in places} == {"space", "room"}
+    never = {PLACES[i].name for i in range(len(PLACES)) if i not in places}
+    assert never == {"space", "room", "table", "lunar surface"}
+
+
+def test_times_and_weathers_are_at_the_places_that_they_may_be_at() -> None:
+    rng, seen = np.random.default_rng(6), set[tuple[int, int]]()
+    for scene in (random_scene(rng, kind="empty") for _ in range(3000)):
+        if scene.setting is not None:
+            assert scene.place is not None
+            assert scene.at == scene.setting
+            seen.add((scene.place, scene.setting))
+        else:
+            assert scene.at == scene.place
+    assert seen == {(i, at) for i in range(len(PLACES)) for at in settings_of(i)}
+    assert len(seen) == 20
 
 
 def test_two_or_three_stand_beside_one_another() -> None:

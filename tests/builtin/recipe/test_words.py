@@ -29,7 +29,7 @@ def test_all_words_of_the_committed_file_are_of_the_recipe() -> None:
     recipe = known_words(Recipe().things).words
     assert taught is not None
     assert taught.words <= recipe
-    assert len(recipe - taught.words) < 0.01 * len(recipe)
+    assert len(recipe - taught.words) < 0.03 * len(recipe)
     assert {"ちゃん", "乗ってる", "一緒"} <= recipe - taught.words
 
 

@@ -1,7 +1,8 @@
 """Paints the places that scenes happen in: skies, grounds, weather, all by the project itself.
 
 A painter takes a generator and a side in pixels and gives float32 `(pixels, pixels, 3)`, from 0
-to 255.
+to 255. A light takes such a picture of a place and gives it as it is at night, at sunset, in snow
+or in rain.
 """
 
 from collections.abc import Callable, Sequence
@@ -243,6 +244,11 @@ def paint_rain(rng: Rng, pixels: int) -> Floats:
     picture = gradient([(0, (92, 102, 116)), (1, (142, 152, 162))], pixels)
     picture = _clouds(picture, rng, 5, 0.14, grey=74)
     picture = _hills(picture, rng, rng.uniform(0.84, 0.88), (74, 84, 84), swing=0.01)
+    return _rainfall(picture, rng)
+
+
+def _rainfall(picture: Floats, rng: Rng) -> Floats:
+    pixels = len(picture)
 
     def drops(pen: ImageDraw.ImageDraw) -> None:
         for _ in range(80):
@@ -251,3 +257,125 @@ def paint_rain(rng: Rng, pixels: int) -> Floats:
             pen.line(line, fill=(206, 222, 238, 200), width=max(1, pixels // 110))
 
     return _drawn(picture, drops)
+
+
+def paint_table(rng: Rng, pixels: int) -> Floats:
+    wall: RGB = (206 + rng.uniform(-10, 10), 222, 214 + rng.uniform(-10, 10))
+    picture = gradient([(0, wall), (1, wall)], pixels)
+    top, wood = rng.uniform(0.6, 0.66), (186.0, 122.0, 66.0)
+
+    def table(pen: ImageDraw.ImageDraw) -> None:
+        board = tuple(int(v) for v in wood)
+        edge = tuple(int(0.72 * v) for v in wood)
+        left, right = 0.04, 0.96
+        pen.polygon(
+            [v * pixels for v in (left + 0.08, top, right - 0.08, top, right, 0.9, left, 0.9)],
+            fill=board,
+        )
+        pen.rectangle([v * pixels for v in (left, 0.9, right, 0.945)], fill=edge)
+        for x in (left + 0.03, right - 0.09):
+            pen.rectangle([v * pixels for v in (x, 0.945, x + 0.06, 1)], fill=edge)
+        for y in (0.3, 0.65):
+            at = top + (0.9 - top) * y
+            line = [v * pixels for v in (left + 0.09 * (1 - y), at, right - 0.09 * (1 - y), at)]
+            pen.line(line, fill=edge, width=max(1, pixels // 128))
+
+    return _drawn(picture, table)
+
+
+def paint_moon(rng: Rng, pixels: int) -> Floats:
+    sky = gradient([(0, (4, 4, 12)), (1, (12, 12, 26))], pixels)
+    sky = _dots(sky, rng, 40, 0.6, [(255, 255, 255), (200, 214, 255)])
+    x, y, r = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.2), 0.07
+
+    def earth(pen: ImageDraw.ImageDraw) -> None:
+        pen.ellipse([v * pixels for v in (x - r, y - r, x + r, y + r)], fill=(60, 128, 220))
+        for dx, dy, s in ((-0.02, -0.02, 0.025), (0.025, 0.02, 0.02)):
+            box = (x + dx - s, y + dy - s, x + dx + s, y + dy + s)
+            pen.ellipse([v * pixels for v in box], fill=(96, 178, 98))
+
+    horizon = rng.uniform(0.54, 0.6)
+    ground = _hills(_drawn(sky, earth), rng, horizon, (186, 186, 192), swing=0.02, shade=0.72)
+
+    def craters(pen: ImageDraw.ImageDraw) -> None:
+        for _ in range(9):
+            cx, cy = rng.uniform(0, 1), rng.uniform(horizon + 0.08, 1)
+            w = rng.uniform(0.03, 0.07) * (0.4 + cy)
+            h = 0.4 * w
+            pen.ellipse(
+                [v * pixels for v in (cx - w, cy - h, cx + w, cy + h)], fill=(206, 206, 212)
+            )
+            box = (cx - 0.85 * w, cy - 0.6 * h, cx + 0.85 * w, cy + 0.85 * h)
+            pen.ellipse([v * pixels for v in box], fill=(126, 126, 134))
+
+    return _drawn(ground, craters)
+
+
+def _is_sky(picture: Floats) -> Floats:
+    """Where the sky of a place by day is seen, 0 or 1, shape (pixels, pixels, 1)."""
+    red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
+    rows = np.arange(len(picture))[:, None] / len(picture)
+    bright = (red > 76) & (green > 158) & (blue > 178)
+    sky = bright & (blue >= red - 4) & (rows < 0.7)
+    return sky[..., None].astype(np.float32)
+
+
+def _horizon(sky: Floats) -> float:
+    """Where a sky ends, as a fraction from the top."""
+    seen = np.flatnonzero(sky[..., 0].mean(1) > 0.3)
+    return float(seen[-1] + 1) / len(sky) if len(seen) else 0.0
+
+
+def light_night(picture: Floats, rng: Rng) -> Floats:
+    """Dark and blue, under stars; windows that are lit stay so."""
+    pixels, sky = len(picture), _is_sky(picture)
+    above = gradient([(0, (10, 14, 46)), (1, (44, 54, 116))], pixels)
+    above = _dots(above, rng, 45, 0.6, [(255, 250, 205), (255, 255, 255)])
+    dark = picture * np.asarray((0.26, 0.31, 0.5), np.float32)
+    lit = (picture[..., 0] > 244) & (picture[..., 2] < 170) & (picture[..., 1] > 200)
+    dark = np.where(lit[..., None], picture, dark)
+    return (dark * (1 - sky) + above * sky).astype(np.float32)
+
+
+def light_sunset(picture: Floats, rng: Rng) -> Floats:
+    """Under a red sky with a low sun; what is on the ground is warm and darker."""
+    pixels, sky = len(picture), _is_sky(picture)
+    end = _horizon(sky)
+    height = max(end, 0.3)
+    stops = [(0, (98, 62, 130)), (0.55 * height, (236, 110, 80)), (height, (254, 206, 104))]
+    above = gradient(stops, pixels)
+    r = 0.11 * pixels
+    x, y = rng.uniform(0.2, 0.8) * pixels, (height - 0.05) * pixels
+    above = _drawn(
+        above, lambda pen: pen.ellipse((x - r, y - r, x + r, y + r), fill=(255, 238, 160))
+    )
+    light = picture @ np.asarray((0.3, 0.59, 0.11), np.float32)
+    glow = light[..., None] / 255 * np.asarray((255, 150, 96), np.float32)
+    warm = 0.45 * picture * np.asarray((1.0, 0.6, 0.5), np.float32) + 0.5 * glow
+    warm = warm + np.asarray((44, 14, 22), np.float32)
+    return (warm * (1 - sky) + above * sky).astype(np.float32)
+
+
+def light_snow(picture: Floats, rng: Rng) -> Floats:
+    """All that grows and lies is white, under a pale sky, and snow falls."""
+    pixels, sky = len(picture), _is_sky(picture)
+    red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
+    grows = (green > red + 4) & (green > blue)
+    rows = np.arange(pixels)[:, None] / pixels
+    white = grows * 0.82 + ((rows > 0.8) & ~grows) * 0.92
+    cover = np.asarray((240, 245, 252), np.float32)
+    shaded = cover * (0.8 + 0.2 * np.clip(green / 150, 0, 1)[..., None])
+    snowy = picture + (shaded - picture) * white[..., None]
+    pale = gradient([(0, (166, 188, 214)), (1, (216, 226, 238))], pixels)
+    snowy = snowy * (1 - sky) + pale * sky
+    return _dots(snowy.astype(np.float32), rng, 70, 1.0, [(255, 255, 255)])
+
+
+def light_rain(picture: Floats, rng: Rng) -> Floats:
+    """Grey and dark, under clouds, and rain falls."""
+    pixels, sky = len(picture), _is_sky(picture)
+    light = (picture @ np.asarray((0.3, 0.59, 0.11), np.float32))[..., None]
+    grey = (0.5 * picture + 0.5 * light) * np.asarray((0.58, 0.62, 0.68), np.float32)
+    above = gradient([(0, (92, 102, 116)), (1, (142, 152, 162))], pixels)
+    above = _clouds(above, rng, 5, 0.14, grey=74)
+    return _rainfall((grey * (1 - sky) + above * sky).astype(np.float32), rng)

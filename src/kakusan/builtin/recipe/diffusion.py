@@ -58,7 +58,11 @@ class DenoisingStage(Stage[NetworksT]):
         lean: timesteps are random shares to its power; below 1 there is more often much noise.
         chances: of the scenes, which their noise tells (`telling`), shape (n, chances); of a share
             `UNTOLD` it does not, as where noise is laid over a picture that is there already.
+
+    `odds` is how often each of the latents comes, shape (n,); None lets them come alike.
     """
+
+    odds: Tensor | None = None
 
     def __init__(
         self,
@@ -122,7 +126,7 @@ class DenoisingStage(Stage[NetworksT]):
         count, draw = self.settings.batch_size, self.draws(rng)
         chosen = self._chosen(count, draw)
         latents = self.latents[chosen].float()
-        noise = self._noise(chosen, draw)
+        noise = self.noise(chosen, draw)
         timesteps = self._timesteps(count, draw)
         kept = self.signal[timesteps][:, None, None, None]  # alpha squared, sigma squared is 1 less
         noised = kept.sqrt() * latents + (1 - kept).sqrt() * noise
@@ -155,12 +159,14 @@ class DenoisingStage(Stage[NetworksT]):
     def _chosen(self, count: int, draw: torch.Generator) -> Tensor:
         """The numbers of the latents of a step, shape (count,)."""
         if self.first is None or self.done >= self.first_share:
+            if self.odds is not None:
+                return torch.multinomial(self.odds, count, replacement=True, generator=draw)
             return torch.randint(len(self.latents), (count,), generator=draw, device=self.device)
         index = torch.randint(len(self.first), (count,), generator=draw, device=self.device)
         return self.first[index]
 
-    def _noise(self, chosen: Tensor, draw: torch.Generator) -> Tensor:
-        """Standard normal, of the latents' shape."""
+    def noise(self, chosen: Tensor, draw: torch.Generator) -> Tensor:
+        """Noise for the latents with some numbers: standard normal, of the latents' shape."""
         shape = (len(chosen), *self.latents.shape[1:])
         noise = torch.randn(shape, generator=draw, device=self.device)
         if self.chances is None:

@@ -11,7 +11,7 @@ from kakusan.builtin.recipe.scenes import Item, Scene, in_the_sky
 from kakusan.builtin.recipe.verbs import LIVING, deed_of, verb_of
 from kakusan.builtin.recipe.world import (
     COLOURS,
-    GOVERNED,
+    INDOORS,
     NORMAL,
     PLACES,
     PLURALS,
@@ -36,6 +36,20 @@ PLAIN = (
 )
 BARE = re.compile("(plain|simple) {c}|(,| on) {c}$")  # where no article stands
 PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}", "on {c} background, {a}")
+# How a place is said in a light, by the light's name: before its noun, and with both nouns
+LIT = {
+    "night": ("night", "moonlit", "dark", "starlit"),
+    "sunset": ("sunset", "sunlit", "golden"),
+    "snow": ("snowy", "snow-covered", "snow covered", "winter", "frozen"),
+    "rain": ("rainy", "wet", "stormy"),
+}
+OVER = {
+    "night": ("{p} at night", "night over the {p}", "{p} by night", "night in the {p}"),
+    "sunset": ("sunset over the {p}", "{p} at sunset", "{p} at dusk", "{p} at dawn"),
+    "snow": ("{p} in the snow", "{p} in winter", "snow in the {p}", "{p} covered in snow"),
+    "rain": ("{p} in the rain", "rain in the {p}", "{p} on a rainy day"),
+}
+ON = {"beach": "on", "sea": "on", "table": "on"}  # what is not said with "in"
 ARTS = {  # styles that no article stands before
     *("pixel art", "pixelart", "line art", "lineart", "digital art", "concept art", "fantasy art"),
     *("clip art", "artwork", "anime"),
@@ -125,7 +139,7 @@ def _doing(scene: Scene, rng: Rng, forms: Sequence[str], *, third: bool = False)
     """What the objects do, now and then; in the third person too, where it is one."""
     if rng.random() > 0.3:
         return ""
-    verb = verb_of(scene.items[0].thing, scene.place, rng)
+    verb = verb_of(scene.items[0].thing, scene.at, rng)
     if verb is None:
         return ""
     participle, person = verb.english
@@ -163,7 +177,7 @@ def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:
     """The objects, and where they are; now and then that is left to the model."""
     kind = rng.random()
     if not subject:
-        where = _where(scene, rng)
+        where = _where(scene, rng, whole)
         return where if scene.place is not None or kind < 0.5 else f"{where} background"
     if kind < 0.12 and not whole and (scene.relation != "flying in" or in_the_sky(scene)):
         return subject
@@ -173,20 +187,43 @@ def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:
         form = one(rng, forms)
         bare = kind < 0.34 or BARE.search(form) is not None
         return form.format(a=subject, c=colour if bare else f"{article(colour)} {colour}")
-    clauses = PLACES[scene.place].clauses
     if scene.relation == "flying in" or kind >= 0.44:
-        clause = one(rng, clauses)
-        if not whole and PLACES[scene.place].governs and rng.random() < 0.2:
-            clause = f"{one(rng, one(rng, GOVERNED).clauses)} {clause}"  # in the city at night
-        return f"{subject} {clause}"
-    where = _where(scene, rng)
+        return f"{subject} {_clause(scene, rng, whole)}"
+    where = _where(scene, rng, whole)
     return f"{subject}, {where}" if kind < 0.32 else f"{where}, {subject}"
 
 
-def _where(scene: Scene, rng: Rng) -> str:
+def _clause(scene: Scene, rng: Rng, whole: bool) -> str:
+    """Where objects are, as it follows them."""
+    assert scene.place is not None
+    place = PLACES[scene.place]
+    clause = one(rng, place.clauses)
+    if scene.setting is None:
+        if whole or place.name not in INDOORS or rng.random() > 0.1:
+            return clause
+        wanted = one(rng, ("night", "sunset"))
+        time = next(each for each in PLACES if each.name == wanted)
+        return f"{clause} {one(rng, time.clauses)}"  # in a room at night
+    setting, kind = PLACES[scene.setting], rng.random()
+    if kind < 0.2 and not whole:
+        noun = f"{one(rng, LIT[place.name])} {one(rng, setting.tags)}"
+        return f"{ON.get(setting.name, 'in')} {one(rng, (article(noun), 'the'))} {noun}"
+    first, second = one(rng, setting.clauses), clause
+    return f"{first} {second}" if kind < 0.8 else f"{second} {first}"
+
+
+def _where(scene: Scene, rng: Rng, whole: bool) -> str:
     if scene.place is None:
         return usual(rng, COLOURS[scene.colour].english)
-    return usual(rng, PLACES[scene.place].tags)
+    place = PLACES[scene.place]
+    if scene.setting is None:
+        return usual(rng, place.tags)
+    noun, kind = usual(rng, PLACES[scene.setting].tags), rng.random()
+    if kind < 0.4 and not whole:
+        return f"{one(rng, LIT[place.name])} {noun}"
+    if kind < 0.8 and not whole:
+        return one(rng, OVER[place.name]).format(p=noun)
+    return f"{noun}, {usual(rng, place.tags)}"
 
 
 def _styled(text: str, scene: Scene, rng: Rng) -> str:

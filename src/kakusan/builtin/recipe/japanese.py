@@ -28,7 +28,7 @@ from kakusan.builtin.recipe.verbs import (
 )
 from kakusan.builtin.recipe.world import (
     COLOURS,
-    GOVERNED,
+    INDOORS,
     NORMAL,
     PLACES,
     SIZES,
@@ -112,6 +112,35 @@ TIMES = (
     "雨の日",
     "雪の日",
 )
+# How a place is said in a light, by the light's name
+LIT_JA = {
+    "night": (
+        "夜の{p}",
+        "夜の{p}",
+        "真夜中の{p}",
+        "深夜の{p}",
+        "月夜の{p}",
+        "{p}の夜",
+        "{p}の夜景",
+    ),
+    "sunset": (
+        *("夕焼けの{p}", "夕暮れの{p}", "夕方の{p}", "夕日の{p}", "{p}の夕焼け", "{p}に沈む夕日"),
+        *("日没の{p}", "{p}の夕日", "夕焼けに染まる{p}"),
+    ),
+    "snow": (
+        *("雪の{p}", "雪の{p}", "冬の{p}", "雪の積もった{p}", "雪が積もった{p}", "雪が降る{p}"),
+        *("雪の降る{p}", "{p}の雪景色", "雪に覆われた{p}"),
+    ),
+    "rain": (
+        "雨の{p}",
+        "雨の{p}",
+        "雨が降る{p}",
+        "雨の降る{p}",
+        "雨の日の{p}",
+        "嵐の{p}",
+        "{p}の雨",
+    ),
+}
 FALLING = ("雪", "吹雪", "雨", "大雨", "嵐", "土砂降り", "小雨")  # is all around
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでいる"))
 CALLED = ("ちゃん", "さん", "くん")  # behind the names of animals, as people who like them do
@@ -275,7 +304,7 @@ def _verb(scene: Scene, rng: Rng, whole: bool) -> Verb | None:
         return FLYING
     if whole or scene.relation is not None or rng.random() > 0.35:
         return None
-    return verb_of(scene.items[0].thing, scene.place, rng)
+    return verb_of(scene.items[0].thing, scene.at, rng)
 
 
 def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
@@ -330,9 +359,12 @@ def _where(scene: Scene, rng: Rng) -> str:
     if scene.place is None:
         return usual(rng, COLOURS[scene.colour].japanese)
     place = PLACES[scene.place]
+    if scene.setting is not None:
+        noun = usual(rng, PLACES[scene.setting].japanese)
+        return one(rng, LIT_JA[place.name]).format(p=noun)
     where = usual(rng, place.japanese)
-    if place.governs and rng.random() < 0.15:
-        return f"{where}の{one(rng, one(rng, GOVERNED).japanese)}"  # the city at night
+    if place.name in INDOORS and rng.random() < 0.06:
+        return f"{one(rng, ('夜', '夕方'))}の{where}"
     return where
 
 

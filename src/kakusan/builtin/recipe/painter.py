@@ -56,10 +56,13 @@ class Painter:
     def draw(self, scene: Scene) -> npt.NDArray[np.uint8]:
         """The scene as uint8 `(pixels, pixels, 3)`."""
         rng = np.random.default_rng(scene.seed)
-        if scene.place is None:
+        if scene.at is None:
             backdrop = backdrops.paint_plain(COLOURS[scene.colour].rgb, rng, self.pixels)
         else:
-            backdrop = PLACES[scene.place].paint(rng, self.pixels)
+            backdrop = PLACES[scene.at].paint(rng, self.pixels)
+        light = None if scene.place is None else PLACES[scene.place].light
+        if scene.setting is not None and light is not None:
+            backdrop = light(backdrop, rng)
         picture = Image.fromarray(np.clip(np.round(backdrop), 0, 255).astype(np.uint8))
         for item in reversed(scene.items):
             glyph = self._glyph(item.thing, item.colour)

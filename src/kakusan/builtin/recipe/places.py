@@ -13,8 +13,8 @@ class Place:
 
     `ground` is the height that objects stand on, as a fraction from the top; None where they float.
     `clauses` follow an object ("on the beach"), `tags` stand alone between commas; the usual ones
-    come first. `governs` says that its light or weather is what one sees wherever it is: "the city
-    at night" looks as the night does.
+    come first. A time or a weather has a `light`, which shows another place as it is then: the
+    city at night.
     """
 
     paint: Callable[[Rng, int], Floats]
@@ -22,7 +22,7 @@ class Place:
     clauses: tuple[str, ...]
     tags: tuple[str, ...]
     japanese: tuple[str, ...]
-    governs: bool = False
+    light: Callable[[Floats, Rng], Floats] | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ PLACES: tuple[Place, ...] = (
         ),
         ("night", "starry night", "night sky with stars", "night sky", "midnight", "moonlight"),
         ("夜空", "星空", "夜", "真夜中", "夜中", "夜景", "満天の星", "月夜", "月明かり", "暗闇"),
-        governs=True,
+        light=backdrops.light_night,
     ),
     Place(
         backdrops.paint_sunset,
@@ -60,7 +60,7 @@ PLACES: tuple[Place, ...] = (
         ),
         ("sunset", "evening glow", "sunrise", "dusk", "dawn", "evening", "golden hour"),
         ("夕焼け", "夕日", "夕方", "夕暮れ", "夕焼け空", "日没", "朝焼け", "日の出", "朝日"),
-        governs=True,
+        light=backdrops.light_sunset,
     ),
     Place(
         backdrops.paint_sea,
@@ -144,7 +144,7 @@ PLACES: tuple[Place, ...] = (
         ),
         ("snow", "winter", "ice", "snowy day", "snowy landscape", "blizzard"),
         ("雪", "雪景色", "冬", "雪原", "雪の日", "氷の上", "南極", "北極", "吹雪", "雪国"),
-        governs=True,
+        light=backdrops.light_snow,
     ),
     Place(
         backdrops.paint_desert,
@@ -227,8 +227,43 @@ PLACES: tuple[Place, ...] = (
         ),
         ("rain", "rainy day", "heavy rain", "storm", "rainy weather", "cloudy day"),
         ("雨", "雨の日", "大雨", "雨天", "梅雨", "嵐", "土砂降り", "曇り空", "小雨"),
-        governs=True,
+        light=backdrops.light_rain,
+    ),
+    Place(
+        backdrops.paint_table,
+        0.8,
+        (
+            *("on a table", "on the table", "on a wooden table", "on a desk", "on the desk"),
+            *("on the kitchen table", "on the dining table"),
+        ),
+        ("table", "desk", "wooden table", "tabletop", "kitchen table"),
+        ("テーブル", "机", "机の上", "テーブルの上", "食卓", "木のテーブル", "デスク", "食卓の上"),
+    ),
+    Place(
+        backdrops.paint_moon,
+        0.88,
+        (
+            *("on the moon", "on the surface of the moon", "on the lunar surface", "on a planet"),
+            *("on Mars", "on another planet", "on an alien planet", "on a moon"),
+        ),
+        ("lunar surface", "moon surface", "planet surface", "alien planet", "Mars"),
+        ("月面", "月の上", "月の表面", "火星", "惑星の上", "惑星"),
     ),
 )
-# Where something is, which another place that governs may make night, snow or rain
-GOVERNED = [place for place in PLACES if not place.governs and place.ground is not None]
+# What has a look of its own at a time or in a weather, by the names of both
+SETTINGS = {
+    "night": ("city", "forest", "sea", "beach", "meadow", "desert"),
+    "sunset": ("sea", "beach", "city", "meadow", "desert", "forest"),
+    "snow": ("forest", "city", "meadow"),
+    "rain": ("city", "forest", "meadow", "sea", "beach"),
+}
+
+
+def settings_of(place: int) -> tuple[int, ...]:
+    """The places that a time or a weather may be at; none of what is neither."""
+    names = [each.name for each in PLACES]
+    return tuple(names.index(name) for name in SETTINGS.get(names[place], ()))
+
+
+# Where a time is not seen
+INDOORS = frozenset({"room", "table"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kakusan.builtin.recipe.scenes import NAMES, Item, Scene, arranged, location
-from kakusan.builtin.recipe.world import COLOURS, PLACES, SIZES, STYLES
+from kakusan.builtin.recipe.world import COLOURS, PLACES, SIZES, STYLES, settings_of
 
 ITEMS, MOST = 3, 4  # objects of a relation, and how many alike there may be
 WORDS = list(SIZES)
@@ -18,13 +18,14 @@ class Question:
 
 
 def questions(things: int) -> list[Question]:
-    """Object, colour and size of each item, their number, relation, location, style."""
+    """Object, colour and size of each item, their number, relation, location, style, setting."""
     each = [("object", things + 1), ("colour", len(COLOURS) + 1), ("size", len(SIZES) + 1)]
     whole = [
         ("count", MOST + 1),
         ("relation", len(NAMES) + 1),
         ("location", len(PLACES) + len(COLOURS)),
         ("style", len(STYLES)),
+        ("setting", len(PLACES) + 1),
     ]
     items = [Question(f"{name} {i + 1}", n) for i in range(ITEMS) for name, n in each]
     return items + [Question(name, n) for name, n in whole]
@@ -43,7 +44,8 @@ def answers(scene: Scene, things: int) -> list[int]:
             len(WORDS) if word is None else WORDS.index(word),
         ]
     relation = len(NAMES) if scene.relation is None else NAMES.index(scene.relation)
-    return [*found, len(scene.items), relation, location(scene), scene.style]
+    setting = len(PLACES) if scene.setting is None else scene.setting
+    return [*found, len(scene.items), relation, location(scene), scene.style, setting]
 
 
 def scene_of(found: list[int], things: int) -> Scene:
@@ -59,7 +61,8 @@ def scene_of(found: list[int], things: int) -> Scene:
                     word=WORDS[size] if size < len(WORDS) else None,
                 )
             )
-    count, relation, where, style = found[3 * ITEMS :]
+    count, relation, where, style, setting = found[3 * ITEMS :]
+    able = settings_of(where) if where < len(PLACES) else ()
     return arranged(
         items,
         count=count,
@@ -67,4 +70,5 @@ def scene_of(found: list[int], things: int) -> Scene:
         place=where if where < len(PLACES) else None,
         colour=max(0, where - len(PLACES)),
         style=style,
+        setting=setting if setting in able else None,
     )

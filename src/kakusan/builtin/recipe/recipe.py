@@ -84,7 +84,7 @@ class Recipe:
     compiled: bool = False
     shares: Mapping[str, float] = field(
         default_factory=lambda: {
-            "text": 0.09,
+            "text": 0.11,
             "words": 0.2,  # instead, where nothing but words is learnt
             "vae": 0.11,
             "decoder": 0.05,
@@ -148,6 +148,16 @@ class Recipe:
             batch_size=64,
             learning_rate=5e-4,
             warmup_steps=300,
+            save_every=500,
+            sample_every=1000,
+        )
+    )
+    known_unet_settings: StageSettings = field(  # of one that learns on
+        default=StageSettings(
+            steps=6000,
+            batch_size=64,
+            learning_rate=3e-4,
+            warmup_steps=100,
             save_every=500,
             sample_every=1000,
         )
@@ -216,6 +226,13 @@ FULL = Recipe(
         batch_size=512,
         learning_rate=4e-4,
         ema_decay=0.998,
+        **_SELDOM,
+    ),
+    known_unet_settings=StageSettings(
+        steps=20_000,
+        batch_size=512,
+        learning_rate=6e-4,
+        warmup_steps=200,
         **_SELDOM,
     ),
     unet_settings=StageSettings(

@@ -20,6 +20,7 @@ from kakusan.builtin.recipe.world import (
     RELATIONS,
     SIZES,
     THINGS,
+    settings_of,
 )
 
 HELD_OUT = 8  # one combination in so many is never drawn for training
@@ -33,14 +34,19 @@ ALOFT = 5 / 16  # the centre of what flies above a ground
 # Of scenes in a relation, those whose objects do something with one another; of the others, those
 # that stand side by side, whichever is left: what people ask for most
 DEEDS, BESIDE = 0.45, 0.25
-NOT_FLOWN_IN = [i for i, place in enumerate(PLACES) if place.name in ("space", "room")]
+# Of all scenes, those on a plain colour; of those at a time or in a weather, those at a place
+PLAIN, SET = 0.42, 0.6
+NOT_FLOWN_IN = [
+    i for i, place in enumerate(PLACES) if place.name in ("space", "room", "table", "lunar surface")
+]
 
 
 @dataclass(frozen=True)
 class Scene:
     """A picture before it is drawn.
 
-    `place` indexes `PLACES`; None is the plain colour `colour`. The first of `items` is in front.
+    `place` indexes `PLACES`; None is the plain colour `colour`. `setting` is the place that a time
+    or a weather is at, if it is at one. The first of `items` is in front.
     With a `relation` the first item is its a, the next b, then c; without one all items are the
     same object. `seed` decides what a place looks like in detail, `chances` decided where across
     the items are.
@@ -53,6 +59,12 @@ class Scene:
     style: int = NORMAL
     seed: int = 0
     chances: Chances = MIDDLE
+    setting: int | None = None
+
+    @property
+    def at(self) -> int | None:
+        """The place that objects are at: where a time or a weather is, if it is somewhere."""
+        return self.place if self.setting is None else self.setting
 
 
 def held_out(*words: object) -> bool:
@@ -124,7 +136,7 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
             those that people ask for most; with "any relation", all alike.
     """
     kind = kind or str(
-        rng.choice(["empty", "single", "count", "relation"], p=[0.04, 0.44, 0.12, 0.4])
+        rng.choice(["empty", "single", "count", "relation"], p=[0.07, 0.43, 0.11, 0.39])
     )
     scene = _anywhere(rng)
     if kind == "single":
@@ -143,19 +155,22 @@ def in_some_way(scene: Scene, rng: Rng) -> Scene:
 
 
 def _anywhere(rng: Rng) -> Scene:
-    place = None if rng.random() < 0.45 else int(rng.integers(len(PLACES)))
-    style = NORMAL if rng.random() < 0.88 else int(rng.choice([PIXEL, LINE]))
+    place = None if rng.random() < PLAIN else int(rng.integers(len(PLACES)))
+    settings = () if place is None else settings_of(place)
+    setting = int(rng.choice(settings)) if settings and rng.random() < SET else None
+    style = NORMAL if rng.random() < 0.85 else int(rng.choice([PIXEL, LINE]))
     colour = PAPER if style == LINE else int(rng.integers(len(COLOURS)))
-    return Scene((), place, colour, None, style, int(rng.integers(2**31)))
+    seed = int(rng.integers(2**31))
+    return Scene((), place, colour, None, style, seed, setting=setting)
 
 
 def in_the_sky(scene: Scene) -> bool:
     """Whether a scene is in a place that has no ground."""
-    return scene.place is not None and PLACES[scene.place].ground is None
+    return scene.at is not None and PLACES[scene.at].ground is None
 
 
 def _ground(scene: Scene) -> float | None:
-    return None if scene.place is None else PLACES[scene.place].ground
+    return None if scene.at is None else PLACES[scene.at].ground
 
 
 def _item(rng: Rng, scene: Scene, thing: int, size: float, coloured: float = 0.35) -> Item:
@@ -174,7 +189,7 @@ def _single(scene: Scene, rng: Rng, things: int) -> Scene:
     item = replace(_item(rng, scene, thing, size), word=word)
     ground = _ground(scene)
     often = 0 if scene.place is None or (word and ground) else 0.5 if ground is None else 0.06
-    flies = rng.random() < often and scene.place not in NOT_FLOWN_IN
+    flies = rng.random() < often and scene.at not in NOT_FLOWN_IN
     x, y = _alone(size, ground, flies=flies)
     relation = "flying in" if flies else None
     return replace(scene, items=(replace(item, x=x, y=y),), relation=relation)
@@ -259,12 +274,13 @@ def arranged(
     colour: int = PAPER,
     style: int = NORMAL,
     seed: int = 0,
+    setting: int | None = None,
 ) -> Scene:
     """The plainest scene of these items, in the middle; `count` repeats a single one.
 
     Items that a relation has no place for are left out.
     """
-    scene = Scene((), place, colour, relation, style, seed)
+    scene = Scene((), place, colour, relation, style, seed, setting=setting)
     ground = _ground(scene)
     if relation not in (None, "flying in") and len(items) > 1:
         spots = layout(relation, ground, len(items))

@@ -13,6 +13,7 @@ from kakusan.builtin.recipe.album import Album
 from kakusan.builtin.recipe.captions import JAPANESE, caption
 from kakusan.builtin.recipe.crew import Crew
 from kakusan.builtin.recipe.cross_attention import CrossAttentionStage, Listener
+from kakusan.builtin.recipe.difficulty import odds, unexplained
 from kakusan.builtin.recipe.diffusion import DiffusionStage, begin_quietly, encode_pictures
 from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.examples import Examples
@@ -289,18 +290,23 @@ def unet_stage(
     scale: float,
     new: bool,
 ) -> DiffusionStage:
-    """Return the stage that teaches the UNet, a `new` one from plain scenes first."""
+    """Return the stage that teaches the UNet: a `new` one from plain scenes first, one that draws
+    already most from scenes of what it draws worst.
+    """
     stage = DiffusionStage(
         unet.to(vae.device),
         text_encoder,
         vae,
         tokenizer,
-        settings=recipe.unet_settings,
+        settings=recipe.unet_settings if new else recipe.known_unet_settings,
         first=lessons.plain.nonzero().flatten() if new else None,
         first_share=recipe.plain_share,
         **_given(recipe, vae, lessons, latents, scale),
     )
     stage.origin = "nothing" if new else fingerprint(unet)
+    if not new:
+        shares = unexplained(stage, lessons, recipe.things)
+        stage.odds = odds(shares, lessons.answers).to(vae.device)
     if recipe.compiled:
         stage.compile()
     return stage

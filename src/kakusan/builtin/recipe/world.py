@@ -4,8 +4,9 @@ import csv
 from dataclasses import dataclass
 from importlib.resources import files
 
-from kakusan.builtin.recipe.places import GOVERNED as GOVERNED
+from kakusan.builtin.recipe.places import INDOORS as INDOORS
 from kakusan.builtin.recipe.places import PLACES as PLACES
+from kakusan.builtin.recipe.places import settings_of as settings_of
 from kakusan.builtin.recipe.relations import RELATIONS as RELATIONS
 
 
