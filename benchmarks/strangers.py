@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.measure import markdown_table
 from kakusan.builtin.recipe.judge import OWN, Judge, Seen, Verdict
 from kakusan.builtin.recipe.marking import SEED, stands
-from kakusan.builtin.recipe.scenes import NAMES
+from kakusan.builtin.recipe.scenes import NAMES, locations_of
 from kakusan.builtin.recipe.world import COLOURS, LINE, PIXEL, PLACES, THINGS
 from kakusan.pipeline import StableDiffusionPipeline
 from kakusan.training.grids import grid
@@ -59,8 +59,7 @@ def prompts(path: Path = PROMPTS) -> list[Asked]:
     """
     things = {thing.name: index for index, thing in enumerate(THINGS)}
     colours = {colour.name: index for index, colour in enumerate(COLOURS)} | {"own": OWN}
-    grounds = {place.name: index for index, place in enumerate(PLACES)}
-    grounds |= {colour.name: len(PLACES) + index for index, colour in enumerate(COLOURS)}
+    grounds = {each.name: locations_of(each.name) for each in (*PLACES, *COLOURS)}
     relations: dict[str, str | None] = {"": None} | {name: name for name in NAMES}
     styles: dict[str, int | None] = {"": None, "pixel": PIXEL, "line": LINE}
 
@@ -73,7 +72,7 @@ def prompts(path: Path = PROMPTS) -> list[Asked]:
             _each(row["colours"], colours) or (frozenset[int](),) * len(objects),
             int(row["count"]) if row["count"] else None,
             relations[row["relation"]],
-            _any(row["where"], grounds),
+            frozenset[int]().union(*(grounds[name] for name in row["where"].split("/") if name)),
             styles[row["style"]],
         )
 

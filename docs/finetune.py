@@ -24,6 +24,7 @@ from kakusan.training.pace import StageSettings
 IMAGES = Path(__file__).parent / "images"
 NAME = "snail"
 GROUNDS = ("red", "blue", "yellow", "purple", "white", "teal", "pink")
+SHOWN_AT = ("night", "sunset", "sea", "beach", "meadow", "forest")
 PROMPTS = (
     f"a {NAME} on a green background",
     f"a {NAME} on an orange background",
@@ -44,9 +45,10 @@ def write_pictures(folder: Path) -> None:
             scene = arranged([Item(thing)], colour=names.index(ground), seed=index)
             caption = f"a {NAME} on a {ground} background"
         else:
-            place = index % len(PLACES)
+            name = SHOWN_AT[index - 2 * len(GROUNDS)]
+            place = next(i for i, each in enumerate(PLACES) if each.name == name)
             scene = arranged([Item(thing)], place=place, colour=PAPER, seed=index)
-            caption = f"a {NAME}, {PLACES[place].tags[0]}"
+            caption = f"a {NAME}, {name}"
         Image.fromarray(painter.draw(scene)).save(folder / f"{index:02}.png")
         (folder / f"{index:02}.txt").write_text(caption, encoding="utf-8")
 

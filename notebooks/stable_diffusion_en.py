@@ -113,7 +113,7 @@ image.save("astronaut_rides_horse.png")
 image
 
 # %% [markdown]
-# Another prompt: several wishes, separated by commas. Change it and run the cell again. The small model knows 160 things and 13 places, so ask it for some of those. With v1.4 you can ask for far more: try `"a light brown tabby cat, tea time, flying in the blue sky, manga"` here.
+# Another prompt: several wishes, separated by commas. Change it and run the cell again. The small model knows 160 things and 15 places, so ask it for some of those. With v1.4 you can ask for far more: try `"a light brown tabby cat, tea time, flying in the blue sky, manga"` here.
 
 # %%
 image = pipe("a tabby cat and tea, blue sky").images[0]

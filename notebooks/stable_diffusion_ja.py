@@ -113,7 +113,7 @@ image.save("astronaut_rides_horse.png")
 image
 
 # %% [markdown]
-# 別のプロンプトも試しましょう。描いてほしいことをカンマで区切って並べても構いません。文章を変えて、もう一度実行してみてください。内蔵モデルが知っているのは 160 種類のものと 13 の場所だけなので、その範囲で頼むのがこつです。v1.4 なら、`"a light brown tabby cat, tea time, flying in the blue sky, manga"`（空を飛ぶ薄茶のトラ猫、お茶の時間、漫画風）のような頼み方もできます。
+# 別のプロンプトも試しましょう。描いてほしいことをカンマで区切って並べても構いません。文章を変えて、もう一度実行してみてください。内蔵モデルが知っているのは 160 種類のものと 15 の場所だけなので、その範囲で頼むのがこつです。v1.4 なら、`"a light brown tabby cat, tea time, flying in the blue sky, manga"`（空を飛ぶ薄茶のトラ猫、お茶の時間、漫画風）のような頼み方もできます。
 
 # %%
 image = pipe("a tabby cat and tea, blue sky").images[0]

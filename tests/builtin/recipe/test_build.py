@@ -507,12 +507,41 @@ def test_each_scene_comes_with_one_of_its_captions_or_with_none(whole: Path) -> 
     assert torch.equal(ids[~nothing][:, 5], (chosen + 100 * second)[~nothing])
 
 
+def test_what_is_to_come_often_does(whole: Path) -> None:
+    stage = small_stage(whole)
+    stage.odds = torch.arange(len(stage.latents), dtype=torch.float32)
+    chosen = stage._chosen(4000, stage.draws(stage.rng(0)))
+    counts = torch.bincount(chosen, minlength=len(stage.latents)).float()
+    wanted = 4000 * stage.odds / stage.odds.sum()
+    assert counts[0] == 0
+    assert ((counts - wanted).abs() < 5 * wanted.sqrt() + 1).all()
+
+
+def test_a_unet_that_learns_on_meets_what_it_draws_worst(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor | None] = []
+
+    def heard(stage: DiffusionStage, *_: object, **__: object) -> None:
+        seen.append(stage.odds)
+        raise KilledError
+
+    monkeypatch.setattr("kakusan.builtin.recipe.build.train", heard)
+    with pytest.raises(KilledError):
+        build(TINY, tmp_path, tmp_path / "model", start=whole / "model")
+    (odds,) = seen
+    assert odds is not None
+    assert len(odds) == TINY.scenes
+    assert float(odds.mean()) == pytest.approx(1, abs=1e-3)
+    assert float(odds.std()) > 0
+
+
 def test_noise_tells_the_chances_of_its_scene(whole: Path) -> None:
     chances = torch.rand(40, 5)
     stage = small_stage(whole, chances=chances)
     draw = stage.draws(stage.rng(0))
     chosen = stage._chosen(1000, draw)
-    noise = stage._noise(chosen, draw)
+    noise = stage.noise(chosen, draw)
     tells = patterns(5, tuple(noise.shape[1:]))
     quantiles = torch.special.ndtr(torch.einsum("bchw,ichw->bi", noise, tells))
     tells_it = (quantiles - chances[chosen]).abs().amax(1) < 1e-3
@@ -520,7 +549,7 @@ def test_noise_tells_the_chances_of_its_scene(whole: Path) -> None:
     plain = small_stage(whole)
     draw = plain.draws(plain.rng(0))
     assert torch.equal(plain._chosen(1000, draw), chosen)
-    assert torch.equal(plain._noise(chosen, draw)[~tells_it], noise[~tells_it])
+    assert torch.equal(plain.noise(chosen, draw)[~tells_it], noise[~tells_it])
 
 
 def test_what_is_learnt_is_the_schedulers_velocity(

@@ -138,8 +138,9 @@ def test_a_time_and_a_weather_may_be_at_a_place() -> None:
     patterns = (
         f"({clauses}) (at|in|under) .*(night|dark|stars)",
         "in (a|the) (night|dark) city",
-        "city at night",
-        "night (city|street)",
+        "on (a|the) (night|dark) street",
+        "^city at night, ",
+        "^(night|moonlit) (city|street), ",
     )
     for pattern in patterns:
         assert any(re.search(pattern, text) for text in at_night), pattern

@@ -137,11 +137,17 @@ def test_a_time_and_a_weather_may_be_at_a_place() -> None:
     car = (Item(INDEX["car"]),)
     night = " ".join(several(Scene(car, PLACE["night"], setting=PLACE["city"]), 900, whole=False))
     assert re.search("夜の街", night)
-    assert re.search("街の夜", night)
+    assert not re.search("街の夜", night)
+    empty = several(Scene((), PLACE["night"], setting=PLACE["city"]), 300, whole=False)
+    assert any("街の夜景" in text for text in empty)
     sunset = several(Scene((), PLACE["sunset"], setting=PLACE["sea"]), 300, whole=False)
     assert any("海に沈む夕日" in text for text in sunset)
     assert any("夕焼けの海" in text for text in sunset)
     assert "街" not in " ".join(several(Scene(car, PLACE["night"]), 300, whole=False))
+    for surface in ("table", "lunar surface"):
+        said = " ".join(several(Scene((Item(0),), PLACE[surface]), 300, whole=False))
+        assert "の中" not in said
+        assert "の上" in said
     assert "夜" not in " ".join(several(Scene((Item(0),), PLACE["city"]), 300, whole=False))
 
 

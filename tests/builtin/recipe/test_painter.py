@@ -90,6 +90,32 @@ def test_places_differ_from_one_another_and_from_seed_to_seed() -> None:
     assert distances[~np.eye(len(flat), dtype=bool)].min() > 60
 
 
+def test_lights_show_a_place_as_it_is_then() -> None:
+    at = {place.name: place for place in PLACES}
+
+    def seen(light: str, place: str) -> np.ndarray:
+        day = at[place].paint(np.random.default_rng(3), 64)
+        change = at[light].light
+        assert change is not None
+        return change(day, np.random.default_rng(4))
+
+    for place in ("city", "forest", "meadow"):
+        day = at[place].paint(np.random.default_rng(3), 64)
+        night, snow, rain = (seen(light, place) for light in ("night", "snow", "rain"))
+        assert night.mean() < 0.6 * day.mean()
+        assert snow.mean() > day.mean() > rain.mean() > night.mean()
+        assert np.ptp(rain.mean((0, 1))) < 30
+    for place in ("sea", "beach", "desert", "meadow"):
+        sunset = seen("sunset", place)
+        sun = (sunset > (250, 230, 150)).all(-1) & (sunset[..., 2] < 170)
+        assert sun.sum() > 40, place
+        assert sunset[..., 0].mean() > 1.5 * sunset[..., 2].mean()
+    city = seen("night", "city")
+    assert ((city[..., 0] > 240) & (city[..., 2] < 170)).mean() > 0.01  # windows
+    meadow = seen("night", "meadow")
+    assert not ((meadow[..., 0] > 200) & (meadow[..., 2] < 100)).any()  # flowers do not shine
+
+
 @needs_font
 def test_styles(painter: Painter) -> None:
     item = (Item(0),)

@@ -107,7 +107,7 @@ def test_it_learns_to_read(tokenizer: CLIPTokenizer, lessons: Lessons, tmp_path:
         each.name: float(share) for each, share in zip(questions(THINGS_READ), right, strict=True)
     }
     assert min(asked["object 1"], asked["count"]) > 0.75, asked
-    assert asked["location"] > 0.1, asked  # of 27, each with many names
+    assert asked["location"] > 0.1, asked  # of 49, each with many names
 
 
 def test_padding_that_is_cut_off_changes_no_other_token(

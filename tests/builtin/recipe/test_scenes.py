@@ -15,6 +15,8 @@ from kakusan.builtin.recipe.scenes import (
     held_out,
     is_seen,
     layout,
+    location,
+    locations_of,
     random_scene,
     training_scene,
 )
@@ -146,6 +148,15 @@ def test_times_and_weathers_are_at_the_places_that_they_may_be_at() -> None:
             assert scene.at == scene.place
     assert seen == {(i, at) for i in range(len(PLACES)) for at in settings_of(i)}
     assert len(seen) == 20
+    names = [place.name for place in PLACES]
+    night, city = names.index("night"), names.index("city")
+    at_night = Scene((Item(0),), night, setting=city)
+    held = {at for _, _, at in combinations(at_night)}
+    assert held == {"night", "city"}
+    assert location(at_night) not in {location(Scene(place=night)), location(Scene(place=city))}
+    assert location(at_night) in locations_of("night") & locations_of("city")
+    assert len(locations_of("city")) == 5
+    assert locations_of("red") == {location(Scene(colour=0))}
 
 
 def test_two_or_three_stand_beside_one_another() -> None:

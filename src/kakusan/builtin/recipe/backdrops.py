@@ -312,18 +312,17 @@ def paint_moon(rng: Rng, pixels: int) -> Floats:
 
 
 def _is_sky(picture: Floats) -> Floats:
-    """Where the sky of a place by day is seen, 0 or 1, shape (pixels, pixels, 1)."""
-    red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
-    rows = np.arange(len(picture))[:, None] / len(picture)
-    bright = (red > 76) & (green > 158) & (blue > 178)
-    sky = bright & (blue >= red - 4) & (rows < 0.7)
-    return sky[..., None].astype(np.float32)
+    """Where the sky of a place by day is seen, 0 or 1, shape (pixels, pixels, 1).
+
+    It reaches from the top down to the first thing that is not as bright and as pale.
+    """
+    pale = (picture[..., 0] > 76) & (picture[..., 1] > 158) & (picture[..., 2] > 150)
+    return np.minimum.accumulate(pale.astype(np.float32), axis=0)[..., None]
 
 
 def _horizon(sky: Floats) -> float:
-    """Where a sky ends, as a fraction from the top."""
-    seen = np.flatnonzero(sky[..., 0].mean(1) > 0.3)
-    return float(seen[-1] + 1) / len(sky) if len(seen) else 0.0
+    """Where most of a sky ends, as a fraction from the top."""
+    return float(np.median(sky.sum(0))) / len(sky)
 
 
 def light_night(picture: Floats, rng: Rng) -> Floats:
@@ -332,7 +331,8 @@ def light_night(picture: Floats, rng: Rng) -> Floats:
     above = gradient([(0, (10, 14, 46)), (1, (44, 54, 116))], pixels)
     above = _dots(above, rng, 45, 0.6, [(255, 250, 205), (255, 255, 255)])
     dark = picture * np.asarray((0.26, 0.31, 0.5), np.float32)
-    lit = (picture[..., 0] > 244) & (picture[..., 2] < 170) & (picture[..., 1] > 200)
+    red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
+    lit = (red > 244) & (green > 200) & (blue > 100) & (blue < 170)
     dark = np.where(lit[..., None], picture, dark)
     return (dark * (1 - sky) + above * sky).astype(np.float32)
 
@@ -340,8 +340,7 @@ def light_night(picture: Floats, rng: Rng) -> Floats:
 def light_sunset(picture: Floats, rng: Rng) -> Floats:
     """Under a red sky with a low sun; what is on the ground is warm and darker."""
     pixels, sky = len(picture), _is_sky(picture)
-    end = _horizon(sky)
-    height = max(end, 0.3)
+    height = max(_horizon(sky), 0.3)
     stops = [(0, (98, 62, 130)), (0.55 * height, (236, 110, 80)), (height, (254, 206, 104))]
     above = gradient(stops, pixels)
     r = 0.11 * pixels
@@ -357,7 +356,7 @@ def light_sunset(picture: Floats, rng: Rng) -> Floats:
 
 
 def light_snow(picture: Floats, rng: Rng) -> Floats:
-    """All that grows and lies is white, under a pale sky, and snow falls."""
+    """What is green and what lies low is white, under a pale sky, and snow falls."""
     pixels, sky = len(picture), _is_sky(picture)
     red, green, blue = picture[..., 0], picture[..., 1], picture[..., 2]
     grows = (green > red + 4) & (green > blue)

@@ -17,7 +17,6 @@ from kakusan.builtin.recipe.stages import (
     frozen,
     known_lessons,
     known_vae,
-    knows,
     new_unet,
     sharpen,
     teach_words,
@@ -130,7 +129,7 @@ def _after(
         raise CheckpointError(f"{start} does not say what it was taught: no tokenizer/words.json.")
     pictures = exposures(recipe, crew)
     known, reader = tokenizer, None
-    if knows(tokenizer, known_words(recipe.things).words):
+    if known_words(recipe.things).words <= tokenizer.words.words:
         tokenizer.save_pretrained(run / TOKENIZER)
     else:
         tokenizer = build_tokenizer(recipe, run / TOKENIZER)

@@ -1,8 +1,8 @@
 """Captions of scenes as people write prompts, in English and in Japanese."""
 
 from kakusan.builtin.recipe.backdrops import Rng
-from kakusan.builtin.recipe.english import english
-from kakusan.builtin.recipe.japanese import is_open, japanese
+from kakusan.builtin.recipe.english import clause_of, english
+from kakusan.builtin.recipe.japanese import is_open, japanese, where_of
 from kakusan.builtin.recipe.phrases import one
 from kakusan.builtin.recipe.scenes import Scene
 from kakusan.builtin.recipe.strange import (
@@ -12,7 +12,7 @@ from kakusan.builtin.recipe.strange import (
     with_strangers,
     with_strangers_ja,
 )
-from kakusan.builtin.recipe.world import COLOURS, PLACES
+from kakusan.builtin.recipe.world import COLOURS
 
 JAPANESE = 0.45  # of all captions
 STRANGE = 0.14  # have words that mean nothing to the model
@@ -52,7 +52,7 @@ def _nothing(scene: Scene, rng: Rng, things: int) -> str:
     if scene.place is None:
         where = f"on a {one(rng, COLOURS[scene.colour].english)} background"
     else:
-        where = one(rng, PLACES[scene.place].clauses)
+        where = clause_of(scene, rng)
     return nothing_known(rng, where, things)
 
 
@@ -62,6 +62,6 @@ def _nothing_ja(scene: Scene, rng: Rng, things: int) -> str:
     if scene.place is None:
         where = f"{one(rng, COLOURS[scene.colour].japanese)}の背景"
     else:
-        where = one(rng, PLACES[scene.place].japanese)
+        where = where_of(scene, rng)
     forms = ("{p}の{w}", "{p}にいる{w}", "{w}、{p}", "{p}、{w}")
     return one(rng, forms).format(w=strange_word_ja(rng, things), p=where)

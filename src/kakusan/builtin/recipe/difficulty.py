@@ -1,8 +1,8 @@
 """How well a UNet draws each object, and how often its scenes should come so that it learns.
 
-What is drawn badly is what the UNet cannot foresee: of the variance that an object's latents have
-within the places that it covers, the share that is left unexplained where there is almost nothing
-but noise to see.
+What is drawn badly is what the UNet cannot foresee: of the squared difference between an object's
+latents, within the places that it covers, and the mean of all scenes', the share that is left where
+there is almost nothing but noise to see.
 """
 
 import torch
@@ -26,11 +26,12 @@ def unexplained(stage: DiffusionStage, lessons: Lessons, things: int) -> Tensor:
     """
     alone = lessons.answers[:, _column("count", things)] == 1
     which = lessons.answers[:, _column("object 1", things)].long()
+    mean = stage.latents.mean((0, 2, 3), dtype=torch.float32)[:, None, None]
     shares = torch.full((things,), float("nan"))
     for thing in range(things):
         chosen = (alone & (which == thing)).nonzero().flatten()[:SCENES].to(stage.device)
         if len(chosen):
-            shares[thing] = _share(stage, lessons.objects[chosen.cpu()], chosen)
+            shares[thing] = _share(stage, mean, lessons.objects[chosen.cpu()], chosen)
     return shares.nan_to_num(float(shares.nanmean()))
 
 
@@ -55,7 +56,7 @@ def _column(name: str, things: int) -> int:
     return [each.name for each in questions(things)].index(name)
 
 
-def _share(stage: DiffusionStage, objects: Tensor, chosen: Tensor) -> Tensor:
+def _share(stage: DiffusionStage, mean: Tensor, objects: Tensor, chosen: Tensor) -> Tensor:
     """Of some scenes, by the first of their captions."""
     where = objects.to(stage.device)[:, None].float()
     latents = stage.latents[chosen].float()
@@ -68,5 +69,4 @@ def _share(stage: DiffusionStage, objects: Tensor, chosen: Tensor) -> Tensor:
         text = stage.read(stage.ids[chosen, 0].long())
         velocity = stage.networks(noised, at, text)[0].float()
     predicted = kept.sqrt() * noised - (1 - kept).sqrt() * velocity
-    mean = stage.latents.float().mean((0, 2, 3))[None, :, None, None]
     return (((predicted - latents) ** 2) * where).sum() / (((latents - mean) ** 2) * where).sum()

@@ -19,6 +19,7 @@ from kakusan.builtin.recipe.world import (
     STYLES,
     THINGS,
     UNCOUNTED,
+    together,
 )
 
 NUMBERS = {
@@ -36,20 +37,31 @@ PLAIN = (
 )
 BARE = re.compile("(plain|simple) {c}|(,| on) {c}$")  # where no article stands
 PLAIN_FIRST = ("{c} background with {a}", "{c} background, {a}", "on {c} background, {a}")
-# How a place is said in a light, by the light's name: before its noun, and with both nouns
-LIT = {
+# How a place is said at a time or in a weather: before its noun, and in one phrase with it
+BEFORE_PLACES = {
     "night": ("night", "moonlit", "dark", "starlit"),
-    "sunset": ("sunset", "sunlit", "golden"),
+    "sunset": ("sunset", "golden"),
     "snow": ("snowy", "snow-covered", "snow covered", "winter", "frozen"),
-    "rain": ("rainy", "wet", "stormy"),
+    "rain": ("rainy", "stormy"),
 }
-OVER = {
-    "night": ("{p} at night", "night over the {p}", "{p} by night", "night in the {p}"),
+WITH_PLACES = {
+    "night": ("{p} at night", "night over the {p}", "{p} by night"),
     "sunset": ("sunset over the {p}", "{p} at sunset", "{p} at dusk", "{p} at dawn"),
     "snow": ("{p} in the snow", "{p} in winter", "snow in the {p}", "{p} covered in snow"),
-    "rain": ("{p} in the rain", "rain in the {p}", "{p} on a rainy day"),
+    "rain": ("{p} in the rain", "rain over the {p}", "{p} on a rainy day"),
 }
-ON = {"beach": "on", "sea": "on", "table": "on"}  # what is not said with "in"
+_ON = (
+    "street",
+    "road",
+    "beach",
+    "shore",
+    "coast",
+    "sea",
+    "ocean",
+    "lake",
+    "river",
+)  # ends of nouns
+TIMES = ("at night", "in the evening", "at midnight")  # of rooms too, which look as always
 ARTS = {  # styles that no article stands before
     *("pixel art", "pixelart", "line art", "lineart", "digital art", "concept art", "fantasy art"),
     *("clip art", "artwork", "anime"),
@@ -188,27 +200,25 @@ def _somewhere(scene: Scene, rng: Rng, subject: str, whole: bool) -> str:
         bare = kind < 0.34 or BARE.search(form) is not None
         return form.format(a=subject, c=colour if bare else f"{article(colour)} {colour}")
     if scene.relation == "flying in" or kind >= 0.44:
-        return f"{subject} {_clause(scene, rng, whole)}"
+        return f"{subject} {clause_of(scene, rng, whole=whole)}"
     where = _where(scene, rng, whole)
     return f"{subject}, {where}" if kind < 0.32 else f"{where}, {subject}"
 
 
-def _clause(scene: Scene, rng: Rng, whole: bool) -> str:
-    """Where objects are, as it follows them."""
+def clause_of(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
+    """Where a scene in some place is, as it follows what is there."""
     assert scene.place is not None
     place = PLACES[scene.place]
-    clause = one(rng, place.clauses)
     if scene.setting is None:
+        clause = one(rng, place.clauses)
         if whole or place.name not in INDOORS or rng.random() > 0.1:
             return clause
-        wanted = one(rng, ("night", "sunset"))
-        time = next(each for each in PLACES if each.name == wanted)
-        return f"{clause} {one(rng, time.clauses)}"  # in a room at night
+        return f"{clause} {one(rng, TIMES)}"
     setting, kind = PLACES[scene.setting], rng.random()
     if kind < 0.2 and not whole:
-        noun = f"{one(rng, LIT[place.name])} {one(rng, setting.tags)}"
-        return f"{ON.get(setting.name, 'in')} {one(rng, (article(noun), 'the'))} {noun}"
-    first, second = one(rng, setting.clauses), clause
+        noun = f"{one(rng, BEFORE_PLACES[place.name])} {one(rng, together(setting.tags))}"
+        return f"{'on' if noun.endswith(_ON) else 'in'} {one(rng, (article(noun), 'the'))} {noun}"
+    first, second = one(rng, together(setting.clauses)), one(rng, together(place.clauses))
     return f"{first} {second}" if kind < 0.8 else f"{second} {first}"
 
 
@@ -218,12 +228,12 @@ def _where(scene: Scene, rng: Rng, whole: bool) -> str:
     place = PLACES[scene.place]
     if scene.setting is None:
         return usual(rng, place.tags)
-    noun, kind = usual(rng, PLACES[scene.setting].tags), rng.random()
+    noun, kind = usual(rng, together(PLACES[scene.setting].tags)), rng.random()
     if kind < 0.4 and not whole:
-        return f"{one(rng, LIT[place.name])} {noun}"
+        return f"{one(rng, BEFORE_PLACES[place.name])} {noun}"
     if kind < 0.8 and not whole:
-        return one(rng, OVER[place.name]).format(p=noun)
-    return f"{noun}, {usual(rng, place.tags)}"
+        return one(rng, WITH_PLACES[place.name]).format(p=noun)
+    return f"{noun}, {usual(rng, together(place.tags))}"
 
 
 def _styled(text: str, scene: Scene, rng: Rng) -> str:

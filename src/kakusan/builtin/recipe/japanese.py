@@ -33,7 +33,9 @@ from kakusan.builtin.recipe.world import (
     PLACES,
     SIZES,
     STYLES,
+    SURFACES,
     THINGS,
+    together,
 )
 from kakusan.text.stretches import Script, script_of
 from kakusan.text.words import in_kana
@@ -112,34 +114,24 @@ TIMES = (
     "雨の日",
     "雪の日",
 )
-# How a place is said in a light, by the light's name
-LIT_JA = {
-    "night": (
-        "夜の{p}",
-        "夜の{p}",
-        "真夜中の{p}",
-        "深夜の{p}",
-        "月夜の{p}",
-        "{p}の夜",
-        "{p}の夜景",
-    ),
+# How a place is said at a time or in a weather: as a place, and as what is seen there
+PLACES_IN_JA = {
+    "night": ("夜の{p}", "夜の{p}", "真夜中の{p}", "深夜の{p}", "月夜の{p}"),
     "sunset": (
-        *("夕焼けの{p}", "夕暮れの{p}", "夕方の{p}", "夕日の{p}", "{p}の夕焼け", "{p}に沈む夕日"),
-        *("日没の{p}", "{p}の夕日", "夕焼けに染まる{p}"),
+        *("夕焼けの{p}", "夕暮れの{p}", "夕方の{p}", "夕日の{p}", "日没の{p}"),
+        "夕焼けに染まる{p}",
     ),
     "snow": (
         *("雪の{p}", "雪の{p}", "冬の{p}", "雪の積もった{p}", "雪が積もった{p}", "雪が降る{p}"),
-        *("雪の降る{p}", "{p}の雪景色", "雪に覆われた{p}"),
+        *("雪の降る{p}", "雪に覆われた{p}"),
     ),
-    "rain": (
-        "雨の{p}",
-        "雨の{p}",
-        "雨が降る{p}",
-        "雨の降る{p}",
-        "雨の日の{p}",
-        "嵐の{p}",
-        "{p}の雨",
-    ),
+    "rain": ("雨の{p}", "雨の{p}", "雨が降る{p}", "雨の降る{p}", "雨の日の{p}", "嵐の{p}"),
+}
+SEEN_THERE_JA = {
+    "night": ("{p}の夜", "{p}の夜景"),
+    "sunset": ("{p}の夕焼け", "{p}に沈む夕日", "{p}の夕日"),
+    "snow": ("{p}の雪景色", "{p}の雪"),
+    "rain": ("{p}の雨",),
 }
 FALLING = ("雪", "吹雪", "雨", "大雨", "嵐", "土砂降り", "小雨")  # is all around
 FLYING = Verb(("flying", "flies"), "を", ("飛ぶ", "飛んでいる"))
@@ -155,7 +147,7 @@ def japanese(scene: Scene, rng: Rng, *, whole: bool = False) -> str:
     if scene.items:
         text = _shown(scene, rng, whole)
     else:
-        where = _where(scene, rng)
+        where = where_of(scene, rng, alone=True)
         text = where if rng.random() < 0.5 else f"{where}の背景"
     text = _styled(text, scene, rng)
     return text if whole else _dressed(text, rng)
@@ -324,48 +316,63 @@ def _shown(scene: Scene, rng: Rng, whole: bool) -> str:
         before, noun = usual(rng, colour.before), usual(rng, colour.japanese)
         plain = PLAIN_OF_SENTENCE_JA if is_open(subject) else PLAIN_JA
         return one(rng, plain).format(a=subject, b=before, c=noun)
-    where = _where(scene, rng)
+    where = where_of(scene, rng)
     if is_open(subject):
         forms = TIME_OF_SENTENCE_JA if where in TIMES else PLACE_OF_SENTENCE_JA
     elif len(scene.items) == 1 and rng.random() < 0.06:
         forms = PLACE_OF_ONE_JA
     else:
         forms = PLACE_JA
-    return _TWICE.sub(r"\1", one(rng, forms).format(a=subject, p=where, be=_be(scene, rng)))
+    form = _on_top(scene, one(rng, forms))
+    return _TWICE.sub(r"\1", form.format(a=subject, p=where, be=_be(scene, rng)))
 
 
 def _acting(scene: Scene, rng: Rng, subject: str, verb: Verb) -> str:
     """What the objects do, and where."""
-    kind, where = rng.random(), _where(scene, rng)
+    kind, where = rng.random(), where_of(scene, rng)
     if kind < 0.16:
         verbal = f"{_before(verb, rng)}{subject}"
         return f"{verbal}、{where}" if kind < 0.08 else f"{where}、{verbal}"
-    joined = _joined(rng, where, verb)
+    joined = _joined(scene, rng, where, verb)
     if kind < 0.7:
         return f"{joined}{_before(verb, rng)}{subject}"
     ending = _ending(verb, rng)
     return f"{subject}が{joined}{ending}" if kind < 0.85 else f"{joined}{subject}が{ending}"
 
 
-def _joined(rng: Rng, where: str, verb: Verb) -> str:
+def _joined(scene: Scene, rng: Rng, where: str, verb: Verb) -> str:
     """A place and its particle: a time has its own, and what falls from the sky is all around."""
     if where in TIMES:
         return f"{where}に"
     inside = rng.random() < (0.8 if where in FALLING else 0.15)
-    return _TWICE.sub(r"\1", f"{where}{'の中' if inside else ''}{verb.particle}")
+    within = _on_top(scene, "の中") if inside else ""
+    return _TWICE.sub(r"\1", f"{where}{within}{verb.particle}")
 
 
-def _where(scene: Scene, rng: Rng) -> str:
+def where_of(scene: Scene, rng: Rng, *, alone: bool = False) -> str:
+    """Where a scene is, as a noun.
+
+    Args:
+        alone: whether it stands alone, and so may be what is seen there.
+    """
     if scene.place is None:
         return usual(rng, COLOURS[scene.colour].japanese)
     place = PLACES[scene.place]
     if scene.setting is not None:
-        noun = usual(rng, PLACES[scene.setting].japanese)
-        return one(rng, LIT_JA[place.name]).format(p=noun)
+        noun = usual(rng, together(PLACES[scene.setting].japanese))
+        seen = alone and rng.random() < 0.3
+        forms = SEEN_THERE_JA if seen else PLACES_IN_JA
+        return one(rng, forms[place.name]).format(p=noun)
     where = usual(rng, place.japanese)
     if place.name in INDOORS and rng.random() < 0.06:
         return f"{one(rng, ('夜', '夕方'))}の{where}"
     return where
+
+
+def _on_top(scene: Scene, text: str) -> str:
+    """With what is inside of a place on it, where nothing can be inside."""
+    on_top = scene.at is not None and PLACES[scene.at].name in SURFACES
+    return text.replace("の中", "の上") if on_top else text
 
 
 def _styled(text: str, scene: Scene, rng: Rng) -> str:

@@ -18,14 +18,13 @@ from torch.nn import functional as F
 
 from kakusan.builtin.recipe.backdrops import Rng
 from kakusan.builtin.recipe.painter import Painter
-from kakusan.builtin.recipe.scenes import Item, Scene, location, random_scene
-from kakusan.builtin.recipe.world import COLOURS, CORE, PLACES, STYLES
+from kakusan.builtin.recipe.scenes import LOCATIONS, Item, Scene, location, random_scene
+from kakusan.builtin.recipe.world import COLOURS, CORE, STYLES
 from kakusan.training.grids import grid, to_pictures, to_tensor
 from kakusan.training.pace import StageSettings
 from kakusan.training.trainer import Stage, mixed_precision, train
 
 PIXELS, CELLS = 128, 16
-LOCATIONS = len(PLACES) + len(COLOURS)  # places, then plain colours
 OWN = len(COLOURS)  # the colour of what was not recoloured
 FOUND = 0.35  # the least certainty that counts as an object
 FOLDER = Path("runs") / "judge"

@@ -9,7 +9,7 @@ from kakusan.builtin.recipe.backdrops import Floats, Rng
 
 @dataclass(frozen=True)
 class Place:
-    """A setting: its painter, where its ground is, and how it is said.
+    """A place: its painter, where its ground is, and how it is said.
 
     `ground` is the height that objects stand on, as a fraction from the top; None where they float.
     `clauses` follow an object ("on the beach"), `tags` stand alone between commas; the usual ones
@@ -243,11 +243,11 @@ PLACES: tuple[Place, ...] = (
         backdrops.paint_moon,
         0.88,
         (
-            *("on the moon", "on the surface of the moon", "on the lunar surface", "on a planet"),
-            *("on Mars", "on another planet", "on an alien planet", "on a moon"),
+            *("on the moon", "on the surface of the moon", "on the lunar surface"),
+            *("on Mars", "on another planet", "on an alien planet"),
         ),
         ("lunar surface", "moon surface", "planet surface", "alien planet", "Mars"),
-        ("月面", "月の上", "月の表面", "火星", "惑星の上", "惑星"),
+        ("月面", "月の表面", "火星"),
     ),
 )
 # What has a look of its own at a time or in a weather, by the names of both
@@ -257,13 +257,29 @@ SETTINGS = {
     "snow": ("forest", "city", "meadow"),
     "rain": ("city", "forest", "meadow", "sea", "beach"),
 }
+_NAMES = [each.name for each in PLACES]
+# All of them, as indices of places
+PAIRS = tuple(
+    (_NAMES.index(light), _NAMES.index(at)) for light, places in SETTINGS.items() for at in places
+)
+# Names that speak of another time, weather or place, and so are not said of both together
+_ELSEWHERE = {
+    *("in the night sky", "in a starry night", "under the night sky", "on the ice", "on ice"),
+    *("on a snowy field", "at the north pole", "in spring", "in a dark forest", "underwater"),
+    *("under the sea", "in the jungle", "in the rainforest", "jungle", "rainforest"),
+    *("autumn forest", "Tokyo", "nature", "water", "cityscape"),
+    *("春", "自然", "野外", "海中", "水中", "水", "海の上", "街の上", "ジャングル", "密林"),
+}
+# Where a time is not seen, and what nothing is inside of
+INDOORS = frozenset({"room", "table"})
+SURFACES = frozenset({"table", "lunar surface"})
 
 
 def settings_of(place: int) -> tuple[int, ...]:
     """The places that a time or a weather may be at; none of what is neither."""
-    names = [each.name for each in PLACES]
-    return tuple(names.index(name) for name in SETTINGS.get(names[place], ()))
+    return tuple(at for light, at in PAIRS if light == place)
 
 
-# Where a time is not seen
-INDOORS = frozenset({"room", "table"})
+def together(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the names of a place, a time or a weather, those that are said of two together."""
+    return tuple(name for name in names if name not in _ELSEWHERE)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from kakusan.builtin.recipe.scenes import NAMES, Item, Scene, arranged, location
-from kakusan.builtin.recipe.world import COLOURS, PLACES, SIZES, STYLES, settings_of
+from kakusan.builtin.recipe.scenes import LOCATIONS, NAMES, Item, Scene, arranged, location
+from kakusan.builtin.recipe.world import COLOURS, PAIRS, PLACES, SIZES, STYLES
 
 ITEMS, MOST = 3, 4  # objects of a relation, and how many alike there may be
 WORDS = list(SIZES)
@@ -18,14 +18,13 @@ class Question:
 
 
 def questions(things: int) -> list[Question]:
-    """Object, colour and size of each item, their number, relation, location, style, setting."""
+    """Object, colour and size of each item, their number, relation, location, style."""
     each = [("object", things + 1), ("colour", len(COLOURS) + 1), ("size", len(SIZES) + 1)]
     whole = [
         ("count", MOST + 1),
         ("relation", len(NAMES) + 1),
-        ("location", len(PLACES) + len(COLOURS)),
+        ("location", LOCATIONS),
         ("style", len(STYLES)),
-        ("setting", len(PLACES) + 1),
     ]
     items = [Question(f"{name} {i + 1}", n) for i in range(ITEMS) for name, n in each]
     return items + [Question(name, n) for name, n in whole]
@@ -44,8 +43,7 @@ def answers(scene: Scene, things: int) -> list[int]:
             len(WORDS) if word is None else WORDS.index(word),
         ]
     relation = len(NAMES) if scene.relation is None else NAMES.index(scene.relation)
-    setting = len(PLACES) if scene.setting is None else scene.setting
-    return [*found, len(scene.items), relation, location(scene), scene.style, setting]
+    return [*found, len(scene.items), relation, location(scene), scene.style]
 
 
 def scene_of(found: list[int], things: int) -> Scene:
@@ -61,14 +59,17 @@ def scene_of(found: list[int], things: int) -> Scene:
                     word=WORDS[size] if size < len(WORDS) else None,
                 )
             )
-    count, relation, where, style, setting = found[3 * ITEMS :]
-    able = settings_of(where) if where < len(PLACES) else ()
+    count, relation, where, style = found[3 * ITEMS :]
+    plain = where - len(PLACES)
+    place, setting = where if plain < 0 else None, None
+    if plain >= len(COLOURS):
+        place, setting = PAIRS[plain - len(COLOURS)]
     return arranged(
         items,
         count=count,
         relation=NAMES[relation] if relation < len(NAMES) else None,
-        place=where if where < len(PLACES) else None,
-        colour=max(0, where - len(PLACES)),
+        place=place,
+        colour=plain if place is None else 0,
         style=style,
-        setting=setting if setting in able else None,
+        setting=setting,
     )

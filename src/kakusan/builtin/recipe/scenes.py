@@ -15,6 +15,7 @@ from kakusan.builtin.recipe.world import (
     COLOURS,
     LINE,
     NORMAL,
+    PAIRS,
     PIXEL,
     PLACES,
     RELATIONS,
@@ -23,6 +24,7 @@ from kakusan.builtin.recipe.world import (
     settings_of,
 )
 
+LOCATIONS = len(PLACES) + len(COLOURS) + len(PAIRS)
 HELD_OUT = 8  # one combination in so many is never drawn for training
 NAMES = [relation.name for relation in RELATIONS]
 PAPER = [colour.name for colour in COLOURS].index("white")
@@ -75,11 +77,11 @@ def held_out(*words: object) -> bool:
 
 def combinations(scene: Scene) -> list[tuple[object, ...]]:
     """What in a scene could be held out: object and colour or place, two and a relation."""
-    where = COLOURS[scene.colour].name if scene.place is None else PLACES[scene.place].name
+    places = [PLACES[each].name for each in (scene.place, scene.setting) if each is not None]
     found: list[tuple[object, ...]] = []
     for item in scene.items:
         name = THINGS[item.thing].name
-        found.append(("in", name, where))
+        found += [("in", name, where) for where in places or [COLOURS[scene.colour].name]]
         if item.colour is not None:
             found.append(("coloured", name, COLOURS[item.colour].name))
     if scene.relation and len(scene.items) > 1:
@@ -90,14 +92,25 @@ def combinations(scene: Scene) -> list[tuple[object, ...]]:
     return found
 
 
+def locations_of(name: str) -> frozenset[int]:
+    """All locations that a place, or a plain colour, is a part of, by its name."""
+    names = [*(each.name for each in PLACES), *(each.name for each in COLOURS)]
+    pairs = (i for i, pair in enumerate(PAIRS) if name in {PLACES[each].name for each in pair})
+    return frozenset({names.index(name), *(len(names) + i for i in pairs)})
+
+
 def is_seen(scene: Scene) -> bool:
     """Whether training may draw a scene."""
     return not any(held_out(*combination) for combination in combinations(scene))
 
 
 def location(scene: Scene) -> int:
-    """Where a scene is, as one number: the places, then the plain colours."""
-    return len(PLACES) + scene.colour if scene.place is None else scene.place
+    """Where a scene is, as one number: the places, the plain colours, then the pairs of places."""
+    if scene.place is None:
+        return len(PLACES) + scene.colour
+    if scene.setting is None:
+        return scene.place
+    return len(PLACES) + len(COLOURS) + PAIRS.index((scene.place, scene.setting))
 
 
 def covered(scene: Scene, side: int = CELLS) -> npt.NDArray[np.bool_]:

@@ -39,6 +39,7 @@ BALLS = frozenset(
 GROUNDS = frozenset(
     {
         *("sunset", "beach", "meadow", "forest", "snow", "desert", "city", "room", "rain", "night"),
+        "lunar surface",
     }
 )
 SEATS = frozenset({"sofa", "chair"})
@@ -169,7 +170,7 @@ VERBS = (
         "に",
         ("置かれた", "置いてある", "落ちている"),
         frozenset({"food", "thing", "tool", "sport"}),
-        GROUNDS,
+        GROUNDS | {"table"},
     ),
 )
 

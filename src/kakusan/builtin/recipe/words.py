@@ -3,7 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from kakusan.builtin.recipe.english import LIT, NUMBERS, OVER, PLAIN, PLAIN_FIRST
+from kakusan.builtin.recipe.english import (
+    BEFORE_PLACES,
+    NUMBERS,
+    PLAIN,
+    PLAIN_FIRST,
+    TIMES,
+    WITH_PLACES,
+)
 from kakusan.builtin.recipe.japanese import (
     CALLED,
     FLYING,
@@ -72,7 +79,8 @@ def _english(things: tuple[Thing, ...]) -> Iterator[str]:
     texts += [name for names, _ in STYLES for name in names]
     texts += [form for relation in RELATIONS for form in relation.english]
     texts += [form for doing in spoken(things) for form in doing.english]
-    texts += [text for table in (LIT, OVER) for forms in table.values() for text in forms]
+    both = (BEFORE_PLACES, WITH_PLACES)
+    texts += [*TIMES, *(text for table in both for forms in table.values() for text in forms)]
     texts += [*PLAIN, *PLAIN_FIRST, *MOODS, *LOOKS, *TAGS, *FRAMES]
     for unit in units(_HOLE.sub(" ", " ".join(texts)).lower()):
         yield unit
@@ -95,7 +103,7 @@ def _japanese(things: tuple[Thing, ...]) -> Iterator[str]:
         yield from (f"{name}背景" for name in (*colour.japanese, *colour.before))
         yield from (f"{name}バック" for name in colour.japanese)
     yield from (name for place in PLACES for name in place.japanese)
-    yield from ("深夜", "沈む", "染まる", "積もった", "降る", "覆われた")
+    yield from ("深夜", "沈む", "染まる", "積もった", "降る", "覆われた")  # of places at a time
     yield from (name for _, _, names in SIZES.values() for name in names)
     yield from (name for _, names in STYLES for name in names)
     for doing in (FLYING, *spoken(things)):

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from kakusan.builtin.recipe.places import INDOORS as INDOORS
+from kakusan.builtin.recipe.places import PAIRS as PAIRS
 from kakusan.builtin.recipe.places import PLACES as PLACES
+from kakusan.builtin.recipe.places import SURFACES as SURFACES
 from kakusan.builtin.recipe.places import settings_of as settings_of
+from kakusan.builtin.recipe.places import together as together
 from kakusan.builtin.recipe.relations import RELATIONS as RELATIONS
 
 
