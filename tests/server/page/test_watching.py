@@ -130,6 +130,42 @@ def test_an_answer_that_is_late_does_not_undo_what_happened_since(visit: Visit, 
     expect(ghost).to_have_count(0)
 
 
+def test_a_job_that_has_begun_does_not_wait_for_an_older_answer(visit: Visit, fake: str) -> None:
+    page = visit(fake)
+    told = Told(page)
+    told("one", "running", started=5.0)
+    told("one", "queued", started=None, step=0)
+    expect(page.locator("#progress-text")).to_contain_text("Step 3 of 25")
+    told("one", "queued", started=5.0, step=0)  # it was given back, and waits again
+    expect(page.locator("#progress-text")).not_to_contain_text("Step")
+
+
+def test_what_is_drawn_during_a_search_is_found(visit: Visit, fake: str) -> None:
+    page = visit(fake)
+    held: list[Route] = []
+    page.route(re.compile(r"/v1/jobs\?q=newneedle"), lambda route: held.append(route))
+    page.fill("#find", "newneedle")
+    for _ in range(100):
+        if held:
+            break
+        page.wait_for_timeout(50)
+    draw(page, "a newneedle")
+    drawn(page, "a newneedle")
+    held[0].fulfill(json={"jobs": [], "next": None})  # from before it was there
+    expect(page.locator("#live")).to_have_text(re.compile("1"))
+    expect(page.locator("#shelf button")).to_have_count(1)
+
+
+def test_a_failed_job_that_another_tab_dismissed_goes_too(visit: Visit, fake: str) -> None:
+    page = visit(fake, expected=("status of 404",))
+    told = Told(page)
+    told("one", "failed")
+    page.route(re.compile(r"/v1/jobs/one$"), lambda route: route.fulfill(status=404, json={}))
+    page.click("#queue [data-act=dismiss]")
+    expect(page.locator("#queue-part")).to_be_hidden()
+    expect(page.locator("#problem")).to_be_hidden()
+
+
 def test_two_chosen_pictures_are_compared_by_dragging(visit: Visit, fake: str) -> None:
     page = visit(fake)
     for name in ("left of both", "between", "right of both"):

@@ -51,21 +51,21 @@ function leave() {
 }
 
 function open() {
-  source = new EventSource("/v1/events");
-  source.addEventListener("open", () => {
+  const mine = (source = new EventSource("/v1/events"));
+  mine.addEventListener("open", () => {
     emit("reached", true);
     emit("back");
   });
-  source.addEventListener("error", () => {
-    if (source?.readyState !== EventSource.CLOSED) return emit("reached", false);
-    source.close(); // an answer that is no stream, such as 401 or 503
+  mine.addEventListener("error", () => {
+    if (mine.readyState !== EventSource.CLOSED) return emit("reached", false);
+    mine.close(); // an answer that is no stream, such as 401 or 503
     void api.list({ limit: 1 }).catch(({ status }) => {
-      if (status === 401) source = null; // the page asks for the token
+      if (status === 401 && source === mine) source = null; // the page asks for the token
     });
-    return void setTimeout(() => source && open(), AGAIN);
+    return void setTimeout(() => source === mine && open(), AGAIN);
   });
   for (const kind of KINDS) {
-    source.addEventListener(kind, (event) => {
+    mine.addEventListener(kind, (event) => {
       const told = { kind, ...JSON.parse(/** @type {MessageEvent} */ (event).data) };
       channel?.postMessage(told);
       take(told);

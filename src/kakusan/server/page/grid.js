@@ -147,15 +147,15 @@ async function begun([x, y]) {
     ...{ name: form.prompt, x: x.labels, y: y.labels, xs: x.kind, ys: y.kind },
     ids: y.values.map(() => x.values.map(() => null)),
   };
-  const others = kept().slice(0, KEPT - 1);
   for (const { row, column, asked } of cells(base, x, y)) {
     const job = await send({ request: asked, quiet: true });
     if (!job) return byId("problem").textContent;
     grid.ids[row][column] = job.id;
-    keep("grids", [grid, ...others]);
-    if (row + column === 0)
-      table.closest("dialog")?.querySelector("#grid-earlier")?.replaceWith(earlier());
-    look(0);
+    const others = kept().filter((each) => each.ids[0]?.[0] !== grid.ids[0][0]);
+    keep("grids", [grid, ...others].slice(0, KEPT));
+    const select = table.closest("dialog")?.querySelector("#grid-earlier");
+    if (row + column === 0) select?.replaceWith(earlier());
+    if (row + column === 0 || !select || select.value === "0") look(0);
   }
   return null;
 }

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { announce, byId, fill, h, iconButton, later } from "./dom.js";
 import { t } from "./i18n.js";
-import { forget, isDeleted, jobs, on } from "./store.js";
+import { forget, jobs, learn, on } from "./store.js";
 import { explained, refuse } from "./submit.js";
 import { save, show as view } from "./viewer.js";
 
@@ -13,10 +13,14 @@ const PAGE = 40;
 let shown = [];
 let after = "";
 let wanted = "";
+/** @type {string | null} the words that what is on the shelf was found by; null before any answer */
+let found = null;
 /** @type {Set<string>} */
 const picked = new Set();
 let picking = false;
 let asking = 0;
+/** @type {Set<string>} the jobs whose pictures have come since the list was last asked for */
+const come = new Set();
 
 /** Every picture on the shelf, as `{job, picture}`, in its order. */
 export function pictures() {
@@ -46,15 +50,21 @@ export function begin() {
 /** @param {boolean} anew */
 async function load(anew) {
   const mine = ++asking;
+  const first = anew || found !== wanted;
+  come.clear();
   try {
-    const found = await api.list({ q: wanted, after: anew ? "" : after, limit: PAGE });
+    const answer = await api.list({ q: wanted, after: first ? "" : after, limit: PAGE });
     if (mine !== asking) return;
-    const there = found.jobs.filter((job) => !isDeleted(job.id));
-    for (const job of there) if (!jobs.has(job.id)) jobs.set(job.id, job);
-    const drawn = there.filter((job) => job.pictures.length);
-    shown = anew ? drawn : [...shown, ...drawn];
-    after = found.jobs.at(-1)?.id ?? after;
-    byId("shelf-more").hidden = found.jobs.length < PAGE;
+    for (const job of answer.jobs) if (!jobs.has(job.id)) learn(job);
+    const kept = first ? come : shown.map((job) => job.id);
+    // as they are known by now, which may be newer than the answer; the deleted ones are not
+    const known = [...new Set([...kept, ...answer.jobs.map((job) => job.id)])].map((id) =>
+      jobs.get(id),
+    );
+    shown = known.flatMap((job) => (job?.pictures.length ? [job] : [])).sort(latestFirst);
+    found = wanted;
+    after = answer.jobs.at(-1)?.id ?? after;
+    byId("shelf-more").hidden = answer.jobs.length < PAGE;
     draw();
     if (wanted) announce(t("history.found", { n: pictures().length }));
   } catch {
@@ -71,13 +81,21 @@ function drop(id) {
 /** @param {import("./store.js").Job} job */
 function add(job) {
   if (!job.pictures.length) return drop(job.id); // it was cancelled, and they are gone
+  if (fits(job)) come.add(job.id);
   const at = shown.findIndex((each) => each.id === job.id);
   if (at >= 0) shown[at] = job;
-  else if (!wanted || String(job.request.prompt).toLowerCase().includes(wanted.toLowerCase())) {
-    shown = [job, ...shown].sort((a, b) => (a.id < b.id ? 1 : -1));
-  } else return undefined;
+  else if (fits(job)) shown = [job, ...shown].sort(latestFirst);
+  else return undefined;
   return draw();
 }
+
+/** Whether a job is one of those that are looked for. @param {import("./store.js").Job} job */
+function fits(job) {
+  return !wanted || String(job.request.prompt).toLowerCase().includes(wanted.toLowerCase());
+}
+
+/** @param {import("./store.js").Job} a @param {import("./store.js").Job} b */
+const latestFirst = (a, b) => (a.id < b.id ? 1 : -1);
 
 function draw() {
   const shelf = byId("shelf");

@@ -81,7 +81,7 @@ async function come(file) {
     const silent = status === 422 && message.includes("tells nothing");
     problem = silent ? "" : explained(/** @type {any} */ (error));
   }
-  ask(file, told, problem);
+  if (!document.querySelector("dialog[open]")) ask(file, told, problem);
 }
 
 /** @param {any} answer */

@@ -15,7 +15,8 @@ export async function paint() {
   try {
     const under = await loaded(inputAt(start.id));
     const old = form.mask ? await loaded(inputAt(form.mask.id)) : null;
-    new Painter(under, old).show();
+    if (form.start !== start || document.querySelector("dialog[open]")) return;
+    new Painter(start.id, under, old).show();
   } catch {
     refuse(t("problem.input"));
   }
@@ -30,8 +31,12 @@ async function loaded(src) {
 }
 
 class Painter {
-  /** @param {HTMLImageElement} under @param {HTMLImageElement | null} old */
-  constructor(under, old) {
+  /**
+   * @param {string} start the picture of the form that is painted over
+   * @param {HTMLImageElement} under @param {HTMLImageElement | null} old
+   */
+  constructor(start, under, old) {
+    this.start = start;
     this.under = under;
     this.width = under.naturalWidth;
     this.height = under.naturalHeight;
@@ -204,8 +209,10 @@ class Painter {
   async save() {
     if (!this.layer.share()) return this.problem(t("mask.nothing"));
     try {
-      change({ mask: await hand(await this.layer.blob()) });
-      this.dialog?.close();
+      const mask = await hand(await this.layer.blob());
+      if (form.start?.id !== this.start || !this.dialog?.open) return undefined;
+      change({ mask });
+      this.dialog.close();
     } catch (error) {
       this.problem(explained(/** @type {any} */ (error)));
     }

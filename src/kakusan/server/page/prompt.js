@@ -48,6 +48,7 @@ class Text {
     this.reading = null;
     this.marked = "";
     this.back = -1;
+    this.round = 0; // of what is asked: an answer to an older one is not taken
     this.ask = later(WAIT, () => void this.read());
     this.area.addEventListener("input", () => this.typed());
     this.area.addEventListener("keydown", (event) => this.pressed(event));
@@ -71,13 +72,14 @@ class Text {
 
   async read() {
     const text = this.area.value;
+    const mine = ++this.round;
     if (!text.trim()) {
       this.reading = null;
       this.spans = [];
     } else {
       try {
         const found = await api.tokens(text, form.model, form.syntax);
-        if (text !== this.area.value) return;
+        if (mine !== this.round || text !== this.area.value) return;
         const strange = Object.entries(found.unknown).filter(([word]) => !isLearnt(word));
         const unknown = Object.fromEntries(strange);
         this.reading = { ...found, unknown };
@@ -88,6 +90,7 @@ class Text {
           ...strangers(text, Object.keys(unknown)),
         ];
       } catch {
+        if (mine !== this.round) return;
         this.reading = null; // what is typed can be sent all the same
         this.spans = [];
       }

@@ -189,12 +189,16 @@ async function dismiss(id) {
     await api.remove(id);
     forget(id);
   } catch (error) {
-    refuse(explained(/** @type {any} */ (error)));
+    const { status } = /** @type {api.ApiError} */ (error);
+    if (status === 404) forget(id);
+    else refuse(explained(/** @type {any} */ (error)));
   }
 }
 
 async function clear() {
-  for (const job of waiting().reverse()) await cancel(job.id);
+  for (const { id } of waiting().reverse()) {
+    if (jobs.get(id)?.state === "queued") await cancel(id); // one may have begun meanwhile
+  }
   byId("prompt").focus();
 }
 

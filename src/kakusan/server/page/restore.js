@@ -9,6 +9,8 @@ import { again } from "./thumbs.js";
 /** What a request is that makes one picture of a job again. */
 const OF_EACH = ["image", "mask"];
 
+let using = 0; // how often it was asked for: only the last one's answer is taken
+
 /**
  * A job's request for one of its pictures, with the ids of what it begins at.
  * @param {import("./store.js").Job} job
@@ -34,11 +36,14 @@ export async function askedFor(job, record, index) {
  * @param {number} [index]
  */
 export async function useAllOf(job, record, index = 0) {
+  const mine = ++using;
   clear();
   try {
     const asked = await askedFor(job, record, index);
-    useAll(asked, hasModel, await steering(asked));
+    const steered = await steering(asked);
+    if (mine === using) useAll(asked, hasModel, steered);
   } catch (error) {
+    if (mine !== using) return;
     useAll(record, hasModel);
     const { status } = /** @type {api.ApiError} */ (error);
     const gone = status === 422 || status === 404;

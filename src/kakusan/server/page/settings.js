@@ -35,7 +35,7 @@ export function begin() {
   on("language", draw);
   on("submitted", (job) => {
     keep("seed", job.request.seed);
-    show({});
+    shownSeed();
   });
   draw();
 }

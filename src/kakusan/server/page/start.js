@@ -33,9 +33,13 @@ async function use({ job, picture }) {
   }
 }
 
+let taking = 0;
+
 /** @param {Blob} picture */
 export async function take(picture) {
+  const mine = ++taking;
   const start = await hand(picture);
+  if (mine !== taking) return; // another was taken meanwhile, or this one was removed
   change({ start, mask: null });
   byId("side").open = true;
   byId("start").scrollIntoView({ block: "nearest" });
@@ -59,6 +63,7 @@ function empty() {
 function chosen(start) {
   const thumb = h("img", { class: "thumb", src: start.thumbnail ?? "", alt: t("start") });
   const remove = () => {
+    taking += 1;
     change({ start: null, mask: null });
     /** @type {any} */ (byId("start").querySelector("button"))?.focus();
   };

@@ -198,6 +198,7 @@ export function choose(name) {
  * @property {number} position
  * @property {number} [priority]
  * @property {number} created
+ * @property {number | null} [started] when it was last begun
  * @property {number | null} [finished]
  * @property {string} [preview]
  */
@@ -211,22 +212,25 @@ export const isFinal = (job) => ["done", "failed", "cancelled"].includes(job.sta
 /** @type {Set<string>} the jobs that were deleted; none of their names is given again */
 const gone = new Set();
 
-/** @param {string} id */
-export const isDeleted = (id) => gone.has(id);
-
 /**
  * Takes what the server says of a job; what is only shown stays. An answer may arrive after what
- * happened since it was given: a job that has ended does not begin again, and a deleted one does
- * not come back.
+ * happened since it was given: a job that has ended does not begin again, one that has begun does
+ * not wait for it, and a deleted one does not come back.
  * @param {Job} job
  */
 export function learn(job) {
   const before = jobs.get(job.id);
-  if (isDeleted(job.id) || (before && isFinal(before) && !isFinal(job))) return;
+  if (gone.has(job.id) || (before && isOlder(job, before))) return;
   const preview = isFinal(job) ? undefined : (job.preview ?? before?.preview);
   const after = { ...before, ...job, preview };
   jobs.set(job.id, after);
   emit("job", { job: after, before });
+}
+
+/** Whether an answer was given before what is known of its job. @param {Job} job @param {Job} known */
+function isOlder(job, known) {
+  if (isFinal(known)) return !isFinal(job);
+  return (job.started ?? 0) < (known.started ?? 0);
 }
 
 /** @param {string} id */

@@ -42,12 +42,13 @@ export async function send({ request: given, first = false, quiet = false } = {}
   const bad = given ? null : wrong();
   if (bad) return refuse(bad.text, bad.field);
   const asked = given ?? request();
+  const { prompt } = form;
   const { key } = posted(asked);
   const busy = byId("generate");
   busy.setAttribute("aria-busy", "true");
   try {
     const job = await api.submit(asked, key);
-    if (!given) remember(form.prompt);
+    if (!given) remember(prompt);
     taken(job, key);
     if (!quiet) announce(t("said.queued"));
     if (first) await api.move(job.id, { to: "first" }).then(learn, () => emit("back"));

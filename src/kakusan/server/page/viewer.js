@@ -8,7 +8,7 @@ import { t } from "./i18n.js";
 import { usePrompt, useSeed, useSize } from "./request.js";
 import { useAllOf } from "./restore.js";
 import { emit, forget, keep, recall } from "./store.js";
-import { explained } from "./submit.js";
+import { explained, refuse } from "./submit.js";
 
 /** @typedef {{job: import("./store.js").Job, picture: import("./store.js").Picture}} Entry */
 
@@ -189,12 +189,16 @@ async function remove(job) {
     await api.remove(job.id);
   } catch (error) {
     const { status } = /** @type {api.ApiError} */ (error);
-    if (status !== 404) return said(explained(/** @type {api.ApiError} */ (error)));
+    const text = explained(/** @type {api.ApiError} */ (error));
+    if (status !== 404) return open ? said(text) : refuse(text);
   }
   forget(job.id);
+  const seen = entries[at];
   entries = entries.filter((each) => each.job.id !== job.id);
+  if (!open) return undefined; // it was closed meanwhile
   if (!entries.length) return open.close();
-  at = Math.min(at, entries.length - 1);
+  const still = entries.indexOf(seen);
+  at = still >= 0 ? still : Math.min(at, entries.length - 1);
   return draw();
 }
 
