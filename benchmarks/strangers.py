@@ -4,7 +4,7 @@
         [--prompts FILE] [--grid FILE]
 
 The prompts are in `benchmarks/prompts/strangers.tsv`, with what each asks for; nothing learns from
-them. The captions of the recipe were changed after looking at what failed of these: `fresh.tsv`
+them. The recipe was changed after looking at what failed of these: `fresh.tsv`
 beside it has 100 others, written after the last change by somebody who had seen neither. A picture
 is right if all of that is there and no other object is. The judge
 (`kakusan.builtin.recipe.judge`) says nothing of objects that it was not taught: prompts for those
