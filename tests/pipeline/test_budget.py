@@ -236,8 +236,9 @@ def test_the_record_makes_the_same_picture_again(
 
 def test_the_built_in_models_fast_picture_is_near_the_exact_one(patient: Path) -> None:
     def picture(**arguments: Any) -> np.ndarray:
+        prompt = "two red apples"  # which leaves nothing to the seed that a step could turn over
         (one,) = kakusan.generate(
-            "a fox on teal", model=patient, dtype="float32", seed=8, progress=False, **arguments
+            prompt, model=patient, dtype="float32", seed=8, progress=False, **arguments
         )
         return np.asarray(one.image).astype(float)
 
