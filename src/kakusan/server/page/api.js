@@ -56,7 +56,7 @@ export function newKey() {
     .join("");
 }
 
-/** @param {any} raw @returns {import("./store.js").Job} */
+/** @param {any} raw @returns {import("./jobs.js").Job} */
 export function jobOf(raw) {
   return {
     ...raw,

@@ -2,7 +2,8 @@
 
 import * as api from "./api.js";
 import { later } from "./dom.js";
-import { emit, forget, isFinal, jobs, learn } from "./store.js";
+import { forget, isFinal, jobs, learn } from "./jobs.js";
+import { emit } from "./store.js";
 
 const KINDS = /** @type {const} */ ([
   ...["queued", "started", "step", "preview", "picture", "done", "failed", "cancelled"],

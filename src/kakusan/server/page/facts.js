@@ -10,7 +10,7 @@ const NOTES = [
   [/^stopped before its last step/, "note.early"],
 ];
 
-/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
+/** @param {import("./jobs.js").Job} job @param {import("./jobs.js").Picture} picture */
 export function facts(job, picture) {
   const { record } = picture;
   /** @type {[string, any][]} */

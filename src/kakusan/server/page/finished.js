@@ -27,7 +27,7 @@ export function sized(img, width = 512, height = 512) {
 
 /**
  * A job's pictures, one of them large.
- * @param {import("./store.js").Job} job
+ * @param {import("./jobs.js").Job} job
  * @param {number} index which
  * @param {(index: number) => void} turn
  */
@@ -61,7 +61,7 @@ export function finished(job, index, turn) {
 }
 
 /**
- * @param {import("./store.js").Job} job @param {number} index
+ * @param {import("./jobs.js").Job} job @param {number} index
  * @param {(index: number) => void} turn
  */
 function strip(job, index, turn) {
@@ -94,7 +94,7 @@ function large(job, picture) {
   else view([{ job, picture }], 0);
 }
 
-/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
+/** @param {import("./jobs.js").Job} job @param {import("./jobs.js").Picture} picture */
 function caption(job, picture) {
   const { record } = picture;
   const early = record.seed === null; // it was stopped, and no seed makes it again
@@ -122,7 +122,7 @@ function caption(job, picture) {
 
 /**
  * Four near relatives of a picture, drawn from the same pictures as it.
- * @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture
+ * @param {import("./jobs.js").Job} job @param {import("./jobs.js").Picture} picture
  */
 async function vary(job, picture) {
   try {

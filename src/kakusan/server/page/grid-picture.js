@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { h } from "./dom.js";
-import { jobs } from "./store.js";
+import { jobs } from "./jobs.js";
 
 const GAP = 8;
 const LINE = 24; // pixels of a line of words

@@ -6,8 +6,9 @@ import { saveGrid } from "./grid-picture.js";
 import { t } from "./i18n.js";
 import { axis, cells, KINDS } from "./axes.js";
 import { wrong } from "./checks.js";
+import { isFinal, jobs, learn } from "./jobs.js";
 import { randomSeed, request } from "./request.js";
-import { catalog, form, isFinal, jobs, keep, learn, on, recall } from "./store.js";
+import { catalog, form, keep, on, recall } from "./store.js";
 import { send } from "./submit.js";
 import { show as view } from "./viewer.js";
 

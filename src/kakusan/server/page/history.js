@@ -3,13 +3,14 @@
 import * as api from "./api.js";
 import { announce, byId, fill, h, iconButton, later } from "./dom.js";
 import { t } from "./i18n.js";
-import { forget, jobs, learn, on } from "./store.js";
+import { forget, jobs, learn } from "./jobs.js";
+import { on } from "./store.js";
 import { explained, refuse } from "./submit.js";
 import { save, show as view } from "./viewer.js";
 
 const PAGE = 40;
 
-/** @type {import("./store.js").Job[]} */
+/** @type {import("./jobs.js").Job[]} */
 let shown = [];
 let after = "";
 let wanted = "";
@@ -78,7 +79,7 @@ function drop(id) {
   draw();
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function add(job) {
   if (!job.pictures.length) return drop(job.id); // it was cancelled, and they are gone
   if (fits(job)) come.add(job.id);
@@ -89,12 +90,12 @@ function add(job) {
   return draw();
 }
 
-/** Whether a job is one of those that are looked for. @param {import("./store.js").Job} job */
+/** Whether a job is one of those that are looked for. @param {import("./jobs.js").Job} job */
 function fits(job) {
   return !wanted || String(job.request.prompt).toLowerCase().includes(wanted.toLowerCase());
 }
 
-/** @param {import("./store.js").Job} a @param {import("./store.js").Job} b */
+/** @param {import("./jobs.js").Job} a @param {import("./jobs.js").Job} b */
 const latestFirst = (a, b) => (a.id < b.id ? 1 : -1);
 
 function draw() {
@@ -119,7 +120,7 @@ function draw() {
   chosen();
 }
 
-/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture @param {string} key */
+/** @param {import("./jobs.js").Job} job @param {import("./jobs.js").Picture} picture @param {string} key */
 function tile(job, picture, key) {
   const src = api.pictureAt(job.id, picture.index, { size: 256, format: "webp" });
   const pressed = () => {
@@ -146,7 +147,7 @@ function tile(job, picture, key) {
   );
 }
 
-/** @param {any} button @param {import("./store.js").Picture} picture @param {string} key */
+/** @param {any} button @param {import("./jobs.js").Picture} picture @param {string} key */
 function name(button, picture, key) {
   const what = picture.record.prompt || t("queue.untitled");
   button.setAttribute("aria-label", t(picking ? "history.pick" : "view", { what }));

@@ -3,8 +3,9 @@
 import * as api from "./api.js";
 import { byId, dialog, fill, h, icon, keyName } from "./dom.js";
 import { t } from "./i18n.js";
+import { jobs } from "./jobs.js";
 import { lookedAt } from "./stage.js";
-import { emit, jobs, keep, recall } from "./store.js";
+import { emit, keep, recall } from "./store.js";
 import { send } from "./submit.js";
 
 /** @type {[string, string[][]][]} */

@@ -9,6 +9,7 @@ import * as grid from "./grid.js";
 import * as history from "./history.js";
 import { LANGUAGES, language, speak, t } from "./i18n.js";
 import * as intake from "./intake.js";
+import { forget, isFinal, jobs, learn } from "./jobs.js";
 import * as keys from "./keys.js";
 import * as prompt from "./prompt.js";
 import * as queue from "./queue.js";
@@ -18,19 +19,7 @@ import * as settings from "./settings.js";
 import * as stage from "./stage.js";
 import * as start from "./start.js";
 import * as summary from "./summary.js";
-import {
-  catalog,
-  choose,
-  emit,
-  forget,
-  form,
-  isFinal,
-  jobs,
-  keep,
-  learn,
-  on,
-  recall,
-} from "./store.js";
+import { catalog, choose, emit, form, keep, on, recall } from "./store.js";
 import { explained, refuse, resend, send } from "./submit.js";
 
 const said = new URLSearchParams(location.hash.slice(1));

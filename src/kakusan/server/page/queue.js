@@ -3,10 +3,11 @@
 import * as api from "./api.js";
 import { announce, byId, fill, h, icon, iconButton } from "./dom.js";
 import { t } from "./i18n.js";
+import { forget, jobs, learn } from "./jobs.js";
 import { formOf } from "./request.js";
 import { useAllOf } from "./restore.js";
 import { lookedAt } from "./stage.js";
-import { emit, forget, jobs, learn, on } from "./store.js";
+import { emit, on } from "./store.js";
 import { explained, refuse } from "./submit.js";
 
 /** @type {string | null} */
@@ -61,13 +62,13 @@ function draw() {
   }
 }
 
-/** How many there are of each. @param {Record<string, import("./store.js").Job[]>} all */
+/** How many there are of each. @param {Record<string, import("./jobs.js").Job[]>} all */
 function counted(all) {
   const some = Object.entries(all).filter(([, each]) => each.length);
   return some.map(([state, each]) => t(`queue.${state}`, { n: each.length })).join(t("queue.and"));
 }
 
-/** @param {import("./store.js").Job[]} running */
+/** @param {import("./jobs.js").Job[]} running */
 function steps(running) {
   for (const job of running) {
     const note = byId("queue").querySelector(`[data-id="${job.id}"] .note`);
@@ -75,17 +76,17 @@ function steps(running) {
   }
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function progress({ step, steps }) {
   return steps ? t("step", { n: step, steps }) : t("said.running");
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 const titled = (job) => formOf(job.request).prompt || t("queue.untitled");
 
 /**
  * A button of a row, which is told by its row's prompt, too.
- * @param {import("./store.js").Job} job @param {string} act @param {any} sign
+ * @param {import("./jobs.js").Job} job @param {string} act @param {any} sign
  * @param {string} name @param {() => void} work
  */
 function button(job, act, sign, name, work) {
@@ -94,12 +95,12 @@ function button(job, act, sign, name, work) {
   return made;
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function canceller(job) {
   return button(job, "cancel", "close", t("queue.cancel"), () => void cancel(job.id));
 }
 
-/** What is drawn can be looked at. @param {import("./store.js").Job} job */
+/** What is drawn can be looked at. @param {import("./jobs.js").Job} job */
 function what(job) {
   const text = titled(job);
   if (job.state !== "running" || job.id === lookedAt()?.id) return h("p", {}, text);
@@ -112,7 +113,7 @@ function what(job) {
   return h("p", {}, h("button", { ...props, on: { click: look } }, text));
 }
 
-/** @param {import("./store.js").Job} job @param {string} note @param {any[]} acts */
+/** @param {import("./jobs.js").Job} job @param {string} note @param {any[]} acts */
 function item(job, note, acts) {
   const movable = job.state === "queued";
   return h(
@@ -129,7 +130,7 @@ function item(job, note, acts) {
   );
 }
 
-/** @param {import("./store.js").Job} job @param {number} i @param {import("./store.js").Job[]} all */
+/** @param {import("./jobs.js").Job} job @param {number} i @param {import("./jobs.js").Job[]} all */
 function buttons(job, i, all) {
   const top = () => void move(job.id, { to: "first" }, 1);
   const up = () => move(job.id, { before: all[i - 1].id }, i);
@@ -145,7 +146,7 @@ function buttons(job, i, all) {
   return made;
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function repairs(job) {
   const use = () => {
     void useAllOf(job, job.request);
@@ -202,7 +203,7 @@ async function clear() {
   byId("prompt").focus();
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function dragging(job) {
   /** @param {DragEvent} event */
   const row = (event) => /** @type {HTMLElement} */ (event.currentTarget);

@@ -13,7 +13,7 @@ let using = 0; // how often it was asked for: only the last one's answer is take
 
 /**
  * A job's request for one of its pictures, with the ids of what it begins at.
- * @param {import("./store.js").Job} job
+ * @param {import("./jobs.js").Job} job
  * @param {Record<string, any>} record the picture's
  * @param {number} index
  * @returns {Promise<Record<string, any>>}
@@ -31,7 +31,7 @@ export async function askedFor(job, record, index) {
 
 /**
  * Puts all of it into the form.
- * @param {import("./store.js").Job} job
+ * @param {import("./jobs.js").Job} job
  * @param {Record<string, any>} record
  * @param {number} [index]
  */

@@ -4,7 +4,8 @@ import * as api from "./api.js";
 import { announce, byId, fill, h, icon, iconButton } from "./dom.js";
 import { finished, sized } from "./finished.js";
 import { duration, t } from "./i18n.js";
-import { change, emit, isFinal, jobs, keep, on, recall } from "./store.js";
+import { isFinal, jobs } from "./jobs.js";
+import { change, emit, keep, on, recall } from "./store.js";
 import { explained, refuse, send } from "./submit.js";
 
 /** @type {string | null} the job that is looked at */
@@ -37,7 +38,7 @@ function look(id) {
   emit("looked");
 }
 
-/** @param {import("./store.js").Job} job @param {any} before */
+/** @param {import("./jobs.js").Job} job @param {any} before */
 function changed(job, before) {
   if (job.id !== current) return follows(job, before) ? look(job.id) : undefined;
   if (before && !isFinal(before) && isFinal(job)) announce(t(`said.${job.state}`));
@@ -47,7 +48,7 @@ function changed(job, before) {
 /**
  * Whether another job is to be looked at: what begins where a picture is done, and what is drawn
  * already where there is none.
- * @param {import("./store.js").Job} job @param {any} before
+ * @param {import("./jobs.js").Job} job @param {any} before
  */
 function follows(job, before) {
   const now = lookedAt();
@@ -103,7 +104,7 @@ function first() {
   );
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function waiting(job) {
   const buttons = h("div", { class: "buttons" });
   if (job.state === "running") {
@@ -125,7 +126,7 @@ function waiting(job) {
   ];
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function step(job) {
   const bar = byId("progress");
   const text = byId("progress-text");
@@ -150,7 +151,7 @@ function step(job) {
   img.src = job.preview;
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 function failed(job) {
   const again = () =>
     void api.again(job.id).then(

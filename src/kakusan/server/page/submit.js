@@ -4,10 +4,11 @@ import * as api from "./api.js";
 import { announce, byId } from "./dom.js";
 import { wrong } from "./checks.js";
 import { t } from "./i18n.js";
+import { learn } from "./jobs.js";
 import { isLater, letters, posted, settled, soon } from "./outbox.js";
 import { remember } from "./prompt.js";
 import { request } from "./request.js";
-import { catalog, emit, form, learn } from "./store.js";
+import { catalog, emit, form } from "./store.js";
 
 /** Where what the server calls by these names is on the page, and what the page calls it. */
 const FIELDS = {
@@ -35,7 +36,7 @@ const FIELDS = {
 /**
  * Sends a request: the form's, or another.
  * @param {{request?: Record<string, any>, first?: boolean, quiet?: boolean}} [how]
- * @returns {Promise<import("./store.js").Job | null>} None where it was not taken.
+ * @returns {Promise<import("./jobs.js").Job | null>} None where it was not taken.
  */
 export async function send({ request: given, first = false, quiet = false } = {}) {
   clear();
@@ -66,7 +67,7 @@ export async function send({ request: given, first = false, quiet = false } = {}
   }
 }
 
-/** @param {import("./store.js").Job} job @param {string} key */
+/** @param {import("./jobs.js").Job} job @param {string} key */
 function taken(job, key) {
   settled(key);
   learn(job);

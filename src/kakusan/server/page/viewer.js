@@ -5,12 +5,13 @@ import { compared } from "./compare.js";
 import { announce, dialog, fill, h, iconButton } from "./dom.js";
 import { facts } from "./facts.js";
 import { t } from "./i18n.js";
+import { forget } from "./jobs.js";
 import { usePrompt, useSeed, useSize } from "./request.js";
 import { useAllOf } from "./restore.js";
-import { emit, forget, keep, recall } from "./store.js";
+import { emit, keep, recall } from "./store.js";
 import { explained, refuse } from "./submit.js";
 
-/** @typedef {{job: import("./store.js").Job, picture: import("./store.js").Picture}} Entry */
+/** @typedef {{job: import("./jobs.js").Job, picture: import("./jobs.js").Picture}} Entry */
 
 /** @type {Entry[]} */
 let entries = [];
@@ -133,7 +134,7 @@ function beside(image) {
   return compared(image, below, seed ? `${t("seed")} ${record.seed}` : record.prompt || t("picture"));
 }
 
-/** @param {import("./store.js").Job} job @param {import("./store.js").Picture} picture */
+/** @param {import("./jobs.js").Job} job @param {import("./jobs.js").Picture} picture */
 function acts(job, picture) {
   const { record } = picture;
   /** @param {any} sign @param {string} key @param {string} letter @param {() => void} work */
@@ -181,7 +182,7 @@ function compare() {
   if (comparing) open.querySelector("input[type=range]")?.focus();
 }
 
-/** @param {import("./store.js").Job} job */
+/** @param {import("./jobs.js").Job} job */
 async function remove(job) {
   const n = job.pictures.length;
   if (!confirm(t(n > 1 ? "history.together" : "history.sure", { n }))) return undefined;
