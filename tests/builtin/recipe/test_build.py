@@ -69,7 +69,11 @@ TINY = Recipe(
     known_vae_settings=dataclasses.replace(settings(2), learning_rate=1e-5),
     decoder_settings=settings(3),
     text=TextEncoderConfig(
-        hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=128,  # for all bytes of the longest caption, as few are merged
     ),
     text_settings=settings(4),
     known_text_settings=settings(3),
