@@ -121,6 +121,10 @@ def test_only_what_there_is_room_for_is_used() -> None:
         ({"words": ["x" * 61]}, "1 to 60 characters"),
         ({"words": ["cat"] * 100_001}, "at most 100000 values"),
         ({}, "has no field 'words'"),
+        ({"words": ["dog"], "synonyms": ["dog"]}, "it must be an object"),
+        ({"words": ["dog"], "synonyms": {"dog": [5]}}, "it must be a string"),
+        ({"words": ["dog"], "synonyms": {"dog": [""]}}, "1 to 60 characters"),
+        ({"words": ["dog"], "synonyms": {"x" * 61: ["mutt"]}}, "1 to 60 characters"),
     ],
 )
 def test_a_broken_file_is_told(tmp_path: Path, value: object, said: str) -> None:
@@ -128,6 +132,14 @@ def test_a_broken_file_is_told(tmp_path: Path, value: object, said: str) -> None
     with pytest.raises(CheckpointError, match=said) as caught:
         KnownWords.read(tmp_path)
     assert len(str(caught.value)) < 400
+
+
+def test_synonyms_are_kept(tmp_path: Path) -> None:
+    words = KnownWords(frozenset({"dog", "bird"}), {"mutt": "dog", "cur": "dog", "crow": "bird"})
+    write_words(tmp_path, words)
+    said = json.loads((tmp_path / "words.json").read_text(encoding="utf-8"))
+    assert said["synonyms"] == {"bird": ["crow"], "dog": ["cur", "mutt"]}
+    assert KnownWords.read(tmp_path) == words
 
 
 def test_there_is_always_room_to_read_what_was_taught(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Slips of the pen, read as the known word that was meant.
+"""Slips of the pen and synonyms, read as the known word that was meant.
 
 Only of a model whose words are known. A word that others know is no slip, however near it is to a
 known one: no moose is a mouse. Those of Latin letters are told by CLIP's vocabulary, which was
@@ -7,10 +7,10 @@ counted on the texts of the web.
 
 import functools
 import unicodedata
-from collections.abc import Mapping
 
 from kakusan.text.clip_vocabulary import clip_vocabulary
 from kakusan.text.grammar import without_grammar
+from kakusan.text.standing import put_right
 from kakusan.text.stretches import Script, script_of
 from kakusan.text.words import KnownWords, heard, in_kana
 
@@ -21,16 +21,19 @@ _ALIKE = str.maketrans({"ソ": "ン", "ツ": "シ", "ッ": "シ", "ー": None, "
 _WORD_END = "</w>"
 
 
-def slips(text: str, known: KnownWords | None) -> dict[str, str]:
-    """The slips of a text, each with the word that is read instead of it."""
-    return {} if known is None else dict(_slips(text, known))
+def read_as(text: str, known: KnownWords | None) -> dict[str, str]:
+    """The synonyms and the slips of a text, each with the word that is read instead of it."""
+    return {} if known is None else dict(_read_as(text, known))
 
 
 @functools.lru_cache(maxsize=32)  # a prompt is read several times on its way
-def _slips(text: str, known: KnownWords) -> tuple[tuple[str, str], ...]:
-    unknown = known.strangers(without_grammar(text))[:_MOST]
-    near = ((word, known.nearest(word)) for word in unknown)
-    return tuple((word, other) for word, other in near if other and is_slip(word, other))
+def _read_as(text: str, known: KnownWords) -> tuple[tuple[str, str], ...]:
+    text = without_grammar(text)
+    said = known.said_otherwise(text)
+    unknown = known.strangers(put_right(text, said))[:_MOST]
+    near = ((word, known.spelt.nearest(word)) for word in unknown)
+    slips = ((word, other) for word, other in near if other and is_slip(word, other))
+    return (*said.items(), *((word, known.synonyms.get(other, other)) for word, other in slips))
 
 
 def is_slip(word: str, near: str) -> bool:
@@ -63,39 +66,3 @@ def distance(one: str, other: str) -> int:
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
     return row[-1]
-
-
-def put_right(text: str, read_as: Mapping[str, str]) -> str:
-    """A text with other words in the places of its slips."""
-    for word, near in read_as.items():
-        text = _replaced(text, word, near)
-    return text
-
-
-def _replaced(text: str, word: str, near: str) -> str:
-    """Each place where a word stands by itself has another in its place."""
-    text = unicodedata.normalize("NFC", text)
-    lower = text.lower()
-    if len(lower) != len(text):  # as of "İ": places are not those of the text
-        return text
-    parts, end = list[str](), 0
-    at = lower.find(word)
-    while at >= 0:
-        if _is_edge(lower, at) and _is_edge(lower, at + len(word)):
-            parts += [text[end:at], near]
-            end = at + len(word)
-        at = lower.find(word, max(end, at + 1))
-    return "".join([*parts, text[end:]])
-
-
-def _is_edge(text: str, at: int) -> bool:
-    """Whether a word may begin or end here."""
-    if at in (0, len(text)):
-        return True
-    one, other = text[at - 1], text[at]
-    letters = one.isalnum() and other.isalnum()
-    return not letters or script_of(one) is not script_of(other) or _is_kana(one)
-
-
-def _is_kana(character: str) -> bool:
-    return script_of(character) is Script.HIRAGANA

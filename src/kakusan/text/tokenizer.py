@@ -16,7 +16,8 @@ from kakusan.text.backend import backend_of, scalar_values
 from kakusan.text.calls import Calls
 from kakusan.text.learnt import LearntWord, tokens_of, without_learnt
 from kakusan.text.padding import as_tensor
-from kakusan.text.slips import put_right, slips
+from kakusan.text.slips import read_as
+from kakusan.text.standing import put_right
 from kakusan.text.vocabulary import Vocabulary
 from kakusan.text.words import KnownWords
 
@@ -173,13 +174,13 @@ class CLIPTokenizer(Calls, Sendable):
     def words(self, words: KnownWords | None) -> None:
         self._vocabulary = replace(self._vocabulary, words=words)
 
-    def slips(self, text: str) -> dict[str, str]:
-        """The slips of the pen in a text, each with the word that its model reads instead."""
-        return slips(without_learnt(text, self._learnt), self.words)
+    def read_as(self, text: str) -> dict[str, str]:
+        """The synonyms and slips in a text, each with the word that its model reads instead."""
+        return read_as(without_learnt(text, self._learnt), self.words)
 
     def as_read(self, text: str) -> str:
         """The text with these put right: what the text encoder reads of a prompt."""
-        return put_right(text, self.slips(text))
+        return put_right(text, self.read_as(text))
 
     def encode_prompts(self, prompts: Sequence[str]) -> "Tensor":
         """Token ids (prompts, `model_max_length`) for the text encoder.

@@ -1,6 +1,7 @@
 """What of a prompt a model does not understand, and how that is said."""
 
 import logging
+import unicodedata
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,7 +31,8 @@ class Understanding:
 
     `unknown_words` are those that the model was never taught, each with the known one that is
     spelt most alike, if any is; there are none where nobody knows what a model was taught.
-    `read_as` are those of them that are slips of the pen, each with the word that is read instead.
+    `read_as` are those of them, and phrases, that are synonyms or slips of the pen, each with the
+    word that is read instead.
     `unread_grammar` is what other programs read otherwise (`(word:1.3)`, `<lora:...>`).
     """
 
@@ -45,7 +47,7 @@ class Understanding:
         Args:
             whole: whether all of it is read, however long it is.
         """
-        read_as, read = tokenizer.slips(text), tokenizer.as_read(text)
+        read_as, read = tokenizer.read_as(text), tokenizer.as_read(text)
         used = read if whole else tokenizer.used(read)
         text, read, used = (without_learnt(each, tokenizer.learnt) for each in (text, read, used))
         grammar = [each for each in unread_grammar(text) if not _is_token(each, tokenizer)]
@@ -150,7 +152,9 @@ def _unknown(
         whole = set(known.strangers(read[: len(used) + 2 * LONGEST]))
         words = {word: near for word, near in words.items() if word in whole}
     words |= read_as
-    return {word: words[word] for word in known.strangers(without_grammar(text)) if word in words}
+    text = unicodedata.normalize("NFC", without_grammar(text)).lower()
+    places = {word: text.find(word) for word in words}
+    return {word: words[word] for word in sorted(words, key=places.get) if places[word] >= 0}
 
 
 def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:

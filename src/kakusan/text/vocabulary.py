@@ -102,14 +102,13 @@ class Vocabulary:
             special={name: special.text(name) for name in SPECIAL_NAMES},
             added=added,
             model_max_length=fields.integer("model_max_length", minimum=2, maximum=_LONGEST),
-            words=KnownWords(frozenset(fields.texts("words"))) if fields.has("words") else None,
+            words=KnownWords.of_fields(fields.part("words")) if fields.has("words") else None,
         )
 
     def to_json(self) -> dict[str, JSON]:
         """All of it in one object."""
-        words: list[JSON] = [] if self.words is None else [*sorted(self.words.words)]
         return {
-            "words": None if self.words is None else words,
+            "words": None if self.words is None else self.words.to_json(),
             "ids": dict(self.ids),
             "merges": [f"{left} {right}" for left, right in self.merges],
             "special": dict(self.special),

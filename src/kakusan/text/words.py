@@ -1,20 +1,22 @@
 """The words that a model was taught, in a file of its tokenizer's folder, and those it was not.
 
 A published model has no such file: nobody knows what it has never seen. Other libraries pass the
-file by.
+file by. The file has the words, and for some of them synonyms and kinds that are read instead.
 """
 
 import difflib
+import functools
 import itertools
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from kakusan.checkpoints.fields import MAX_ITEMS, Fields
-from kakusan.checkpoints.files import read_json, write_json
+from kakusan.checkpoints.files import JSON, read_json, write_json
 from kakusan.errors import CheckpointError
+from kakusan.text.standing import put_right, stands_in
 from kakusan.text.stretches import Script, script_of, stretches, units
 
 FILE = "words.json"
@@ -28,9 +30,13 @@ _SPELT = {"ph": "f", "ck": "k", "c": "k"}  # one sound, of which a slip is no wr
 class KnownWords:
     """All words of the captions that a model learnt from, in lower case; in Japanese, of any
     script, the pieces that its sentences divide into. A single hiragana is a particle.
+
+    `synonyms` are other words and phrases, of no caption, each with the known ones that mean the
+    same or more: "dalmatian" is read as "dog".
     """
 
     words: frozenset[str]
+    synonyms: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -40,20 +46,59 @@ class KnownWords:
             CheckpointError: The file is broken.
         """
         path = folder / FILE
-        if not path.is_file():
-            return None
-        words = Fields(read_json(path), str(path)).texts("words")
-        if not all(0 < len(word) <= LONGEST for word in words):
-            raise CheckpointError(f"{path}: each word must have 1 to {LONGEST} characters.")
-        return cls(frozenset(words))
+        return cls.of_fields(Fields(read_json(path), str(path))) if path.is_file() else None
+
+    @classmethod
+    def of_fields(cls, fields: Fields) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            CheckpointError: It is something else.
+        """
+        words, listed = fields.texts("words"), fields.part("synonyms", {})
+        others = {other: word for word in listed.json for other in listed.texts(word)}
+        if not all(0 < len(word) <= LONGEST for word in (*words, *listed.json, *others)):
+            raise CheckpointError(f"{fields.where}: each word must have 1 to {LONGEST} characters.")
+        if len(others) > MAX_ITEMS:
+            raise CheckpointError(f"{fields.where}: there may be {MAX_ITEMS} synonyms at most.")
+        return cls(frozenset(words), others)
+
+    def to_json(self) -> dict[str, JSON]:
+        """All of it in one object; synonyms stand beside the word that is read."""
+        listed: dict[str, JSON] = {}
+        for word in sorted(set(self.synonyms.values())):
+            listed[word] = sorted(o for o, read in self.synonyms.items() if read == word)
+        return {"words": [*sorted(self.words)], "synonyms": listed}
 
     def taught(self, texts: Iterable[str]) -> Self:
-        """With the words of new captions, as far as there is room for them."""
-        words = set(self.words)
+        """With the words of new captions, as far as there is room for them.
+
+        What they say is no longer read as something else.
+        """
+        words, synonyms = set(self.words), dict(self.synonyms)
         for text in texts:
             new = [word for word in self.strangers(text) if len(word) <= LONGEST]
             words.update(new[: MAX_ITEMS - len(words)])
-        return type(self)(frozenset(words))
+            synonyms = {word: read for word, read in synonyms.items() if not stands_in(text, word)}
+        return replace(self, words=frozenset(words), synonyms=synonyms)
+
+    def said_otherwise(self, text: str) -> dict[str, str]:
+        """The synonyms in a text, each with what is read instead, the longest first."""
+        found: dict[str, str] = {}
+        for word in self._longest_first:
+            if word not in self.words and stands_in(text, word):
+                found[word] = self.synonyms[word]
+                text = put_right(text, {word: found[word]})
+        return found
+
+    @functools.cached_property
+    def _longest_first(self) -> list[str]:
+        return sorted(self.synonyms, key=lambda word: (-len(word), word))
+
+    @functools.cached_property
+    def spelt(self) -> Self:
+        """With the synonyms among the words, for slips that are slips for one of them."""
+        return replace(self, words=self.words | self.synonyms.keys(), synonyms={})
 
     def unknown(self, text: str) -> dict[str, str | None]:
         """The words of a text that are not known, each with the one nearest in spelling, if any.
@@ -136,4 +181,4 @@ def write_words(folder: Path, words: KnownWords | None) -> None:
     if words is None:
         (folder / FILE).unlink(missing_ok=True)
     else:
-        write_json(folder / FILE, {"words": [*sorted(words.words)]})
+        write_json(folder / FILE, words.to_json())

@@ -132,7 +132,7 @@ def fine_tune_lora(
     output: Path,
 ) -> dict[str, LoRALinear]:
     """Train adapters of a rank, and write them to one file; the pipeline keeps them in place."""
-    _teach_words(pipe, pictures)
+    _teach_words(pipe, pictures, as_read=True)
     adapters = adapt(pipe.unet, rank, generator=seeded(seed))
     train(FineTuneStage(pipe, pictures, settings, seed=seed), run)
     save_lora(adapters, output)
@@ -155,9 +155,17 @@ def fine_tune_unet(
     pipe.save_pretrained(output)
 
 
-def _teach_words(pipe: StableDiffusionPipeline, pictures: PictureFolder) -> None:
-    """Have a model that knows which words it was taught know those of the captions too."""
+def _teach_words(
+    pipe: StableDiffusionPipeline, pictures: PictureFolder, *, as_read: bool = False
+) -> None:
+    """Have a model that knows which words it was taught know those of the captions too.
+
+    Args:
+        as_read: whether synonyms and slips are taught as what is read instead, and so stay that:
+            of adapters, beside which the model that reads them was taught nothing.
+    """
     tokenizer = pipe.tokenizer
     if tokenizer.words is not None:
-        captions = (tokenizer.used(example.text) for example in pictures.examples)
-        tokenizer.words = tokenizer.words.taught(captions)
+        texts = (example.text for example in pictures.examples)
+        captions = map(tokenizer.as_read, texts) if as_read else texts
+        tokenizer.words = tokenizer.words.taught(map(tokenizer.used, captions))
