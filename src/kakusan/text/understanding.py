@@ -154,7 +154,9 @@ def _unknown(
     words |= read_as
     text = unicodedata.normalize("NFC", without_grammar(text)).lower()
     places = {word: text.find(word) for word in words}
-    return {word: words[word] for word in sorted(words, key=places.get) if places[word] >= 0}
+    return {
+        word: words[word] for word in sorted(words, key=places.__getitem__) if places[word] >= 0
+    }
 
 
 def _is_token(grammar: str, tokenizer: CLIPTokenizer) -> bool:

@@ -67,7 +67,7 @@ class KnownWords:
         """All of it in one object; synonyms stand beside the word that is read."""
         listed: dict[str, JSON] = {}
         for word in sorted(set(self.synonyms.values())):
-            listed[word] = sorted(o for o, read in self.synonyms.items() if read == word)
+            listed[word] = [*sorted(o for o, read in self.synonyms.items() if read == word)]
         return {"words": [*sorted(self.words)], "synonyms": listed}
 
     def taught(self, texts: Iterable[str]) -> Self:
