@@ -85,7 +85,8 @@ class KnownWords:
     def said_otherwise(self, text: str) -> dict[str, str]:
         """The synonyms in a text, each with what is read instead, the longest first."""
         found: dict[str, str] = {}
-        for word in self._longest_first:
+        lower = unicodedata.normalize("NFC", text).lower()
+        for word in [word for word in self._longest_first if word in lower]:
             if word not in self.words and stands_in(text, word):
                 found[word] = self.synonyms[word]
                 text = put_right(text, {word: found[word]})

@@ -1,8 +1,11 @@
 """The words that the built-in model knows are those of its captions, all of them and no others."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from kakusan.builtin.recipe import synonyms
 from kakusan.builtin.recipe.english import english
 from kakusan.builtin.recipe.japanese import (
     PLACE_JA,
@@ -22,10 +25,47 @@ from kakusan.checkpoints.source import locate
 from kakusan.text import KnownWords
 from kakusan.text.stretches import units
 
+TABLE = Path(synonyms.__file__).with_name(synonyms.FILE)
+
 
 def test_all_words_of_the_committed_file_are_of_the_recipe() -> None:
     taught = KnownWords.read(locate("builtin").folder / "tokenizer")
     assert taught == known_words(Recipe().things)
+
+
+def test_synonyms_are_read_as_known_words_and_are_none() -> None:
+    known = known_words(Recipe().things)
+    assert len(known.synonyms) > 1500
+    for other, read in known.synonyms.items():
+        assert known.strangers(read) == [], (other, read)
+        assert other not in known.words
+        assert other == other.lower().strip()
+    lines = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()]
+    assert [len(line) for line in lines] == [2] * len(lines)
+    others = [other for _, listed in lines for other in listed.split("|")]
+    assert len(set(others)) == len(others)
+    assert set(others) <= known.synonyms.keys()
+
+
+def test_hardly_any_caption_says_a_synonym() -> None:
+    """Nothing is read otherwise than it was learnt, but of a rare chance ("a little girl")."""
+    known, rng = known_words(Recipe().things), np.random.default_rng(3)
+    said: list[str] = []
+    for _ in range(2000):
+        scene = training_scene(rng, Recipe().things)
+        for text in (english(scene, rng), japanese(scene, rng)):
+            said += known.said_otherwise(text)
+    assert len(said) <= 4, said
+
+
+def test_synonyms_have_plurals_and_never_take_what_is_known() -> None:
+    few, all_of_them = known_words(4), known_words(len(THINGS))  # a cat, a dog, a horse, a fish
+    assert few.synonyms["dalmatian"] == "dog"
+    assert few.synonyms["dalmatians"] == "dogs"
+    assert "bird" not in few.synonyms.values()
+    assert all_of_them.synonyms.keys().isdisjoint(all_of_them.words)
+    names = {name.lower() for thing in THINGS for name in (*thing.english, *thing.japanese)}
+    assert all_of_them.synonyms.keys().isdisjoint(names)
 
 
 @pytest.mark.parametrize("things", [Recipe().things, len(THINGS)])

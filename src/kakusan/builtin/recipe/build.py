@@ -128,8 +128,9 @@ def _after(
     if tokenizer.words is None:
         raise CheckpointError(f"{start} does not say what it was taught: no tokenizer/words.json.")
     pictures = exposures(recipe, crew)
-    known, reader = tokenizer, None
-    if known_words(recipe.things).words <= tokenizer.words.words:
+    known, reader, words_said = tokenizer, None, known_words(recipe.things)
+    if words_said.words <= tokenizer.words.words:
+        tokenizer.words = dataclasses.replace(tokenizer.words, synonyms=words_said.synonyms)
         tokenizer.save_pretrained(run / TOKENIZER)
     else:
         tokenizer = build_tokenizer(recipe, run / TOKENIZER)

@@ -29,6 +29,8 @@ NUMBERS = {
     4: ("four", "4", "many", "lots of", "a bunch of", "a group of"),
 }
 EXACT = 2  # so many of these say exactly how many
+UNCOUNTED_NUMBER = 3  # how many there are of what stands in the plural, and is not counted
+OWNERS = ("my", "your", "his", "her", "our", "their")
 PLAIN = (
     *("{a} on {c} background", "{a}, {c} background", "{a} against {c} background", "{a} on {c}"),
     *("{a} with {c} background", "{a} in front of {c} wall", "{a} on a plain {c} background"),
@@ -94,7 +96,9 @@ def _noun(item: Item, rng: Rng, mood: str = "") -> str:
     bare = 0.7 if name in UNCOUNTED else 0.15
     if rng.random() < bare or (name[0].isupper() and " " in name) or name in PLURALS:
         return phrase
-    return f"{'the' if rng.random() < 0.05 else article(phrase)} {phrase}"
+    kind = rng.random()
+    before = "the" if kind < 0.05 else one(rng, OWNERS) if kind < 0.07 else article(phrase)
+    return f"{before} {phrase}"
 
 
 def _mood(rng: Rng, whole: bool, *, one_of_several: bool = False) -> str:
@@ -114,8 +118,12 @@ def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
         return _single(scene, rng, whole)
     numbers = NUMBERS[len(items)]
     number = one(rng, numbers[:EXACT] if whole or rng.random() < 0.7 else numbers)
-    name = plural(usual(rng, THINGS[items[0].thing].english))
+    name = usual(rng, THINGS[items[0].thing].english)
+    seen = plural(name) != name  # a plural is told from one
+    name = plural(name)
     counted = f"{number} {_described(items[0], rng, name, _mood(rng, whole, one_of_several=True))}"
+    if not whole and seen and len(items) == UNCOUNTED_NUMBER and rng.random() < 0.4:
+        counted = counted.removeprefix(f"{number} ")
     verb = "" if whole else _doing(scene, rng, ("{}", "are {}", "that are {}"))
     return f"{counted} {verb}" if verb else counted
 
@@ -165,8 +173,10 @@ def _related(scene: Scene, rng: Rng, whole: bool) -> str:
         return _noun(items[0], rng, "flying")
     several = len(items) > 1
     nouns = [_noun(item, rng, _mood(rng, whole, one_of_several=several)) for item in items]
-    if not whole and relation == "beside" and len(items) == 2 and rng.random() < 0.1:
+    if not whole and relation == "beside" and len(items) == 2 and rng.random() < 0.16:
         nouns[1] = _some(items[1], rng) or nouns[1]
+        if rng.random() < 0.4:  # dogs and cats
+            nouns[0] = _some(items[0], rng) or nouns[0]
     deed = None
     if not whole and len(items) == 2:
         deed = deed_of(relation, items[0].thing, items[1].thing, rng)

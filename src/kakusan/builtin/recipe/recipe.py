@@ -156,7 +156,7 @@ class Recipe:
         default=StageSettings(
             steps=6000,
             batch_size=64,
-            learning_rate=3e-4,
+            learning_rate=2e-4,
             warmup_steps=100,
             save_every=500,
             sample_every=1000,

@@ -102,6 +102,8 @@ RELATIONS: tuple[Relation, ...] = (
                 "{a} near {b}",
                 "{a} by {b}",
                 "{a} & {b}",
+                "{a} + {b}",
+                "{a} vs {b}",
                 "{a} with {b} next to it",
                 "{a} and also {b}",
             ),

@@ -149,7 +149,7 @@ def random_scene(rng: Rng, things: int = len(THINGS), kind: str | None = None) -
             those that people ask for most; with "any relation", all alike.
     """
     kind = kind or str(
-        rng.choice(["empty", "single", "count", "relation"], p=[0.07, 0.43, 0.11, 0.39])
+        rng.choice(["empty", "single", "count", "relation"], p=[0.05, 0.5, 0.1, 0.35])
     )
     scene = _anywhere(rng)
     if kind == "single":

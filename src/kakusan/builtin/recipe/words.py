@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from kakusan.builtin.recipe.english import (
     BEFORE_PLACES,
     NUMBERS,
+    OWNERS,
     PLAIN,
     PLAIN_FIRST,
     TIMES,
@@ -32,6 +33,7 @@ from kakusan.builtin.recipe.phrases import (
     TAGS,
     TAGS_JA,
 )
+from kakusan.builtin.recipe.synonyms import synonyms
 from kakusan.builtin.recipe.verbs import spoken
 from kakusan.builtin.recipe.world import COLOURS, PLACES, RELATIONS, SIZES, STYLES, THINGS, Thing
 from kakusan.text import KnownWords
@@ -65,11 +67,12 @@ _OF_FORMS_JA = (
 def known_words(things: int = len(THINGS)) -> KnownWords:
     """The words of all captions of the first so many objects, but those of no meaning."""
     named = THINGS[:things]
-    return KnownWords(frozenset({*_english(named), *_japanese(named)}))
+    words = frozenset({*_english(named), *_japanese(named)})
+    return KnownWords(words, synonyms(named, words))
 
 
 def _english(things: tuple[Thing, ...]) -> Iterator[str]:
-    texts = ["a", "an", "the", "of", "background", "is", "are", "that", "who"]
+    texts = ["a", "an", "the", "of", "background", "is", "are", "that", "who", *OWNERS]
     texts += [name for thing in things for name in thing.english]
     texts += [plural(name) for thing in things if thing.counts for name in thing.english]
     texts += [number for numbers in NUMBERS.values() for number in numbers]
