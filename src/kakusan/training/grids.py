@@ -19,9 +19,7 @@ def to_pictures(tensor: Tensor) -> np.ndarray:
 
 
 def grid(pictures: np.ndarray, columns: int) -> Image.Image:
-    """Return a sheet of pictures `(n, h, w, 3)`, left to right, top to bottom.
-
-    `columns` must divide their number.
-    """
-    rows = pictures.reshape(-1, columns, *pictures.shape[1:])
+    """Return a sheet of pictures `(n, h, w, 3)`, row by row; the rest of it is white."""
+    rest = np.full((-len(pictures) % columns, *pictures.shape[1:]), 255, np.uint8)
+    rows = np.concatenate([pictures, rest]).reshape(-1, columns, *pictures.shape[1:])
     return Image.fromarray(np.concatenate([np.concatenate(row, axis=1) for row in rows]))
