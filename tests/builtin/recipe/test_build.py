@@ -470,7 +470,8 @@ def small_stage(whole: Path, **options: Any) -> DiffusionStage:
     """A stage of 40 latents, each of one value that is its number, with a caption of its own."""
     pipe = StableDiffusionPipeline.from_pretrained(whole / "model")
     latents = torch.arange(40.0)[:, None, None, None].expand(-1, 4, 8, 8).contiguous()
-    ids = torch.arange(40)[:, None, None].expand(-1, 2, 77).contiguous()
+    length = TINY.text.max_position_embeddings
+    ids = torch.arange(40)[:, None, None].expand(-1, 2, length).contiguous()
     ids[:, 1] += 100
     return DiffusionStage(
         pipe.unet.requires_grad_(True),
