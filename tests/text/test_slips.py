@@ -110,6 +110,7 @@ def test_only_whole_words_are_put_right() -> None:
         ("two dalmatians", "two dogs", {"dalmatians": "dogs"}),
         ("a dalmatian's bicycle", "a dog's bicycle", {"dalmatian": "dog"}),
         ("dalmation", "dog", {"dalmation": "dog"}),  # a slip for a synonym
+        ("dalmetion", "dalmetion", {}),  # which has one letter wrong at most
         ("a sea horse and a bay", "a fish and a brown horse", None),
         ("the sun dog", "the sun", {"sun dog": "sun"}),  # both words are known, and mean another
         ("三毛猫とペルシャ", "猫と猫", {"ペルシャ": "猫", "三毛猫": "猫"}),
@@ -155,7 +156,7 @@ def test_of_a_long_text_only_so_many_words_are_compared(monkeypatch: pytest.Monk
     compared: list[str] = []
     monkeypatch.setattr(KnownWords, "nearest", lambda _self, word: compared.append(word))
     read_as(" ".join(f"{chr(97 + i % 26)}x{'y' * (i // 26)}" for i in range(5000)), KNOWN)
-    assert len(compared) == 100
+    assert len(set(compared)) == 100
 
 
 def test_a_learnt_word_is_no_slip() -> None:

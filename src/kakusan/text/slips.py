@@ -31,13 +31,25 @@ def _read_as(text: str, known: KnownWords) -> tuple[tuple[str, str], ...]:
     text = without_grammar(text)
     said = known.said_otherwise(text)
     unknown = known.strangers(put_right(text, said))[:_MOST]
-    near = ((word, known.spelt.nearest(word)) for word in unknown)
-    slips = ((word, other) for word, other in near if other and is_slip(word, other))
-    return (*said.items(), *((word, known.synonyms.get(other, other)) for word, other in slips))
+    meant = ((word, _meant(word, known)) for word in unknown)
+    return (*said.items(), *((word, other) for word, other in meant if other))
 
 
-def is_slip(word: str, near: str) -> bool:
-    """Whether a word can only be a slip for a known one, or another spelling of it."""
+def _meant(word: str, known: KnownWords) -> str | None:
+    """What an unknown word is a slip for: a known word, or else a synonym with one letter wrong."""
+    near = known.nearest(word)
+    if near and is_slip(word, near):
+        return near
+    other = known.single_synonyms.nearest(word)
+    return known.synonyms[other] if other and is_slip(word, other, most=1) else None
+
+
+def is_slip(word: str, near: str, *, most: int = 2) -> bool:
+    """Whether a word can only be a slip for a known one, or another spelling of it.
+
+    Args:
+        most: letters that may be wrong in a long word.
+    """
     plain = unicodedata.normalize("NFKC", word).lower()
     if near in (plain, *in_kana(plain)):
         return True
@@ -50,7 +62,7 @@ def is_slip(word: str, near: str) -> bool:
     wrong = 1 if heard(plain) == heard(near) else distance(plain, near)
     swapped = wrong == 1 and sorted(plain) == sorted(near)
     enough = len(plain) >= _LEAST or (swapped and len(plain) == _LEAST - 1)
-    most = 2 if len(plain) >= _LONG else 1
+    most = most if len(plain) >= _LONG else 1
     return enough and wrong <= most and plain + _WORD_END not in clip_vocabulary().ids
 
 

@@ -97,9 +97,10 @@ class KnownWords:
         return sorted(self.synonyms, key=lambda word: (-len(word), word))
 
     @functools.cached_property
-    def spelt(self) -> Self:
-        """With the synonyms among the words, for slips that are slips for one of them."""
-        return replace(self, words=self.words | self.synonyms.keys(), synonyms={})
+    def single_synonyms(self) -> Self:
+        """The synonyms of one word each, as words: to be spelt wrong, too."""
+        single = frozenset(word for word in self.synonyms if " " not in word)
+        return replace(self, words=single, synonyms={})
 
     def unknown(self, text: str) -> dict[str, str | None]:
         """The words of a text that are not known, each with the one nearest in spelling, if any.
