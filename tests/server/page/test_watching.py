@@ -42,8 +42,8 @@ class Told:
             **more,
         }
         self.page.evaluate(
-            "async ([store, job]) => (await import(store)).learn(job)",
-            [module(self.page, "store"), job],
+            "async ([jobs, job]) => (await import(jobs)).learn(job)",
+            [module(self.page, "jobs"), job],
         )
 
     def _answer(self, route: Route) -> None:
@@ -123,8 +123,8 @@ def test_an_answer_that_is_late_does_not_undo_what_happened_since(visit: Visit, 
     told("two", "done", pictures=[a_picture("a ghost")])
     ghost = page.locator("#shelf button[aria-label*='a ghost']")
     expect(ghost).to_have_count(1)
-    store = module(page, "store")
-    page.evaluate("async (store) => (await import(store)).forget('two')", store)
+    jobs = module(page, "jobs")
+    page.evaluate("async (jobs) => (await import(jobs)).forget('two')", jobs)
     told("two", "done", pictures=[a_picture("a ghost")])
     expect(page.locator("#stage")).to_contain_text("Cancelled")
     expect(ghost).to_have_count(0)
