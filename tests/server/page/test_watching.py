@@ -156,11 +156,19 @@ def test_what_is_drawn_during_a_search_is_found(visit: Visit, fake: str) -> None
     expect(page.locator("#shelf button")).to_have_count(1)
 
 
+def dismissed(route: Route) -> None:
+    """What a server answers that has deleted the job already, when it is asked to."""
+    if route.request.method == "DELETE":
+        route.fulfill(status=404, json={})
+    else:
+        route.fallback()
+
+
 def test_a_failed_job_that_another_tab_dismissed_goes_too(visit: Visit, fake: str) -> None:
     page = visit(fake, expected=("status of 404",))
     told = Told(page)
     told("one", "failed")
-    page.route(re.compile(r"/v1/jobs/one$"), lambda route: route.fulfill(status=404, json={}))
+    page.route(re.compile(r"/v1/jobs/one$"), dismissed)
     page.click("#queue [data-act=dismiss]")
     expect(page.locator("#queue-part")).to_be_hidden()
     expect(page.locator("#problem")).to_be_hidden()
