@@ -422,16 +422,16 @@ def test_weights_leave_the_built_in_model_s_pictures_whole() -> None:
     pipe.set_progress_bar_config(disable=True)
 
     def drawn(prompt: str, **asked: Any) -> Any:
-        (made,) = pipe.pictures([prompt], seed=4, prompt_syntax="webui", **asked)
+        (made,) = pipe.pictures([prompt], seed=7, prompt_syntax="webui", **asked)
         assert made.record["emphasis"] == asked.get("emphasis", "No norm")
         return np.asarray(made.image, dtype=float)
 
     plain = drawn("an apple on the beach, photo")
-    texts = [f"an apple on the (beach:{weight}), photo" for weight in (0.8, 1.2, 1.4)]
-    near = [np.abs(drawn(text) - plain).mean() for text in texts]
-    original = [np.abs(drawn(text, emphasis="Original") - plain).mean() for text in texts]
-    assert max(near) < 20
-    assert sum(near) < sum(original)
+    for weight in (0.8, 1.2, 1.4):
+        text = f"an apple on the (beach:{weight}), photo"
+        near = np.abs(drawn(text) - plain).mean()
+        assert near < 20
+        assert near < np.abs(drawn(text, emphasis="Original") - plain).mean()
 
 
 def test_emphasis_belongs_to_webui(pipe: Any) -> None:

@@ -65,10 +65,10 @@ class KnownWords:
 
     def to_json(self) -> dict[str, JSON]:
         """All of it in one object; synonyms stand beside the word that is read."""
-        listed: dict[str, JSON] = {}
-        for word in sorted(set(self.synonyms.values())):
-            listed[word] = [*sorted(o for o, read in self.synonyms.items() if read == word)]
-        return {"words": [*sorted(self.words)], "synonyms": listed}
+        listed: dict[str, list[JSON]] = {}
+        for word, other in sorted((word, other) for other, word in self.synonyms.items()):
+            listed.setdefault(word, []).append(other)
+        return {"words": [*sorted(self.words)], "synonyms": {**listed}}
 
     def taught(self, texts: Iterable[str]) -> Self:
         """With the words of new captions, as far as there is room for them.
@@ -79,18 +79,24 @@ class KnownWords:
         for text in texts:
             new = [word for word in self.strangers(text) if len(word) <= LONGEST]
             words.update(new[: MAX_ITEMS - len(words)])
-            synonyms = {word: read for word, read in synonyms.items() if not stands_in(text, word)}
+            for word in self._perhaps_in(text):
+                if stands_in(text, word):
+                    synonyms.pop(word, None)
         return replace(self, words=frozenset(words), synonyms=synonyms)
 
     def said_otherwise(self, text: str) -> dict[str, str]:
         """The synonyms in a text, each with what is read instead, the longest first."""
         found: dict[str, str] = {}
-        lower = unicodedata.normalize("NFC", text).lower()
-        for word in [word for word in self._longest_first if word in lower]:
+        for word in self._perhaps_in(text):
             if word not in self.words and stands_in(text, word):
                 found[word] = self.synonyms[word]
                 text = put_right(text, {word: found[word]})
         return found
+
+    def _perhaps_in(self, text: str) -> list[str]:
+        """The synonyms whose letters a text has, in a word or as one, the longest first."""
+        lower = unicodedata.normalize("NFC", text).lower()
+        return [word for word in self._longest_first if word in lower]
 
     @functools.cached_property
     def _longest_first(self) -> list[str]:

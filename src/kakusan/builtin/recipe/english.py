@@ -121,9 +121,9 @@ def _subject(scene: Scene, rng: Rng, whole: bool) -> str:
     name = usual(rng, THINGS[items[0].thing].english)
     seen = plural(name) != name  # a plural is told from one
     name = plural(name)
-    counted = f"{number} {_described(items[0], rng, name, _mood(rng, whole, one_of_several=True))}"
-    if not whole and seen and len(items) == UNCOUNTED_NUMBER and rng.random() < 0.4:
-        counted = counted.removeprefix(f"{number} ")
+    counted = _described(items[0], rng, name, _mood(rng, whole, one_of_several=True))
+    bare = not whole and seen and len(items) == UNCOUNTED_NUMBER and rng.random() < 0.4
+    counted = counted if bare else f"{number} {counted}"
     verb = "" if whole else _doing(scene, rng, ("{}", "are {}", "that are {}"))
     return f"{counted} {verb}" if verb else counted
 
